@@ -1,0 +1,49 @@
+"""Device: where a job runs."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+from edgekit.core.facts import Facts
+from edgekit.core.job import Job, JobResult
+from edgekit.core.registry import Registry
+
+
+class Device(Protocol):
+    """A machine that runs jobs; a context manager. Its `name` is what targets call it."""
+
+    name: str
+    emulated: bool
+
+    def facts(self) -> Facts:
+        """What is known of the device now.
+
+        Raises:
+            DeviceUnavailable: No answer; may be retried.
+        """
+
+    def measure(self, job: Job) -> JobResult:
+        """Run one launch of `job` in a fresh process and give its result.
+
+        Raises:
+            DeviceUnavailable: The connection was lost; may be retried.
+            DeviceError: The device cannot run this job.
+            EdgekitError: What the launch itself reported, with its own exit code.
+        """
+
+    def close(self) -> None:
+        """Leave no process and no temporary file behind."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+DEVICES = Registry(
+    "device",
+    {
+        "local": ("edgekit.devices.local:LocalDevice", "this machine, one fresh process a launch"),
+        "fake": ("edgekit.devices.fake:FakeDevice", "invented numbers; for tests of tools"),
+    },
+    group="edgekit.devices",
+)

@@ -1,0 +1,1 @@
+"""Exporters, quantizers, calibration and validation."""

@@ -1,0 +1,80 @@
+"""Backend and Session: how an engine opens an artifact and runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol, Self
+
+from edgekit.core.registry import Registry
+from edgekit.core.samples import Feed
+from edgekit.core.spec import ModelSpec, TensorSpec
+
+
+class Session(Protocol):
+    """A loaded artifact; a context manager. One thread at a time unless the backend says otherwise.
+
+    `provider` is what really runs the model, read back from the engine.
+    """
+
+    backend: str
+    provider: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def run(self, feed: Mapping[str, object]) -> Feed:
+        """Outputs by name, owned by the caller.
+
+        Raises:
+            UserError: A name, shape or dtype that the artifact does not take.
+        """
+
+    def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
+        """The fast path: a call that runs this feed again and returns buffers which the next call overwrites."""
+
+    def close(self) -> None:
+        """Free the engine's memory."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Backend(Protocol):
+    """Opens artifacts of some formats."""
+
+    name: str
+
+    def formats(self) -> tuple[str, ...]:
+        """File formats it opens: `onnx`, `tflite`."""
+
+    def check(self) -> str:
+        """The engine's name and version, such as `onnxruntime 1.31.1`.
+
+        Raises:
+            MissingExtra: The engine is not installed.
+        """
+
+    def open(self, path: Path, options: Mapping[str, str], spec: ModelSpec | None = None) -> Session:
+        """A session for the file at `path`.
+
+        Args:
+            options: Target options as text: `threads`, `provider`, …
+            spec: Gives free axes their names and padding; without it they are read from the file.
+
+        Raises:
+            ModelUnreadable: Not a model of this backend's formats.
+            ProviderRefused: The requested provider does not run the model.
+        """
+
+
+BACKENDS = Registry(
+    "backend",
+    {
+        "onnxruntime": ("edgekit.runtime.onnxruntime:OnnxRuntime", "ONNX Runtime, for .onnx on CPU and CUDA"),
+        "litert": ("edgekit.runtime.litert:LiteRT", "LiteRT, for .tflite on CPU"),
+        "fake": ("edgekit.runtime.fake:FakeBackend", "answers from a .fake.json file; for tests of tools"),
+    },
+    group="edgekit.backends",
+)
+DEFAULT_BACKENDS = {"onnx": "onnxruntime", "tflite": "litert", "fake": "fake"}

@@ -1,0 +1,108 @@
+"""Budget: a limit as text, such as `onnx-int8@pi5: latency.p90 <= 8 ms`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from edgekit.core import units
+from edgekit.core.errors import UserError, unknown
+from edgekit.core.recipe import Recipe, matches
+from edgekit.core.verdict import Verdict
+
+_BUDGET = re.compile(
+    r"(?:(?P<scope>[^:]*):)?\s*(?P<metric>[A-Za-z_][\w.]*)\s*(?P<operator><=|>=|<|>|==|=)\s*(?P<quantity>.+?)\s*"
+)
+_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class MetricKind:
+    """A metric that budgets may name: its SI unit in reports, the units its limits are written in, its direction."""
+
+    unit: str
+    units: dict[str, float]
+    lower_is_better: bool = True
+
+
+METRICS: Final = {
+    "latency": MetricKind("s", units.TIME_S),
+    "load": MetricKind("s", units.TIME_S),
+    "first_run": MetricKind("s", units.TIME_S),
+    "memory": MetricKind("bytes", units.SIZE_BYTES),
+    "size": MetricKind("bytes", units.SIZE_BYTES),
+    "accuracy": MetricKind("ratio", units.RATIO, lower_is_better=False),
+    "accuracy.drop": MetricKind("ratio", units.RATIO),
+    "sqnr": MetricKind("dB", units.DECIBEL, lower_is_better=False),
+}
+_KNOWN: Final = ("latency.p50", "latency.p90", "latency.p99", *(name for name in METRICS if name != "latency"))
+
+
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A limit in SI units on one metric, for one artifact and target or (empty scope) for any.
+
+    `quantile` is set for latency: `latency.p90` has 0.9.
+    """
+
+    text: str
+    metric: str
+    limit: float
+    quantile: float | None = None
+    artifact: str = ""
+    target: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """A budget from its text.
+
+        Raises:
+            UserError: Another form, an unknown metric, unit or recipe (the nearest is offered), or a limit in the
+                direction that cannot be exceeded, such as `size >= 1 kB`.
+        """
+        match = _BUDGET.fullmatch(text.strip())
+        if match is None:
+            raise UserError(f"'{text}' is not a budget.", hint='--budget "latency.p90 <= 8 ms"')
+        metric, quantile = _metric(match["metric"])
+        kind = METRICS[metric]
+        if match["operator"] != ("<=" if kind.lower_is_better else ">="):
+            wanted = "<=" if kind.lower_is_better else ">="
+            raise UserError(f"Budget '{text}': '{metric}' takes '{wanted}', got '{match['operator']}'.")
+        artifact, _, target = (match["scope"] or "").strip().partition("@")
+        if artifact:
+            Recipe.parse(artifact)
+        return cls(
+            text.strip(), metric, units.parse_quantity(match["quantity"], kind.units), quantile, artifact, target
+        )
+
+    def applies_to(self, artifact: str, target: str) -> bool:
+        """True when this budget limits `artifact` on `target`; a device name covers all its targets."""
+        in_target = self.target in ("", target) or target.startswith((f"{self.target}/", f"{self.target}@"))
+        return in_target and (not self.artifact or matches(self.artifact, artifact))
+
+    @property
+    def unit(self) -> str:
+        """The SI unit of `limit`, as reports name it."""
+        return METRICS[self.metric].unit
+
+    def judge(self, low: float, high: float) -> Verdict:
+        """Pass when the whole interval keeps the limit, fail when none of it does, else inconclusive."""
+        if not METRICS[self.metric].lower_is_better:
+            low, high, limit = -high, -low, -self.limit
+        else:
+            limit = self.limit
+        if high <= limit:
+            return Verdict.PASS
+        return Verdict.FAIL if low > limit else Verdict.INCONCLUSIVE
+
+
+def _metric(name: str) -> tuple[str, float | None]:
+    family, _, statistic = name.partition(".")
+    percentile = _PERCENTILE.fullmatch(statistic)
+    if family == "latency" and percentile:
+        return "latency", float(percentile[1]) / 100
+    if name in METRICS and name != "latency":
+        return name, None
+    raise unknown("budget metric", name, _KNOWN, hint='--budget "latency.p90 <= 8 ms"')

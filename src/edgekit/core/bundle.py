@@ -1,0 +1,244 @@
+"""Bundle: the directory, or zip file `NAME.edgekit`, that holds artifacts and all that is needed to use them."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import msgspec
+
+from edgekit.core import documents
+from edgekit.core.errors import BundleUnreadable, from_os_error, unknown
+from edgekit.core.files import refuse_existing, sha256_bytes, sha256_file
+from edgekit.core.recipe import matches
+from edgekit.core.samples import Samples, SplitFacts
+from edgekit.core.spec import ModelSpec, TensorSpec
+
+# 1: first version.
+BUNDLE_SCHEMA: Final = 1
+MANIFEST: Final = "manifest.json"
+SAMPLES: Final = "samples.npz"
+CASES: Final = "cases.npz"
+SUFFIX: Final = ".edgekit"
+MAX_UNPACKED_BYTES: Final = 8 << 30
+MAX_ENTRIES: Final = 10_000
+
+
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One fixed-shape entry point of a TFLite file: its name and the size of every free axis."""
+
+    name: str
+    sizes: dict[str, int] = {}
+
+
+class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file made by one recipe, described by what was read back from it.
+
+    `record` is how it was made: recipe, options, tool versions, calibration digest; `id` is the sha256 of that record.
+    `inputs` and `outputs` carry the artifact's own tensor names, in the order of the ModelSpec.
+    """
+
+    recipe: str
+    file: str
+    format: str
+    precision: str
+    size_bytes: int
+    sha256: str
+    id: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    opset: int | None = None
+    layout: str = ""
+    signatures: tuple[Signature, ...] = ()
+    record: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Size and digest of one file of a bundle."""
+
+    sha256: str
+    size_bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a bundle holds. `files` lists every file but the manifest, by its path with forward slashes."""
+
+    spec: ModelSpec
+    artifacts: tuple[Artifact, ...]
+    files: dict[str, FileRecord]
+    created: str
+    tools: dict[str, str] = {}
+    source: dict[str, str] = {}
+    split: SplitFacts | None = None
+    schema_version: int = BUNDLE_SCHEMA
+
+
+class Bundle:
+    """An opened bundle whose every hash was checked. A context manager: a zip is unpacked only while it is open."""
+
+    def __init__(
+        self, path: Path, root: Path, manifest: Manifest, unpacked: tempfile.TemporaryDirectory[str] | None
+    ) -> None:
+        self.path = path
+        self.root = root
+        self.manifest = manifest
+        self._unpacked = unpacked
+
+    @classmethod
+    def open(cls, path: Path) -> Bundle:
+        """Open a bundle directory or `.edgekit` file.
+
+        Raises:
+            BundleUnreadable: No bundle, damaged, tampered with, or of a newer schema (with the upgrade command).
+        """
+        unpacked = None
+        root = path
+        if path.is_file():
+            unpacked = tempfile.TemporaryDirectory(prefix="edgekit-")
+            root = Path(unpacked.name)
+            _unpack(path, root)
+        elif not path.exists():
+            raise BundleUnreadable(f"There is no bundle at '{path}'.", hint=f"edgekit export SOURCE --out {path}")
+        manifest = _read_manifest(path, root)
+        _check_files(path, root, manifest)
+        return cls(path, root, manifest, unpacked)
+
+    def __enter__(self) -> Bundle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove what was unpacked; the bundle itself stays."""
+        if self._unpacked is not None:
+            self._unpacked.cleanup()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model this bundle is made from."""
+        return self.manifest.spec
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Every artifact, in the order it was asked for."""
+        return self.manifest.artifacts
+
+    def artifact(self, name: str) -> Artifact:
+        """The artifact made by recipe `name`, or the first that this alias covers.
+
+        Raises:
+            UserError: The bundle holds none; the nearest is offered.
+        """
+        for artifact in self.artifacts:
+            if matches(name, artifact.recipe):
+                return artifact
+        raise unknown("artifact", name, [artifact.recipe for artifact in self.artifacts])
+
+    def file(self, artifact: Artifact) -> Path:
+        """Where the artifact's file lies."""
+        return self.root / artifact.file
+
+    def samples(self) -> Samples | None:
+        """The samples that travel with the bundle, with their reference outputs; None when it has none."""
+        return Samples.load(self.root / SAMPLES, BundleUnreadable) if SAMPLES in self.manifest.files else None
+
+
+def write_manifest(root: Path, manifest: Manifest) -> Manifest:
+    """Complete `manifest` with the digests of the files under `root`, and write it there."""
+    files = {
+        path.relative_to(root).as_posix(): FileRecord(sha256_file(path), path.stat().st_size)
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    complete = msgspec.structs.replace(manifest, files=files)
+    documents.write(root / MANIFEST, complete)
+    return complete
+
+
+def artifact_id(record: dict[str, Any]) -> str:
+    """The sha256 of the record of how an artifact was made."""
+    return sha256_bytes(documents.canonical(record))
+
+
+def pack(bundle: Bundle, out: Path, *, force: bool = False) -> Path:
+    """Write `bundle` as one zip file; entries are stored, with fixed time stamps, so equal bundles give equal files."""
+    refuse_existing(out, force=force)
+    temporary = out.with_name(f".{out.name}.part")
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(temporary.unlink, missing_ok=True)
+            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+                for name in (MANIFEST, *sorted(bundle.manifest.files)):
+                    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+                    entry.external_attr = 0o644 << 16
+                    archive.writestr(entry, (bundle.root / name).read_bytes())
+            temporary.replace(out)
+    except OSError as err:
+        raise from_os_error(err, f"writing '{out}'") from err
+    return out
+
+
+def _read_manifest(path: Path, root: Path) -> Manifest:
+    if not (root / MANIFEST).is_file():
+        raise BundleUnreadable(f"'{path}' is no bundle: it has no {MANIFEST}.")
+    return documents.read(root / MANIFEST, Manifest, newest=BUNDLE_SCHEMA, error=BundleUnreadable)
+
+
+def _check_files(path: Path, root: Path, manifest: Manifest) -> None:
+    for name, record in manifest.files.items():
+        _check_name(path, name)
+        file = root / name
+        if not file.is_file() or file.is_symlink():
+            raise BundleUnreadable(f"Bundle '{path}' is incomplete: '{name}' is missing.")
+        if file.stat().st_size != record.size_bytes or sha256_file(file) != record.sha256:
+            raise BundleUnreadable(f"Bundle '{path}' was changed after it was written: '{name}' has another content.")
+    for artifact in manifest.artifacts:
+        known = manifest.files.get(artifact.file)
+        if known is None or known.sha256 != artifact.sha256:
+            raise BundleUnreadable(
+                f"Bundle '{path}' is inconsistent: artifact '{artifact.recipe}' has no file of its hash."
+            )
+
+
+def _unpack(path: Path, root: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = list(_checked_entries(path, archive))
+            for entry in entries:
+                target = root / entry.filename
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(entry) as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as err:
+        raise BundleUnreadable(f"'{path}' is no bundle, or was truncated: {err}.") from err
+    except OSError as err:
+        raise from_os_error(err, f"unpacking '{path}'") from err
+
+
+def _checked_entries(path: Path, archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+    """Entries without links, odd paths or a size beyond the limits; checked before anything is unpacked."""
+    entries = archive.infolist()
+    if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
+        raise BundleUnreadable(f"'{path}' unpacks to more than a bundle may hold.")
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise BundleUnreadable(f"'{path}' holds a name twice.")
+    for entry in entries:
+        _check_name(path, entry.filename)
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise BundleUnreadable(f"'{path}' holds a link: '{entry.filename}'.")
+        if not entry.is_dir():
+            yield entry
+
+
+def _check_name(path: Path, name: str) -> None:
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
+        raise BundleUnreadable(f"'{path}' holds a path that leaves the bundle: '{name}'.")

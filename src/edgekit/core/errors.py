@@ -1,0 +1,134 @@
+"""Every error edgekit raises on purpose, and the exit code each one ends in.
+
+EdgekitError                70  a fault of ours
+├── VerdictFailed            1  parity, accuracy, budget or regression
+├── UserError                2  the call is wrong: a name, an option, samples, a factory
+├── EnvironmentFault         3  something around us is missing or full
+│   ├── MissingExtra            an optional package is not installed
+│   ├── ProviderRefused         the requested provider does not run the model
+│   ├── DiskFull                no room to write
+│   ├── DeviceUnavailable       no answer now; may be retried
+│   └── DeviceError             will fail again until the device changes
+├── VerdictInconclusive      4  the measurement cannot decide
+├── Unreadable               5  a file is damaged, tampered with, or not what it should be
+│   ├── ModelUnreadable         an .onnx, .tflite or weights file
+│   └── BundleUnreadable        a bundle
+├── ConversionFailed         5  a converter failed, timed out or was killed
+└── Interrupted            130  Ctrl-C
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Iterable
+
+
+class EdgekitError(Exception):
+    """What failed, with the value in quotes; `hint` is the next command to type, or empty."""
+
+    exit_code = 70
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class VerdictFailed(EdgekitError):
+    """Parity, accuracy, a budget or a comparison failed."""
+
+    exit_code = 1
+
+
+class UserError(EdgekitError):
+    """The call is wrong; the user changes it."""
+
+    exit_code = 2
+
+
+class EnvironmentFault(EdgekitError):
+    """Something the machine should offer is missing; the hint is the command to type."""
+
+    exit_code = 3
+
+
+class MissingExtra(EnvironmentFault):
+    """An optional package is not installed."""
+
+
+class ProviderRefused(EnvironmentFault):
+    """The requested execution provider does not run the model."""
+
+
+class DiskFull(EnvironmentFault):
+    """There is no room to write."""
+
+
+class DeviceUnavailable(EnvironmentFault):
+    """The device does not answer now; a retry may succeed."""
+
+
+class DeviceError(EnvironmentFault):
+    """The device answered and cannot do the job; a retry will fail again."""
+
+
+class VerdictInconclusive(EdgekitError):
+    """The measurement cannot decide, and the policy says to report that."""
+
+    exit_code = 4
+
+
+class Unreadable(EdgekitError):
+    """A file is damaged, tampered with, or not what its name says."""
+
+    exit_code = 5
+
+
+class ModelUnreadable(Unreadable):
+    """An .onnx, .tflite or weights file cannot be read as a model."""
+
+
+class BundleUnreadable(Unreadable):
+    """A bundle is truncated, tampered with, or of a newer schema."""
+
+
+class ConversionFailed(EdgekitError):
+    """A converter failed, timed out, was killed, or wrote a wrong file."""
+
+    exit_code = 5
+
+
+class Interrupted(EdgekitError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+_PRECEDENCE = (70, 130, 5, 3, 2, 1, 4)
+
+
+def combined_exit_code(codes: Iterable[int]) -> int:
+    """The one exit code for several outcomes: the gravest that occurred, 0 when none did."""
+    occurred = set(codes)
+    return next((code for code in _PRECEDENCE if code in occurred), 0)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` for the closest known name, or an empty text."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UserError:
+    """The error for a name that nothing is registered under; offers the closest right one."""
+    names = sorted(known)
+    offer = nearest(name, names) or f" Known: {', '.join(names)}."
+    return UserError(f"Unknown {kind} '{name}'.{offer}", hint=hint)
+
+
+def from_os_error(err: OSError, doing: str) -> EdgekitError:
+    """An operating-system error in edgekit's words; a full disk becomes `DiskFull`."""
+    if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"No space left while {doing}.", hint="df -h")
+    return EnvironmentFault(f"Failed while {doing}: {err.strerror or err}.")

@@ -1,0 +1,61 @@
+"""The job a device is given and the result it gives back: the only thing runtime and devices share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from edgekit.core.facts import Facts
+
+# 1: first version.
+JOB_SCHEMA: Final = 1
+
+
+class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One launch: load `artifact`, run `feeds`, time the first feed.
+
+    Paths are those of the host; a transport replaces them by the device's. `feeds` is an .npz whose arrays are
+    called `INDEX:INPUT`; feed 0 is the one that is timed. With `outputs`, every feed is run once and its outputs are
+    written there as `INDEX:OUTPUT`. Times in seconds.
+    """
+
+    artifact: str
+    sha256: str
+    format: str
+    feeds: str
+    backend: str = ""
+    options: dict[str, str] = {}
+    outputs: str = ""
+    time_limit_s: float = 1.0
+    min_values: int = 30
+    max_values: int = 1000
+    schema_version: int = JOB_SCHEMA
+
+
+class JobResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one launch measured. Times in seconds, in order; `nivcsw`: involuntary context switches during `values`."""
+
+    backend: str
+    engine: str
+    provider: str
+    values: tuple[float, ...]
+    warmups: tuple[float, ...]
+    load_s: float
+    first_run_s: float
+    peak_memory_bytes: int | None = None
+    nivcsw: int | None = None
+    before: Facts = Facts()
+    after: Facts = Facts()
+    notes: tuple[str, ...] = ()
+    schema_version: int = JOB_SCHEMA
+
+
+class JobFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Why a launch gave no result: the error's class name, message and hint, and the exit code it stands for."""
+
+    error: str
+    message: str
+    hint: str = ""
+    exit_code: int = 70
+    schema_version: int = JOB_SCHEMA

@@ -1,0 +1,50 @@
+"""Measurement: one metric of one artifact on one target, as raw values of several process launches."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one fresh process measured. Times in seconds, memory in bytes; `order` is its place among all launches.
+
+    `values` are the steady calls in order, `warmups` the calls before them; both are kept. `disturbed` says that the
+    scheduler or another process got in the way, with the evidence in `notes`.
+    """
+
+    order: int
+    values: tuple[float, ...]
+    warmups: tuple[float, ...] = ()
+    load_s: float | None = None
+    first_run_s: float | None = None
+    peak_memory_bytes: int | None = None
+    disturbed: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Raw values first: every statistic is computed from `launches` when it is asked for.
+
+    `sizes` are the sizes of the free axes in each call. An emulated measurement is no latency of any device.
+    """
+
+    target: str
+    artifact: str
+    metric: str
+    unit: str
+    launches: tuple[Launch, ...]
+    sizes: dict[str, int] = {}
+    emulated: bool = False
+
+    @property
+    def launch_values(self) -> tuple[tuple[float, ...], ...]:
+        """The steady values, one tuple a launch."""
+        return tuple(launch.values for launch in self.launches)
+
+
+class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a measurement can be relied on: A, B, C (indicative) or E (emulated), with the reasons."""
+
+    grade: str
+    reasons: tuple[str, ...] = ()
+    raise_by: str = ""

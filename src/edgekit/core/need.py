@@ -1,0 +1,29 @@
+"""The one way to import an optional package."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from edgekit.core.errors import MissingExtra
+
+
+def need(module: str, *, extra: str) -> Any:
+    """The imported `module`.
+
+    Args:
+        module: Dotted name of the module.
+        extra: The extra of edgekit that installs it.
+
+    Raises:
+        MissingExtra: The module is not installed, or does not import here.
+    """
+    hint = f'pip install "edgekit[{extra}]"'
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as err:
+        raise MissingExtra(
+            f"This needs the package '{err.name or module}', which is not installed.", hint=hint
+        ) from err
+    except ImportError as err:
+        raise MissingExtra(f"The package '{module}' is installed and does not import: {err}.", hint=hint) from err

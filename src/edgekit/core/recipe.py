@@ -1,0 +1,113 @@
+"""Recipe: how to make one artifact, named `<format>-<precision>[-<mode>][-<variant>]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from edgekit.core.errors import UserError, unknown
+
+# Every resolved recipe, with what it is in one line.
+RECIPES: Final = {
+    "onnx-fp32": "ONNX, float32",
+    "onnx-fp16": "ONNX, float16 weights and compute, float32 inputs and outputs",
+    "onnx-int8-static-u8s8": "ONNX, int8 weights, uint8 activations from calibration; fast on x86",
+    "onnx-int8-static-u8s7": "the same with weights in 7 bits, for x86 without VNNI, where 8 bits saturate",
+    "onnx-int8-static-s8s8": "ONNX, int8 weights and activations from calibration; fast on Arm",
+    "onnx-int8-dynamic": "ONNX, int8 weights, activations scaled at run time",
+    "tflite-fp32": "TFLite, float32",
+    "tflite-fp16": "TFLite, float16 weights, float32 compute",
+    "tflite-int8-static": "TFLite, int8 weights and activations from calibration, float32 inputs and outputs",
+    "tflite-int8-full": "TFLite, int8 throughout, inputs and outputs included",
+    "tflite-int8-dynamic": "TFLite, int8 weights, activations scaled at run time",
+}
+ALIASES: Final = {
+    "onnx-int8": "the int8 mode that suits the graph and the target",
+    "onnx-int8-static": "static int8 in the variant that suits the target",
+    "tflite-int8": "the int8 mode that suits the graph",
+}
+DEFAULT_RECIPES: Final = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8")
+
+# Refused before any work: what was measured, and what to use instead.
+REFUSED: Final = {
+    "tflite-int2": ("2-bit weights without rotation gave 10.9 % on a digit classifier that has 98.8 %", "tflite-int8"),
+    "tflite-int16": ("16-bit activations ran 10 to 37 times slower than float32", "tflite-fp16"),
+    "onnx-int2": ("2-bit weights have no kernels in this runtime", "onnx-int8"),
+}
+
+# Operators whose presence makes dynamic int8 the better mode: static int8 left 2.1 dB of an LSTM and 12 to 19 dB of
+# attention models, dynamic int8 34 to 38 dB.
+SEQUENCE_OPERATORS: Final = frozenset({"LSTM", "GRU", "RNN", "Attention", "Softmax*MatMul"})
+VNNI_FEATURES: Final = frozenset({"avx512_vnni", "avx_vnni"})
+
+
+class Recipe(msgspec.Struct, frozen=True, order=True):
+    """One way to make an artifact. An alias has no file of its own until `resolve` names one."""
+
+    format: str
+    precision: str
+    mode: str = ""
+    variant: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """The recipe called `text`, resolved or alias.
+
+        Raises:
+            UserError: The name is unknown (the nearest is offered), or known not to work (with the reason).
+        """
+        refused = next((name for name in REFUSED if text == name or text.startswith(f"{name}-")), None)
+        if refused:
+            reason, instead = REFUSED[refused]
+            raise UserError(f"Recipe '{text}' is refused: {reason}.", hint=f"--to {instead}")
+        if text not in RECIPES and text not in ALIASES:
+            raise unknown("recipe", text, [*RECIPES, *ALIASES], hint="edgekit list recipes")
+        return cls(*text.split("-"))
+
+    @property
+    def name(self) -> str:
+        """The text form."""
+        return "-".join(part for part in (self.format, self.precision, self.mode, self.variant) if part)
+
+    @property
+    def is_alias(self) -> bool:
+        """True when the name stands for one of several resolved recipes."""
+        return self.name in ALIASES
+
+    @property
+    def needs_calibration(self) -> bool:
+        """True for recipes that read activation ranges from samples."""
+        return self.mode in ("static", "full")
+
+    def resolve(self, operators: frozenset[str], cpu_features: frozenset[str]) -> Recipe:
+        """The recipe that is really made.
+
+        Args:
+            operators: Operator types of the float graph, ONNX names.
+            cpu_features: Architecture and instruction-set names of the target, e.g. `{"x86_64", "avx512_vnni"}`.
+        """
+        if not self.is_alias:
+            return self
+        mode = self.mode or ("dynamic" if operators & SEQUENCE_OPERATORS else "static")
+        variant = _variant(cpu_features) if (self.format, mode) == ("onnx", "static") else ""
+        return Recipe(self.format, self.precision, mode, variant)
+
+
+def parse_recipes(text: str | Iterable[str]) -> tuple[Recipe, ...]:
+    """Recipes from `a,b` or a list of such texts, each once, in order."""
+    texts = [text] if isinstance(text, str) else text
+    names = [name.strip() for part in texts for name in part.split(",") if name.strip()]
+    return tuple(dict.fromkeys(Recipe.parse(name) for name in names))
+
+
+def matches(pattern: str, name: str) -> bool:
+    """True when `pattern` is the recipe name or an alias of it: `onnx-int8` covers `onnx-int8-static-u8s8`."""
+    return name == pattern or name.startswith(f"{pattern}-")
+
+
+def _variant(cpu_features: frozenset[str]) -> str:
+    if "x86_64" not in cpu_features:
+        return "s8s8"
+    return "u8s8" if cpu_features & VNNI_FEATURES else "u8s7"

@@ -1,0 +1,79 @@
+"""Registries: literal tables of plug-ins, extended by entry points, listed without importing anything."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from edgekit.core.errors import EnvironmentFault, unknown
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One registered name: where its object lives, and what it is in one line."""
+
+    name: str
+    location: str
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Names of one kind. `get` imports the one that is asked for; a broken one breaks nobody else.
+
+    Args:
+        kind: What is registered, as users call it: "model", "backend".
+        table: `{name: (location, summary)}` with location `package.module:object`.
+        group: Entry-point group through which third parties add names.
+    """
+
+    kind: str
+    table: Mapping[str, tuple[str, str]]
+    group: str = ""
+    _cache: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def plugins(self) -> Mapping[str, Plugin]:
+        """Every known name in order; edgekit's own names win over entry points."""
+        found = {name: Plugin(name, location, summary) for name, (location, summary) in self.table.items()}
+        for entry in importlib.metadata.entry_points(group=self.group) if self.group else ():
+            found.setdefault(entry.name, Plugin(entry.name, entry.value, f"plug-in {entry.value}"))
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.plugins)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.plugins
+
+    def get(self, name: str) -> Any:
+        """The registered object.
+
+        Raises:
+            UserError: The name is unknown; the nearest one is offered.
+            EnvironmentFault: The plug-in does not import; the message is its error.
+        """
+        if name not in self.plugins:
+            raise unknown(self.kind, name, self.plugins, hint=f"edgekit list {self.kind}s")
+        if name not in self._cache:
+            self._cache[name] = self._load(self.plugins[name])
+        return self._cache[name]
+
+    def problem(self, name: str) -> str:
+        """Why `name` cannot be used here, or an empty text; for listings."""
+        try:
+            self.get(name)
+        except EnvironmentFault as err:
+            return err.message
+        return ""
+
+    def _load(self, plugin: Plugin) -> Any:
+        module, _, attribute = plugin.location.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except Exception as err:
+            raise EnvironmentFault(f"The {self.kind} '{plugin.name}' is broken: {type(err).__name__}: {err}.") from err

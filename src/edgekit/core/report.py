@@ -1,0 +1,140 @@
+"""Report: measurements, checks and the facts they were taken under. Its JSON is the source of every rendering."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from edgekit.core.bundle import Artifact
+from edgekit.core.facts import Facts
+from edgekit.core.measurement import Measurement, Trust
+from edgekit.core.samples import SplitFacts
+from edgekit.core.spec import ModelSpec
+from edgekit.core.verdict import Verdict, worst
+
+# 1: first version.
+REPORT_SCHEMA: Final = 1
+
+
+class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value in SI units with its 95 % interval; `n` is the number of values, or of launches for a latency.
+
+    `value` is null when it could not be had, with the reason.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    reason: str = ""
+
+
+class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One output of one artifact against PyTorch on one case, such as batch 5 at length 32.
+
+    `kind` is `difference` (`value` is the largest absolute difference, `limit` its bound), `sqnr` (in dB, at least
+    the limit) or `agreement` (top-1 ratio, at least the limit). `sample` is the row, of `samples`, that differs most.
+    """
+
+    artifact: str
+    where: str
+    case: str
+    output: str
+    kind: str
+    value: float | None
+    limit: float
+    verdict: Verdict
+    max_abs: float | None = None
+    mean_abs: float | None = None
+    sqnr_db: float | None = None
+    sample: int | None = None
+    samples: int = 0
+    reason: str = ""
+
+    @property
+    def unit(self) -> str:
+        """The unit of `value` and `limit`."""
+        return {"difference": "1", "sqnr": "dB", "agreement": "ratio"}[self.kind]
+
+
+class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The quality of one artifact on held-back samples, and how much worse than PyTorch it is, paired by sample.
+
+    `drop` is positive when the artifact is worse. `detectable` is the smallest drop that this many samples could show.
+    """
+
+    artifact: str
+    where: str
+    metric: str
+    quality: Estimate
+    reference: Estimate
+    drop: Estimate
+    detectable: float | None = None
+
+
+class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Statistics of one measurement: quantiles by name (`p50`, `p90`), each with its interval over launches."""
+
+    target: str
+    artifact: str
+    sizes: dict[str, int]
+    quantiles: dict[str, Estimate]
+    load: Estimate
+    first_run: Estimate
+    memory: Estimate
+    trust: Trust
+    backend: str = ""
+    engine: str = ""
+    provider: str = ""
+
+
+class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One budget judged for one artifact on one target; `excess` is how far the value lies beyond the limit, in SI."""
+
+    budget: str
+    artifact: str
+    target: str
+    metric: str
+    unit: str
+    limit: float
+    estimate: Estimate
+    verdict: Verdict
+    excess: float | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The verdict on one target: which artifact was chosen there, or why none was."""
+
+    target: str
+    verdict: Verdict
+    chosen: str | None = None
+    reason: str = ""
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything one command found out. `stages` are wall times in seconds, in order."""
+
+    command: str
+    created: str
+    spec: ModelSpec | None = None
+    bundle: str = ""
+    split: SplitFacts | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    parity: tuple[ParityCheck, ...] = ()
+    accuracy: tuple[Accuracy, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    latency: tuple[Latency, ...] = ()
+    budgets: tuple[BudgetCheck, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    facts: dict[str, Facts] = {}
+    tools: dict[str, str] = {}
+    stages: dict[str, float] = {}
+    warnings: tuple[str, ...] = ()
+    verdict: Verdict = Verdict.PASS
+    seed: int = 0
+    schema_version: int = REPORT_SCHEMA
+
+    def parity_of(self, artifact: str) -> Verdict:
+        """Fail when any parity check of this artifact failed."""
+        return worst(check.verdict for check in self.parity if check.artifact == artifact)

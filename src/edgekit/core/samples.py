@@ -1,0 +1,264 @@
+"""Samples: real inputs, with labels or reference values, and the reference outputs they must produce."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.core.errors import EdgekitError, UserError, nearest
+from edgekit.core.files import read_bytes, write_atomic
+from edgekit.core.spec import ModelSpec, TensorSpec
+
+Array = NDArray[np.generic]
+Feed = dict[str, Array]
+"""Input (or output) arrays by name."""
+
+LABEL = "label"
+_TARGET = "target:"
+_EXPECTED = "expected:"
+_INPUT = "input:"
+MAX_FILE_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Samples:
+    """S samples; row i of every array belongs to sample i.
+
+    `inputs` and `expected` (what the reference model answers) are `{name: (S, ...)}`. `labels` are class indices of
+    shape (S,); `targets` are reference values per output, (S, ...).
+    """
+
+    inputs: Feed
+    labels: NDArray[np.int64] | None = None
+    targets: Feed = field(default_factory=dict)
+    expected: Feed = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64] | slice) -> Samples:
+        """The samples at `rows`, in that order."""
+        index = rows if isinstance(rows, slice) else np.asarray(rows, dtype=np.int64)
+        labels = None if self.labels is None else self.labels[index]
+        return Samples(_rows(self.inputs, index), labels, _rows(self.targets, index), _rows(self.expected, index))
+
+    def with_expected(self, expected: Feed) -> Samples:
+        """The same samples with these reference outputs."""
+        return replace(self, expected=expected)
+
+    @property
+    def is_labelled(self) -> bool:
+        """True when accuracy or error can be computed."""
+        return self.labels is not None or bool(self.targets)
+
+    def digest(self) -> str:
+        """sha256 over the inputs: which samples these are, whatever file they came from."""
+        whole = hashlib.sha256()
+        for name in sorted(self.inputs):
+            array = np.ascontiguousarray(self.inputs[name])
+            whole.update(f"{name}:{array.dtype}:{array.shape}".encode())
+            whole.update(array.tobytes())
+        return whole.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write an .npz without pickles, at once or not at all."""
+        arrays = {f"{_INPUT}{name}": array for name, array in self.inputs.items()}
+        arrays |= {f"{_TARGET}{name}": array for name, array in self.targets.items()}
+        arrays |= {f"{_EXPECTED}{name}": array for name, array in self.expected.items()}
+        if self.labels is not None:
+            arrays[LABEL] = self.labels
+        write_arrays(path, arrays)
+
+    @classmethod
+    def load(cls, path: Path, error: type[EdgekitError] = UserError) -> Samples:
+        """Samples written by `save`."""
+        arrays = read_arrays(path, error)
+        labels = arrays.get(LABEL)
+        return cls(
+            _part(arrays, _INPUT),
+            None if labels is None else labels.astype(np.int64),
+            _part(arrays, _TARGET),
+            _part(arrays, _EXPECTED),
+        )
+
+
+class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How samples were divided; stands in every report. Digests are of the inputs."""
+
+    source: str
+    total: int
+    calibration: int
+    evaluation: int
+    seed: int
+    calibration_digest: str
+    evaluation_digest: str
+    labelled: bool
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples divided into a part for calibration and a part for evaluation that never overlap."""
+
+    calibration: Samples
+    evaluation: Samples
+    seed: int = 0
+
+    def facts(self, source: str) -> SplitFacts:
+        """The record of this split."""
+        return SplitFacts(
+            source,
+            len(self.calibration) + len(self.evaluation),
+            len(self.calibration),
+            len(self.evaluation),
+            self.seed,
+            self.calibration.digest(),
+            self.evaluation.digest(),
+            self.evaluation.is_labelled,
+        )
+
+
+def split(samples: Samples, *, calibration: int, seed: int = 0) -> Split:
+    """`samples` divided by content: the same sample falls on the same side whatever its place, and so do its copies.
+
+    Args:
+        calibration: How many distinct samples to calibrate with; at most half of them are taken.
+
+    Raises:
+        UserError: Fewer than two distinct samples.
+    """
+    ranks = [_rank(samples, row, seed) for row in range(len(samples))]
+    distinct = sorted(set(ranks))
+    if len(distinct) < 2:
+        raise UserError(f"{len(distinct)} distinct sample cannot be split into calibration and evaluation.")
+    chosen = set(distinct[: max(1, min(calibration, len(distinct) // 2))])
+    inside = [row for row, rank in enumerate(ranks) if rank in chosen]
+    outside = [row for row, rank in enumerate(ranks) if rank not in chosen]
+    return Split(samples.take(inside), samples.take(outside), seed)
+
+
+def _rank(samples: Samples, row: int, seed: int) -> str:
+    digest = hashlib.sha256(str(seed).encode())
+    for name in sorted(samples.inputs):
+        digest.update(np.ascontiguousarray(samples.inputs[name][row]).tobytes())
+    return digest.hexdigest()
+
+
+def read_user_samples(path: Path, spec: ModelSpec) -> Samples:
+    """Samples from a user's .npz: one array per input name; optionally `label`, or `target:OUTPUT` arrays.
+
+    Raises:
+        UserError: All problems of the file at once: names, shapes, dtypes, values that are not finite, none at all.
+    """
+    arrays = read_arrays(path, UserError)
+    problems = [*_name_problems(arrays, spec)]
+    for tensor in spec.inputs:
+        if tensor.name in arrays:
+            problems += _array_problems(arrays[tensor.name], tensor, spec.batch_axis is not None)
+    problems += _count_problems(arrays)
+    if not problems and LABEL in arrays:
+        problems += _label_problems(arrays[LABEL])
+    if problems:
+        listing = "".join(f"\n  {problem}" for problem in problems)
+        wanted = " ".join(f"{tensor.name}=array of {tensor.dtype}" for tensor in spec.inputs)
+        raise UserError(
+            f"Samples '{path}' do not fit the model:{listing}", hint=f"numpy.savez(FILE, {wanted}, label=...)"
+        )
+    inputs = {tensor.name: arrays[tensor.name].astype(tensor.dtype, copy=False) for tensor in spec.inputs}
+    labels = arrays[LABEL].astype(np.int64) if LABEL in arrays else None
+    return Samples(inputs, labels, _part(arrays, _TARGET))
+
+
+def read_arrays(path: Path, error: type[EdgekitError]) -> Feed:
+    """Every array of an .npz, read without pickles.
+
+    Raises:
+        error: No such file, not an .npz, or an array of Python objects.
+    """
+    data = read_bytes(path, error)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            total = sum(entry.file_size for entry in archive.infolist())
+        if total > MAX_FILE_BYTES:
+            raise error(f"'{path}' unpacks to {total} bytes; the limit is {MAX_FILE_BYTES}.")
+        with np.load(io.BytesIO(data), allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, OSError, KeyError, NotImplementedError) as err:
+        raise error(f"'{path}' is not an .npz of plain arrays: {err}.") from err
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write arrays as .npz, at once or not at all; the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in sorted(arrays.items()):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            # A fixed time stamp: the hash of a bundle depends on what it holds alone.
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), member.getvalue(), zipfile.ZIP_DEFLATED
+            )
+    write_atomic(path, buffer.getvalue())
+
+
+def _rows(feed: Feed, index: slice | NDArray[np.int64]) -> Feed:
+    return {name: array[index] for name, array in feed.items()}
+
+
+def _part(arrays: Feed, prefix: str) -> Feed:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _name_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
+    names = [tensor.name for tensor in spec.inputs]
+    given = [name for name in arrays if name != LABEL and not name.startswith(_TARGET)]
+    missing = [f"'{name}' is missing.{nearest(name, given)}" for name in names if name not in arrays]
+    extra = [f"'{name}' is no input of the model.{nearest(name, names)}" for name in given if name not in names]
+    return missing + extra
+
+
+def _count_problems(arrays: Feed) -> list[str]:
+    counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if not counts or 0 in counts.values():
+        return ["there are no samples."]
+    if len(set(counts.values())) > 1:
+        return ["sample counts differ: " + ", ".join(f"{name} {count}" for name, count in counts.items()) + "."]
+    return []
+
+
+def _array_problems(array: Array, tensor: TensorSpec, batched: bool) -> list[str]:
+    shape = tensor.shape[1:] if batched else tensor.shape
+    got = array.shape[1:]
+    fits = len(got) == len(shape) and all(
+        isinstance(want, str) or want == size for want, size in zip(shape, got, strict=True)
+    )
+    problems = []
+    if not fits:
+        problems.append(f"'{tensor.name}' has shape {_text(got)} a sample, expected {_text(shape)}.")
+    if not np.can_cast(array.dtype, np.dtype(tensor.dtype), "same_kind"):
+        problems.append(f"'{tensor.name}' has dtype {array.dtype}, expected {tensor.dtype}.")
+    elif np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        problems.append(f"'{tensor.name}' holds NaN or infinity, first in sample {_first_bad(array)}.")
+    return problems
+
+
+def _label_problems(labels: Array) -> list[str]:
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        return [f"'{LABEL}' must hold one class index a sample, got {labels.dtype} of shape {_text(labels.shape)}."]
+    return [f"'{LABEL}' holds a negative class index."] if labels.min() < 0 else []
+
+
+def _first_bad(array: Array) -> int:
+    rows = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    return int(np.argmin(rows))
+
+
+def _text(shape: Sequence[object]) -> str:
+    return f"({', '.join(map(str, shape))})"

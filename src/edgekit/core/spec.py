@@ -1,0 +1,157 @@
+"""ModelSpec: what others need to know of a model without importing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from edgekit.core.errors import UserError, unknown
+
+Axis = int | str
+"""A size, or the name of a free axis such as `N` (batch) or `T` (time)."""
+
+DTYPES: Final = ("float32", "float16", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
+_INPUT = re.compile(r"(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]")
+_AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
+_SIZES = re.compile(r"(?P<axis>[A-Za-z_]\w*)=(?P<sizes>\d+(?:,\d+)*)")
+
+
+class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One input or output of a model.
+
+    `shape` names its free axes; the first axis is the batch when it is free. `low` and `high` bound the values;
+    `padding` is the value that fills a padded free axis, null where padding would change the answer.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[Axis, ...]
+    low: float | None = None
+    high: float | None = None
+    padding: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> TensorSpec:
+        """A tensor from text such as `x:float32[N,1,28,28]`.
+
+        Raises:
+            UserError: The text has another form, an unknown dtype, or a size below 1.
+        """
+        match = _INPUT.fullmatch(text.replace(" ", ""))
+        if match is None:
+            raise UserError(f"'{text}' is not NAME:DTYPE[SHAPE].", hint="--input 'x:float32[N,1,28,28]'")
+        if match["dtype"] not in DTYPES:
+            raise unknown("dtype", match["dtype"], DTYPES)
+        return cls(
+            match["name"], match["dtype"], tuple(_axis(part, text) for part in match["shape"].split(",") if part)
+        )
+
+    @property
+    def free_axes(self) -> tuple[str, ...]:
+        """Names of the free axes in order."""
+        return tuple(axis for axis in self.shape if isinstance(axis, str))
+
+    def concrete(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape with every free axis replaced by its size in `sizes`."""
+        return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.dtype}[{','.join(map(str, self.shape))}]"
+
+
+class ImageInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="image"):
+    """How an image file becomes the model's input: resized, scaled to 0..1, then `(x - mean) / std` per channel, CHW.
+
+    `invert` is for models trained on light strokes over a dark ground, such as handwritten digits.
+    """
+
+    height: int
+    width: int
+    channels: int = 3
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    invert: bool = False
+
+
+class ArrayInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="array"):
+    """The input is a .npy or .npz file that holds the tensor as it is."""
+
+
+Preprocessing = ImageInput | ArrayInput
+
+
+class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The quality metric of a model: `accuracy` (a ratio, higher is better) or `mae` / `mse` (lower is better)."""
+
+    name: str
+    floor: float | None = None
+
+    @property
+    def higher_is_better(self) -> bool:
+        """True for accuracy-like metrics, False for errors."""
+        return self.name == "accuracy"
+
+
+class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Name, task, tensors, pre-processing and quality of one model.
+
+    `sizes` lists the sizes of each free axis that fixed-shape formats are made for; an axis that is not listed is
+    made at size 1. `labels` are class names in index order.
+    """
+
+    name: str
+    task: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...] = ()
+    summary: str = ""
+    sizes: dict[str, tuple[int, ...]] = {}
+    labels: tuple[str, ...] = ()
+    preprocessing: Preprocessing = ArrayInput()
+    metric: Metric | None = None
+    licence: str = ""
+
+    @property
+    def free_axes(self) -> tuple[str, ...]:
+        """Every free axis of the inputs, each once, in order of appearance."""
+        return tuple(dict.fromkeys(axis for tensor in self.inputs for axis in tensor.free_axes))
+
+    @property
+    def batch_axis(self) -> str | None:
+        """The first axis of every input when it is free and the same, else None: the model takes one sample a call."""
+        first = {tensor.shape[0] if tensor.shape else None for tensor in self.inputs}
+        axis = next(iter(first)) if len(first) == 1 else None
+        return axis if isinstance(axis, str) else None
+
+    def sizes_of(self, axis: str) -> tuple[int, ...]:
+        """The sizes a fixed-shape format is made for, ascending."""
+        return tuple(sorted(set(self.sizes.get(axis, (1,)))))
+
+    def input(self, name: str) -> TensorSpec:
+        """The input called `name`."""
+        return next(tensor for tensor in self.inputs if tensor.name == name)
+
+
+def parse_sizes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Sizes per free axis from texts such as `T=32,64`.
+
+    Raises:
+        UserError: Another form, or a size of 0.
+    """
+    sizes = {}
+    for text in texts:
+        match = _SIZES.fullmatch(text.replace(" ", ""))
+        if match is None or "0" in match["sizes"].split(","):
+            raise UserError(f"'{text}' is not AXIS=SIZE,SIZE.", hint="--sizes T=32,64")
+        sizes[match["axis"]] = tuple(sorted({int(size) for size in match["sizes"].split(",")}))
+    return sizes
+
+
+def _axis(part: str, text: str) -> Axis:
+    if part.isdigit() and int(part) > 0:
+        return int(part)
+    if _AXIS_NAME.fullmatch(part):
+        return part
+    raise UserError(f"'{part}' in '{text}' is neither a size from 1 nor the name of a free axis.")

@@ -1,0 +1,77 @@
+"""Target: where and how an artifact runs, as text `DEVICE[/BACKEND][@key=value]...`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from edgekit.core.errors import UserError, unknown
+
+_TARGET = re.compile(r"(?P<device>[\w.-]+)(?:/(?P<backend>[\w-]+))?(?P<options>(?:@[\w-]+=[^@,/\s]+)*)")
+OPTION_NAMES: Final = ("threads", "provider", "graph", "spin")
+MAX_THREADS: Final = 256
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A device, the backend to use on it (empty: the artifact's own), and options."""
+
+    device: str
+    backend: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """A target from text such as `pi5/onnxruntime@threads=4@provider=cpu`.
+
+        Raises:
+            UserError: Another form, an unknown or repeated option, or a thread count out of range.
+        """
+        match = _TARGET.fullmatch(text.strip())
+        if match is None:
+            raise UserError(
+                f"'{text}' is not DEVICE[/BACKEND][@key=value].", hint="--target local/onnxruntime@threads=2"
+            )
+        pairs = [part.partition("=")[::2] for part in match["options"].split("@") if part]
+        options = dict(pairs)
+        if len(options) < len(pairs):
+            raise UserError(f"Target '{text}' gives an option twice.")
+        _check_options(options, text)
+        return cls(match["device"], match["backend"] or "", tuple(sorted(options.items())))
+
+    @property
+    def threads(self) -> int:
+        """Threads of the engine; one unless asked, because shared machines have slow phases with more."""
+        return int(dict(self.options).get("threads", "1"))
+
+    def option(self, name: str) -> str | None:
+        """The text of one option, or None."""
+        return dict(self.options).get(name)
+
+    def __str__(self) -> str:
+        backend = f"/{self.backend}" if self.backend else ""
+        return f"{self.device}{backend}" + "".join(f"@{key}={value}" for key, value in self.options)
+
+
+def parse_targets(texts: str | Iterable[str]) -> tuple[Target, ...]:
+    """Targets from `a,b` or a list of such texts, each once, in order.
+
+    Raises:
+        UserError: As in `Target.parse`, or no target at all.
+    """
+    parts = [texts] if isinstance(texts, str) else list(texts)
+    targets = tuple(dict.fromkeys(Target.parse(part) for text in parts for part in text.split(",") if part.strip()))
+    if not targets:
+        raise UserError("No target was given.", hint="--target local")
+    return targets
+
+
+def _check_options(options: dict[str, str], text: str) -> None:
+    for name in options:
+        if name not in OPTION_NAMES:
+            raise unknown("target option", name, OPTION_NAMES)
+    threads = options.get("threads", "1")
+    if not threads.isdigit() or not 1 <= int(threads) <= MAX_THREADS:
+        raise UserError(f"Target '{text}': threads: expected 1 to {MAX_THREADS}, got {threads}.")

@@ -1,0 +1,1 @@
+"""The work of each command, and the Python API: joins the layers."""

@@ -1,0 +1,1 @@
+"""Renders a Report for people and for CI."""

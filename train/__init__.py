@@ -1,0 +1,1 @@
+"""Reference models, data readers, the training loop and evaluation."""

@@ -1,0 +1,1 @@
+"""Reference models, one file each, read top to bottom."""
