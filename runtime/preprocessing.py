@@ -1,0 +1,100 @@
+"""From an input file to a feed, and from outputs to an answer, as the ModelSpec says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.core.errors import UserError
+from edgekit.core.need import need
+from edgekit.core.samples import Feed, read_arrays
+from edgekit.core.spec import ImageInput, ModelSpec
+
+IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".gif", ".webp")
+TOP: Final = 5
+
+
+def read_input(path: Path, spec: ModelSpec) -> Feed:
+    """The feed of one example, batch axis included.
+
+    Args:
+        path: An image for a model with ImageInput; else `.npy` (one input) or `.npz` (one array per input name), with
+            or without the batch axis.
+
+    Raises:
+        UserError: The file is missing, or does not fit the model.
+    """
+    if not path.is_file():
+        raise UserError(f"There is no input file '{path}'.")
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return _image_feed(path, spec)
+    if path.suffix == ".npz":
+        arrays = read_arrays(path, UserError)
+        return {
+            tensor.name: _with_batch(_named(arrays, tensor.name, path), len(tensor.shape)) for tensor in spec.inputs
+        }
+    if path.suffix == ".npy" and len(spec.inputs) == 1:
+        tensor = spec.inputs[0]
+        return {tensor.name: _with_batch(_load_npy(path), len(tensor.shape)).astype(tensor.dtype, copy=False)}
+    raise UserError(f"'{path}' is no input of '{spec.name}': expected an image, .npy or .npz.")
+
+
+def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
+    """The likeliest classes of one example with their probabilities, best first; empty for other tasks.
+
+    The first output holds logits of shape (1, K), or probabilities that sum to 1.
+    """
+    if spec.task != "classification":
+        return []
+    scores = next(iter(outputs.values())).reshape(-1).astype(np.float64)
+    if scores.min() < 0 or abs(scores.sum() - 1) > 1e-3:
+        scores = np.exp(scores - scores.max())
+        scores /= scores.sum()
+    best = np.argsort(-scores)[:TOP]
+    return [(spec.labels[index] if index < len(spec.labels) else str(index), float(scores[index])) for index in best]
+
+
+def _image_feed(path: Path, spec: ModelSpec) -> Feed:
+    if not isinstance(spec.preprocessing, ImageInput):
+        raise UserError(f"'{path}' is an image, and '{spec.name}' takes arrays.", hint="numpy.save('input.npy', array)")
+    return {spec.inputs[0].name: image_tensor(_pixels(path, spec.preprocessing), spec.preprocessing)}
+
+
+def image_tensor(pixels: NDArray[np.uint8], how: ImageInput) -> NDArray[np.float32]:
+    """Pixels of shape (H, W, C), 0 to 255, as the model's input of shape (1, C, H, W)."""
+    scaled = pixels.astype(np.float32) / 255.0
+    scaled = 1.0 - scaled if how.invert else scaled
+    mean, std = np.asarray(how.mean, np.float32), np.asarray(how.std, np.float32)
+    return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1)[None])
+
+
+def _pixels(path: Path, how: ImageInput) -> NDArray[np.uint8]:
+    image_module = need("PIL.Image", extra="images")
+    try:
+        with image_module.open(path) as image:
+            mode = "L" if how.channels == 1 else "RGB"
+            resized = image.convert(mode).resize((how.width, how.height), image_module.Resampling.BILINEAR)
+            return np.asarray(resized, np.uint8).reshape(how.height, how.width, how.channels)
+    except OSError as err:
+        raise UserError(f"'{path}' is no image that can be read: {err}.") from err
+
+
+def _load_npy(path: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as err:
+        raise UserError(f"'{path}' is no .npy of plain numbers: {err}.") from err
+    return array
+
+
+def _named(arrays: Feed, name: str, path: Path) -> NDArray[Any]:
+    if name not in arrays:
+        raise UserError(f"'{path}' has no array '{name}'; it has {', '.join(sorted(arrays))}.")
+    return arrays[name]
+
+
+def _with_batch(array: NDArray[Any], rank: int) -> NDArray[Any]:
+    return array[None] if array.ndim == rank - 1 else array

@@ -1,0 +1,31 @@
+"""Generated inputs, for models that came without samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec, TensorSpec
+
+
+def generated(spec: ModelSpec, *, count: int, seed: int = 0) -> Samples:
+    """`count` inputs within the ranges of `spec`, free axes at their largest size. They have no references.
+
+    Floats without a range are standard normal, integers without one are 0 or 1.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = {axis: max(spec.sizes_of(axis)) for axis in spec.free_axes}
+    skip = 0 if spec.batch_axis is None else 1
+    return Samples({tensor.name: _draw(rng, tensor, (count, *tensor.concrete(sizes)[skip:])) for tensor in spec.inputs})
+
+
+def _draw(rng: np.random.Generator, tensor: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
+    if np.dtype(tensor.dtype).kind in "iub":
+        low, high = int(tensor.low or 0), int(tensor.high if tensor.high is not None else 1)
+        return rng.integers(low, high + 1, shape).astype(tensor.dtype)
+    if tensor.low is not None and tensor.high is not None:
+        return rng.uniform(tensor.low, tensor.high, shape).astype(tensor.dtype)
+    return rng.normal(size=shape).astype(tensor.dtype)

@@ -1,0 +1,78 @@
+"""Trust: how far a latency can be relied on, with the reasons."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edgekit.core.facts import Facts
+from edgekit.core.measurement import Measurement, Trust
+from edgekit.core.statistics import MIN_LAUNCHES, launch_interval, launch_quantiles
+from edgekit.core.steady import warmup_end
+
+MAX_RELATIVE_WIDTH: Final = 0.03
+MAX_CLOCK_CHANGE: Final = 0.02
+MAX_WARMING_C: Final = 5.0
+
+
+def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
+    """A when nothing speaks against the measurement, B for one reason, C (indicative) for more, E when emulated.
+
+    Args:
+        measurement: Latency launches.
+        before: Facts of the device before the first launch.
+        after: Facts after the last one.
+    """
+    if measurement.emulated:
+        return Trust("E", ("emulated: no latency of any device",), "Measure on the device itself.")
+    found = [*_sample_reasons(measurement), *_device_reasons(before, after)]
+    reasons = tuple(reason for reason, _ in found)
+    return Trust("ABC"[min(len(found), 2)], reasons, found[0][1] if found else "")
+
+
+def _sample_reasons(measurement: Measurement) -> list[tuple[str, str]]:
+    """(reason, what would mend it) of what the values themselves show."""
+    launches = measurement.launches
+    if len(launches) < MIN_LAUNCHES:
+        return [(f"{len(launches)} launches, {MIN_LAUNCHES} are needed for an interval", "--launches 8")]
+    medians = launch_quantiles(measurement.launch_values, 0.5)
+    if medians is None:
+        return [("too few values in a launch", "--time-limit 2s")]
+    reasons = []
+    interval = launch_interval(medians)
+    width = (interval.high - interval.low) / 2 / interval.value
+    if width > MAX_RELATIVE_WIDTH:
+        reasons.append((f"the median is known to ±{100 * width:.1f} % only", "--launches 12, on a quieter machine"))
+    disturbed = sum(launch.disturbed for launch in launches)
+    if disturbed:
+        reasons.append((f"{disturbed} of {len(launches)} launches were disturbed", "Stop other work on the device."))
+    drifting = sum(warmup_end(launch.values) is None for launch in launches)
+    if drifting > len(launches) // 2:
+        reasons.append(
+            (f"{drifting} of {len(launches)} launches drift", "--time-limit 5s, after the device has cooled")
+        )
+    return reasons
+
+
+def _device_reasons(before: Facts, after: Facts) -> list[tuple[str, str]]:
+    reasons = []
+    if before.governor is None and before.clock_hz is None:
+        reasons.append(
+            ("neither governor nor clock can be read", "Measure where the clock can be read, not in a guest.")
+        )
+    elif before.governor not in (None, "performance") and not _is_clock_stable(before, after):
+        reasons.append((f"the governor is '{before.governor}'", "sudo cpupower frequency-set -g performance"))
+    if after.throttled:
+        reasons.append(("the device was throttled", "Cool the device, or use a stronger power supply."))
+    if before.temperature_c is not None and after.temperature_c is not None:
+        rise = after.temperature_c - before.temperature_c
+        if rise > MAX_WARMING_C:
+            reasons.append(
+                (f"the device warmed by {rise:.0f} °C", "Let the device reach its working temperature first.")
+            )
+    return reasons
+
+
+def _is_clock_stable(before: Facts, after: Facts) -> bool:
+    if not before.clock_hz or not after.clock_hz:
+        return False
+    return abs(after.clock_hz / before.clock_hz - 1) <= MAX_CLOCK_CHANGE

@@ -1,0 +1,230 @@
+"""`edgekit build`, the main job: from a network to a verdict on the user's devices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from edgekit.core import documents
+from edgekit.core.budget import Budget
+from edgekit.core.config import Settings
+from edgekit.core.files import new_folder, refuse_existing
+from edgekit.core.progress import Progress, Silent
+from edgekit.core.recipe import DEFAULT_RECIPES, Recipe, parse_recipes
+from edgekit.core.report import Report
+from edgekit.core.target import Target, parse_targets
+from edgekit.flows.bundles import opened
+from edgekit.flows.export import Exported, export_steps, write_bundle
+from edgekit.flows.judge import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
+from edgekit.flows.plan import Plan
+from edgekit.flows.profile import Profiled, measure, open_device
+from edgekit.flows.source import Source, SourceOptions, is_reference, open_source, refuse_without_samples
+from edgekit.flows.tools import versions
+from edgekit.flows.train import train
+from edgekit.train.weights import shipped_weights
+
+BUNDLE: Final = "bundle"
+RUN: Final = "run"
+REPORT_JSON: Final = "report.json"
+REPORT_HTML: Final = "report.html"
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What was asked for, checked before any work."""
+
+    recipes: tuple[Recipe, ...]
+    targets: tuple[Target, ...]
+    budgets: tuple[Budget, ...]
+
+
+@dataclass
+class _Stages:
+    """Wall time of each stage in seconds, told to a Progress as it goes."""
+
+    progress: Progress
+    times: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        start = time.perf_counter()
+        with self.progress.stage(title):
+            yield
+        self.times[title] = round(time.perf_counter() - start, 3)
+
+
+def build(
+    source: str,
+    *,
+    out: str | Path,
+    target: str | Sequence[str] = "local",
+    to: str | Sequence[str] = DEFAULT_RECIPES,
+    budget: str | Sequence[str] = (),
+    options: SourceOptions = SourceOptions(),
+    settings: Settings = Settings(),
+    train_first: bool = False,
+    launches: int | None = None,
+    time_limit_s: float | None = None,
+    force: bool = False,
+    progress: Progress = Silent(),
+) -> Report:
+    """Train if needed, export, validate, evaluate, profile and judge `source`.
+
+    Writes `OUT/bundle`, `OUT/report.json` and `OUT/report.html` (and `OUT/run` after a training), whole or not at all.
+
+    Args:
+        source: Reference model, run directory, or `file.py:factory` (whose code is run).
+        target: Targets as text, see `Target.parse`.
+        to: Recipe names or aliases.
+        budget: Limits such as `latency.p90 <= 8 ms`.
+        train_first: Train a reference model even when it has weights already.
+
+    Returns:
+        The report; `report.verdict` is the verdict, `report.outcomes` name the chosen artifact of each target.
+
+    Raises:
+        UserError, EnvironmentFault, ConversionFailed, Unreadable: As their messages say.
+    """
+    order = _checked(target, to, budget, Path(out), force)
+    stages = _Stages(progress)
+    with new_folder(Path(out), force=force) as staging:
+        with stages.stage("load"):
+            opened_source = _open(source, options, settings, train_first, staging, progress)
+            refuse_without_samples(opened_source, order.recipes)
+            refuse_unmeasurable(order.budgets, labelled=opened_source.split.evaluation.is_labelled)
+        with stages.stage("export"):
+            exported = write_bundle(opened_source, order.recipes, staging / BUNDLE, settings, progress)
+        with stages.stage("profile"), opened(staging / BUNDLE) as found:
+            chosen = [one for one in found.artifacts if _may_be_timed(one.recipe, exported)]
+            profiled = (
+                measure(
+                    found, order.targets, chosen, launches or settings.launches, time_limit_s, settings.seed, progress
+                )
+                if chosen
+                else Profiled()
+            )
+        report = _report(order, opened_source, exported, profiled, settings, stages.times, Path(out) / BUNDLE)
+        _write_reports(report, staging)
+    return report
+
+
+def plan_build(
+    source: str,
+    *,
+    out: str | Path,
+    target: str | Sequence[str] = "local",
+    to: str | Sequence[str] = DEFAULT_RECIPES,
+    budget: str | Sequence[str] = (),
+    options: SourceOptions = SourceOptions(),
+    settings: Settings = Settings(),
+    train_first: bool = False,
+    launches: int | None = None,
+    time_limit_s: float | None = None,
+    force: bool = False,
+) -> Plan:
+    """What `build` with the same arguments would do."""
+    order = _checked(target, to, budget, Path(out), force)
+    if _must_train(source, options, train_first):
+        first: tuple[str, ...] = (
+            f"train '{source}'",
+            *(f"make '{one.name}' and check its parity" for one in order.recipes),
+        )
+    else:
+        opened_source = open_source(source, options, settings)
+        refuse_without_samples(opened_source, order.recipes)
+        first = export_steps(opened_source, order.recipes)
+    return Plan(
+        "build",
+        (
+            *first,
+            *(
+                f"measure every artifact on {one}: {launches or settings.launches} fresh processes"
+                for one in order.targets
+            ),
+            *(f"judge '{one.text}'" for one in order.budgets),
+            f"write '{out}'",
+        ),
+    )
+
+
+def _checked(
+    target: str | Sequence[str], to: str | Sequence[str], budget: str | Sequence[str], out: Path, force: bool
+) -> _Order:
+    recipes, targets = parse_recipes(to), parse_targets(target)
+    budgets = parse_budgets(budget, targets, recipes)
+    refuse_existing(out, force=force)
+    for one in targets:
+        open_device(one).close()
+    return _Order(recipes, targets, budgets)
+
+
+def _must_train(source: str, options: SourceOptions, train_first: bool) -> bool:
+    missing = is_reference(source) and options.weights is None and shipped_weights(source) is None
+    return missing or (train_first and is_reference(source))
+
+
+def _open(
+    source: str, options: SourceOptions, settings: Settings, train_first: bool, staging: Path, progress: Progress
+) -> Source:
+    if not _must_train(source, options, train_first):
+        return open_source(source, options, settings)
+    train(source, out=staging / RUN, data=options.data, settings=settings, progress=progress)
+    return open_source(str(staging / RUN), options, settings)
+
+
+def _may_be_timed(artifact: str, exported: Exported) -> bool:
+    """False for an artifact that failed parity: its latency would be one of a wrong model."""
+    return all(check.verdict != "fail" for check in exported.result.parity if check.artifact == artifact)
+
+
+def _report(
+    order: _Order,
+    source: Source,
+    exported: Exported,
+    profiled: Profiled,
+    settings: Settings,
+    stages: dict[str, float],
+    bundle: Path,
+) -> Report:
+    result = exported.result
+    evidence = Evidence(
+        result.artifacts,
+        (*result.parity, *profiled.parity),
+        exported.accuracy,
+        tuple(profiled.measurements),
+        tuple(profiled.latency),
+    )
+    checks = judge_budgets(order.budgets, order.targets, evidence)
+    found = outcomes(order.budgets, checks, order.targets, evidence)
+    return Report(
+        command="build",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        spec=result.spec,
+        bundle=str(bundle),
+        split=source.split.facts(source.samples_from),
+        artifacts=result.artifacts,
+        parity=evidence.parity,
+        accuracy=exported.accuracy,
+        measurements=evidence.measurements,
+        latency=evidence.latency,
+        budgets=checks,
+        outcomes=found,
+        facts=profiled.facts,
+        tools=versions(),
+        stages=stages,
+        warnings=(*exported.warnings, *profiled.warnings),
+        verdict=overall(found, evidence.parity),
+        seed=settings.seed,
+    )
+
+
+def _write_reports(report: Report, folder: Path) -> None:
+    from edgekit.report.registry import write_report
+
+    documents.write(folder / REPORT_JSON, report)
+    write_report(report, folder / REPORT_HTML)

@@ -1,0 +1,112 @@
+"""Opening what a user names: a bundle, or a bare .onnx or .tflite file, as one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgekit.core.bundle import Artifact, Bundle
+from edgekit.core.errors import ModelUnreadable, UserError, unknown
+from edgekit.core.files import sha256_file
+from edgekit.core.generated import generated
+from edgekit.core.recipe import matches
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.core.target import Target
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session
+
+FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".json": "fake"}
+_SAMPLE_COUNT: Final = 8
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Artifacts with the files that hold them, and samples to run them on (without references for a bare file)."""
+
+    path: Path
+    spec: ModelSpec
+    artifacts: tuple[Artifact, ...]
+    files: dict[str, Path]
+    samples: Samples
+    bundle: Bundle | None
+
+    def chosen(self, names: Sequence[str]) -> tuple[Artifact, ...]:
+        """The artifacts that `names` (recipes or aliases) cover, all of them for no names.
+
+        Raises:
+            UserError: A name that covers none; the nearest is offered.
+        """
+        for name in names:
+            if not any(matches(name, artifact.recipe) for artifact in self.artifacts):
+                raise unknown("artifact", name, [artifact.recipe for artifact in self.artifacts])
+        if not names:
+            return self.artifacts
+        return tuple(one for one in self.artifacts if any(matches(name, one.recipe) for name in names))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Opened]:
+    """The bundle or bare model file at `path`.
+
+    Raises:
+        BundleUnreadable, ModelUnreadable: It is neither, or damaged.
+    """
+    if path.is_file() and path.suffix in FORMATS:
+        yield _bare(path)
+        return
+    with Bundle.open(path) as bundle:
+        files = {artifact.recipe: bundle.file(artifact) for artifact in bundle.artifacts}
+        samples = bundle.samples() or generated(bundle.spec, count=_SAMPLE_COUNT)
+        yield Opened(path, bundle.spec, bundle.artifacts, files, samples, bundle)
+
+
+def backend_for(artifact: Artifact, name: str = "") -> Backend:
+    """The backend called `name`, or the one that opens this artifact by default.
+
+    Raises:
+        UserError: The backend does not open this format.
+    """
+    backend: Backend = BACKENDS.get(name or DEFAULT_BACKENDS[artifact.format])()
+    if artifact.format not in backend.formats():
+        raise UserError(
+            f"Backend '{backend.name}' does not open '{artifact.recipe}'; it opens {', '.join(backend.formats())}."
+        )
+    return backend
+
+
+def opens(target: Target, artifact: Artifact) -> bool:
+    """True when the target's backend (or its default) opens the artifact's format."""
+    if not target.backend:
+        return True
+    return artifact.format in BACKENDS.get(target.backend)().formats()
+
+
+def open_session(opened_: Opened, artifact: Artifact, target: Target) -> Session:
+    """A session in this process, with the target's backend and options."""
+    backend = backend_for(artifact, target.backend)
+    spec = opened_.spec if opened_.bundle is not None else None
+    return backend.open(opened_.files[artifact.recipe], dict(target.options), spec)
+
+
+def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed:
+    """The feed of `batch` samples from `row` on, cycling; a model without a free batch axis takes one sample."""
+    if spec.batch_axis is None:
+        return {name: array[row % len(samples)] for name, array in samples.inputs.items()}
+    rows = [(row + offset) % len(samples) for offset in range(batch)]
+    return {name: array[rows] for name, array in samples.inputs.items()}
+
+
+def _bare(path: Path) -> Opened:
+    """A model file as an artifact of its own, described by what its engine reads."""
+    kind = FORMATS[path.suffix]
+    backend: Backend = BACKENDS.get(DEFAULT_BACKENDS[kind])()
+    with backend.open(path, {}, None) as session:
+        spec = ModelSpec(path.stem, "other", session.inputs, session.outputs)
+    if not spec.inputs:
+        raise ModelUnreadable(f"'{path}' has no inputs.")
+    digest = sha256_file(path)
+    artifact = Artifact(path.stem, path.name, kind, "", path.stat().st_size, digest, digest, spec.inputs, spec.outputs)
+    return Opened(path, spec, (artifact,), {path.stem: path}, generated(spec, count=_SAMPLE_COUNT), None)

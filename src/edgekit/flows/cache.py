@@ -1,0 +1,15 @@
+"""Where conversions are cached by content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+
+from edgekit.core.config import Settings
+
+
+def conversion_cache(settings: Settings) -> Path:
+    """The folder that holds finished conversions; it may be deleted at any time."""
+    base = Path(settings.cache) if settings.cache else Path(platformdirs.user_cache_dir("edgekit"))
+    return base / "conversions"

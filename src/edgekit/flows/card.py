@@ -1,0 +1,68 @@
+"""The model card of a bundle: measured numbers only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgekit.core.bundle import Manifest
+from edgekit.core.report import Accuracy, Estimate, ParityCheck
+from edgekit.core.units import format_value
+from edgekit.core.verdict import worst
+
+
+def model_card(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequence[Accuracy]) -> str:
+    """README.md of a bundle, in Markdown."""
+    spec = manifest.spec
+    parts = [
+        f"# {spec.name}",
+        spec.summary or f"A {spec.task} model.",
+        _tensors(manifest),
+        _artifacts(manifest, parity, accuracy),
+        _data(manifest),
+        f"Made by edgekit {manifest.tools.get('edgekit', '')} on {manifest.created}.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _tensors(manifest: Manifest) -> str:
+    rows = [("input", tensor) for tensor in manifest.spec.inputs] + [
+        ("output", tensor) for tensor in manifest.spec.outputs
+    ]
+    return "\n".join(["| | tensor |", "|---|---|", *(f"| {kind} | `{tensor}` |" for kind, tensor in rows)])
+
+
+def _artifacts(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequence[Accuracy]) -> str:
+    quality = {row.artifact: row for row in accuracy}
+    head = ["| artifact | size | parity with PyTorch | quality | drop |", "|---|---|---|---|---|"]
+    return "\n".join(
+        [*head, *(_row(artifact.recipe, artifact.size_bytes, parity, quality) for artifact in manifest.artifacts)]
+    )
+
+
+def _row(recipe: str, size_bytes: int, parity: Sequence[ParityCheck], quality: dict[str, Accuracy]) -> str:
+    verdict = worst(check.verdict for check in parity if check.artifact == recipe)
+    row = quality.get(recipe)
+    unit = "ratio" if row is None or row.metric == "accuracy" else "1"
+    shown = (
+        (_estimate(row.quality, unit), _estimate(row.drop, "points" if unit == "ratio" else "1")) if row else ("–", "–")
+    )
+    return f"| `{recipe}` | {format_value(size_bytes, 'bytes')} | {verdict} | {shown[0]} | {shown[1]} |"
+
+
+def _estimate(estimate: Estimate, unit: str) -> str:
+    if estimate.value is None:
+        return f"not measured: {estimate.reason}"
+    if estimate.low is None or estimate.high is None:
+        return format_value(estimate.value, unit)
+    interval = f"{format_value(estimate.low, unit)} to {format_value(estimate.high, unit)}"
+    return f"{format_value(estimate.value, unit)} (95 %: {interval}, n = {estimate.n})"
+
+
+def _data(manifest: Manifest) -> str:
+    split = manifest.split
+    if split is None:
+        return ""
+    return (
+        f"Samples: {split.source}. Calibrated on {split.calibration}, evaluated on {split.evaluation} others "
+        f"(seed {split.seed})."
+    )

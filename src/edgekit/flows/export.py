@@ -1,0 +1,168 @@
+"""`edgekit export`: a bundle of validated artifacts from a network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from edgekit.core.bundle import CASES, SAMPLES, Manifest, write_manifest
+from edgekit.core.config import Settings
+from edgekit.core.files import new_folder, refuse_existing
+from edgekit.core.progress import Progress, Silent
+from edgekit.core.recipe import DEFAULT_RECIPES, Recipe, parse_recipes
+from edgekit.core.report import Accuracy, Outcome, Report
+from edgekit.core.samples import Samples
+from edgekit.core.verdict import worst
+from edgekit.export.cases import save_cases
+from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.validation import measure_accuracy
+from edgekit.flows.bundles import backend_for
+from edgekit.flows.cache import conversion_cache
+from edgekit.flows.card import model_card
+from edgekit.flows.plan import Plan
+from edgekit.flows.source import Source, SourceOptions, open_source, refuse_without_samples
+from edgekit.flows.tools import versions
+from edgekit.runtime.facts import read_facts
+
+KEPT_SAMPLES: Final = 64
+_MAX_SAMPLE_BYTES: Final = 8 << 20
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A finished export: what was converted, and how good it is."""
+
+    result: ExportResult
+    accuracy: tuple[Accuracy, ...]
+    warnings: tuple[str, ...]
+
+
+def export(
+    source: str,
+    *,
+    out: str | Path,
+    to: str | Sequence[str] = DEFAULT_RECIPES,
+    options: SourceOptions = SourceOptions(),
+    settings: Settings = Settings(),
+    force: bool = False,
+    progress: Progress = Silent(),
+) -> Report:
+    """Export `source` by every recipe in `to`, validate each artifact at once, and write the bundle `out`.
+
+    Args:
+        source: Reference model, run directory, or `file.py:factory` (whose code is run).
+        out: Directory of the bundle; written whole or not at all.
+        to: Recipe names or aliases.
+
+    Raises:
+        UserError, EnvironmentFault, ConversionFailed, Unreadable: As their messages say.
+    """
+    recipes = parse_recipes(to)
+    refuse_existing(Path(out), force=force)
+    opened = open_source(source, options, settings)
+    refuse_without_samples(opened, recipes)
+    with new_folder(Path(out), force=force) as staging:
+        exported = write_bundle(opened, recipes, staging, settings, progress)
+    verdict = worst(check.verdict for check in exported.result.parity)
+    return Report(
+        command="export",
+        created=_now(),
+        spec=exported.result.spec,
+        bundle=str(out),
+        split=opened.split.facts(opened.samples_from),
+        artifacts=exported.result.artifacts,
+        parity=exported.result.parity,
+        accuracy=exported.accuracy,
+        outcomes=(Outcome("local", verdict),),
+        tools=versions(),
+        warnings=exported.warnings,
+        verdict=verdict,
+        seed=settings.seed,
+    )
+
+
+def plan_export(
+    source: str,
+    *,
+    out: str | Path,
+    to: str | Sequence[str] = DEFAULT_RECIPES,
+    options: SourceOptions = SourceOptions(),
+    settings: Settings = Settings(),
+    force: bool = False,
+) -> Plan:
+    """What `export` with the same arguments would do."""
+    recipes = parse_recipes(to)
+    refuse_existing(Path(out), force=force)
+    opened = open_source(source, options, settings)
+    refuse_without_samples(opened, recipes)
+    return Plan("export", (*export_steps(opened, recipes), f"write the bundle '{out}'"))
+
+
+def export_steps(source: Source, recipes: Sequence[Recipe]) -> tuple[str, ...]:
+    """The steps of an export as sentences."""
+    split = source.split
+    return (
+        f"load '{source.spec.name}' and compute its outputs on {len(split.evaluation)} held-back samples",
+        *(f"make '{recipe.name}' and check its parity" for recipe in recipes),
+        f"calibrate static int8 on {len(split.calibration)} samples of {source.samples_from}",
+    )
+
+
+def write_bundle(
+    source: Source, recipes: tuple[Recipe, ...], folder: Path, settings: Settings, progress: Progress
+) -> Exported:
+    """Convert, validate and measure accuracy, and leave a complete bundle in `folder`."""
+    request = ExportRequest(
+        module=source.module,
+        spec=source.spec,
+        recipes=recipes,
+        calibration=source.split.calibration,
+        evaluation=source.split.evaluation,
+        cpu_features=frozenset(read_facts().features),
+        timeout_s=settings.timeout_s,
+        seed=settings.seed,
+    )
+    with progress.stage("export and parity"):
+        result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
+    with progress.stage("accuracy"):
+        accuracy = _accuracy(result, folder)
+    _write_rest(source, result, accuracy, folder)
+    return Exported(result, accuracy, (*source.warnings, *result.warnings))
+
+
+def _accuracy(result: ExportResult, folder: Path) -> tuple[Accuracy, ...]:
+    found = []
+    for artifact in result.artifacts:
+        backend = backend_for(artifact)
+        with backend.open(folder / artifact.file, {}, result.spec) as session:
+            found.append(measure_accuracy(session, artifact, result.spec, result.evaluation, backend.name))
+    return tuple(found)
+
+
+def _write_rest(source: Source, result: ExportResult, accuracy: Sequence[Accuracy], folder: Path) -> None:
+    """Everything of a bundle but its artifacts."""
+    _kept(result.evaluation).save(folder / SAMPLES)
+    save_cases(folder / CASES, result.cases)
+    weights = Path(source.module.weights)
+    if weights.suffix == ".safetensors":
+        shutil.copyfile(weights, folder / "weights.safetensors")
+    if result.spec.labels:
+        (folder / "labels.txt").write_text("\n".join(result.spec.labels) + "\n", encoding="utf-8")
+    facts = source.split.facts(source.samples_from)
+    manifest = Manifest(result.spec, result.artifacts, {}, _now(), versions(), source.facts, facts)
+    (folder / "README.md").write_text(model_card(manifest, result.parity, accuracy), encoding="utf-8")
+    write_manifest(folder, manifest)
+
+
+def _kept(samples: Samples) -> Samples:
+    """The samples that travel: enough to validate with, few enough to send to a phone."""
+    one = sum(array[:1].nbytes for array in (*samples.inputs.values(), *samples.expected.values()))
+    return samples.take(slice(0, max(1, min(KEPT_SAMPLES, _MAX_SAMPLE_BYTES // max(one, 1)))))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

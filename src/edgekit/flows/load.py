@@ -1,0 +1,35 @@
+"""`edgekit.load`: a Session from a bundle or a bare model file, in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekit.core.errors import UserError
+from edgekit.core.target import Target
+from edgekit.flows.bundles import open_session, opened, opens
+from edgekit.runtime.backend import Session
+
+
+def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: str | int) -> Session:
+    """A Session for one artifact; close it, or use it in a `with` block.
+
+    Args:
+        path: A bundle, `.onnx` or `.tflite`.
+        backend: Name of a backend; the format's own when empty.
+        artifact: Recipe name or alias; the first that the backend opens when empty.
+        options: Target options such as `threads=2` or `provider="cuda"`.
+
+    Raises:
+        UserError: Unknown backend, artifact or option.
+        ProviderRefused: The requested provider does not run the model.
+        Unreadable: The file is damaged or no model.
+    """
+    pairs = "".join(f"@{name}={value}" for name, value in options.items())
+    target = Target.parse(f"local{f'/{backend}' if backend else ''}{pairs}")
+    with opened(Path(path)) as found:
+        fitting = [one for one in found.chosen((artifact,) if artifact else ()) if opens(target, one)]
+        if not fitting:
+            raise UserError(
+                f"Backend '{backend}' opens no such artifact of '{path}'.", hint=f"edgekit bundle inspect {path}"
+            )
+        return open_session(found, fitting[0], target)

@@ -1,0 +1,197 @@
+"""Sources: from the text a user types to a module, its ModelSpec and its samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from edgekit.core.config import Settings
+from edgekit.core.errors import UserError, nearest
+from edgekit.core.files import read_bytes
+from edgekit.core.generated import generated
+from edgekit.core.recipe import Recipe
+from edgekit.core.samples import LABEL, Samples, Split, read_arrays, read_user_samples, split
+from edgekit.core.spec import ModelSpec, TensorSpec, parse_sizes
+from edgekit.export.source import ModuleRef
+from edgekit.train.registry import MODELS
+
+if TYPE_CHECKING:
+    from edgekit.train.model import ReferenceModel
+
+RUN_FILE: Final = "run.json"
+GENERATED: Final = "generated"
+_GENERATED_COUNT: Final = 32
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a user says about a source. `inputs` and `sizes` are texts as in `TensorSpec.parse` and `parse_sizes`.
+
+    `calibration` is how many samples static quantization reads its ranges from.
+    """
+
+    weights: Path | None = None
+    inputs: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    samples: Path | None = None
+    data: Path | None = None
+    labels: Path | None = None
+    calibration: int = 128
+    task: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model ready to be exported: where its module comes from, what it looks like, and real inputs for it."""
+
+    module: ModuleRef
+    spec: ModelSpec
+    split: Split
+    samples_from: str
+    facts: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def is_reference(source: str) -> bool:
+    """True for the name of a reference model."""
+    return source in MODELS
+
+
+def open_source(source: str, options: SourceOptions, settings: Settings) -> Source:
+    """The source a user named: a reference model with weights, a run directory, or `file.py:factory`.
+
+    Raises:
+        UserError: Nothing of that name (the nearest is offered), or options that do not fit it.
+    """
+    if is_reference(source):
+        return _reference(MODELS.get(source), _weights(source, options), options, settings)
+    path = Path(source)
+    if (path / RUN_FILE).is_file():
+        return _run_directory(path, options, settings)
+    if ".py:" in source or source.endswith(".py"):
+        return _factory(source, options, settings)
+    raise _not_a_source(source, path)
+
+
+def refuse_without_samples(source: Source, recipes: tuple[Recipe, ...]) -> None:
+    """Raise when a recipe would be calibrated on invented inputs."""
+    invented = [recipe.name for recipe in recipes if recipe.needs_calibration or recipe.is_alias]
+    if source.samples_from == GENERATED and invented:
+        raise UserError(
+            f"Recipe '{invented[0]}' reads activation ranges from real samples, and none were given.",
+            hint="--samples FILE.npz, or --to onnx-fp32,tflite-fp32",
+        )
+
+
+def _weights(name: str, options: SourceOptions) -> Path:
+    from edgekit.train.weights import shipped_weights
+
+    weights = options.weights or shipped_weights(name)
+    if weights is None:
+        raise UserError(f"'{name}' has no weights yet.", hint=f"edgekit train {name} --out runs/{name}")
+    return weights
+
+
+def _reference(model: ReferenceModel, weights: Path, options: SourceOptions, settings: Settings) -> Source:
+    dataset = model.data(_data_folder(options, settings))
+    order = np.random.default_rng(settings.seed).permutation(len(dataset.train))[: options.calibration]
+    parts = Split(dataset.train.take(np.sort(order)), dataset.test, settings.seed)
+    facts = {"model": model.spec.name, "weights": weights.name, "data": dataset.source, "data_digest": dataset.digest}
+    return Source(
+        ModuleRef(model.location, str(weights)), _with_sizes(model.spec, options), parts, dataset.source, facts
+    )
+
+
+def _run_directory(path: Path, options: SourceOptions, settings: Settings) -> Source:
+    from edgekit.train.run import read_run
+
+    run = read_run(path)
+    return _reference(MODELS.get(run.model), path / run.weights, options, settings)
+
+
+def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:
+    folder = options.data or (Path(settings.data) if settings.data else None)
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"There is no data folder '{folder}'.", hint="--data DIR")
+    return folder
+
+
+def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
+    path, _, function = source.rpartition(":")
+    if not path or not function.isidentifier():
+        raise UserError(f"'{source}' does not say which function makes the model.", hint=f"{source.rstrip(':')}:Net")
+    if not Path(path).is_file():
+        raise UserError(f"There is no file '{path}'.")
+    spec = _user_spec(function, options)
+    samples, came_from = _user_samples(spec, options, settings)
+    spec = _completed(spec, samples, options)
+    parts = split(samples, calibration=options.calibration, seed=settings.seed)
+    module = ModuleRef(f"{Path(path).resolve()}:{function}", str(options.weights or ""))
+    warnings = () if came_from != GENERATED else ("No samples were given: parity was checked on generated inputs.",)
+    return Source(module, spec, parts, came_from, {"factory": f"{Path(path).name}:{function}"}, warnings)
+
+
+def _user_spec(name: str, options: SourceOptions) -> ModelSpec:
+    inputs = tuple(TensorSpec.parse(text) for text in options.inputs) or _inputs_of_samples(options)
+    repeated = {tensor.name for tensor in inputs if [other.name for other in inputs].count(tensor.name) > 1}
+    if repeated:
+        raise UserError(f"Input '{repeated.pop()}' is given twice.")
+    labels = _label_names(options.labels)
+    return ModelSpec(name, options.task or "other", inputs, sizes=parse_sizes(options.sizes), labels=labels)
+
+
+def _inputs_of_samples(options: SourceOptions) -> tuple[TensorSpec, ...]:
+    """Inputs as the samples file has them, with the batch free; for users who name none."""
+    if options.samples is None:
+        raise UserError("The model's inputs are not known.", hint="--input 'x:float32[N,3,32,32]' --samples FILE.npz")
+    arrays = read_arrays(options.samples, UserError)
+    named = {name: array for name, array in arrays.items() if name != LABEL and not name.startswith("target:")}
+    return tuple(TensorSpec(name, str(array.dtype), ("N", *array.shape[1:])) for name, array in named.items())
+
+
+def _user_samples(spec: ModelSpec, options: SourceOptions, settings: Settings) -> tuple[Samples, str]:
+    if options.samples is not None:
+        return read_user_samples(options.samples, spec), options.samples.name
+    return generated(spec, count=_GENERATED_COUNT, seed=settings.seed), GENERATED
+
+
+def _completed(spec: ModelSpec, samples: Samples, options: SourceOptions) -> ModelSpec:
+    """`spec` with the task that the samples imply and the range that they span."""
+    inputs = tuple(
+        msgspec.structs.replace(
+            tensor, low=float(samples.inputs[tensor.name].min()), high=float(samples.inputs[tensor.name].max())
+        )
+        for tensor in spec.inputs
+    )
+    implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
+    return msgspec.structs.replace(spec, inputs=inputs, task=options.task or implied)
+
+
+def _label_names(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    return tuple(line.strip() for line in read_bytes(path).decode(errors="replace").splitlines() if line.strip())
+
+
+def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:
+    sizes = parse_sizes(options.sizes)
+    unknown = next((axis for axis in sizes if axis not in spec.free_axes), None)
+    if unknown is not None:
+        raise UserError(f"'{spec.name}' has no free axis '{unknown}'.{nearest(unknown, spec.free_axes)}")
+    return msgspec.structs.replace(spec, sizes={**spec.sizes, **sizes})
+
+
+def _not_a_source(source: str, path: Path) -> UserError:
+    if path.suffix in (".onnx", ".tflite"):
+        return UserError(
+            f"'{source}' is exported already; edgekit builds from a network.",
+            hint=f"edgekit validate {source}, or edgekit profile {source}",
+        )
+    offer = nearest(source, MODELS)
+    return UserError(
+        f"'{source}' is no reference model, run directory or file.py:factory.{offer}", hint="edgekit list models"
+    )

@@ -1,0 +1,85 @@
+"""From raw launches to the figures of a report: quantiles with intervals, load, first run, memory, trust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from edgekit.core.facts import Facts
+from edgekit.core.job import JobResult
+from edgekit.core.measurement import Launch, Measurement
+from edgekit.core.report import Estimate, Latency
+from edgekit.core.statistics import MIN_LAUNCHES, launch_interval, launch_quantiles, required_n
+from edgekit.core.trust import grade
+
+QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+_DISTURBED_PER_CALL: Final = 0.1
+
+
+def to_launch(order: int, result: JobResult) -> Launch:
+    """A launch from what its process reported; disturbed when the scheduler took the core away too often."""
+    switched = (result.nivcsw or 0) / max(len(result.values), 1)
+    disturbed = switched > _DISTURBED_PER_CALL
+    notes = (*result.notes, f"{switched:.2f} involuntary context switches a call") if disturbed else result.notes
+    return Launch(
+        order,
+        result.values,
+        result.warmups,
+        result.load_s,
+        result.first_run_s,
+        result.peak_memory_bytes,
+        disturbed,
+        notes,
+    )
+
+
+def summarize(measurement: Measurement, results: Sequence[JobResult], before: Facts, after: Facts) -> Latency:
+    """Every figure that the launches of one artifact on one target support."""
+    launches = measurement.launches
+    return Latency(
+        measurement.target,
+        measurement.artifact,
+        measurement.sizes,
+        {} if measurement.emulated else quantiles(measurement),
+        _over_launches([launch.load_s for launch in launches]),
+        _over_launches([launch.first_run_s for launch in launches]),
+        _over_launches([launch.peak_memory_bytes for launch in launches]),
+        grade(measurement, before, after),
+        results[0].backend,
+        results[0].engine,
+        results[0].provider,
+    )
+
+
+def quantiles(measurement: Measurement) -> dict[str, Estimate]:
+    """p50 upwards as far as the sample supports; the first unsupported one is present without a value."""
+    found: dict[str, Estimate] = {}
+    for name, quantile in QUANTILES.items():
+        found[name] = quantile_estimate(measurement, quantile)
+        if found[name].value is None:
+            break
+    return found
+
+
+def quantile_estimate(measurement: Measurement, quantile: float) -> Estimate:
+    """One latency quantile with its interval over launches, or no value and the reason."""
+    values = launch_quantiles(measurement.launch_values, quantile)
+    if values is not None:
+        interval = launch_interval(values)
+        return Estimate(interval.value, interval.low, interval.high, len(values))
+    fewest = min((len(launch.values) for launch in measurement.launches), default=0)
+    if len(measurement.launches) < MIN_LAUNCHES:
+        return Estimate(None, reason=f"{len(measurement.launches)} launches, {MIN_LAUNCHES} are needed")
+    return Estimate(None, reason=f"n too small: {fewest} values a launch, {required_n(quantile)} are needed")
+
+
+def _over_launches(values: Sequence[float | None]) -> Estimate:
+    known = [float(value) for value in values if value]
+    if not known:
+        return Estimate(None, reason="not reported by the launch")
+    if len(known) < MIN_LAUNCHES:
+        return Estimate(float(np.median(known)), n=len(known), reason=f"no interval from {len(known)} launches")
+    interval = launch_interval(known)
+    return Estimate(interval.value, interval.low, interval.high, len(known))
