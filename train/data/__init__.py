@@ -1,0 +1,1 @@
+"""Readers of the data sets the reference models are trained on."""

@@ -1,0 +1,84 @@
+"""Learner: a network with its loss, as one module that the training loop steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekit.train.model import Batch, ReferenceModel
+from edgekit.train.options import TrainOptions
+
+
+class Learner(nn.Module):
+    """`model` is what is trained for, `companion` what is trained along; calling it gives the loss of one phase."""
+
+    def __init__(self, reference: ReferenceModel, options: TrainOptions) -> None:
+        super().__init__()
+        self.model = reference.build()
+        self.companion = reference.companion() if reference.companion else None
+        self.options = options
+        self.losses = reference.losses or (supervised,)
+        if options.dropout is not None:
+            set_dropout(self.model, options.dropout)
+
+    def forward(self, batch: Batch, phase: int) -> Tensor:
+        """The loss of one batch, penalty of `l1` included."""
+        loss = self.losses[phase](self, batch)
+        if self.options.l1:
+            loss = loss + self.options.l1 * sum(p.abs().sum() for p in self.model.parameters() if p.requires_grad)
+        return loss
+
+
+def set_dropout(module: nn.Module, rate: float) -> None:
+    """Give every dropout layer this rate."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = rate
+
+
+def supervised(learner: Learner, batch: Batch) -> Tensor:
+    """`options.loss` of the first output against labels or target values."""
+    answer = learner.model(*batch.inputs.values())
+    first = answer[0] if isinstance(answer, tuple) else answer
+    wanted = batch.labels if batch.labels is not None else next(iter(batch.targets.values()))
+    return loss_of(learner.options, first, wanted)
+
+
+def loss_of(options: TrainOptions, answer: Tensor, wanted: Tensor) -> Tensor:
+    """The loss called `options.loss`, averaged over the batch.
+
+    Args:
+        answer: Logits (B, K) for cross-entropy, kl and bce; else values.
+        wanted: Class indices (B,), or shares (B, K); for mse, l1 and bce the values, of the shape of `answer`.
+    """
+    if options.loss == "cross-entropy":
+        return F.cross_entropy(answer, wanted, label_smoothing=options.label_smoothing)
+    if options.loss == "kl":
+        return F.kl_div(F.log_softmax(answer, -1), wanted, reduction="batchmean")
+    if options.loss == "bce":
+        return F.binary_cross_entropy_with_logits(answer, wanted.to(answer.dtype))
+    return (F.mse_loss if options.loss == "mse" else F.l1_loss)(answer, wanted)
+
+
+def mix(batch: Batch, alpha: float, classes: int, generator: torch.Generator) -> Batch:
+    """Mixup (Zhang et al. 2018): every row is blended with another one, and its label too.
+
+    Args:
+        alpha: Parameter of the Beta distribution that the share of the first row is drawn from.
+    """
+    assert batch.labels is not None
+    share = _beta(alpha, generator)
+    other = torch.randperm(len(batch.labels), generator=generator)
+    hot = F.one_hot(batch.labels, classes).to(torch.float32)
+    inputs = {name: share * rows + (1 - share) * rows[other] for name, rows in batch.inputs.items()}
+    return Batch(inputs, share * hot + (1 - share) * hot[other], batch.targets)
+
+
+def _beta(alpha: float, generator: torch.Generator) -> float:
+    """One draw of Beta(alpha, alpha) by Joehnk's method, for alpha up to 1; the distribution flattens beyond."""
+    power = 1 / min(alpha, 1.0)
+    while True:
+        x, y = (torch.rand(2, generator=generator, dtype=torch.float64) ** power).tolist()
+        if 0 < x + y <= 1:
+            return float(x / (x + y))

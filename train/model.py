@@ -1,0 +1,61 @@
+"""ReferenceModel: a network with all that is needed to train, test and describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.train.data.dataset import Dataset
+from edgekit.train.options import TrainOptions
+from edgekit.train.score import Score
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    from edgekit.train.learner import Learner
+
+
+class Batch(NamedTuple):
+    """Rows of a training set as tensors; `labels` are class indices (B,) or, after mixup, shares of shape (B, K)."""
+
+    inputs: dict[str, Tensor]
+    labels: Tensor | None
+    targets: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ReferenceModel:
+    """One reference model.
+
+    Args:
+        build: The untrained network, at `location` (`package.module:function`). It takes the inputs of the spec in
+            order and returns the outputs in order.
+        data: Reads the data set; its argument is the folder named by `--data`, or None.
+        options: Defaults that reach the floor.
+        augment: A changed copy of a training batch, drawn from the generator.
+        losses: One optimizer step each, in turn, for every batch; without any, `options.loss` of the outputs.
+        companion: A second network that is trained along and thrown away, such as a discriminator.
+        fit: Takes statistics of the training split into the network's buffers.
+        score: The quality of a network on samples; without it the metric of the spec decides.
+        specialize: The spec completed by what was learnt from the training split, such as a vocabulary.
+        generate: So many made-up samples a small training can run on; without it they are drawn to fit the spec.
+        terms: Why weights and samples are not shipped; empty when they may be.
+    """
+
+    spec: ModelSpec
+    build: Callable[[], nn.Module]
+    location: str
+    data: Callable[[Path | None], Dataset]
+    options: TrainOptions
+    augment: Callable[[Batch, Generator], Batch] | None = None
+    losses: tuple[Callable[[Learner, Batch], Tensor], ...] = ()
+    companion: Callable[[], nn.Module] | None = None
+    fit: Callable[[nn.Module, Samples], None] | None = None
+    score: Callable[[nn.Module, Samples], Score] | None = None
+    specialize: Callable[[ModelSpec, Dataset], ModelSpec] | None = None
+    generate: Callable[[int], Samples] | None = None
+    terms: str = ""

@@ -1,0 +1,92 @@
+"""TrainOptions: every knob of a training, and how texts change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from edgekit.core.errors import UserError, unknown
+
+Optimizer = Literal["sgd", "momentum", "rmsprop", "adam", "adamw"]
+Loss = Literal["cross-entropy", "mse", "bce", "kl", "l1"]
+Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle"]
+
+
+class TrainOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a model is trained.
+
+    `batch_size` counts samples over all processes. `momentum` is that of `momentum` and `rmsprop`, and beta1 of the
+    Adam family. `weight_decay` is the L2 penalty (decoupled for adamw), `l1` the factor of the sum of absolute
+    weights. `mixup` is the parameter of its Beta distribution, `clip` the largest gradient norm (0: none).
+    `average` is the decay of the running mean of weights that is kept as the result (0: the weights themselves).
+    `patience` ends the training after that many epochs without a better validation score (0: never). `dropout`
+    replaces the rate of every dropout layer. `restarts` are further attempts from fresh weights when the floor is
+    missed on the training data. `threads` is 0 for what torch chooses.
+    """
+
+    epochs: int = 10
+    batch_size: int = 64
+    optimizer: Optimizer = "adamw"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    l1: float = 0.0
+    loss: Loss = "cross-entropy"
+    label_smoothing: float = 0.0
+    schedule: Schedule = "cosine"
+    warmup_epochs: float = 0.0
+    dropout: float | None = None
+    augment: bool = True
+    mixup: float = 0.0
+    clip: float = 0.0
+    average: float = 0.0
+    patience: int = 0
+    restarts: int = 0
+    threads: int = 0
+    accelerator: str = "cpu"
+
+
+_LIMITS: Final[dict[str, tuple[float, float]]] = {
+    "epochs": (1, 1e6),
+    "batch_size": (1, 1e6),
+    "learning_rate": (0, 1e3),
+    "momentum": (0, 1),
+    "weight_decay": (0, 1e3),
+    "l1": (0, 1e3),
+    "label_smoothing": (0, 1),
+    "warmup_epochs": (0, 1e6),
+    "dropout": (0, 1),
+    "mixup": (0, 100),
+    "clip": (0, 1e6),
+    "average": (0, 1),
+    "patience": (0, 1e6),
+    "restarts": (0, 1000),
+    "threads": (0, 256),
+}
+
+
+def with_overrides(options: TrainOptions, overrides: Mapping[str, str]) -> TrainOptions:
+    """`options` changed by texts such as `{"optimizer": "adam"}`.
+
+    Raises:
+        UserError: An unknown name (the nearest is offered), or a value of the wrong kind or size.
+    """
+    changes = {name.strip().replace("-", "_"): value.strip() for name, value in overrides.items()}
+    for name in changes:
+        if name not in TrainOptions.__struct_fields__:
+            raise unknown("training option", name, TrainOptions.__struct_fields__)
+    return _checked(msgspec.to_builtins(options) | changes)
+
+
+def _checked(values: dict[str, Any]) -> TrainOptions:
+    try:
+        options = msgspec.convert(values, type=TrainOptions, strict=False)
+    except msgspec.ValidationError as err:
+        raise UserError(f"A training option is wrong: {err}.", hint="--set learning_rate=0.01") from err
+    for name, (low, high) in _LIMITS.items():
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            raise UserError(f"Training option '{name}': expected {low:g} to {high:g}, got {value:g}.")
+    return options

@@ -1,0 +1,144 @@
+"""Run: the record of one training, kept in its folder as run.json."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgekit.core import documents
+from edgekit.core.errors import Unreadable, UserError
+from edgekit.core.files import read_bytes, sha256_file
+from edgekit.core.report import Estimate
+from edgekit.core.spec import ModelSpec
+from edgekit.train.options import TrainOptions
+from edgekit.train.score import Score
+
+# 1: first version.
+RUN_SCHEMA: Final = 1
+RUN_FILE: Final = "run.json"
+HISTORY: Final = "history.jsonl"
+
+
+class DataFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model was trained on: name, sha256 over all parts, licence, and the number of samples a part."""
+
+    source: str
+    digest: str
+    licence: str
+    train: int
+    validation: int
+    test: int
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One training. `spec` is complete, with what was learnt from the data, such as a vocabulary.
+
+    `score` is that of the kept weights on the test split, null until the training is `finished`. `attempts` counts
+    the starts from fresh weights, `wall_s` the seconds of training over all resumptions.
+    """
+
+    model: str
+    spec: ModelSpec
+    options: TrainOptions
+    seed: int
+    data: DataFacts
+    created: str
+    command: str = ""
+    tools: dict[str, str] = {}
+    processes: int = 1
+    init_from: str = ""
+    freeze: tuple[str, ...] = ()
+    finished: bool = False
+    score: Score | None = None
+    epochs: int = 0
+    attempts: int = 1
+    wall_s: float = 0.0
+    peak_memory_bytes: int = 0
+    weights: str = "best.safetensors"
+    weights_sha256: str = ""
+    history: str = HISTORY
+    schema_version: int = RUN_SCHEMA
+
+    @property
+    def metric(self) -> str:
+        """Name of the headline metric."""
+        return self.score.metric if self.score else ""
+
+    @property
+    def quality(self) -> Estimate:
+        """The headline metric on the test split with its 95 % interval."""
+        return self.score.estimate if self.score else Estimate(None, reason="the training is not finished")
+
+
+class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of history.jsonl. `metric` is the validation score, null without a validation split."""
+
+    epoch: int
+    attempt: int
+    loss: float
+    learning_rate: float
+    metric: float | None
+    wall_s: float
+
+
+def read_run(path: Path) -> Run:
+    """The run in a folder, or of a `run.json`, once it is finished.
+
+    Raises:
+        UserError: No run, or one that was interrupted; the hint is the command that goes on with it.
+        Unreadable: run.json is damaged, or the weights are not those that were written.
+    """
+    folder = path.parent if path.name == RUN_FILE else path
+    run = read_any(folder)
+    if not run.finished:
+        raise UserError(
+            f"The training in '{folder}' was interrupted after {run.epochs} of {run.options.epochs} epochs.",
+            hint=f"edgekit train {run.model} --out {folder} --resume",
+        )
+    weights = folder / run.weights
+    if not weights.is_file() or sha256_file(weights) != run.weights_sha256:
+        raise Unreadable(f"'{weights}' is missing or was changed after the training.")
+    return run
+
+
+def read_any(folder: Path) -> Run:
+    """The run in `folder`, finished or not."""
+    if not (folder / RUN_FILE).is_file():
+        raise UserError(f"'{folder}' holds no run: it has no {RUN_FILE}.", hint="edgekit train MODEL --out DIR")
+    return documents.read(folder / RUN_FILE, Run, newest=RUN_SCHEMA)
+
+
+def read_history(folder: Path) -> tuple[Epoch, ...]:
+    """Every finished epoch in order; a last line that was cut off by a kill is left out."""
+    path = folder / HISTORY
+    if not path.is_file():
+        return ()
+    lines = read_bytes(path, Unreadable).split(b"\n")[:-1]
+    try:
+        return tuple(msgspec.json.decode(line, type=Epoch) for line in lines)
+    except msgspec.MsgspecError as err:
+        raise Unreadable(f"'{path}' is damaged: {err}.") from err
+
+
+def history_lines(epochs: Iterable[Epoch]) -> bytes:
+    """The content of history.jsonl."""
+    return b"".join(msgspec.json.encode(epoch) + b"\n" for epoch in epochs)
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident memory of this process so far."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) if sys.platform == "darwin" else int(peak) * 1024
+
+
+def tool_versions(names: Iterable[str]) -> dict[str, str]:
+    """Versions of the packages a training rests on."""
+    from importlib.metadata import version
+
+    return {"python": sys.version.split()[0], **{name: version(name) for name in names}}
