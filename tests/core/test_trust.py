@@ -1,0 +1,56 @@
+"""Trust grades and their reasons."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgekit.core.facts import Facts
+from edgekit.core.measurement import Launch, Measurement
+from edgekit.core.trust import grade
+
+QUIET = Facts(governor="performance", clock_hz=2e9, temperature_c=40.0)
+
+
+def measurement(*, launches: int = 8, noise: float = 0.01, **changes: bool) -> Measurement:
+    rng = np.random.default_rng(1)
+    values = [tuple(float(v) for v in 1e-3 * (1 + noise * rng.random(60))) for _ in range(launches)]
+    disturbed = changes.get("disturbed", False)
+    runs = tuple(Launch(order, value, disturbed=disturbed and order == 0) for order, value in enumerate(values))
+    return Measurement("pi", "onnx-fp32", "latency", "s", runs, emulated=changes.get("emulated", False))
+
+
+def test_a_quiet_measurement_is_graded_a_without_reasons() -> None:
+    trust = grade(measurement(), QUIET, QUIET)
+
+    assert (trust.grade, trust.reasons) == ("A", ())
+
+
+def test_one_reason_gives_b_and_says_what_would_mend_it() -> None:
+    trust = grade(measurement(), Facts(governor="ondemand"), Facts(governor="ondemand"))
+
+    assert trust.grade == "B"
+    assert "ondemand" in trust.reasons[0]
+    assert "performance" in trust.raise_by
+
+
+def test_several_reasons_give_c() -> None:
+    hot = Facts(governor="performance", clock_hz=2e9, temperature_c=60.0, throttled=True)
+
+    trust = grade(measurement(disturbed=True), QUIET, hot)
+
+    assert trust.grade == "C"
+    assert len(trust.reasons) == 3
+
+
+def test_too_few_launches_are_named() -> None:
+    assert "3 launches" in grade(measurement(launches=3), QUIET, QUIET).reasons[0]
+
+
+def test_a_steady_clock_makes_up_for_another_governor() -> None:
+    scaled = Facts(governor="schedutil", clock_hz=1.5e9)
+
+    assert grade(measurement(), scaled, Facts(governor="schedutil", clock_hz=1.51e9)).grade == "A"
+
+
+def test_emulation_is_graded_e_whatever_else_holds() -> None:
+    assert grade(measurement(emulated=True), QUIET, QUIET).grade == "E"
