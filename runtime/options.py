@@ -1,0 +1,39 @@
+"""Options of a target, as text, read for one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from edgekit.core.errors import UserError, unknown
+from edgekit.core.target import MAX_THREADS
+
+
+def check_names(options: Mapping[str, str], known: Iterable[str], backend: str) -> None:
+    """Raise `UserError` for the first option that `backend` does not have."""
+    for name in options:
+        if name not in known:
+            raise unknown(f"option of {backend}", name, known)
+
+
+def threads_of(options: Mapping[str, str]) -> int:
+    """The number of threads; one unless asked, because shared machines have slow phases with more.
+
+    Raises:
+        UserError: No whole number from 1 to 256.
+    """
+    text = options.get("threads", "1")
+    if not text.isdigit() or not 1 <= int(text) <= MAX_THREADS:
+        raise UserError(f"Option 'threads': expected 1 to {MAX_THREADS}, got '{text}'.")
+    return int(text)
+
+
+def choice(options: Mapping[str, str], name: str, choices: Iterable[str], default: str) -> str:
+    """The text of option `name`, which must be one of `choices`.
+
+    Raises:
+        UserError: Another text; the nearest is offered.
+    """
+    text = options.get(name, default)
+    if text not in choices:
+        raise unknown(f"value of option '{name}'", text, choices)
+    return text

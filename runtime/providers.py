@@ -1,0 +1,130 @@
+"""Execution providers of ONNX Runtime: their names, and proof that the requested one runs the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edgekit.core.errors import EdgekitError, ProviderRefused, unknown
+
+CPU: Final = "cpu"
+_SUFFIX: Final = "ExecutionProvider"
+# Names as targets write them, and what installs them. The packages share one module: only one may be installed.
+PACKAGES: Final = {
+    CPU: "onnxruntime",
+    "cuda": "onnxruntime-gpu",
+    "tensorrt": "onnxruntime-gpu",
+    "openvino": "onnxruntime-openvino",
+    "webgpu": "onnxruntime-webgpu",
+    "qnn": "onnxruntime-qnn",
+    "dml": "onnxruntime-directml",
+    "coreml": "onnxruntime",
+    "xnnpack": "",
+    "nnapi": "",
+    "acl": "",
+    "migraphx": "onnxruntime-migraphx",
+}
+# Shape arithmetic rightly stays on the CPU, so not every node must move; half of the nodes or of the time must.
+MIN_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one profiled run took place: nodes and seconds in all, and those on the provider."""
+
+    provider: str
+    nodes: int
+    nodes_on: int
+    seconds: float
+    seconds_on: float
+
+    @property
+    def is_taken(self) -> bool:
+        """True when the provider ran at least half of the nodes, or nodes that took half of the time."""
+        return self.nodes_on > 0 and max(self.node_share, self.time_share) >= MIN_SHARE
+
+    @property
+    def node_share(self) -> float:
+        """Nodes on the provider, as a ratio."""
+        return self.nodes_on / self.nodes if self.nodes else 0.0
+
+    @property
+    def time_share(self) -> float:
+        """Time on the provider, as a ratio."""
+        return self.seconds_on / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.provider} ran {self.nodes_on} of {self.nodes} nodes, {100 * self.time_share:.0f} % of the node time"
+        )
+
+
+def short_name(engine_name: str) -> str:
+    """`cuda` for `CUDAExecutionProvider`: the name that targets use."""
+    return engine_name.removesuffix(_SUFFIX).lower()
+
+
+def require(provider: str, ort: Any) -> str:
+    """ONNX Runtime's own name of `provider`, which this build must have.
+
+    Raises:
+        UserError: Nothing is called that; the nearest is offered.
+        ProviderRefused: The installed build does not have it.
+    """
+    available = {short_name(name): name for name in ort.get_available_providers()}
+    if provider in available:
+        return str(available[provider])
+    if provider not in PACKAGES:
+        raise unknown("provider", provider, {*PACKAGES, *available} - {"azure"}, hint="--target local@provider=cpu")
+    has = ", ".join(sorted(set(available) - {"azure"}))
+    message = f"Provider '{provider}' is not in the installed onnxruntime {ort.__version__}, which has {has}."
+    raise ProviderRefused(message, hint=_install_hint(provider))
+
+
+def order(engine_name: str, available: Iterable[str]) -> list[str]:
+    """Providers to ask for: the requested one, then CPU for the nodes it does not know."""
+    wanted = [engine_name]
+    if short_name(engine_name) == "tensorrt":
+        wanted.append(f"CUDA{_SUFFIX}")
+    wanted.append(f"CPU{_SUFFIX}")
+    return [name for name in dict.fromkeys(wanted) if name in set(available)]
+
+
+def refused(provider: str, instead: str, engine_output: str) -> EdgekitError:
+    """The error for a provider that did not take the model, with what the engine wrote."""
+    said = " ".join(line.strip() for line in engine_output.splitlines() if line.strip())
+    quoted = f" The engine wrote: {said[-600:]}" if said else ""
+    return ProviderRefused(f"Provider '{provider}' did not take the model: {instead}.{quoted}", hint=_probe(provider))
+
+
+def read_placement(profile: Path, provider: str) -> Placement:
+    """Where the nodes of a profile written by ONNX Runtime ran."""
+    ran = [
+        (short_name(event["args"]["provider"]), event["dur"] / 1e6)
+        for event in json.loads(profile.read_text())
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time") and _is_work(event["args"])
+    ]
+    on = [seconds for where, seconds in ran if where == provider]
+    return Placement(provider, len(ran), len(on), sum(seconds for _, seconds in ran), sum(on))
+
+
+def _is_work(args: dict[str, str]) -> bool:
+    """False for the copies that ONNX Runtime inserts between providers."""
+    return "provider" in args and not args.get("op_name", "").startswith("Memcpy")
+
+
+def _install_hint(provider: str) -> str:
+    package = PACKAGES[provider]
+    if not package:
+        return "--target local@provider=cpu"
+    if package == "onnxruntime":
+        return 'pip install "edgekit[cpu]"'
+    wanted = '"edgekit[gpu]"' if package == "onnxruntime-gpu" else package
+    return f"pip uninstall -y onnxruntime && pip install {wanted}"
+
+
+def _probe(provider: str) -> str:
+    return "nvidia-smi" if provider in ("cuda", "tensorrt") else "edgekit doctor"

@@ -1,0 +1,69 @@
+"""What a file looks like from its first bytes, for errors about files that are no models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekit.core.errors import ModelUnreadable
+
+_MAGIC = (
+    (b"PK\x03\x04", "a zip archive, such as a bundle or a PyTorch checkpoint"),
+    (b"\x89HDF", "an HDF5 file, such as a Keras model"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"\x80", "a Python pickle"),
+    (b"version https://git-lfs", "a Git LFS pointer; fetch the file with 'git lfs pull'"),
+    (b"\x7fELF", "a program"),
+    (b"\x93NUMPY", "a NumPy array"),
+)
+_TFLITE = b"TFL3"
+_ORT = b"ORTM"
+_TEXT = bytes(range(32, 127)) + b"\t\n\r"
+
+
+def looks_like(head: bytes) -> str:
+    """What a file that begins with `head` seems to be."""
+    if not head:
+        return "an empty file"
+    if head[4:8] == _TFLITE:
+        return "a TFLite model"
+    if head[4:8] == _ORT:
+        return "a model in ONNX Runtime's own format"
+    if head[8:9] == b"{" and head[7:8] == b"\0":
+        return "a safetensors file"
+    if head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x1a", b"\x3a", b"\x42"):
+        return "an ONNX model"
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    return "a text file" if not head.strip(_TEXT) else "an unknown binary file"
+
+
+def head_of(path: Path, count: int = 64) -> bytes:
+    """The first bytes of a model file.
+
+    Raises:
+        ModelUnreadable: There is no such file, or it cannot be read.
+    """
+    if path.is_dir():
+        raise ModelUnreadable(f"'{path}' is a folder, not a model.")
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except FileNotFoundError as err:
+        raise ModelUnreadable(f"There is no model at '{path}'.") from err
+    except OSError as err:
+        raise ModelUnreadable(f"Cannot read '{path}': {err.strerror or err}.") from err
+
+
+def not_a_model(path: Path, kind: str, why: str = "") -> ModelUnreadable:
+    """The error for a file that is no model of format `kind`, with what it looks like instead."""
+    reason = f" The engine says: {why.strip().rstrip('.')}." if why.strip() else ""
+    like = looks_like(head_of(path))
+    if kind in like:
+        return ModelUnreadable(f"'{path}' is a damaged or truncated {kind} model.{reason}")
+    return ModelUnreadable(f"'{path}' is no {kind} model: it looks like {like}.{reason}")
+
+
+def is_tflite(head: bytes) -> bool:
+    """True when a file that begins with `head` carries the identifier of a TFLite model."""
+    return head[4:8] == _TFLITE

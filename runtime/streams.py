@@ -1,0 +1,56 @@
+"""File descriptors 1 and 2: engines write to them below Python."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+
+_lock = threading.Lock()
+
+
+class Captured:
+    """What was written while the block ran; empty until it has ended."""
+
+    text = ""
+
+
+@contextlib.contextmanager
+def captured_stderr() -> Iterator[Captured]:
+    """Keep what the whole process writes to file descriptor 2 while the block runs.
+
+    One block at a time; others wait. When the block ends well, everything but engine chatter (`INFO:` lines) is
+    written after all, so that nothing of other threads is lost.
+    """
+    captured = Captured()
+    with _lock, tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
+        saved = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield captured
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            captured.text = file.read().decode(errors="replace")
+    lines = [line for line in captured.text.splitlines() if line and not line.startswith("INFO:")]
+    if lines:
+        os.write(2, "".join(f"{line}\n" for line in lines).encode())
+
+
+@contextlib.contextmanager
+def stdout_to_stderr() -> Iterator[int]:
+    """Send file descriptor 1 to 2 while the block runs; gives a descriptor of the real standard output."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield saved
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, 1)
+        os.close(saved)
