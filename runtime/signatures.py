@@ -1,0 +1,206 @@
+"""Signatures of a TFLite file: fixed-shape entry points, the free axes they stand for, and which of them to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from edgekit.core.spec import Axis, TensorSpec
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """One input or output of one signature, as the file has it.
+
+    `scale` is 0 where the tensor is not quantized; a quantized value is `(stored - zero_point) * scale`.
+    """
+
+    name: str
+    index: int
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float = 0.0
+    zero_point: int = 0
+
+    @property
+    def is_quantized(self) -> bool:
+        """True when callers may give and get float32 in place of the stored integers."""
+        return self.scale > 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One signature: its name ("" in a file without), its subgraph, its tensors in order."""
+
+    name: str
+    subgraph: int
+    inputs: tuple[TensorEntry, ...]
+    outputs: tuple[TensorEntry, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """All signatures of one file and the free axes they differ in.
+
+    `inputs` and `outputs` are described as callers see them: free axes by name, float32 for quantized tensors.
+    """
+
+    entries: tuple[Entry, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    sizes: tuple[dict[str, int], ...] = field(default=())
+
+    @cached_property
+    def batch(self) -> str | None:
+        """The first axis of every input when it is free and the same, else None."""
+        first = {tensor.shape[0] if tensor.shape else None for tensor in self.inputs}
+        axis = next(iter(first)) if len(first) == 1 else None
+        return axis if isinstance(axis, str) else None
+
+    @cached_property
+    def can_split(self) -> bool:
+        """True when the outputs of several runs can be joined along the batch."""
+        return self.batch is not None and all(t.shape[:1] == (self.batch,) for t in self.outputs)
+
+    def can_pad(self, axis: str) -> bool:
+        """True when every input with this axis has a padding value, and no output hides how it depends on the axis."""
+        known = {name for tensor in self.inputs for name in tensor.free_axes}
+        padded = all(tensor.padding is not None for tensor in self.inputs if axis in tensor.shape)
+        return padded and all(name in known for tensor in self.outputs for name in tensor.free_axes)
+
+    def fitting(self, sizes: Mapping[str, int]) -> Entry | None:
+        """The smallest signature that takes `sizes`, exactly or padded; None when there is none."""
+        fits = [place for place in range(len(self.entries)) if self._takes(self.sizes[place], sizes)]
+        return self.entries[min(fits, key=lambda place: _volume(self.sizes[place]))] if fits else None
+
+    def chunks(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Batches to run one after the other, as few as possible, the last one padded if need be; () if impossible."""
+        batch = self.batch
+        if batch is None or not self.can_split:
+            return ()
+        offered = tuple(sorted({has[batch] for has in self.sizes if self._takes(has, {**sizes, batch: has[batch]})}))
+        cover = exact_cover(sizes[batch], offered)
+        may_pad = offered and self.can_pad(batch)
+        return cover or (_padded_cover(sizes[batch], offered) if may_pad else ())
+
+    def offered(self) -> str:
+        """The sizes of every signature, for messages."""
+        return "; ".join(", ".join(f"{axis}={size}" for axis, size in each.items()) for each in self.sizes)
+
+    def _takes(self, has: Mapping[str, int], wants: Mapping[str, int]) -> bool:
+        return all(wants[axis] == size or (wants[axis] < size and self.can_pad(axis)) for axis, size in has.items())
+
+
+@lru_cache(maxsize=1024)
+def exact_cover(total: int, offered: tuple[int, ...]) -> tuple[int, ...]:
+    """The fewest numbers out of `offered` that add up to `total`, largest first; empty when none do."""
+    best: list[int | None] = [0]
+    last = [0]
+    for amount in range(1, total + 1):
+        options = [(best[amount - size], size) for size in offered if size <= amount]
+        reachable = [(count + 1, size) for count, size in options if count is not None]
+        count, size = min(reachable, default=(None, 0))
+        best.append(count)
+        last.append(size)
+    if best[total] is None:
+        return ()
+    cover = []
+    while total:
+        cover.append(last[total])
+        total -= last[total]
+    return tuple(sorted(cover, reverse=True))
+
+
+def _padded_cover(total: int, offered: Sequence[int]) -> tuple[int, ...]:
+    full, rest = divmod(total, max(offered))
+    end = [min(size for size in offered if size >= rest)] if rest else []
+    return (*[max(offered)] * full, *end)
+
+
+def _volume(sizes: Mapping[str, int]) -> int:
+    volume = 1
+    for size in sizes.values():
+        volume *= size
+    return volume
+
+
+def family_of(entries: Iterable[Entry], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Family:
+    """The family of `entries`, whose axes are named after the given specs, or after where they differ.
+
+    Args:
+        inputs: Tensors of the ModelSpec by name; empty when there is none.
+        outputs: The same for outputs.
+    """
+    entries = tuple(entries)
+    names: dict[tuple[int, ...], str] = {}
+    read = tuple(_described(entries, place, inputs, names) for place in range(len(entries[0].inputs)))
+    family = Family(entries, read, ())
+    batch = family.batch
+    sizes = tuple(_sizes(entry, read) for entry in entries)
+    written = tuple(
+        _described_output(entries, place, outputs, names, batch, sizes) for place in range(len(entries[0].outputs))
+    )
+    return Family(entries, read, written, sizes)
+
+
+def _described(
+    entries: Sequence[Entry], place: int, specs: Sequence[TensorSpec], names: dict[tuple[int, ...], str]
+) -> TensorSpec:
+    first = entries[0].inputs[place]
+    spec = _named(first, specs)
+    columns = list(zip(*(entry.inputs[place].shape for entry in entries), strict=True))
+    shape = [_axis(column, spec, position, names, first.name) for position, column in enumerate(columns)]
+    return _tensor(first, tuple(shape), spec)
+
+
+def _described_output(
+    entries: Sequence[Entry],
+    place: int,
+    specs: Sequence[TensorSpec],
+    names: dict[tuple[int, ...], str],
+    batch: str | None,
+    sizes: Sequence[Mapping[str, int]],
+) -> TensorSpec:
+    first = entries[0].outputs[place]
+    spec = _named(first, specs)
+    columns = list(zip(*(entry.outputs[place].shape for entry in entries), strict=True))
+    shape: list[Axis] = [_axis(column, spec, position, names, first.name) for position, column in enumerate(columns)]
+    # Without a spec for the output, a first axis as long as the batch in every signature is the batch.
+    if spec is None and batch and columns and all(n == each[batch] for n, each in zip(columns[0], sizes, strict=True)):
+        shape[0] = batch
+    return _tensor(first, tuple(shape), spec)
+
+
+def _axis(
+    column: tuple[int, ...], spec: TensorSpec | None, position: int, names: dict[tuple[int, ...], str], tensor: str
+) -> Axis:
+    """The axis whose sizes over all signatures are `column`: named by the spec, else where it varies."""
+    if spec is not None and isinstance(spec.shape[position], str):
+        names.setdefault(column, str(spec.shape[position]))
+        return spec.shape[position]
+    if len(set(column)) == 1:
+        return column[0]
+    return names.setdefault(column, f"{tensor}.{position}")
+
+
+def _named(tensor: TensorEntry, specs: Sequence[TensorSpec]) -> TensorSpec | None:
+    return next((s for s in specs if s.name == tensor.name and len(s.shape) == len(tensor.shape)), None)
+
+
+def _tensor(entry: TensorEntry, shape: tuple[Axis, ...], spec: TensorSpec | None) -> TensorSpec:
+    dtype = "float32" if entry.is_quantized else entry.dtype
+    if spec is None:
+        return TensorSpec(entry.name, dtype, shape)
+    wide = spec.dtype if (spec.dtype, dtype) == ("int64", "int32") else dtype
+    return TensorSpec(entry.name, wide, shape, spec.low, spec.high, spec.padding)
+
+
+def _sizes(entry: Entry, inputs: Sequence[TensorSpec]) -> dict[str, int]:
+    """The size of every free axis in one signature."""
+    return {
+        axis: size
+        for tensor, spec in zip(entry.inputs, inputs, strict=True)
+        for axis, size in zip(spec.shape, tensor.shape, strict=True)
+        if isinstance(axis, str)
+    }
