@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
 
 from edgekit.core.errors import UserError, nearest
 
+# 1: first version.
+CONFIG_SCHEMA: Final = 1
 PROJECT_FILE: Final = "edgekit.toml"
+USER_FILE: Final = "config.toml"
+# Tables of the project file that one command reads by itself.
+TABLES: Final = ("check",)
+_PREFIX: Final = "EDGEKIT_"
+_FOLDERS: Final = ("data", "cache")
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Natural = Annotated[int, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(gt=0)]
+_Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -20,24 +35,35 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     `data`: folder of data sets. `cache`: folder of what is fetched or converted. `target`: default target text.
     `launches`: processes a measurement. `seed`: of every random choice. `timeout_s`: of one conversion.
+    `minimum_effect`: the smallest difference of latencies that counts, as a ratio.
     """
 
     data: str = ""
     cache: str = ""
     target: str = "local"
-    launches: int = 6
-    seed: int = 0
-    timeout_s: float = 600.0
+    launches: _Count = 6
+    seed: _Natural = 0
+    timeout_s: _Seconds = 600.0
     offline: bool = False
-    minimum_effect: float = 0.03
+    minimum_effect: _Ratio = 0.03
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One setting with the place it came from."""
 
     name: str
-    value: Any
+    value: str | int | float | bool
     origin: str
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Values of one place. Folders in a file are relative to the file; texts of the environment are parsed."""
+
+    origin: str
+    values: Mapping[str, Any]
+    folder: Path | None = None
+    is_text: bool = field(default=False)
 
 
 def load_settings(
@@ -51,73 +77,139 @@ def load_settings(
 
     Args:
         flags: Values given on the command line; None values are ignored.
-        environ: The environment; `EDGEKIT_LAUNCHES=8` sets `launches`.
-        folder: The project folder to look for `edgekit.toml` or `pyproject.toml` in.
+        environ: The environment; `EDGEKIT_LAUNCHES=8` sets `launches`, an empty text sets nothing.
+        folder: Where to look for `edgekit.toml`, or a `pyproject.toml` with `[tool.edgekit]`; its parents are next.
         user_file: The user's own file.
 
     Raises:
-        UserError: An unknown name (the nearest is offered), a wrong type, YAML, or a file that is no TOML.
+        UserError: An unknown name (the nearest is offered), a wrong type or size, YAML, a file that is no TOML, or
+            one of a newer schema. All problems of a file are told at once.
     """
-    environ = os.environ if environ is None else environ
-    folder = Path.cwd() if folder is None else folder
-    layers = [("default", msgspec.to_builtins(Settings()))]
-    if user_file is not None and user_file.is_file():
-        layers.append((str(user_file), _known(_toml(user_file), str(user_file))))
-    layers += _project_layers(folder)
-    layers += [(f"EDGEKIT_{name.upper()}", {name: value}) for name, value in _from_environ(environ).items()]
-    layers += [
-        (f"--{name.replace('_', '-')}", {name: value}) for name, value in (flags or {}).items() if value is not None
+    layers = [
+        _Layer("default", msgspec.to_builtins(Settings())),
+        *_user_layer(user_file),
+        *_project_layer(Path.cwd() if folder is None else folder),
+        *_environment_layers(os.environ if environ is None else environ),
+        *(_Layer(_flag(name), {name: value}) for name, value in (flags or {}).items() if value is not None),
     ]
-    return _merge(layers)
-
-
-def _merge(layers: list[tuple[str, dict[str, Any]]]) -> tuple[Settings, tuple[Setting, ...]]:
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for origin, layer in layers:
-        for name, value in layer.items():
-            values[name], origins[name] = _convert(name, value, origin), origin
+    for layer in layers:
+        checked = _checked(layer)
+        values |= checked
+        origins |= dict.fromkeys(checked, layer.origin)
     found = tuple(Setting(name, values[name], origins[name]) for name in Settings.__struct_fields__)
     return Settings(**values), found
 
 
-def _convert(name: str, value: Any, origin: str) -> Any:
-    kind = Settings.__annotations__[name]
-    try:
-        # Text from the environment is read as the setting's own type; TOML and flags are typed already.
-        return msgspec.convert(value, type=_TYPES[kind], strict=not origin.startswith("EDGEKIT_"))
-    except msgspec.ValidationError as err:
-        raise UserError(f"{origin}: {name}: {err}.") from err
+def _checked(layer: _Layer) -> dict[str, Any]:
+    """The layer's values in the types of the settings; all its problems in one error."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in layer.values.items():
+        try:
+            values[name] = _convert(name, value, layer)
+        except msgspec.ValidationError as err:
+            expected = str(err).replace("`", "").replace("float", "number").partition(", got")[0]
+            problems.append(f"{name}: {expected[0].lower()}{expected[1:]}, got {value!r}.")
+    _refuse(layer.origin, problems)
+    return values
 
 
-_TYPES: Final[dict[str, type]] = {"str": str, "int": int, "float": float, "bool": bool}
+def _convert(name: str, value: Any, layer: _Layer) -> Any:
+    converted = msgspec.convert(value, type=_types()[name], strict=not layer.is_text)
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise msgspec.ValidationError("Expected a finite number")
+    if name in _FOLDERS and converted and layer.folder is not None:
+        return str(layer.folder / Path(converted).expanduser())
+    return converted
 
 
-def _from_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: environ[key] for name in Settings.__struct_fields__ if (key := f"EDGEKIT_{name.upper()}") in environ}
+def _types() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
 
 
-def _project_layers(folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    yaml = next((folder / name for name in ("edgekit.yaml", "edgekit.yml") if (folder / name).is_file()), None)
-    if yaml is not None:
-        raise UserError(f"'{yaml}' is YAML; edgekit reads TOML.", hint=f"Write the same settings into {PROJECT_FILE}.")
-    if (folder / PROJECT_FILE).is_file():
-        return [(PROJECT_FILE, _known(_toml(folder / PROJECT_FILE), PROJECT_FILE))]
-    if (folder / "pyproject.toml").is_file():
-        table = _toml(folder / "pyproject.toml").get("tool", {}).get("edgekit", {})
-        return [("pyproject.toml", _known(table, "pyproject.toml"))] if table else []
-    return []
+def _flag(name: str) -> str:
+    return f"--{name.removesuffix('_s').replace('_', '-')}"
 
 
-def _known(table: dict[str, Any], origin: str) -> dict[str, Any]:
-    # Tables such as [check] belong to one command and are read by it.
-    plain = {
-        name: value for name, value in table.items() if not isinstance(value, (dict, list)) and name != "schema_version"
-    }
-    for name in plain:
-        if name not in Settings.__struct_fields__:
-            raise UserError(f"{origin}: unknown setting '{name}'.{nearest(name, Settings.__struct_fields__)}")
-    return plain
+def _environment_layers(environ: Mapping[str, str]) -> Iterable[_Layer]:
+    known = {f"{_PREFIX}{name.upper()}": name for name in Settings.__struct_fields__}
+    for key, value in environ.items():
+        if key in known and value:
+            yield _Layer(key, {known[key]: value}, is_text=True)
+        elif key not in known and (meant := _slip(key)):
+            raise UserError(
+                f"The environment sets '{key}', which is no setting. Did you mean '{meant}'?", hint=f"unset {key}"
+            )
+
+
+def _slip(key: str) -> str:
+    """The variable that `key` nearly is, or an empty text: other programs may use the prefix as well."""
+    if not key.startswith(_PREFIX):
+        return ""
+    name = key.removeprefix(_PREFIX).lower()
+    close = difflib.get_close_matches(name, Settings.__struct_fields__, n=1, cutoff=0.8)
+    return f"{_PREFIX}{close[0].upper()}" if close else ""
+
+
+def _user_layer(path: Path | None) -> Iterable[_Layer]:
+    if path is None:
+        return
+    _refuse_yaml(path.parent, path.stem, path.name)
+    if path.is_file():
+        yield _Layer(str(path), _settings(_toml(path), str(path)), path.parent)
+
+
+def _project_layer(folder: Path) -> Iterable[_Layer]:
+    """Settings of the nearest folder that has some, from `folder` upwards."""
+    for place in (folder, *folder.parents):
+        _refuse_yaml(place, "edgekit", PROJECT_FILE)
+        if (path := place / PROJECT_FILE).is_file():
+            yield _Layer(_shown(path), _settings(_toml(path), _shown(path), TABLES), place)
+            return
+        if (path := place / "pyproject.toml").is_file() and (table := _tool_table(_toml(path))) is not None:
+            origin = f"{_shown(path)} [tool.edgekit]"
+            yield _Layer(origin, _settings(table, origin, TABLES), place)
+            return
+
+
+def _shown(path: Path) -> str:
+    """The path as a person writes it: relative where it lies below the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _tool_table(content: dict[str, Any]) -> dict[str, Any] | None:
+    tool = content.get("tool")
+    table = tool.get("edgekit") if isinstance(tool, dict) else None
+    return table if isinstance(table, dict) else None
+
+
+def _settings(table: dict[str, Any], origin: str, tables: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The settings of a file, without what single commands read."""
+    version = table.get("schema_version", CONFIG_SCHEMA)
+    if not isinstance(version, int) or version > CONFIG_SCHEMA:
+        raise UserError(
+            f"'{origin}' has schema {version!r}; this edgekit reads up to {CONFIG_SCHEMA}.",
+            hint="pip install --upgrade edgekit",
+        )
+    known = (*Settings.__struct_fields__, "schema_version", *tables)
+    _refuse(origin, [f"unknown setting '{name}'.{nearest(name, known)}" for name in table if name not in known])
+    return {name: value for name, value in table.items() if name in Settings.__struct_fields__}
+
+
+def _refuse(origin: str, problems: list[str]) -> None:
+    if problems:
+        raise UserError(f"{origin}: {' '.join(problems)}", hint="edgekit config show --origin")
+
+
+def _refuse_yaml(folder: Path, stem: str, wanted: str) -> None:
+    for path in (folder / f"{stem}.yaml", folder / f"{stem}.yml"):
+        if path.is_file():
+            raise UserError(
+                f"'{path}' is YAML; edgekit reads TOML.", hint=f"Write the same settings into '{folder / wanted}'."
+            )
 
 
 def _toml(path: Path) -> dict[str, Any]:

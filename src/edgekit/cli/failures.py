@@ -1,0 +1,146 @@
+"""What is said, and which exit code is given, when a command does not end well."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shlex
+import signal
+import sys
+import traceback
+
+import click
+
+from edgekit.core.errors import (
+    EdgekitError,
+    EnvironmentFault,
+    Interrupted,
+    OutputClosed,
+    UserError,
+    from_os_error,
+    nearest,
+)
+
+# What the machine, not edgekit, is to blame for.
+_MACHINE = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO")
+    if hasattr(errno, name)
+}
+_COMMON = ("--json", "--quiet", "-q", "--verbose", "-v", "--debug", "--offline", "--seed", "--dry-run")
+
+
+def tell(err: BaseException, arguments: list[str]) -> int:
+    """Say on stderr (and with `--json` on stdout) what failed, and give the exit code of the process."""
+    failure = translate(err, arguments)
+    if isinstance(failure, Interrupted):
+        with contextlib.suppress(ValueError):  # a second Ctrl-C ends the process at once; only the main thread may ask
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with contextlib.suppress(OSError):
+        if "--debug" in arguments:
+            traceback.print_exception(err, file=sys.stderr)
+        if not isinstance(failure, OutputClosed):
+            sys.stderr.write(_text(failure, err))
+    with contextlib.suppress(OSError):
+        if "--json" in arguments and not isinstance(failure, OutputClosed):
+            _write_document(failure, arguments)
+    _let_go_of_closed_streams()
+    return failure.exit_code
+
+
+def translate(err: BaseException, arguments: list[str]) -> EdgekitError:
+    """`err` as one of edgekit's own errors, with a message and a hint."""
+    if isinstance(err, EdgekitError):
+        return err
+    if isinstance(err, click.ClickException):
+        return _usage(err)
+    if isinstance(err, (KeyboardInterrupt, click.Abort)):
+        return Interrupted("Interrupted.")
+    if isinstance(err, BrokenPipeError) and _is_closed():
+        return OutputClosed("Standard output was closed.")
+    if isinstance(err, MemoryError):
+        return EnvironmentFault("There is not enough memory.", hint="free -h")
+    if isinstance(err, OSError) and err.errno in _MACHINE:
+        return from_os_error(err, f"using '{err.filename}'" if err.filename else "reading or writing")
+    return _fault(err, arguments)
+
+
+def command_name(arguments: list[str]) -> str:
+    """The words of `arguments` that name the command: `bundle pack`; empty when they name none."""
+    from edgekit.cli.program import COMMANDS, Commands, program
+
+    words = [word for word in arguments if not word.startswith("-")]
+    if not words or words[0] not in COMMANDS:
+        return ""
+    with contextlib.suppress(Exception):  # a command that does not import is named by its first word
+        context = click.Context(program)
+        group = program.get_command(context, words[0])
+        if isinstance(group, Commands) and len(words) > 1 and words[1] in group.list_commands(context):
+            return f"{words[0]} {words[1]}"
+    return words[0]
+
+
+def _usage(err: click.ClickException) -> UserError:
+    context = getattr(err, "ctx", None)
+    path = context.command_path if context is not None else "edgekit"
+    hint = f"{path} --help"
+    if isinstance(err, click.exceptions.NoArgsIsHelpError):
+        return UserError(f"'{path}' needs a command.", hint=hint)
+    if isinstance(err, click.NoSuchOption):
+        return UserError(_no_such_option(err, context), hint=hint)
+    return UserError(err.format_message(), hint=hint)
+
+
+def _no_such_option(err: click.NoSuchOption, context: click.Context | None) -> str:
+    if isinstance(context.command if context else None, click.Group) and err.option_name in _COMMON:
+        return f"Option '{err.option_name}' belongs behind the name of a command."
+    known = [name for parameter in context.command.params for name in parameter.opts] if context else []
+    return f"Unknown option '{err.option_name}'.{nearest(err.option_name, known)}"
+
+
+def _fault(err: BaseException, arguments: list[str]) -> EdgekitError:
+    what = traceback.format_exception_only(err)[-1].strip()
+    if isinstance(err, SystemExit):
+        what = f"code that was called ended the process (SystemExit: {err.code})"
+    again = shlex.join(["edgekit", *(word for word in arguments if word != "--debug"), "--debug"])
+    return EdgekitError(
+        f"This is a fault of edgekit, please report it: {what}",
+        hint=f"{again}   # shows where; add it and the output of 'edgekit doctor' to the report",
+    )
+
+
+def _text(failure: EdgekitError, err: BaseException) -> str:
+    if isinstance(failure, Interrupted):
+        return f"{failure.message}\n"
+    usage = f"{err.ctx.get_help()}\n\n" if isinstance(err, click.exceptions.NoArgsIsHelpError) and err.ctx else ""
+    hint = f"Hint: {failure.hint}\n" if failure.hint else ""
+    return f"{usage}Error: {failure.message}\n{hint}"
+
+
+def _write_document(failure: EdgekitError, arguments: list[str]) -> None:
+    from edgekit.cli.output import ErrorDocument, ErrorFacts, Output
+
+    facts = ErrorFacts(type(failure).__name__, failure.message, failure.hint, failure.exit_code)
+    Output(sys.stdout).write_document(ErrorDocument(command=command_name(arguments), error=facts))
+
+
+def _is_closed() -> bool:
+    """True when standard output is what nobody reads; a pipe to another program may break as well."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def _let_go_of_closed_streams() -> None:
+    """Let the interpreter flush into the void at its end, where it would print a traceback and exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

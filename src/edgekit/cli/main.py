@@ -1,0 +1,38 @@
+"""The `edgekit` program: runs one command line and turns whatever happens into an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line of this process, and end it."""
+    arguments = sys.argv[1:]
+    try:
+        # Imported under the handler: Ctrl-C while packages load ends in 130 as well.
+        from edgekit.cli.process import prepare
+
+        prepare()
+        code = run(arguments)
+    except KeyboardInterrupt as err:
+        code = _failed(err, arguments)
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line, and give its exit code. Nothing is raised, whatever the command does."""
+    try:
+        from edgekit.cli.program import invoke
+
+        code = invoke(arguments)
+        sys.stdout.flush()
+        return code
+    except BaseException as err:  # noqa: BLE001 - the one place where every failure becomes an exit code
+        return _failed(err, arguments)
+
+
+def _failed(err: BaseException, arguments: list[str]) -> int:
+    from edgekit.cli.failures import tell
+
+    return tell(err, arguments)

@@ -1,0 +1,104 @@
+"""Standard output holds the result of a command and nothing else: one JSON document, or text."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Final
+
+import msgspec
+
+from edgekit.core import documents
+
+# 1: first version.
+ERROR_SCHEMA: Final = 1
+_GAP: Final = "  "
+
+
+class ErrorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What failed: the class of `core/errors.py`, what it says, the next command to type, and the exit code."""
+
+    kind: str
+    message: str
+    hint: str
+    exit_code: int
+
+
+class ErrorDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `--json` prints instead of a result."""
+
+    command: str
+    error: ErrorFacts
+    ok: bool = False
+    schema_version: int = ERROR_SCHEMA
+
+
+class Output:
+    """Where results are written: a stream, in whole documents or lines, flushed at once."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when a person reads it."""
+        return self._stream.isatty()
+
+    @property
+    def columns(self) -> int | None:
+        """Width of the terminal; None where nobody resizes a window."""
+        return os.get_terminal_size(self._stream.fileno()).columns if self.is_terminal else None
+
+    def write_document(self, document: object) -> None:
+        """One JSON document in UTF-8."""
+        self.write_text(documents.encode(document).decode())
+
+    def write_text(self, text: str) -> None:
+        """Text as it is, with a final newline."""
+        self._stream.write(text if text.endswith("\n") else f"{text}\n")
+        self._stream.flush()
+
+
+@contextlib.contextmanager
+def results_apart() -> Iterator[Output]:
+    """Standard output for results alone: what models, packages and programs print in the block goes to stderr."""
+    real = sys.stdout
+    real.flush()
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(_moved_descriptor(real)) if _is_process_stdout(real) else real
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        yield Output(stream)
+
+
+def _is_process_stdout(stream: IO[str]) -> bool:
+    """False where a test or a program put another stream in its place."""
+    try:
+        return stream.fileno() == 1
+    except (OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def _moved_descriptor(real: IO[str]) -> Iterator[IO[str]]:
+    """A stream on what descriptor 1 was, while 1 itself leads to stderr, for C libraries and child processes too."""
+    kept = os.dup(1)
+    try:
+        with contextlib.suppress(OSError):  # stderr may be closed
+            os.dup2(2, 1)
+        # UTF-8 also where the terminal's own encoding is older: JSON is always UTF-8.
+        with open(kept, "w", encoding=getattr(real, "encoding", "utf-8"), errors="replace", closefd=False) as stream:
+            yield stream
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def columns(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as text in aligned columns."""
+    table = [tuple(row) for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    return "\n".join(
+        _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
+    )

@@ -1,0 +1,98 @@
+"""The table of commands, and the group that loads a command's module when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterable
+from typing import Final
+
+import click
+
+from edgekit import __version__
+
+# Name: (module in edgekit.cli, what it does in one line; the command's own help begins with the same line).
+COMMANDS: Final = {
+    "build": ("build", "Take a model to a verdict: export, validate, profile, judge."),
+    "train": ("train", "Train a reference model."),
+    "export": ("export", "Convert a model into artifacts, each checked for parity."),
+    "validate": ("validate", "Check parity and accuracy of every artifact again."),
+    "run": ("run", "Run a model on input files and print its answers."),
+    "profile": ("profile", "Measure latency, load time and memory on targets."),
+    "bundle": ("bundle", "Look into, verify or pack a bundle."),
+    "list": ("list", "List models, recipes, backends, datasets or devices."),
+    "doctor": ("doctor", "Check this machine, and name the command that mends it."),
+    "config": ("config", "Show the settings in force."),
+    "completion": ("completion", "Print the script that completes edgekit's words in a shell."),
+}
+COMPLETE_VARIABLE: Final = "_EDGEKIT_COMPLETE"
+
+
+class Commands(click.Group):
+    """A group that offers the nearest name for an unknown one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command called `args[0]`, and the rest."""
+        name = args[0]
+        if name in self.list_commands(ctx) or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from edgekit.core.errors import nearest
+
+        known = self.list_commands(ctx)
+        offer = nearest(name, known) or f" Known: {', '.join(known)}."
+        raise click.UsageError(f"Unknown command '{name}'.{offer}", ctx)
+
+
+class Program(Commands):
+    """`edgekit` itself: lists its commands from the table alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, its module imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"edgekit.cli.{COMMANDS[cmd_name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[click.shell_completion.CompletionItem]:
+        """Commands that begin with `incomplete`, from the table."""
+        from click.shell_completion import CompletionItem
+
+        return [
+            CompletionItem(name, help=summary) for name, (_, summary) in COMMANDS.items() if name.startswith(incomplete)
+        ] + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, "--version", message="edgekit %(version)s", help="Print the version.")
+def program() -> None:
+    """Take a PyTorch model to a latency, accuracy and parity verdict on your own devices.
+
+    Results go to standard output, all else to standard error. Exit codes: 0 pass, 1 verdict fail, 2 usage,
+    3 environment, 4 inconclusive, 5 unreadable or not convertible, 70 fault of edgekit, 130 interrupted.
+    """
+
+
+def invoke(arguments: Iterable[str]) -> int:
+    """Run one command line, and give the command's own exit code; what it raises passes through."""
+    instruction = os.environ.get(COMPLETE_VARIABLE)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return int(shell_complete(program, {}, "edgekit", COMPLETE_VARIABLE, instruction))
+    try:
+        # Not program.main(): it turns a closed pipe into exit 1, which means a failed verdict here.
+        with program.make_context("edgekit", list(arguments)) as context:
+            return program.invoke(context) or 0
+    except click.exceptions.Exit as done:
+        return done.exit_code

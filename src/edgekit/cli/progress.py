@@ -1,0 +1,102 @@
+"""Progress on stderr: bars on a terminal, one line a stage elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, TYPE_CHECKING, Self
+
+from edgekit.core.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+@contextlib.contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """Who is told of the work in the block."""
+    if quiet:
+        yield Silent()
+    # Asked of the stream itself: with FORCE_COLOR set, rich takes every pipe for a terminal and draws bars into logs.
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with Bars() as bars:
+            yield bars
+    else:
+        yield Lines(sys.stderr)
+
+
+class Lines:
+    """One line when a stage begins, with the seconds since the start."""
+
+    def __init__(self, stream: IO[str], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._start = clock()
+
+    @contextlib.contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Write the title."""
+        with contextlib.suppress(OSError):  # nobody reads it any more; the work goes on
+            self._stream.write(f"{self._clock() - self._start:7.1f} s  {title}\n")
+            self._stream.flush()
+        yield
+
+    def step(self, done: int, total: int, note: str = "") -> None:
+        """Steps are for bars."""
+
+
+class Bars:
+    """A bar for each stage that runs, and a line with its duration for each that ended. Stages nest and may overlap."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False, style="dim"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True, force_terminal=True),
+            redirect_stdout=False,
+            transient=True,
+        )
+        self._stages = threading.local()
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bars.stop()
+
+    @property
+    def _running(self) -> list[TaskID]:
+        """Stages of this thread, the innermost last."""
+        if not hasattr(self._stages, "running"):
+            self._stages.running = []
+        running: list[TaskID] = self._stages.running
+        return running
+
+    @contextlib.contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Show a bar while the block runs."""
+        start = time.perf_counter()
+        task = self._bars.add_task(f"{'  ' * len(self._running)}{title}", total=None, note="")
+        self._running.append(task)
+        try:
+            yield
+        finally:
+            self._running.remove(task)
+            self._bars.remove_task(task)
+        self._bars.console.print(f"{title}  {time.perf_counter() - start:.1f} s", markup=False, style="dim")
+
+    def step(self, done: int, total: int, note: str = "") -> None:
+        """Move the bar of the innermost stage."""
+        if self._running:
+            self._bars.update(self._running[-1], completed=done, total=total, note=note)

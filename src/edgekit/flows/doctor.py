@@ -1,0 +1,278 @@
+"""`edgekit doctor`: what of this machine would get in the way, and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgekit import __version__
+from edgekit.core.config import Settings
+from edgekit.core.errors import EnvironmentFault
+from edgekit.core.registry import Registry
+from edgekit.core.units import format_value
+
+# 1: first version.
+DIAGNOSIS_SCHEMA: Final = 1
+LOW_DISK_BYTES: Final = 2_000_000_000
+FULL_DISK_BYTES: Final = 200_000_000
+PROBE_TIMEOUT_S: Final = 60.0
+
+# Engines: module, and what its probe prints of it, by distribution.
+ENGINES: Final = {
+    "onnxruntime": ("onnxruntime", "get_available_providers()"),
+    "onnxruntime-gpu": ("onnxruntime", "get_available_providers()"),
+    "ai-edge-litert": ("ai_edge_litert.interpreter", "[]"),
+    "tflite-runtime": ("tflite_runtime.interpreter", "[]"),
+}
+# All that provide the module `onnxruntime`: the one installed last overwrites the others' files.
+ONNXRUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
+# Packages, what they are for, and the extra that installs them.
+PACKAGES: Final = {
+    "torch": ("to load, train and export models", "export"),
+    "onnx": ("to export ONNX", "export"),
+    "onnxslim": ("to export ONNX", "export"),
+    "litert-torch": ("to export TFLite", "tflite-export"),
+    "ai-edge-quantizer": ("to quantize TFLite", "tflite-export"),
+    "scikit-learn": ("for the digits and for metrics", "train"),
+    "lightning-fabric": ("to train", "train"),
+}
+# Programs, what they are for, and the Debian package that brings them.
+PROGRAMS: Final = {
+    "ssh": ("devices over SSH", "openssh-client"),
+    "adb": ("phones on a cable", "adb"),
+    "chromium": ("the browser stand-in of a phone", "chromium"),
+    "qemu-aarch64-static": ("the stand-in of a Raspberry Pi", "qemu-user-static"),
+}
+
+
+class State(StrEnum):
+    """Ok, worth knowing, or in the way."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing that was looked at; `mend` is the command that changes it, or empty."""
+
+    name: str
+    state: State
+    text: str
+    mend: str = ""
+
+
+class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All findings, in the order they were made."""
+
+    findings: tuple[Finding, ...]
+    command: str = "doctor"
+    schema_version: int = DIAGNOSIS_SCHEMA
+
+    @property
+    def exit_code(self) -> int:
+        """That of `EnvironmentFault` when something is in the way, else 0."""
+        return EnvironmentFault.exit_code if any(one.state is State.PROBLEM for one in self.findings) else 0
+
+
+def probe_module(module: str, expression: str) -> list[str] | str:
+    """What `expression` of `module` gives in a process of its own, or why it does not import there.
+
+    Engines may crash on an unknown processor; that must not end the doctor.
+    """
+    code = f"import json, {module} as module; print(json.dumps({_of_module(expression)}))"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as err:
+        return f"{type(err).__name__}: {err}"
+    if done.returncode == 0:
+        values: list[str] = json.loads(done.stdout.splitlines()[-1])  # the engine may have printed before it
+        return values
+    return (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
+
+
+def _of_module(expression: str) -> str:
+    return expression if expression.startswith("[") else f"module.{expression}"
+
+
+def _installed() -> dict[str, str]:
+    return {
+        str(one.name).lower().replace("_", "-"): one.version for one in metadata.distributions() if one.name is not None
+    }
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the doctor looks at; tests pass another one. `root` is where /sys and /proc begin."""
+
+    settings: Settings = Settings()
+    root: Path = Path("/")
+    pointer_bits: int = 8 * struct.calcsize("P")
+    architecture: str = platform.machine()
+    cores: int = os.cpu_count() or 1
+    read_packages: Callable[[], Mapping[str, str]] = _installed
+    probe: Callable[[str, str], list[str] | str] = probe_module
+    which: Callable[[str], str | None] = shutil.which
+    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+
+    @cached_property
+    def packages(self) -> Mapping[str, str]:
+        """Version by distribution name, lower case with dashes."""
+        return self.read_packages()
+
+
+def diagnose(machine: Machine | None = None, *, settings: Settings = Settings()) -> Diagnosis:
+    """Look at Python, packages, engines, programs, the disk and the clock of this machine; change nothing."""
+    machine = machine or Machine(settings)
+    return Diagnosis(findings=tuple(finding for check in CHECKS for finding in check(machine)))
+
+
+def _python(machine: Machine) -> Iterator[Finding]:
+    text = f"{platform.python_implementation()} {platform.python_version()}, {machine.architecture}, {sys.platform}"
+    yield Finding("edgekit", State.OK, __version__)
+    yield Finding("python", State.OK, text)
+    if machine.pointer_bits < 64:
+        text = (
+            f"the userland has {machine.pointer_bits} bits: ONNX Runtime and LiteRT have no packages for it, "
+            "only tflite-runtime 2.14 with Python 3.11 or older"
+        )
+        yield Finding("userland", State.PROBLEM, text, "getconf LONG_BIT   # 64 after installing a 64-bit system")
+
+
+def _engines(machine: Machine) -> Iterator[Finding]:
+    present = [name for name in ENGINES if name in machine.packages]
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda name: machine.probe(*ENGINES[name]), present))
+    for name, answer in zip(present, answers, strict=True):
+        version = machine.packages[name]
+        if isinstance(answer, str):
+            yield Finding(
+                name, State.PROBLEM, f"{version} does not import: {answer}", f"pip install --force-reinstall {name}"
+            )
+        else:
+            yield Finding(name, State.OK, f"{version} {' '.join(answer)}".strip())
+            yield from _gpu(name, answer)
+    if not present:
+        yield Finding(
+            "engine", State.PROBLEM, "no engine is installed: nothing can run a model", 'pip install "edgekit[cpu]"'
+        )
+
+
+def _gpu(name: str, providers: list[str]) -> Iterator[Finding]:
+    if name == "onnxruntime-gpu" and "CUDAExecutionProvider" not in providers:
+        text = "onnxruntime-gpu is installed and offers no CUDAExecutionProvider"
+        yield Finding("cuda", State.PROBLEM, text, "pip install --force-reinstall onnxruntime-gpu")
+
+
+def _clashes(machine: Machine) -> Iterator[Finding]:
+    runtimes = [name for name in ONNXRUNTIMES if name in machine.packages]
+    if len(runtimes) > 1:
+        wanted = "gpu" if "onnxruntime-gpu" in runtimes else "cpu"
+        mend = f'pip uninstall -y {" ".join(runtimes)} && pip install "edgekit[{wanted}]"'
+        text = f"{' and '.join(runtimes)} overwrite each other's files"
+        yield Finding("onnxruntime", State.PROBLEM, text, mend)
+    numpy = machine.packages.get("numpy", "0")
+    if "tflite-runtime" in machine.packages and int(numpy.split(".")[0]) >= 2:
+        text = f"tflite-runtime {machine.packages['tflite-runtime']} needs numpy 1, numpy {numpy} is installed"
+        yield Finding("numpy", State.PROBLEM, text, 'pip install "numpy<2"')
+
+
+def _packages(machine: Machine) -> Iterator[Finding]:
+    for name, (purpose, extra) in PACKAGES.items():
+        version = machine.packages.get(name)
+        mend = "" if version else f'pip install "edgekit[{extra}]"'
+        yield Finding(name, State.OK, version or f"not installed; needed {purpose}", mend)
+
+
+def _programs(machine: Machine) -> Iterator[Finding]:
+    for name, (purpose, package) in PROGRAMS.items():
+        path = machine.which(name)
+        mend = "" if path else f"apt-get install {package}"
+        yield Finding(name, State.OK, path or f"not installed; needed for {purpose}", mend)
+
+
+def _plugins(machine: Machine) -> Iterator[Finding]:
+    from edgekit.devices.device import DEVICES
+    from edgekit.runtime.backend import BACKENDS
+    from edgekit.train.data.registry import DATASETS
+    from edgekit.train.registry import MODELS
+
+    registries: tuple[Registry, ...] = (MODELS, DATASETS, BACKENDS, DEVICES)
+    for registry in registries:
+        for name in registry.plugins.keys() - registry.table.keys():
+            if problem := registry.problem(name):
+                yield Finding("plug-in", State.WARNING, problem, f"pip uninstall {_package(registry, name)}")
+
+
+def _package(registry: Registry, name: str) -> str:
+    """The distribution that brings the entry point called `name`."""
+    entries = metadata.entry_points(group=registry.group, name=name)
+    return next((entry.dist.name for entry in entries if entry.dist is not None), name)
+
+
+def _governor(machine: Machine) -> Iterator[Finding]:
+    files = sorted(machine.root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"))
+    governors = sorted({file.read_text().strip() for file in files})
+    if not governors:
+        yield Finding("governor", State.OK, "cannot be read here; latencies say so in their trust")
+    elif governors == ["performance"]:
+        yield Finding("governor", State.OK, "performance")
+    else:
+        mend = "sudo cpupower frequency-set --governor performance"
+        yield Finding("governor", State.WARNING, f"{', '.join(governors)}: the clock follows the load", mend)
+
+
+def _load(machine: Machine) -> Iterator[Finding]:
+    file = machine.root / "proc/loadavg"
+    if not file.is_file():
+        return
+    load = float(file.read_text().split()[0])
+    text = f"{load:.2f} on {machine.cores} cores"
+    if load > machine.cores / 2:
+        yield Finding("load", State.WARNING, f"{text}: other programs disturb latencies", "top")
+    else:
+        yield Finding("load", State.OK, text)
+
+
+def _disk(machine: Machine) -> Iterator[Finding]:
+    from edgekit.flows.cache import conversion_cache
+
+    for name, path in (("cache", conversion_cache(machine.settings)), ("temporary", Path(tempfile.gettempdir()))):
+        place = next(folder for folder in (path, *path.parents) if folder.exists())
+        free = machine.free_bytes(place)
+        state = State.PROBLEM if free < FULL_DISK_BYTES else State.WARNING if free < LOW_DISK_BYTES else State.OK
+        mend = "" if state is State.OK else f"df -h {place}"
+        yield Finding(f"{name} folder", state, f"{path}, {format_value(free, 'bytes')} free", mend)
+        if not os.access(place, os.W_OK):
+            yield Finding(f"{name} folder", State.PROBLEM, f"'{place}' cannot be written", f"ls -ld {place}")
+
+
+CHECKS: Final[tuple[Callable[[Machine], Iterable[Finding]], ...]] = (
+    _python,
+    _engines,
+    _clashes,
+    _packages,
+    _programs,
+    _plugins,
+    _disk,
+    _governor,
+    _load,
+)

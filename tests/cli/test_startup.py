@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("numpy", "rich", "msgspec", "torch", "onnx", "onnxruntime", "platformdirs", "psutil", "asyncio")
+
+
+def _loaded_by(*arguments: str) -> set[str]:
+    """Top-level names of the modules a process has loaded when it ran these arguments."""
+    code = (
+        f"import sys; from edgekit.cli.main import run; run({list(arguments)!r}); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_the_first_page_imports_click_and_nothing_heavy(argument: str) -> None:
+    loaded = _loaded_by(argument)
+
+    assert "click" in loaded
+    assert not loaded.intersection(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [("list", "models"), ("list", "backends"), ("config", "show")])
+def test_looking_around_imports_no_engine(arguments: tuple[str, ...]) -> None:
+    assert not _loaded_by(*arguments).intersection({"torch", "onnx", "onnxruntime", "ai_edge_litert", "scipy"})
