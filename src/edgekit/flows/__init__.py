@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.flows.build import build
+    from edgekit.flows.compare import compare
     from edgekit.flows.export import export
     from edgekit.flows.load import load
     from edgekit.flows.profile import profile
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from edgekit.flows.train import train
     from edgekit.flows.validate import validate
 
-__all__ = ["build", "export", "load", "profile", "run", "train", "validate"]
+__all__ = ["build", "compare", "export", "load", "profile", "run", "train", "validate"]
 
 
 def __getattr__(name: str) -> Any:

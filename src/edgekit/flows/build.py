@@ -19,10 +19,11 @@ from edgekit.core.recipe import DEFAULT_RECIPES, Recipe, parse_recipes
 from edgekit.core.report import Report
 from edgekit.core.target import Target, parse_targets
 from edgekit.flows.bundles import opened
+from edgekit.flows.cells import open_device
 from edgekit.flows.export import Exported, export_steps, write_bundle
 from edgekit.flows.judge import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.plan import Plan
-from edgekit.flows.profile import Profiled, measure, open_device
+from edgekit.flows.profile import Profiled, measure
 from edgekit.flows.source import Source, SourceOptions, is_reference, open_source, refuse_without_samples
 from edgekit.flows.tools import versions
 from edgekit.flows.train import train

@@ -21,27 +21,18 @@ from edgekit.core.job import Job, JobResult
 from edgekit.core.measurement import Measurement
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.report import Latency, Outcome, ParityCheck, Report
-from edgekit.core.samples import Feed, read_arrays, write_arrays
+from edgekit.core.samples import read_arrays
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict, worst
-from edgekit.devices.device import DEVICES, Device
+from edgekit.devices.device import Device
 from edgekit.export.validation import compare_outputs
-from edgekit.flows.bundles import Opened, feed_at, opened, opens
+from edgekit.flows.bundles import Opened, opened, opens
+from edgekit.flows.cells import DEFAULT_TIME_LIMIT_S, Cell, job_for, measurement_of, open_device, write_feeds
 from edgekit.flows.plan import Plan
 from edgekit.flows.summary import summarize, to_launch
 from edgekit.flows.tools import versions
 
-DEFAULT_TIME_LIMIT_S = 0.5
 _PARITY_FEEDS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """One artifact on one target, with its job. Compared and hashed by identity."""
-
-    artifact: Artifact
-    target: Target
-    job: Job
 
 
 @dataclass
@@ -142,26 +133,16 @@ def measure(
         return _collect(found, cells, results, devices, before, after)
 
 
-def open_device(target: Target) -> Device:
-    """The device a target names.
-
-    Raises:
-        UserError: No device of that name (the nearest is offered).
-    """
-    device: Device = DEVICES.get(target.device)()
-    return device
-
-
 def _cells(
     found: Opened, targets: Sequence[Target], artifacts: Sequence[Artifact], folder: Path, time_limit_s: float
 ) -> list[Cell]:
-    feeds = folder / "feeds.npz"
-    write_arrays(feeds, _numbered(found))
+    feeds = write_feeds(found, folder, count=_PARITY_FEEDS)
     cells = [
         Cell(
+            found,
             artifact,
             target,
-            _job(found, artifact, target, feeds, folder / f"{index}-{artifact.recipe}.npz", time_limit_s),
+            job_for(found, artifact, target, feeds, str(folder / f"{index}-{artifact.recipe}.npz"), time_limit_s),
         )
         for index, target in enumerate(targets)
         for artifact in artifacts
@@ -171,25 +152,6 @@ def _cells(
     if missed:
         raise UserError(f"Target '{missed[0]}' opens none of {', '.join(one.recipe for one in artifacts)}.")
     return cells
-
-
-def _numbered(found: Opened) -> Feed:
-    """Feeds as a job wants them: the timed one first, then one sample each for parity on the target."""
-    rows = range(min(_PARITY_FEEDS, len(found.samples)))
-    return {f"{row}:{name}": array for row in rows for name, array in feed_at(found.spec, found.samples, row).items()}
-
-
-def _job(found: Opened, artifact: Artifact, target: Target, feeds: Path, outputs: Path, time_limit_s: float) -> Job:
-    return Job(
-        artifact=str(found.files[artifact.recipe].resolve()),
-        sha256=artifact.sha256,
-        format=artifact.format,
-        feeds=str(feeds),
-        backend=target.backend,
-        options=dict(target.options),
-        outputs=str(outputs),
-        time_limit_s=time_limit_s,
-    )
 
 
 def _launch_all(
@@ -235,23 +197,12 @@ def _collect(
             )
             continue
         emulated = devices[cell.target.device].emulated or before[cell.target.device].emulated
-        measurement = _measurement(found, cell, results[cell], emulated)
+        launches = [to_launch(order, result) for order, result in results[cell]]
+        measurement = measurement_of(cell, launches, emulated)
         profiled.measurements.append(measurement)
         pair = before[cell.target.device], after[cell.target.device]
         profiled.latency.append(summarize(measurement, [result for _, result in results[cell]], *pair))
     return profiled
-
-
-def _measurement(found: Opened, cell: Cell, results: Sequence[tuple[int, JobResult]], emulated: bool) -> Measurement:
-    feed = feed_at(found.spec, found.samples, 0)
-    sizes = {
-        axis: feed[tensor.name].shape[place]
-        for tensor in found.spec.inputs
-        for place, axis in enumerate(tensor.shape)
-        if isinstance(axis, str)
-    }
-    launches = tuple(to_launch(order, result) for order, result in results)
-    return Measurement(str(cell.target), cell.artifact.recipe, "latency", "s", launches, sizes, emulated)
 
 
 def _parity(found: Opened, cell: Cell) -> list[ParityCheck]:
