@@ -1,0 +1,42 @@
+"""Calibration feeds: rows of the calibration samples, at every size a file is made for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+
+from edgekit.core.samples import Array, Feed, Samples
+from edgekit.core.spec import ModelSpec, TensorSpec
+
+_BATCH: Final = 16
+
+
+def feeds(samples: Samples, spec: ModelSpec) -> Iterator[Feed]:
+    """The samples as feeds for a file with free axes: 16 rows at a time, one at a time where the batch is fixed."""
+    if spec.batch_axis is None:
+        yield from ({name: array[row] for name, array in samples.inputs.items()} for row in range(len(samples)))
+        return
+    for start in range(0, len(samples), _BATCH):
+        yield {name: array[start : start + _BATCH] for name, array in samples.inputs.items()}
+
+
+def feeds_of_sizes(samples: Samples, spec: ModelSpec, sizes: Mapping[str, int]) -> Iterator[Feed]:
+    """The samples as feeds of exactly `sizes`; the last batch is filled up with the first rows."""
+    if spec.batch_axis is None:
+        for row in range(len(samples)):
+            yield {tensor.name: fitted(samples.inputs[tensor.name][row], tensor, sizes) for tensor in spec.inputs}
+        return
+    batch = sizes[spec.batch_axis]
+    for start in range(0, len(samples), batch):
+        rows = np.arange(start, start + batch) % len(samples)
+        yield {tensor.name: fitted(samples.inputs[tensor.name][rows], tensor, sizes) for tensor in spec.inputs}
+
+
+def fitted(array: Array, tensor: TensorSpec, sizes: Mapping[str, int]) -> Array:
+    """The array cut to the sizes of its free axes, and repeated along those it is too short for."""
+    for index, axis in enumerate(tensor.shape):
+        if isinstance(axis, str) and array.shape[index] != sizes[axis]:
+            array = np.take(array, np.arange(sizes[axis]) % array.shape[index], axis=index)
+    return array

@@ -1,0 +1,143 @@
+"""Cases: feeds of other batch sizes and lengths than the samples, with the outputs PyTorch gives for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edgekit.core.errors import BundleUnreadable, EdgekitError
+from edgekit.core.samples import Array, Feed, Samples, read_arrays, write_arrays
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.calibration import fitted
+from edgekit.export.signatures import signatures_of
+
+BATCHES: Final = (1, 2, 5)
+# Shares of the samples' own length at which every other free axis is tried.
+_LENGTHS: Final = (0.5, 0.75)
+EXTREMES: Final = ("zeros", "low", "high")
+_TABLE: Final = "cases"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One feed with the outputs it must give.
+
+    `sizes` are those of the free axes. Row i of the feed is row i of the evaluation samples, cut to `sizes`; the
+    cases named in EXTREMES hold zeros, or the limits of the inputs' range.
+    """
+
+    name: str
+    sizes: dict[str, int]
+    feed: Feed
+    expected: Feed = field(default_factory=dict)
+
+    @property
+    def is_extreme(self) -> bool:
+        """True for made-up inputs: no real sample looks like this."""
+        return self.name in EXTREMES
+
+    def with_expected(self, expected: Feed) -> Case:
+        """The same case with these outputs."""
+        return replace(self, expected=expected)
+
+
+def sizes_of_samples(samples: Samples, spec: ModelSpec) -> dict[str, int]:
+    """The size of every free axis but the batch, as the samples have it."""
+    sizes: dict[str, int] = {}
+    for tensor in spec.inputs:
+        shape = samples.inputs[tensor.name].shape[0 if spec.batch_axis else 1 :]
+        sizes |= {
+            axis: shape[index]
+            for index, axis in enumerate(tensor.shape)
+            if isinstance(axis, str) and axis != spec.batch_axis
+        }
+    return sizes
+
+
+def make_cases(samples: Samples, spec: ModelSpec) -> tuple[Case, ...]:
+    """Cases from real samples: batches 1, 2 and 5, two shorter lengths of every other free axis, every signature's
+    sizes, and extreme inputs. `expected` is empty."""
+    whole = sizes_of_samples(samples, spec)
+    cases = {tuple(sorted(sizes.items())): sizes for sizes in _all_sizes(whole, spec)}
+    made = [Case(_name(sizes), dict(sizes), _feed(samples, spec, sizes)) for sizes in cases.values()]
+    return (*made, *_extremes(samples, spec, whole))
+
+
+def save_cases(path: Path, cases: Iterable[Case]) -> None:
+    """Write cases as .npz without pickles."""
+    table: list[dict[str, object]] = []
+    arrays: Feed = {}
+    for index, case in enumerate(cases):
+        table.append({"name": case.name, "sizes": case.sizes})
+        arrays |= {f"{index}:input:{name}": array for name, array in case.feed.items()}
+        arrays |= {f"{index}:expected:{name}": array for name, array in case.expected.items()}
+    arrays[_TABLE] = np.frombuffer(json.dumps(table).encode(), np.uint8)
+    write_arrays(path, arrays)
+
+
+def load_cases(path: Path, error: type[EdgekitError] = BundleUnreadable) -> tuple[Case, ...]:
+    """Cases written by `save_cases`."""
+    arrays = read_arrays(path, error)
+    try:
+        table = json.loads(arrays.pop(_TABLE).tobytes())
+        return tuple(
+            Case(entry["name"], entry["sizes"], _part(arrays, index, "input"), _part(arrays, index, "expected"))
+            for index, entry in enumerate(table)
+        )
+    except (KeyError, ValueError, TypeError) as err:
+        raise error(f"'{path}' holds no cases of edgekit: {err}.") from err
+
+
+def _all_sizes(whole: Mapping[str, int], spec: ModelSpec) -> Iterator[dict[str, int]]:
+    batch = spec.batch_axis
+    base = {batch: 2, **whole} if batch else dict(whole)
+    if batch:
+        yield from ({**base, batch: size} for size in BATCHES)
+    for axis, size in whole.items():
+        for length in _lengths(size, spec, axis):
+            yield {**base, axis: length}
+    yield from (dict(signature.sizes) for signature in signatures_of(spec) if signature.sizes)
+
+
+def _lengths(size: int, spec: ModelSpec, axis: str) -> set[int]:
+    shares = {max(1, int(size * share)) for share in _LENGTHS}
+    # One below the smallest size a fixed-shape file is made for: it has to be padded, where the spec allows.
+    return (shares | {max(1, spec.sizes_of(axis)[0] - 1)}) - {size}
+
+
+def _feed(samples: Samples, spec: ModelSpec, sizes: Mapping[str, int]) -> Feed:
+    batch = spec.batch_axis
+    rows = np.arange(sizes[batch] if batch else 1) % len(samples)
+    arrays = {name: array[rows] if batch else array[0] for name, array in samples.inputs.items()}
+    return {tensor.name: fitted(arrays[tensor.name], tensor, sizes) for tensor in spec.inputs}
+
+
+def _extremes(samples: Samples, spec: ModelSpec, whole: Mapping[str, int]) -> Iterator[Case]:
+    sizes = {spec.batch_axis: 1, **whole} if spec.batch_axis else dict(whole)
+    seen: list[Feed] = []
+    for name in EXTREMES:
+        feed = {tensor.name: _filled(name, tensor, samples.inputs[tensor.name], sizes) for tensor in spec.inputs}
+        if not any(all(np.array_equal(feed[key], other[key]) for key in feed) for other in seen):
+            seen.append(feed)
+            yield Case(name, dict(sizes), feed)
+
+
+def _filled(name: str, tensor: TensorSpec, array: Array, sizes: Mapping[str, int]) -> Array:
+    low = float(array.min()) if tensor.low is None else tensor.low
+    high = float(array.max()) if tensor.high is None else tensor.high
+    value = {"zeros": min(max(0.0, low), high) if tensor.low is not None else 0.0, "low": low, "high": high}[name]
+    return np.full(tensor.concrete(sizes), value, dtype=tensor.dtype)
+
+
+def _name(sizes: Mapping[str, int]) -> str:
+    return " ".join(f"{axis}={size}" for axis, size in sizes.items()) or "one sample"
+
+
+def _part(arrays: Feed, index: int, kind: str) -> Feed:
+    prefix = f"{index}:{kind}:"
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

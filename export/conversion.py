@@ -1,0 +1,277 @@
+"""Conversion: every artifact of a model, made by workers side by side and validated at once."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edgekit.core.bundle import Artifact, artifact_id
+from edgekit.core.errors import ConversionFailed, ModelUnreadable, UserError
+from edgekit.core.files import sha256_file
+from edgekit.core.progress import Progress, Silent
+from edgekit.core.recipe import Recipe
+from edgekit.core.report import ParityCheck
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.export import jobs
+from edgekit.export.cases import Case, make_cases, sizes_of_samples
+from edgekit.export.exchange import save_arrays
+from edgekit.export.lane import Lane, Made
+from edgekit.export.process import Worker
+from edgekit.export.reference import Reference, ask_reference
+from edgekit.export.registry import EXPORTERS
+from edgekit.export.signatures import fits, signatures_of
+from edgekit.export.source import ModuleRef
+from edgekit.export.validation import check_artifact
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
+
+# Formats whose files are made for listed sizes only.
+FIXED_SHAPES: Final = frozenset({"tflite"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """What to convert, into what, and what with.
+
+    `spec.outputs` may be empty: they are then taken from the module. `recipes` may be aliases, which are resolved by
+    the network's operators and `cpu_features`. `timeout_s` holds for each conversion.
+    """
+
+    module: ModuleRef
+    spec: ModelSpec
+    recipes: tuple[Recipe, ...]
+    calibration: Samples
+    evaluation: Samples
+    cpu_features: frozenset[str] = frozenset()
+    timeout_s: float = 600.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """The artifacts, in the order they were asked for, and how they compare with PyTorch.
+
+    `evaluation` carries the outputs PyTorch gave; failing parity checks are among `parity`, they raise nothing.
+    """
+
+    spec: ModelSpec
+    artifacts: tuple[Artifact, ...]
+    evaluation: Samples
+    cases: tuple[Case, ...]
+    parity: tuple[ParityCheck, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def export_artifacts(
+    request: ExportRequest, out: Path, *, cache: Path | None = None, progress: Progress = Silent()
+) -> ExportResult:
+    """Make every artifact under `out`, each checked in its real engine as soon as it is there.
+
+    Args:
+        out: A folder that the caller renames when all is well; it is created.
+        cache: Folder of finished conversions, keyed by content; a damaged entry is made again.
+
+    Raises:
+        UserError: The module cannot be built, run or traced, or a recipe is known not to work on it.
+        MissingExtra: A converter is not installed.
+        ModelUnreadable: The weights cannot be read.
+        ConversionFailed: A converter failed, timed out, was killed, or wrote a file that its engine cannot open.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    spec = _with_sizes(request.spec, request.evaluation)
+    _refuse_unfitting(spec, request)
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _workers(request) as workers:
+        run = _Run(request, out, Path(folder), workers, cache)
+        progress.step(0, len(request.recipes) + 1, "PyTorch")
+        reference = run.reference(spec, make_cases(request.evaluation, spec))
+        return run.artifacts(reference, progress)
+
+
+@contextlib.contextmanager
+def _workers(request: ExportRequest) -> Iterator[dict[str, Worker]]:
+    """One worker a format; all are stopped when the block ends, however it ends."""
+    formats = dict.fromkeys(recipe.format for recipe in request.recipes)
+    workers = {name: Worker(name, timeout_s=request.timeout_s) for name in formats}
+    try:
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.close()
+
+
+@dataclass
+class _Run:
+    """One call of `export_artifacts`."""
+
+    request: ExportRequest
+    out: Path
+    folder: Path
+    workers: dict[str, Worker]
+    cache: Path | None
+    parity: list[ParityCheck] = field(default_factory=list)
+
+    def reference(self, spec: ModelSpec, cases: tuple[Case, ...]) -> Reference:
+        """What PyTorch answers; meanwhile the other workers import their converters."""
+        first, *others = self.workers
+        self.workers[first].start()
+        for name in others:
+            location = EXPORTERS.plugins[name].location
+            self.workers[name].send(jobs.Load(self.request.module, location, self.request.seed))
+        request = self.request
+        found = ask_reference(
+            self.workers[first], request.module, spec, request.evaluation, cases, self.folder, request.seed
+        )
+        for name in others:
+            self.workers[name].receive("loading the module")
+        return found
+
+    def artifacts(self, reference: Reference, progress: Progress) -> ExportResult:
+        """Convert in one thread a format; validate here, while the workers go on."""
+        operators = frozenset(reference.traced.operators)
+        resolved = [recipe.resolve(operators, self.request.cpu_features) for recipe in self.request.recipes]
+        recipes = tuple(dict.fromkeys(resolved))
+        feed_file = self._trace_feed(reference)
+        calibration = self.folder / "calibration.npz"
+        _save_samples(calibration, self.request.calibration)
+        finished: queue.Queue[Made | BaseException] = queue.Queue()
+        lanes = [
+            Lane(
+                worker=worker,
+                exporter=EXPORTERS.plugins[name].location,
+                request_module=self.request.module,
+                spec=reference.spec,
+                recipes=tuple(recipe for recipe in recipes if recipe.format == name),
+                folder=self.folder,
+                feed=feed_file,
+                calibration=calibration,
+                seed=self.request.seed,
+            )
+            for name, worker in self.workers.items()
+        ]
+        threads = [threading.Thread(target=lane.run, args=(finished,), daemon=True) for lane in lanes]
+        made: dict[Recipe, Artifact] = {}
+        try:
+            for thread in threads:
+                thread.start()
+            while len(made) < len(recipes):
+                item = finished.get()
+                if isinstance(item, BaseException):
+                    raise item
+                made[item.recipe] = self._accept(item, reference)
+                progress.step(len(made), len(recipes), item.recipe.name)
+        finally:
+            for worker in self.workers.values():
+                worker.stop()
+            for thread in threads:
+                thread.join()
+        artifacts = tuple(made[recipe] for recipe in recipes)
+        warnings = (*reference.warnings, *(f"{a.recipe}: {text}" for a in artifacts for text in a.warnings))
+        order = {artifact.recipe: index for index, artifact in enumerate(artifacts)}
+        parity = tuple(sorted(self.parity, key=lambda check: order[check.artifact]))
+        return ExportResult(reference.spec, artifacts, reference.samples, reference.cases, parity, warnings)
+
+    def _trace_feed(self, reference: Reference) -> Path:
+        """A real feed of at least two rows and two steps: tracing at size 1 would fix the axis."""
+        from edgekit.export.calibration import fitted
+
+        spec, samples = reference.spec, reference.samples
+        sizes = {axis: max(2, size) for axis, size in sizes_of_samples(samples, spec).items()}
+        if spec.batch_axis:
+            sizes[spec.batch_axis] = 2 if 2 not in sizes.values() else 3
+        arrays = {name: array if spec.batch_axis else array[0] for name, array in samples.inputs.items()}
+        path = self.folder / "trace.npz"
+        save_arrays(path, {tensor.name: fitted(arrays[tensor.name], tensor, sizes) for tensor in spec.inputs})
+        return path
+
+    def _accept(self, made: Made, reference: Reference) -> Artifact:
+        """Move a finished file to its place, describe it, and check it."""
+        target = self.out / f"{made.recipe.name}.{made.recipe.format}"
+        made.path.replace(target) if not made.is_shared else _copy(made.path, target)
+        record = self._record(made, reference)
+        artifact = Artifact(
+            recipe=made.recipe.name,
+            file=target.name,
+            format=made.recipe.format,
+            precision=made.recipe.precision,
+            size_bytes=target.stat().st_size,
+            sha256=sha256_file(target),
+            id=artifact_id(record),
+            inputs=made.converted.inputs,
+            outputs=made.converted.outputs,
+            opset=made.converted.opset,
+            layout=made.converted.layout,
+            signatures=made.converted.signatures,
+            record=record,
+            warnings=made.converted.warnings,
+        )
+        self.parity += self._checks(artifact, target, reference)
+        return artifact
+
+    def _checks(self, artifact: Artifact, path: Path, reference: Reference) -> tuple[ParityCheck, ...]:
+        backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
+        try:
+            with backend.open(path, {}, reference.spec) as session:
+                return check_artifact(
+                    session, artifact, reference.spec, reference.samples, reference.cases, session.backend
+                )
+        except ModelUnreadable as err:
+            raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote a broken file: {err.message}") from err
+
+    def _record(self, made: Made, reference: Reference) -> dict[str, Any]:
+        from edgekit.export.tools import versions
+
+        calibration = None
+        if made.recipe.needs_calibration:
+            samples = self.request.calibration
+            calibration = {"digest": samples.digest(), "count": len(samples)}
+        return {
+            "recipe": made.recipe.name,
+            "options": made.converted.options,
+            "tools": versions(made.recipe.format),
+            "calibration": calibration,
+            "weights": reference.traced.weights,
+            "inputs": [str(tensor) for tensor in reference.spec.inputs],
+            "sizes": {axis: list(sizes) for axis, sizes in reference.spec.sizes.items()},
+            "seed": self.request.seed,
+        }
+
+
+def _save_samples(path: Path, samples: Samples) -> None:
+    save_arrays(path, {f"input:{name}": array for name, array in samples.inputs.items()})
+
+
+def _copy(source: Path, target: Path) -> None:
+    import shutil
+
+    shutil.copyfile(source, target)
+
+
+def _with_sizes(spec: ModelSpec, samples: Samples) -> ModelSpec:
+    """The spec with a size for every free axis: that of the samples where none is listed."""
+    own = {axis: (size,) for axis, size in sizes_of_samples(samples, spec).items()}
+    batch = {spec.batch_axis: (1,)} if spec.batch_axis else {}
+    return msgspec.structs.replace(spec, sizes={**batch, **own, **spec.sizes})
+
+
+def _refuse_unfitting(spec: ModelSpec, request: ExportRequest) -> None:
+    """Samples of a length that no fixed-shape file would take cannot validate it."""
+    if not any(recipe.format in FIXED_SHAPES for recipe in request.recipes):
+        return
+    sizes = sizes_of_samples(request.evaluation, spec)
+    if spec.batch_axis:
+        sizes[spec.batch_axis] = 1
+    if not fits(signatures_of(spec), sizes, spec):
+        axis, size = next((axis, size) for axis, size in sizes.items() if size not in spec.sizes_of(axis))
+        offered = ",".join(map(str, (*spec.sizes_of(axis), size)))
+        raise UserError(
+            f"The samples have {axis}={size}; TFLite is to be made for {axis} = {spec.sizes_of(axis)} only.",
+            hint=f"--sizes {axis}={offered}",
+        )

@@ -1,0 +1,110 @@
+"""Reduced-precision ONNX files: float16, and int8 by onnxruntime.quantization. Runs in the worker."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from edgekit.core.errors import ConversionFailed
+from edgekit.core.need import need
+from edgekit.core.recipe import Recipe
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.export.calibration import feeds
+
+Options = dict[str, str | int | float | bool]
+
+# Operators whose weights are quantized without calibration. Conv is left out: ConvInteger is slower than float.
+DYNAMIC_OPERATORS: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather", "EmbedLayerNormalization")
+
+
+def quantize(
+    source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+) -> tuple[Options, tuple[str, ...]]:
+    """Write the file of `recipe` to `out`; gives the options used and warnings."""
+    if recipe.precision == "fp16":
+        return _float16(source, out), ()
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        symbolic = _prepare(source, prepared)
+        if recipe.mode == "dynamic":
+            options = _dynamic(prepared, out)
+        else:
+            assert calibration is not None
+            options = _static(prepared, spec, recipe, calibration, out)
+    return {**options, "symbolic_shapes": symbolic}, _warnings(out)
+
+
+def _float16(source: Path, out: Path) -> Options:
+    onnx = need("onnx", extra="export")
+    converter = need("onnxruntime.transformers.float16", extra="cpu")
+    onnx.save(converter.convert_float_to_float16(onnx.load(str(source)), keep_io_types=True), str(out))
+    return {"keep_io_types": True}
+
+
+def _prepare(source: Path, out: Path) -> bool:
+    """Fold and infer shapes; True when symbolic shape inference worked."""
+    shapes = need("onnxruntime.quantization.shape_inference", extra="cpu")
+    try:
+        shapes.quant_pre_process(str(source), str(out), skip_symbolic_shape=False)
+    except Exception:  # noqa: BLE001  # it raises Exception itself: "Incomplete symbolic shape inference"
+        # Its documented way out for graphs whose shapes it cannot follow.
+        shapes.quant_pre_process(str(source), str(out), skip_symbolic_shape=True)
+        return False
+    return True
+
+
+def _static(prepared: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples, out: Path) -> Options:
+    q = need("onnxruntime.quantization", extra="cpu")
+    unsigned, reduced = recipe.variant != "s8s8", recipe.variant == "u8s7"
+    q.quantize_static(
+        str(prepared),
+        str(out),
+        _reader(feeds(calibration, spec)),
+        quant_format=q.QuantFormat.QDQ,
+        activation_type=q.QuantType.QUInt8 if unsigned else q.QuantType.QInt8,
+        weight_type=q.QuantType.QInt8,
+        per_channel=True,
+        reduce_range=reduced,
+        calibrate_method=q.CalibrationMethod.MinMax,
+    )
+    return {
+        "format": "QDQ",
+        "activations": "uint8" if unsigned else "int8",
+        "weights": "int8",
+        "per_channel": True,
+        "reduce_range": reduced,
+        "calibration": "min-max",
+    }
+
+
+def _dynamic(prepared: Path, out: Path) -> Options:
+    q = need("onnxruntime.quantization", extra="cpu")
+    q.quantize_dynamic(
+        str(prepared), str(out), weight_type=q.QuantType.QInt8, op_types_to_quantize=list(DYNAMIC_OPERATORS)
+    )
+    return {"weights": "int8", "per_channel": False, "operators": ",".join(DYNAMIC_OPERATORS)}
+
+
+def _reader(source: Iterator[Feed]) -> Any:
+    q = need("onnxruntime.quantization", extra="cpu")
+
+    class Reader(q.CalibrationDataReader):  # type: ignore[misc,name-defined]  # no dependency of the type check
+        """Feeds one after the other."""
+
+        def get_next(self) -> Feed | None:
+            return next(source, None)
+
+    return Reader()
+
+
+def _warnings(out: Path) -> tuple[str, ...]:
+    onnx = need("onnx", extra="export")
+    try:
+        kinds = {node.op_type for node in onnx.load(str(out)).graph.node}
+    except Exception as err:
+        raise ConversionFailed(f"The quantizer wrote no ONNX model: {err}.") from err
+    quantized = {kind for kind in kinds if "Quantize" in kind or "Integer" in kind}
+    return () if quantized else ("nothing in this graph could be quantized; the file is float32",)

@@ -1,0 +1,83 @@
+"""Reduced-precision TFLite files by ai-edge-quantizer. Runs in the worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from edgekit.core.need import need
+from edgekit.core.recipe import Recipe
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.export.calibration import feeds_of_sizes
+from edgekit.export.signatures import signatures_of
+
+Options = dict[str, str | int | float | bool]
+Entry = dict[str, Any]
+
+# float16 weights; the ready recipes of the quantizer have none.
+_FLOAT16: Final[Entry] = {
+    "regex": ".*",
+    "operation": "*",
+    "algorithm_key": "float_casting",
+    "op_config": {
+        "weight_tensor_config": {"num_bits": 16, "symmetric": True, "granularity": "TENSORWISE", "dtype": "FLOAT"},
+        "compute_precision": "FLOAT",
+        "explicit_dequantize": True,
+        "skip_checks": False,
+        "min_weight_elements": 0,
+    },
+}
+
+
+def quantize(source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path) -> Options:
+    """Write the file of `recipe` to `out`; gives the options used."""
+    quantizer = need("ai_edge_quantizer.quantizer", extra="tflite-export").Quantizer(str(source))
+    entries = _entries(recipe)
+    quantizer.load_quantization_recipe(entries)
+    ranges = None
+    if quantizer.need_calibration:
+        assert calibration is not None
+        ranges = quantizer.calibrate(_calibration(source, spec, calibration))
+    out.unlink(missing_ok=True)
+    quantizer.quantize(ranges).export_model(str(out))
+    return {"recipe": recipe.mode or recipe.precision, "float_operators": ",".join(_left_float(entries))}
+
+
+def _entries(recipe: Recipe) -> list[Entry]:
+    ready = need("ai_edge_quantizer.recipe", extra="tflite-export")
+    if recipe.precision == "fp16":
+        return [_FLOAT16]
+    if recipe.mode == "dynamic":
+        return list(ready.dynamic_wi8_afp32())
+    # Transposed convolutions are left float: the quantizer writes them with scales that LiteRT refuses.
+    skipped = ["CONV_2D_TRANSPOSE", *([] if recipe.mode == "full" else ["INPUT", "OUTPUT"])]
+    return [*ready.static_wi8_ai8(), *map(_unquantized, skipped)]
+
+
+def _unquantized(operation: str) -> Entry:
+    return {
+        "regex": ".*",
+        "operation": operation,
+        "algorithm_key": "no_quantize",
+        "op_config": {"skip_checks": False, "min_weight_elements": 0},
+    }
+
+
+def _left_float(entries: list[Entry]) -> list[str]:
+    return [entry["operation"] for entry in entries if entry["algorithm_key"] == "no_quantize"]
+
+
+def _calibration(source: Path, spec: ModelSpec, samples: Samples) -> dict[str, list[Entry]]:
+    """Feeds for every signature, in the dtypes of the file."""
+    interpreter = need("ai_edge_litert.interpreter", extra="tflite").Interpreter(str(source), num_threads=1)
+    ranges = {}
+    for signature in signatures_of(spec):
+        details = interpreter.get_signature_runner(signature.name).get_input_details()
+        ranges[signature.name] = [
+            {name: np.ascontiguousarray(array.astype(details[name]["dtype"])) for name, array in feed.items()}
+            for feed in feeds_of_sizes(samples, spec, signature.sizes)
+        ]
+    return ranges

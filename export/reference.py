@@ -1,0 +1,117 @@
+"""What PyTorch answers: for every sample and case, and what that tells of the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import ConversionFailed, UserError
+from edgekit.core.samples import Feed, Samples, read_arrays
+from edgekit.core.spec import Axis, ModelSpec, TensorSpec
+from edgekit.export import jobs
+from edgekit.export.cases import Case
+from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
+from edgekit.export.process import Worker
+from edgekit.export.source import ModuleRef
+
+_CHUNK: Final = 64
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The completed spec, and samples and cases with what they must give."""
+
+    spec: ModelSpec
+    samples: Samples
+    cases: tuple[Case, ...]
+    traced: jobs.Traced
+    warnings: tuple[str, ...]
+
+
+def ask_reference(
+    worker: Worker, module: ModuleRef, spec: ModelSpec, samples: Samples, cases: Sequence[Case], folder: Path, seed: int
+) -> Reference:
+    """Run the module on samples and cases in the worker.
+
+    Raises:
+        UserError: The module fails on the samples, or has no batch axis in an output.
+    """
+    feeds = [*(case.feed for case in cases), *_chunks(samples, spec)]
+    save_arrays(folder / "feeds.npz", pack_feeds(feeds))
+    job = jobs.Reference(module, spec, str(folder / "feeds.npz"), str(folder / "answers.npz"), seed)
+    traced = worker.ask(job, "running the module").traced
+    if traced is None:
+        raise ConversionFailed(f"The {worker.toolchain} converter gave no reference outputs.")
+    answers = unpack_feeds(read_arrays(folder / "answers.npz", ConversionFailed))
+    failed = next((reason for index, reason in sorted(traced.failures.items()) if index >= len(cases)), None)
+    if failed is not None:
+        raise UserError(failed)
+    kept = [case.with_expected(answers[index]) for index, case in enumerate(cases) if index in answers]
+    complete = _with_outputs(spec, traced.outputs, kept)
+    expected = _joined([answers[index] for index in range(len(cases), len(feeds))], spec)
+    warnings = tuple(
+        f"case '{cases[index].name}' was left out: {reason}" for index, reason in sorted(traced.failures.items())
+    )
+    return Reference(complete, samples.with_expected(expected), tuple(kept), traced, warnings)
+
+
+def _chunks(samples: Samples, spec: ModelSpec) -> list[Feed]:
+    if spec.batch_axis is None:
+        return [{name: array[row] for name, array in samples.inputs.items()} for row in range(len(samples))]
+    return [
+        {name: array[start : start + _CHUNK] for name, array in samples.inputs.items()}
+        for start in range(0, len(samples), _CHUNK)
+    ]
+
+
+def _joined(answers: Sequence[Feed], spec: ModelSpec) -> Feed:
+    join = np.stack if spec.batch_axis is None else np.concatenate
+    return {name: join([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def _with_outputs(spec: ModelSpec, names: Sequence[str], cases: Sequence[Case]) -> ModelSpec:
+    found = tuple(_output(name, cases, spec) for name in names)
+    for tensor in found:
+        if spec.batch_axis is not None and (not tensor.shape or tensor.shape[0] != spec.batch_axis):
+            raise UserError(
+                f"Output '{tensor.name}' of shape {list(tensor.shape)} does not begin with the batch axis "
+                f"'{spec.batch_axis}' of the inputs.",
+                hint="Give the inputs a fixed first axis: --input 'x:float32[1,...]'",
+            )
+    if not spec.outputs:
+        return msgspec.structs.replace(spec, outputs=found)
+    for wanted, got in zip(spec.outputs, found, strict=True):
+        if wanted.dtype != got.dtype or not _agrees(wanted.shape, got.shape):
+            raise UserError(f"The spec has the output '{wanted}', the module gives '{got}'.")
+    return spec
+
+
+def _output(name: str, cases: Sequence[Case], spec: ModelSpec) -> TensorSpec:
+    arrays = [case.expected[name] for case in cases]
+    if len({array.ndim for array in arrays}) > 1:
+        raise UserError(f"Output '{name}' changes its number of axes with the size of the input.")
+    shape = tuple(_axis(name, index, cases, spec) for index in range(arrays[0].ndim))
+    return TensorSpec(name, str(arrays[0].dtype), shape)
+
+
+def _axis(name: str, index: int, cases: Sequence[Case], spec: ModelSpec) -> Axis:
+    """A size, the input's free axis that always has this size, or a name of its own for one that follows from them."""
+    sizes = [case.expected[name].shape[index] for case in cases]
+    if len(set(sizes)) == 1:
+        return int(sizes[0])
+    for axis in spec.free_axes:
+        if all(case.sizes[axis] == size for case, size in zip(cases, sizes, strict=True)):
+            return axis
+    return f"{name}_{index}".replace(".", "_")
+
+
+def _agrees(wanted: tuple[Axis, ...], got: tuple[Axis, ...]) -> bool:
+    pairs = zip(wanted, got, strict=False)
+    return len(wanted) == len(got) and all(
+        isinstance(a, str) == isinstance(b, str) and (a == b or isinstance(a, str)) for a, b in pairs
+    )

@@ -1,0 +1,116 @@
+"""The TFLite exporter: litert-torch with one signature per combination of sizes. Runs in the worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import ConversionFailed
+from edgekit.core.need import need
+from edgekit.core.recipe import Recipe
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.calibration import fitted
+from edgekit.export.jobs import Converted
+from edgekit.export.signatures import signatures_of
+from edgekit.export.tracing import call, call_arguments, flatten, tensors
+
+
+class TfliteExporter:
+    """Writes .tflite files; inputs keep the layout of the torch module."""
+
+    def prepare(self) -> None:
+        """Import the converter."""
+        need("litert_torch", extra="tflite-export")
+
+    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+        """Write the float32 file: one signature per combination of sizes, weights shared."""
+        torch = need("torch", extra="tflite-export")
+        converter = need("litert_torch", extra="tflite-export").Converter()
+        named = _named(module, spec)
+        for signature in signatures_of(spec):
+            cut = {tensor.name: fitted(feed[tensor.name], tensor, signature.sizes) for tensor in spec.inputs}
+            converter.signature(signature.name, named, None, tensors(cut, spec))
+        with torch.no_grad():
+            converter.convert().export(str(out))
+        return read_back(out, spec)
+
+    def quantize(
+        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+    ) -> Converted:
+        """Write the file of `recipe` from the float32 file."""
+        from edgekit.export.quantize_tflite import quantize
+
+        options = quantize(source, spec, recipe, calibration, out)
+        return msgspec.structs.replace(read_back(out, spec), options=options)
+
+
+def _named(module: Any, spec: ModelSpec) -> Any:
+    """The module behind a wrapper with keyword inputs and a dictionary of outputs: the file takes its names from it."""
+    torch = need("torch", extra="tflite-export")
+    arguments = call_arguments(module, spec)
+    inputs = [tensor.name for tensor in spec.inputs]
+    outputs = [tensor.name for tensor in spec.outputs]
+
+    class Named(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
+        """Inputs and outputs by the spec's names."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, **feed: Any) -> Any:
+            result = flatten(call(self.module, arguments, [feed[name] for name in inputs]))
+            return dict(zip(outputs, result.values(), strict=True))
+
+    return Named().eval()
+
+
+def read_back(path: Path, spec: ModelSpec) -> Converted:
+    """What the file says of itself.
+
+    Raises:
+        ConversionFailed: The file is no TFLite model, or its signatures have other names than the spec.
+    """
+    interpreter = need("ai_edge_litert.interpreter", extra="tflite")
+    try:
+        model = interpreter.Interpreter(str(path), num_threads=1)
+        found = model.get_signature_list()
+    except (ValueError, RuntimeError) as err:
+        raise ConversionFailed(f"The converter wrote no TFLite model: {err}.") from err
+    wanted = signatures_of(spec)
+    for signature in wanted:
+        _check_names(found.get(signature.name), signature.name, spec)
+    runner = model.get_signature_runner(wanted[0].name)
+    return Converted(
+        inputs=_tensors(runner.get_input_details(), spec.inputs),
+        outputs=_tensors(runner.get_output_details(), spec.outputs),
+        layout="NCHW" if any(len(tensor.shape) == 4 for tensor in spec.inputs) else "",
+        signatures=wanted,
+    )
+
+
+def _check_names(found: dict[str, list[str]] | None, name: str, spec: ModelSpec) -> None:
+    if found is None:
+        raise ConversionFailed(f"The converter lost the signature '{name}'.")
+    for what, wanted in (("inputs", spec.inputs), ("outputs", spec.outputs)):
+        if set(found[what]) != {tensor.name for tensor in wanted}:
+            raise ConversionFailed(f"Signature '{name}' has {what} {', '.join(found[what])}, not those of the model.")
+
+
+def _tensors(details: dict[str, dict[str, Any]], wanted: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """Name, dtype and shape from the file; free axes keep the spec's names, their sizes stand in the signatures."""
+    return tuple(
+        TensorSpec(
+            tensor.name,
+            np.dtype(details[tensor.name]["dtype"]).name,
+            tuple(
+                axis if isinstance(axis, str) else int(size)
+                for axis, size in zip(tensor.shape, details[tensor.name]["shape"], strict=True)
+            ),
+        )
+        for tensor in wanted
+    )

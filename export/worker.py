@@ -1,0 +1,157 @@
+"""The worker process: builds the module once and answers jobs, one JSON line each. Started by `process.Worker`."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import ConversionFailed, EdgekitError, ModelUnreadable, UserError
+from edgekit.core.need import need
+from edgekit.core.recipe import Recipe
+from edgekit.core.samples import Feed, Samples, read_arrays
+from edgekit.export import jobs
+from edgekit.export.exchange import save_arrays, unpack_feeds
+from edgekit.export.source import ModuleRef, load_module, sources_digest, state_digest
+
+
+def main() -> None:
+    """Answer jobs from stdin on what was stdout at the start, until stdin closes."""
+    replies = _private_replies()
+    warnings.simplefilter("ignore")
+    lines: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, lines), daemon=True).start()
+    state = _State()
+    while True:
+        reply = _answer(state, lines.get())
+        replies.write(msgspec.json.encode(reply) + b"\n")
+        replies.flush()
+
+
+def _private_replies() -> BinaryIO:
+    """The reply pipe; from here on everything printed, by C++ code too, goes to stderr, which the parent keeps."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return replies
+
+
+def _read_jobs(source: BinaryIO, lines: queue.Queue[bytes]) -> None:
+    for line in source:
+        lines.put(line)
+    # The parent is gone, or has no more work: a conversion in progress is of no use to anybody.
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
+class _State:
+    """The module this worker has built."""
+
+    def __init__(self) -> None:
+        self._key: tuple[ModuleRef, int] | None = None
+        self._module: Any = None
+
+    def module(self, ref: ModuleRef, seed: int) -> Any:
+        if self._key != (ref, seed):
+            _quiet_torch()
+            self._module = load_module(ref, seed=seed)
+            self._key = (ref, seed)
+        return self._module
+
+
+def _answer(state: _State, line: bytes) -> jobs.Reply:
+    try:
+        job = msgspec.json.decode(line, type=jobs.Job)
+        reply: jobs.Reply = _HANDLERS[type(job)](state, job)
+        return reply
+    except EdgekitError as err:
+        return jobs.Reply(failure=jobs.Failure(err.message, type(err).__name__, err.hint))
+    except MemoryError:
+        return jobs.Reply(failure=jobs.Failure("out of memory"))
+    except BaseException as err:  # noqa: BLE001  # converters raise anything, SystemExit included
+        traceback.print_exc()
+        first = next(iter(str(err).strip().splitlines()), "")
+        return jobs.Reply(failure=jobs.Failure(f"{type(err).__name__}: {first}"))
+
+
+def _load(state: _State, job: jobs.Load) -> jobs.Reply:
+    state.module(job.module, job.seed)
+    if job.exporter:
+        _exporter(job.exporter).prepare()
+    return jobs.Reply(converted=jobs.Converted())
+
+
+def _reference(state: _State, job: jobs.Reference) -> jobs.Reply:
+    from edgekit.export.tracing import operators_of, run_module
+
+    module = state.module(job.module, job.seed)
+    answers: Feed = {}
+    failures: dict[int, str] = {}
+    names: tuple[str, ...] = ()
+    feeds = unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable))
+    for index, feed in sorted(feeds.items()):
+        try:
+            outputs = run_module(module, job.spec, feed)
+        except UserError as err:
+            failures[index] = err.message
+            continue
+        names = tuple(outputs)
+        answers |= {f"{index}:{name}": array for name, array in outputs.items()}
+    if not answers:
+        raise UserError(failures[min(failures)])
+    save_arrays(Path(job.answers), answers)
+    good = next(feed for index, feed in sorted(feeds.items()) if index not in failures)
+    operators = operators_of(module, job.spec, good)
+    traced = jobs.Traced(names, tuple(sorted(operators)), state_digest(module), sources_digest(), failures)
+    return jobs.Reply(traced=traced)
+
+
+def _export(state: _State, job: jobs.Export) -> jobs.Reply:
+    module = state.module(job.module, job.seed)
+    feed = read_arrays(Path(job.feed), ModelUnreadable)
+    return jobs.Reply(converted=_exporter(job.exporter).export(module, job.spec, feed, Path(job.out)))
+
+
+def _quantize(state: _State, job: jobs.Quantize) -> jobs.Reply:
+    calibration = Samples.load(Path(job.calibration), ModelUnreadable) if job.calibration else None
+    recipe = Recipe.parse(job.recipe)
+    made = _exporter(job.exporter).quantize(Path(job.source), job.spec, recipe, calibration, Path(job.out))
+    return jobs.Reply(converted=made)
+
+
+_HANDLERS: dict[type, Any] = {
+    jobs.Load: _load,
+    jobs.Reference: _reference,
+    jobs.Export: _export,
+    jobs.Quantize: _quantize,
+}
+
+
+def _exporter(location: str) -> Any:
+    import importlib
+
+    module, _, name = location.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as err:
+        raise ConversionFailed(f"The exporter '{location}' does not load: {err}.") from err
+
+
+def _quiet_torch() -> None:
+    torch = need("torch", extra="export")
+    # The fast path of attention layers has no exportable operators.
+    torch.backends.mha.set_fastpath_enabled(False)
+    np.seterr(all="ignore")
+
+
+if __name__ == "__main__":
+    main()
