@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -11,10 +12,11 @@ import msgspec
 from edgekit.core import units
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.recipe import Recipe, matches
+from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 
 _BUDGET = re.compile(
-    r"(?:(?P<scope>[^:]*):)?\s*(?P<metric>[A-Za-z_][\w.]*)\s*(?P<operator><=|>=|<|>|==|=)\s*(?P<quantity>.+?)\s*"
+    r"(?:(?P<scope>[^:]*):)?\s*(?P<metric>[A-Za-z_][\w.]*)\s*(?P<operator><=|>=|<|>|==|=)\s*(?P<quantity>[^<>=].*?)\s*"
 )
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
@@ -59,8 +61,8 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A budget from its text.
 
         Raises:
-            UserError: Another form, an unknown metric, unit or recipe (the nearest is offered), or a limit in the
-                direction that cannot be exceeded, such as `size >= 1 kB`.
+            UserError: Another form, an unknown metric, unit or recipe (the nearest is offered), a limit in the
+                direction that cannot be exceeded, such as `size >= 1 kB`, or one that is no share of 1.
         """
         match = _BUDGET.fullmatch(text.strip())
         if match is None:
@@ -70,12 +72,10 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if match["operator"] != ("<=" if kind.lower_is_better else ">="):
             wanted = "<=" if kind.lower_is_better else ">="
             raise UserError(f"Budget '{text}': '{metric}' takes '{wanted}', got '{match['operator']}'.")
-        artifact, _, target = (match["scope"] or "").strip().partition("@")
-        if artifact:
-            Recipe.parse(artifact)
-        return cls(
-            text.strip(), metric, units.parse_quantity(match["quantity"], kind.units), quantile, artifact, target
-        )
+        limit = units.parse_quantity(match["quantity"], kind.units)
+        _refuse_no_share(text.strip(), metric, limit)
+        artifact, target = _scope(match["scope"])
+        return cls(text.strip(), metric, limit, quantile, artifact, target)
 
     def applies_to(self, artifact: str, target: str) -> bool:
         """True when this budget limits `artifact` on `target`; a device name covers all its targets."""
@@ -101,8 +101,28 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _metric(name: str) -> tuple[str, float | None]:
     family, _, statistic = name.partition(".")
     percentile = _PERCENTILE.fullmatch(statistic)
-    if family == "latency" and percentile:
-        return "latency", float(percentile[1]) / 100
+    if family == "latency" and percentile and float(percentile[1]) > 0:
+        return "latency", float(f"{percentile[1]}e-2")
     if name in METRICS and name != "latency":
         return name, None
     raise unknown("budget metric", name, _KNOWN, hint='--budget "latency.p90 <= 8 ms"')
+
+
+def _scope(text: str | None) -> tuple[str, str]:
+    """Artifact and target of `onnx-int8@pi5`, each empty when absent; the target in the form that reports use."""
+    if text is None:
+        return "", ""
+    artifact, at, target = text.strip().partition("@")
+    if artifact:
+        Recipe.parse(artifact)
+    if not artifact and not at:
+        raise UserError("The scope before ':' is empty.", hint='--budget "onnx-int8@pi5: latency.p90 <= 8 ms"')
+    return artifact, str(Target.parse(target)) if at else ""
+
+
+def _refuse_no_share(text: str, metric: str, limit: float) -> None:
+    # `accuracy.drop <= 1` means 100 points and never fails, `accuracy >= 98` never passes: both lack their unit.
+    highest, unit = {"accuracy": (1.0, "%"), "accuracy.drop": (math.nextafter(1.0, 0.0), "pt")}.get(metric, (None, ""))
+    if highest is not None and limit > highest:
+        hint = f'--budget "{text} {unit}"' if text[-1].isdigit() else ""
+        raise UserError(f"Budget '{text}': '{metric}' is a share of 1.", hint=hint)

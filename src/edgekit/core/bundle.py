@@ -7,15 +7,14 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import msgspec
 
 from edgekit.core import documents
-from edgekit.core.errors import BundleUnreadable, from_os_error, unknown
-from edgekit.core.files import refuse_existing, sha256_bytes, sha256_file
+from edgekit.core.errors import BundleUnreadable, DiskFull, EdgekitError, from_os_error, unknown
+from edgekit.core.files import new_file, read_bytes, refuse_existing, sha256_bytes, sha256_file, zip_entry
 from edgekit.core.recipe import matches
 from edgekit.core.samples import Samples, SplitFacts
 from edgekit.core.spec import ModelSpec, TensorSpec
@@ -68,7 +67,10 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a bundle holds. `files` lists every file but the manifest, by its path with forward slashes."""
+    """What a bundle holds. `files` lists every file but the manifest, by its path with forward slashes.
+
+    `digest` is the sha256 of the manifest itself, taken with this field empty. It finds damage, not forgery.
+    """
 
     spec: ModelSpec
     artifacts: tuple[Artifact, ...]
@@ -77,6 +79,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: dict[str, str] = {}
     source: dict[str, str] = {}
     split: SplitFacts | None = None
+    digest: str = ""
     schema_version: int = BUNDLE_SCHEMA
 
 
@@ -98,16 +101,21 @@ class Bundle:
         Raises:
             BundleUnreadable: No bundle, damaged, tampered with, or of a newer schema (with the upgrade command).
         """
-        unpacked = None
-        root = path
-        if path.is_file():
-            unpacked = tempfile.TemporaryDirectory(prefix="edgekit-")
-            root = Path(unpacked.name)
-            _unpack(path, root)
-        elif not path.exists():
+        if not path.exists():
             raise BundleUnreadable(f"There is no bundle at '{path}'.", hint=f"edgekit export SOURCE --out {path}")
-        manifest = _read_manifest(path, root)
-        _check_files(path, root, manifest)
+        with contextlib.ExitStack() as undo:
+            try:
+                unpacked = tempfile.TemporaryDirectory(prefix="edgekit-") if path.is_file() else None
+                root = path
+                if unpacked is not None:
+                    undo.callback(unpacked.cleanup)
+                    root = Path(unpacked.name)
+                    _unpack(path, root)
+                manifest = _read_manifest(path, root)
+                _check_files(path, root, manifest)
+            except OSError as err:
+                raise from_os_error(err, f"opening '{path}'") from err
+            undo.pop_all()
         return cls(path, root, manifest, unpacked)
 
     def __enter__(self) -> Bundle:
@@ -152,13 +160,14 @@ class Bundle:
 
 
 def write_manifest(root: Path, manifest: Manifest) -> Manifest:
-    """Complete `manifest` with the digests of the files under `root`, and write it there."""
+    """Complete `manifest` with the digests of the files under `root` and its own, and write it there."""
     files = {
         path.relative_to(root).as_posix(): FileRecord(sha256_file(path), path.stat().st_size)
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path != root / MANIFEST
     }
     complete = msgspec.structs.replace(manifest, files=files)
+    complete = msgspec.structs.replace(complete, digest=_digest(complete))
     documents.write(root / MANIFEST, complete)
     return complete
 
@@ -171,25 +180,27 @@ def artifact_id(record: dict[str, Any]) -> str:
 def pack(bundle: Bundle, out: Path, *, force: bool = False) -> Path:
     """Write `bundle` as one zip file; entries are stored, with fixed time stamps, so equal bundles give equal files."""
     refuse_existing(out, force=force)
-    temporary = out.with_name(f".{out.name}.part")
-    try:
-        with contextlib.ExitStack() as stack:
-            stack.callback(temporary.unlink, missing_ok=True)
-            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-                for name in (MANIFEST, *sorted(bundle.manifest.files)):
-                    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-                    entry.external_attr = 0o644 << 16
-                    archive.writestr(entry, (bundle.root / name).read_bytes())
-            temporary.replace(out)
-    except OSError as err:
-        raise from_os_error(err, f"writing '{out}'") from err
+    with new_file(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name in (MANIFEST, *sorted(bundle.manifest.files)):
+            archive.writestr(zip_entry(name), (bundle.root / name).read_bytes())
     return out
+
+
+def _digest(manifest: Manifest) -> str:
+    # Through JSON and back, because that is what a reader sees: a tuple in a record comes back as a list.
+    plain = msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(manifest, digest="")))
+    return sha256_bytes(documents.canonical(plain))
 
 
 def _read_manifest(path: Path, root: Path) -> Manifest:
     if not (root / MANIFEST).is_file():
         raise BundleUnreadable(f"'{path}' is no bundle: it has no {MANIFEST}.")
-    return documents.read(root / MANIFEST, Manifest, newest=BUNDLE_SCHEMA, error=BundleUnreadable)
+    data = read_bytes(root / MANIFEST, BundleUnreadable)
+    what = f"The {MANIFEST} of bundle '{path}'"
+    manifest = documents.decode(data, Manifest, what=what, newest=BUNDLE_SCHEMA, error=BundleUnreadable)
+    if manifest.digest != _digest(manifest):
+        raise BundleUnreadable(f"Bundle '{path}' was changed after it was written: '{MANIFEST}' has another content.")
+    return manifest
 
 
 def _check_files(path: Path, root: Path, manifest: Manifest) -> None:
@@ -211,31 +222,32 @@ def _check_files(path: Path, root: Path, manifest: Manifest) -> None:
 def _unpack(path: Path, root: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = list(_checked_entries(path, archive))
-            for entry in entries:
+            for entry in _checked_entries(path, archive):
                 target = root / entry.filename
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as source, target.open("wb") as sink:
+                with archive.open(entry) as source, target.open("xb") as sink:
                     shutil.copyfileobj(source, sink)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as err:
-        raise BundleUnreadable(f"'{path}' is no bundle, or was truncated: {err}.") from err
-    except OSError as err:
-        raise from_os_error(err, f"unpacking '{path}'") from err
+    except EdgekitError:
+        raise
+    # A damaged zip makes zipfile and its decompressors raise a dozen unrelated classes; only a full disk is our own.
+    except Exception as err:
+        if isinstance(err, OSError) and isinstance(full := from_os_error(err, f"unpacking '{path}'"), DiskFull):
+            raise full from err
+        raise BundleUnreadable(f"'{path}' is no bundle, or was damaged: {err}.") from err
 
 
-def _checked_entries(path: Path, archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
-    """Entries without links, odd paths or a size beyond the limits; checked before anything is unpacked."""
+def _checked_entries(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Every file, when there is no link, no odd path and no size beyond the limits: all is checked before unpacking."""
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
         raise BundleUnreadable(f"'{path}' unpacks to more than a bundle may hold.")
-    if len({entry.filename for entry in entries}) < len(entries):
+    if len({PurePosixPath(entry.filename) for entry in entries}) < len(entries):
         raise BundleUnreadable(f"'{path}' holds a name twice.")
     for entry in entries:
         _check_name(path, entry.filename)
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise BundleUnreadable(f"'{path}' holds a link: '{entry.filename}'.")
-        if not entry.is_dir():
-            yield entry
+    return [entry for entry in entries if not entry.is_dir()]
 
 
 def _check_name(path: Path, name: str) -> None:

@@ -64,7 +64,7 @@ def _refuse_newer(data: bytes, what: str, newest: int, error: type[EdgekitError]
         version = json.loads(data).get("schema_version")
     except (ValueError, AttributeError, RecursionError) as err:
         raise error(f"{what} is not a JSON document of edgekit.") from err
-    if not isinstance(version, int):
+    if not isinstance(version, int) or version < 1:
         raise error(f"{what} has no schema_version.")
     if version > newest:
         message = f"{what} has schema {version}; this edgekit reads up to {newest}."

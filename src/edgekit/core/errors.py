@@ -14,7 +14,8 @@ EdgekitError                70  a fault of ours
 │   ├── ModelUnreadable         an .onnx, .tflite or weights file
 │   └── BundleUnreadable        a bundle
 ├── ConversionFailed         5  a converter failed, timed out or was killed
-└── Interrupted            130  Ctrl-C
+├── Interrupted            130  Ctrl-C
+└── OutputClosed           141  the reader of standard output went away
 """
 
 from __future__ import annotations
@@ -105,25 +106,32 @@ class Interrupted(EdgekitError):
     exit_code = 130
 
 
-_PRECEDENCE = (70, 130, 5, 3, 2, 1, 4)
+class OutputClosed(EdgekitError):
+    """Whoever read standard output stopped reading, as `head` does; 128 + SIGPIPE, like any program in a pipe."""
+
+    exit_code = 141
+
+
+_PRECEDENCE = (70, 130, 141, 5, 3, 2, 1, 4)
 
 
 def combined_exit_code(codes: Iterable[int]) -> int:
-    """The one exit code for several outcomes: the gravest that occurred, 0 when none did."""
-    occurred = set(codes)
+    """The one exit code for several outcomes: the gravest that occurred, 0 when none did; an unknown one is a fault."""
+    occurred = {code if code in _PRECEDENCE else EdgekitError.exit_code for code in codes if code != 0}
     return next((code for code in _PRECEDENCE if code in occurred), 0)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`" Did you mean 'x'?"` for the closest known name, or an empty text."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean '{close[0]}'?" if close else ""
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
+    """`" Did you mean 'x'?"` for the closest known name, or an empty text. Case is not a difference: KB is near kB."""
+    folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
+    return f" Did you mean '{folded[close[0]]}'?" if close else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UserError:
     """The error for a name that nothing is registered under; offers the closest right one."""
     names = sorted(known)
-    offer = nearest(name, names) or f" Known: {', '.join(names)}."
+    offer = nearest(name, names) or f" Known: {', '.join(names) or 'none'}."
     return UserError(f"Unknown {kind} '{name}'.{offer}", hint=hint)
 
 

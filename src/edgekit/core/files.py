@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgekit.core.errors import EdgekitError, UserError, from_os_error
+from edgekit.core.errors import DiskFull, EdgekitError, UserError, from_os_error
 
 _CHUNK_BYTES = 1 << 20
 
@@ -36,53 +37,79 @@ def write_atomic(path: Path, data: bytes) -> None:
         DiskFull: No space is left.
         EnvironmentFault: The folder cannot be written.
     """
+    with new_file(path) as temporary, temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` when the block ends well, and vanishes otherwise.
+
+    Raises:
+        DiskFull: No space is left.
+        EnvironmentFault: The folder cannot be written.
+    """
+    path = Path(os.path.abspath(path))
+    temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        yield temporary
+        temporary.replace(path)
     except OSError as err:
         raise from_os_error(err, f"writing '{path}'") from err
+    finally:
+        # What keeps the temporary file from being removed (no such folder, a name too long) kept it from being made.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     """A temporary folder beside `path` that becomes `path` when the block ends well, and vanishes otherwise.
 
+    With `force`, what stands at `path` is kept until the new folder is complete, and put back if the exchange fails.
+    Errors of the block pass through as they are, but for a full disk.
+
     Raises:
-        UserError: `path` exists and `force` is not given.
+        UserError: `path` exists and `force` is not given, or it holds the working or the home folder.
         DiskFull: No space is left, here or inside the block.
+        EnvironmentFault: The folder cannot be written.
     """
-    refuse_existing(path, force=force)
-    staging: Path | None = None
+    path = Path(os.path.abspath(path))
+    staging = _beside(path)
+    doing = f"writing '{path}'"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        staging.chmod(0o777 & ~_umask())
-        yield staging
-        if force and path.exists():
-            shutil.rmtree(path)
-        staging.rename(path)
-    except OSError as err:
-        raise from_os_error(err, f"writing '{path}'") from err
+        with _translated(doing):
+            refuse_existing(path, force=force)
+            staging.mkdir(parents=True)
+        try:
+            yield staging
+        except OSError as err:
+            _raise_if_full(err, doing)
+            raise
+        with _translated(doing):
+            _exchange(staging, path)
     finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def refuse_existing(path: Path, *, force: bool = False, option: str = "--out") -> None:
-    """Raise unless `path` is free, an empty folder, or may be replaced."""
-    free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
-    if not free and not force:
+    """Raise unless `path` is free, an empty folder, or may be replaced.
+
+    Raises:
+        UserError: It is taken; or, with `force`, it holds the working or the home folder.
+    """
+    free = not os.path.lexists(path) or (path.is_dir() and not path.is_symlink() and not any(path.iterdir()))
+    if free:
+        return
+    if not force:
         raise UserError(f"'{path}' exists.", hint=f"Choose another {option}, or add --force to replace it.")
+    home = Path(os.path.expanduser("~"))
+    held = next((folder for folder in (Path.cwd(), home) if folder.is_relative_to(path.resolve())), None)
+    if held is not None:
+        raise UserError(f"'{path}' holds '{held}' and is not replaced.", hint=f"Choose another {option}.")
 
 
 def read_bytes(path: Path, error: type[EdgekitError] = UserError) -> bytes:
@@ -93,7 +120,49 @@ def read_bytes(path: Path, error: type[EdgekitError] = UserError) -> bytes:
         raise error(f"Cannot read '{path}': {err.strerror or err}.") from err
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def zip_entry(name: str) -> zipfile.ZipInfo:
+    """A zip entry without time or system of its own, so that equal contents give equal bytes."""
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.create_system = 3
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _exchange(new: Path, path: Path) -> None:
+    """Put `new` in the place of `path`; if that fails, what stood there stands there again."""
+    if not os.path.lexists(path):
+        new.rename(path)
+        return
+    old = _beside(path)
+    path.rename(old)
+    try:
+        new.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}"
+
+
+@contextlib.contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise from_os_error(err, doing) from err
+
+
+def _raise_if_full(err: OSError, doing: str) -> None:
+    known = from_os_error(err, doing)
+    if isinstance(known, DiskFull):
+        raise known from err

@@ -25,5 +25,6 @@ def need(module: str, *, extra: str) -> Any:
         raise MissingExtra(
             f"This needs the package '{err.name or module}', which is not installed.", hint=hint
         ) from err
-    except ImportError as err:
+    # A missing shared library is an OSError, a wrong numpy ABI a ValueError: whatever it is, the package is broken.
+    except Exception as err:
         raise MissingExtra(f"The package '{module}' is installed and does not import: {err}.", hint=hint) from err

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from edgekit.core.errors import EnvironmentFault, unknown
+
+# Kinds that another command lists than `edgekit list KINDs`.
+_LISTED_BY: Final = {"device": "edgekit devices list", "exporter": "edgekit list recipes"}
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,12 @@ class Registry:
 
         Raises:
             UserError: The name is unknown; the nearest one is offered.
+            MissingExtra: The plug-in needs a package that is not installed.
             EnvironmentFault: The plug-in does not import; the message is its error.
         """
         if name not in self.plugins:
-            raise unknown(self.kind, name, self.plugins, hint=f"edgekit list {self.kind}s")
+            hint = _LISTED_BY.get(self.kind, f"edgekit list {self.kind}s")
+            raise unknown(self.kind, name, self.plugins, hint=hint)
         if name not in self._cache:
             self._cache[name] = self._load(self.plugins[name])
         return self._cache[name]
@@ -74,6 +80,9 @@ class Registry:
     def _load(self, plugin: Plugin) -> Any:
         module, _, attribute = plugin.location.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except Exception as err:
+            return operator.attrgetter(attribute)(importlib.import_module(module))
+        except EnvironmentFault:
+            raise
+        # Foreign code may raise anything while it is imported, and even exit.
+        except (Exception, SystemExit) as err:
             raise EnvironmentFault(f"The {self.kind} '{plugin.name}' is broken: {type(err).__name__}: {err}.") from err

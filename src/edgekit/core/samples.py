@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import EdgekitError, UserError, nearest
-from edgekit.core.files import read_bytes, write_atomic
+from edgekit.core.files import read_bytes, write_atomic, zip_entry
 from edgekit.core.spec import ModelSpec, TensorSpec
 
 Array = NDArray[np.generic]
@@ -63,7 +63,7 @@ class Samples:
         """sha256 over the inputs: which samples these are, whatever file they came from."""
         whole = hashlib.sha256()
         for name in sorted(self.inputs):
-            array = np.ascontiguousarray(self.inputs[name])
+            array = self.inputs[name]
             whole.update(f"{name}:{array.dtype}:{array.shape}".encode())
             whole.update(array.tobytes())
         return whole.hexdigest()
@@ -147,7 +147,7 @@ def split(samples: Samples, *, calibration: int, seed: int = 0) -> Split:
 def _rank(samples: Samples, row: int, seed: int) -> str:
     digest = hashlib.sha256(str(seed).encode())
     for name in sorted(samples.inputs):
-        digest.update(np.ascontiguousarray(samples.inputs[name][row]).tobytes())
+        digest.update(samples.inputs[name][row].tobytes())
     return digest.hexdigest()
 
 
@@ -155,16 +155,11 @@ def read_user_samples(path: Path, spec: ModelSpec) -> Samples:
     """Samples from a user's .npz: one array per input name; optionally `label`, or `target:OUTPUT` arrays.
 
     Raises:
-        UserError: All problems of the file at once: names, shapes, dtypes, values that are not finite, none at all.
+        UserError: All problems of the file at once: names, shapes, dtypes, values that are not finite or do not fit,
+            none at all.
     """
     arrays = read_arrays(path, UserError)
-    problems = [*_name_problems(arrays, spec)]
-    for tensor in spec.inputs:
-        if tensor.name in arrays:
-            problems += _array_problems(arrays[tensor.name], tensor, spec.batch_axis is not None)
-    problems += _count_problems(arrays)
-    if not problems and LABEL in arrays:
-        problems += _label_problems(arrays[LABEL])
+    problems = sample_problems(arrays, spec)
     if problems:
         listing = "".join(f"\n  {problem}" for problem in problems)
         wanted = " ".join(f"{tensor.name}=array of {tensor.dtype}" for tensor in spec.inputs)
@@ -186,25 +181,33 @@ def read_arrays(path: Path, error: type[EdgekitError]) -> Feed:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             total = sum(entry.file_size for entry in archive.infolist())
-        if total > MAX_FILE_BYTES:
-            raise error(f"'{path}' unpacks to {total} bytes; the limit is {MAX_FILE_BYTES}.")
-        with np.load(io.BytesIO(data), allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError, KeyError, NotImplementedError) as err:
+        arrays = _plain_arrays(data) if total <= MAX_FILE_BYTES else None
+    # A damaged file makes zipfile, zlib and numpy raise a dozen unrelated classes, MemoryError among them.
+    except Exception as err:
         raise error(f"'{path}' is not an .npz of plain arrays: {err}.") from err
+    if arrays is None:
+        raise error(f"'{path}' unpacks to {total} bytes; the limit is {MAX_FILE_BYTES}.")
+    return arrays
+
+
+def _plain_arrays(data: bytes) -> Feed:
+    with np.load(io.BytesIO(data), allow_pickle=False) as content:
+        arrays = {name: content[name] for name in content.files}
+    for name, array in arrays.items():
+        # numpy gives a member that is no array as bytes.
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"'{name}' is no array")
+    return arrays
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays as .npz, at once or not at all; the same arrays give the same bytes."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in sorted(arrays.items()):
             member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            # A fixed time stamp: the hash of a bundle depends on what it holds alone.
-            archive.writestr(
-                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), member.getvalue(), zipfile.ZIP_DEFLATED
-            )
+            np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
+            archive.writestr(zip_entry(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED)
     write_atomic(path, buffer.getvalue())
 
 
@@ -216,12 +219,28 @@ def _part(arrays: Feed, prefix: str) -> Feed:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
+def sample_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
+    """Everything that keeps these arrays from being samples of the model, each in one sentence."""
+    given = [tensor for tensor in spec.inputs if tensor.name in arrays]
+    problems = _name_problems(arrays, spec) + _count_problems(arrays)
+    for tensor in given:
+        problems += _array_problems(arrays[tensor.name], tensor, spec.batch_axis is not None)
+    if problems:
+        return problems
+    problems = _axis_problems(arrays, spec)
+    if LABEL in arrays:
+        problems += _label_problems(arrays[LABEL], spec)
+    return problems + [problem for name, array in _part(arrays, _TARGET).items() for problem in _finite(name, array)]
+
+
 def _name_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
     names = [tensor.name for tensor in spec.inputs]
+    outputs = [tensor.name for tensor in spec.outputs]
     given = [name for name in arrays if name != LABEL and not name.startswith(_TARGET)]
     missing = [f"'{name}' is missing.{nearest(name, given)}" for name in names if name not in arrays]
     extra = [f"'{name}' is no input of the model.{nearest(name, names)}" for name in given if name not in names]
-    return missing + extra
+    targets = [name for name in _part(arrays, _TARGET) if outputs and name not in outputs]
+    return missing + extra + [f"'{name}' is no output of the model.{nearest(name, outputs)}" for name in targets]
 
 
 def _count_problems(arrays: Feed) -> list[str]:
@@ -237,27 +256,57 @@ def _array_problems(array: Array, tensor: TensorSpec, batched: bool) -> list[str
     shape = tensor.shape[1:] if batched else tensor.shape
     got = array.shape[1:]
     fits = len(got) == len(shape) and all(
-        isinstance(want, str) or want == size for want, size in zip(shape, got, strict=True)
+        size > 0 if isinstance(want, str) else want == size for want, size in zip(shape, got, strict=True)
     )
     problems = []
     if not fits:
         problems.append(f"'{tensor.name}' has shape {_text(got)} a sample, expected {_text(shape)}.")
     if not np.can_cast(array.dtype, np.dtype(tensor.dtype), "same_kind"):
-        problems.append(f"'{tensor.name}' has dtype {array.dtype}, expected {tensor.dtype}.")
-    elif np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        problems.append(f"'{tensor.name}' holds NaN or infinity, first in sample {_first_bad(array)}.")
-    return problems
+        return [*problems, f"'{tensor.name}' has dtype {array.dtype}, expected {tensor.dtype}."]
+    return problems + (_finite(tensor.name, array) or _fitting(tensor, array))
 
 
-def _label_problems(labels: Array) -> list[str]:
+def _axis_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
+    """Free axes of one name that have different sizes in different inputs."""
+    sizes: dict[str, dict[str, int]] = {}
+    for tensor in spec.inputs:
+        got = arrays[tensor.name].shape[0 if spec.batch_axis else 1 :]
+        for axis, size in zip(tensor.shape, got, strict=True):
+            if isinstance(axis, str) and axis != spec.batch_axis:
+                sizes.setdefault(axis, {})[tensor.name] = size
+    differing = {axis: found for axis, found in sizes.items() if len(set(found.values())) > 1}
+    return [
+        f"axis '{axis}' differs: " + ", ".join(f"{name} {size}" for name, size in found.items()) + "."
+        for axis, found in differing.items()
+    ]
+
+
+def _finite(name: str, array: Array) -> list[str]:
+    if array.ndim == 0 or not np.issubdtype(array.dtype, np.inexact) or np.isfinite(array).all():
+        return []
+    rows = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    return [f"'{name}' holds NaN or infinity, first in sample {int(np.argmin(rows))}."]
+
+
+def _fitting(tensor: TensorSpec, array: Array) -> list[str]:
+    """Values that a narrower dtype would turn into others: 200 as int8 is -56, 1e300 as float32 infinity."""
+    if array.size == 0 or tensor.dtype == "bool":
+        return []
+    limits = np.iinfo(tensor.dtype) if "int" in tensor.dtype else np.finfo(tensor.dtype)
+    low, high = array.min(), array.max()
+    if limits.min <= low and high <= limits.max:
+        return []
+    return [f"'{tensor.name}' holds {low} to {high}, beyond {tensor.dtype}."]
+
+
+def _label_problems(labels: Array, spec: ModelSpec) -> list[str]:
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         return [f"'{LABEL}' must hold one class index a sample, got {labels.dtype} of shape {_text(labels.shape)}."]
-    return [f"'{LABEL}' holds a negative class index."] if labels.min() < 0 else []
-
-
-def _first_bad(array: Array) -> int:
-    rows = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    return int(np.argmin(rows))
+    if labels.min() < 0:
+        return [f"'{LABEL}' holds a negative class index."]
+    if spec.labels and labels.max() >= len(spec.labels):
+        return [f"'{LABEL}' holds class {labels.max()}; the model has {len(spec.labels)}, counted from 0."]
+    return []
 
 
 def _text(shape: Sequence[object]) -> str:

@@ -16,7 +16,8 @@ Axis = int | str
 DTYPES: Final = ("float32", "float16", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
 _INPUT = re.compile(r"(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]")
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
-_SIZES = re.compile(r"(?P<axis>[A-Za-z_]\w*)=(?P<sizes>\d+(?:,\d+)*)")
+_SIZE = re.compile(r"0*[1-9][0-9]{0,8}")
+_SIZES = re.compile(rf"(?P<axis>[A-Za-z_]\w*)=(?P<sizes>{_SIZE.pattern}(?:,{_SIZE.pattern})*)")
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,9 +46,8 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise UserError(f"'{text}' is not NAME:DTYPE[SHAPE].", hint="--input 'x:float32[N,1,28,28]'")
         if match["dtype"] not in DTYPES:
             raise unknown("dtype", match["dtype"], DTYPES)
-        return cls(
-            match["name"], match["dtype"], tuple(_axis(part, text) for part in match["shape"].split(",") if part)
-        )
+        parts = match["shape"].split(",") if match["shape"] else []
+        return cls(match["name"], match["dtype"], tuple(_axis(part, text) for part in parts))
 
     @property
     def free_axes(self) -> tuple[str, ...]:
@@ -135,22 +135,22 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_sizes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """Sizes per free axis from texts such as `T=32,64`.
+    """Sizes per free axis from texts such as `T=32,64`; texts on the same axis add up.
 
     Raises:
         UserError: Another form, or a size of 0.
     """
-    sizes = {}
+    sizes: dict[str, set[int]] = {}
     for text in texts:
         match = _SIZES.fullmatch(text.replace(" ", ""))
-        if match is None or "0" in match["sizes"].split(","):
+        if match is None:
             raise UserError(f"'{text}' is not AXIS=SIZE,SIZE.", hint="--sizes T=32,64")
-        sizes[match["axis"]] = tuple(sorted({int(size) for size in match["sizes"].split(",")}))
-    return sizes
+        sizes.setdefault(match["axis"], set()).update(int(size) for size in match["sizes"].split(","))
+    return {axis: tuple(sorted(found)) for axis, found in sizes.items()}
 
 
 def _axis(part: str, text: str) -> Axis:
-    if part.isdigit() and int(part) > 0:
+    if _SIZE.fullmatch(part):
         return int(part)
     if _AXIS_NAME.fullmatch(part):
         return part

@@ -11,6 +11,7 @@ import msgspec
 from edgekit.core.errors import UserError, unknown
 
 _TARGET = re.compile(r"(?P<device>[\w.-]+)(?:/(?P<backend>[\w-]+))?(?P<options>(?:@[\w-]+=[^@,/\s]+)*)")
+_THREADS = re.compile(r"[1-9][0-9]{0,3}")
 OPTION_NAMES: Final = ("threads", "provider", "graph", "spin")
 MAX_THREADS: Final = 256
 
@@ -73,5 +74,5 @@ def _check_options(options: dict[str, str], text: str) -> None:
         if name not in OPTION_NAMES:
             raise unknown("target option", name, OPTION_NAMES)
     threads = options.get("threads", "1")
-    if not threads.isdigit() or not 1 <= int(threads) <= MAX_THREADS:
+    if not _THREADS.fullmatch(threads) or not 1 <= int(threads) <= MAX_THREADS:
         raise UserError(f"Target '{text}': threads: expected 1 to {MAX_THREADS}, got {threads}.")

@@ -1,0 +1,104 @@
+"""Promises of core/target.py."""
+
+from __future__ import annotations
+
+import contextlib
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekit.core.errors import UserError
+from edgekit.core.target import Target, parse_targets
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("local", Target("local")),
+        (" local ", Target("local")),
+        ("pi5/onnxruntime", Target("pi5", "onnxruntime")),
+        (
+            "pi5/onnxruntime@threads=4@provider=cpu",
+            Target("pi5", "onnxruntime", (("provider", "cpu"), ("threads", "4"))),
+        ),
+        ("phone/ort-web", Target("phone", "ort-web")),
+        ("my-pi.lan@threads=2", Target("my-pi.lan", "", (("threads", "2"),))),
+    ],
+)
+def test_a_target_text_is_read(text: str, target: Target) -> None:
+    assert Target.parse(text) == target
+
+
+@given(
+    st.from_regex(r"[a-z][a-z0-9.-]{0,6}", fullmatch=True),
+    st.sampled_from(["", "onnxruntime", "litert"]),
+    st.dictionaries(st.sampled_from(["provider", "graph", "spin"]), st.from_regex(r"[a-z0-9]{1,5}", fullmatch=True)),
+    st.none() | st.integers(1, 256),
+)
+def test_the_text_of_a_target_reads_back(
+    device: str, backend: str, options: dict[str, str], threads: int | None
+) -> None:
+    if threads is not None:
+        options["threads"] = str(threads)
+    target = Target(device, backend, tuple(sorted(options.items())))
+
+    assert Target.parse(str(target)) == target
+
+
+def test_the_order_of_options_is_no_difference() -> None:
+    assert Target.parse("pi5@threads=2@provider=cpu") == Target.parse("pi5@provider=cpu@threads=2")
+
+
+def test_one_thread_unless_asked() -> None:
+    assert Target.parse("local").threads == 1
+    assert Target.parse("local@threads=4").threads == 4
+
+
+def test_an_option_is_its_text_or_none() -> None:
+    assert Target.parse("local@provider=cuda").option("provider") == "cuda"
+    assert Target.parse("local").option("provider") is None
+
+
+@pytest.mark.parametrize("text", ["", "/onnxruntime", "local/", "local@", "local@threads", "local onnx", "a@x=1/b"])
+def test_another_form_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"is not DEVICE\[/BACKEND\]\[@key=value\]") as caught:
+        Target.parse(text)
+
+    assert caught.value.hint == "--target local/onnxruntime@threads=2"
+
+
+@pytest.mark.parametrize(
+    "threads", ["0", "257", "-1", "+2", "two", "1.5", "\u00b2", "9" * 5000, "1e3"], ids=lambda text: text[:6]
+)
+def test_a_thread_count_out_of_range_is_refused(threads: str) -> None:
+    with pytest.raises(UserError, match=r"threads: expected 1 to 256, got "):
+        Target.parse(f"local@threads={threads}")
+
+
+def test_an_unknown_option_offers_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"Unknown target option 'thread'\. Did you mean 'threads'\?"):
+        Target.parse("local@thread=2")
+
+
+def test_an_option_given_twice_is_refused() -> None:
+    with pytest.raises(UserError, match="gives an option twice"):
+        Target.parse("local@threads=2@threads=4")
+
+
+@given(st.text(alphabet=string.printable, max_size=30))
+def test_any_text_is_a_target_or_a_usage_error(text: str) -> None:
+    with contextlib.suppress(UserError):
+        assert Target.parse(text).threads >= 1
+
+
+@pytest.mark.parametrize("texts", ["local, pi5,local", ["local", "pi5,local"]])
+def test_targets_are_read_once_and_in_order(texts: str | list[str]) -> None:
+    assert [str(target) for target in parse_targets(texts)] == ["local", "pi5"]
+
+
+@pytest.mark.parametrize("texts", ["", ",", []])
+def test_no_target_at_all_is_a_usage_error(texts: str | list[str]) -> None:
+    with pytest.raises(UserError, match="No target was given"):
+        parse_targets(texts)
