@@ -17,7 +17,7 @@ def noise(rng: np.random.Generator, n: int, sigma: float, correlation: float, ou
     """Log-normal AR(1) noise around 1, shape (n,); a share of `outliers` is 1.2 to 3 times slower."""
     start = 50
     white = rng.standard_normal(n + start) * math.sqrt(1 - correlation**2)
-    values: Floats = np.exp(sigma * np.asarray(lfilter([1.0], [1.0, -correlation], white))[start:])
+    values = np.exp(sigma * np.asarray(lfilter([1.0], [1.0, -correlation], white), dtype=np.float64)[start:])
     slow = rng.random(n) < outliers
     values[slow] *= rng.uniform(1.2, 3.0, int(slow.sum()))
     return values
@@ -27,7 +27,7 @@ def warmup(kind: str, n: int, end: int, size: float) -> Floats:
     """Relative excess of a warm-up, within 1 % of the level from iteration `end` on, shape (n,)."""
     i = np.arange(n)
     if kind == "step":
-        return size * (i < end)
+        return np.where(i < end, size, 0.0)
     if kind == "ramp":
         return size * np.maximum(0.0, 1 - i / (end / (1 - 0.01 / size)))
     if kind == "two tiers":
