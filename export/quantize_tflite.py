@@ -40,10 +40,26 @@ def quantize(source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples
     ranges = None
     if quantizer.need_calibration:
         assert calibration is not None
-        ranges = quantizer.calibrate(_calibration(source, spec, calibration))
+        ranges = _ranges(source, entries, _calibration(source, spec, calibration))
     out.unlink(missing_ok=True)
     quantizer.quantize(ranges).export_model(str(out))
     return {"recipe": recipe.mode or recipe.precision, "float_operators": ",".join(_left_float(entries))}
+
+
+def _ranges(source: Path, entries: list[Entry], feeds: dict[str, list[Entry]]) -> dict[str, Entry]:
+    """Smallest and largest value of every tensor over all feeds.
+
+    The quantizer's own default is a moving average that forgets: after 64 samples of a small network it left 17 dB,
+    where the true range leaves 36.
+    """
+    calibrator = need("ai_edge_quantizer.calibrator", extra="tflite-export")
+    statistics = need("ai_edge_quantizer.utils.qsv_utils", extra="tflite-export")
+    manager = need("ai_edge_quantizer.recipe_manager", extra="tflite-export").RecipeManager()
+    manager.load_quantization_recipe(entries)
+    run = calibrator.Calibrator(str(source), num_threads=1, qsv_update_func=statistics.min_max_update)
+    run.calibrate(feeds, manager)
+    found: dict[str, Entry] = run.get_model_qsvs()
+    return found
 
 
 def _entries(recipe: Recipe) -> list[Entry]:
