@@ -1,0 +1,196 @@
+"""One launch of a job in a fresh process: `python -m edgekit.runtime.launch JOB.json` prints one line of JSON.
+
+The line is a JobResult, or a JobFailure with the exit code that the process then ends with. Everything else, the
+engines' own output included, goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from edgekit.core import documents
+from edgekit.core.errors import EdgekitError, Interrupted, ModelUnreadable, UserError, from_os_error
+from edgekit.core.files import sha256_file
+from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult
+from edgekit.core.samples import Feed, read_arrays, write_arrays
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session
+from edgekit.runtime.facts import read_facts
+from edgekit.runtime.memory import involuntary_switches, peak_memory_bytes, reset_peak
+from edgekit.runtime.streams import stdout_to_stderr
+from edgekit.runtime.timing import Timing, paused_garbage_collection, take_values, warm_up
+
+WITH_PARENT = "--with-parent"
+
+
+class _Run(NamedTuple):
+    """What one opened session measured."""
+
+    provider: str
+    timing: Timing
+    load_s: float
+    first_run_s: float
+    peak_memory_bytes: int | None
+    nivcsw: int | None
+    notes: tuple[str, ...]
+
+
+def launch(job: Job) -> JobResult:
+    """Run `job` in this process; the process should be fresh, because loading and the first run are timed.
+
+    Raises:
+        EdgekitError: What the session raised; `ModelUnreadable` when the artifact is not the one the job names.
+    """
+    _check_artifact(job)
+    feeds = read_feeds(Path(job.feeds))
+    backend = _backend(job)
+    engine = backend.check()
+    before = read_facts()
+    notes = [] if reset_peak() else ["peak memory includes the start of the process"]
+    run = _measured(backend, job, feeds)
+    if before.emulated:
+        notes = ["peak memory under emulation holds the translator too and is not reported"]
+    return JobResult(
+        backend=backend.name,
+        engine=engine,
+        provider=run.provider,
+        values=run.timing.values,
+        warmups=run.timing.warmups,
+        load_s=run.load_s,
+        first_run_s=run.first_run_s,
+        peak_memory_bytes=None if before.emulated else run.peak_memory_bytes,
+        nivcsw=run.nivcsw,
+        before=before,
+        after=read_facts(),
+        notes=(*notes, *run.notes),
+    )
+
+
+def read_feeds(path: Path) -> list[Feed]:
+    """The feeds of an .npz whose arrays are called `INDEX:INPUT`, in order of their index.
+
+    Raises:
+        UserError: No such file, another naming, or a gap in the indices.
+    """
+    feeds: dict[int, Feed] = {}
+    for key, array in read_arrays(path, UserError).items():
+        index, colon, name = key.partition(":")
+        if not colon or not index.isdigit():
+            raise UserError(f"'{path}' holds '{key}'; feeds are called INDEX:INPUT, such as '0:x'.")
+        feeds.setdefault(int(index), {})[name] = array
+    if sorted(feeds) != list(range(len(feeds))) or not feeds:
+        raise UserError(f"'{path}' must hold feeds 0, 1, 2 and so on, got {sorted(feeds)}.")
+    return [feeds[index] for index in range(len(feeds))]
+
+
+def write_outputs(path: Path, outputs: Sequence[Feed]) -> None:
+    """Write the outputs of every feed as `INDEX:OUTPUT`, at once or not at all."""
+    write_arrays(path, {f"{index}:{name}": array for index, feed in enumerate(outputs) for name, array in feed.items()})
+
+
+def _measured(backend: Backend, job: Job, feeds: Sequence[Feed]) -> _Run:
+    started = time.perf_counter()
+    with backend.open(Path(job.artifact), job.options) as session:
+        opened = time.perf_counter()
+        session.run(feeds[0])
+        ran = time.perf_counter()
+        timing, switches = _timed(session, job, feeds[0])
+        peak = peak_memory_bytes()
+        if job.outputs:
+            write_outputs(Path(job.outputs), [session.run(feed) for feed in feeds])
+        return _Run(session.provider, timing, opened - started, ran - opened, peak, switches, _notes(session))
+
+
+def _timed(session: Session, job: Job, feed: Feed) -> tuple[Timing, int | None]:
+    """Durations of the fast path, and the involuntary context switches while the values were taken."""
+    call = session.bind(feed)
+    with paused_garbage_collection():
+        warmups = warm_up(call, time_limit_s=job.time_limit_s)
+        before = involuntary_switches()
+        values = take_values(call, time_limit_s=job.time_limit_s, min_values=job.min_values, max_values=job.max_values)
+        after = involuntary_switches()
+    return Timing(warmups, values), None if after is None or before is None else after - before
+
+
+def _notes(session: Session) -> tuple[str, ...]:
+    placement = getattr(session, "placement", None)
+    return (str(placement),) if placement is not None else ()
+
+
+def _check_artifact(job: Job) -> None:
+    path = Path(job.artifact)
+    try:
+        digest = sha256_file(path)
+    except OSError as err:
+        raise from_os_error(err, f"reading '{path}'") from err
+    if digest != job.sha256:
+        raise ModelUnreadable(f"'{path}' is not the artifact of this job: its content has another hash.")
+
+
+def _backend(job: Job) -> Backend:
+    name = job.backend or DEFAULT_BACKENDS.get(job.format, "")
+    if not name:
+        raise UserError(f"No backend opens files of format '{job.format}'.", hint="edgekit list backends")
+    backend: Backend = BACKENDS.get(name)()
+    if job.format not in backend.formats():
+        formats = ", ".join(backend.formats())
+        raise UserError(f"Backend '{name}' opens {formats}, not {job.format}.", hint="edgekit list backends")
+    return backend
+
+
+def _read_job(path: Path) -> Job:
+    return documents.read(path, Job, newest=JOB_SCHEMA, error=UserError)
+
+
+def _failure(err: BaseException) -> JobFailure:
+    if isinstance(err, KeyboardInterrupt):
+        err = Interrupted("Interrupted.")
+    if isinstance(err, EdgekitError):
+        return JobFailure(error=type(err).__name__, message=err.message, hint=err.hint, exit_code=err.exit_code)
+    return JobFailure(error="EdgekitError", message=f"{type(err).__name__}: {err}")
+
+
+def _answer(path: Path) -> JobResult | JobFailure:
+    try:
+        return launch(_read_job(path))
+    except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 # every failure must reach the parent as one line
+        if not isinstance(err, EdgekitError | KeyboardInterrupt):
+            sys.excepthook(type(err), err, err.__traceback__)
+        return _failure(err)
+
+
+def _end_with_parent() -> None:
+    """End this process when its standard input closes: the parent holds the other end, and is gone then."""
+
+    def watch() -> None:
+        while sys.stdin.buffer.read(1024):
+            pass
+        os._exit(Interrupted.exit_code)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job in the file that is named; with `--with-parent`, end as soon as standard input closes."""
+    given: list[Any] = list(sys.argv[1:] if arguments is None else arguments)
+    if WITH_PARENT in given:
+        given.remove(WITH_PARENT)
+        _end_with_parent()
+    if len(given) != 1:
+        sys.stderr.write("usage: python -m edgekit.runtime.launch [--with-parent] JOB.json\n")
+        return UserError.exit_code
+    with stdout_to_stderr() as stdout:
+        answer = _answer(Path(given[0]))
+        os.write(stdout, msgspec.json.encode(answer) + b"\n")
+    return answer.exit_code if isinstance(answer, JobFailure) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

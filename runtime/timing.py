@@ -1,0 +1,111 @@
+"""Timing calls: warm up until they are steady, then keep every value."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from statistics import median
+from time import perf_counter_ns
+from typing import Final, NamedTuple
+
+Clock = Callable[[], int]
+"""Gives nanoseconds."""
+
+STEADY_COUNT: Final = 5
+STEADY_SPREAD: Final = 0.05
+MAX_WARMUPS: Final = 100
+
+
+class Timing(NamedTuple):
+    """Durations in seconds, in order; `warmups` came before `values`."""
+
+    warmups: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+def time_calls(
+    call: Callable[[], object],
+    *,
+    time_limit_s: float = 1.0,
+    min_values: int = 30,
+    max_values: int = 1000,
+    max_warmups: int = MAX_WARMUPS,
+    clock: Clock = perf_counter_ns,
+) -> Timing:
+    """How long `call` takes: `warm_up`, then `take_values`."""
+    with paused_garbage_collection():
+        warmups = warm_up(call, time_limit_s=time_limit_s, max_warmups=max_warmups, clock=clock)
+        values = take_values(call, time_limit_s=time_limit_s, min_values=min_values, max_values=max_values, clock=clock)
+    return Timing(warmups, values)
+
+
+def warm_up(
+    call: Callable[[], object],
+    *,
+    time_limit_s: float = 1.0,
+    max_warmups: int = MAX_WARMUPS,
+    clock: Clock = perf_counter_ns,
+) -> tuple[float, ...]:
+    """Durations in seconds until the last five lie within 5 % of their median.
+
+    Ends as well after `max_warmups` calls, or when they have used up `time_limit_s`.
+
+    Args:
+        clock: Gives nanoseconds; tests pass a fake one and get exact numbers.
+    """
+    durations: list[int] = []
+    with paused_garbage_collection():
+        while len(durations) < max_warmups and sum(durations) < time_limit_s * 1e9:
+            durations.append(_duration(call, clock))
+            if is_steady(durations):
+                break
+    return _seconds(durations)
+
+
+def take_values(
+    call: Callable[[], object],
+    *,
+    time_limit_s: float = 1.0,
+    min_values: int = 30,
+    max_values: int = 1000,
+    clock: Clock = perf_counter_ns,
+) -> tuple[float, ...]:
+    """At least `min_values` durations in seconds, and more until `time_limit_s` is over or there are `max_values`."""
+    durations: list[int] = []
+    with paused_garbage_collection():
+        end = clock() + int(time_limit_s * 1e9)
+        while len(durations) < min_values or (len(durations) < max_values and clock() < end):
+            durations.append(_duration(call, clock))
+    return _seconds(durations)
+
+
+def is_steady(durations: Sequence[float]) -> bool:
+    """True when the last five durations lie within 5 % of their median."""
+    last = durations[-STEADY_COUNT:]
+    middle = median(last)
+    return len(last) == STEADY_COUNT and all(abs(value - middle) <= STEADY_SPREAD * middle for value in last)
+
+
+def _duration(call: Callable[[], object], clock: Clock) -> int:
+    start = clock()
+    call()
+    return clock() - start
+
+
+def _seconds(durations: Sequence[int]) -> tuple[float, ...]:
+    return tuple(duration / 1e9 for duration in durations)
+
+
+@contextmanager
+def paused_garbage_collection() -> Iterator[None]:
+    """No garbage is collected while the block runs: the pauses are no part of a call. May be nested."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
