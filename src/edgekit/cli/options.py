@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,8 @@ import click
 from edgekit.cli.output import Output, results_apart
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgekit.core.config import Setting, Settings
     from edgekit.core.progress import Progress
     from edgekit.core.report import Report
@@ -71,11 +73,18 @@ class Call:
         self.answer(plan, lambda: "\n".join(plan.steps))
         return 0
 
-    def show_report(self, report: Report) -> int:
-        """Print a report, and give the exit code of its verdict."""
-        from edgekit.cli.reports import as_text
+    def show_report(self, report: Report, *, files: Iterable[Path] = (), written: Iterable[Path] = ()) -> int:
+        """Print a report, and give the exit code of its verdict.
 
-        self.answer(report, lambda: as_text(report, self.output))
+        Args:
+            files: Where to write it as well, in the form each suffix names.
+            written: What the command wrote already, to be told to the user.
+        """
+        from edgekit.cli.reports import as_text, write_files
+
+        files = tuple(files)
+        write_files(report, files)
+        self.answer(report, lambda: as_text(report, self.output, (*written, *files)))
         return report.verdict.exit_code
 
 

@@ -1,0 +1,155 @@
+"""Arguments and options that several commands share, and how their texts become values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from edgekit.cli.completion import names
+from edgekit.core.errors import EdgekitError
+from edgekit.core.recipe import DEFAULT_RECIPES
+from edgekit.core.units import TIME_S, parse_quantity
+
+if TYPE_CHECKING:
+    from edgekit.flows.source import SourceOptions
+
+path_type: Final = click.Path(path_type=Path)
+_SECONDS: Final = {"": 1.0, "min": 60.0, **TIME_S}
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, as `30`, `500 ms` or `2 min`."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The value in seconds."""
+        try:
+            seconds = value if isinstance(value, float) else parse_quantity(value, _SECONDS)
+        except EdgekitError as err:
+            self.fail(err.message, param, ctx)
+        if not 0 < seconds < float("inf"):
+            self.fail(f"expected more than 0 s, got '{value}'.", param, ctx)
+        return float(seconds)
+
+
+def source_argument(function: Any) -> Any:
+    """SOURCE: what `build` and `export` start from."""
+    return click.argument(
+        "source",
+        shell_complete=names("models", files=True),
+        help="A reference model, a run directory of 'train', or FILE.py:FACTORY, whose code is run.",
+    )(function)
+
+
+def path_argument(function: Any) -> Any:
+    """PATH: what `validate`, `profile` and `run` open."""
+    return click.argument("path", type=path_type, help="A bundle, or a bare .onnx or .tflite file.")(function)
+
+
+def source_options(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Everything a user may say about a source; the command is given it as `options: SourceOptions`."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, **options: Any) -> int | None:
+        given = {name: options.pop(option) for name, option in _SOURCE_OPTIONS.items()}
+        return function(*arguments, **options, options=_source_options(given))
+
+    return _decorated(
+        command,
+        click.option("--weights", type=path_type, metavar="FILE", help="Weights, as .safetensors or a plain .pt."),
+        click.option("--input", multiple=True, metavar="SPEC", help="An input, as 'x:float32[N,1,28,28]'. Repeatable."),
+        click.option("--sizes", multiple=True, metavar="SPEC", help="Sizes of a free axis, as T=32,64. Repeatable."),
+        click.option("--samples", type=path_type, metavar="FILE", help="Real inputs as .npz, an array an input."),
+        data_option,
+        click.option("--labels", type=path_type, metavar="FILE", help="Names of the classes, one a line."),
+        click.option(
+            "--calibration",
+            type=click.IntRange(min=1),
+            default=128,
+            show_default=True,
+            metavar="NUMBER",
+            help="Samples that int8 ranges are read from.",
+        ),
+        click.option("--task", default="", metavar="TASK", help="classification or regression, if samples do not say."),
+    )
+
+
+def _source_options(given: dict[str, Any]) -> SourceOptions:
+    from edgekit.flows.source import SourceOptions
+
+    return SourceOptions(**given)
+
+
+# Fields of SourceOptions, and the options that give them.
+_SOURCE_OPTIONS: Final = {
+    "weights": "weights",
+    "inputs": "input",
+    "sizes": "sizes",
+    "samples": "samples",
+    "data": "data",
+    "labels": "labels",
+    "calibration": "calibration",
+    "task": "task",
+}
+
+
+def _decorated(command: Callable[..., int | None], *options: Callable[..., Any]) -> Callable[..., int | None]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+data_option = click.option("--data", type=path_type, metavar="DIR", help="Folder of data sets.  [setting: data]")
+force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+to_option = click.option(
+    "--to",
+    multiple=True,
+    metavar="RECIPES",
+    shell_complete=names("recipes"),
+    help=f"What to make, comma-separated; repeatable.  [default: {','.join(DEFAULT_RECIPES)}]",
+)
+target_option = click.option(
+    "--target",
+    multiple=True,
+    metavar="TARGETS",
+    shell_complete=names("devices"),
+    help="DEVICE[/BACKEND][@key=value], comma-separated; repeatable.  [setting: target]",
+)
+artifact_option = click.option(
+    "--artifact",
+    multiple=True,
+    metavar="RECIPES",
+    shell_complete=names("recipes"),
+    help="Only these artifacts, comma-separated; repeatable.  [default: all]",
+)
+report_option = click.option(
+    "--report",
+    multiple=True,
+    type=path_type,
+    metavar="FILE",
+    help="Write the report to FILE too: .html or .json. Repeatable.",
+)
+launches_option = click.option(
+    "--launches", type=int, metavar="NUMBER", help="Fresh processes a measurement.  [setting: launches]"
+)
+time_limit_option = click.option(
+    "--time-limit", type=Duration(), metavar="TIME", help="Steady calls of each process, as 500ms or 2s."
+)
+timeout_option = click.option(
+    "--timeout", type=Duration(), metavar="TIME", help="Longest time of one conversion.  [setting: timeout_s]"
+)
+
+
+def parts(texts: Iterable[str]) -> tuple[str, ...]:
+    """The parts of comma-separated texts."""
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
+def source_name(source: str) -> str:
+    """What a source is called, for the name of an output: `digits`, `Net` of `net.py:Net`, `kws` of `runs/kws`."""
+    return source.rpartition(":")[2] if ".py:" in source else Path(source).stem or "model"
