@@ -80,26 +80,83 @@ class ArrayInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="a
     """The input is a .npy or .npz file that holds the tensor as it is."""
 
 
-Preprocessing = ImageInput | ArrayInput
+class AudioInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audio"):
+    """The input is a mono wav file at `rate` hertz, scaled to -1..1 and cut or filled with zeros to `length` values."""
+
+    rate: int
+    length: int
+
+
+class TextInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
+    """The input is a sentence in small letters, split into words and punctuation; a token is its place in `vocabulary`.
+
+    Place 0 is padding, place 1 any unknown word; at most `length` tokens are taken. `end` is added as the last token
+    where it is set. A network that writes text gets what it has written so far as the input `written`, beginning with
+    the token `begin`.
+    """
+
+    vocabulary: tuple[str, ...]
+    length: int
+    end: int | None = None
+    written: str = ""
+    begin: int | None = None
+
+
+class SeriesInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="series"):
+    """The input is the last `rows` rows of a csv file, its `columns` in this order, in their own units."""
+
+    columns: tuple[str, ...]
+    rows: int
+
+
+Preprocessing = ImageInput | AudioInput | TextInput | SeriesInput | ArrayInput
+
+
+class TextOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
+    """The output holds a score for each place in `vocabulary`; the answer ends with the token `end`."""
+
+    vocabulary: tuple[str, ...]
+    end: int
+    length: int
+
+
+class SeriesOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="series"):
+    """The output is a curve of the column `name`, `step_s` seconds from one value to the next."""
+
+    name: str
+    step_s: float
+
+
+class ImageOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="image"):
+    """The output is an image, CHW, with values from `low` (black) to `high` (white)."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+
+Postprocessing = TextOutput | SeriesOutput | ImageOutput
 
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The quality metric of a model: `accuracy` (a ratio, higher is better) or `mae` / `mse` (lower is better)."""
+    """The quality metric of a model.
+
+    Higher is better for `accuracy`, `auc` and `sure` (ratios) and `bleu` (0 to 100), lower for `mae` and `mse`.
+    """
 
     name: str
     floor: float | None = None
 
     @property
     def higher_is_better(self) -> bool:
-        """True for accuracy-like metrics, False for errors."""
-        return self.name == "accuracy"
+        """True for metrics of success, False for errors."""
+        return self.name not in ("mae", "mse")
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name, task, tensors, pre-processing and quality of one model.
 
     `sizes` lists the sizes of each free axis that fixed-shape formats are made for; an axis that is not listed is
-    made at size 1. `labels` are class names in index order.
+    made at size 1. `labels` are class names in index order; `postprocessing` is for outputs that are no class scores.
     """
 
     name: str
@@ -110,6 +167,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sizes: dict[str, tuple[int, ...]] = {}
     labels: tuple[str, ...] = ()
     preprocessing: Preprocessing = ArrayInput()
+    postprocessing: Postprocessing | None = None
     metric: Metric | None = None
     licence: str = ""
 
