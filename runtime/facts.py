@@ -21,8 +21,14 @@ T = TypeVar("T")
 
 # The instruction sets that kernels and recipes are chosen by, as /proc/cpuinfo spells them.
 X86_FEATURES: Final = frozenset(
-    ("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx_vnni_int8", "amx_tile", "amx_int8", "amx_bf16")
-    + ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16")
+    f"{prefix}{name}"
+    for prefix, names in {
+        "": ("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c"),
+        "avx512": ("f", "bw", "dq", "vl", "_vnni", "_bf16", "_fp16"),
+        "avx_": ("vnni", "vnni_int8"),
+        "amx_": ("tile", "int8", "bf16"),
+    }.items()
+    for name in names
 )
 ARM_FEATURES: Final = frozenset(
     ("neon", "asimd", "asimddp", "asimdhp", "asimdfhm", "fphp", "i8mm", "bf16", "sve", "sve2", "svei8mm", "sme")

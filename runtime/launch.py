@@ -24,6 +24,7 @@ from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session
 from edgekit.runtime.facts import read_facts
 from edgekit.runtime.memory import involuntary_switches, peak_memory_bytes, reset_peak
+from edgekit.runtime.sniff import head_of
 from edgekit.runtime.streams import stdout_to_stderr
 from edgekit.runtime.timing import Timing, paused_garbage_collection, take_values, warm_up
 
@@ -126,6 +127,7 @@ def _notes(session: Session) -> tuple[str, ...]:
 
 def _check_artifact(job: Job) -> None:
     path = Path(job.artifact)
+    head_of(path)
     try:
         digest = sha256_file(path)
     except OSError as err:
@@ -170,7 +172,8 @@ def _end_with_parent() -> None:
     """End this process when its standard input closes: the parent holds the other end, and is gone then."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read(1024):
+        # Not through sys.stdin: its lock, held here, would abort the interpreter when it ends.
+        while os.read(0, 1024):
             pass
         os._exit(Interrupted.exit_code)
 

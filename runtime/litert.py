@@ -23,6 +23,8 @@ from edgekit.runtime.streams import captured_stderr
 OPTIONS: Final = ("threads", "provider")
 # `cpu` lets the engine choose its kernels, which on most machines are those of XNNPACK; `xnnpack` insists on them.
 PROVIDERS: Final = ("cpu", "xnnpack")
+# Converters store int64 as int32: the values are checked when they are narrowed.
+_WIDER: Final = {"int32": ("int64",)}
 _DEFAULT_SIGNATURE: Final = "serving_default"
 
 
@@ -66,7 +68,7 @@ class LiteRTSession:
     value, and the outputs are cut back. Anything else is a `UserError` that lists the sizes.
 
     Quantized inputs take float32, and the stored integers as well; quantized outputs are float32. An int32 input
-    that the spec calls int64 takes both.
+    takes int64 too, when its values fit.
     """
 
     backend = "litert"
@@ -321,9 +323,9 @@ def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
 
 
 def _also_taken(family: Family) -> dict[str, tuple[str, ...]]:
-    """The stored dtype of every input whose described dtype is another one."""
+    """Further dtypes that each input takes: the stored one where callers see another, and int64 for int32."""
     pairs = zip(family.inputs, family.entries[0].inputs, strict=True)
-    return {spec.name: (entry.dtype,) for spec, entry in pairs if entry.dtype != spec.dtype}
+    return {spec.name: tuple({entry.dtype, *_WIDER.get(entry.dtype, ())} - {spec.dtype}) for spec, entry in pairs}
 
 
 def _slices(chunks: Sequence[int], total: int) -> Iterator[slice]:
