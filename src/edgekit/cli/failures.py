@@ -54,7 +54,7 @@ def translate(err: BaseException, arguments: list[str]) -> EdgekitError:
     if isinstance(err, EdgekitError):
         return err
     if isinstance(err, click.ClickException):
-        return _usage(err)
+        return _usage(err, arguments)
     if isinstance(err, (KeyboardInterrupt, click.Abort)):
         return Interrupted("Interrupted.")
     if isinstance(err, BrokenPipeError) and _is_closed():
@@ -81,9 +81,9 @@ def command_name(arguments: list[str]) -> str:
     return words[0]
 
 
-def _usage(err: click.ClickException) -> UserError:
+def _usage(err: click.ClickException, arguments: list[str]) -> UserError:
     context = getattr(err, "ctx", None)
-    path = context.command_path if context is not None else "edgekit"
+    path = context.command_path if context is not None else f"edgekit {command_name(arguments)}".strip()
     hint = f"{path} --help"
     if isinstance(err, click.exceptions.NoArgsIsHelpError):
         return UserError(f"'{path}' needs a command.", hint=hint)

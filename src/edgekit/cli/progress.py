@@ -94,7 +94,9 @@ class Bars:
         finally:
             self._running.remove(task)
             self._bars.remove_task(task)
-        self._bars.console.print(f"{title}  {time.perf_counter() - start:.1f} s", markup=False, style="dim")
+        self._bars.console.print(
+            f"{title}  {time.perf_counter() - start:.1f} s", markup=False, highlight=False, style="dim"
+        )
 
     def step(self, done: int, total: int, note: str = "") -> None:
         """Move the bar of the innermost stage."""

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import jsonschema
+import pytest
+
+from edgekit.cli.failures import translate
+from edgekit.cli.output import ErrorDocument
+from edgekit.core import documents, errors
+
+Run = Callable[..., Any]
+Fail = Callable[[BaseException], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    raised: BaseException
+    code: int
+    says: str
+
+
+CASES = [
+    Case(errors.VerdictFailed("no"), 1, "no"),
+    Case(errors.UserError("wrong"), 2, "wrong"),
+    Case(click.UsageError("wrong"), 2, "wrong"),
+    Case(click.FileError("f", "gone"), 2, "gone"),
+    Case(errors.MissingExtra("none"), 3, "none"),
+    Case(errors.VerdictInconclusive("?"), 4, "?"),
+    Case(errors.BundleUnreadable("torn"), 5, "torn"),
+    Case(errors.ConversionFailed("killed"), 5, "killed"),
+    Case(MemoryError(), 3, "not enough memory"),
+    Case(OSError(errno.ENOSPC, "No space left on device"), 3, "No space left"),
+    Case(PermissionError(errno.EACCES, "Permission denied", "/x"), 3, "'/x'"),
+    Case(KeyboardInterrupt(), 130, "Interrupted."),
+    Case(click.Abort(), 130, "Interrupted."),
+    Case(ZeroDivisionError("division by zero"), 70, "ZeroDivisionError: division by zero"),
+    Case(SystemExit(1), 70, "ended the process"),
+    Case(SystemExit(0), 70, "ended the process"),
+    Case(FileNotFoundError(errno.ENOENT, "No such file"), 70, "FileNotFoundError"),
+    Case(BrokenPipeError(errno.EPIPE, "Broken pipe"), 70, "BrokenPipeError"),
+    Case(RecursionError("deep"), 70, "RecursionError"),
+    Case(ExceptionGroup("several", [ValueError("1")]), 70, "several"),
+]
+
+
+def _all_errors(kind: type[errors.EdgekitError] = errors.EdgekitError) -> list[type[errors.EdgekitError]]:
+    return [kind, *(inner for child in kind.__subclasses__() for inner in _all_errors(child))]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: repr(case.raised))
+def test_every_failure_has_the_exit_code_of_its_kind(case: Case) -> None:
+    failure = translate(case.raised, ["build", "digits"])
+
+    assert failure.exit_code == case.code
+    assert case.says in failure.message
+
+
+def test_only_a_verdict_ends_in_one() -> None:
+    assert [kind for kind in _all_errors() if kind.exit_code == 1] == [errors.VerdictFailed]
+    assert [case.raised for case in CASES if case.code == 1] == [CASES[0].raised]
+
+
+def test_a_fault_of_ours_names_the_command_that_shows_where() -> None:
+    failure = translate(KeyError("x"), ["build", "my net.py:Net", "--json"])
+
+    assert failure.hint.startswith("edgekit build 'my net.py:Net' --json --debug ")
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Fail:
+    """Makes `edgekit list models` raise something."""
+
+    def fail(raised: BaseException) -> None:
+        def listing(kind: str) -> None:
+            raise raised
+
+        monkeypatch.setattr("edgekit.flows.listing.listing", listing)
+
+    return fail
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: repr(case.raised))
+def test_a_failing_command_says_error_and_hint_on_stderr_alone(edgekit: Run, failing: Fail, case: Case) -> None:
+    failing(case.raised)
+
+    done = edgekit("list", "models")
+
+    assert done.code == case.code
+    assert done.out == ""
+    assert case.says in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: repr(case.raised))
+def test_a_failing_command_prints_one_document_with_json(edgekit: Run, failing: Fail, case: Case) -> None:
+    failing(case.raised)
+
+    done = edgekit("list", "models", "--json")
+
+    jsonschema.validate(done.document, documents.schema(ErrorDocument))
+    assert done.document["ok"] is False
+    assert done.document["command"] == "list"
+    assert done.document["error"]["exit_code"] == done.code == case.code
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: repr(case.raised))
+def test_debug_shows_the_traceback_and_changes_no_exit_code(edgekit: Run, failing: Fail, case: Case) -> None:
+    failing(case.raised)
+
+    done = edgekit("list", "models", "--debug")
+
+    assert done.code == case.code
+    assert "Traceback" in done.err
+
+
+def test_an_interruption_is_one_line(edgekit: Run, failing: Fail) -> None:
+    failing(KeyboardInterrupt())
+
+    assert edgekit("list", "models").err == "Interrupted.\n"
+
+
+@dataclass(frozen=True)
+class Slip:
+    arguments: str
+    says: str
+    hint: str
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        Slip("biuld digits", "Unknown command 'biuld'. Did you mean 'build'?", "edgekit --help"),
+        Slip("zzz", "Unknown command 'zzz'. Known: build, ", "edgekit --help"),
+        Slip("bundle verfy x", "Unknown command 'verfy'. Did you mean 'verify'?", "edgekit bundle --help"),
+        Slip("build digits --bugdet x", "Unknown option '--bugdet'. Did you mean '--budget'?", "edgekit build --help"),
+        Slip("-q list models", "Option '-q' belongs behind the name of a command.", "edgekit --help"),
+        Slip("list modells", "Unknown list 'modells'. Did you mean 'models'?", "edgekit list models"),
+        Slip("list", "Missing argument 'KIND'.", "edgekit list --help"),
+        Slip("build digits --launches many", "'many' is not a valid integer.", "edgekit build --help"),
+        Slip("build digits --time-limit 5parsec", "Unknown unit 'parsec'.", "edgekit build --help"),
+        Slip("build digits --time-limit 0", "expected more than 0 s, got '0'.", "edgekit build --help"),
+        Slip("build digits --budget", "Option '--budget' requires an argument.", "edgekit build --help"),
+        Slip("build digits --launches 0", "--launches: launches: expected int >= 1, got 0.", "edgekit config show"),
+        Slip("train digits --set epochs", "'epochs' is not NAME=VALUE.", "--set learning_rate=0.01"),
+        Slip("train digits --set epochs=1 --set epochs=2", "Training option 'epochs' is given twice.", ""),
+        Slip("completion tcsh", "'tcsh' is not one of", "edgekit completion --help"),
+        Slip("bundle", "'edgekit bundle' needs a command.", "edgekit bundle --help"),
+        Slip("", "'edgekit' needs a command.", "edgekit --help"),
+    ],
+    ids=lambda slip: slip.arguments,
+)
+def test_a_slip_is_answered_with_what_was_meant(edgekit: Run, slip: Slip) -> None:
+    done = edgekit(*slip.arguments.split())
+
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith(("Error: ", "Usage: "))
+    assert slip.says in done.err
+    assert f"Hint: {slip.hint}" in done.err or not slip.hint
