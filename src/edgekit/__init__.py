@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekit.flows import build, compare, export, load, profile, run, train, validate
+    from edgekit.core.config import Settings
+    from edgekit.flows.build import build
+    from edgekit.flows.compare import compare
+    from edgekit.flows.export import export as export_model
+    from edgekit.flows.load import load
+    from edgekit.flows.profile import profile
+    from edgekit.flows.run import run
+    from edgekit.flows.source import SourceOptions
+    from edgekit.flows.train import train as train_model
+    from edgekit.flows.validate import validate
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "build", "compare", "export", "load", "profile", "run", "train", "validate"]
+__all__ = [
+    "Settings",
+    "SourceOptions",
+    "__version__",
+    "build",
+    "compare",
+    "export_model",
+    "load",
+    "profile",
+    "run",
+    "train_model",
+    "validate",
+]
+
+# `edgekit.export` and `edgekit.train` are packages, so these two functions carry the noun as well.
+_PUBLIC = {
+    "Settings": "edgekit.core.config:Settings",
+    "SourceOptions": "edgekit.flows.source:SourceOptions",
+    "build": "edgekit.flows.build:build",
+    "compare": "edgekit.flows.compare:compare",
+    "export_model": "edgekit.flows.export:export",
+    "load": "edgekit.flows.load:load",
+    "profile": "edgekit.flows.profile:profile",
+    "run": "edgekit.flows.run:run",
+    "train_model": "edgekit.flows.train:train",
+    "validate": "edgekit.flows.validate:validate",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Public functions are looked up when used: `import edgekit` alone stays free of numpy and every engine.
-    if name in __all__:
-        from edgekit import flows
-
-        return getattr(flows, name)
-    raise AttributeError(f"module 'edgekit' has no attribute '{name}'")
+    # Looked up when used: `import edgekit` alone stays free of numpy and of every engine.
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'edgekit' has no attribute '{name}'")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def __dir__() -> list[str]:
