@@ -239,6 +239,9 @@ def _unpack(path: Path, root: Path) -> None:
 def _checked_entries(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """Every file, when there is no link, no odd path and no size beyond the limits: all is checked before unpacking."""
     entries = archive.infolist()
+    # A bundle cut short can look like the whole zip of the samples inside it.
+    if MANIFEST not in archive.namelist():
+        raise BundleUnreadable(f"'{path}' is no bundle, or was damaged: it has no {MANIFEST}.")
     if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
         raise BundleUnreadable(f"'{path}' unpacks to more than a bundle may hold.")
     if len({PurePosixPath(entry.filename) for entry in entries}) < len(entries):
