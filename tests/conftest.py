@@ -1,4 +1,4 @@
-"""What every test can rely on: no settings of the user, one cache a run, stand-ins that may be required."""
+"""What every test can rely on: no settings of the user, one cache a run, a disk that is nearly full."""
 
 from __future__ import annotations
 
@@ -15,26 +15,32 @@ from hypothesis import settings
 settings.register_profile("edgekit", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("edgekit")
 
-# Variables of edgekit that a caller of the test run may set; every other one would change what is tested.
+# Variables of edgekit that the caller of a test run may set; every other one would change what is tested.
 _KEPT = ("EDGEKIT_CACHE", "EDGEKIT_DATA", "EDGEKIT_REQUIRE_STANDINS")
-_OWNED = pytest.StashKey[str]()
+_FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if hasattr(config, "workerinput"):
-        return  # a worker of xdist inherits what its controller has set up
-    home = tempfile.mkdtemp(prefix="edgekit-tests-")
-    config.stash[_OWNED] = home
     for name in [name for name in os.environ if name.startswith("EDGEKIT_") and name not in _KEPT]:
         del os.environ[name]
-    os.environ.setdefault("EDGEKIT_CACHE", f"{home}/cache")
-    os.environ["XDG_CONFIG_HOME"] = f"{home}/config"
-    os.environ["XDG_CACHE_HOME"] = f"{home}/xdg-cache"
+    # A worker of xdist finds the cache that its controller has set up.
+    if "EDGEKIT_CACHE" not in os.environ:
+        config.stash[_FOLDER] = folder = Path(tempfile.mkdtemp(prefix="edgekit-tests-"))
+        os.environ["EDGEKIT_CACHE"] = str(_cache(folder))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if (home := config.stash.get(_OWNED, None)) is not None:
-        shutil.rmtree(home, ignore_errors=True)
+    if _FOLDER in config.stash:
+        del os.environ["EDGEKIT_CACHE"]
+        shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
+
+
+def _cache(folder: Path) -> Path:
+    """A cache whose conversions last for this run, and whose stand-ins, which take minutes to build, stay."""
+    standins = Path.home() / ".cache" / "edgekit" / "standins"
+    standins.mkdir(parents=True, exist_ok=True)
+    (folder / "standins").symlink_to(standins)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -43,26 +49,9 @@ def repository() -> Path:
     return Path(__file__).parents[1]
 
 
-def missing_standin(reason: str) -> None:
-    """Skip, counted and with its reason; a failure where every stand-in is required."""
-    if os.environ.get("EDGEKIT_REQUIRE_STANDINS") == "1":
-        pytest.fail(f"{reason}, and EDGEKIT_REQUIRE_STANDINS=1 asks for it")
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Path:
-    """The Chromium program that opens pages in tests."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        missing_standin("Chromium is not installed (make standins)")
-    return Path(str(found))
-
-
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB of its own. Mounting needs a capability that no package gives, so its lack is a skip."""
+    """A file system of 256 KiB of its own. Mounting needs a capability that no package gives: its lack is a skip."""
     disk = tmp_path / "tiny-disk"
     disk.mkdir()
     mounted = subprocess.run(
