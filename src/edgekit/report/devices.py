@@ -1,0 +1,85 @@
+"""Facts of a device as names and values for people; what could not be read keeps its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edgekit.core.facts import Facts
+from edgekit.core.measurement import Trust
+from edgekit.core.report import Report
+from edgekit.report import words
+from edgekit.report.view import TargetView
+
+TRUST: Final = {
+    "A": "reliable: nothing speaks against the measurement",
+    "B": "one thing speaks against the measurement",
+    "C": "indicative only",
+    "E": "emulated: no latency of any device",
+}
+_NAMES: Final = {
+    "system": "system",
+    "cpu": "processor",
+    "architecture": "architecture",
+    "cores": "cores",
+    "memory_bytes": "memory",
+    "governor": "governor",
+    "clock_hz": "clock",
+    "temperature_c": "temperature",
+    "throttled": "throttled",
+    "load": "load average",
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact: its name, its value as text (empty when missing), and why it is missing."""
+
+    name: str
+    value: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DeviceView:
+    """One target: its facts, and how far its measurements can be relied on."""
+
+    target: str
+    facts: tuple[Fact, ...]
+    trust: tuple[tuple[Trust, tuple[str, ...]], ...]
+
+
+def devices(report: Report, targets: Sequence[TargetView]) -> tuple[DeviceView, ...]:
+    """Every target or device that the report has facts or a trust grade of."""
+    trusts = {target.target: target.trust for target in targets if target.trust}
+    names = dict.fromkeys([*(target.target for target in targets), *report.facts])
+    return tuple(
+        DeviceView(name, facts_of(report.facts[name]) if name in report.facts else (), trusts.get(name, ()))
+        for name in names
+        if name in report.facts or name in trusts
+    )
+
+
+def facts_of(facts: Facts) -> tuple[Fact, ...]:
+    """Every fact in a fixed order, then engines, features, and what else could not be read."""
+    known = [
+        Fact(name, _value(field, getattr(facts, field)), facts.missing.get(field, "")) for field, name in _NAMES.items()
+    ]
+    known.append(Fact("emulated", "yes" if facts.emulated else "no"))
+    known.append(Fact("engines", ", ".join(f"{name} {version}" for name, version in facts.engines.items())))
+    known.append(Fact("features", ", ".join(facts.features)))
+    unread = [Fact(name, "", reason) for name, reason in facts.missing.items() if name not in _NAMES]
+    return tuple(known + unread)
+
+
+def _value(field: str, value: str | float | bool | None) -> str:
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if field == "memory_bytes":
+        return words.amount(value if isinstance(value, int) else None, "bytes")
+    if field == "clock_hz":
+        return f"{float(value) / 1e9:.2f} GHz"
+    return f"{float(value):.1f} °C" if field == "temperature_c" else str(value)

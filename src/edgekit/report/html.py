@@ -1,0 +1,226 @@
+"""The HTML rendering: one file that holds everything it shows, runs no script and loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from edgekit.core.files import write_atomic
+from edgekit.core.need import need
+from edgekit.core.recipe import RECIPES
+from edgekit.core.report import BudgetCheck, Estimate, Report
+from edgekit.core.verdict import Verdict
+from edgekit.report import devices, plots, svg, tradeoff, view, words
+
+WORDS: Final = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE: "Inconclusive"}
+
+
+@dataclass
+class Notes:
+    """Reasons below a table, each once; `key` is unique on the page."""
+
+    key: str
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, text: str) -> int:
+        """The number of a reason, from 1."""
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text) + 1
+
+
+def write_html(report: Report, path: Path) -> None:
+    """Write the page to `path` at once or not at all."""
+    write_atomic(path, render_html(report).encode("utf-8"))
+
+
+def render_html(report: Report) -> str:
+    """The page: every text of the report is escaped, and its policy allows no script and no request.
+
+    Raises:
+        MissingExtra: jinja2 is not installed.
+    """
+    return str(_environment().get_template("report.html").render(**_context(report)))
+
+
+def _context(report: Report) -> dict[str, Any]:
+    targets = view.targets(report)
+    names = view.artifact_names(report)
+    style = _style()
+    return {
+        "report": report,
+        "name": report.spec.name if report.spec else report.bundle or "report",
+        "counts": _counted(report),
+        "parity_failures": [check for check in view.open_parity(report) if check.verdict is Verdict.FAIL],
+        "targets": targets,
+        "metric": next((entry.metric for entry in report.accuracy), "accuracy"),
+        "detectable": _detectable(report),
+        "tradeoffs": list(_tradeoffs(targets, names)),
+        "budget_groups": view.budget_groups(report.budgets),
+        "merged": view.merged,
+        "judge": lambda check: view.judged(report, check),
+        "gauge": _gauge,
+        "pictures": list(_pictures(targets, names)),
+        "disturbed": list(_disturbed(targets)),
+        "colour_of": lambda name: plots.colour(names, name),
+        "open_parity": view.open_parity(report),
+        "devices": devices.devices(report, targets),
+        "trust_words": devices.TRUST,
+        "recipes": RECIPES,
+        "warnings": view.warnings(report),
+        "style": _markup(style),
+        "style_hash": f"sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}",
+        "new_notes": Notes,
+        "words": WORDS,
+    }
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    jinja2 = need("jinja2", extra="report")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("edgekit.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_FILTERS)
+    return environment
+
+
+def _style() -> str:
+    return files("edgekit.report").joinpath("templates", "report.css").read_text(encoding="utf-8")
+
+
+def _markup(text: str) -> Any:
+    return need("markupsafe", extra="report").Markup(text)
+
+
+def _clean(value: Any) -> Any:
+    """Texts without control characters; markup was cleaned where it was made."""
+    return words.clean(value) if type(value) is str else value
+
+
+def _pictures(
+    targets: Sequence[view.TargetView], names: Sequence[str]
+) -> Iterator[tuple[view.TargetView, plots.Picture | None, list[plots.Picture]]]:
+    """Every measured target with the distribution over all artifacts and the calls of each."""
+    for number, target in enumerate(targets):
+        overview = plots.distribution(target, names, f"distribution-{number}")
+        drawn = (plots.launches(row, names, f"calls-{number}-{place}") for place, row in enumerate(target.rows))
+        rows = [_marked(picture) for picture in drawn if picture]
+        if rows:
+            yield target, _marked(overview) if overview else None, rows
+
+
+def _tradeoffs(targets: Sequence[view.TargetView], names: Sequence[str]) -> Iterator[tuple[str, plots.Picture]]:
+    for number, target in enumerate(targets):
+        picture = tradeoff.picture(target, names, f"tradeoff-{number}")
+        if picture:
+            yield target.target, _marked(picture)
+
+
+def _marked(picture: plots.Picture) -> plots.Picture:
+    return plots.Picture(picture.title, picture.caption, _markup(picture.markup))
+
+
+def _disturbed(targets: Sequence[view.TargetView]) -> Iterator[str]:
+    for target in targets:
+        for row in target.rows:
+            for place, launch in enumerate(row.measurement.launches if row.is_timed and row.measurement else ()):
+                for note in launch.notes:
+                    yield f"{row.artifact} on {target.target}, launch {place + 1}: {note}"
+
+
+def _counted(report: Report) -> str:
+    """`2 of 2 targets, 14 of 14 parity checks and 16 of 24 budget checks pass.`, or an empty text."""
+    names = {"targets": "targets", "parity": "parity checks", "budgets": "budget checks"}
+    parts = [f"{passed} of {total} {names[kind]}" for kind, passed, total in view.counts(report)]
+    return f"{' and '.join([', '.join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]} pass." if parts else ""
+
+
+def _detectable(report: Report) -> str:
+    """What drop these samples could have shown, in one sentence; empty where nothing is known."""
+    found = [(entry.detectable, entry.metric) for entry in report.accuracy if entry.detectable is not None]
+    if not found:
+        return ""
+    smallest, largest = (words.amount(value, words.drop_unit(metric)) for value, metric in (min(found), max(found)))
+    size = smallest if smallest == largest else f"{smallest} ({largest} where answers differ most)"
+    return f"These samples can show a drop of {size} or more; a smaller one stays unseen."
+
+
+def _gauge(check: BudgetCheck, estimate: Estimate) -> Any:
+    """The value against an upper limit, which stands at two thirds; a dash for limits of another kind."""
+    if estimate.value is None or estimate.value < 0 or check.limit <= 0 or not view.is_upper_limit(check):
+        return words.ABSENT
+    share = min(estimate.value / check.limit / 1.5, 1.0)
+    label = f"{estimate.value / check.limit:.0%} of the limit"
+    picture = svg.element(
+        "svg",
+        svg.element("title", label),
+        svg.element("rect", width="100%", height="12"),
+        svg.element("rect", width=f"{100 * share:.1f}%", height="8", y="2", class_=check.verdict.value),
+        svg.element("line", x1="66.7%", x2="66.7%", y1="0", y2="12", class_="limit"),
+        class_="gauge",
+        role="img",
+        aria_label=label,
+    )
+    return _markup(picture)
+
+
+def _budgets_met(row: view.Row) -> str:
+    met = sum(check.verdict is Verdict.PASS for check in row.budgets)
+    return f"{met} of {len(row.budgets)}" if row.budgets else words.ABSENT
+
+
+def _moment(created: str) -> str:
+    """`2026-03-02 09:41 UTC`; a text that is no time stays as it is."""
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    return f"{moment:%Y-%m-%d %H:%M} {moment.tzname() or ''}".strip()
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values of a nested record, names joined by dots; values stay on one line."""
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            yield f"{prefix}{name}", ", ".join(map(str, value)) or words.ABSENT
+        else:
+            yield f"{prefix}{name}", str(value)
+
+
+def _signed(text: str) -> str:
+    """With the minus sign of typography before numbers; exponents keep theirs."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "\u2212", text)
+
+
+_FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "quantity": lambda estimate, unit: _signed(words.quantity(estimate, unit)),
+    "interval": lambda estimate, unit: _signed(words.interval(estimate, unit)),
+    "amount": lambda value, unit: _signed(words.amount(value, unit)),
+    "quality_unit": words.quality_unit,
+    "drop_unit": words.drop_unit,
+    "budget_unit": words.budget_unit,
+    "beyond": words.beyond,
+    "parity_value": words.parity_value,
+    "parity_sample": words.parity_sample,
+    "sizes": words.sizes,
+    "plural": words.plural,
+    "budgets_met": _budgets_met,
+    "moment": _moment,
+    "flat": lambda record: list(_flat(record)),
+}

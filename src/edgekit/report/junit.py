@@ -1,0 +1,93 @@
+"""The JUnit rendering: one case for each artifact, target and check, so that CI shows them as tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from edgekit.core.report import BudgetCheck, Outcome, ParityCheck, Report
+from edgekit.core.verdict import Verdict
+from edgekit.report import view, words
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test case: the suite it stands in, its class and name, and what it ended in."""
+
+    suite: str
+    group: str
+    name: str
+    verdict: Verdict
+    message: str = ""
+
+
+def render_junit(report: Report) -> str:
+    """The report as JUnit XML.
+
+    A file with a failure means a failed report, and the other way round: an inconclusive check is skipped, and so is
+    a budget that an artifact misses on a target that passes with another one. The last suite holds the verdict.
+    """
+    suites = ElementTree.Element("testsuites", name=words.clean(f"edgekit {report.command}"))
+    grouped: dict[str, list[Case]] = {}
+    for case in cases(report):
+        grouped.setdefault(case.suite, []).append(case)
+    for name, found in grouped.items():
+        suites.append(_suite(name, found))
+    _count(suites, [case for found in grouped.values() for case in found])
+    ElementTree.indent(suites)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
+
+
+def cases(report: Report) -> Iterator[Case]:
+    """Every check of the report, then the outcome of each target, then the verdict."""
+    yield from map(_parity_case, report.parity)
+    for check in report.budgets:
+        yield _budget_case(report, check)
+    yield from map(_outcome_case, report.outcomes)
+    yield Case("verdict", report.command, "verdict", report.verdict, f"the verdict is {words.VERDICTS[report.verdict]}")
+
+
+def _parity_case(check: ParityCheck) -> Case:
+    parts = (f"'{check.artifact}' in {check.where}: output '{check.output}'", check.case, words.parity_value(check))
+    message = ", ".join(part for part in (*parts, words.parity_sample(check), check.reason) if part)
+    name = f"parity of {check.output}, {check.case}, {check.kind}"
+    return Case(check.where, check.artifact, name, check.verdict, message)
+
+
+def _budget_case(report: Report, check: BudgetCheck) -> Case:
+    estimate, unit = view.judged(report, check), words.budget_unit(check)
+    figure = f"{words.quantity(estimate, unit)} {words.interval(estimate, unit)}".strip()
+    miss = words.beyond(check) if estimate.value is not None else ""
+    message = ", ".join(part for part in (f"'{check.artifact}' has {figure}", miss, estimate.reason) if part)
+    outcome = next((one.verdict for one in report.outcomes if one.target == check.target), check.verdict)
+    if check.verdict is Verdict.FAIL and outcome is not Verdict.FAIL:
+        skipped = f"{message}; the outcome on this target is {words.VERDICTS[outcome]} with another artifact"
+        return Case(check.target, check.artifact, check.budget, Verdict.INCONCLUSIVE, skipped)
+    return Case(check.target, check.artifact, check.budget, check.verdict, message)
+
+
+def _outcome_case(outcome: Outcome) -> Case:
+    chosen = f"chosen '{outcome.chosen}'" if outcome.chosen else outcome.reason
+    return Case(outcome.target, "outcome", f"outcome on {outcome.target}", outcome.verdict, chosen)
+
+
+def _suite(name: str, found: list[Case]) -> ElementTree.Element:
+    suite = ElementTree.Element("testsuite", name=words.clean(name))
+    _count(suite, found)
+    for case in found:
+        element = ElementTree.SubElement(
+            suite, "testcase", classname=words.clean(f"{case.suite}.{case.group}"), name=words.clean(case.name)
+        )
+        if case.verdict is not Verdict.PASS:
+            kind = "failure" if case.verdict is Verdict.FAIL else "skipped"
+            ElementTree.SubElement(element, kind, message=words.clean(case.message))
+    return suite
+
+
+def _count(element: ElementTree.Element, found: list[Case]) -> None:
+    verdicts = [case.verdict for case in found]
+    element.set("tests", str(len(found)))
+    element.set("failures", str(verdicts.count(Verdict.FAIL)))
+    element.set("skipped", str(verdicts.count(Verdict.INCONCLUSIVE)))
+    element.set("errors", "0")

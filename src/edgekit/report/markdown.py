@@ -1,0 +1,142 @@
+"""The Markdown rendering, for a pull request or the summary of a CI step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from edgekit.core.report import Accuracy, BudgetCheck, Estimate, Report
+from edgekit.report import view, words
+
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#~!&])")
+
+
+def render_markdown(report: Report) -> str:
+    """The report as GitHub-flavoured Markdown; names stand in code spans, so nothing in them is markup."""
+    parts = [_headline(report)]
+    parts += [_target(target) for target in view.targets(report)]
+    parts += [_section("Budgets", _budget_lines(report)), _section("Parity", _parity_lines(report))]
+    parts += [_section("Warnings", [prose(text) for text in view.warnings(report)])]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def code(text: str) -> str:
+    """`text` as a code span, whatever backticks it holds."""
+    flat = words.clean(text) or " "
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
+    padding = " " if flat.startswith("`") or flat.endswith("`") else ""
+    return f"{fence}{padding}{flat}{padding}{fence}"
+
+
+def prose(text: str) -> str:
+    """`text` with everything escaped that Markdown or a forge would act on; `@` can name nobody."""
+    # A zero-width space keeps a forge from reading @NAME as a mention and #1 as a link.
+    return re.sub(r"([@#])(?=\w)", "\\1\u200b", _SPECIAL.sub(r"\\\1", words.clean(text)))
+
+
+def _headline(report: Report) -> str:
+    name = report.spec.name if report.spec else report.bundle
+    counted = ", ".join(f"{kind} {passed} of {total}" for kind, passed, total in view.counts(report))
+    title = f"## edgekit {prose(report.command)} {code(name)}: {words.VERDICTS[report.verdict]}"
+    return f"{title}\n\nPassed: {counted}." if counted else title
+
+
+def _target(target: view.TargetView) -> str:
+    parts = [f"### {code(target.target)}" if target.target else "", _outcome(target), _table(target)]
+    parts += [
+        f"Trust **{prose(trust.grade)}**: {'; '.join(map(prose, trust.reasons)) or 'nothing speaks against it'}."
+        for trust, _ in target.trust
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _outcome(target: view.TargetView) -> str:
+    outcome = target.outcome
+    if outcome is None:
+        return ""
+    chosen = f", chosen {code(outcome.chosen)}" if outcome.chosen else ""
+    reason = f": {prose(outcome.reason)}" if outcome.reason else ""
+    return f"**{words.VERDICTS[outcome.verdict]}**{chosen}{reason}"
+
+
+def _table(target: view.TargetView) -> str:
+    if not target.rows:
+        return ""
+    metric = next((row.accuracy.metric for row in target.rows if row.accuracy), "")
+    head = ["artifact", "size", "parity"] + [prose(metric), "drop"] * bool(metric)
+    head += list(target.quantiles or ("latency",)) if target.has_latency else []
+    lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
+    return "\n".join(lines + [_line(_cells(row, target)) for row in target.rows])
+
+
+def _cells(row: view.Row, target: view.TargetView) -> list[str]:
+    sizes = f" {prose(words.sizes(row.latency.sizes))}" if row.latency and row.latency.sizes else ""
+    cells = [
+        f"{code(row.artifact)}{sizes}{' **chosen**' if row.is_chosen else ''}",
+        words.amount(row.made.size_bytes if row.made else None, "bytes"),
+        words.VERDICTS[row.parity] if row.parity else words.ABSENT,
+    ]
+    if target.has_accuracy:
+        cells += _quality(row.accuracy)
+    if target.has_latency:
+        cells += [_latency(row, name) for name in target.quantiles or ("latency",)]
+    return cells
+
+
+def _quality(accuracy: Accuracy | None) -> list[str]:
+    if accuracy is None:
+        return [words.ABSENT, words.ABSENT]
+    return [
+        _figure(accuracy.quality, words.quality_unit(accuracy.metric)),
+        _figure(accuracy.drop, words.drop_unit(accuracy.metric)),
+    ]
+
+
+def _latency(row: view.Row, name: str) -> str:
+    return view.EMULATED if row.withheld == view.EMULATED else _figure(row.quantile(name), "s")
+
+
+def _figure(estimate: Estimate, unit: str) -> str:
+    """Value, interval and reason: `3.31 ms [3.28, 3.35]`."""
+    reason = f"({prose(estimate.reason)})" if estimate.reason and estimate.value is None else ""
+    between = prose(words.interval(estimate, unit))
+    return " ".join(part for part in (words.quantity(estimate, unit), between, reason) if part)
+
+
+def _budget_lines(report: Report) -> list[str]:
+    return [
+        f"**{words.VERDICTS[check.verdict]}** {code(text)}: {code(check.artifact)} on "
+        f"{', '.join(map(code, where))}, {_judged(report, check)}"
+        for text, checks in view.budget_groups(report.budgets).items()
+        for check, where in view.merged(checks)
+    ]
+
+
+def _judged(report: Report, check: BudgetCheck) -> str:
+    estimate = view.judged(report, check)
+    miss = words.beyond(check) if estimate.value is not None else ""
+    return _figure(estimate, words.budget_unit(check)) + (f", {miss}" if miss else "")
+
+
+def _parity_lines(report: Report) -> list[str]:
+    return [
+        f"**{words.VERDICTS[check.verdict]}** {code(check.artifact)} in {code(check.where)}: {code(check.output)}, "
+        + ", ".join(
+            prose(part)
+            for part in (check.case, words.parity_value(check), words.parity_sample(check), check.reason)
+            if part
+        )
+        for check in view.open_parity(report)
+    ]
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f"### {title}\n\n{listed}" if listed else ""
+
+
+def _line(cells: Sequence[str]) -> str:
+    """One row of a table, in which a pipe needs a backslash, even within code."""
+    escaped = [cell.replace("|", "\\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"

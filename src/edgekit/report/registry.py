@@ -1,0 +1,42 @@
+"""The renderings that a file name can ask for."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Final
+
+from edgekit.core import documents
+from edgekit.core.errors import UserError
+from edgekit.core.files import write_atomic
+from edgekit.core.report import Report
+
+# Suffix: module and function that turns a report into text; a new rendering is one line here. JSON is the source.
+RENDERINGS: Final = {
+    ".html": ("edgekit.report.html", "render_html"),
+    ".md": ("edgekit.report.markdown", "render_markdown"),
+    ".xml": ("edgekit.report.junit", "render_junit"),
+}
+SUFFIXES: Final = (".json", *RENDERINGS)
+
+
+def write_report(report: Report, path: Path) -> None:
+    """Write `report` in the form that the suffix of `path` names, at once or not at all.
+
+    Raises:
+        UserError: No rendering has this suffix; the known ones are named.
+        MissingExtra: The rendering needs a package that is not installed.
+        EnvironmentFault: The folder cannot be written, or the disk is full.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UserError(
+            f"'{path.name}' names no kind of report: expected a name that ends in {', '.join(SUFFIXES)}.",
+            hint=f"--report {path.with_suffix('.html')}",
+        )
+    if suffix == ".json":
+        documents.write(path, report)
+        return
+    module, function = RENDERINGS[suffix]
+    text: str = getattr(importlib.import_module(module), function)(report)
+    write_atomic(path, text.encode("utf-8", "replace"))

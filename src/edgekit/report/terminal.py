@@ -1,0 +1,228 @@
+"""The terminal rendering: a table a target at 80 columns, what stands behind it, and one line with the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from edgekit.core.measurement import Trust
+from edgekit.core.report import Accuracy, BudgetCheck, Estimate, Report
+from edgekit.core.verdict import Verdict
+from edgekit.report import view, words
+
+WIDTH: Final = 80
+QUANTILES: Final = ("p50", "p90")
+_STYLES: Final = {
+    Verdict.PASS: Style(color="green"),
+    Verdict.FAIL: Style(color="red", bold=True),
+    Verdict.INCONCLUSIVE: Style(color="yellow", bold=True),
+}
+_DIM: Final = Style(dim=True)
+_BOLD: Final = Style(bold=True)
+_RANGE: Final = "{}..{}"
+_MAX_LISTED: Final = 10
+
+
+def render(report: Report, console: Console) -> None:
+    """Print `report`: every target, what did not pass, warnings, and the verdict on the last line.
+
+    Lines are `WIDTH` columns wide or as wide as the console, whichever is more; names are printed as they are, never
+    read as markup.
+    """
+    _say(console, _heading(report))
+    for target in view.targets(report):
+        _target(console, report, target)
+    _parity(console, report)
+    _warnings(console, report)
+    _say(console, Text(""), _verdict_line(report))
+
+
+def _heading(report: Report) -> Text:
+    model = report.spec.name if report.spec else report.bundle
+    return Text.assemble(("edgekit ", _DIM), words.clean(report.command), " ", (words.clean(model), _BOLD))
+
+
+def _target(console: Console, report: Report, target: view.TargetView) -> None:
+    if target.target:
+        _say(console, Text(""), Text(words.clean(target.target), style=_BOLD))
+    if target.rows:
+        console.print(_table(target), width=_width(console), crop=False)
+    _say(console, *_notes(target.rows), indent=2)
+    _budgets(console, report, [check for row in target.artifacts for check in row.budgets])
+    _say(console, *(_trust_line(trust, names, target) for trust, names in target.trust), indent=2)
+    if target.outcome:
+        _say(console, _outcome_line(target), indent=2)
+
+
+def _table(target: view.TargetView) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=_DIM)
+    table.add_column(Text("artifact\n  parity"), overflow="fold", min_width=20)
+    table.add_column(Text("size\nbudgets"), justify="right", no_wrap=True)
+    if target.has_accuracy:
+        table.add_column(_quality_head(target.rows), justify="right", no_wrap=True)
+    for name in QUANTILES if target.has_latency else ():
+        table.add_column(Text(f"{name}\ninterval"), justify="right", no_wrap=True)
+    for row in target.rows:
+        table.add_row(*_cells(row, target))
+    return table
+
+
+def _cells(row: view.Row, target: view.TargetView) -> list[Text]:
+    cells = [_name_cell(row, target), _size_cell(row)]
+    if target.has_accuracy:
+        cells.append(_quality_cell(row.accuracy))
+    if target.has_latency:
+        cells.extend(_latency_cell(row, name) for name in QUANTILES)
+    return cells
+
+
+def _name_cell(row: view.Row, target: view.TargetView) -> Text:
+    repeated = sum(other.artifact == row.artifact for other in target.rows) > 1
+    sizes = words.sizes(row.latency.sizes) if repeated and row.latency else ""
+    name = Text(words.clean(row.artifact), style=_BOLD if row.is_chosen else "")
+    parity = _verdict(row.parity) if row.parity else Text(words.ABSENT)
+    chosen = Text(", chosen") if row.is_chosen else Text("")
+    return Text.assemble(name, "\n  ", parity, chosen, f"\n  at {sizes}" if sizes else "")
+
+
+def _size_cell(row: view.Row) -> Text:
+    size = Estimate(row.made.size_bytes if row.made else None)
+    return Text.assemble(words.quantity(size, "bytes"), "\n", _budgets_met(row.budgets))
+
+
+def _budgets_met(checks: Sequence[BudgetCheck]) -> Text:
+    if not checks:
+        return Text(words.ABSENT, style=_DIM)
+    met = sum(check.verdict is Verdict.PASS for check in checks)
+    failed = any(check.verdict is Verdict.FAIL for check in checks)
+    return Text(f"{met}/{len(checks)}", style=_STYLES[Verdict.FAIL] if failed else "")
+
+
+def _quality_head(rows: Sequence[view.Row]) -> Text:
+    metric = next(row.accuracy.metric for row in rows if row.accuracy)
+    unit = "drop, pt" if words.drop_unit(metric) == "points" else "drop"
+    return Text(f"{words.clean(metric)}\n{unit}")
+
+
+def _quality_cell(accuracy: Accuracy | None) -> Text:
+    if accuracy is None:
+        return Text(words.ABSENT)
+    unit = words.drop_unit(accuracy.metric)
+    drop = words.quantity(accuracy.drop, unit).removesuffix(" pt")
+    between = words.interval(accuracy.drop, unit, form=_RANGE)
+    quality = words.quantity(accuracy.quality, words.quality_unit(accuracy.metric))
+    return Text.assemble(quality, "\n", drop, (f", {between}" if between else "", _DIM))
+
+
+def _latency_cell(row: view.Row, quantile: str) -> Text:
+    if row.withheld == view.EMULATED:
+        return Text(view.EMULATED, style=_DIM)
+    estimate = row.quantile(quantile)
+    return Text.assemble(words.quantity(estimate, "s"), "\n", (words.interval(estimate, "s", form=_RANGE), _DIM))
+
+
+def _notes(rows: Iterable[view.Row]) -> list[Text]:
+    """Why a figure is missing, once for all artifacts it is missing for."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        for text in _missing(row):
+            reasons.setdefault(text, []).append(row.artifact)
+    return [
+        Text(f"{text}: {', '.join(words.clean(name) for name in dict.fromkeys(names))}", style=_DIM)
+        for text, names in reasons.items()
+    ]
+
+
+def _missing(row: view.Row) -> list[str]:
+    found = []
+    if row.withheld == view.FAILED_PARITY:
+        found.append("no latency after failed parity")
+    if row.accuracy and row.accuracy.drop.value is None and row.accuracy.drop.reason:
+        found.append(f"no {words.clean(row.accuracy.metric)}, {words.clean(row.accuracy.drop.reason)}")
+    for name in QUANTILES if row.is_timed else ():
+        estimate = row.quantile(name)
+        if estimate.value is None and estimate.reason:
+            found.append(f"no {name}, {words.clean(estimate.reason)}")
+    return found
+
+
+def _budgets(console: Console, report: Report, checks: Sequence[BudgetCheck]) -> None:
+    """Every check under the text of its budget, in columns that all budgets of a target share."""
+    verdicts = max((len(words.VERDICTS[check.verdict]) for check in checks), default=0)
+    names = max((len(words.clean(check.artifact)) for check in checks), default=0)
+    for text, group in view.budget_groups(checks).items():
+        _say(console, Text(words.clean(text)), indent=2)
+        for check in group:
+            verdict = _verdict(check.verdict)
+            verdict.pad_right(verdicts - len(verdict))
+            name = words.clean(check.artifact).ljust(names)
+            _say(console, Text.assemble(verdict, "  ", name, "  ", _figure(report, check)), indent=4)
+
+
+def _figure(report: Report, check: BudgetCheck) -> str:
+    estimate, unit = view.judged(report, check), words.budget_unit(check)
+    figure = f"{words.quantity(estimate, unit)} {words.interval(estimate, unit)}".strip()
+    miss = "" if estimate.value is None else words.beyond(check)
+    return ", ".join(part for part in (figure, miss, words.clean(estimate.reason)) if part)
+
+
+def _trust_line(trust: Trust, names: Sequence[str], target: view.TargetView) -> Text:
+    everywhere = len(target.trust) == 1
+    of = "" if everywhere else f" ({', '.join(map(words.clean, names))})"
+    reasons = "; ".join(map(words.clean, trust.reasons)) or "nothing speaks against it"
+    raise_by = f" To raise it: {words.clean(trust.raise_by)}" if trust.raise_by else ""
+    return Text.assemble("trust ", (words.clean(trust.grade), _BOLD), f"{of}: {reasons}.{raise_by}")
+
+
+def _outcome_line(target: view.TargetView) -> Text:
+    assert target.outcome is not None
+    chosen = f", chosen {words.clean(target.outcome.chosen)}" if target.outcome.chosen else ""
+    reason = f": {words.clean(target.outcome.reason)}" if target.outcome.reason else ""
+    return Text.assemble("outcome ", _verdict(target.outcome.verdict), chosen, reason)
+
+
+def _parity(console: Console, report: Report) -> None:
+    left = view.open_parity(report)
+    if left:
+        _say(console, Text(""), Text("Parity", style=_BOLD))
+    for check in left[:_MAX_LISTED]:
+        parts = (check.output, check.case, words.parity_value(check), words.parity_sample(check), check.reason)
+        text = ", ".join(words.clean(part) for part in parts if part)
+        where = f" {words.clean(check.artifact)} in {words.clean(check.where)}: "
+        _say(console, Text.assemble(_verdict(check.verdict), where, text), indent=2)
+    if len(left) > _MAX_LISTED:
+        _say(console, Text(f"and {len(left) - _MAX_LISTED} more"), indent=2)
+
+
+def _warnings(console: Console, report: Report) -> None:
+    found = view.warnings(report)
+    if found:
+        _say(console, Text(""), Text("Warnings", style=_BOLD))
+    _say(console, *(Text(words.clean(text)) for text in found), indent=2)
+
+
+def _verdict_line(report: Report) -> Text:
+    counted = ", ".join(f"{kind} {passed} of {total}" for kind, passed, total in view.counts(report))
+    return Text.assemble("VERDICT: ", _verdict(report.verdict), f" ({counted})" if counted else "")
+
+
+def _verdict(verdict: Verdict) -> Text:
+    return Text(words.VERDICTS[verdict], style=_STYLES[verdict])
+
+
+def _say(console: Console, *lines: Text, indent: int = 0) -> None:
+    """Lines, wrapped at words; what continues one stands two columns further in."""
+    for line in lines:
+        parts = line.wrap(console, _width(console) - indent - 2) or [Text("")]
+        for place, part in enumerate(parts):
+            part.rstrip()
+            console.print(Text(" " * (indent + 2 * (place > 0))) + part, width=_width(console), crop=False)
+
+
+def _width(console: Console) -> int:
+    return max(console.width, WIDTH)
