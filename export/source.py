@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -19,6 +20,7 @@ from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError, neares
 from edgekit.core.need import need
 
 SHOWN: Final = 3
+_SAVE: Final = "safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')"
 
 
 class ModuleRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +67,11 @@ def load_factory(location: str) -> Callable[[], Any]:
     factory = getattr(module, name, None)
     if not callable(factory):
         functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise UserError(f"'{place}' has no function or class '{name}'.{nearest(name, functions)}")
+        close = difflib.get_close_matches(name, functions, n=1) or functions[:1]
+        raise UserError(
+            f"'{place}' has no function or class '{name}'.{nearest(name, functions)}",
+            hint=f"edgekit build {place}:{close[0] if close else 'FACTORY'}",
+        )
     return factory  # type: ignore[no-any-return]  # whatever it returns is checked by load_module
 
 
@@ -100,9 +106,9 @@ def state_digest(module: Any) -> str:
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UserError(f"There is no file '{path}'.")
-    # The file's folder comes first, as when Python runs the file: its own imports must find their neighbours.
-    sys.path.insert(0, str(path.resolve().parent))
+        raise UserError(f"There is no file '{path}'.", hint="edgekit build path/to/net.py:Net")
+    # At the end, where a neighbour called `onnx.py` cannot take the place of a package.
+    sys.path.append(str(path.resolve().parent))
     name = f"_edgekit_source_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
@@ -132,7 +138,10 @@ def _run(call: Callable[[], Any], what: str) -> Any:
         place = code_place(err)
         if isinstance(err, SyntaxError) and err.filename:
             place = f"{err.filename}:{err.lineno}"
-        raise UserError(f"{what} failed: {type(err).__name__}: {err}{f' ({place})' if place else ''}.") from err
+        raise UserError(
+            f"{what} failed: {type(err).__name__}: {err}{f' ({place})' if place else ''}.",
+            hint="Call the factory from Python on its own first: it must return the network without arguments.",
+        ) from err
 
 
 def _load_weights(module: Any, path: Path) -> None:
@@ -145,7 +154,7 @@ def _load_weights(module: Any, path: Path) -> None:
     ]
     if problems:
         listing = "".join(f"\n  {problem}" for problem in problems)
-        raise UserError(f"Weights '{path}' do not fit the module:{listing}")
+        raise UserError(f"Weights '{path}' do not fit the module:{listing}", hint=_SAVE)
     module.load_state_dict(given)
 
 
@@ -156,7 +165,7 @@ def read_weights(path: Path) -> dict[str, Any]:
         ModelUnreadable: No such file, damaged, or a pickle that would run code.
     """
     if not path.is_file():
-        raise ModelUnreadable(f"There is no weights file '{path}'.")
+        raise ModelUnreadable(f"There is no weights file '{path}'.", hint=_SAVE)
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     torch = need("torch", extra="export")
@@ -166,7 +175,7 @@ def read_weights(path: Path) -> dict[str, Any]:
         reason = str(err).splitlines()[0] if str(err) else type(err).__name__
         raise ModelUnreadable(
             f"Weights '{path}' are not plain tensors: {reason}",
-            hint="safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')",
+            hint=_SAVE,
         ) from err
     return _plain(content, path)
 

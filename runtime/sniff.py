@@ -16,6 +16,7 @@ _MAGIC = (
     (b"\x93NUMPY", "a NumPy array"),
 )
 _TFLITE = b"TFL3"
+_MAKE = "edgekit export SOURCE --out BUNDLE"
 _ORT = b"ORTM"
 _TEXT = bytes(range(32, 127)) + b"\t\n\r"
 
@@ -50,7 +51,7 @@ def head_of(path: Path, count: int = 64) -> bytes:
         with path.open("rb") as stream:
             return stream.read(count)
     except FileNotFoundError as err:
-        raise ModelUnreadable(f"There is no model at '{path}'.") from err
+        raise ModelUnreadable(f"There is no model at '{path}'.", hint=_MAKE) from err
     except OSError as err:
         raise ModelUnreadable(f"Cannot read '{path}': {err.strerror or err}.") from err
 
@@ -60,8 +61,8 @@ def not_a_model(path: Path, kind: str, why: str = "") -> ModelUnreadable:
     reason = f" The engine says: {why.strip().rstrip('.')}." if why.strip() else ""
     like = looks_like(head_of(path))
     if kind in like:
-        return ModelUnreadable(f"'{path}' is a damaged or truncated {kind} model.{reason}")
-    return ModelUnreadable(f"'{path}' is no {kind} model: it looks like {like}.{reason}")
+        return ModelUnreadable(f"'{path}' is a damaged or truncated {kind} model.{reason}", hint=_MAKE)
+    return ModelUnreadable(f"'{path}' is no {kind} model: it looks like {like}.{reason}", hint=_MAKE)
 
 
 def is_tflite(head: bytes) -> bool:

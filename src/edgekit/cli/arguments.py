@@ -15,6 +15,8 @@ from edgekit.core.recipe import DEFAULT_RECIPES
 from edgekit.core.units import TIME_S, parse_quantity
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from edgekit.flows.source import SourceOptions
 
 path_type: Final = click.Path(path_type=Path)
@@ -35,6 +37,27 @@ class Duration(click.ParamType[float]):
         if not 0 < seconds < float("inf"):
             self.fail(f"expected more than 0 s, got '{value}'.", param, ctx)
         return float(seconds)
+
+
+class ReportFile(click.ParamType[Path]):
+    """A file whose suffix names a rendering of reports; checked before the work whose report it shall hold."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        from edgekit.report.registry import SUFFIXES
+
+        path = Path(value)
+        if path.suffix.lower() not in SUFFIXES:
+            self.fail(f"'{path}' does not end in {', '.join(SUFFIXES)}.", param, ctx)
+        return path
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Files, as the shell knows them."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
 def source_argument(function: Any) -> Any:
@@ -130,9 +153,9 @@ artifact_option = click.option(
 report_option = click.option(
     "--report",
     multiple=True,
-    type=path_type,
+    type=ReportFile(),
     metavar="FILE",
-    help="Write the report to FILE too: .html or .json. Repeatable.",
+    help="Write the report to FILE too: .html, .json, .md or .xml (JUnit). Repeatable.",
 )
 launches_option = click.option(
     "--launches", type=int, metavar="NUMBER", help="Fresh processes a measurement.  [setting: launches]"

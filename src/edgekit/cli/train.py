@@ -80,8 +80,9 @@ def _text(found: TrainReport) -> str:
         format_value(value, unit) for value in (found.quality.value, found.quality.low, found.quality.high)
     )
     floor = "" if found.floor is None else f", floor {format_value(found.floor, unit)}"
+    epochs = "epoch" if found.epochs == 1 else "epochs"
     return (
         f"{found.model}: {found.metric} {quality} ({low} to {high}, n = {found.quality.n}{floor})\n"
-        f"{found.epochs} epochs in {format_value(found.wall_s, 's')}\n"
+        f"{found.epochs} {epochs} in {format_value(found.wall_s, 's')}\n"
         f"Run: {found.run}"
     )

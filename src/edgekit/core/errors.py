@@ -29,11 +29,12 @@ class EdgekitError(Exception):
     """What failed, with the value in quotes; `hint` is the next command to type, or empty."""
 
     exit_code = 70
+    usual_hint = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.usual_hint
 
 
 class VerdictFailed(EdgekitError):
@@ -92,6 +93,8 @@ class ModelUnreadable(Unreadable):
 
 class BundleUnreadable(Unreadable):
     """A bundle is truncated, tampered with, or of a newer schema."""
+
+    usual_hint = "edgekit export SOURCE --out BUNDLE"
 
 
 class ConversionFailed(EdgekitError):

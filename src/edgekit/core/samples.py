@@ -184,7 +184,7 @@ def read_arrays(path: Path, error: type[EdgekitError]) -> Feed:
         arrays = _plain_arrays(data) if total <= MAX_FILE_BYTES else None
     # A damaged file makes zipfile, zlib and numpy raise a dozen unrelated classes, MemoryError among them.
     except Exception as err:
-        raise error(f"'{path}' is not an .npz of plain arrays: {err}.") from err
+        raise error(f"'{path}' is not an .npz of plain arrays: {err}.", hint="numpy.savez(FILE, NAME=array)") from err
     if arrays is None:
         raise error(f"'{path}' unpacks to {total} bytes; the limit is {MAX_FILE_BYTES}.")
     return arrays

@@ -31,7 +31,7 @@ def parse_quantity(text: str, units: dict[str, float]) -> float:
         raise UserError(f"'{text}' is not a number with a unit, such as '8 {next(filter(None, units))}'.")
     number, unit = match.groups()
     if unit not in units:
-        raise unknown("unit", unit, [name for name in units if name])
+        raise unknown("unit", unit, [name for name in units if name], hint=f"'8 {next(filter(None, units))}'")
     return float(number) * units[unit]
 
 

@@ -159,8 +159,9 @@ def _nearest_miss(checks: Sequence[BudgetCheck]) -> str:
 
 def _check_scope(budget: Budget, targets: Sequence[Target], recipes: Sequence[Recipe]) -> None:
     if budget.target and not any(budget.applies_to(budget.artifact, str(target)) for target in targets):
-        raise unknown("target in a budget", budget.target, [target.device for target in targets])
+        known = [target.device for target in targets]
+        raise unknown("target in a budget", budget.target, known, hint=f"--target {budget.target}")
     names = [recipe.name for recipe in recipes]
     related = any(matches(budget.artifact, name) or matches(name, budget.artifact) for name in names)
     if budget.artifact and names and not related:
-        raise unknown("artifact in a budget", budget.artifact, names)
+        raise unknown("artifact in a budget", budget.artifact, names, hint=f"--to {budget.artifact}")

@@ -125,7 +125,7 @@ def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
     if not path or not function.isidentifier():
         raise UserError(f"'{source}' does not say which function makes the model.", hint=f"{source.rstrip(':')}:Net")
     if not Path(path).is_file():
-        raise UserError(f"There is no file '{path}'.")
+        raise UserError(f"There is no file '{path}'.", hint="edgekit build path/to/net.py:Net")
     spec = _user_spec(function, options)
     samples, came_from = _user_samples(spec, options, settings)
     spec = _completed(spec, samples, options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgekit.core.measurement import Trust
-from edgekit.core.report import Accuracy, BudgetCheck, Estimate, Report
+from edgekit.core.report import Accuracy, BudgetCheck, Outcome, Report
 from edgekit.core.verdict import Verdict
 from edgekit.report import view, words
 
@@ -26,6 +26,8 @@ _DIM: Final = Style(dim=True)
 _BOLD: Final = Style(bold=True)
 _RANGE: Final = "{}..{}"
 _MAX_LISTED: Final = 10
+_NAME_WIDTH: Final = 30
+_METRIC_WIDTH: Final = 18
 
 
 def render(report: Report, console: Console) -> None:
@@ -51,18 +53,18 @@ def _target(console: Console, report: Report, target: view.TargetView) -> None:
     if target.target:
         _say(console, Text(""), Text(words.clean(target.target), style=_BOLD))
     if target.rows:
-        console.print(_table(target), width=_width(console), crop=False)
+        _print_table(console, _table(report, target))
     _say(console, *_notes(target.rows), indent=2)
     _budgets(console, report, [check for row in target.artifacts for check in row.budgets])
     _say(console, *(_trust_line(trust, names, target) for trust, names in target.trust), indent=2)
     if target.outcome:
-        _say(console, _outcome_line(target), indent=2)
+        _say(console, _outcome_line(target.outcome), indent=2)
 
 
-def _table(target: view.TargetView) -> Table:
+def _table(report: Report, target: view.TargetView) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=_DIM)
-    table.add_column(Text("artifact\n  parity"), overflow="fold", min_width=20)
-    table.add_column(Text("size\nbudgets"), justify="right", no_wrap=True)
+    table.add_column(Text("artifact" + "\n  parity" * bool(report.parity)), overflow="fold", min_width=20)
+    table.add_column(Text("size" + "\nbudgets" * bool(report.budgets)), justify="right", no_wrap=True)
     if target.has_accuracy:
         table.add_column(_quality_head(target.rows), justify="right", no_wrap=True)
     for name in QUANTILES if target.has_latency else ():
@@ -82,58 +84,60 @@ def _cells(row: view.Row, target: view.TargetView) -> list[Text]:
 
 
 def _name_cell(row: view.Row, target: view.TargetView) -> Text:
-    repeated = sum(other.artifact == row.artifact for other in target.rows) > 1
-    sizes = words.sizes(row.latency.sizes) if repeated and row.latency else ""
-    name = Text(words.clean(row.artifact), style=_BOLD if row.is_chosen else "")
-    parity = _verdict(row.parity) if row.parity else Text(words.ABSENT)
-    chosen = Text(", chosen") if row.is_chosen else Text("")
-    return Text.assemble(name, "\n  ", parity, chosen, f"\n  at {sizes}" if sizes else "")
+    """The name, then on lines of their own the parity verdict with the choice, and the sizes where they differ."""
+    lines = [Text(words.clean(row.artifact), style=_BOLD if row.is_chosen else "")]
+    second = [_verdict(row.parity)] if row.parity else []
+    second += [Text("chosen")] * row.is_chosen
+    if second:
+        lines.append(Text("  ") + Text(", ").join(second))
+    if row.latency and len(target.rows) > len(target.artifacts):
+        lines.append(Text(f"  at {words.clean(words.sizes(row.latency.sizes))}"))
+    return Text("\n").join(lines)
 
 
 def _size_cell(row: view.Row) -> Text:
-    size = Estimate(row.made.size_bytes if row.made else None)
-    return Text.assemble(words.quantity(size, "bytes"), "\n", _budgets_met(row.budgets))
-
-
-def _budgets_met(checks: Sequence[BudgetCheck]) -> Text:
-    if not checks:
-        return Text(words.ABSENT, style=_DIM)
-    met = sum(check.verdict is Verdict.PASS for check in checks)
-    failed = any(check.verdict is Verdict.FAIL for check in checks)
-    return Text(f"{met}/{len(checks)}", style=_STYLES[Verdict.FAIL] if failed else "")
+    size = Text(words.amount(row.made.size_bytes if row.made else None, "bytes"))
+    if not row.budgets:
+        return size
+    met = sum(check.verdict is Verdict.PASS for check in row.budgets)
+    failed = any(check.verdict is Verdict.FAIL for check in row.budgets)
+    return Text.assemble(size, "\n", (f"{met}/{len(row.budgets)}", _STYLES[Verdict.FAIL] if failed else ""))
 
 
 def _quality_head(rows: Sequence[view.Row]) -> Text:
     metric = next(row.accuracy.metric for row in rows if row.accuracy)
     unit = "drop, pt" if words.drop_unit(metric) == "points" else "drop"
-    return Text(f"{words.clean(metric)}\n{unit}")
+    return Text(f"{words.clean(metric)[:_METRIC_WIDTH]}\n{unit}")
 
 
 def _quality_cell(accuracy: Accuracy | None) -> Text:
     if accuracy is None:
         return Text(words.ABSENT)
     unit = words.drop_unit(accuracy.metric)
+    quality = words.quantity(accuracy.quality, words.quality_unit(accuracy.metric))
     drop = words.quantity(accuracy.drop, unit).removesuffix(" pt")
     between = words.interval(accuracy.drop, unit, form=_RANGE)
-    quality = words.quantity(accuracy.quality, words.quality_unit(accuracy.metric))
-    return Text.assemble(quality, "\n", drop, (f", {between}" if between else "", _DIM))
+    # Points fit on one line with their interval; errors have as many digits as they please.
+    gap = ", " if unit == "points" else "\n"
+    return Text.assemble(quality, "\n", drop, (f"{gap}{between}" if between else "", _DIM))
 
 
 def _latency_cell(row: view.Row, quantile: str) -> Text:
     if row.withheld == view.EMULATED:
         return Text(view.EMULATED, style=_DIM)
     estimate = row.quantile(quantile)
-    return Text.assemble(words.quantity(estimate, "s"), "\n", (words.interval(estimate, "s", form=_RANGE), _DIM))
+    between = words.interval(estimate, "s", form=_RANGE)
+    return Text.assemble(words.quantity(estimate, "s"), (f"\n{between}" if between else "", _DIM))
 
 
-def _notes(rows: Iterable[view.Row]) -> list[Text]:
+def _notes(rows: Sequence[view.Row]) -> list[Text]:
     """Why a figure is missing, once for all artifacts it is missing for."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
         for text in _missing(row):
-            reasons.setdefault(text, []).append(row.artifact)
+            reasons.setdefault(text, []).append(words.clean(row.artifact))
     return [
-        Text(f"{text}: {', '.join(words.clean(name) for name in dict.fromkeys(names))}", style=_DIM)
+        Text(text if len(names) == len(rows) else f"{text}: {', '.join(dict.fromkeys(names))}", style=_DIM)
         for text, names in reasons.items()
     ]
 
@@ -154,7 +158,7 @@ def _missing(row: view.Row) -> list[str]:
 def _budgets(console: Console, report: Report, checks: Sequence[BudgetCheck]) -> None:
     """Every check under the text of its budget, in columns that all budgets of a target share."""
     verdicts = max((len(words.VERDICTS[check.verdict]) for check in checks), default=0)
-    names = max((len(words.clean(check.artifact)) for check in checks), default=0)
+    names = min(max((len(words.clean(check.artifact)) for check in checks), default=0), _NAME_WIDTH)
     for text, group in view.budget_groups(checks).items():
         _say(console, Text(words.clean(text)), indent=2)
         for check in group:
@@ -166,9 +170,10 @@ def _budgets(console: Console, report: Report, checks: Sequence[BudgetCheck]) ->
 
 def _figure(report: Report, check: BudgetCheck) -> str:
     estimate, unit = view.judged(report, check), words.budget_unit(check)
+    if estimate.value is None:
+        return words.clean(estimate.reason) or words.ABSENT
     figure = f"{words.quantity(estimate, unit)} {words.interval(estimate, unit)}".strip()
-    miss = "" if estimate.value is None else words.beyond(check)
-    return ", ".join(part for part in (figure, miss, words.clean(estimate.reason)) if part)
+    return ", ".join(part for part in (figure, words.beyond(check)) if part)
 
 
 def _trust_line(trust: Trust, names: Sequence[str], target: view.TargetView) -> Text:
@@ -179,11 +184,10 @@ def _trust_line(trust: Trust, names: Sequence[str], target: view.TargetView) -> 
     return Text.assemble("trust ", (words.clean(trust.grade), _BOLD), f"{of}: {reasons}.{raise_by}")
 
 
-def _outcome_line(target: view.TargetView) -> Text:
-    assert target.outcome is not None
-    chosen = f", chosen {words.clean(target.outcome.chosen)}" if target.outcome.chosen else ""
-    reason = f": {words.clean(target.outcome.reason)}" if target.outcome.reason else ""
-    return Text.assemble("outcome ", _verdict(target.outcome.verdict), chosen, reason)
+def _outcome_line(outcome: Outcome) -> Text:
+    chosen = f", chosen {words.clean(outcome.chosen)}" if outcome.chosen else ""
+    reason = f": {words.clean(outcome.reason)}" if outcome.reason else ""
+    return Text.assemble("outcome ", _verdict(outcome.verdict), chosen, reason)
 
 
 def _parity(console: Console, report: Report) -> None:
@@ -213,6 +217,14 @@ def _verdict_line(report: Report) -> Text:
 
 def _verdict(verdict: Verdict) -> Text:
     return Text(words.VERDICTS[verdict], style=_STYLES[verdict])
+
+
+def _print_table(console: Console, table: Table) -> None:
+    options = console.options.update(width=_width(console))
+    for segments in console.render_lines(table, options, pad=False):
+        line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
+        line.rstrip()
+        console.print(line, width=_width(console), crop=False)
 
 
 def _say(console: Console, *lines: Text, indent: int = 0) -> None:
