@@ -1,0 +1,118 @@
+"""The nightly gate: whether today's latency has left the level of the nights before, and since when."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Literal
+
+import msgspec
+
+MIN_HISTORY = 5
+RERUNS = 2
+MARGIN = 0.015
+# The level may lie this far above the last nights: what an unsteady series reached lately is not news.
+MAX_LIFT = 0.06
+MIN_SIDE = 3
+
+Outcome = Literal["pass", "regressed", "inconclusive"]
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """What the gate says of one night.
+
+    Attributes:
+        outcome: "regressed" needs every candidate above the limit; "inconclusive" asks for more values.
+        reason: One sentence for the report.
+        level: What the series may reach without being slower, in the unit of the history; None without enough nights.
+        limit: The level and the margin, same unit; None without enough nights.
+        rerun: Whether one more measurement of today can settle it; False when earlier nights are missing.
+    """
+
+    outcome: Outcome
+    reason: str
+    level: float | None = None
+    limit: float | None = None
+    rerun: bool = False
+
+
+def judge(history: Sequence[float], candidates: Sequence[float], *, reruns: int = RERUNS) -> Judgement:
+    """Whether today is slower than the nights before.
+
+    Args:
+        history: Earlier nightly values, oldest first, positive, at least 5; the last 10 are used.
+        candidates: Today's value and, after each answer with `rerun`, one more measurement of today, best taken in
+            another hour: a re-run beside the first value repeats what disturbed it.
+        reruns: Measurements after the first that must confirm it. The published error rates hold for 2.
+
+    Returns:
+        "pass" at the first candidate within the limit; "regressed" when the first and all re-runs are above it.
+
+    Raises:
+        ValueError: no candidate, or a value that is not positive.
+    """
+    _check(history, candidates)
+    if len(history) < MIN_HISTORY:
+        return Judgement("inconclusive", f"{MIN_HISTORY} earlier values are needed, there are {len(history)}")
+    level = expected_level(history)
+    limit = level * (1 + MARGIN)
+    if min(candidates) <= limit:
+        return Judgement("pass", f"{_percent(min(candidates), level)} against the level", level, limit)
+    if len(candidates) <= reruns:
+        missing = reruns + 1 - len(candidates)
+        reason = f"{_percent(candidates[-1], level)} against the level, to be confirmed by {missing} more"
+        return Judgement("inconclusive", reason, level, limit, rerun=True)
+    reason = f"all {len(candidates)} values are slower, by {_percent(median(candidates), level)} in the median"
+    return Judgement("regressed", reason, level, limit)
+
+
+def expected_level(history: Sequence[float]) -> float:
+    """What the series may reach tonight without being slower: between the median of 5 nights and 6 % above it.
+
+    Within these bounds it is the 80 % quantile of the last 10 nights, so that a series that changes between two
+    levels is measured against the slower one, and a step that was accepted is followed within 3 nights.
+    """
+    middle, last = median(history[-5:]), sorted(history[-10:])
+    place = 0.8 * (len(last) - 1)
+    below = int(place)
+    slow = last[below] + (place - below) * (last[min(below + 1, len(last) - 1)] - last[below])
+    return min(max(middle, slow), middle * (1 + MAX_LIFT))
+
+
+def blame(values: Sequence[float]) -> int | None:
+    """Index of the first slow value of the clearest step upwards, None where no step stands out of the noise.
+
+    The step is where two medians explain the values best (least absolute deviations); it must be larger than the
+    gate's margin and than 4 standard errors, with at least 3 values on either side.
+
+    Args:
+        values: Nightly values, oldest first, positive.
+    """
+    splits = range(MIN_SIDE, len(values) - MIN_SIDE + 1)
+    best = min(splits, key=lambda split: _spread(values[:split]) + _spread(values[split:]), default=None)
+    return best if best is not None and _is_step(values[:best], values[best:]) else None
+
+
+def _is_step(before: Sequence[float], after: Sequence[float]) -> bool:
+    """Whether `after` is slower by more than the margin and than 4 standard errors of the two medians."""
+    low, high = median(before), median(after)
+    # 1.2533 is sqrt(pi / 2): sigma from a mean absolute deviation, and once more for the error of a median.
+    sigma = 1.2533 * (_spread(before) + _spread(after)) / (len(before) + len(after))
+    error = 1.2533 * sigma * math.sqrt(1 / len(before) + 1 / len(after))
+    return high - low > max(MARGIN * low, 4 * error)
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Sum of absolute deviations from the median."""
+    middle = median(values)
+    return sum(abs(value - middle) for value in values)
+
+
+def _check(history: Sequence[float], candidates: Sequence[float]) -> None:
+    if not candidates:
+        raise ValueError("no candidate to judge")
+    if not all(value > 0 for value in (*history, *candidates)):
+        raise ValueError("a latency that is not positive cannot be judged")
+
+
+def _percent(value: float, level: float) -> str:
+    return f"{100 * (value / level - 1):+.1f} %"
