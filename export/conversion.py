@@ -6,7 +6,7 @@ import contextlib
 import queue
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,14 +22,17 @@ from edgekit.core.report import ParityCheck
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export import jobs
+from edgekit.export.cache import ConversionCache, key_of
+from edgekit.export.calibration import fitted
 from edgekit.export.cases import Case, make_cases, sizes_of_samples
 from edgekit.export.exchange import save_arrays
-from edgekit.export.lane import Lane, Made
+from edgekit.export.lane import Lane, Made, Subject
 from edgekit.export.process import Worker
 from edgekit.export.reference import Reference, ask_reference
 from edgekit.export.registry import EXPORTERS
 from edgekit.export.signatures import fits, signatures_of
 from edgekit.export.source import ModuleRef
+from edgekit.export.tools import versions
 from edgekit.export.validation import check_artifact
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
@@ -77,7 +80,7 @@ def export_artifacts(
 
     Args:
         out: A folder that the caller renames when all is well; it is created.
-        cache: Folder of finished conversions, keyed by content; a damaged entry is made again.
+        cache: Folder of finished conversions by content. What it gives is checked like what is new.
 
     Raises:
         UserError: The module cannot be built, run or traced, or a recipe is known not to work on it.
@@ -89,22 +92,19 @@ def export_artifacts(
     spec = _with_sizes(request.spec, request.evaluation)
     _refuse_unfitting(spec, request)
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _workers(request) as workers:
-        run = _Run(request, out, Path(folder), workers, cache)
-        progress.step(0, len(request.recipes) + 1, "PyTorch")
+        run = _Run(request, out, Path(folder), workers, ConversionCache(cache))
+        progress.step(0, len(request.recipes), "PyTorch")
         reference = run.reference(spec, make_cases(request.evaluation, spec))
-        return run.artifacts(reference, progress)
-
-
-@contextlib.contextmanager
-def _workers(request: ExportRequest) -> Iterator[dict[str, Worker]]:
-    """One worker a format; all are stopped when the block ends, however it ends."""
-    formats = dict.fromkeys(recipe.format for recipe in request.recipes)
-    workers = {name: Worker(name, timeout_s=request.timeout_s) for name in formats}
-    try:
-        yield workers
-    finally:
-        for worker in workers.values():
-            worker.close()
+        recipes = _resolved(request, reference)
+        artifacts = run.convert(recipes, reference, progress)
+    return ExportResult(
+        reference.spec,
+        artifacts,
+        reference.samples,
+        reference.cases,
+        _in_order(run.parity, artifacts),
+        (*reference.warnings, *(f"{one.recipe}: {text}" for one in artifacts for text in one.warnings)),
+    )
 
 
 @dataclass
@@ -115,49 +115,25 @@ class _Run:
     out: Path
     folder: Path
     workers: dict[str, Worker]
-    cache: Path | None
+    cache: ConversionCache
     parity: list[ParityCheck] = field(default_factory=list)
 
     def reference(self, spec: ModelSpec, cases: tuple[Case, ...]) -> Reference:
         """What PyTorch answers; meanwhile the other workers import their converters."""
-        first, *others = self.workers
+        request, (first, *others) = self.request, self.workers
         self.workers[first].start()
-        for name in others:
-            location = EXPORTERS.plugins[name].location
-            self.workers[name].send(jobs.Load(self.request.module, location, self.request.seed))
-        request = self.request
-        found = ask_reference(
+        for name in others if not self.cache.has_seen(self._subject_key) else ():
+            self.workers[name].load(jobs.Load(request.module, EXPORTERS.plugins[name].location, request.seed))
+        return ask_reference(
             self.workers[first], request.module, spec, request.evaluation, cases, self.folder, request.seed
         )
-        for name in others:
-            self.workers[name].receive("loading the module")
-        return found
 
-    def artifacts(self, reference: Reference, progress: Progress) -> ExportResult:
+    def convert(self, recipes: Sequence[Recipe], reference: Reference, progress: Progress) -> tuple[Artifact, ...]:
         """Convert in one thread a format; validate here, while the workers go on."""
-        operators = frozenset(reference.traced.operators)
-        resolved = [recipe.resolve(operators, self.request.cpu_features) for recipe in self.request.recipes]
-        recipes = tuple(dict.fromkeys(resolved))
-        feed_file = self._trace_feed(reference)
-        calibration = self.folder / "calibration.npz"
-        _save_samples(calibration, self.request.calibration)
         finished: queue.Queue[Made | BaseException] = queue.Queue()
-        lanes = [
-            Lane(
-                worker=worker,
-                exporter=EXPORTERS.plugins[name].location,
-                request_module=self.request.module,
-                spec=reference.spec,
-                recipes=tuple(recipe for recipe in recipes if recipe.format == name),
-                folder=self.folder,
-                feed=feed_file,
-                calibration=calibration,
-                seed=self.request.seed,
-            )
-            for name, worker in self.workers.items()
-        ]
+        lanes = self._lanes(recipes, reference)
         threads = [threading.Thread(target=lane.run, args=(finished,), daemon=True) for lane in lanes]
-        made: dict[Recipe, Artifact] = {}
+        made: dict[str, Artifact] = {}
         try:
             for thread in threads:
                 thread.start()
@@ -165,37 +141,57 @@ class _Run:
                 item = finished.get()
                 if isinstance(item, BaseException):
                     raise item
-                made[item.recipe] = self._accept(item, reference)
+                made[item.recipe.name] = self._accept(item, reference)
                 progress.step(len(made), len(recipes), item.recipe.name)
         finally:
             for worker in self.workers.values():
                 worker.stop()
             for thread in threads:
-                thread.join()
-        artifacts = tuple(made[recipe] for recipe in recipes)
-        warnings = (*reference.warnings, *(f"{a.recipe}: {text}" for a in artifacts for text in a.warnings))
-        order = {artifact.recipe: index for index, artifact in enumerate(artifacts)}
-        parity = tuple(sorted(self.parity, key=lambda check: order[check.artifact]))
-        return ExportResult(reference.spec, artifacts, reference.samples, reference.cases, parity, warnings)
+                if thread.is_alive():
+                    thread.join()
+        self.cache.mark_seen(self._subject_key)
+        return tuple(made[recipe.name] for recipe in recipes)
 
-    def _trace_feed(self, reference: Reference) -> Path:
-        """A real feed of at least two rows and two steps: tracing at size 1 would fix the axis."""
-        from edgekit.export.calibration import fitted
+    @property
+    def _subject_key(self) -> str:
+        request = self.request
+        return key_of(module=msgspec.to_builtins(request.module), recipes=[recipe.name for recipe in request.recipes])
 
-        spec, samples = reference.spec, reference.samples
-        sizes = {axis: max(2, size) for axis, size in sizes_of_samples(samples, spec).items()}
-        if spec.batch_axis:
-            sizes[spec.batch_axis] = 2 if 2 not in sizes.values() else 3
-        arrays = {name: array if spec.batch_axis else array[0] for name, array in samples.inputs.items()}
-        path = self.folder / "trace.npz"
-        save_arrays(path, {tensor.name: fitted(arrays[tensor.name], tensor, sizes) for tensor in spec.inputs})
-        return path
+    def _lanes(self, recipes: Sequence[Recipe], reference: Reference) -> list[Lane]:
+        subject = self._subject(reference)
+        return [
+            Lane(
+                worker=worker,
+                exporter=EXPORTERS.plugins[name].location,
+                recipes=tuple(recipe for recipe in recipes if recipe.format == name),
+                subject=subject,
+                cache=self.cache,
+            )
+            for name, worker in self.workers.items()
+        ]
+
+    def _subject(self, reference: Reference) -> Subject:
+        feed, calibration = self.folder / "trace.npz", self.folder / "calibration.npz"
+        save_arrays(feed, _trace_feed(reference.samples, reference.spec))
+        inputs = self.request.calibration.inputs
+        save_arrays(calibration, {f"input:{name}": array for name, array in inputs.items()})
+        return Subject(
+            module=self.request.module,
+            spec=reference.spec,
+            traced=reference.traced,
+            seed=self.request.seed,
+            folder=self.folder,
+            feed=feed,
+            calibration=calibration,
+            calibration_digest=self.request.calibration.digest(),
+        )
 
     def _accept(self, made: Made, reference: Reference) -> Artifact:
         """Move a finished file to its place, describe it, and check it."""
         target = self.out / f"{made.recipe.name}.{made.recipe.format}"
-        made.path.replace(target) if not made.is_shared else _copy(made.path, target)
+        made.move_to(target)
         record = self._record(made, reference)
+        converted = made.converted
         artifact = Artifact(
             recipe=made.recipe.name,
             file=target.name,
@@ -204,39 +200,25 @@ class _Run:
             size_bytes=target.stat().st_size,
             sha256=sha256_file(target),
             id=artifact_id(record),
-            inputs=made.converted.inputs,
-            outputs=made.converted.outputs,
-            opset=made.converted.opset,
-            layout=made.converted.layout,
-            signatures=made.converted.signatures,
+            inputs=converted.inputs,
+            outputs=converted.outputs,
+            opset=converted.opset,
+            layout=converted.layout,
+            signatures=converted.signatures,
             record=record,
-            warnings=made.converted.warnings,
+            warnings=converted.warnings,
         )
-        self.parity += self._checks(artifact, target, reference)
+        self.parity += _checks(artifact, target, reference)
         return artifact
 
-    def _checks(self, artifact: Artifact, path: Path, reference: Reference) -> tuple[ParityCheck, ...]:
-        backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
-        try:
-            with backend.open(path, {}, reference.spec) as session:
-                return check_artifact(
-                    session, artifact, reference.spec, reference.samples, reference.cases, session.backend
-                )
-        except ModelUnreadable as err:
-            raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote a broken file: {err.message}") from err
-
     def _record(self, made: Made, reference: Reference) -> dict[str, Any]:
-        from edgekit.export.tools import versions
-
-        calibration = None
-        if made.recipe.needs_calibration:
-            samples = self.request.calibration
-            calibration = {"digest": samples.digest(), "count": len(samples)}
+        """How an artifact was made; its id is the hash of this."""
+        samples = self.request.calibration if made.recipe.needs_calibration else None
         return {
             "recipe": made.recipe.name,
             "options": made.converted.options,
             "tools": versions(made.recipe.format),
-            "calibration": calibration,
+            "calibration": {"digest": samples.digest(), "count": len(samples)} if samples else None,
             "weights": reference.traced.weights,
             "inputs": [str(tensor) for tensor in reference.spec.inputs],
             "sizes": {axis: list(sizes) for axis, sizes in reference.spec.sizes.items()},
@@ -244,14 +226,46 @@ class _Run:
         }
 
 
-def _save_samples(path: Path, samples: Samples) -> None:
-    save_arrays(path, {f"input:{name}": array for name, array in samples.inputs.items()})
+@contextlib.contextmanager
+def _workers(request: ExportRequest) -> Iterator[dict[str, Worker]]:
+    """One worker a format; all are ended when the block ends, however it ends."""
+    formats = dict.fromkeys(recipe.format for recipe in request.recipes)
+    workers = {name: Worker(name, timeout_s=request.timeout_s) for name in formats}
+    try:
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.close()
 
 
-def _copy(source: Path, target: Path) -> None:
-    import shutil
+def _resolved(request: ExportRequest, reference: Reference) -> tuple[Recipe, ...]:
+    operators = frozenset(reference.traced.operators)
+    return tuple(dict.fromkeys(recipe.resolve(operators, request.cpu_features) for recipe in request.recipes))
 
-    shutil.copyfile(source, target)
+
+def _checks(artifact: Artifact, path: Path, reference: Reference) -> tuple[ParityCheck, ...]:
+    backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
+    try:
+        with backend.open(path, {}, reference.spec) as session:
+            return check_artifact(
+                session, artifact, reference.spec, reference.samples, reference.cases, session.backend
+            )
+    except ModelUnreadable as err:
+        raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote a broken file: {err.message}") from err
+
+
+def _in_order(checks: Sequence[ParityCheck], artifacts: Sequence[Artifact]) -> tuple[ParityCheck, ...]:
+    order = {artifact.recipe: index for index, artifact in enumerate(artifacts)}
+    return tuple(sorted(checks, key=lambda check: order[check.artifact]))
+
+
+def _trace_feed(samples: Samples, spec: ModelSpec) -> dict[str, Any]:
+    """A real feed of at least two rows and two steps: tracing at size 1 would fix the axis."""
+    sizes = {axis: max(2, size) for axis, size in sizes_of_samples(samples, spec).items()}
+    if spec.batch_axis:
+        sizes[spec.batch_axis] = 2 if 2 not in sizes.values() else 3
+    arrays = {name: array if spec.batch_axis else array[0] for name, array in samples.inputs.items()}
+    return {tensor.name: fitted(arrays[tensor.name], tensor, sizes) for tensor in spec.inputs}
 
 
 def _with_sizes(spec: ModelSpec, samples: Samples) -> ModelSpec:
@@ -265,13 +279,10 @@ def _refuse_unfitting(spec: ModelSpec, request: ExportRequest) -> None:
     """Samples of a length that no fixed-shape file would take cannot validate it."""
     if not any(recipe.format in FIXED_SHAPES for recipe in request.recipes):
         return
-    sizes = sizes_of_samples(request.evaluation, spec)
-    if spec.batch_axis:
-        sizes[spec.batch_axis] = 1
-    if not fits(signatures_of(spec), sizes, spec):
-        axis, size = next((axis, size) for axis, size in sizes.items() if size not in spec.sizes_of(axis))
-        offered = ",".join(map(str, (*spec.sizes_of(axis), size)))
-        raise UserError(
-            f"The samples have {axis}={size}; TFLite is to be made for {axis} = {spec.sizes_of(axis)} only.",
-            hint=f"--sizes {axis}={offered}",
-        )
+    for axis, size in sizes_of_samples(request.evaluation, spec).items():
+        if not fits(signatures_of(spec), {axis: size}, spec):
+            offered = spec.sizes_of(axis)
+            raise UserError(
+                f"The samples have {axis}={size}; a TFLite file would take {axis}={','.join(map(str, offered))} only.",
+                hint=f"--sizes {axis}={','.join(map(str, sorted({*offered, size})))}",
+            )

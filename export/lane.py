@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
+import importlib.util
 import queue
+import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from edgekit.core.errors import ConversionFailed
+import msgspec
+
+from edgekit.core.errors import ConversionFailed, UserError
+from edgekit.core.files import sha256_bytes, sha256_file
 from edgekit.core.recipe import Recipe
 from edgekit.core.spec import ModelSpec
 from edgekit.export import jobs
+from edgekit.export.cache import ConversionCache, key_of
 from edgekit.export.process import Worker
 from edgekit.export.source import ModuleRef
+from edgekit.export.tools import versions
 
 
 @dataclass(frozen=True)
 class Made:
-    """One file that a worker made; `is_shared` says that later conversions read it too."""
+    """One finished file, so that it must be copied."""
 
     recipe: Recipe
     path: Path
     converted: jobs.Converted
-    is_shared: bool
+
+    def move_to(self, target: Path) -> None:
+        """Put the file to its place in the bundle."""
+        if self.is_shared:
+            shutil.copyfile(self.path, target)
+        else:
+            shutil.move(self.path, target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is converted: the module, its completed spec, and the files the workers read."""
+
+    module: ModuleRef
+    spec: ModelSpec
+    traced: jobs.Traced
+    seed: int
+    folder: Path
+    feed: Path
+    calibration: Path
+    calibration_digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,40 +59,83 @@ class Lane:
 
     worker: Worker
     exporter: str
-    request_module: ModuleRef
-    spec: ModelSpec
     recipes: tuple[Recipe, ...]
-    folder: Path
-    feed: Path
-    calibration: Path
-    seed: int
+    subject: Subject
+    cache: ConversionCache
 
     def run(self, finished: queue.Queue[Made | BaseException]) -> None:
         """Put every finished file into `finished`, or the error that ended this lane."""
         try:
-            self._convert(finished)
+            self.worker.finish_loading()
+            source = self.folder / f"float.{self.worker.toolchain}"
+            converted = self._export(source)
+            for recipe in sorted(self.recipes, key=lambda recipe: recipe.precision != "fp32"):
+                finished.put(self._made(recipe, source, converted))
         except BaseException as err:  # noqa: BLE001  # raised again by the thread that reads the queue
             finished.put(err)
 
-    def _convert(self, finished: queue.Queue[Made | BaseException]) -> None:
-        source = self.folder / f"float.{self.worker.toolchain}"
-        job = jobs.Export(self.request_module, self.spec, self.exporter, str(self.feed), str(source), self.seed)
-        converted = self._ask(job, source, f"converting '{self.spec.name}'")
-        for recipe in self.recipes:
-            if recipe.precision == "fp32":
-                finished.put(Made(recipe, source, converted, is_shared=True))
-        for recipe in self.recipes:
-            if recipe.precision != "fp32":
-                finished.put(self._quantize(recipe, source))
+    @property
+    def folder(self) -> Path:
+        """Where files are made."""
+        return self.subject.folder
 
-    def _quantize(self, recipe: Recipe, source: Path) -> Made:
+    def _made(self, recipe: Recipe, source: Path, converted: jobs.Converted) -> Made:
+        if recipe.precision == "fp32":
+            return Made(recipe, source, converted)
         out = self.folder / f"{recipe.name}.{recipe.format}"
-        calibration = str(self.calibration) if recipe.needs_calibration else ""
-        job = jobs.Quantize(self.spec, self.exporter, str(source), recipe.name, calibration, str(out))
-        return Made(recipe, out, self._ask(job, out, f"making '{recipe.name}'"), is_shared=False)
+        return Made(recipe, out, self._quantize(recipe, source, out))
 
-    def _ask(self, job: jobs.Job, out: Path, what: str) -> jobs.Converted:
+    def _export(self, out: Path) -> jobs.Converted:
+        subject = self.subject
+        job = jobs.Export(subject.module, subject.spec, self.exporter, str(subject.feed), str(out), subject.seed)
+        key = key_of(kind="export", traced=msgspec.to_builtins(subject.traced), **self._dependencies)
+        return self._ask(key, job, out, f"converting '{subject.spec.name}'")
+
+    def _quantize(self, recipe: Recipe, source: Path, out: Path) -> jobs.Converted:
+        subject = self.subject
+        samples = (subject.calibration, subject.calibration_digest) if recipe.needs_calibration else ("", "")
+        job = jobs.Quantize(subject.spec, self.exporter, str(source), recipe.name, str(samples[0]), str(out))
+        key = key_of(
+            kind="quantize",
+            recipe=recipe.name,
+            source=sha256_file(source),
+            calibration=samples[1],
+            **self._dependencies,
+        )
+        return self._ask(key, job, out, f"making '{recipe.name}'")
+
+    def _ask(self, key: str, job: jobs.Job, out: Path, what: str) -> jobs.Converted:
+        known = self.cache.get(key, out)
+        if known is not None:
+            return known
         converted = self.worker.ask(job, what).converted
         if converted is None or not out.is_file():
             raise ConversionFailed(f"The {self.worker.toolchain} converter wrote no file while {what}.")
+        self.cache.put(key, out, converted)
         return converted
+
+    @cached_property
+    def _dependencies(self) -> dict[str, Any]:
+        """What every conversion of this lane depends on besides its own inputs."""
+        spec = self.subject.spec
+        return {
+            "exporter": self.exporter,
+            "code": _code_digest(self.exporter),
+            "tools": versions(self.worker.toolchain),
+            "inputs": [msgspec.to_builtins(tensor) for tensor in spec.inputs],
+            "outputs": [msgspec.to_builtins(tensor) for tensor in spec.outputs],
+            "sizes": {axis: list(sizes) for axis, sizes in spec.sizes.items()},
+        }
+
+
+def _code_digest(exporter: str) -> str:
+    """sha256 over the code of this package and of the module that holds the exporter."""
+    module = exporter.partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as err:
+        raise UserError(f"The exporter '{exporter}' does not load: {err}.") from err
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    if found is not None and found.origin:
+        files.append(Path(found.origin))
+    return sha256_bytes(b"".join(path.read_bytes() for path in files if path.is_file()))
