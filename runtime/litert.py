@@ -347,11 +347,13 @@ def _cut(array: Array, spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
     """`array` without what padding added."""
     rows = tuple(slice(sizes.get(axis)) if isinstance(axis, str) else slice(None) for axis in spec.shape)
     cut = array[rows]
-    return cut if cut.shape == array.shape else np.ascontiguousarray(cut)
+    return array if cut.shape == array.shape else np.ascontiguousarray(cut)
 
 
 def _failed(err: Exception) -> UserError:
-    return UserError(f"litert cannot run this feed: {_first_line(err)}")
+    # The engine strings its messages together, and repeats those of earlier failures.
+    what = _first_line(err).partition("Node number")[0]
+    return UserError(f"litert cannot run this feed: {what or err}")
 
 
 def _first_line(err: Exception) -> str:

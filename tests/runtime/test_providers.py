@@ -1,0 +1,154 @@
+"""A provider must prove that it runs the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from edgekit.core.errors import ProviderRefused, UserError
+from edgekit.runtime import providers
+from edgekit.runtime.onnxruntime import OnnxRuntime, OnnxSession
+from edgekit.runtime.providers import Placement, read_placement, require
+
+GPU_BUILD = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+def build(*names: str) -> Any:
+    return SimpleNamespace(get_available_providers=lambda: list(names), __version__="1.31.1")
+
+
+def event(provider: str, microseconds: int, op: str = "Conv") -> dict[str, Any]:
+    args = {"provider": f"{provider}ExecutionProvider", "op_name": op}
+    return {"cat": "Node", "name": f"{op}_kernel_time", "dur": microseconds, "args": args}
+
+
+def test_a_provider_is_called_by_its_short_name() -> None:
+    assert require("cuda", build(*GPU_BUILD)) == "CUDAExecutionProvider"
+    assert providers.short_name("OpenVINOExecutionProvider") == "openvino"
+
+
+def test_a_provider_that_the_build_lacks_is_refused_with_those_it_has() -> None:
+    with pytest.raises(ProviderRefused) as caught:
+        require("cuda", build("AzureExecutionProvider", "CPUExecutionProvider"))
+
+    assert caught.value.message == "Provider 'cuda' is not in the installed onnxruntime 1.31.1, which has cpu."
+    assert caught.value.hint == 'pip uninstall -y onnxruntime && pip install "edgekit[gpu]"'
+    assert caught.value.exit_code == 3
+
+
+def test_an_unknown_provider_is_the_callers_error_and_offers_the_nearest() -> None:
+    with pytest.raises(UserError, match="Did you mean 'cuda'"):
+        require("cudda", build(*GPU_BUILD))
+
+
+def test_the_cpu_takes_what_the_provider_does_not_know() -> None:
+    assert providers.order("CUDAExecutionProvider", GPU_BUILD) == GPU_BUILD[1:]
+    assert providers.order("TensorrtExecutionProvider", GPU_BUILD) == GPU_BUILD
+
+
+@pytest.mark.parametrize(
+    ("events", "taken"),
+    [
+        ([event("CUDA", 90), event("CPU", 10)], True),
+        ([event("CUDA", 90), event("CPU", 1), event("CPU", 1), event("CPU", 1)], True),
+        ([event("CUDA", 1), event("CUDA", 1), event("CPU", 90)], True),
+        ([event("CUDA", 10), event("CPU", 60), event("CPU", 60)], False),
+        ([event("CPU", 60)], False),
+        ([event("CUDA", 90, "MemcpyFromHost"), event("CPU", 60)], False),
+        ([], False),
+    ],
+)
+def test_half_the_nodes_or_half_the_time_must_be_on_the_provider(
+    tmp_path: Path, events: list[dict[str, Any]], taken: bool
+) -> None:
+    profile = tmp_path / "profile.json"
+    other = {"cat": "Session", "name": "model_loading", "dur": 999, "args": {}}
+    profile.write_text(json.dumps([other, *events]))
+
+    assert read_placement(profile, "cuda").is_taken is taken
+
+
+def test_a_placement_says_nodes_and_time() -> None:
+    assert str(Placement("cuda", 4, 3, 2.0, 1.9)) == "cuda ran 3 of 4 nodes, 95 % of the node time"
+
+
+def engine(data: Path, folder: Path) -> Any:
+    settings = onnxruntime.SessionOptions()
+    settings.enable_profiling = True
+    settings.profile_file_prefix = str(folder / "run")
+    return onnxruntime.InferenceSession(str(data / "linear.onnx"), settings, providers=["CPUExecutionProvider"])
+
+
+def test_the_first_run_shows_that_the_provider_ran_the_model(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    folder.mkdir()
+    session = OnnxSession(engine(data, folder), "cpu", None, folder)
+
+    session.run({"x": np.ones((1, 3), np.float32)})
+
+    assert session.placement is not None
+    assert session.placement.nodes == session.placement.nodes_on > 0
+    assert not folder.exists()
+
+
+def test_the_first_run_shows_that_another_provider_ran_the_model(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    folder.mkdir()
+    session = OnnxSession(engine(data, folder), "cuda", None, folder)
+
+    with pytest.raises(ProviderRefused, match=r"Provider 'cuda' did not take the model: cuda ran 0 of \d+ nodes"):
+        session.run({"x": np.ones((1, 3), np.float32)})
+
+    assert not folder.exists()
+
+
+def test_a_session_that_never_ran_leaves_no_profile(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    folder.mkdir()
+
+    OnnxSession(engine(data, folder), "cuda", None, folder).close()
+
+    assert not folder.exists()
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this build has CUDA")
+def test_cuda_is_refused_where_the_build_has_none(data: Path) -> None:
+    with pytest.raises(ProviderRefused, match="is not in the installed onnxruntime"):
+        OnnxRuntime().open(data / "linear.onnx", {"provider": "cuda"})
+
+
+def test_a_build_that_claims_cuda_and_runs_on_the_cpu_is_found_out(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # onnxruntime-gpu lists CUDA without a driver, writes the reason to stderr and runs on the CPU without an exception.
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: GPU_BUILD[1:])
+
+    with pytest.warns(UserWarning, match="not in available provider"), pytest.raises(ProviderRefused) as caught:
+        OnnxRuntime().open(data / "linear.onnx", {"provider": "cuda"})
+
+    assert "the engine chose cpu" in caught.value.message
+    assert caught.value.hint == "nvidia-smi"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif("CUDAExecutionProvider" not in onnxruntime.get_available_providers(), reason="no CUDA build")
+@pytest.mark.parametrize("bound", [False, True])
+def test_cuda_answers_as_the_cpu_does(data: Path, bound: bool) -> None:
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+
+    with OnnxRuntime().open(data / "linear.onnx", {}) as cpu:
+        expected = np.asarray(cpu.run({"x": x})["y"], np.float32)
+    with OnnxRuntime().open(data / "linear.onnx", {"provider": "cuda"}) as session:
+        feed = {"x": np.zeros_like(x)}
+        call = session.bind(feed) if bound else lambda: session.run(feed)
+        feed["x"][...] = x
+        found = np.asarray(call()["y"], np.float32)
+
+    assert session.provider == "cuda"
+    assert session.placement is not None
+    assert session.placement.is_taken
+    np.testing.assert_allclose(found, expected, atol=1e-4 * float(np.ptp(expected)))
