@@ -14,11 +14,11 @@ from edgekit.core.errors import BundleUnreadable, EdgekitError
 from edgekit.core.samples import Array, Feed, Samples, read_arrays, write_arrays
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.calibration import fitted
-from edgekit.export.signatures import signatures_of
+from edgekit.export.signatures import is_padded, signatures_of
 
 BATCHES: Final = (1, 2, 5)
-# Shares of the samples' own length at which every other free axis is tried.
-_LENGTHS: Final = (0.5, 0.75)
+# How many lengths besides the samples' own every other free axis is tried at.
+LENGTHS: Final = 2
 EXTREMES: Final = ("zeros", "low", "high")
 _TABLE: Final = "cases"
 
@@ -60,8 +60,8 @@ def sizes_of_samples(samples: Samples, spec: ModelSpec) -> dict[str, int]:
 
 
 def make_cases(samples: Samples, spec: ModelSpec) -> tuple[Case, ...]:
-    """Cases from real samples: batches 1, 2 and 5, two shorter lengths of every other free axis, every signature's
-    sizes, and extreme inputs. `expected` is empty."""
+    """Cases from real samples: batches 1, 2 and 5, several shorter lengths of every other free axis, every
+    signature's sizes, and extreme inputs. `expected` is empty; `keep_two_lengths` drops what is too much."""
     whole = sizes_of_samples(samples, spec)
     cases = {tuple(sorted(sizes.items())): sizes for sizes in _all_sizes(whole, spec)}
     made = [Case(_name(sizes), dict(sizes), _feed(samples, spec, sizes)) for sizes in cases.values()]
@@ -99,15 +99,34 @@ def _all_sizes(whole: Mapping[str, int], spec: ModelSpec) -> Iterator[dict[str, 
     if batch:
         yield from ({**base, batch: size} for size in BATCHES)
     for axis, size in whole.items():
-        for length in _lengths(size, spec, axis):
+        for length in lengths(size, spec, axis):
             yield {**base, axis: length}
     yield from (dict(signature.sizes) for signature in signatures_of(spec) if signature.sizes)
 
 
-def _lengths(size: int, spec: ModelSpec, axis: str) -> set[int]:
-    shares = {max(1, int(size * share)) for share in _LENGTHS}
-    # One below the smallest size a fixed-shape file is made for: it has to be padded, where the spec allows.
-    return (shares | {max(1, spec.sizes_of(axis)[0] - 1)}) - {size}
+def lengths(size: int, spec: ModelSpec, axis: str) -> tuple[int, ...]:
+    """Shorter lengths to try, the most telling first: the module may refuse some of them."""
+    wanted = [size // 2, size * 3 // 4, size - 1, size - 2, size // 4, size - 4, size - 8]
+    if is_padded(axis, spec):
+        # One below the smallest size a fixed-shape file is made for: it has to be padded.
+        wanted.insert(0, spec.sizes_of(axis)[0] - 1)
+    return tuple(dict.fromkeys(length for length in wanted if 0 < length < size))
+
+
+def keep_two_lengths(cases: Iterable[Case], samples: Samples, spec: ModelSpec) -> tuple[Case, ...]:
+    """The cases that PyTorch answered, without lengths beyond the first two of an axis that no signature has."""
+    whole = sizes_of_samples(samples, spec)
+    signatures = {tuple(sorted(signature.sizes.items())) for signature in signatures_of(spec)}
+    seen: dict[str, int] = {}
+    kept = []
+    for case in cases:
+        shorter = [axis for axis, size in whole.items() if case.sizes.get(axis) != size]
+        if len(shorter) == 1 and tuple(sorted(case.sizes.items())) not in signatures:
+            seen[shorter[0]] = seen.get(shorter[0], 0) + 1
+            if seen[shorter[0]] > LENGTHS:
+                continue
+        kept.append(case)
+    return tuple(kept)
 
 
 def _feed(samples: Samples, spec: ModelSpec, sizes: Mapping[str, int]) -> Feed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from edgekit.core.bundle import Artifact, artifact_id
-from edgekit.core.errors import ConversionFailed, ModelUnreadable, UserError
+from edgekit.core.errors import ConversionFailed, ModelUnreadable, UserError, from_os_error
 from edgekit.core.files import sha256_file
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import Recipe
@@ -189,7 +190,7 @@ class _Run:
     def _accept(self, made: Made, reference: Reference) -> Artifact:
         """Move a finished file to its place, describe it, and check it."""
         target = self.out / f"{made.recipe.name}.{made.recipe.format}"
-        made.move_to(target)
+        _copy(made.path, target)
         record = self._record(made, reference)
         converted = made.converted
         artifact = Artifact(
@@ -224,6 +225,14 @@ class _Run:
             "sizes": {axis: list(sizes) for axis, sizes in reference.spec.sizes.items()},
             "seed": self.request.seed,
         }
+
+
+def _copy(source: Path, target: Path) -> None:
+    """The content alone: converters write files of odd modes, and the bundle may lie on another file system."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as err:
+        raise from_os_error(err, f"writing '{target.name}'") from err
 
 
 @contextlib.contextmanager

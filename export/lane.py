@@ -25,18 +25,15 @@ from edgekit.export.tools import versions
 
 @dataclass(frozen=True)
 class Made:
-    """One finished file, so that it must be copied."""
+    """One finished file; it stays where it lies, because later conversions may read it."""
 
     recipe: Recipe
     path: Path
     converted: jobs.Converted
 
-    def move_to(self, target: Path) -> None:
-        """Put the file to its place in the bundle."""
-        if self.is_shared:
-            shutil.copyfile(self.path, target)
-        else:
-            shutil.move(self.path, target)
+    def copy_to(self, target: Path) -> None:
+        """Copy the file to its place: another file system perhaps, and without the modes that converters set."""
+        shutil.copyfile(self.path, target)
 
 
 @dataclass(frozen=True, kw_only=True)

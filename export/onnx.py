@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from edgekit.core.errors import ConversionFailed
 from edgekit.core.need import need
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec import Axis, ModelSpec, TensorSpec
+from edgekit.export.explain import first_line, untraceable
 from edgekit.export.jobs import Converted
 from edgekit.export.tracing import call, call_arguments, flatten, tensors
 
@@ -41,19 +43,23 @@ class OnnxExporter:
 
     def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
         """Write the float32 file; falls back to the older exporter, and says so."""
-        warnings: tuple[str, ...] = ()
+        wrapped = positional(module, spec)
         exporter = "dynamo"
-        program = trace(module, spec, feed)
+        warnings: tuple[str, ...] = ()
         try:
-            _export_program(program, spec, out)
-        except Exception as err:  # noqa: BLE001  # the exporter raises whatever its passes raise
-            exporter, reason = "legacy", str(err).strip().splitlines()[0]
-            _export_legacy(module, spec, feed, out)
-            warnings = (f"torch.onnx failed ({type(err).__name__}: {reason}); the older exporter made this file",)
+            _export_dynamo(wrapped, spec, feed, out)
+        except Exception as err:  # the exporter raises whatever its passes raise
+            # The older exporter would follow the branch that one sample takes, and be wrong for others.
+            explained = untraceable(err)
+            if explained is not None:
+                raise explained from err
+            exporter = "legacy"
+            warnings = (f"torch.onnx failed ({first_line(err)}); its older exporter made this file",)
+            _export_legacy(wrapped, spec, feed, out)
         slim(out, spec)
-        made = read_back(out, spec)
         options: dict[str, str | int | float | bool] = {"exporter": exporter, "opset": OPSET, "simplifier": "onnxslim"}
-        return _replace(made, options, warnings)
+        made = read_back(out, spec)
+        return msgspec.structs.replace(made, options=options, warnings=(*warnings, *_frozen(made, spec)))
 
     def quantize(
         self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
@@ -62,13 +68,8 @@ class OnnxExporter:
         from edgekit.export.quantize_onnx import quantize
 
         options, warnings = quantize(source, spec, recipe, calibration, out)
-        return _replace(read_back(out, spec), options, warnings)
-
-
-def _replace(made: Converted, options: dict[str, str | int | float | bool], warnings: tuple[str, ...]) -> Converted:
-    import msgspec
-
-    return msgspec.structs.replace(made, options=options, warnings=warnings)
+        save(need("onnx", extra="export").load(str(out)), out, spec)
+        return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
 def positional(module: Any, spec: ModelSpec) -> Any:
@@ -89,38 +90,29 @@ def positional(module: Any, spec: ModelSpec) -> Any:
     return Positional().eval()
 
 
-def trace(module: Any, spec: ModelSpec, feed: Feed) -> Any:
-    """The module as a torch program with its free axes free.
-
-    Raises:
-        UserError: Control flow that depends on data, or an axis that the module fixes; names the line.
-    """
+def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
     torch = need("torch", extra="export")
     free = {axis: torch.export.Dim(axis) for axis in spec.free_axes}
     shapes = tuple(
         {index: free[axis] for index, axis in enumerate(tensor.shape) if isinstance(axis, str)}
         for tensor in spec.inputs
     )
-    values = tuple(tensors(feed, spec).values())
     with torch.no_grad():
-        return torch.export.export(positional(module, spec), values, dynamic_shapes={"feed": shapes}, strict=False)
-
-
-def _export_program(program: Any, spec: ModelSpec, out: Path) -> None:
-    torch = need("torch", extra="export")
-    made = torch.onnx.export(
-        program,
-        dynamo=True,
-        opset_version=OPSET,
-        external_data=False,
-        input_names=[tensor.name for tensor in spec.inputs],
-        output_names=[tensor.name for tensor in spec.outputs],
-        verbose=False,
-    )
+        made = torch.onnx.export(
+            wrapped,
+            tuple(tensors(feed, spec).values()),
+            dynamo=True,
+            opset_version=OPSET,
+            external_data=False,
+            dynamic_shapes=(shapes,) if free else None,
+            input_names=[tensor.name for tensor in spec.inputs],
+            output_names=[tensor.name for tensor in spec.outputs],
+            verbose=False,
+        )
     made.save(out, external_data=False)
 
 
-def _export_legacy(module: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
+def _export_legacy(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
     torch = need("torch", extra="export")
     free = {
         tensor.name: {index: axis for index, axis in enumerate(tensor.shape) if isinstance(axis, str)}
@@ -128,7 +120,7 @@ def _export_legacy(module: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
     }
     with torch.no_grad():
         torch.onnx.export(
-            positional(module, spec),
+            wrapped,
             tuple(tensors(feed, spec).values()),
             out,
             dynamo=False,
@@ -141,25 +133,42 @@ def _export_legacy(module: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
 
 def slim(path: Path, spec: ModelSpec) -> None:
     """Simplify the file in place, give its free axes the spec's names, and run the full checker."""
-    onnx = need("onnx", extra="export")
     model = need("onnxslim", extra="export").slim(str(path))
+    save(model, path, spec)
+
+
+def save(model: Any, path: Path, spec: ModelSpec) -> None:
+    """Write a checked model whose inputs and outputs have the axes of the spec."""
+    onnx = need("onnx", extra="export")
     _name_axes(model, spec)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
 
 
 def _name_axes(model: Any, spec: ModelSpec) -> None:
-    """Replace the symbols of the exporter (`s47`) by the names of the spec."""
-    names: dict[str, str] = {}
-    by_name = {tensor.name: tensor for tensor in spec.inputs}
+    """Free axes get the spec's names instead of the exporter's symbols (`s47`).
+
+    Inputs that the exporter fixed stay as they are: they tell the truth. Shapes inside the graph are dropped: around
+    recurrent layers the exporter writes the length it was traced at, and every engine infers them anew.
+    """
+    del model.graph.value_info[:]
+    inputs = {tensor.name: tensor for tensor in spec.inputs}
     for value in model.graph.input:
-        for dim, axis in zip(value.type.tensor_type.shape.dim, by_name[value.name].shape, strict=True):
+        for dim, axis in zip(value.type.tensor_type.shape.dim, inputs[value.name].shape, strict=True):
             if dim.dim_param and isinstance(axis, str):
-                names[dim.dim_param] = axis
-    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param:
-                dim.dim_param = re.sub(r"\w+", lambda match: names.get(match[0], match[0]), dim.dim_param)
+                dim.dim_param = axis
+    outputs = {tensor.name: tensor for tensor in spec.outputs}
+    for value in model.graph.output:
+        _set_shape(value.type.tensor_type.shape, outputs[value.name].shape)
+
+
+def _set_shape(shape: Any, axes: tuple[Axis, ...]) -> None:
+    del shape.dim[:]
+    for axis in axes:
+        if isinstance(axis, str):
+            shape.dim.add().dim_param = axis
+        else:
+            shape.dim.add().dim_value = axis
 
 
 def read_back(path: Path, spec: ModelSpec) -> Converted:
@@ -180,6 +189,16 @@ def read_back(path: Path, spec: ModelSpec) -> Converted:
         outputs=_ordered(outputs, spec.outputs, "output"),
         opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
         layout="NCHW" if any(len(tensor.shape) == 4 for tensor in spec.inputs) else "",
+    )
+
+
+def _frozen(made: Converted, spec: ModelSpec) -> tuple[str, ...]:
+    """Free axes of the spec that the exporter fixed."""
+    return tuple(
+        f"axis '{axis}' of '{tensor.name}' is fixed at {size} in this file"
+        for tensor, got in zip(spec.inputs, made.inputs, strict=True)
+        for axis, size in zip(tensor.shape, got.shape, strict=True)
+        if isinstance(axis, str) and isinstance(size, int)
     )
 
 

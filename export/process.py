@@ -36,6 +36,7 @@ class Worker:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
         self._pending = b""
         self._is_closed = False
+        self._is_loading = False
 
     def __enter__(self) -> Worker:
         return self
@@ -55,7 +56,7 @@ class Worker:
         if self._process is None:
             self._pending = b""
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "edgekit.export.worker"],
+                [sys.executable, "-P", "-m", "edgekit.export.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
@@ -93,6 +94,17 @@ class Worker:
         if reply.failure is not None:
             raise self._reported(what, reply.failure)
         return reply
+
+    def load(self, job: jobs.Load) -> None:
+        """Let the worker import and build what it needs, without waiting for it."""
+        self.send(job)
+        self._is_loading = True
+
+    def finish_loading(self) -> None:
+        """Wait for what `load` began; errors as in `receive`."""
+        if self._is_loading:
+            self._is_loading = False
+            self.receive("loading the module")
 
     def ask(self, job: jobs.Job, what: str) -> jobs.Reply:
         """`send` and `receive` in one."""

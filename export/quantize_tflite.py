@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,17 +35,33 @@ _FLOAT16: Final[Entry] = {
 }
 
 
-def quantize(source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path) -> Options:
-    """Write the file of `recipe` to `out`; gives the options used."""
+def quantize(
+    source: Path,
+    spec: ModelSpec,
+    recipe: Recipe,
+    calibration: Samples | None,
+    out: Path,
+    *,
+    keep_float: Sequence[str] = (),
+) -> Options:
+    """Write the file of `recipe` to `out`; gives the options used.
+
+    Args:
+        keep_float: Names of tensors whose operators are not quantized.
+    """
     quantizer = need("ai_edge_quantizer.quantizer", extra="tflite-export").Quantizer(str(source))
-    entries = _entries(recipe)
+    entries = [*_entries(recipe), *(_unquantized("*", re.escape(name)) for name in keep_float)]
     quantizer.load_quantization_recipe(entries)
     ranges = None
     if quantizer.need_calibration:
         assert calibration is not None
         ranges = _ranges(source, entries, _calibration(source, spec, calibration))
     out.unlink(missing_ok=True)
-    quantizer.quantize(ranges).export_model(str(out))
+    if ranges == {}:
+        # Every operator that it knows is to stay float.
+        shutil.copyfile(source, out)
+    else:
+        quantizer.quantize(ranges).export_model(str(out))
     return {"recipe": recipe.mode or recipe.precision, "float_operators": ",".join(_left_float(entries))}
 
 
@@ -73,9 +92,9 @@ def _entries(recipe: Recipe) -> list[Entry]:
     return [*ready.static_wi8_ai8(), *map(_unquantized, skipped)]
 
 
-def _unquantized(operation: str) -> Entry:
+def _unquantized(operation: str, tensors: str = ".*") -> Entry:
     return {
-        "regex": ".*",
+        "regex": tensors,
         "operation": operation,
         "algorithm_key": "no_quantize",
         "op_config": {"skip_checks": False, "min_weight_elements": 0},
@@ -83,7 +102,8 @@ def _unquantized(operation: str) -> Entry:
 
 
 def _left_float(entries: list[Entry]) -> list[str]:
-    return [entry["operation"] for entry in entries if entry["algorithm_key"] == "no_quantize"]
+    skipped = [entry for entry in entries if entry["algorithm_key"] == "no_quantize"]
+    return [entry["operation"] if entry["regex"] == ".*" else entry["regex"] for entry in skipped]
 
 
 def _calibration(source: Path, spec: ModelSpec, samples: Samples) -> dict[str, list[Entry]]:

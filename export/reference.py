@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from edgekit.core.errors import ConversionFailed, UserError
 from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.export import jobs
-from edgekit.export.cases import Case
+from edgekit.export.cases import Case, keep_two_lengths, sizes_of_samples
 from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.process import Worker
 from edgekit.export.source import ModuleRef
@@ -51,13 +51,35 @@ def ask_reference(
     failed = next((reason for index, reason in sorted(traced.failures.items()) if index >= len(cases)), None)
     if failed is not None:
         raise UserError(failed)
-    kept = [case.with_expected(answers[index]) for index, case in enumerate(cases) if index in answers]
-    complete = _with_outputs(spec, traced.outputs, kept)
+    answered = [case.with_expected(answers[index]) for index, case in enumerate(cases) if index in answers]
+    complete = _with_outputs(spec, traced.outputs, answered)
+    kept = keep_two_lengths(answered, samples, spec)
     expected = _joined([answers[index] for index in range(len(cases), len(feeds))], spec)
-    warnings = tuple(
-        f"case '{cases[index].name}' was left out: {reason}" for index, reason in sorted(traced.failures.items())
-    )
-    return Reference(complete, samples.with_expected(expected), tuple(kept), traced, warnings)
+    failures = [(cases[index], reason) for index, reason in sorted(traced.failures.items())]
+    _refuse_failed_signatures(failures, spec)
+    warnings = tuple(_unchecked(kept, failures, samples, spec))
+    return Reference(complete, samples.with_expected(expected), kept, traced, warnings)
+
+
+def _refuse_failed_signatures(failures: Sequence[tuple[Case, str]], spec: ModelSpec) -> None:
+    """Sizes that the user asked for and the module does not take."""
+    for case, reason in failures:
+        if case.sizes and not case.is_extreme and all(size in spec.sizes_of(axis) for axis, size in case.sizes.items()):
+            raise UserError(f"The module does not take {case.name}, which the sizes ask for. {reason}")
+
+
+def _unchecked(
+    kept: Sequence[Case], failures: Sequence[tuple[Case, str]], samples: Samples, spec: ModelSpec
+) -> Iterator[str]:
+    """One warning for every free axis that was checked at one size only, and for every other case left out."""
+    whole = sizes_of_samples(samples, spec)
+    for axis, size in whole.items():
+        if {case.sizes[axis] for case in kept} == {size}:
+            reason = next((why for case, why in failures if case.sizes[axis] != size), "there is no shorter length")
+            yield f"axis '{axis}' was checked at {size} only: {reason}"
+    for case, why in failures:
+        if all(case.sizes[axis] == size for axis, size in whole.items()):
+            yield f"case '{case.name}' was left out: {why}"
 
 
 def _chunks(samples: Samples, spec: ModelSpec) -> list[Feed]:

@@ -14,6 +14,7 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.calibration import fitted
+from edgekit.export.explain import untraceable
 from edgekit.export.jobs import Converted
 from edgekit.export.signatures import signatures_of
 from edgekit.export.tracing import call, call_arguments, flatten, tensors
@@ -34,8 +35,14 @@ class TfliteExporter:
         for signature in signatures_of(spec):
             cut = {tensor.name: fitted(feed[tensor.name], tensor, signature.sizes) for tensor in spec.inputs}
             converter.signature(signature.name, named, None, tensors(cut, spec))
-        with torch.no_grad():
-            converter.convert().export(str(out))
+        try:
+            with torch.no_grad():
+                converter.convert().export(str(out))
+        except Exception as err:
+            explained = untraceable(err)
+            if explained is not None:
+                raise explained from err
+            raise
         return read_back(out, spec)
 
     def quantize(
@@ -45,7 +52,15 @@ class TfliteExporter:
         from edgekit.export.quantize_tflite import quantize
 
         options = quantize(source, spec, recipe, calibration, out)
-        return msgspec.structs.replace(read_back(out, spec), options=options)
+        made = read_back(out, spec)
+        wrong = _not_float(made, spec) if recipe.mode == "static" else ()
+        if not wrong:
+            return msgspec.structs.replace(made, options=options)
+        # An output that the graph reads again is left int8 and empty: its operator has to stay float.
+        names = tuple(name for output in wrong for name in tensor_names(out, output, spec))
+        options = quantize(source, spec, recipe, calibration, out, keep_float=names)
+        warnings = tuple(f"the operator of output '{output}' stays float32" for output in wrong)
+        return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
 def _named(module: Any, spec: ModelSpec) -> Any:
@@ -91,6 +106,19 @@ def read_back(path: Path, spec: ModelSpec) -> Converted:
         layout="NCHW" if any(len(tensor.shape) == 4 for tensor in spec.inputs) else "",
         signatures=wanted,
     )
+
+
+def _not_float(made: Converted, spec: ModelSpec) -> tuple[str, ...]:
+    """Outputs that should be float and are not."""
+    pairs = zip(spec.outputs, made.outputs, strict=True)
+    return tuple(wanted.name for wanted, got in pairs if "float" in wanted.dtype and "float" not in got.dtype)
+
+
+def tensor_names(path: Path, output: str, spec: ModelSpec) -> tuple[str, ...]:
+    """The file's own names of an output's tensor, one a signature."""
+    model = need("ai_edge_litert.interpreter", extra="tflite").Interpreter(str(path), num_threads=1)
+    runners = (model.get_signature_runner(signature.name) for signature in signatures_of(spec))
+    return tuple(runner.get_output_details()[output]["name"] for runner in runners)
 
 
 def _check_names(found: dict[str, list[str]] | None, name: str, spec: ModelSpec) -> None:

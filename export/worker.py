@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import msgspec
 import numpy as np
 
-from edgekit.core.errors import ConversionFailed, EdgekitError, ModelUnreadable, UserError
+from edgekit.core.errors import ConversionFailed, DiskFull, EdgekitError, ModelUnreadable, UserError, from_os_error
 from edgekit.core.need import need
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples, read_arrays
@@ -26,10 +26,12 @@ from edgekit.export.source import ModuleRef, load_module, sources_digest, state_
 
 def main() -> None:
     """Answer jobs from stdin on what was stdout at the start, until stdin closes."""
-    replies = _private_replies()
+    source, replies = _private_pipes()
+    # -P keeps the current folder out of the way of our own imports; the user's modules are still found there.
+    sys.path.append(os.getcwd())
     warnings.simplefilter("ignore")
     lines: queue.Queue[bytes] = queue.Queue()
-    threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, lines), daemon=True).start()
+    threading.Thread(target=_read_jobs, args=(source, lines), daemon=True).start()
     state = _State()
     while True:
         reply = _answer(state, lines.get())
@@ -37,11 +39,18 @@ def main() -> None:
         replies.flush()
 
 
-def _private_replies() -> BinaryIO:
-    """The reply pipe; from here on everything printed, by C++ code too, goes to stderr, which the parent keeps."""
-    replies = os.fdopen(os.dup(1), "wb")
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Where jobs come from and answers go.
+
+    From here on a module that reads gets nothing, and what is printed, by C++ code too, goes to stderr, which the
+    parent keeps.
+    """
+    source, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     os.dup2(2, 1)
-    return replies
+    return source, replies
 
 
 def _read_jobs(source: BinaryIO, lines: queue.Queue[bytes]) -> None:
@@ -77,6 +86,11 @@ def _answer(state: _State, line: bytes) -> jobs.Reply:
         return jobs.Reply(failure=jobs.Failure(err.message, type(err).__name__, err.hint))
     except MemoryError:
         return jobs.Reply(failure=jobs.Failure("out of memory"))
+    except OSError as err:
+        traceback.print_exc()
+        found = from_os_error(err, "converting")
+        known = isinstance(found, DiskFull)
+        return jobs.Reply(failure=jobs.Failure(found.message, type(found).__name__ if known else "", found.hint))
     except BaseException as err:  # noqa: BLE001  # converters raise anything, SystemExit included
         traceback.print_exc()
         first = next(iter(str(err).strip().splitlines()), "")
