@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "run": ("run", "Run a model on input files and print its answers."),
     "profile": ("profile", "Measure latency, load time and memory on targets."),
     "bundle": ("bundle", "Look into, verify or pack a bundle."),
+    "devices": ("devices", "Manage the devices that targets name."),
     "list": ("list", "List models, recipes, backends, datasets or devices."),
     "doctor": ("doctor", "Check this machine, and name the command that mends it."),
     "config": ("config", "Show the settings in force."),

@@ -11,5 +11,9 @@ from edgekit.core.config import Settings
 
 def conversion_cache(settings: Settings) -> Path:
     """The folder that holds finished conversions; it may be deleted at any time."""
-    base = Path(settings.cache) if settings.cache else Path(platformdirs.user_cache_dir("edgekit"))
-    return base / "conversions"
+    return cache_folder(settings) / "conversions"
+
+
+def cache_folder(settings: Settings) -> Path:
+    """The folder of everything that is fetched or converted; it may be deleted at any time."""
+    return Path(settings.cache) if settings.cache else Path(platformdirs.user_cache_dir("edgekit"))

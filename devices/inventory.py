@@ -1,0 +1,151 @@
+"""The inventory: the user's devices in one TOML file, by the names that targets use."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgekit.core.errors import UserError, unknown
+from edgekit.core.files import read_bytes, write_atomic
+from edgekit.devices.device import DEVICES
+
+# 1: first version.
+INVENTORY_SCHEMA: Final = 1
+_NAME: Final = re.compile(r"[A-Za-z0-9_][\w.-]*")
+_TRANSPORTS: Final = ("ssh", "adb", "web")
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One device: exactly one of `ssh` (an address), `adb` (a serial) and `web` (an address to serve on).
+
+    `port` is that of the transport, `ssh_config` another configuration file than the user's own. `emulated` says that
+    times on it are no latency. `timeout_s` bounds one launch.
+    """
+
+    ssh: str = ""
+    adb: str = ""
+    web: str = ""
+    port: int | None = None
+    ssh_config: str = ""
+    emulated: bool = False
+    timeout_s: float = 300.0
+
+    @property
+    def transport(self) -> str:
+        """`ssh`, `adb` or `web`."""
+        return next(name for name in _TRANSPORTS if getattr(self, name))
+
+    @property
+    def address(self) -> str:
+        """Where the transport reaches it."""
+        return str(getattr(self, self.transport))
+
+
+def inventory_file() -> Path:
+    """`EDGEKIT_DEVICES`, or `devices.toml` in the user's configuration folder."""
+    named = os.environ.get("EDGEKIT_DEVICES")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return platformdirs.user_config_path("edgekit") / "devices.toml"
+
+
+def read_inventory(path: Path | None = None) -> dict[str, Entry]:
+    """Every device of the inventory by name; none when there is no file.
+
+    Raises:
+        UserError: All problems of the file at once.
+    """
+    path = path or inventory_file()
+    if not path.is_file():
+        return {}
+    try:
+        content = tomllib.loads(read_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise UserError(f"'{path}' is not TOML: {err}.") from err
+    version = content.pop("schema_version", INVENTORY_SCHEMA)
+    if not isinstance(version, int) or version > INVENTORY_SCHEMA:
+        raise UserError(f"'{path}' has schema {version}; this edgekit reads up to {INVENTORY_SCHEMA}.")
+    return _checked(path, content)
+
+
+def write_inventory(entries: Mapping[str, Entry], path: Path | None = None) -> None:
+    """Replace the inventory by `entries`, at once or not at all."""
+    lines = ["# Devices of edgekit; written by 'edgekit devices add' and 'remove', and by you.", ""]
+    lines += [f"schema_version = {INVENTORY_SCHEMA}", ""]
+    for name, entry in entries.items():
+        lines.append(f"[{name if re.fullmatch(r'[A-Za-z0-9_-]+', name) else json.dumps(name)}]")
+        defaults = Entry()
+        for field in Entry.__struct_fields__:
+            value = getattr(entry, field)
+            if value != getattr(defaults, field):
+                lines.append(f"{field} = {json.dumps(value)}")
+        lines.append("")
+    write_atomic(path or inventory_file(), "\n".join(lines).encode())
+
+
+def add(name: str, entry: Entry, *, force: bool = False, path: Path | None = None) -> None:
+    """Put a device into the inventory.
+
+    Raises:
+        UserError: A name that targets cannot hold or that is taken, or an entry that is not one transport.
+    """
+    problems = [*_problems(name, entry)]
+    if problems:
+        raise UserError(" ".join(problems), hint=f"edgekit devices add {name} --ssh pi@raspberrypi")
+    entries = read_inventory(path)
+    if name in entries and not force:
+        raise UserError(f"There is a device '{name}' already.", hint=f"edgekit devices add {name} --force ...")
+    write_inventory({**entries, name: entry}, path)
+
+
+def remove(name: str, path: Path | None = None) -> None:
+    """Take a device out of the inventory.
+
+    Raises:
+        UserError: It is not there; the nearest is offered.
+    """
+    entries = read_inventory(path)
+    if name not in entries:
+        raise unknown("device", name, entries, hint="edgekit devices list")
+    del entries[name]
+    write_inventory(entries, path)
+
+
+def _checked(path: Path, content: Mapping[str, object]) -> dict[str, Entry]:
+    entries, problems = {}, []
+    for name, table in content.items():
+        try:
+            entry = msgspec.convert(table, Entry)
+        except msgspec.ValidationError as err:
+            problems.append(f"{name}: {err}")
+            continue
+        problems += [f"{name}: {problem}" for problem in _problems(name, entry)]
+        entries[name] = entry
+    if problems:
+        raise UserError(f"'{path}' is not an inventory:" + "".join(f"\n  {problem}" for problem in problems))
+    return entries
+
+
+def _problems(name: str, entry: Entry) -> list[str]:
+    found = []
+    if not _NAME.fullmatch(name):
+        found.append(f"'{name}' is no name for a device: letters, digits, '_', '-' and '.' only.")
+    if name in DEVICES:
+        found.append(f"'{name}' is the name of a built-in device.")
+    given = [transport for transport in _TRANSPORTS if getattr(entry, transport)]
+    if len(given) != 1:
+        found.append(f"expected one of {', '.join(_TRANSPORTS)}, got {', '.join(given) or 'none'}.")
+    if entry.port is not None and not 1 <= entry.port <= 65535:
+        found.append(f"port: expected 1 to 65535, got {entry.port}.")
+    if not 1 <= entry.timeout_s <= 86400:
+        found.append(f"timeout_s: expected 1 to 86400, got {entry.timeout_s:g}.")
+    return found

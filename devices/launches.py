@@ -1,0 +1,120 @@
+"""One launch of a job on a device that has a shell: files there, runner started, result read, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgekit.core.errors import (
+    DeviceError,
+    DeviceUnavailable,
+    DiskFull,
+    EdgekitError,
+    ModelUnreadable,
+    ProviderRefused,
+    UserError,
+)
+from edgekit.core.files import sha256_file, write_atomic
+from edgekit.core.job import Job, JobFailure, JobResult
+from edgekit.devices.shell import Finished, Shell, complaint
+from edgekit.devices.transfer import ensure
+
+_GRACE_S: Final = 5
+_TIMED_OUT: Final = 124
+_KILLED: Final = 128
+_NOT_FOUND: Final = 127
+_REPORTED: Final = (UserError, ModelUnreadable, ProviderRefused, DeviceError)
+
+
+def measure(shell: Shell, job: Job, runner: Path, *, timeout_s: float) -> JobResult:
+    """Run one launch of `job` by `runner` (a Python file), and fetch its outputs where the job names a file for them.
+
+    Raises:
+        DeviceUnavailable: No connection, or it was lost, or the launch did not end within `timeout_s`.
+        DeviceError: The device has no runtime for the job, or its runner was killed.
+        DiskFull: No space is left on the device.
+        EdgekitError: What the runner itself reported.
+    """
+    files = {job.sha256: Path(job.artifact)}
+    files |= {sha256_file(path): path for path in (Path(job.feeds), runner)}
+    ensure(shell, files)
+    digests = {path: digest for digest, path in files.items()}
+    there = msgspec.structs.replace(
+        job,
+        artifact=f"../../blobs/{job.sha256}",
+        feeds=f"../../blobs/{digests[Path(job.feeds)]}",
+        outputs="outputs.npz" if job.outputs else "",
+    )
+    folder = f"run/{secrets.token_hex(8)}"
+    script = launch_script(shell.root, folder, there, digests[runner], timeout_s)
+    finished = shell.run(script, alive=True, timeout_s=timeout_s + 4 * _GRACE_S)
+    line, _, outputs = finished.out.partition(b"\n")
+    result = _result(shell.name, finished, line, timeout_s)
+    if job.outputs:
+        write_atomic(Path(job.outputs), outputs)
+    return result
+
+
+def launch_script(root: str, folder: str, job: Job, runner: str, timeout_s: float) -> str:
+    """The commands of one launch. They end the runner when their standard input ends: the host or the link is gone."""
+    return f"""trap '' PIPE HUP
+cd "{root}" && mkdir -p {folder} && cd {folder} || exit 1
+clean() {{ cd ../.. && rm -rf {folder}; }}
+printf %s {shlex.quote(msgspec.json.encode(job).decode())} > job.json || {{ clean; exit 1; }}
+[ -d ../../site ] && export PYTHONPATH="$PWD/../../site"
+exec 3<&0 </dev/null
+timeout -k {_GRACE_S} {timeout_s:.0f} python3 ../../blobs/{runner} job.json >result 2>errors 3<&- &
+runner=$!
+echo $runner > pid
+{{ cat <&3; kill $runner; rm -rf "$PWD"; }} >/dev/null 2>&1 &
+keeper=$!
+exec 3<&-
+wait $runner
+code=$?
+kill $keeper 2>/dev/null
+cat result
+[ -f outputs.npz ] && cat outputs.npz
+tail -c 2000 errors >&2
+clean
+exit $code"""
+
+
+def _result(name: str, finished: Finished, line: bytes, timeout_s: float) -> JobResult:
+    """The result that a launch printed; errors as in `measure`."""
+    try:
+        document = json.loads(line)
+    except ValueError as err:
+        raise _no_result(name, finished, timeout_s) from err
+    try:
+        if "error" in document:
+            raise _reported(name, msgspec.convert(document, JobFailure))
+        return msgspec.convert(document, JobResult)
+    except msgspec.ValidationError as err:
+        raise DeviceError(f"The runner on '{name}' gave a result that is not understood: {err}.") from err
+
+
+def _reported(name: str, failure: JobFailure) -> EdgekitError:
+    """The error that the runner named, as this side's own class."""
+    if failure.error == "MissingExtra":
+        return DeviceError(f"'{name}' cannot run this: {failure.message}.", hint=f"edgekit devices prepare {name}")
+    kinds: dict[str, type[EdgekitError]] = {kind.__name__: kind for kind in _REPORTED}
+    return kinds.get(failure.error, DeviceError)(f"On '{name}': {failure.message}", hint=failure.hint)
+
+
+def _no_result(name: str, finished: Finished, timeout_s: float) -> EdgekitError:
+    check = f"edgekit devices check {name}"
+    if "No space left on device" in finished.err:
+        return DiskFull(f"'{name}' has no space left for a launch.", hint=f"edgekit devices clean {name}")
+    if finished.code == _TIMED_OUT:
+        return DeviceUnavailable(f"The launch on '{name}' did not end within {timeout_s:.0f} s.", hint=check)
+    if finished.code == _NOT_FOUND:
+        return DeviceError(f"'{name}' lacks a program: {finished.err.strip()[-200:]}", hint=check)
+    if finished.code > _KILLED:
+        signal = finished.code - _KILLED
+        return DeviceError(f"The runner on '{name}' was killed by signal {signal}; is its memory full?", hint=check)
+    return complaint(name, finished, "running the job")

@@ -1,0 +1,9 @@
+"""What runs on a device by itself: a Python runner and a C runner that need nothing of edgekit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = Path(__file__).parent
+PYTHON_RUNNER: Final = FOLDER / "runner.py"

@@ -1,0 +1,407 @@
+#!/usr/bin/env python3
+"""One launch on a device: `runner.py JOB.json` prints a JobResult or a JobFailure as one line of JSON.
+
+It needs Python 3.9, numpy and one engine (onnxruntime, ai_edge_litert or tflite_runtime), and nothing of edgekit.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+STEADY_COUNT = 5
+STEADY_SPREAD = 0.05
+MAX_WARMUPS = 100
+CPU0 = "/sys/devices/system/cpu/cpu0/cpufreq"
+ZONES = "/sys/class/thermal"
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "acl": "ACLExecutionProvider",
+    "nnapi": "NnapiExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+}
+GRAPH_LEVELS = {
+    "disable": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+
+
+class Failure(Exception):
+    """Why there is no result: an error class of edgekit, its message and its exit code."""
+
+    def __init__(self, error: str, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.document = {"error": error, "message": message, "exit_code": exit_code, "schema_version": SCHEMA}
+
+
+def main() -> int:
+    """Run the job that the only argument names; the exit code is that of the failure, or 0."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # engines write to standard output as they like
+    try:
+        job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+        document, code = launch(job), 0
+    except Failure as failure:
+        document, code = failure.document, failure.exit_code
+    except MemoryError:
+        document, code = Failure("DeviceError", "The device has not enough memory for this model.", 3).document, 3
+    os.write(answers, json.dumps(document).encode() + b"\n")
+    return code
+
+
+def launch(job: dict[str, Any]) -> dict[str, Any]:
+    """Load, run once, warm up, measure, and write the outputs; the fields of a JobResult."""
+    if job["schema_version"] > SCHEMA:
+        raise Failure("DeviceError", f"This runner knows jobs of schema {SCHEMA}, not {job['schema_version']}.", 3)
+    feeds = read_feeds(job["feeds"])
+    before = moment()
+    reset_peak()
+    start = time.perf_counter_ns()
+    session = open_session(job)
+    load_s = seconds_since(start)
+    start = time.perf_counter_ns()
+    session.run(feeds[0])
+    first_run_s = seconds_since(start)
+    warmups, values, switches = measured(session.bind(feeds[0]), job)
+    memory = peak_memory_bytes()
+    if job["outputs"]:
+        write_outputs(job["outputs"], [session.run(feed) for feed in feeds])
+    return {
+        "backend": session.backend,
+        "engine": session.engine,
+        "provider": session.provider,
+        "values": values,
+        "warmups": warmups,
+        "load_s": load_s,
+        "first_run_s": first_run_s,
+        "peak_memory_bytes": memory,
+        "nivcsw": switches,
+        "before": before,
+        "after": moment(),
+        "schema_version": SCHEMA,
+    }
+
+
+def read_feeds(path: str) -> list[dict[str, Any]]:
+    """Feeds in order, from arrays called `INDEX:INPUT`."""
+    numpy = engine_module("numpy")
+    feeds: dict[int, dict[str, Any]] = {}
+    with numpy.load(path, allow_pickle=False) as content:
+        for key in content.files:
+            index, _, name = key.partition(":")
+            feeds.setdefault(int(index), {})[name] = content[key]
+    return [feeds[index] for index in sorted(feeds)]
+
+
+def write_outputs(path: str, outputs: list[dict[str, Any]]) -> None:
+    """Write the outputs of every feed as arrays called `INDEX:OUTPUT`, under another name until they are complete."""
+    numpy = engine_module("numpy")
+    arrays = {f"{index}:{name}": array for index, one in enumerate(outputs) for name, array in one.items()}
+    with open(f"{path}.part", "wb") as stream:
+        numpy.savez(stream, **arrays)
+    os.replace(f"{path}.part", path)
+
+
+def engine_module(name: str) -> Any:
+    """An imported module, or the failure that says that the device lacks it."""
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as err:
+        raise Failure("MissingExtra", f"it has no '{name}' for Python {sys.version.split()[0]} ({err})", 3) from err
+
+
+def open_session(job: dict[str, Any]) -> OnnxSession | TfliteSession:
+    """The session of the engine that opens the job's format."""
+    backend = job["backend"] or {"onnx": "onnxruntime", "tflite": "litert"}.get(job["format"], "")
+    if backend == "onnxruntime":
+        return OnnxSession(job["artifact"], job["options"])
+    if backend in ("litert", "tflite-runtime"):
+        return TfliteSession(job["artifact"], job["options"], backend)
+    raise Failure("UserError", f"The device's runner has no backend '{backend}' for '{job['format']}'.", 2)
+
+
+class OnnxSession:
+    """An .onnx file in ONNX Runtime."""
+
+    backend = "onnxruntime"
+
+    def __init__(self, path: str, options: dict[str, str]) -> None:
+        ort = engine_module("onnxruntime")
+        self.engine = f"onnxruntime {ort.__version__}"
+        self.provider = options.get("provider", "cpu")
+        wanted = PROVIDERS.get(self.provider, self.provider)
+        if wanted not in ort.get_available_providers():
+            raise Failure("ProviderRefused", f"Provider '{self.provider}' is not in the device's onnxruntime.", 3)
+        try:
+            self._session = ort.InferenceSession(path, self._settings(ort, options), providers=[wanted])
+        except Exception as err:
+            raise Failure("ModelUnreadable", f"The device's onnxruntime cannot load the model: {err}", 5) from err
+        if self._session.get_providers()[0] != wanted:
+            raise Failure("ProviderRefused", f"Provider '{self.provider}' did not take the model.", 3)
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def run(self, feed: dict[str, Any]) -> dict[str, Any]:
+        """Outputs by name."""
+        return dict(zip(self._names, self._session.run(self._names, feed)))  # noqa: B905 - Python 3.9 has no strict
+
+    def bind(self, feed: dict[str, Any]) -> Callable[[], object]:
+        """A call that runs `feed` again, into buffers that the next call overwrites."""
+        outputs = self.run(feed)
+        binding = self._session.io_binding()
+        for name, array in feed.items():
+            binding.bind_cpu_input(name, array)
+        for name, array in outputs.items():
+            binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        run = self._session.run_with_iobinding
+
+        def call() -> object:
+            run(binding)
+            return outputs
+
+        return call
+
+    @staticmethod
+    def _settings(ort: Any, options: dict[str, str]) -> Any:
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = int(options.get("threads", "1"))
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
+        level = GRAPH_LEVELS[options.get("graph", "all")]
+        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+        if "spin" in options:
+            settings.add_session_config_entry("session.intra_op.allow_spinning", options["spin"])
+        return settings
+
+
+class TfliteSession:
+    """A .tflite file in LiteRT or tflite-runtime; runs the signature whose shapes are those of the feed."""
+
+    def __init__(self, path: str, options: dict[str, str], backend: str) -> None:
+        module, package = {
+            "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
+            "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
+        }[backend]
+        interpreter = engine_module(module).Interpreter
+        self.backend, self.engine = backend, f"{backend} {distribution_version(package)}"
+        try:
+            self._engine = interpreter(model_path=path, num_threads=int(options.get("threads", "1")))
+            self._engine.allocate_tensors()
+        except (ValueError, RuntimeError) as err:
+            raise Failure("ModelUnreadable", f"The device's {backend} cannot load the model: {err}", 5) from err
+        self.provider = self._kernels()
+        if options.get("provider", "cpu") not in ("cpu", self.provider):
+            raise Failure("ProviderRefused", f"Provider '{options['provider']}' did not take the model.", 3)
+
+    def run(self, feed: dict[str, Any]) -> dict[str, Any]:
+        """Outputs by name, as reals where the file stores integers for them."""
+        self._call(feed)()
+        return {name: self._given(detail) for name, detail in self._outputs.items()}
+
+    def bind(self, feed: dict[str, Any]) -> Callable[[], object]:
+        """A call that sets `feed`, runs, and reads the outputs."""
+        return self._call(feed)
+
+    def _call(self, feed: dict[str, Any]) -> Callable[[], object]:
+        inputs, self._outputs, subgraph = self._entry(feed)
+        wrapper = self._engine._interpreter
+        pairs = [(inputs[name]["index"], self._stored(array, inputs[name])) for name, array in feed.items()]
+        indices = [detail["index"] for detail in self._outputs.values()]
+        self._subgraph = subgraph
+
+        def call() -> object:
+            for index, array in pairs:
+                wrapper.SetTensor(index, array, subgraph)
+            wrapper.Invoke(subgraph)
+            return [wrapper.GetTensor(index, subgraph) for index in indices]
+
+        return call
+
+    def _entry(self, feed: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], int]:
+        """Details of inputs and outputs by name, and the subgraph, of the signature that takes `feed`."""
+        wrapper = self._engine._interpreter
+        signatures = self._engine._get_full_signature_list()
+        if not signatures:
+            inputs = {detail["name"]: detail for detail in self._engine.get_input_details()}
+            outputs = {detail["name"]: detail for detail in self._engine.get_output_details()}
+            return inputs, outputs, 0
+        for name, tensors in signatures.items():
+            subgraph = wrapper.GetSubgraphIndexFromSignature(name)
+            inputs = {key: self._detail(index, subgraph) for key, index in tensors["inputs"].items()}
+            if self._fits(inputs, feed):
+                wrapper.AllocateTensors(subgraph)
+                outputs = {key: self._detail(index, subgraph) for key, index in tensors["outputs"].items()}
+                return inputs, outputs, subgraph
+        shapes = ", ".join(f"{name} {tuple(array.shape)}" for name, array in feed.items())
+        raise Failure("UserError", f"The file has no signature for {shapes}.", 2)
+
+    def _detail(self, index: int, subgraph: int) -> Any:
+        return self._engine._get_tensor_details(index, subgraph)
+
+    @staticmethod
+    def _fits(inputs: dict[str, Any], feed: dict[str, Any]) -> bool:
+        return set(inputs) == set(feed) and all(
+            tuple(inputs[name]["shape"]) == array.shape for name, array in feed.items()
+        )
+
+    @staticmethod
+    def _stored(array: Any, detail: Any) -> Any:
+        """`array` in the numbers that the file stores: reals are divided by the scale, rounded and clipped."""
+        numpy = engine_module("numpy")
+        scale, zero_point = scale_of(detail)
+        if array.dtype == detail["dtype"] or not scale:
+            return numpy.ascontiguousarray(array, dtype=detail["dtype"])
+        limits = numpy.iinfo(detail["dtype"])
+        steps = numpy.rint(array.astype(numpy.float32) / numpy.float32(scale)) + zero_point
+        return numpy.clip(steps, limits.min, limits.max).astype(detail["dtype"])
+
+    def _given(self, detail: Any) -> Any:
+        numpy = engine_module("numpy")
+        array = self._engine._interpreter.GetTensor(detail["index"], self._subgraph)
+        scale, zero_point = scale_of(detail)
+        if not scale:
+            return array
+        return (array.astype(numpy.float32) - numpy.float32(zero_point)) * numpy.float32(scale)
+
+    def _kernels(self) -> str:
+        """`xnnpack` when it took at least one operator, else `cpu`."""
+        wrapper = self._engine._interpreter
+        names = [wrapper.NodeName(place) for place in range(wrapper.NumNodes())]
+        return "xnnpack" if "DELEGATE" in names else "cpu"
+
+
+def scale_of(detail: Any) -> tuple[float, int]:
+    """Scale and zero point of a quantized tensor, (0, 0) for another."""
+    parameters = detail["quantization_parameters"]
+    if len(parameters["scales"]) != 1:
+        return 0.0, 0
+    return float(parameters["scales"][0]), int(parameters["zero_points"][0]) if len(parameters["zero_points"]) else 0
+
+
+def distribution_version(package: str) -> str:
+    """Version of an installed distribution."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def measured(call: Callable[[], object], job: dict[str, Any]) -> tuple[list[float], list[float], int]:
+    """Warm-ups, steady durations in seconds, and how often the scheduler took the core away meanwhile."""
+    limit_ns = int(job["time_limit_s"] * 1e9)
+    gc.collect()
+    gc.disable()
+    warmups = warmed_up(call, limit_ns)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    values = timed(call, limit_ns, job["min_values"], job["max_values"])
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    gc.enable()
+    return [value / 1e9 for value in warmups], [value / 1e9 for value in values], after - before
+
+
+def warmed_up(call: Callable[[], object], limit_ns: int) -> list[int]:
+    """Durations until five in a row lie within 5 % of their median, or the limit is used up."""
+    durations: list[int] = []
+    while len(durations) < MAX_WARMUPS and sum(durations) < limit_ns and not is_steady(durations):
+        durations.append(duration(call))
+    return durations
+
+
+def is_steady(durations: list[int]) -> bool:
+    """True when the last five durations lie within 5 % of their median."""
+    last = durations[-STEADY_COUNT:]
+    if len(last) < STEADY_COUNT:
+        return False
+    middle = statistics.median(last)
+    return all(abs(value - middle) <= STEADY_SPREAD * middle for value in last)
+
+
+def timed(call: Callable[[], object], limit_ns: int, least: int, most: int) -> list[int]:
+    """Durations until there are `least` and the limit is over, or there are `most`."""
+    durations: list[int] = []
+    end = time.perf_counter_ns() + limit_ns
+    while len(durations) < most and (len(durations) < least or time.perf_counter_ns() < end):
+        durations.append(duration(call))
+    return durations
+
+
+def duration(call: Callable[[], object]) -> int:
+    """Nanoseconds of one call."""
+    start = time.perf_counter_ns()
+    call()
+    return time.perf_counter_ns() - start
+
+
+def seconds_since(start: int) -> float:
+    """Seconds since a reading of the clock."""
+    return (time.perf_counter_ns() - start) / 1e9
+
+
+def reset_peak() -> None:
+    """Start the peak of memory anew, where the system allows it."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    except OSError:
+        return
+
+
+def peak_memory_bytes() -> int | None:
+    """The most memory this process has held."""
+    match = re.search(r"^VmHWM:\s+(\d+) kB", text_of("/proc/self/status"), re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
+
+
+def moment() -> dict[str, Any]:
+    """Facts that change while a device works: governor, clock, temperature, load; what cannot be read is left out."""
+    facts: dict[str, Any] = {"system": "Linux", "architecture": os.uname().machine}
+    facts["governor"] = text_of(f"{CPU0}/scaling_governor") or None
+    facts["clock_hz"] = number_of(f"{CPU0}/scaling_cur_freq", 1000)
+    facts["temperature_c"] = temperature_c()
+    facts["load"] = os.getloadavg()[0]
+    return facts
+
+
+def temperature_c() -> float | None:
+    """The hottest thermal zone that tells a temperature."""
+    zones = sorted(Path(ZONES).glob("thermal_zone*/temp")) if os.path.isdir(ZONES) else []
+    known = [value for zone in zones if (value := number_of(str(zone), 0.001)) is not None]
+    return max(known) if known else None
+
+
+def number_of(path: str, factor: float) -> float | None:
+    """The number that a file holds, times `factor`."""
+    try:
+        return float(text_of(path)) * factor
+    except ValueError:
+        return None
+
+
+def text_of(path: str) -> str:
+    """The text of a file, empty where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""`edgekit devices`: the inventory, and what is done to the devices in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgekit.core.config import Settings
+from edgekit.core.errors import DeviceError, UserError, unknown
+from edgekit.core.progress import Progress, Silent
+from edgekit.devices import engines, inventory
+from edgekit.devices.checks import PROBLEM, Check, check
+from edgekit.devices.device import DEVICES, Device
+from edgekit.devices.inventory import Entry
+from edgekit.devices.shell import Shell
+from edgekit.flows.cache import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One device as it is listed: how it is reached, and where."""
+
+    name: str
+    transport: str
+    address: str
+    emulated: bool = False
+
+
+class DeviceList(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every device that a target may name, and the file that the user's own stand in."""
+
+    file: str
+    devices: tuple[Listed, ...]
+    command: str = "devices list"
+    schema_version: int = 1
+
+
+class DeviceChecks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was looked at on one device, in order."""
+
+    device: str
+    checks: tuple[Check, ...]
+    command: str = "devices check"
+    schema_version: int = 1
+
+    @property
+    def is_ready(self) -> bool:
+        """True when nothing stands in the way of a job."""
+        return all(one.state != PROBLEM for one in self.checks)
+
+
+class DeviceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was done to one device, or to the inventory, in one sentence."""
+
+    device: str
+    done: str
+    command: str
+    schema_version: int = 1
+
+
+def open_device(name: str) -> Device:
+    """The device called `name`, of the inventory or built in; close it.
+
+    Raises:
+        UserError: No device of that name (the nearest is offered).
+    """
+    entries = inventory.read_inventory()
+    if name in entries:
+        return _opened(name, entries[name])
+    if name not in DEVICES:
+        raise unknown("device", name, [*DEVICES, *entries], hint="edgekit devices list")
+    device: Device = DEVICES.get(name)()
+    return device
+
+
+def list_devices() -> DeviceList:
+    """Built-in devices and those of the inventory."""
+    own = [Listed(name, e.transport, e.address, e.emulated) for name, e in inventory.read_inventory().items()]
+    built_in = [Listed(plugin.name, "built-in", plugin.summary) for plugin in DEVICES.plugins.values()]
+    return DeviceList(file=str(inventory.inventory_file()), devices=(*built_in, *own))
+
+
+def add_device(name: str, entry: Entry, *, force: bool = False) -> DeviceChange:
+    """Put a device into the inventory; nothing is reached for."""
+    inventory.add(name, entry, force=force)
+    return DeviceChange(
+        device=name, done=f"'{name}' ({entry.transport}, {entry.address}) added.", command="devices add"
+    )
+
+
+def remove_device(name: str) -> DeviceChange:
+    """Take a device out of the inventory; what is on it stays."""
+    inventory.remove(name)
+    return DeviceChange(device=name, done=f"'{name}' removed from the inventory.", command="devices remove")
+
+
+def check_device(name: str, *, progress: Progress = Silent()) -> DeviceChecks:
+    """Walk through everything that a job on the device needs."""
+    with _shell(name) as shell:
+        found = []
+        for one in check(shell):
+            found.append(one)
+            progress.step(len(found), len(found), f"{one.name}: {one.found}")
+    return DeviceChecks(device=name, checks=tuple(found))
+
+
+def prepare_device(name: str, *, settings: Settings = Settings(), engine_names: Sequence[str] = ()) -> DeviceChange:
+    """Put the engines on the device; from the cache alone with `offline`."""
+    with _shell(name) as shell:
+        found = engines.prepare(shell, cache_folder(settings), offline=settings.offline, engines=engine_names)
+    return DeviceChange(device=name, done=f"'{name}' is ready: {found}.", command="devices prepare")
+
+
+def clean_device(name: str) -> DeviceChange:
+    """Remove everything that edgekit has put on the device."""
+    with _shell(name) as shell:
+        engines.clean(shell)
+    return DeviceChange(device=name, done=f"Nothing of edgekit is on '{name}' any more.", command="devices clean")
+
+
+def require_ready(checks: DeviceChecks) -> None:
+    """Raise for the first problem.
+
+    Raises:
+        DeviceError: The device is not ready.
+    """
+    for one in checks.checks:
+        if one.state == PROBLEM:
+            raise DeviceError(f"'{checks.device}' is not ready: {one.found}", hint=one.mend)
+
+
+@contextmanager
+def _shell(name: str) -> Iterator[Shell]:
+    """A shell on a device of the inventory.
+
+    Raises:
+        UserError: It is not in the inventory, or has no shell.
+    """
+    entries = inventory.read_inventory()
+    if name in DEVICES and name not in entries:
+        raise UserError(f"'{name}' is built in; there is nothing to check or prepare.", hint="edgekit doctor")
+    if name not in entries:
+        raise unknown("device", name, entries, hint="edgekit devices list")
+    shell = open_shell(name, entries[name])
+    try:
+        yield shell
+    finally:
+        shell.close()
+
+
+def open_shell(name: str, entry: Entry) -> Shell:
+    """The shell that reaches a device of the inventory."""
+    from edgekit.devices.ssh import SshShell
+
+    if entry.transport == "ssh":
+        return SshShell(name, entry.ssh, port=entry.port, config=entry.ssh_config)
+    raise UserError(f"'{name}' is reached by {entry.transport}, which has no shell.")
+
+
+def _opened(name: str, entry: Entry) -> Device:
+    from edgekit.devices.remote import ShellDevice
+    from edgekit.runtime.portable import PYTHON_RUNNER
+
+    shell = open_shell(name, entry)
+    return ShellDevice(shell, PYTHON_RUNNER, emulated=entry.emulated, timeout_s=entry.timeout_s)
