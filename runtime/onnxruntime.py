@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import shutil
 import tempfile
@@ -20,7 +22,7 @@ from edgekit.runtime.feeds import check_feed, ties
 from edgekit.runtime.options import check_names, choice, threads_of
 from edgekit.runtime.providers import CPU, Placement
 from edgekit.runtime.sniff import head_of, not_a_model
-from edgekit.runtime.streams import captured_stderr
+from edgekit.runtime.streams import Captured, captured_stderr
 from edgekit.runtime.tensors import completed
 
 OPTIONS: Final = ("threads", "provider", "graph", "spin")
@@ -213,16 +215,31 @@ def _taken(ort: Any, path: Path, settings: Any, engine_name: str) -> Any:
     """The engine's session, whose first provider is the requested one."""
     provider = providers.short_name(engine_name)
     names = providers.order(engine_name, ort.get_available_providers())
+    captured = Captured()
     try:
         with captured_stderr() as captured:
+            _preload_libraries(ort, provider)
             engine = _created(ort, path, settings, names)
+            first = providers.short_name(engine.get_providers()[0])
+            if first != provider:
+                raise _Refused(f"the engine chose {first}")
     except ModelUnreadable as err:
         _created(ort, path, ort.SessionOptions(), ["CPUExecutionProvider"])  # a broken file is no fault of the provider
-        raise providers.refused(provider, f"the engine stopped: {err.__cause__}", captured.text) from err
-    first = providers.short_name(engine.get_providers()[0])
-    if first != provider:
-        raise providers.refused(provider, f"the engine chose {first}", captured.text)
+        raise providers.refused(provider, _first_line(err.__cause__ or err), captured.text) from err
+    except _Refused as err:
+        raise providers.refused(provider, str(err), captured.text) from err
     return engine
+
+
+def _preload_libraries(ort: Any, provider: str) -> None:
+    """Load CUDA from the packages that pip installed, where there are any; what is missing is told by the engine."""
+    if provider in _ON_CUDA and hasattr(ort, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()):
+            ort.preload_dlls()
+
+
+class _Refused(Exception):
+    """What the engine did instead of using the provider."""
 
 
 def _tensor(arg: Any) -> TensorSpec:
@@ -293,7 +310,7 @@ def _bound_call(engine: Any, binding: Any, inputs: _BoundInputs, outputs: Feed) 
     return call
 
 
-def _first_line(err: Exception) -> str:
+def _first_line(err: BaseException) -> str:
     """The engine's own sentence, without its error code."""
     line = next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)
     return _CODE.sub("", line)

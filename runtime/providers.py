@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,13 @@ from typing import Any, Final
 
 from edgekit.core.errors import EdgekitError, ProviderRefused, unknown
 
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_NOISE: Final = re.compile(
+    r"^\d{4}-\d\d-\d\d \S+ \[\w:onnxruntime[^\]]*\] "  # 2026-11-21 04:23:05.68 [E:onnxruntime:Default, file.cc:24 f()]
+    r"|\S+\.(?:cc|h):\d+ [^\[]*(?=\[ONNXRuntimeError\])"  # /src/file.cc:2043 onnxruntime::Provider& f()
+    r"|\[ONNXRuntimeError\] : \d+ : \w+ : "
+)
+_QUOTED_LINES: Final = 3
 CPU: Final = "cpu"
 _SUFFIX: Final = "ExecutionProvider"
 # Names as targets write them, and what installs them. The packages share one module: only one may be installed.
@@ -95,9 +103,15 @@ def order(engine_name: str, available: Iterable[str]) -> list[str]:
 
 def refused(provider: str, instead: str, engine_output: str) -> EdgekitError:
     """The error for a provider that did not take the model, with what the engine wrote."""
-    said = " ".join(line.strip() for line in engine_output.splitlines() if line.strip())
-    quoted = f" The engine wrote: {said[-600:]}" if said else ""
-    return ProviderRefused(f"Provider '{provider}' did not take the model: {instead}.{quoted}", hint=_probe(provider))
+    said = "".join(f"\n  {line}" for line in readable(engine_output)[:_QUOTED_LINES])
+    message = f"Provider '{provider}' did not take the model: {instead.rstrip('.')}."
+    return ProviderRefused(message + said, hint=_probe(provider))
+
+
+def readable(engine_output: str) -> list[str]:
+    """The lines of the engine's own log without colours, time stamps, source lines and error codes."""
+    lines = [_NOISE.sub("", _COLOUR.sub("", line)).strip() for line in engine_output.splitlines()]
+    return [line for line in lines if line]
 
 
 def read_placement(profile: Path, provider: str) -> Placement:

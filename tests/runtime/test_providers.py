@@ -78,6 +78,25 @@ def test_a_placement_says_nodes_and_time() -> None:
     assert str(Placement("cuda", 4, 3, 2.0, 1.9)) == "cuda ran 3 of 4 nodes, 95 % of the node time"
 
 
+LOG = """\x1b[1;31m2026-11-21 04:23:05.68 [E:onnxruntime:Default, bridge.cc:2458 operator()] /src/bridge.cc:2043 \
+onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library \
+libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared object file
+\x1b[m
+\x1b[0;93m2026-11-21 04:23:05.68 [W:onnxruntime:Default, s.cc:1 Create] Failed to create CUDAExecutionProvider.\x1b[m
+"""
+
+
+def test_what_the_engine_wrote_is_quoted_without_its_decoration() -> None:
+    error = providers.refused("cuda", "the engine chose cpu", LOG)
+
+    assert error.message.splitlines() == [
+        "Provider 'cuda' did not take the model: the engine chose cpu.",
+        "  Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared "
+        "object file",
+        "  Failed to create CUDAExecutionProvider.",
+    ]
+
+
 def engine(data: Path, folder: Path) -> Any:
     settings = onnxruntime.SessionOptions()
     settings.enable_profiling = True
