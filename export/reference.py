@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import msgspec
-import numpy as np
 
 from edgekit.core.errors import ConversionFailed, UserError
-from edgekit.core.samples import Feed, Samples, read_arrays
+from edgekit.core.samples import Samples, read_arrays
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.export import jobs
-from edgekit.export.cases import Case, keep_two_lengths, sizes_of_samples
+from edgekit.export.cases import Case, sizes_of_samples, worth_keeping
 from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.process import Worker
+from edgekit.export.sampling import feeds_of, joined
 from edgekit.export.source import ModuleRef
-
-_CHUNK: Final = 64
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ def ask_reference(
     Raises:
         UserError: The module fails on the samples, or has no batch axis in an output.
     """
-    feeds = [*(case.feed for case in cases), *_chunks(samples, spec)]
+    feeds = [*(case.feed for case in cases), *feeds_of(samples, spec)]
     save_arrays(folder / "feeds.npz", pack_feeds(feeds))
     job = jobs.Reference(module, spec, str(folder / "feeds.npz"), str(folder / "answers.npz"), seed)
     traced = worker.ask(job, "running the module").traced
@@ -53,8 +50,8 @@ def ask_reference(
         raise UserError(failed)
     answered = [case.with_expected(answers[index]) for index, case in enumerate(cases) if index in answers]
     complete = _with_outputs(spec, traced.outputs, answered)
-    kept = keep_two_lengths(answered, samples, spec)
-    expected = _joined([answers[index] for index in range(len(cases), len(feeds))], spec)
+    kept = worth_keeping(answered, samples, spec)
+    expected = joined([answers[index] for index in range(len(cases), len(feeds))], spec)
     failures = [(cases[index], reason) for index, reason in sorted(traced.failures.items())]
     _refuse_failed_signatures(failures, spec)
     warnings = tuple(_unchecked(kept, failures, samples, spec))
@@ -80,20 +77,6 @@ def _unchecked(
     for case, why in failures:
         if all(case.sizes[axis] == size for axis, size in whole.items()):
             yield f"case '{case.name}' was left out: {why}"
-
-
-def _chunks(samples: Samples, spec: ModelSpec) -> list[Feed]:
-    if spec.batch_axis is None:
-        return [{name: array[row] for name, array in samples.inputs.items()} for row in range(len(samples))]
-    return [
-        {name: array[start : start + _CHUNK] for name, array in samples.inputs.items()}
-        for start in range(0, len(samples), _CHUNK)
-    ]
-
-
-def _joined(answers: Sequence[Feed], spec: ModelSpec) -> Feed:
-    join = np.stack if spec.batch_axis is None else np.concatenate
-    return {name: join([answer[name] for answer in answers]) for name in answers[0]}
 
 
 def _with_outputs(spec: ModelSpec, names: Sequence[str], cases: Sequence[Case]) -> ModelSpec:

@@ -1,0 +1,97 @@
+"""Accuracy: how good an artifact is on held-back samples, and how much worse than PyTorch. Needs numpy alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.core import report, statistics
+from edgekit.core.bundle import Artifact
+from edgekit.core.report import Accuracy
+from edgekit.core.samples import Array, Feed, Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.export.comparison import Floats
+from edgekit.export.sampling import run_samples
+from edgekit.runtime.backend import Session
+
+
+def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str) -> Accuracy:
+    """Quality of an artifact on held-back samples, and its drop against PyTorch, paired by sample.
+
+    Args:
+        samples: With `expected` from PyTorch, and labels (class indices) or targets where quality is wanted.
+        where: What the result says of the engine: `onnxruntime`.
+
+    Returns:
+        Accuracy for labels, else the mean absolute error (`mae`, or the spec's `mse`) of the first output that has
+        targets. Without either the values are null, with the reason.
+    """
+    if not samples.is_labelled:
+        return _unknown(artifact, where, _metric(spec, samples), "the samples have no labels")
+    answers = run_samples(session, spec, samples)
+    if samples.labels is not None:
+        return _classified(artifact, where, samples, answers, spec)
+    return _regressed(artifact, where, _metric(spec, samples), samples, answers)
+
+
+def _metric(spec: ModelSpec, samples: Samples) -> str:
+    if spec.metric is not None:
+        return spec.metric.name
+    return "mae" if samples.targets else "accuracy"
+
+
+def _unknown(artifact: Artifact, where: str, metric: str, reason: str) -> Accuracy:
+    missing = report.Estimate(None, reason=reason)
+    return Accuracy(artifact.recipe, where, metric, missing, missing, missing)
+
+
+def _classified(artifact: Artifact, where: str, samples: Samples, answers: Feed, spec: ModelSpec) -> Accuracy:
+    output = spec.outputs[0].name if spec.outputs else next(iter(samples.expected))
+    assert samples.labels is not None
+    correct = _correct(answers[output], samples.labels)
+    before = _correct(samples.expected[output], samples.labels)
+    drop = statistics.paired_drop(before, correct)
+    quality, reference = (statistics.wilson(int(one.sum()), len(one)) for one in (correct, before))
+    return Accuracy(
+        artifact.recipe,
+        where,
+        "accuracy",
+        _estimate(quality),
+        _estimate(reference),
+        _estimate(drop),
+        drop.detectable,
+    )
+
+
+def _correct(scores: Array, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each sample's highest score is that of its class; scores may have more axes, which are flattened."""
+    return np.asarray(scores.reshape(len(scores), -1).argmax(axis=1) == labels)
+
+
+def _regressed(artifact: Artifact, where: str, metric: str, samples: Samples, answers: Feed) -> Accuracy:
+    output = next(iter(samples.targets))
+    errors = _row_errors(answers[output], samples.targets[output], metric)
+    before = _row_errors(samples.expected[output], samples.targets[output], metric)
+    if len(errors) < 2:
+        return _unknown(artifact, where, metric, "an interval needs at least 2 samples")
+    zero = np.zeros_like(errors)
+    drop = statistics.paired_mean_difference(before, errors)
+    return Accuracy(
+        artifact.recipe,
+        where,
+        metric,
+        _estimate(statistics.paired_mean_difference(zero, errors)),
+        _estimate(statistics.paired_mean_difference(zero, before)),
+        _estimate(drop),
+        drop.detectable,
+    )
+
+
+def _row_errors(answer: Array, target: Array, metric: str) -> Floats:
+    difference = np.asarray(answer, np.float64) - np.asarray(target, np.float64)
+    error = difference**2 if metric == "mse" else np.abs(difference)
+    return np.asarray(error.reshape(len(error), -1).mean(axis=1))
+
+
+def _estimate(found: statistics.Interval) -> report.Estimate:
+    return report.Estimate(found.value, found.low, found.high, found.n)

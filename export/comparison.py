@@ -1,0 +1,85 @@
+"""How far one array is from another: error, signal over noise, the worst row. Pure numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.core.samples import Array
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What an output looks like over all samples: its range, and its mean power. Values that are not finite are out."""
+
+    span: float
+    power: float
+
+    @classmethod
+    def of(cls, array: Array) -> Scale:
+        """The scale of one output; a constant has its own size as range, nothing at all has 1."""
+        values = np.asarray(array, dtype=np.float64)
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return cls(1.0, 0.0)
+        span = float(values.max() - values.min()) or float(np.abs(values).max()) or 1.0
+        return cls(span, float(np.mean(values**2)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The error of an output against its reference, element by element."""
+
+    reference: Floats
+    error: Floats
+
+    @classmethod
+    def between(cls, expected: Array, answer: Array) -> Difference:
+        """Absolute differences of two arrays of one shape.
+
+        Equal infinities and not-a-numbers are no difference; any other value that is not finite is infinitely far.
+        """
+        reference, values = np.asarray(expected, np.float64), np.asarray(answer, np.float64)
+        with np.errstate(invalid="ignore"):
+            error = np.abs(values - reference)
+        same = (values == reference) | (np.isnan(values) & np.isnan(reference))
+        return cls(reference, np.where(same, 0.0, np.where(np.isnan(error), np.inf, error)))
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute difference, 0 for arrays without elements."""
+        return float(self.error.max(initial=0.0))
+
+    @property
+    def mean(self) -> float:
+        """The mean absolute difference."""
+        return float(self.error.mean()) if self.error.size else 0.0
+
+    @property
+    def equal_share(self) -> float:
+        """The share of elements that are equal."""
+        return float(np.mean(self.error == 0.0)) if self.error.size else 1.0
+
+    def sqnr_db(self, least_power: float = 0.0) -> float | None:
+        """Signal over noise in dB; None where there is no noise.
+
+        Args:
+            least_power: Mean power of the signal to reckon with where the reference has less.
+        """
+        noise = float(np.mean(self.error**2)) if self.error.size else 0.0
+        if noise == 0.0:
+            return None
+        power = max(Scale.of(self.reference).power, least_power)
+        if not np.isfinite(noise) or power == 0.0:
+            return float("-inf")
+        return float(10 * np.log10(power / noise))
+
+    def worst_row(self) -> int | None:
+        """The row with the largest difference; None where there is no difference."""
+        if not self.error.size or not self.error.any():
+            return None
+        return int(np.argmax(self.error.reshape(len(self.error), -1).max(axis=1))) if self.error.ndim else 0
