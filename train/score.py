@@ -28,7 +28,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.estimate.value
 
 
-def as_estimate(found: statistics.Estimate) -> Estimate:
+def as_estimate(found: statistics.Interval) -> Estimate:
     """A statistical estimate in the form reports use."""
     return Estimate(found.value, found.low, found.high, found.n)
 

@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import xlogy
 
 from edgekit.core.statistics import (
-    Estimate,
+    Interval,
     holm,
     launch_interval,
     launch_quantiles,
@@ -125,7 +125,7 @@ def test_launches_without_any_spread_still_compare() -> None:
     ],
 )
 def test_a_verdict_needs_both_an_effect_and_an_interval(ratio: float, low: float, high: float, expected: str) -> None:
-    assert verdict(Estimate(ratio, low, high, 8)) == expected
+    assert verdict(Interval(ratio, low, high, 8)) == expected
 
 
 def test_a_difference_as_large_as_detectable_is_found_in_four_of_five_measurements() -> None:
@@ -271,4 +271,4 @@ def test_holm_keeps_the_family_wise_error() -> None:
 def test_an_estimate_survives_json() -> None:
     estimate = launch_interval([1.0, 1.1, 1.2])
 
-    assert msgspec.json.decode(msgspec.json.encode(estimate), type=Estimate) == estimate
+    assert msgspec.json.decode(msgspec.json.encode(estimate), type=Interval) == estimate

@@ -42,6 +42,18 @@ def test_several_reasons_give_c() -> None:
     assert len(trust.reasons) == 3
 
 
+def test_a_launch_that_slows_down_is_called_drifting() -> None:
+    steady = measurement()
+    slowing = tuple(
+        Launch(one.order, tuple(value * (1 + 0.002 * index) for index, value in enumerate(one.values)))
+        for one in steady.launches
+    )
+
+    trust = grade(Measurement("pi", "onnx-fp32", "latency", "s", slowing), QUIET, QUIET)
+
+    assert any("drift" in reason for reason in trust.reasons)
+
+
 def test_too_few_launches_are_named() -> None:
     assert "3 launches" in grade(measurement(launches=3), QUIET, QUIET).reasons[0]
 
@@ -50,6 +62,10 @@ def test_a_steady_clock_makes_up_for_another_governor() -> None:
     scaled = Facts(governor="schedutil", clock_hz=1.5e9)
 
     assert grade(measurement(), scaled, Facts(governor="schedutil", clock_hz=1.51e9)).grade == "A"
+
+
+def test_a_governor_that_cannot_be_read_is_a_reason() -> None:
+    assert "cannot be read" in grade(measurement(), Facts(), Facts()).reasons[0]
 
 
 def test_emulation_is_graded_e_whatever_else_holds() -> None:

@@ -21,7 +21,7 @@ Comparison = Literal["faster", "slower", "equal", "inconclusive"]
 Floats = npt.NDArray[np.float64]
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class Interval(msgspec.Struct, frozen=True):
     """A value, its interval, and what the interval rests on.
 
     Attributes:
@@ -68,7 +68,7 @@ def launch_quantiles(launches: Sequence[Sequence[float]], quantile: float) -> tu
     return tuple(float(np.quantile(values, quantile, method="median_unbiased")) for values in launches)
 
 
-def launch_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+def launch_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Geometric mean of one value a launch, with Student's t interval on the log scale.
 
     Args:
@@ -80,10 +80,10 @@ def launch_interval(values: Sequence[float], confidence: float = 0.95) -> Estima
     """
     logs = _logs(values)
     mean, half = float(logs.mean()), _half_width(logs, confidence)
-    return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half), len(logs))
+    return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half), len(logs))
 
 
-def ratio_interval(a: Sequence[float], b: Sequence[float], *, paired: bool) -> Estimate:
+def ratio_interval(a: Sequence[float], b: Sequence[float], *, paired: bool) -> Interval:
     """Ratio B/A of latencies from one value a launch, with its interval on the log scale.
 
     Args:
@@ -100,7 +100,7 @@ def ratio_interval(a: Sequence[float], b: Sequence[float], *, paired: bool) -> E
     mean, error, df = _log_ratio(a, b, paired)
     half = t_quantile(0.975, df) * error
     seen = math.expm1((t_quantile(0.975, df) + t_quantile(POWER, df)) * error)
-    return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half), min(len(a), len(b)), seen)
+    return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half), min(len(a), len(b)), seen)
 
 
 def ratio_p_value(a: Sequence[float], b: Sequence[float], *, paired: bool) -> float:
@@ -111,7 +111,7 @@ def ratio_p_value(a: Sequence[float], b: Sequence[float], *, paired: bool) -> fl
     return t_tail(mean / error, df)
 
 
-def verdict(ratio: Estimate, minimum_effect: float = 0.03) -> Comparison:
+def verdict(ratio: Interval, minimum_effect: float = 0.03) -> Comparison:
     """What a ratio B/A says about B.
 
     "slower" and "faster" need an interval that excludes 1 and a ratio beyond the minimum effect; "equal" needs the
@@ -126,7 +126,7 @@ def verdict(ratio: Estimate, minimum_effect: float = 0.03) -> Comparison:
     return "inconclusive"
 
 
-def paired_drop(reference_correct: npt.ArrayLike, artifact_correct: npt.ArrayLike) -> Estimate:
+def paired_drop(reference_correct: npt.ArrayLike, artifact_correct: npt.ArrayLike) -> Interval:
     """How much accuracy the artifact loses against its reference on the same examples.
 
     Score interval of Tango (1998, "Equivalence test and confidence interval for the difference in proportions for the
@@ -148,10 +148,10 @@ def paired_drop(reference_correct: npt.ArrayLike, artifact_correct: npt.ArrayLik
     n = len(reference)
     lost, won = int(np.sum(reference > artifact)), int(np.sum(artifact > reference))
     seen = (_z(0.975) + _z(POWER)) * math.sqrt(lost + won + 1) / (n + 2)
-    return Estimate((lost - won) / n, -_score_limit(won, lost, n), _score_limit(lost, won, n), n, seen)
+    return Interval((lost - won) / n, -_score_limit(won, lost, n), _score_limit(lost, won, n), n, seen)
 
 
-def paired_mean_difference(reference: npt.ArrayLike, artifact: npt.ArrayLike) -> Estimate:
+def paired_mean_difference(reference: npt.ArrayLike, artifact: npt.ArrayLike) -> Interval:
     """Mean of artifact minus reference over the same examples, with Student's t interval.
 
     Args:
@@ -166,10 +166,10 @@ def paired_mean_difference(reference: npt.ArrayLike, artifact: npt.ArrayLike) ->
     mean, half = float(difference.mean()), _half_width(difference, 0.95)
     df = len(difference) - 1
     seen = half * (1 + t_quantile(POWER, df) / t_quantile(0.975, df))
-    return Estimate(mean, mean - half, mean + half, len(difference), seen)
+    return Interval(mean, mean - half, mean + half, len(difference), seen)
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """A proportion with Wilson's score interval (Wilson 1927), which stays within 0 and 1 and works at both ends.
 
     Raises:
@@ -180,7 +180,7 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
     z, share = _z((1 + confidence) / 2), successes / n
     middle, scale = share + z * z / (2 * n), 1 + z * z / n
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Estimate(share, max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0), n)
+    return Interval(share, max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0), n)
 
 
 def holm(p_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.core.statistics import Estimate
+from edgekit.core.statistics import Interval
 from edgekit.core.student import t_quantile
 
 Floats = npt.NDArray[np.float64]
@@ -76,7 +76,7 @@ def warmup_end(values: Sequence[float]) -> int | None:
     return end if max(-trend.low, trend.high) < DRIFT else None
 
 
-def drift(values: Sequence[float]) -> Estimate:
+def drift(values: Sequence[float]) -> Interval:
     """Relative change per 100 iterations, 0.01 for 1 %, with its 99.5 % interval.
 
     A line is fitted to the means of 20 batches, so that neighbouring values may be correlated; values further than
@@ -89,7 +89,7 @@ def drift(values: Sequence[float]) -> Estimate:
     slope, error = _slope([part.mean() for part in np.array_split(_tamed(array), _BATCHES)])
     lowest = float(np.median(array)) - abs(slope) * _BATCHES / 2
     scale, half = 100 * _BATCHES / len(array) / lowest, t_quantile(0.9975, _BATCHES - 2) * error
-    return Estimate(slope * scale, (slope - half) * scale, (slope + half) * scale, len(array))
+    return Interval(slope * scale, (slope - half) * scale, (slope + half) * scale, len(array))
 
 
 def _tamed(values: Floats) -> Floats:

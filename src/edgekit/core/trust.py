@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.statistics import MIN_LAUNCHES, launch_interval, launch_quantiles
-from edgekit.core.steady import warmup_end
+from edgekit.core.steady import drift
 
 MAX_RELATIVE_WIDTH: Final = 0.03
 MAX_CLOCK_CHANGE: Final = 0.02
 MAX_WARMING_C: Final = 5.0
+MAX_DRIFT: Final = 0.01
 
 
 def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
@@ -45,12 +47,18 @@ def _sample_reasons(measurement: Measurement) -> list[tuple[str, str]]:
     disturbed = sum(launch.disturbed for launch in launches)
     if disturbed:
         reasons.append((f"{disturbed} of {len(launches)} launches were disturbed", "Stop other work on the device."))
-    drifting = sum(warmup_end(launch.values) is None for launch in launches)
+    drifting = sum(_drifts(launch.values) for launch in launches)
     if drifting > len(launches) // 2:
         reasons.append(
             (f"{drifting} of {len(launches)} launches drift", "--time-limit 5s, after the device has cooled")
         )
     return reasons
+
+
+def _drifts(values: Sequence[float]) -> bool:
+    """True when the values are shown to change by more than 1 % in 100 iterations, not merely not shown steady."""
+    found = drift(values)
+    return found.low > MAX_DRIFT or found.high < -MAX_DRIFT
 
 
 def _device_reasons(before: Facts, after: Facts) -> list[tuple[str, str]]:
