@@ -1,0 +1,174 @@
+"""Many feeds over one or several sessions: in batches, in the background, or as a stream.
+
+| want | use |
+|---|---|
+| a list of feeds, fast | `run_batch` |
+| answers while the program does other things | `Worker.submit`, in asyncio `run_async` |
+| an endless source, in order, with little memory | `stream` |
+
+A session serves one thread at a time unless its backend says otherwise; `Worker` and `stream` keep to that: with
+several sessions as many feeds run at once, each session in one thread at a time. The arrays of a feed must stay as
+they are until its outputs are there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import accumulate
+from queue import SimpleQueue
+from threading import BoundedSemaphore
+from typing import Self
+
+import numpy as np
+
+from edgekit.core.errors import DeviceUnavailable, UserError
+from edgekit.core.samples import Feed
+from edgekit.runtime.backend import Session
+
+_Kind = tuple[tuple[str, tuple[int, ...], str], ...]
+
+
+def run_batch(session: Session, feeds: Iterable[Mapping[str, object]], *, batch_size: int = 32) -> list[Feed]:
+    """Outputs of every feed, in order; neighbouring feeds run together, as many as make `batch_size` rows.
+
+    Feeds run one by one where the model has no batch axis that all its inputs and outputs begin with, or where their
+    other sizes or dtypes differ. Outputs are views of the batch they ran in; the caller owns them.
+
+    Raises:
+        UserError: As `Session.run`; feeds before the wrong one may have run.
+    """
+    if not _has_batch(session):
+        return [session.run(feed) for feed in feeds]
+    return [outputs for group in _groups(feeds, batch_size) for outputs in _run_together(session, group)]
+
+
+class Worker:
+    """Runs feeds in the background, one thread a session. A context manager: leaving it waits for what is under way.
+
+    Args:
+        sessions: All of the same artifact. They stay open when the worker closes.
+        queue_size: How many feeds may be under way, waiting ones included; then `submit` waits.
+    """
+
+    def __init__(self, *sessions: Session, queue_size: int = 8) -> None:
+        if not sessions or queue_size < 1:
+            raise UserError(f"A worker needs a session and room for a feed, got {len(sessions)} and {queue_size}.")
+        self.queue_size = queue_size
+        self._idle: SimpleQueue[Session] = SimpleQueue()
+        for session in sessions:
+            self._idle.put(session)
+        self._room = BoundedSemaphore(queue_size)
+        self._threads = ThreadPoolExecutor(len(sessions), thread_name_prefix="edgekit-worker")
+
+    def submit(self, feed: Mapping[str, object], *, timeout_s: float | None = None) -> Future[Feed]:
+        """The coming outputs of `feed`; waits while `queue_size` feeds are under way.
+
+        The future raises what `Session.run` raises; other feeds are not concerned.
+
+        Raises:
+            DeviceUnavailable: There was no room for `timeout_s` seconds.
+            UserError: The worker is closed.
+        """
+        if not self._room.acquire(timeout=timeout_s):
+            raise DeviceUnavailable(f"{self.queue_size} feeds were under way for {timeout_s:g} s; none was finished.")
+        try:
+            future = self._threads.submit(self._run, feed)
+        except RuntimeError as err:
+            self._room.release()
+            raise UserError("This worker is closed.") from err
+        future.add_done_callback(lambda _: self._room.release())
+        return future
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Wait for the feeds under way; with `cancel`, only for those that already run."""
+        self._threads.shutdown(cancel_futures=cancel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        self.close(cancel=kind is not None)
+
+    def _run(self, feed: Mapping[str, object]) -> Feed:
+        session = self._idle.get()
+        try:
+            return session.run(feed)
+        finally:
+            self._idle.put(session)
+
+
+async def run_async(worker: Worker, feed: Mapping[str, object]) -> Feed:
+    """The outputs of `feed`, for asyncio: the event loop runs on, also while the worker has no room.
+
+    Cancelling the task withdraws a feed that is waiting for its turn. Errors as in `Session.run`.
+    """
+    try:
+        future = worker.submit(feed, timeout_s=0)
+    except DeviceUnavailable:
+        future = await asyncio.to_thread(worker.submit, feed)
+    return await asyncio.wrap_future(future)
+
+
+def stream(feeds: Iterable[Mapping[str, object]], *sessions: Session, ahead: int = 4) -> Iterator[Feed]:
+    """Outputs of `feeds` one after the other, in order, while the next feeds are read and run.
+
+    Args:
+        sessions: All of the same artifact; with several, as many feeds run at once.
+        ahead: How many feeds are read before the caller takes the outputs of the first.
+
+    Raises:
+        UserError: As `Session.run`, in the place of the wrong feed.
+    """
+    with Worker(*sessions, queue_size=ahead) as worker:
+        pending: deque[Future[Feed]] = deque()
+        for feed in feeds:
+            if len(pending) == ahead:
+                yield pending.popleft().result()
+            pending.append(worker.submit(feed))
+        while pending:
+            yield pending.popleft().result()
+
+
+def _has_batch(session: Session) -> bool:
+    """Whether every input and output begins with the same free axis."""
+    first = {tensor.shape[0] if tensor.shape else None for tensor in (*session.inputs, *session.outputs)}
+    return len(first) == 1 and isinstance(next(iter(first)), str)
+
+
+def _groups(feeds: Iterable[Mapping[str, object]], batch_size: int) -> Iterator[list[Mapping[str, object]]]:
+    """Neighbours that may run together, of `batch_size` rows at most unless one feed alone has more."""
+    group: list[Mapping[str, object]] = []
+    kind: _Kind | None = None
+    rows = 0
+    for feed in feeds:
+        found, count = _kind(feed)
+        if group and (found is None or found != kind or rows + count > batch_size):
+            yield group
+            group, rows = [], 0
+        group.append(feed)
+        kind, rows = found, rows + count
+    if group:
+        yield group
+
+
+def _kind(feed: Mapping[str, object]) -> tuple[_Kind | None, int]:
+    """What feeds that run together have in common, and the rows of this one; None for one that must run alone."""
+    arrays = {name: value for name, value in feed.items() if isinstance(value, np.ndarray) and value.ndim}
+    rows = {len(array) for array in arrays.values()}
+    if len(arrays) < len(feed) or len(rows) != 1:
+        return None, 0
+    return tuple((name, array.shape[1:], array.dtype.str) for name, array in sorted(arrays.items())), rows.pop()
+
+
+def _run_together(session: Session, group: Sequence[Mapping[str, object]]) -> Iterator[Feed]:
+    if len(group) == 1:
+        yield session.run(group[0])
+        return
+    joined = {name: np.concatenate([np.asarray(feed[name]) for feed in group]) for name in group[0]}
+    outputs = session.run(joined)
+    ends = list(accumulate(len(np.asarray(next(iter(feed.values())))) for feed in group))
+    for start, end in zip([0, *ends], ends, strict=False):
+        yield {name: array[start:end] for name, array in outputs.items()}
