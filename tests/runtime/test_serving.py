@@ -255,10 +255,11 @@ def test_a_cancelled_task_withdraws_its_feed() -> None:
 
     async def main(worker: Worker) -> None:
         tasks = [asyncio.create_task(run_async(worker, {"x": [place]})) for place in range(3)]
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(session.begun.acquire, timeout=30)
         tasks[2].cancel()
+        await asyncio.wait([tasks[2]])
         session.gate.set()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks[:2])
 
     with Worker(session, queue_size=3) as worker:
         asyncio.run(main(worker))
