@@ -16,7 +16,7 @@ settings.register_profile("edgekit", deadline=None, derandomize=True, database=N
 settings.load_profile("edgekit")
 
 # Variables of edgekit that the caller of a test run may set; every other one would change what is tested.
-_KEPT = ("EDGEKIT_CACHE", "EDGEKIT_DATA", "EDGEKIT_REQUIRE_STANDINS", "EDGEKIT_STANDINS")
+_KEPT = ("EDGEKIT_CACHE", "EDGEKIT_DATA", "EDGEKIT_REQUIRE_STANDINS")
 _FOLDER = pytest.StashKey[Path]()
 
 

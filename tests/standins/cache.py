@@ -5,8 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 
 class Missing(Exception):
@@ -14,8 +17,9 @@ class Missing(Exception):
 
 
 def cache_folder() -> Path:
-    """`EDGEKIT_STANDINS`, or `~/.cache/edgekit/standins`."""
-    return Path(os.environ.get("EDGEKIT_STANDINS") or "~/.cache/edgekit/standins").expanduser()
+    """`EDGEKIT_CACHE/standins`, or the same under `~/.cache/edgekit`."""
+    base = os.environ.get("EDGEKIT_CACHE") or "~/.cache/edgekit"
+    return (Path(base).expanduser() / "standins").resolve()
 
 
 def built(name: str, build: Callable[[Path], None]) -> Path:
@@ -33,3 +37,15 @@ def built(name: str, build: Callable[[Path], None]) -> Path:
             build(part)
             part.rename(folder)
     return folder
+
+
+@contextmanager
+def required() -> Iterator[None]:
+    """Skip the test, counted and with the reason, when the block finds a stand-in missing; fail where CI wants it."""
+    try:
+        yield
+    except Missing as err:
+        reason = f"stand-in missing: {err}"
+        if os.environ.get("EDGEKIT_REQUIRE_STANDINS") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)

@@ -9,14 +9,20 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-from tests.standins.cache import Missing, built
+from tests.standins.cache import Missing, built, cache_folder
 from tests.standins.debian import unpack_packages
+
+from edgekit.core.errors import EnvironmentFault
+from edgekit.core.files import sha256_file
+from edgekit.devices import engines
+from edgekit.devices.ssh import SshShell
 
 HERE: Final = Path(__file__).parent
 PYTHON: Final = ("python3.11-minimal", "libpython3.11-stdlib", "python3-minimal")
@@ -50,6 +56,15 @@ class Pi:
     port: int
     config: Path
     process: subprocess.Popen[bytes]
+
+    @contextmanager
+    def shell(self) -> Iterator[SshShell]:
+        """A connection of edgekit to it."""
+        shell = SshShell(self.host, self.host, config=str(self.config))
+        try:
+            yield shell
+        finally:
+            shell.close()
 
     @property
     def home(self) -> Path:
@@ -107,15 +122,22 @@ def sshd() -> tuple[Path, dict[str, str]]:
 
 @contextmanager
 def running_pi(
-    board: Board = PI5, *, host: str = "pi", python: bool = True, disk: str = "", bits: int = 64
+    board: Board = PI5,
+    *,
+    host: str = "pi",
+    python: bool = True,
+    prepared: bool = False,
+    disk: str = "",
+    programs: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Pi]:
     """A Pi for as long as the block lasts; afterwards nothing of it runs.
 
     Args:
         host: What the client configuration calls it.
         python: Whether Python is installed.
+        prepared: Whether the engines are on it, as `edgekit devices prepare` puts them there.
         disk: Size of its storage, such as `8m`; needs root.
-        bits: 32 makes it say that its system is 32-bit.
+        programs: Scripts that stand before the system's own programs, by name.
 
     Raises:
         Missing: It cannot be built here.
@@ -124,7 +146,9 @@ def running_pi(
     root, emulator, (server, environment) = arm64_root(python=python), qemu(), sshd()
     with tempfile.TemporaryDirectory(prefix="ek-pi-") as folder:
         state = Path(folder)
-        _write_state(state, board, bits)
+        _write_state(state, board, programs)
+        if prepared:
+            _copy_linked(prepared_home(), state / "home")
         port = free_port()
         config = _write_client(state, host, port)
         variables = {"PI_ROOT": root, "PI_QEMU": emulator, "PI_CPU": board.cpu, "PI_STATE": state}
@@ -137,6 +161,30 @@ def running_pi(
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
             _await_gone(state)
+
+
+def prepared_home() -> Path:
+    """The home folder of a Pi that `edgekit devices prepare` has been run on."""
+    wheels = cache_folder() / "wheels"
+    try:
+        archive = engines.packed(engines.Platform("aarch64", 36, "3.11"), wheels, engines.ENGINES)
+    except EnvironmentFault as err:
+        raise Missing(err.message) from err
+
+    def build(folder: Path) -> None:
+        with running_pi() as pi:
+            with pi.shell() as shell:
+                engines.prepare(shell, wheels)
+            shutil.copytree(pi.home, folder, dirs_exist_ok=True, symlinks=True)
+
+    return built(f"prepared-{sha256_file(archive)[:16]}", build)
+
+
+def _copy_linked(source: Path, target: Path) -> None:
+    """Copy a folder without its bytes where the file system allows that: nothing on a Pi writes into its files."""
+    linked = subprocess.run(["cp", "-al", f"{source}/.", str(target)], capture_output=True, check=False)
+    if linked.returncode:
+        shutil.copytree(source, target, dirs_exist_ok=True, symlinks=True)
 
 
 def free_port() -> int:
@@ -160,7 +208,7 @@ def _check_machine(disk: str) -> None:
         raise Missing("a small disk needs root")
 
 
-def _write_state(state: Path, board: Board, bits: int) -> None:
+def _write_state(state: Path, board: Board, programs: Mapping[str, str]) -> None:
     for name in ("home", "sys/class/thermal/thermal_zone0", "own/bin", "own/prefix/proc/device-tree"):
         (state / name).mkdir(parents=True)
     (state / "own/prefix/proc/device-tree/model").write_bytes(board.name.encode() + b"\0")
@@ -178,9 +226,8 @@ def _write_state(state: Path, board: Board, bits: int) -> None:
     for name in ("present", "online", "possible"):
         (cpus / name).write_text("0-3\n")
     script(state / "own/bin/vcgencmd", f'[ "$1" = get_throttled ] && echo "throttled={board.throttled}"')
-    if bits == 32:
-        script(state / "own/bin/uname", 'case "$1" in -m) echo armv7l;; *) exec /usr/bin/uname "$@";; esac')
-        script(state / "own/bin/getconf", 'case "$1" in LONG_BIT) echo 32;; *) exec /usr/bin/getconf "$@";; esac')
+    for name, body in programs.items():
+        script(state / "own/bin" / name, body)
 
 
 def script(path: Path, body: str) -> None:
