@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# edgekit sends nothing anywhere. The official packages of ONNX Runtime do (1.29 and newer; 1.27 did not), from the
+# moment they are imported, and keep an identifier of the machine below ~/.cache. This variable stops both, set before
+# that import; child processes inherit it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from edgekit.core.config import Settings
