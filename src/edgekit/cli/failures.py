@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import shlex
 import signal
 import sys
@@ -111,10 +112,10 @@ def _fault(err: BaseException, arguments: list[str]) -> EdgekitError:
 
 
 def _text(failure: EdgekitError, err: BaseException) -> str:
-    if isinstance(failure, Interrupted):
-        return f"{failure.message}\n"
-    usage = f"{err.ctx.get_help()}\n\n" if isinstance(err, click.exceptions.NoArgsIsHelpError) and err.ctx else ""
     hint = f"Hint: {failure.hint}\n" if failure.hint else ""
+    if isinstance(failure, Interrupted):
+        return f"{failure.message}\n{hint}"
+    usage = f"{err.ctx.get_help()}\n\n" if isinstance(err, click.exceptions.NoArgsIsHelpError) and err.ctx else ""
     return f"{usage}Error: {failure.message}\n{hint}"
 
 
@@ -126,14 +127,16 @@ def _write_document(failure: EdgekitError, arguments: list[str]) -> None:
 
 
 def _is_closed() -> bool:
-    """True when standard output is what nobody reads; a pipe to another program may break as well."""
+    """True when nobody reads standard output any more; a pipe to another program may break as well."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return True
+        descriptor = sys.stdout.fileno()
     except (OSError, ValueError):
         return False
-    return False
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _let_go_of_closed_streams() -> None:

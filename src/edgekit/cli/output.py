@@ -6,11 +6,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, Final
+from typing import IO, Final, TextIO
 
 import msgspec
 
 from edgekit.core import documents
+from edgekit.core.errors import OutputClosed
 
 # 1: first version.
 ERROR_SCHEMA: Final = 1
@@ -56,9 +57,16 @@ class Output:
         self.write_text(documents.encode(document).decode())
 
     def write_text(self, text: str) -> None:
-        """Text as it is, with a final newline."""
-        self._stream.write(text if text.endswith("\n") else f"{text}\n")
-        self._stream.flush()
+        """Text as it is, with a final newline.
+
+        Raises:
+            OutputClosed: Whoever read it stopped reading.
+        """
+        try:
+            self._stream.write(text if text.endswith("\n") else f"{text}\n")
+            self._stream.flush()
+        except BrokenPipeError as err:
+            raise OutputClosed("Standard output was closed.") from err
 
 
 @contextlib.contextmanager
@@ -72,7 +80,7 @@ def results_apart() -> Iterator[Output]:
         yield Output(stream)
 
 
-def _is_process_stdout(stream: IO[str]) -> bool:
+def _is_process_stdout(stream: TextIO) -> bool:
     """False where a test or a program put another stream in its place."""
     try:
         return stream.fileno() == 1
@@ -81,15 +89,18 @@ def _is_process_stdout(stream: IO[str]) -> bool:
 
 
 @contextlib.contextmanager
-def _moved_descriptor(real: IO[str]) -> Iterator[IO[str]]:
+def _moved_descriptor(real: TextIO) -> Iterator[TextIO]:
     """A stream on what descriptor 1 was, while 1 itself leads to stderr, for C libraries and child processes too."""
     kept = os.dup(1)
     try:
         with contextlib.suppress(OSError):  # stderr may be closed
             os.dup2(2, 1)
-        # UTF-8 also where the terminal's own encoding is older: JSON is always UTF-8.
-        with open(kept, "w", encoding=getattr(real, "encoding", "utf-8"), errors="replace", closefd=False) as stream:
+        stream = open(kept, "w", encoding=real.encoding, errors="replace", closefd=False)  # noqa: SIM115 - see below
+        try:
             yield stream
+        finally:
+            with contextlib.suppress(OSError):  # what could not be written was told when it was written
+                stream.close()
     finally:
         os.dup2(kept, 1)
         os.close(kept)

@@ -265,6 +265,15 @@ def _disk(machine: Machine) -> Iterator[Finding]:
             yield Finding(f"{name} folder", State.PROBLEM, f"'{place}' cannot be written", f"ls -ld {place}")
 
 
+def _telemetry(machine: Machine) -> Iterator[Finding]:
+    value = os.environ.get("ORT_DISABLE_TELEMETRY", "")
+    if value == "1":
+        yield Finding("telemetry", State.OK, "none: edgekit sends nothing, and keeps ONNX Runtime from it")
+    else:
+        text = f"ORT_DISABLE_TELEMETRY is '{value}': ONNX Runtime may send usage data"
+        yield Finding("telemetry", State.WARNING, text, "unset ORT_DISABLE_TELEMETRY")
+
+
 CHECKS: Final[tuple[Callable[[Machine], Iterable[Finding]], ...]] = (
     _python,
     _engines,
@@ -272,6 +281,7 @@ CHECKS: Final[tuple[Callable[[Machine], Iterable[Finding]], ...]] = (
     _packages,
     _programs,
     _plugins,
+    _telemetry,
     _disk,
     _governor,
     _load,

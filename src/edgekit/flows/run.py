@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -31,7 +32,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     input: str
     scores: tuple[Score, ...]
-    outputs: dict[str, list[object]]
+    outputs: dict[str, list[Any]]
 
 
 class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
