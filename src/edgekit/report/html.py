@@ -144,9 +144,12 @@ def _disturbed(targets: Sequence[view.TargetView]) -> Iterator[str]:
 
 def _counted(report: Report) -> str:
     """`2 of 2 targets, 14 of 14 parity checks and 16 of 24 budget checks pass.`, or an empty text."""
-    names = {"targets": "targets", "parity": "parity checks", "budgets": "budget checks"}
-    parts = [f"{passed} of {total} {names[kind]}" for kind, passed, total in view.counts(report)]
-    return f"{' and '.join([', '.join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]} pass." if parts else ""
+    nouns = {"targets": "target", "parity": "parity check", "budgets": "budget check"}
+    parts = [
+        f"{passed} of {words.plural(total, nouns[kind])} {'passes' if total == 1 else 'pass'}"
+        for kind, passed, total in view.counts(report)
+    ]
+    return f"{', '.join(parts)}." if parts else ""
 
 
 def _detectable(report: Report) -> str:

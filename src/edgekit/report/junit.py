@@ -60,9 +60,9 @@ def _budget_case(report: Report, check: BudgetCheck) -> Case:
     figure = f"{words.quantity(estimate, unit)} {words.interval(estimate, unit)}".strip()
     miss = words.beyond(check) if estimate.value is not None else ""
     message = ", ".join(part for part in (f"'{check.artifact}' has {figure}", miss, estimate.reason) if part)
-    outcome = next((one.verdict for one in report.outcomes if one.target == check.target), check.verdict)
+    outcome = next((one.verdict for one in report.outcomes if one.target == check.target), report.verdict)
     if check.verdict is Verdict.FAIL and outcome is not Verdict.FAIL:
-        skipped = f"{message}; the outcome on this target is {words.VERDICTS[outcome]} with another artifact"
+        skipped = f"{message}; the outcome on this target is {words.VERDICTS[outcome]}, with another artifact"
         return Case(check.target, check.artifact, check.budget, Verdict.INCONCLUSIVE, skipped)
     return Case(check.target, check.artifact, check.budget, check.verdict, message)
 

@@ -94,7 +94,7 @@ def _quality(accuracy: Accuracy | None) -> list[str]:
 
 
 def _latency(row: view.Row, name: str) -> str:
-    return view.EMULATED if row.withheld == view.EMULATED else _figure(row.quantile(name), "s")
+    return view.EMULATED if row.is_emulated else _figure(row.quantile(name), "s")
 
 
 def _figure(estimate: Estimate, unit: str) -> str:

@@ -139,7 +139,7 @@ def _dots(values: Sequence[float], top: float, step: float, strip: _Strip) -> li
 
 def _strip_axis(strip: _Strip, bottom: float) -> str:
     drawn = []
-    for value in strip.scale.ticks(4):
+    for value in strip.scale.ticks(4, gap=0.2):
         x = strip.percent(value)
         drawn.append(svg.element("line", x1=x, x2=x, y1="4", y2=str(bottom), class_="grid"))
         anchor = "start" if strip.place(value) < 0.04 else "end" if strip.place(value) > 0.84 else "middle"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from edgekit.report.words import clean, tick
 
 # Data lives in a square of this many units, which `stretched` maps onto whatever room there is.
 SIDE: Final = 1000
+_MAX_TICKS: Final = 20
 Point = tuple[float, float]
 
 
@@ -108,15 +110,23 @@ class Scale:
         """`place` as a percentage for attributes."""
         return f"{_short(100 * self.place(value))}%"
 
-    def ticks(self, most: int = 5) -> list[float]:
-        """Round values within the range, as many as fit into `most`."""
-        if self.is_log and self.high / self.low >= 10:
-            return _decades(self.low, self.high, most)
-        return next(found for step in _round_steps(self.high - self.low) if len(found := self._multiples(step)) <= most)
+    def ticks(self, most: int = 5, gap: float = 0.17) -> list[float]:
+        """Round values within the range: as many as fit, at most `most`, their places at least `gap` apart."""
+        fitting = [found for found in self._candidates() if len(found) <= most and self._are_apart(found, gap)]
+        return max(fitting, key=len, default=[])
 
-    def _multiples(self, step: float) -> list[float]:
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [index * step for index in range(first, last + 1)]
+    def _candidates(self) -> Iterable[list[float]]:
+        power = 10.0 ** math.floor(math.log10(self.high - self.low))
+        for step in (power / 10, power / 5, power / 4, power / 2, power, 2 * power, 2.5 * power, 5 * power):
+            first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+            if last - first < _MAX_TICKS:
+                yield [index * step for index in range(first, last + 1)]
+        if self.is_log:
+            yield from _decades(self.low, self.high)
+
+    def _are_apart(self, values: Sequence[float], gap: float) -> bool:
+        places = [self.place(value) for value in values]
+        return all(after - before >= gap for before, after in itertools.pairwise(places))
 
 
 def x_axis(scale: Scale, unit: str, *, top: float, bottom: float) -> str:
@@ -142,21 +152,13 @@ def _anchor(place: float) -> str:
     return "start" if place < 0.03 else "end" if place > 0.97 else "middle"
 
 
-def _round_steps(span: float) -> Iterable[float]:
-    """1, 2, 2.5 and 5 times powers of ten, ascending, from a tenth of `span` or less."""
-    power = 10.0 ** (math.floor(math.log10(span)) - 1)
-    while True:
-        yield from (power, 2 * power, 2.5 * power, 5 * power)
-        power *= 10
-
-
-def _decades(low: float, high: float, most: int) -> list[float]:
-    powers = [10.0**index for index in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+def _decades(low: float, high: float) -> Iterable[list[float]]:
+    """1, 2 and 5, or 1 and 3, or 1 alone, times powers of ten within the range; then fewer and fewer powers."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
-        found = [factor * power for power in powers for factor in factors if low <= factor * power <= high]
-        if len(found) <= most:
-            return found
-    return found[:: math.ceil(len(found) / most)]
+        yield [factor * 10.0**power for power in exponents for factor in factors if low <= factor * 10.0**power <= high]
+    for stride in range(2, len(exponents)):
+        yield [10.0**power for power in exponents[::stride] if low <= 10.0**power <= high]
 
 
 def _short(number: float) -> str:

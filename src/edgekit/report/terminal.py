@@ -63,8 +63,8 @@ def _target(console: Console, report: Report, target: view.TargetView) -> None:
 
 def _table(report: Report, target: view.TargetView) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=_DIM)
-    table.add_column(Text("artifact" + "\n  parity" * bool(report.parity)), overflow="fold", min_width=20)
-    table.add_column(Text("size" + "\nbudgets" * bool(report.budgets)), justify="right", no_wrap=True)
+    table.add_column(Text(f"artifact\n  {'parity' if report.parity else ''}"), overflow="fold", min_width=20)
+    table.add_column(Text(f"size\n{'budgets' if report.budgets else ' '}"), justify="right", no_wrap=True)
     if target.has_accuracy:
         table.add_column(_quality_head(target.rows), justify="right", no_wrap=True)
     for name in QUANTILES if target.has_latency else ():
@@ -107,7 +107,7 @@ def _size_cell(row: view.Row) -> Text:
 def _quality_head(rows: Sequence[view.Row]) -> Text:
     metric = next(row.accuracy.metric for row in rows if row.accuracy)
     unit = "drop, pt" if words.drop_unit(metric) == "points" else "drop"
-    return Text(f"{words.clean(metric)[:_METRIC_WIDTH]}\n{unit}")
+    return Text(f"{words.shortened(metric, _METRIC_WIDTH)}\n{unit}")
 
 
 def _quality_cell(accuracy: Accuracy | None) -> Text:
@@ -123,7 +123,7 @@ def _quality_cell(accuracy: Accuracy | None) -> Text:
 
 
 def _latency_cell(row: view.Row, quantile: str) -> Text:
-    if row.withheld == view.EMULATED:
+    if row.is_emulated:
         return Text(view.EMULATED, style=_DIM)
     estimate = row.quantile(quantile)
     between = words.interval(estimate, "s", form=_RANGE)
@@ -145,7 +145,7 @@ def _notes(rows: Sequence[view.Row]) -> list[Text]:
 def _missing(row: view.Row) -> list[str]:
     found = []
     if row.withheld == view.FAILED_PARITY:
-        found.append("no latency after failed parity")
+        found.append(view.FAILED_PARITY)
     if row.accuracy and row.accuracy.drop.value is None and row.accuracy.drop.reason:
         found.append(f"no {words.clean(row.accuracy.metric)}, {words.clean(row.accuracy.drop.reason)}")
     for name in QUANTILES if row.is_timed else ():
@@ -224,7 +224,7 @@ def _print_table(console: Console, table: Table) -> None:
     for segments in console.render_lines(table, options, pad=False):
         line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
         line.rstrip()
-        console.print(line, width=_width(console), crop=False)
+        console.print(line, soft_wrap=True)
 
 
 def _say(console: Console, *lines: Text, indent: int = 0) -> None:
@@ -233,7 +233,7 @@ def _say(console: Console, *lines: Text, indent: int = 0) -> None:
         parts = line.wrap(console, _width(console) - indent - 2) or [Text("")]
         for place, part in enumerate(parts):
             part.rstrip()
-            console.print(Text(" " * (indent + 2 * (place > 0))) + part, width=_width(console), crop=False)
+            console.print(Text(" " * (indent + 2 * (place > 0))) + part, soft_wrap=True)
 
 
 def _width(console: Console) -> int:

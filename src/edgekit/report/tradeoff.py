@@ -14,6 +14,7 @@ from edgekit.report.view import Row, TargetView
 
 _HEIGHT: Final = 250
 _TOP: Final = 8
+_NAME_LETTERS: Final = 26
 _BOTTOM: Final = _HEIGHT - 28
 
 
@@ -45,7 +46,9 @@ class _Frame:
     def dot(self, point: _Point) -> labels.Dot:
         radius = 4 + 7 * math.sqrt(point.size_bytes / self.largest_bytes)
         x = self.across.place(point.across.value or 0.0)
-        return labels.Dot(words.clean(point.row.artifact), x, self.height(point.quality.value), radius)
+        return labels.Dot(
+            words.shortened(point.row.artifact, _NAME_LETTERS), x, self.height(point.quality.value), radius
+        )
 
 
 def picture(target: TargetView, names: Sequence[str], key: str) -> Picture | None:

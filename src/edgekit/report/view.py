@@ -15,7 +15,7 @@ from edgekit.core.verdict import Verdict, worst
 from edgekit.report.words import plural
 
 EMULATED: Final = "emulated"
-FAILED_PARITY: Final = "failed parity"
+FAILED_PARITY: Final = "failed parity, so there is no latency"
 NOT_MEASURED: Final = "not measured"
 TIMES: Final = ("latency", "load", "first_run")
 
@@ -42,6 +42,16 @@ class Row:
     def is_timed(self) -> bool:
         """True when times may be shown."""
         return not self.withheld
+
+    @property
+    def is_emulated(self) -> bool:
+        """True when there is no time because no device was measured."""
+        return self.withheld == EMULATED
+
+    @property
+    def trust(self) -> Trust | None:
+        """The trust grade of what was measured; none where the artifact is wrong."""
+        return self.latency.trust if self.latency and self.withheld != FAILED_PARITY else None
 
     def quantile(self, name: str) -> Estimate:
         """The latency quantile called `name`; without a value, and with the reason, when it is not shown."""
@@ -111,8 +121,7 @@ class TargetView:
         """Each distinct trust with the artifacts it holds for, in order."""
         found: dict[tuple[object, ...], tuple[Trust, list[str]]] = {}
         for row in self.rows:
-            if row.latency is not None and row.withheld != FAILED_PARITY:
-                trust = row.latency.trust
+            if (trust := row.trust) is not None:
                 _, names = found.setdefault((trust.grade, trust.reasons, trust.raise_by), (trust, []))
                 names.append(row.artifact)
         return tuple((trust, tuple(dict.fromkeys(names))) for trust, names in found.values())

@@ -35,6 +35,12 @@ def _shown(mark: str) -> str:
     return "\N{REPLACEMENT CHARACTER}" if is_hostile else mark
 
 
+def shortened(text: str, letters: int) -> str:
+    """`text` cleaned, and cut to at most `letters` with an ellipsis where it is longer."""
+    flat = clean(text)
+    return flat if len(flat) <= letters else f"{flat[: letters - 1]}…"
+
+
 def quantity(estimate: Estimate, unit: str) -> str:
     """The value with its unit: `3.31 ms`; a dash when it is absent."""
     if estimate.value is None or not math.isfinite(estimate.value):
@@ -121,7 +127,8 @@ def _scale(estimate: Estimate, unit: str) -> tuple[float, str, int | None]:
 def _decimals(estimate: Estimate, factor: float) -> int:
     """Three significant digits of the value, one more where the interval spans less than three steps of the last."""
     value = abs(estimate.value or 0.0) / factor
-    decimals = max(0, 2 - math.floor(math.log10(value))) if value else 0
+    # The exponent after rounding: 0.9996 is shown as 1.00.
+    decimals = max(0, 2 - int(f"{value:.2e}".partition("e")[2])) if value else 0
     if estimate.low is None or estimate.high is None:
         return min(decimals, 6)
     steps = (estimate.high - estimate.low) / factor * 10.0**decimals

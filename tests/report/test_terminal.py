@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from tests.report import variants
+from tests.report.factory import ARTIFACTS, make_report
+from tests.report.variants import VARIANTS, WITHHELD
+
+from edgekit.core.report import Report
+from edgekit.core.verdict import Verdict
+from edgekit.report import view, words
+from edgekit.report.terminal import render
+
+TIME = re.compile(r"\d (?:s|ms|µs|ns)\b")
+
+
+def printed(report: Report, width: int = 80, **options: Any) -> str:
+    file = io.StringIO()
+    render(report, Console(file=file, width=width, **options))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_no_line_is_wider_than_80_columns(name: str) -> None:
+    assert max(map(cell_len, printed(VARIANTS[name]()).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_last_line_is_the_verdict_in_plain_text(name: str) -> None:
+    report = VARIANTS[name]()
+
+    last = printed(report).splitlines()[-1]
+
+    assert last.startswith(f"VERDICT: {words.VERDICTS[report.verdict]}")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_pipe_gets_no_escapes_and_no_trailing_spaces(name: str) -> None:
+    text = printed(VARIANTS[name]())
+
+    assert "\x1b" not in text
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+def test_a_terminal_gets_colours_unless_no_color_is_set() -> None:
+    colour = re.compile(r"\x1b\[[\d;]*3\d")
+
+    assert colour.search(printed(make_report(), force_terminal=True, color_system="standard"))
+    assert not colour.search(printed(make_report(), force_terminal=True, color_system="standard", no_color=True))
+
+
+def test_every_artifact_stands_whole_on_one_line_of_each_target() -> None:
+    lines = printed(make_report()).splitlines()
+
+    for name in ARTIFACTS:
+        assert len([line for line in lines if line.startswith(f"{name} ")]) == 2
+
+
+def test_quantiles_and_drops_carry_their_interval() -> None:
+    report = make_report()
+    text = printed(report)
+
+    for latency in report.latency:
+        for name in ("p50", "p90"):
+            estimate = latency.quantiles[name]
+            assert words.quantity(estimate, "s") in text
+            assert words.interval(estimate, "s", form="{}..{}") in text
+    for accuracy in report.accuracy:
+        assert words.interval(accuracy.drop, "points", form="{}..{}") in text
+
+
+def test_budgets_say_by_how_much_they_were_missed() -> None:
+    report = variants.failed()
+    text = " ".join(printed(report).split())
+
+    missed = [check for check in report.budgets if check.verdict is Verdict.FAIL]
+
+    assert len(missed) > 8
+    assert all(f"{words.beyond(check)}" in text for check in missed)
+
+
+def test_outcomes_name_the_chosen_artifact_or_the_reason() -> None:
+    assert "outcome pass, chosen onnx-int8-static-u8s8" in printed(make_report())
+    assert "outcome FAIL: no artifact meets every budget" in printed(variants.failed())
+
+
+def test_an_artifact_that_failed_parity_shows_no_time() -> None:
+    text = printed(variants.parity_failed())
+
+    rows = [line for line in text.splitlines() if WITHHELD in line]
+
+    assert len(rows) > 8
+    assert not [line for line in rows if TIME.search(line)]
+    assert text.count(view.FAILED_PARITY) >= 2
+    assert "sample 7 of 32" in " ".join(text.split())
+
+
+def test_an_emulated_target_shows_the_word_and_no_time() -> None:
+    text = printed(variants.emulated())
+    emulated = text[text.index("pi5/") :]
+
+    assert emulated.count("emulated  emulated") == len(ARTIFACTS)
+    assert not TIME.search(emulated)
+
+
+def test_a_missing_figure_has_its_reason_once() -> None:
+    text = " ".join(printed(variants.few_launches()).split())
+
+    assert text.count("no p50, 3 launches, 5 are needed") == 2
+
+
+def test_names_are_never_read_as_markup() -> None:
+    report = make_report()
+    named = variants.replace(report, warnings=("[bold red]not markup[/]",))
+
+    assert "[bold red]not markup[/]" in printed(named)
+
+
+def test_trust_is_given_with_what_would_raise_it() -> None:
+    text = " ".join(printed(make_report()).split())
+
+    assert "trust A: nothing speaks against it." in text
+    assert "trust B: 1 of 6 launches were disturbed. To raise it: Stop other work on the device." in text
+
+
+def test_a_narrow_terminal_gets_the_same_lines() -> None:
+    assert printed(make_report(), width=40) == printed(make_report(), width=80)

@@ -1,0 +1,243 @@
+"""Reports of every kind: passed, failed, undecided, emulated, without latency, with hostile names, and so on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from tests.report.factory import LOCAL, PI, make_report
+
+from edgekit.core.facts import Facts
+from edgekit.core.measurement import Trust
+from edgekit.core.report import Estimate, Latency, Outcome, ParityCheck, Report
+from edgekit.core.verdict import Verdict
+
+HOSTILE = '<script>alert(1)</script>"`|&\x1b[31m\u202e\n**@everyone**'
+WITHHELD = "tflite-int8-static"
+replace = msgspec.structs.replace
+
+
+def passed() -> Report:
+    return make_report()
+
+
+def failed() -> Report:
+    """No artifact is fast enough anywhere."""
+    return make_report(budget_s=1e-6)
+
+
+def undecided() -> Report:
+    """The interval of the chosen artifact straddles its limit on the second target."""
+    report = make_report(budget_s=262e-6)
+    outcome = Outcome(PI, Verdict.INCONCLUSIVE, None, "no artifact meets every budget")
+    return replace(report, outcomes=(report.outcomes[0], outcome), verdict=Verdict.INCONCLUSIVE)
+
+
+def parity_failed() -> Report:
+    """One artifact is wrong everywhere; its times are still in the document, as an untidy flow might leave them."""
+    report = make_report()
+    bad = ParityCheck(
+        WITHHELD,
+        "litert",
+        "batch 5",
+        "logits",
+        "sqnr",
+        3.1,
+        20.0,
+        Verdict.FAIL,
+        4.2,
+        1.1,
+        3.1,
+        7,
+        32,
+        "one row differs",
+    )
+    outcomes = tuple(replace(one, verdict=Verdict.FAIL) for one in report.outcomes)
+    return replace(report, parity=(*report.parity, bad), outcomes=outcomes, verdict=Verdict.FAIL)
+
+
+def parity_failed_there() -> Report:
+    """One artifact is wrong on the second target only."""
+    report = parity_failed()
+    return replace(
+        report, parity=tuple(replace(one, where=PI) if one.verdict is Verdict.FAIL else one for one in report.parity)
+    )
+
+
+def emulated() -> Report:
+    """The second target is an emulator."""
+    report = make_report()
+    return replace(
+        report,
+        measurements=tuple(replace(one, emulated=one.target == PI) for one in report.measurements),
+        latency=tuple(_emulated(one) if one.target == PI else one for one in report.latency),
+        facts=report.facts | {PI: replace(report.facts[PI], emulated=True)},
+    )
+
+
+def few_launches() -> Report:
+    """Three launches support no quantile at all."""
+    report = make_report()
+    none = Estimate(None, reason="3 launches, 5 are needed")
+    return replace(
+        report,
+        measurements=tuple(replace(one, launches=one.launches[:3]) for one in report.measurements),
+        latency=tuple(replace(one, quantiles={"p50": none}) for one in report.latency),
+        budgets=(),
+    )
+
+
+def validated() -> Report:
+    """What `validate` finds out: no latency, no budgets."""
+    report = make_report()
+    return replace(
+        report,
+        command="validate",
+        measurements=(),
+        latency=(),
+        budgets=(),
+        facts={},
+        stages={},
+        outcomes=(Outcome(LOCAL, Verdict.PASS),),
+    )
+
+
+def bare() -> Report:
+    """What `profile` finds out of a bare model file: no spec, no parity, no accuracy."""
+    report = make_report()
+    return replace(
+        report, command="profile", spec=None, bundle="net.onnx", parity=(), accuracy=(), budgets=(), split=None
+    )
+
+
+def unlabelled() -> Report:
+    """Samples without labels have no accuracy, with the reason."""
+    report = make_report()
+    none = Estimate(None, reason="the samples have no labels")
+    return replace(
+        report,
+        accuracy=tuple(
+            replace(one, quality=none, reference=none, drop=none, detectable=None) for one in report.accuracy
+        ),
+        budgets=tuple(one for one in report.budgets if one.metric != "accuracy.drop"),
+    )
+
+
+def regression() -> Report:
+    """A model whose quality is an error."""
+    report = make_report()
+    figure = Estimate(0.0312, 0.0301, 0.0324, 360)
+    return replace(
+        report,
+        accuracy=tuple(
+            replace(one, metric="mae", quality=figure, reference=figure, drop=Estimate(-0.0004, -0.0011, 0.0003, 360))
+            for one in report.accuracy
+        ),
+        budgets=(),
+    )
+
+
+def several_sizes() -> Report:
+    """Every artifact was measured at two batch sizes."""
+    report = make_report()
+    eight = {"N": 8}
+    return replace(
+        report,
+        measurements=(*report.measurements, *(replace(one, sizes=eight) for one in report.measurements)),
+        latency=(*report.latency, *(replace(one, sizes=eight) for one in report.latency)),
+    )
+
+
+def many() -> Report:
+    """More artifacts than colours, with long names, on targets with long names."""
+    report = make_report()
+    names = {
+        one.recipe: f"{one.recipe}-of-a-network-with-a-rather-long-name-{place}"
+        for place, one in enumerate(report.artifacts)
+    }
+    renamed = _renamed(report, names)
+    extra = [_renamed(report, {one.recipe: f"{one.recipe}-{place}" for one in report.artifacts}) for place in range(3)]
+    parts = {
+        part: tuple(entry for one in (renamed, *extra) for entry in getattr(one, part))
+        for part in ("artifacts", "parity", "accuracy", "measurements", "latency", "budgets")
+    }
+    return replace(renamed, **parts)
+
+
+def hostile() -> Report:
+    """Every text that comes from outside tries to be something else."""
+    report = make_report()
+    renamed = _renamed(report, {one.recipe: f"{one.recipe}{HOSTILE}" for one in report.artifacts})
+    assert renamed.spec is not None
+    return replace(
+        renamed,
+        command=HOSTILE,
+        created=HOSTILE,
+        bundle=HOSTILE,
+        spec=replace(renamed.spec, name=HOSTILE, summary=HOSTILE),
+        warnings=(HOSTILE,),
+        tools={HOSTILE: HOSTILE},
+        stages={HOSTILE: 1.0},
+        facts={LOCAL: Facts(system=HOSTILE, cpu=HOSTILE, missing={HOSTILE: HOSTILE}, engines={HOSTILE: HOSTILE})},
+        outcomes=tuple(replace(one, reason=HOSTILE, chosen=f"onnx-fp32{HOSTILE}") for one in renamed.outcomes),
+        budgets=tuple(replace(one, budget=HOSTILE, target=f"{one.target}{HOSTILE}") for one in renamed.budgets),
+        parity=tuple(
+            replace(one, where=HOSTILE, case=HOSTILE, output=HOSTILE, reason=HOSTILE, verdict=Verdict.INCONCLUSIVE)
+            for one in renamed.parity
+        ),
+        accuracy=tuple(replace(one, metric=HOSTILE) for one in renamed.accuracy),
+        latency=tuple(
+            replace(
+                one, trust=Trust(HOSTILE, (HOSTILE,), HOSTILE), engine=HOSTILE, provider=HOSTILE, sizes={HOSTILE: 1}
+            )
+            for one in renamed.latency
+        ),
+    )
+
+
+def empty() -> Report:
+    return Report(command="export", created="")
+
+
+VARIANTS = {
+    make.__name__: make
+    for make in (
+        passed,
+        failed,
+        undecided,
+        parity_failed,
+        parity_failed_there,
+        emulated,
+        few_launches,
+        validated,
+        bare,
+        unlabelled,
+        regression,
+        several_sizes,
+        many,
+        hostile,
+        empty,
+    )
+}
+
+
+def _emulated(latency: Latency) -> Latency:
+    return replace(latency, quantiles={}, trust=Trust("E", ("emulated: no latency of any device",), "Use the device."))
+
+
+def _renamed(report: Report, names: dict[str, str]) -> Report:
+    """The report with other artifact names."""
+
+    def other(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(replace(entry, artifact=names[entry.artifact]) for entry in entries)
+
+    return replace(
+        report,
+        artifacts=tuple(replace(one, recipe=names[one.recipe]) for one in report.artifacts),
+        parity=other(report.parity),
+        accuracy=other(report.accuracy),
+        measurements=other(report.measurements),
+        latency=other(report.latency),
+        budgets=other(report.budgets),
+        outcomes=tuple(replace(one, chosen=names.get(one.chosen or "", one.chosen)) for one in report.outcomes),
+    )
