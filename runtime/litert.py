@@ -15,7 +15,7 @@ from edgekit.core.samples import Array, Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.runtime.feeds import check_feed
 from edgekit.runtime.options import check_names, threads_of
-from edgekit.runtime.quantized import given, stored
+from edgekit.runtime.quantized import giving, storing
 from edgekit.runtime.signatures import Entry, Family, TensorEntry, family_of
 from edgekit.runtime.sniff import head_of, is_tflite, not_a_model
 from edgekit.runtime.streams import captured_stderr
@@ -23,8 +23,6 @@ from edgekit.runtime.streams import captured_stderr
 OPTIONS: Final = ("threads", "provider")
 # `cpu` lets the engine choose its kernels, which on most machines are those of XNNPACK; `xnnpack` insists on them.
 PROVIDERS: Final = ("cpu", "xnnpack")
-# Converters store int64 as int32: the values are checked when they are narrowed.
-_WIDER: Final = {"int32": ("int64",)}
 _DEFAULT_SIGNATURE: Final = "serving_default"
 
 
@@ -86,7 +84,7 @@ class LiteRTSession:
     def run(self, feed: Mapping[str, object]) -> Feed:
         """Outputs by name, owned by the caller; errors as in `Session.run`."""
         plan = self._last
-        if plan is not None and plan.set_inputs(feed):
+        if plan is not None and plan.takes(feed):
             try:
                 return plan.invoke()
             except (RuntimeError, ValueError) as err:
@@ -101,7 +99,7 @@ class LiteRTSession:
         arrays: dict[str, Any] = dict(feed)
         self._run_checked(arrays)
         plan = self._last
-        if plan is None or not plan.set_inputs(arrays):
+        if plan is None or not plan.takes(arrays):
             return lambda: self._run_checked(arrays)
         return plan.bound(arrays)
 
@@ -148,8 +146,12 @@ class LiteRTSession:
         if entry is None:
             raise self._no_signature(sizes)
         plan = self._plan(entry)
-        for tensor, spec in zip(entry.inputs, self.inputs, strict=True):
-            plan.set(tensor, stored(_padded(arrays[tensor.name], tensor, spec), tensor))
+        plan.set_inputs(
+            {
+                tensor.name: _padded(arrays[tensor.name], tensor, spec)
+                for tensor, spec in zip(entry.inputs, self.inputs, strict=True)
+            }
+        )
         outputs = plan.invoke()
         return {spec.name: _cut(outputs[spec.name], spec, sizes) for spec in self.outputs}
 
@@ -176,44 +178,48 @@ class _Plan:
         wrapper = engine._interpreter
         self.entry = entry
         self._subgraph = entry.subgraph
-        self._inputs = [(tensor.name, tensor.index) for tensor in entry.inputs]
+        self._inputs = [(tensor.name, tensor.index, np.dtype(tensor.dtype), storing(tensor)) for tensor in entry.inputs]
         self._outputs = [(tensor.name, tensor.index) for tensor in entry.outputs]
-        self._quantized = [tensor for tensor in entry.outputs if tensor.is_quantized]
+        self._giving = [(tensor.name, convert) for tensor in entry.outputs if (convert := giving(tensor))]
         self._set, self._get, self._invoke = wrapper.SetTensor, wrapper.GetTensor, wrapper.Invoke
 
-    def set(self, tensor: TensorEntry, array: Array) -> None:
-        self._set(tensor.index, array, self._subgraph)
-
-    def set_inputs(self, feed: Mapping[str, Any]) -> bool:
-        """Whether `feed` fits this signature as it is; the engine checks shape and dtype."""
-        if len(feed) != len(self._inputs):
-            return False
+    def takes(self, feed: Mapping[str, Any]) -> bool:
+        """Whether `feed` fits this signature without splitting or padding; if so it is set."""
         try:
-            for name, index in self._inputs:
-                array = feed[name]
-                if not array.dtype.isnative:
-                    return False
-                self._set(index, array, self._subgraph)
+            self.set_inputs(feed)
         except (KeyError, AttributeError, ValueError, TypeError):
             return False
-        return True
+        return len(feed) == len(self._inputs)
+
+    def set_inputs(self, feed: Mapping[str, Any]) -> None:
+        """Set every input; the engine checks shapes, and raises ValueError.
+
+        Raises:
+            KeyError: A name is missing, or a dtype is not taken.
+        """
+        for name, index, dtype, converts in self._inputs:
+            array = feed[name]
+            if array.dtype != dtype:
+                array = converts[array.dtype](array)
+            self._set(index, array, self._subgraph)
 
     def invoke(self) -> Feed:
+        """Run what was set; outputs that the caller owns."""
         subgraph, get = self._subgraph, self._get
         self._invoke(subgraph)
         outputs = {name: get(index, subgraph) for name, index in self._outputs}
-        for tensor in self._quantized:
-            outputs[tensor.name] = given(outputs[tensor.name], tensor)
+        for name, convert in self._giving:
+            outputs[name] = convert(outputs[name])
         return outputs
 
-    def bound(self, arrays: Mapping[str, Array]) -> Callable[[], Feed]:
-        """A call that sets `arrays` and runs, without any check."""
-        pairs = [(index, arrays[name]) for name, index in self._inputs]
+    def bound(self, feed: Mapping[str, Array]) -> Callable[[], Feed]:
+        """A call that sets `feed`, which fits, and runs."""
+        arrays = [(index, feed[name], converts.get(feed[name].dtype)) for name, index, _, converts in self._inputs]
         subgraph, put, invoke = self._subgraph, self._set, self.invoke
 
         def call() -> Feed:
-            for index, array in pairs:
-                put(index, array, subgraph)
+            for index, array, convert in arrays:
+                put(index, array if convert is None else convert(array), subgraph)
             return invoke()
 
         return call
@@ -269,8 +275,9 @@ def _kernels(engine: Any) -> str:
 
 
 def _family(engine: Any, spec: ModelSpec | None) -> Family:
-    entries = tuple(_entries(engine, [tensor.name for tensor in spec.inputs] if spec else []))
-    return family_of(entries, spec.inputs if spec else (), spec.outputs if spec else ())
+    inputs, outputs = (spec.inputs, spec.outputs) if spec else ((), ())
+    order = [tensor.name for tensor in (*inputs, *outputs)]
+    return family_of(tuple(_entries(engine, order)), inputs, outputs)
 
 
 def _entries(engine: Any, order: Sequence[str]) -> Iterator[Entry]:
@@ -280,7 +287,7 @@ def _entries(engine: Any, order: Sequence[str]) -> Iterator[Entry]:
         yield _bare_entry(engine)
         return
     first = signatures.get(_DEFAULT_SIGNATURE) or next(iter(signatures.values()))
-    inputs, outputs = _ordered(first["inputs"], order), list(first["outputs"])
+    inputs, outputs = _ordered(first["inputs"], order), _ordered(first["outputs"], order)
     for name, tensors in signatures.items():
         if set(tensors["inputs"]) == set(inputs) and set(tensors["outputs"]) == set(outputs):
             subgraph = engine._interpreter.GetSubgraphIndexFromSignature(name)
@@ -323,9 +330,9 @@ def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
 
 
 def _also_taken(family: Family) -> dict[str, tuple[str, ...]]:
-    """Further dtypes that each input takes: the stored one where callers see another, and int64 for int32."""
-    pairs = zip(family.inputs, family.entries[0].inputs, strict=True)
-    return {spec.name: tuple({entry.dtype, *_WIDER.get(entry.dtype, ())} - {spec.dtype}) for spec, entry in pairs}
+    """Further dtypes that each input takes: the stored one where callers see another, and what is converted to it."""
+    taken = {entry.name: {entry.dtype, *(dtype.name for dtype in storing(entry))} for entry in family.entries[0].inputs}
+    return {spec.name: tuple(sorted(taken[spec.name] - {spec.dtype})) for spec in family.inputs}
 
 
 def _slices(chunks: Sequence[int], total: int) -> Iterator[slice]:
