@@ -110,7 +110,9 @@ def load_cases(path: Path, error: type[EdgekitError] = BundleUnreadable) -> tupl
 def _all_sizes(whole: Mapping[str, int], spec: ModelSpec) -> Iterator[dict[str, int]]:
     batch = spec.batch_axis
     base = {batch: 2, **whole} if batch else dict(whole)
-    if batch:
+    if batch is None:
+        yield base
+    else:
         yield from ({**base, batch: size} for size in BATCHES)
     for axis, size in whole.items():
         for length in lengths(size, spec, axis):

@@ -78,11 +78,12 @@ class Converted(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An error of edgekit by class name, or of foreign code with `error` empty."""
+    """An error of edgekit by class name, or of foreign code with `error` empty and its stack in `trace`."""
 
     message: str
     error: str = ""
     hint: str = ""
+    trace: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True):

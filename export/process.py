@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -20,6 +21,7 @@ from edgekit.export import jobs
 
 _TAIL_BYTES: Final = 4000
 _TAIL_LINES: Final = 6
+_log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -165,6 +167,7 @@ class Worker:
         kind = getattr(errors, failure.error, None) if failure.error else None
         if isinstance(kind, type) and issubclass(kind, EdgekitError):
             return kind(failure.message, hint=failure.hint)
+        _log.debug("%s", failure.trace)
         return self._failed(what, failure.message)
 
     def _failed(self, what: str, reason: str, hint: str = "") -> ConversionFailed:

@@ -50,7 +50,8 @@ def quantize(
         keep_float: Names of tensors whose operators are not quantized.
     """
     quantizer = need("ai_edge_quantizer.quantizer", extra="tflite-export").Quantizer(str(source))
-    entries = [*_entries(recipe), *(_unquantized("*", re.escape(name)) for name in keep_float)]
+    kept = [*keep_float, *(_readers_of_outputs(source) if recipe.mode == "static" else ())]
+    entries = [*_entries(recipe), *(_unquantized("*", re.escape(name)) for name in dict.fromkeys(kept))]
     quantizer.load_quantization_recipe(entries)
     ranges = None
     if quantizer.need_calibration:
@@ -90,6 +91,22 @@ def _entries(recipe: Recipe) -> list[Entry]:
     # Transposed convolutions are left float: the quantizer writes them with scales that LiteRT refuses.
     skipped = ["CONV_2D_TRANSPOSE", *([] if recipe.mode == "full" else ["INPUT", "OUTPUT"])]
     return [*ready.static_wi8_ai8(), *map(_unquantized, skipped)]
+
+
+def _readers_of_outputs(source: Path) -> list[str]:
+    """Tensors made by operators that read an output of the model.
+
+    They stay float: with float outputs the quantizer hands such an operator a float input and int8 weights, which
+    LiteRT refuses.
+    """
+    model = need("ai_edge_quantizer.utils.tfl_flatbuffer_utils", extra="tflite-export").read_model(str(source))
+    return [
+        graph.tensors[made].name.decode()
+        for graph in model.subgraphs
+        for operator in graph.operators
+        if set(graph.outputs) & set(operator.inputs)
+        for made in operator.outputs
+    ]
 
 
 def _unquantized(operation: str, tensors: str = ".*") -> Entry:

@@ -6,9 +6,11 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import os
 import pickle
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +22,7 @@ from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError, neares
 from edgekit.core.need import need
 
 SHOWN: Final = 3
+_STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
 _SAVE: Final = "safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')"
 
 
@@ -77,12 +80,18 @@ def load_factory(location: str) -> Callable[[], Any]:
 
 def code_place(err: BaseException, default: str = "") -> str:
     """`file:line` of the last frame of `err` outside installed packages, or `default`."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(err.__traceback__)
-        if "site-packages" not in frame.filename and not frame.filename.startswith(("<", str(Path(__file__).parent)))
-    ]
+    frames = [frame for frame in traceback.extract_tb(err.__traceback__) if not _is_foreign(Path(frame.filename))]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else default
+
+
+def _is_foreign(path: Path) -> bool:
+    """True for files that Python, pip or edgekit brought, and for code without a file."""
+    return (
+        not path.is_file()
+        or "site-packages" in path.parts
+        or path.resolve().is_relative_to(_STANDARD_LIBRARY)
+        or path.resolve().is_relative_to(Path(__file__).resolve().parent)
+    )
 
 
 def sources_digest() -> str:
@@ -170,7 +179,8 @@ def read_weights(path: Path) -> dict[str, Any]:
         return _read_safetensors(path)
     torch = need("torch", extra="export")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as err:
         reason = str(err).splitlines()[0] if str(err) else type(err).__name__
         raise ModelUnreadable(
@@ -213,12 +223,10 @@ def _listing(what: str, names: list[str]) -> list[str]:
 
 def _own_files() -> Iterable[tuple[str, Path]]:
     """Names and files of imported modules that neither pip nor Python brought."""
-    foreign = (sys.base_prefix, sys.prefix)
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not file or not file.endswith(".py"):
             continue
         path = Path(file).resolve()
-        inside = any(path.is_relative_to(prefix) for prefix in foreign)
-        if path.is_file() and not ("site-packages" in path.parts or (inside and "lib" in path.parts)):
+        if path.is_file() and "site-packages" not in path.parts and not path.is_relative_to(_STANDARD_LIBRARY):
             yield name, path

@@ -87,14 +87,13 @@ def _answer(state: _State, line: bytes) -> jobs.Reply:
     except MemoryError:
         return jobs.Reply(failure=jobs.Failure("out of memory"))
     except OSError as err:
-        traceback.print_exc()
         found = from_os_error(err, "converting")
-        known = isinstance(found, DiskFull)
-        return jobs.Reply(failure=jobs.Failure(found.message, type(found).__name__ if known else "", found.hint))
+        kind = type(found).__name__ if isinstance(found, DiskFull) else ""
+        return jobs.Reply(failure=jobs.Failure(found.message, kind, found.hint, traceback.format_exc()))
     except BaseException as err:  # noqa: BLE001  # converters raise anything, SystemExit included
-        traceback.print_exc()
         first = next(iter(str(err).strip().splitlines()), "")
-        return jobs.Reply(failure=jobs.Failure(f"{type(err).__name__}: {first}"))
+        trace = "".join(traceback.format_exception(err))
+        return jobs.Reply(failure=jobs.Failure(f"{type(err).__name__}: {first}", trace=trace))
 
 
 def _load(state: _State, job: jobs.Load) -> jobs.Reply:

@@ -1,0 +1,86 @@
+"""Requests, samples and exporters that the export tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit.core.recipe import parse_recipes
+from edgekit.core.registry import Plugin
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.registry import EXPORTERS
+from edgekit.export.source import ModuleRef
+
+FOLDER = Path(__file__).parent
+NETS = FOLDER / "nets"
+
+X86 = frozenset({"x86_64", "avx512_vnni"})
+
+
+def draw(tensor: TensorSpec, count: int, sizes: dict[str, int], rng: np.random.Generator) -> np.ndarray:
+    """`count` samples of one input: normal values, or token ids from 1 to 19."""
+    shape = (count, *(sizes[axis] if isinstance(axis, str) else axis for axis in tensor.shape[1:]))
+    if isinstance(tensor.shape[0], int):
+        shape = (count, tensor.shape[0], *shape[1:])
+    values = rng.normal(size=shape).clip(-2, 2) if "float" in tensor.dtype else rng.integers(1, 20, shape)
+    return values.astype(tensor.dtype)
+
+
+def samples_of(spec: ModelSpec, count: int, *, seed: int = 0, **sizes: int) -> Samples:
+    """Random samples of a spec with these sizes."""
+    rng = np.random.default_rng(seed)
+    inputs: Feed = {tensor.name: draw(tensor, count, sizes, rng) for tensor in spec.inputs}
+    return Samples(inputs)
+
+
+def request_of(
+    factory: str,
+    inputs: str,
+    recipes: str,
+    *,
+    task: str = "other",
+    count: int = 64,
+    file: str = "good.py",
+    **sizes: int,
+) -> ExportRequest:
+    """A request for a net of `nets/`, with inputs as texts parted by blanks."""
+    spec = ModelSpec(factory.lower(), task, tuple(TensorSpec.parse(text) for text in inputs.split()))
+    return ExportRequest(
+        module=ModuleRef(f"{NETS / file}:{factory}"),
+        spec=spec,
+        recipes=parse_recipes(recipes),
+        calibration=samples_of(spec, 128, seed=1, **sizes),
+        evaluation=samples_of(spec, count, seed=2, **sizes),
+        cpu_features=X86,
+        timeout_s=300,
+    )
+
+
+Convert = Callable[[ExportRequest], ExportResult]
+
+
+@pytest.fixture
+def convert(tmp_path: Path) -> Convert:
+    """Export into `tmp_path/out`, with the cache that the whole test run shares."""
+    cache = Path(os.environ["EDGEKIT_CACHE"]) / "conversions"
+    return lambda request: export_artifacts(request, tmp_path / "out", cache=cache)
+
+
+@pytest.fixture
+def fake_exporters(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Puts an exporter of `fake_exporters.py` in the place of the real ONNX one; gives its location."""
+    monkeypatch.setenv("PYTHONPATH", str(FOLDER), prepend=os.pathsep)
+
+    def use(name: str) -> str:
+        location = f"fake_exporters:{name}"
+        monkeypatch.syspath_prepend(str(FOLDER))
+        monkeypatch.setitem(EXPORTERS.plugins, "onnx", Plugin("onnx", location))
+        return location
+
+    return use

@@ -1,0 +1,3 @@
+"""Imports something that is not there."""
+
+import no_such_package_anywhere  # type: ignore[import-not-found]  # noqa: F401

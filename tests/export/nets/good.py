@@ -1,0 +1,124 @@
+"""Networks that convert, in a file outside the package: a few hundred weights each."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Cnn(nn.Module):
+    """(N, 1, 8, 8) -> (N, 4)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2))
+        self.head = nn.Linear(8 * 16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x).flatten(1))
+
+
+class Two(nn.Module):
+    """(N, 8), (N, 4) -> logits (N, 3), hidden (N, 16); the parameters stand in another order than the inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.head = nn.Linear(8, 16), nn.Linear(4, 16), nn.Linear(16, 3)
+
+    def forward(self, right: Tensor, left: Tensor) -> dict[str, Tensor]:
+        hidden = torch.tanh(self.left(left) + self.right(right))
+        return {"logits": self.head(hidden), "hidden": hidden}
+
+
+class Recurrent(nn.Module):
+    """(N, T, 6) -> (N, T, 4), (N, 12)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(6, 12, batch_first=True), nn.Linear(12, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        steps, (hidden, _) = self.lstm(x)
+        return self.head(steps), hidden[-1]
+
+
+class Strided(nn.Module):
+    """(N, 3, T) -> (N, 8, T / 2): an output axis that follows from a free one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(3, 8, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.conv(x))
+
+
+class Tokens(nn.Module):
+    """(N, T) of 20 token ids, 0 for padding, -> (N, 3): padding changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(20, 8, padding_idx=0), nn.Linear(8, 3)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        count = (tokens > 0).sum(1, keepdim=True).clamp(min=1)
+        return self.head(self.embedding(tokens).sum(1) / count)
+
+
+class Attention(nn.Module):
+    """(N, T, 8) -> (N, 3)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.body, self.head = nn.TransformerEncoder(layer, 1), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x).mean(1))
+
+
+class Generator(nn.Module):
+    """(N, 6) -> (N, 1, 8, 8)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grow = nn.Linear(6, 8 * 4 * 4)
+        self.up = nn.ConvTranspose2d(8, 1, 4, 2, 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.tanh(self.up(torch.relu(self.grow(z)).view(-1, 8, 4, 4)))
+
+
+class Chosen(nn.Module):
+    """(N, 6) -> scores (N, 4) and the best class (N,): an output that the graph reads again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(6, 16), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        scores = self.head(torch.relu(self.body(x)))
+        return scores, scores.argmax(-1)
+
+
+class Single(nn.Module):
+    """(6,) -> (4,): no batch axis at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.head(x))
+
+
+class Frozen(nn.Module):
+    """(N, 6) -> (N, 4), traced with whatever batch it sees: `int` makes a number of the axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = int(torch.tensor(x.shape[0]).numpy())
+        return self.head(x.reshape(rows, 6))
