@@ -1,0 +1,84 @@
+# What a developer types, and CI as well. `make` alone lists the targets.
+#
+#   PYTHON       the Python 3.11 or newer that .venv is made with
+#   TORCH        the PyTorch to install first
+#   TORCH_INDEX  where it comes from. On Linux PyPI has the CUDA build, 4 GB; the CPU build is at
+#                https://download.pytorch.org/whl/cpu
+#   PARALLEL     processes of the test run
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+PARALLEL ?= 2
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+INSTALLED := .venv/edgekit-installed
+LINKS := train export runtime devices
+# PROGRAM:PACKAGE of what tests drive and pip cannot install. The other stand-ins are unpacked by the tests themselves.
+STANDINS := chromium:chromium ssh:openssh-client
+FAST := not slow and not browser and not device and not gpu and not timing
+
+.PHONY: help install links standins demo test test-fast lint bench clean
+
+help:
+	@echo "make install    .venv with edgekit and everything for development"
+	@echo "make demo       from a network to a verdict and a report, in demo-out"
+	@echo "make test       lint, types, import contracts and every test"
+	@echo "make test-fast  the tests that take no more than a minute together"
+	@echo "make lint       format, ruff, mypy and the import contracts"
+	@echo "make bench      side-by-side measurements, one after the other"
+	@echo "make clean      remove what was built, but for .venv"
+	@echo "make standins   the programs that tests drive (root, Debian), or a list of what is missing"
+	@echo "make links      repair src/edgekit/{train,export,runtime,devices}"
+
+install: $(INSTALLED)
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt | links
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "edgekit needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "installing into .venv; this takes some minutes the first time"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	@$(PIP) install --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+# Git writes the links as small text files where core.symlinks is off, and some archive tools drop them.
+links:
+	@for name in $(LINKS); do \
+		link=src/edgekit/$$name; \
+		[ "$$(readlink $$link)" = ../../$$name ] || { rm -f $$link && ln -s ../../$$name $$link && echo "repaired $$link"; }; \
+	done
+
+standins:
+	@missing=; \
+	for pair in $(STANDINS); do command -v $${pair%:*} >/dev/null || missing="$$missing $${pair#*:}"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing$$missing"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $$missing >/dev/null; \
+	else \
+		echo "tests that need these are skipped: apt-get install$$missing" >&2; \
+	fi
+
+demo: install
+	@$(BIN)/edgekit build digits --target local --out demo-out --force --report demo-out/report.html
+
+test: install standins lint
+	@$(BIN)/python -m pytest -q --numprocesses $(PARALLEL)
+
+test-fast: install
+	@$(BIN)/python -m pytest -q --numprocesses $(PARALLEL) -m "$(FAST)"
+
+lint: install
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >.venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+
+bench: install
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:
+	@rm -rf build dist *.egg-info demo-out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
