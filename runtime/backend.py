@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from edgekit.core.registry import Registry
-from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
+
+if TYPE_CHECKING:
+    from edgekit.core.samples import Feed
 
 
 class Session(Protocol):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from edgekit.core.errors import EdgekitError, ProviderRefused, UserError, unknown
 from edgekit.core.need import need
-from edgekit.core.samples import Array, Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.runtime.feeds import check_feed
 from edgekit.runtime.options import check_names, threads_of
@@ -19,6 +18,9 @@ from edgekit.runtime.quantized import giving, storing
 from edgekit.runtime.signatures import Entry, Family, TensorEntry, family_of
 from edgekit.runtime.sniff import head_of, is_tflite, not_a_model
 from edgekit.runtime.streams import captured_stderr
+
+if TYPE_CHECKING:
+    from edgekit.core.samples import Array, Feed
 
 OPTIONS: Final = ("threads", "provider")
 # `cpu` lets the engine choose its kernels, which on most machines are those of XNNPACK; `xnnpack` insists on them.

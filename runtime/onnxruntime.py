@@ -9,13 +9,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
 
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.need import need
-from edgekit.core.samples import Array, Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.runtime import providers
 from edgekit.runtime.feeds import check_feed, ties
@@ -24,6 +23,9 @@ from edgekit.runtime.providers import CPU, Placement
 from edgekit.runtime.sniff import head_of, not_a_model
 from edgekit.runtime.streams import Captured, captured_stderr
 from edgekit.runtime.tensors import completed
+
+if TYPE_CHECKING:
+    from edgekit.core.samples import Array, Feed
 
 OPTIONS: Final = ("threads", "provider", "graph", "spin")
 _GRAPH_LEVELS: Final = {

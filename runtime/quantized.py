@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgekit.core.errors import UserError
-from edgekit.core.samples import Array
 from edgekit.runtime.signatures import TensorEntry
 
-Convert = Callable[[Any], Array]
+if TYPE_CHECKING:
+    from edgekit.core.samples import Array
+
+    Convert = Callable[[Any], Array]
 
 
 def storing(tensor: TensorEntry) -> Mapping[np.dtype[Any], Convert]:

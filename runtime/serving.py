@@ -20,13 +20,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from queue import SimpleQueue
 from threading import BoundedSemaphore
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from edgekit.core.errors import DeviceUnavailable, UserError
-from edgekit.core.samples import Feed
 from edgekit.runtime.backend import Session
+
+if TYPE_CHECKING:
+    from edgekit.core.samples import Feed
 
 _Kind = tuple[tuple[str, tuple[int, ...], str], ...]
 

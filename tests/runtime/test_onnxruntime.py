@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -162,6 +164,13 @@ def test_a_truncated_file_is_unreadable(data: Path, tmp_path: Path, keep: int) -
 
     with pytest.raises(ModelUnreadable, match=r"cut\.onnx"):
         OnnxRuntime().open(file, {})
+
+
+def test_opening_a_model_loads_no_openssl() -> None:
+    # hashlib brings OpenSSL along: 3.5 MB in every process that only wants to run a model.
+    program = "import sys, edgekit.runtime.onnxruntime, edgekit.runtime.litert; sys.exit('hashlib' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
 
 def test_tensors_that_are_no_numbers_are_refused_by_name(tmp_path: Path) -> None:
