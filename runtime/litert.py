@@ -222,7 +222,10 @@ class _Plan:
         def call() -> Feed:
             for index, array, convert in arrays:
                 put(index, array if convert is None else convert(array), subgraph)
-            return invoke()
+            try:
+                return invoke()
+            except (RuntimeError, ValueError) as err:
+                raise _failed(err) from err
 
         return call
 

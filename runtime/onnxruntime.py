@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -85,7 +86,7 @@ class OnnxSession:
     `run` may be called from several threads at once; a call that `bind` gave may not.
 
     On another provider than the CPU the first run is profiled, and raises `ProviderRefused` when the provider ran
-    neither half of the nodes nor half of the time; `placement` then holds the shares.
+    neither half of the nodes nor half of the time, which closes the session; `placement` then holds the shares.
     """
 
     backend = "onnxruntime"
@@ -97,6 +98,7 @@ class OnnxSession:
         self.outputs = tuple(completed(_tensor(arg), spec.outputs if spec else ()) for arg in engine.get_outputs())
         self._engine = engine
         self._profiles = profiles
+        self._first = Lock()
         self._names = [tensor.name for tensor in self.outputs]
         self._count = len(self.inputs)
         self._ties = ties(self.inputs)
@@ -157,16 +159,20 @@ class OnnxSession:
             check_feed(feed, self.inputs)
         except UserError as problems:
             return problems
-        return UserError(f"onnxruntime cannot run this feed: {_first_line(err)}")
+        return _failed(err)
 
     def _device(self) -> str:
         return "cuda" if self.provider in _ON_CUDA else CPU
 
     def _check_placement(self) -> None:
-        profile = Path(self._engine.end_profiling())
-        self.placement = providers.read_placement(profile, self.provider)
-        self._drop_profiles()
+        """Read the profile of the first run; of several threads that run first, one does."""
+        with self._first:
+            if self._profiles is None:
+                return
+            self.placement = providers.read_placement(Path(self._engine.end_profiling()), self.provider)
+            self._drop_profiles()
         if not self.placement.is_taken:
+            self.close()
             raise providers.refused(self.provider, str(self.placement), "")
 
     def _drop_profiles(self) -> None:
@@ -306,10 +312,17 @@ def _bound_call(engine: Any, binding: Any, inputs: _BoundInputs, outputs: Feed) 
     def call(_alive: object = alive) -> Feed:
         if refresh is not None:
             refresh()
-        run(binding)
+        try:
+            run(binding)
+        except Exception as err:
+            raise _failed(err) from err
         return outputs
 
     return call
+
+
+def _failed(err: Exception) -> UserError:
+    return UserError(f"onnxruntime cannot run this feed: {_first_line(err)}")
 
 
 def _first_line(err: BaseException) -> str:

@@ -147,6 +147,16 @@ def test_bound_arrays_are_read_anew(data: Path, file: str) -> None:
         np.testing.assert_array_equal(call()[session.outputs[0].name], fresh[session.outputs[0].name])
 
 
+def test_a_bound_call_that_fails_is_the_callers_error(data: Path) -> None:
+    with LiteRT().open(data / "lookup.tflite", {}) as session:
+        array = ids(1, 4)
+        call = session.bind({"ids": array})
+        array[...] = 9
+
+        with pytest.raises(UserError, match="gather index out of bounds"):
+            call()
+
+
 def test_a_bound_call_survives_runs_of_other_sizes(data: Path, rows: Rows, expected: Rows) -> None:
     with LiteRT().open(data / "linear.tflite", {}) as session:
         call = session.bind({"x": rows[:4]})

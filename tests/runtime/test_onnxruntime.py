@@ -102,6 +102,16 @@ def test_bound_memory_lives_as_long_as_the_call(data: Path, rows: Rows, expected
         assert len(overwritten) == 100
 
 
+def test_a_bound_call_that_fails_is_the_callers_error(data: Path) -> None:
+    with OnnxRuntime().open(data / "lookup.onnx", {}) as session:
+        ids = np.array([[1]])
+        call = session.bind({"ids": ids})
+        ids[...] = 7
+
+        with pytest.raises(UserError, match="idx=7"):
+            call()
+
+
 def test_outputs_of_unknown_size_are_new_in_each_bound_call(data: Path) -> None:
     with OnnxRuntime().open(data / "nonzero.onnx", {}) as session:
         x = np.array([1, 0, 1], np.float32)

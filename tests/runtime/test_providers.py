@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,7 @@ import onnxruntime
 import pytest
 
 from edgekit.core.errors import ProviderRefused, UserError
+from edgekit.core.samples import Feed
 from edgekit.runtime import providers
 from edgekit.runtime.onnxruntime import OnnxRuntime, OnnxSession
 from edgekit.runtime.providers import Placement, read_placement, require
@@ -125,6 +128,26 @@ def test_the_first_run_shows_that_another_provider_ran_the_model(data: Path, tmp
         session.run({"x": np.ones((1, 3), np.float32)})
 
     assert not folder.exists()
+    with pytest.raises(UserError, match="closed"):
+        session.run({"x": np.ones((1, 3), np.float32)})
+
+
+def test_several_threads_may_run_first(data: Path, tmp_path: Path) -> None:
+    for attempt in range(10):
+        folder = tmp_path / f"profile{attempt}"
+        folder.mkdir()
+        session = OnnxSession(engine(data, folder), "cpu", None, folder)
+        together = threading.Barrier(4)
+
+        def run(session: OnnxSession = session, together: threading.Barrier = together) -> Feed:
+            together.wait()
+            return session.run({"x": np.ones((1, 3), np.float32)})
+
+        with ThreadPoolExecutor(4) as pool:
+            outputs = [future.result() for future in [pool.submit(run) for _ in range(4)]]
+
+        assert all(output["y"].tolist() == [[0.0, -1.25]] for output in outputs)
+        assert session.placement is not None
 
 
 def test_a_session_that_never_ran_leaves_no_profile(data: Path, tmp_path: Path) -> None:
