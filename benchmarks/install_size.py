@@ -40,8 +40,8 @@ def install(folder: Path) -> Path:
     (wheel,) = (folder / "dist").glob("*.whl")
     call([sys.executable, "-m", "venv", "--without-pip", folder / "venv"])
     python = folder / "venv" / "bin" / "python"
-    command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile"]
-    call([*command, f"edgekit[cpu] @ {wheel.as_uri()}"])
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python]
+    call([*pip, "install", "--quiet", "--no-compile", f"edgekit[cpu] @ {wheel.as_uri()}"])
     return python
 
 

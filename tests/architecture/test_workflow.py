@@ -1,0 +1,38 @@
+"""The workflow on GitHub runs what `.ci/run` runs, with pinned actions and the right to read only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def workflow(repository: Path) -> str:
+    return (repository / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+
+
+def test_every_action_is_pinned_to_a_commit_and_says_which_version_that_is(workflow: str) -> None:
+    used = re.findall(r"uses: (.+)$", workflow, re.MULTILINE)
+
+    assert used
+    assert [line for line in used if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+(\.\d+)*", line)] == []
+
+
+def test_the_token_of_a_run_can_read_only(workflow: str) -> None:
+    assert re.findall(r"^permissions:\n((?:  .+\n)+)", workflow, re.MULTILINE) == ["  contents: read\n"]
+    assert workflow.count("permissions:") == 1
+
+
+@pytest.mark.parametrize("place", [".ci/run", ".github/workflows/ci.yml"])
+def test_ci_runs_make_test(place: str, repository: Path) -> None:
+    assert re.search(r"^\s*(- run: )?make test$", (repository / place).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_what_make_test_depends_on_includes_lint(repository: Path) -> None:
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    recipes = dict(re.findall(r"^([\w-]+):((?:.*\n)(?:\t.*\n)*)", makefile, re.MULTILINE))
+
+    assert {"install", "standins", "lint"} <= set(recipes["test"].splitlines()[0].split())
+    assert all(tool in recipes["lint"] for tool in ("ruff format", "ruff check", "mypy", "lint-imports"))
