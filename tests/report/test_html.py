@@ -172,6 +172,18 @@ def test_samples_records_warnings_and_stages_are_shown() -> None:
     assert "2026-03-02 09:41 UTC" in text
 
 
+def test_a_failed_target_says_at_the_top_how_near_it_came() -> None:
+    report = variants.failed()
+
+    cards = [one.text for one in page_of(report).all("section", " card ") if "nearest is" in one.text]
+
+    assert len(cards) == 2
+    for card, target in zip(cards, (LOCAL, PI), strict=True):
+        (check,) = view.nearest_misses(report, target)
+        assert check.metric == "latency"
+        assert f"{words.beyond(check)} ({check.artifact})" in " ".join(card.split())
+
+
 def test_a_parity_failure_is_told_at_the_top_with_output_and_sample() -> None:
     page = page_of(variants.parity_failed())
 

@@ -66,6 +66,7 @@ def _context(report: Report) -> dict[str, Any]:
         "tradeoffs": list(_tradeoffs(targets, names)),
         "budget_groups": view.budget_groups(report.budgets),
         "merged": view.merged,
+        "nearest_misses": lambda target: view.nearest_misses(report, target),
         "judge": lambda check: view.judged(report, check),
         "gauge": _gauge,
         "pictures": list(_pictures(targets, names)),
@@ -203,7 +204,7 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         elif isinstance(value, list | tuple):
             yield f"{prefix}{name}", ", ".join(map(str, value)) or words.ABSENT
         else:
-            yield f"{prefix}{name}", str(value)
+            yield f"{prefix}{name}", words.ABSENT if value is None else str(value)
 
 
 def _signed(text: str) -> str:
@@ -225,5 +226,5 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "plural": words.plural,
     "budgets_met": _budgets_met,
     "moment": _moment,
-    "flat": lambda record: list(_flat(record)),
+    "flat": lambda record: [pair for pair in _flat(record) if pair[0] != "recipe"],
 }

@@ -17,7 +17,7 @@ _ECDF_HEIGHT: Final = 220
 _ROW_HEIGHT: Final = 20
 # The slowest calls stand in a margin of their own, so that one hiccup of the system does not flatten all others.
 _MAIN: Final = 0.88
-_BULK: Final = 0.99
+_MOST, _TAIL = 0.9, 0.99
 # Rows of dots are five deep, so that calls of equal length can be told apart.
 _LANES: Final = 5
 
@@ -58,7 +58,9 @@ def distribution(target: TargetView, names: Sequence[str], key: str) -> Picture 
     medians = "; ".join(f"{row.artifact}: median {words.quantity(row.quantile('p50'), 's')}" for row in rows)
     markup = svg.picture(body, height=_ECDF_HEIGHT, title=title, description=medians, key=key)
     return Picture(
-        "Distribution", "Share of calls at least this fast; one line a launch; further left is faster.", markup
+        "Distribution",
+        "Share of calls that are at least this fast, one line a launch. The slowest calls lie beyond the axis.",
+        markup,
     )
 
 
@@ -86,8 +88,10 @@ def _launches(row: Row) -> tuple[Launch, ...]:
 
 
 def _bulk(row: Row) -> list[float]:
-    """The steady calls without the slowest of each launch: the range that an axis has to resolve."""
-    return [end for launch in _launches(row) for end in (min(launch.values), float(np.quantile(launch.values, _BULK)))]
+    """Ends of the range that an axis has to resolve: most calls of every launch, nearly all of a typical one."""
+    values = [launch.values for launch in _launches(row)]
+    tails = [float(np.quantile(one, _TAIL)) for one in values]
+    return [*map(min, values), *(float(np.quantile(one, _MOST)) for one in values), float(np.median(tails))]
 
 
 def _staircase(values: Sequence[float], scale: svg.Scale) -> list[svg.Point]:

@@ -90,10 +90,10 @@ def _body(points: Sequence[_Point], names: Sequence[str], x_unit: str, y_unit: s
     drawn += [_whiskers(point, frame) for point in points]
     for point, dot in zip(points, dots, strict=True):
         place = {"cx": f"{100 * dot.x:.2f}%", "cy": f"{dot.y:.1f}", "r": f"{dot.radius:.1f}"}
-        drawn.append(svg.element("circle", **place, class_=f"mark c{colour(names, point.row.artifact)}"))
+        drawn.append(svg.element("circle", **place, class_=f"mark f{colour(names, point.row.artifact)}"))
     for point, dot, label in zip(points, dots, labels.place(dots, _BOTTOM), strict=True):
         beside = {"dx": f"{label.dx:.1f}", "text_anchor": label.anchor}
-        css = "label chosen" if point.row.is_chosen else "label"
+        css = f"label f{colour(names, point.row.artifact)}{' chosen' if point.row.is_chosen else ''}"
         drawn.append(svg.text(dot.name, f"{100 * dot.x:.2f}%", label.y + 4, class_=css, **beside))
     return drawn
 

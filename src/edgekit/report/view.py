@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -155,6 +156,18 @@ def judged(report: Report, check: BudgetCheck) -> Estimate:
     """The figure of a budget, without its value where the time is withheld."""
     reason = withheld(report, check.artifact, check.target) if check.metric in TIMES else ""
     return Estimate(None, reason=reason) if reason else check.estimate
+
+
+def nearest_misses(report: Report, target: str) -> tuple[BudgetCheck, ...]:
+    """For each budget that no artifact meets on this target, the check that comes nearest to its limit."""
+    groups = budget_groups([check for check in report.budgets if check.target == target]).values()
+    missed = [checks for checks in groups if all(check.verdict is not Verdict.PASS for check in checks)]
+    return tuple(min(checks, key=lambda check: _distance(report, check)) for checks in missed)
+
+
+def _distance(report: Report, check: BudgetCheck) -> float:
+    shown = judged(report, check).value is not None and check.excess is not None
+    return abs(check.excess or 0.0) if shown else math.inf
 
 
 def budget_groups(checks: Sequence[BudgetCheck]) -> dict[str, tuple[BudgetCheck, ...]]:

@@ -1,0 +1,118 @@
+"""A comparison for people: a table for the terminal at 80 columns, and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from edgekit.core import documents
+from edgekit.core.comparison import Compared, ComparisonReport
+from edgekit.core.errors import UserError
+from edgekit.core.files import write_atomic
+from edgekit.report import words
+from edgekit.report.markdown import code, prose
+
+SUFFIXES: Final = (".json", ".md")
+_STYLES: Final = {
+    "slower": Style(color="red", bold=True),
+    "inconclusive": Style(color="yellow", bold=True),
+    "equal": Style(color="green"),
+    "faster": Style(color="green"),
+}
+_NAME_WIDTH: Final = 22
+
+
+def render(report: ComparisonReport, console: Console) -> None:
+    """Print every pair as a row, what has to be known of it, and the verdict on the last line."""
+    console.print(Text(f"edgekit compare  A: {words.clean(report.a)}  B: {words.clean(report.b)}"), soft_wrap=True)
+    console.print()
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=Style(dim=True))
+    for title in ("target", "A median", "B median", "change", "interval", "B is"):
+        table.add_column(title, overflow="fold", justify="left" if title in ("target", "B is") else "right")
+    for pair in report.pairs:
+        table.add_row(
+            words.shortened(_name(pair), _NAME_WIDTH), *_figures(pair), Text(pair.says, style=_STYLES[pair.says])
+        )
+    console.print(table)
+    for line in notes(report):
+        console.print(Text(f"  {line}", style=Style(dim=True)))
+    console.print(Text(f"\nVERDICT: {words.VERDICTS[report.verdict]}"))
+
+
+def render_markdown(report: ComparisonReport) -> str:
+    """The comparison as GitHub-flavoured Markdown."""
+    rows = [
+        f"| {code(pair.target)} | {code(pair.a)} | {code(pair.b)} | {' | '.join(_figures(pair))} | **{pair.says}** |"
+        for pair in report.pairs
+    ]
+    head = [
+        "| target | A | B | A median | B median | change | interval | B is |",
+        "|---|---|---|---:|---:|---:|---|---|",
+    ]
+    title = f"## edgekit compare: {words.VERDICTS[report.verdict]}"
+    below = "\n".join(f"- {prose(line)}" for line in notes(report))
+    return "\n\n".join(part for part in (title, "\n".join([*head, *rows]), below) if part) + "\n"
+
+
+def write_comparison(report: ComparisonReport, path: Path) -> None:
+    """Write the comparison in the form that the suffix of `path` names, at once or not at all; as `refuse_suffix`."""
+    refuse_suffix(path)
+    if path.suffix.lower() == ".json":
+        documents.write(path, report)
+    else:
+        write_atomic(path, render_markdown(report).encode("utf-8", "replace"))
+
+
+def refuse_suffix(path: Path) -> None:
+    """Raise `UserError` for a name that ends in neither `.json` nor `.md`."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"'{path}' does not end in {' or '.join(SUFFIXES)}.", hint="--report comparison.md")
+
+
+def notes(report: ComparisonReport) -> Iterator[str]:
+    """What a reader has to know beside the figures, one sentence each."""
+    for pair in report.pairs:
+        name = f"{_name(pair)}: " if len(report.pairs) > 1 else ""
+        if pair.ratio.value is None:
+            yield f"{name}no ratio, {pair.ratio.reason}"
+        elif pair.detectable is not None:
+            yield (
+                f"{name}{words.plural(pair.ratio.n, 'pair')} of launches; a difference of {percent(pair.detectable)} "
+                f"would be found in 80 % of cases, {percent(report.minimum_effect)} counts"
+            )
+        if pair.repeated:
+            yield f"{name}{words.plural(pair.repeated, 'pair')} disturbed by other work and measured again; both kept"
+        yield from (f"{name}the sides differ in {fact}" for fact in pair.differing)
+
+
+def percent(share: float) -> str:
+    """`3.0 %` for 0.03."""
+    return f"{100 * share:.1f} %"
+
+
+def change(ratio: float) -> str:
+    """`+5.1 %` for a ratio of 1.051."""
+    return f"{100 * (ratio - 1):+.1f} %"
+
+
+def _name(pair: Compared) -> str:
+    return pair.target if pair.a == pair.b else f"{pair.target} {pair.a}"
+
+
+def _figures(pair: Compared) -> tuple[str, str, str, str]:
+    """Median of A, median of B, change, and its interval."""
+    ratio = pair.ratio
+    if ratio.value is None or ratio.low is None or ratio.high is None:
+        return words.ABSENT, words.ABSENT, words.ABSENT, ""
+    between = f"{change(ratio.low)} .. {change(ratio.high)}"
+    return _middle(pair.medians_a), _middle(pair.medians_b), change(ratio.value), between
+
+
+def _middle(values: tuple[float, ...]) -> str:
+    return words.amount(sorted(values)[len(values) // 2], "s") if values else words.ABSENT
