@@ -142,4 +142,4 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if manifest.split:
         yield "samples", f"{manifest.split.calibration} to calibrate, {manifest.split.evaluation} to evaluate"
     yield "made", manifest.created
-    yield "with", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items()))
+    yield "with", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items())) or "unknown tools"

@@ -1,0 +1,173 @@
+"""What people read: the text of every command that prints no report."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekit.cli.arguments import source_name
+from edgekit.core.report import Estimate
+from edgekit.flows.doctor import Diagnosis, Finding, State
+from edgekit.flows.listing import Item, Listing
+from edgekit.flows.train import TrainReport
+
+Run = Callable[..., Any]
+
+
+def test_a_bundle_is_described(edgekit: Run, made: Path) -> None:
+    lines = edgekit("bundle", "inspect", "bundle").out.splitlines()
+
+    assert lines[:4] == [
+        "model   net",
+        "task    classification",
+        "input   x:float32[N,1,8,8]",
+        "output  output:float32[N,3]",
+    ]
+    assert "labels: zero, one, two" in lines
+    assert any(line.startswith("onnx-fp32  ") and "opset 18" in line for line in lines)
+
+
+def test_a_whole_bundle_is_said_to_be_whole(edgekit: Run, made: Path) -> None:
+    assert edgekit("bundle", "verify", "bundle").out.startswith("'bundle' is whole: 2 files, ")
+
+
+def test_a_changed_bundle_ends_in_five(edgekit: Run, made: Path) -> None:
+    shutil.copytree(made / "bundle", made / "copy")
+    with (made / "copy" / "onnx-fp32.onnx").open("ab") as file:
+        file.write(b"!")
+
+    done = edgekit("bundle", "verify", "copy")
+
+    assert done.code == 5
+    assert "'onnx-fp32.onnx'" in done.err
+
+
+def test_a_bundle_is_packed_under_the_name_of_its_model(edgekit: Run, made: Path) -> None:
+    done = edgekit("bundle", "pack", "bundle")
+
+    assert done.out.startswith("net.edgekit  ")
+    assert edgekit("bundle", "verify", "net.edgekit").code == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_packing_replaces_nothing_unasked(edgekit: Run, made: Path, more: tuple[str, ...]) -> None:
+    (made / "net.edgekit").write_text("mine")
+
+    done = edgekit("bundle", "pack", "bundle", *more)
+
+    assert done.code == 2
+    assert "--force" in done.err
+    assert (made / "net.edgekit").read_text() == "mine"
+
+
+def test_the_best_classes_are_printed_with_their_share(edgekit: Run, made: Path) -> None:
+    lines = edgekit("run", "bundle", "--input", "sample:0").out.splitlines()
+
+    assert lines[0] == "sample:0"
+    shares = [float(line.split()[1]) for line in lines[1:]]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=0.05)
+
+
+def test_a_bare_file_answers_with_its_outputs(edgekit: Run, made: Path) -> None:
+    done = edgekit("run", "bundle/onnx-fp32.onnx", "--input", "sample:0")
+
+    assert done.code == 0
+    assert "  output  [[" in done.out
+
+
+def test_a_report_is_written_in_the_form_of_its_suffix(edgekit: Run, made: Path) -> None:
+    done = edgekit("validate", "bundle", "--report", "a.json", "--report", "a.md")
+
+    assert done.out.endswith("Report: a.json\nReport: a.md\n")
+    assert (made / "a.json").read_text().startswith("{")
+    assert (made / "a.md").is_file()
+
+
+def test_a_report_of_no_known_kind_is_refused_before_any_work(edgekit: Run, made: Path) -> None:
+    done = edgekit("validate", "missing", "--report", "a.pdf")
+
+    assert done.code == 2
+    assert "'a.pdf' does not end in .json" in done.err
+
+
+def test_a_broken_plug_in_stays_in_the_list_with_its_error(edgekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Listing(kind="models", items=(Item("good", "works"), Item("bad", "breaks", "other:x", "ImportError: no")))
+    monkeypatch.setattr("edgekit.flows.listing.listing", lambda kind: found)
+
+    assert edgekit("list", "models").out == "good  works\nbad   breaks (ImportError: no)\n"
+
+
+def test_settings_are_written_as_in_a_file(edgekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEKIT_TARGET", "pi5")
+
+    plain, origins = edgekit("config", "show"), edgekit("config", "show", "--origin", "--offline")
+
+    assert 'target          "pi5"\n' in plain.out
+    assert "EDGEKIT_TARGET\n" in origins.out
+    assert [line.split() for line in origins.out.splitlines() if "offline" in line] == [
+        ["offline", "true", "--offline"]
+    ]
+
+
+def test_the_user_file_lies_in_the_folder_of_the_system(edgekit: Run, quiet_home: Path) -> None:
+    file = quiet_home / ".config" / "edgekit" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("seed = 7")
+
+    assert str(file) in edgekit("config", "show", "--origin").out
+
+
+def _diagnosed(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
+    monkeypatch.setattr("edgekit.flows.doctor.diagnose", lambda settings: Diagnosis(findings=findings))
+
+
+def test_a_problem_of_the_machine_ends_in_three_with_the_command_that_mends_it(
+    edgekit: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _diagnosed(
+        monkeypatch, Finding("a", State.OK, "absent", "get a"), Finding("numpy", State.PROBLEM, "too new", "mend it")
+    )
+
+    done = edgekit("doctor")
+
+    assert done.code == 3
+    assert done.out == "ok       a      absent (get a)\nPROBLEM  numpy  too new\nHint: mend it\n"
+
+
+def test_a_warning_alone_is_no_failure(edgekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    _diagnosed(monkeypatch, Finding("load", State.WARNING, "busy", "top"))
+
+    assert edgekit("doctor").code == 0
+
+
+def test_a_training_says_how_good_and_where(edgekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    quality = Estimate(0.991, 0.98, 0.995, 450)
+    report = TrainReport(
+        model="digits", run="runs/digits", metric="accuracy", quality=quality, floor=0.985, epochs=1, wall_s=12.0
+    )
+    monkeypatch.setattr("edgekit.flows.train.train", lambda model, **order: report)
+
+    done = edgekit("train", "digits")
+
+    assert done.out.splitlines()[0] == "digits: accuracy 99.10 % (98.00 % to 99.50 %, n = 450, floor 98.50 %)"
+    assert done.out.splitlines()[-1] == "Run: runs/digits"
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("digits", "digits"),
+        ("net.py:Net", "Net"),
+        ("a/net.py:make", "make"),
+        ("runs/kws/", "kws"),
+        ("model.onnx", "model"),
+        (".", "model"),
+    ],
+)
+def test_an_output_is_named_after_its_source(source: str, name: str) -> None:
+    assert source_name(source) == name
