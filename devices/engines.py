@@ -110,7 +110,7 @@ def verify(shell: Shell) -> str:
     return found
 
 
-_VERIFY: Final = """PYTHONPATH="ROOT/site" exec python3 -c '
+_VERIFY: Final = """ORT_DISABLE_TELEMETRY=1 PYTHONPATH="ROOT/site" exec python3 -c '
 import importlib, sys
 from importlib import metadata
 for module, name in (("onnxruntime", "onnxruntime"), ("ai_edge_litert.interpreter", "ai-edge-litert"),
@@ -163,8 +163,10 @@ def _fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Pa
     """Wheels of `wanted` and numpy in `folder`; without a wheel of a version, the newest that fits is taken."""
     _log.info("fetching %s for %s", ", ".join(wanted), platform)
     said = ""
+    # tflite-runtime's boards have numpy from their system; there are no wheels of it for them.
+    numpy = [] if any(name.startswith("tflite-runtime") for name in wanted) else ["numpy"]
     for names in (wanted, [name.partition("==")[0] for name in wanted]):
-        said = _pip_download(platform, [*names, _numpy_for(wanted)], folder)
+        said = _pip_download(platform, [*names, *numpy], folder)
         wheels = sorted(folder.glob("*.whl"))
         if not said:
             return wheels
@@ -175,10 +177,6 @@ def _fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Pa
             hint="A 64-bit Raspberry Pi OS 12 (Bookworm) or newer has them.",
         )
     raise EnvironmentFault(f"pip could not fetch the engines: {said}", hint="Check the network, then try again.")
-
-
-def _numpy_for(wanted: Sequence[str]) -> str:
-    return "numpy<2" if any(name.startswith("tflite-runtime") for name in wanted) else "numpy"
 
 
 def _pip_download(platform: Platform, names: Sequence[str], folder: Path) -> str:

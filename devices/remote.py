@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
 from edgekit.devices.facts_remote import facts_of, read_sections, throttling_bits
@@ -40,7 +42,11 @@ class ShellDevice:
 
     def measure(self, job: Job) -> JobResult:
         """Run one launch; errors as in `Device.measure`."""
-        return measure(self.shell, job, self._runner, timeout_s=self._timeout_s)
+        result = measure(self.shell, job, self._runner, timeout_s=self._timeout_s)
+        if not self.emulated:
+            return result
+        note = "peak memory under emulation holds the translator too and is not reported"
+        return msgspec.structs.replace(result, peak_memory_bytes=None, notes=(*result.notes, note))
 
     def close(self) -> None:
         """End the connection."""
