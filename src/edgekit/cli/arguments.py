@@ -12,7 +12,7 @@ import click
 from edgekit.cli.completion import names
 from edgekit.core.errors import EdgekitError
 from edgekit.core.recipe import DEFAULT_RECIPES
-from edgekit.core.units import TIME_S, parse_quantity
+from edgekit.core.units import RATIO, TIME_S, parse_quantity
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -37,6 +37,22 @@ class Duration(click.ParamType[float]):
         if not 0 < seconds < float("inf"):
             self.fail(f"expected more than 0 s, got '{value}'.", param, ctx)
         return float(seconds)
+
+
+class Share(click.ParamType[float]):
+    """A share of 1, as `3%` or `0.03`."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The share, from 0 to 1."""
+        try:
+            share = value if isinstance(value, float) else parse_quantity(value, RATIO)
+        except EdgekitError as err:
+            self.fail(err.message, param, ctx)
+        if not 0 <= share <= 1:
+            self.fail(f"expected 0 to 100 %, got '{value}'.", param, ctx)
+        return float(share)
 
 
 class ReportFile(click.ParamType[Path]):

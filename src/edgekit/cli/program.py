@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "validate": ("validate", "Check parity and accuracy of every artifact again."),
     "run": ("run", "Run a model on input files and print its answers."),
     "profile": ("profile", "Measure latency, load time and memory on targets."),
+    "compare": ("compare", "Compare the latency of two artifacts, or of two reports."),
     "bundle": ("bundle", "Look into, verify or pack a bundle."),
     "devices": ("devices", "Manage the devices that targets name."),
     "list": ("list", "List models, recipes, backends, datasets or devices."),
