@@ -62,7 +62,7 @@ standins:
 	fi
 
 demo: install
-	@$(BIN)/edgekit build digits --target local --out demo-out --force --report demo-out/report.html
+	@$(BIN)/edgekit build digits --target local --out demo-out --force
 
 test: install standins lint
 	@$(BIN)/python -m pytest -q --numprocesses $(PARALLEL)
