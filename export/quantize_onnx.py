@@ -40,7 +40,10 @@ def quantize(
 def _float16(source: Path, out: Path) -> Options:
     onnx = need("onnx", extra="export")
     converter = need("onnxruntime.transformers.float16", extra="cpu")
-    onnx.save(converter.convert_float_to_float16(onnx.load(str(source)), keep_io_types=True), str(out))
+    model = converter.convert_float_to_float16(onnx.load(str(source)), keep_io_types=True)
+    # The casts of inputs come last, which the format does not allow.
+    need("onnxruntime.transformers.onnx_model", extra="cpu").OnnxModel(model).topological_sort()
+    onnx.save(model, str(out))
     return {"keep_io_types": True}
 
 

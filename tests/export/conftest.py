@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
 
+from edgekit.core.bundle import Artifact, Signature
 from edgekit.core.recipe import parse_recipes
 from edgekit.core.registry import Plugin
 from edgekit.core.samples import Feed, Samples
@@ -62,6 +64,38 @@ def request_of(
     )
 
 
+class FunctionSession:
+    """Answers with what `function` makes of the feed."""
+
+    backend = "fake"
+    provider = "cpu"
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+    def __init__(self, function: Callable[[Feed], Feed]) -> None:
+        self.function = function
+
+    def run(self, feed: Mapping[str, object]) -> Feed:
+        return self.function({name: np.asarray(array) for name, array in feed.items()})
+
+    def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
+        return lambda: self.run(feed)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def described(precision: str = "fp32", *signatures: Signature, kind: str = "onnx") -> Artifact:
+    """An artifact of this precision, described just enough to be judged."""
+    return Artifact(f"{kind}-{precision}", "file", kind, precision, 1, "", "", (), (), signatures=signatures)
+
+
 Convert = Callable[[ExportRequest], ExportResult]
 
 
@@ -84,3 +118,21 @@ def fake_exporters(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
         return location
 
     return use
+
+
+@pytest.fixture
+def session() -> Callable[[Callable[[Feed], Feed]], FunctionSession]:
+    """Makes a session of a function from feed to outputs."""
+    return FunctionSession
+
+
+@pytest.fixture
+def artifact() -> Callable[..., Artifact]:
+    """Makes an artifact of a precision, with signatures."""
+    return described
+
+
+@pytest.fixture
+def request_for() -> Callable[..., ExportRequest]:
+    """Makes a request for a net of `nets/`."""
+    return request_of

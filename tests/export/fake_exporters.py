@@ -130,3 +130,22 @@ class Garbage(OnnxExporter):
         made = super().export(module, spec, feed, out)
         out.write_bytes(b"\x08\x0a" + b"not a model at all" * 10)
         return made
+
+
+class SilentQuantizer(OnnxExporter):
+    """Converts, then says that all is well and writes nothing."""
+
+    def quantize(
+        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+    ) -> Converted:
+        return Converted()
+
+
+class KilledQuantizer(OnnxExporter):
+    """Converts, then takes too much memory."""
+
+    def quantize(
+        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+    ) -> Converted:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return Converted()

@@ -1,0 +1,327 @@
+"""Real networks become files that do what PyTorch does, and what goes wrong is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from edgekit.core.bundle import artifact_id
+from edgekit.core.errors import ConversionFailed, UserError, VerdictFailed
+from edgekit.core.files import sha256_file
+from edgekit.core.report import ParityCheck
+from edgekit.core.verdict import Verdict, worst
+from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.validation import require_parity
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
+
+pytestmark = pytest.mark.slow
+
+Request = Callable[..., ExportRequest]
+Convert = Callable[[ExportRequest], ExportResult]
+FOUR = "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8"
+
+
+def recipes(result: ExportResult) -> list[str]:
+    return [artifact.recipe for artifact in result.artifacts]
+
+
+def cases_of(result: ExportResult, recipe: str) -> set[str]:
+    return {check.case for check in result.parity if check.artifact == recipe}
+
+
+def failing(result: ExportResult) -> list[ParityCheck]:
+    return [check for check in result.parity if check.verdict is Verdict.FAIL]
+
+
+def test_a_convolutional_net_becomes_every_kind_of_file(convert: Convert, request_for: Request, tmp_path: Path) -> None:
+    names = f"{FOUR},onnx-fp16,tflite-fp16,onnx-int8-static-s8s8,tflite-int8-full,tflite-int8-dynamic"
+
+    result = convert(request_for("Cnn", "x:float32[N,1,8,8]", names))
+
+    assert recipes(result) == [
+        "onnx-fp32",
+        "onnx-int8-static-u8s8",
+        "tflite-fp32",
+        "tflite-int8-static",
+        "onnx-fp16",
+        "tflite-fp16",
+        "onnx-int8-static-s8s8",
+        "tflite-int8-full",
+        "tflite-int8-dynamic",
+    ]
+    assert failing(result) == []
+    assert [str(tensor) for tensor in result.spec.outputs] == ["output:float32[N,4]"]
+    assert result.evaluation.expected["output"].shape == (64, 4)
+    for artifact in result.artifacts:
+        path = tmp_path / "out" / artifact.file
+        assert (artifact.size_bytes, artifact.sha256) == (path.stat().st_size, sha256_file(path))
+        assert artifact.id == artifact_id(artifact.record)
+        assert artifact.opset == (18 if artifact.format == "onnx" else None)
+        assert {"N=1", "N=2", "N=5", "samples"} <= cases_of(result, artifact.recipe)
+    assert {"zeros", "low", "high"} <= cases_of(result, "tflite-fp32")
+    assert not {"zeros", "low", "high"} & cases_of(result, "tflite-int8-static")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(one.file for one in result.artifacts)
+
+
+def test_the_record_says_how_an_artifact_was_made(convert: Convert, request_for: Request) -> None:
+    request = request_for("Cnn", "x:float32[N,1,8,8]", FOUR)
+
+    floats, ints, *_ = convert(request).artifacts
+
+    assert floats.record["options"]["exporter"] == "dynamo"
+    assert floats.record["calibration"] is None
+    assert ints.record["calibration"] == {"digest": request.calibration.digest(), "count": 128}
+    assert ints.record["options"]["activations"] == "uint8"
+    assert set(ints.record["tools"]) == {"edgekit", "torch", "onnx", "onnxscript", "onnxslim", "onnxruntime"}
+    assert floats.id != ints.id
+
+
+def test_two_inputs_and_two_outputs_keep_their_names(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("Two", "left:float32[N,8] right:float32[N,4]", FOUR))
+
+    assert failing(result) == []
+    for artifact in result.artifacts:
+        assert [str(tensor) for tensor in artifact.inputs] == ["left:float32[N,8]", "right:float32[N,4]"]
+        assert [str(tensor) for tensor in artifact.outputs] == ["logits:float32[N,3]", "hidden:float32[N,16]"]
+
+
+def test_a_recurrent_net_is_free_in_onnx_and_has_signatures_in_tflite(convert: Convert, request_for: Request) -> None:
+    request = with_sizes(request_for("Recurrent", "x:float32[N,T,6]", FOUR, T=8), T=(4, 8))
+
+    result = convert(request)
+
+    assert recipes(result) == ["onnx-fp32", "onnx-int8-dynamic", "tflite-fp32", "tflite-int8-dynamic"]
+    assert failing(result) == []
+    onnx, _, tflite, _ = result.artifacts
+    assert [str(tensor) for tensor in onnx.outputs] == ["output_0:float32[N,T,4]", "output_1:float32[N,12]"]
+    assert [one.name for one in tflite.signatures] == ["N1_T4", "N1_T8"]
+    assert {"N=2 T=4", "N=2 T=6", "N=5 T=8"} <= cases_of(result, "onnx-fp32")
+    assert {"N=1 T=4", "N=1 T=8", "N=5 T=8"} <= cases_of(result, "tflite-fp32")
+    assert "N=2 T=6" not in cases_of(result, "tflite-fp32")
+
+
+def test_an_axis_that_follows_from_a_free_one_has_a_name_of_its_own(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("Strided", "x:float32[N,3,T]", "onnx-fp32,tflite-fp32", T=16))
+
+    assert failing(result) == []
+    assert [str(tensor) for tensor in result.spec.outputs] == ["output:float32[N,8,output_2]"]
+
+
+def test_token_ids_stay_integers_and_may_be_padded(convert: Convert, request_for: Request) -> None:
+    request = with_sizes(request_for("Tokens", "tokens:int64[N,T]", FOUR, T=8), T=(6, 8), padding=0.0)
+
+    result = convert(request)
+
+    assert failing(result) == []
+    onnx, _, tflite, _ = result.artifacts
+    assert (onnx.inputs[0].dtype, tflite.inputs[0].dtype) == ("int64", "int32")
+    # Of 5 steps the smallest signature takes 6, of which one is padding.
+    assert {"N=2 T=5", "N=5 T=8"} <= cases_of(result, "tflite-fp32")
+
+
+def test_attention_is_quantized_dynamically(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("Attention", "x:float32[N,T,8]", "onnx-int8,tflite-int8", T=8))
+
+    assert recipes(result) == ["onnx-int8-dynamic", "tflite-int8-dynamic"]
+    assert failing(result) == []
+
+
+def test_transposed_convolutions_stay_float_in_tflite(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("Generator", "z:float32[N,6]", "onnx-int8,tflite-int8"))
+
+    assert recipes(result) == ["onnx-int8-static-u8s8", "tflite-int8-static"]
+    assert failing(result) == []
+    assert "CONV_2D_TRANSPOSE" in result.artifacts[1].record["options"]["float_operators"]
+
+
+def test_an_output_that_the_graph_reads_again_survives_quantization(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("Chosen", "x:float32[N,6]", "tflite-fp32,tflite-int8"))
+
+    assert failing(result) == []
+    assert [tensor.dtype for tensor in result.artifacts[1].outputs] == ["float32", "int32"]
+    assert "the operator of output 'output_0' stays float32" in result.artifacts[1].warnings
+
+
+def test_a_model_without_a_batch_axis_converts(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("Single", "x:float32[6]", FOUR))
+
+    assert failing(result) == []
+    assert [str(tensor) for tensor in result.spec.outputs] == ["output:float32[4]"]
+
+
+def test_a_frozen_batch_axis_fails_validation_and_says_so(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("Frozen", "x:float32[N,6]", "onnx-fp32"))
+
+    assert worst(check.verdict for check in result.parity) is Verdict.FAIL
+    assert any(check.case == "N=5" and "the engine refuses it" in check.reason for check in failing(result))
+    assert any("fixed at" in text or "older exporter" in text for text in result.warnings)
+
+
+def test_the_same_request_gives_the_same_files(request_for: Request, tmp_path: Path) -> None:
+    request = request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32,onnx-int8")
+
+    first, second = (export_artifacts(request, tmp_path / name).artifacts for name in ("a", "b"))
+
+    assert [one.sha256 for one in first] == [one.sha256 for one in second]
+
+
+def test_a_changed_weight_changes_what_the_cache_gives(convert: Convert, request_for: Request, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from edgekit.export.source import load_module
+
+    request = request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32")
+    before = convert(request)
+    state = dict(load_module(request.module, seed=0).state_dict())
+    save_file({**state, "head.bias": state["head.bias"] + torch.ones(4)}, tmp_path / "weights.safetensors")
+
+    after = convert(with_weights(request, tmp_path / "weights.safetensors"))
+
+    assert failing(after) == []
+    assert after.artifacts[0].sha256 != before.artifacts[0].sha256
+
+
+def test_a_perturbed_weight_is_found_and_named(
+    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
+) -> None:
+    fake_exporters("Perturbing")
+
+    result = export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32"), tmp_path / "out")
+
+    with pytest.raises(
+        VerdictFailed, match=r"Artifact 'onnx-fp32' differs .* output 'output' .* most on sample \d+ of 64\."
+    ):
+        require_parity(result.parity)
+
+
+def test_a_file_that_no_engine_opens_is_a_failed_conversion(
+    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
+) -> None:
+    fake_exporters("Garbage")
+
+    with pytest.raises(ConversionFailed, match="The converter of 'onnx-fp32' wrote a broken file"):
+        export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32"), tmp_path / "out")
+
+
+@pytest.mark.parametrize(("exporter", "reason"), [("Silent", "wrote no file"), ("Killed", r"killed \(signal 9\)")])
+def test_a_converter_that_gives_nothing_is_a_failed_conversion(
+    exporter: str, reason: str, request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
+) -> None:
+    fake_exporters(f"{exporter}Quantizer")
+
+    with pytest.raises(ConversionFailed, match=reason):
+        export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-int8"), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("raises", "the weights are elsewhere"),
+        ("no_module", "returned int, not a torch.nn.Module"),
+        ("Branching", r"control flow depends on the values of its inputs.*if y.sum\(\) > 0"),
+        ("Narrow", r"The module fails on x float32\[1, 5\]"),
+        ("Mixed", "does not begin with the batch axis"),
+        ("Text", "The module returns str in output 'output'"),
+    ],
+)
+def test_a_wrong_module_is_a_user_error(factory: str, message: str, request_for: Request, tmp_path: Path) -> None:
+    features = 5 if factory == "Narrow" else 4
+    request = request_for(factory, f"x:float32[N,{features}]", "onnx-fp32,tflite-fp32", file="faulty.py")
+
+    with pytest.raises(UserError, match=message):
+        export_artifacts(request, tmp_path / "out")
+
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_control_flow_on_data_is_refused_for_tflite_alone_as_well(request_for: Request, tmp_path: Path) -> None:
+    request = request_for("Branching", "x:float32[N,4]", "tflite-fp32", file="faulty.py")
+
+    with pytest.raises(UserError, match=r"faulty.py:\d+ `if y.sum\(\) > 0:`"):
+        export_artifacts(request, tmp_path / "out")
+
+
+def test_samples_of_a_length_without_a_signature_are_refused_before_any_work(
+    request_for: Request, tmp_path: Path
+) -> None:
+    request = with_sizes(request_for("Recurrent", "x:float32[N,T,6]", "tflite-fp32", T=8), T=(4, 16))
+
+    with pytest.raises(UserError, match="The samples have T=8; a TFLite file would take T=4,16 only") as caught:
+        export_artifacts(request, tmp_path / "out")
+
+    assert caught.value.hint == "--sizes T=4,8,16"
+
+
+def test_a_recipe_that_is_known_to_fail_is_refused(request_for: Request, tmp_path: Path) -> None:
+    request = request_for("Recurrent", "x:float32[N,T,6]", "tflite-int8-static", T=8)
+
+    with pytest.raises(UserError, match="Recipe 'tflite-int8-static' is refused: static int8 left") as caught:
+        export_artifacts(request, tmp_path / "out")
+
+    assert caught.value.hint == "--to tflite-int8-dynamic"
+
+
+def test_int8_inputs_and_outputs_take_and_give_floats(convert: Convert, request_for: Request, tmp_path: Path) -> None:
+    request = request_for("Cnn", "x:float32[N,1,8,8]", "tflite-int8-full")
+
+    (artifact,) = convert(request).artifacts
+
+    assert (artifact.inputs[0].dtype, artifact.outputs[0].dtype) == ("int8", "int8")
+    backend = BACKENDS.get(DEFAULT_BACKENDS["tflite"])()
+    with backend.open(tmp_path / "out" / artifact.file, {}, request.spec) as session:
+        answer = session.run({"x": np.zeros((1, 1, 8, 8), np.float32)})
+    assert next(iter(answer.values())).dtype == np.float32
+
+
+def test_ctrl_c_ends_every_worker(tmp_path: Path) -> None:
+    script = textwrap.dedent(f"""
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from conftest import request_of
+        from edgekit.export.conversion import export_artifacts
+        request = request_of("Recurrent", "x:float32[N,T,6]", "onnx-fp32,tflite-fp32", T=64)
+        print("go", flush=True)
+        export_artifacts(request, Path({str(tmp_path / "out")!r}))
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    while len(children := psutil.Process(process.pid).children()) < 2:
+        time.sleep(0.05)
+    time.sleep(3)
+
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+
+    assert b"KeyboardInterrupt" in errors
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+
+
+def with_sizes(request: ExportRequest, *, padding: float | None = None, **sizes: tuple[int, ...]) -> ExportRequest:
+    from dataclasses import replace
+
+    import msgspec
+
+    inputs = tuple(msgspec.structs.replace(tensor, padding=padding) for tensor in request.spec.inputs)
+    return replace(request, spec=msgspec.structs.replace(request.spec, inputs=inputs, sizes=sizes))
+
+
+def with_weights(request: ExportRequest, path: Path) -> ExportRequest:
+    from dataclasses import replace
+
+    changes: dict[str, Any] = {"module": type(request.module)(request.module.location, str(path))}
+    return replace(request, **changes)
