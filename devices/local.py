@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, Self, TypeVar
 
 import msgspec
@@ -56,10 +54,8 @@ class LocalDevice:
 
     def measure(self, job: Job) -> JobResult:
         """One launch of `job` in a fresh process; errors as in `Device.measure`."""
-        with tempfile.TemporaryDirectory(prefix="edgekit-job-") as folder:
-            file = Path(folder) / "job.json"
-            documents.write(file, job)
-            return read_answer(_run([LAUNCH, "--with-parent", str(file)], self.timeout_s), self.timeout_s)
+        ended = _run([LAUNCH, "-"], self.timeout_s, msgspec.json.encode(job) + b"\n")
+        return read_answer(ended, self.timeout_s)
 
     def close(self) -> None:
         """Nothing is left: each launch ended with its `measure`."""
@@ -107,11 +103,11 @@ def to_error(failure: JobFailure) -> EdgekitError:
     return kind(failure.message, hint=failure.hint)
 
 
-def _run(module_and_arguments: Sequence[str], timeout_s: float) -> Ended:
-    """Run a module with this interpreter; it is gone afterwards, whatever happens here."""
+def _run(module_and_arguments: Sequence[str], timeout_s: float, line: bytes = b"") -> Ended:
+    """Run a module with this interpreter and `line` as its input; it is gone afterwards, whatever happens here."""
     # The child's standard input closes when this process is gone, however it ends, and the launch then ends itself.
     read_end, write_end = os.pipe()
-    with os.fdopen(read_end) as stdin, os.fdopen(write_end, "w"):
+    with os.fdopen(read_end, "rb") as stdin, os.fdopen(write_end, "wb", buffering=0) as sink:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", *module_and_arguments],
             stdin=stdin,
@@ -121,6 +117,7 @@ def _run(module_and_arguments: Sequence[str], timeout_s: float) -> Ended:
         )
         with process:
             try:
+                sink.write(line)
                 stdout, stderr = process.communicate(timeout=timeout_s)
                 return Ended(process.returncode, stdout, stderr)
             except subprocess.TimeoutExpired:

@@ -1,5 +1,7 @@
 """One launch of a job in a fresh process: `python -m edgekit.runtime.launch JOB.json` prints one line of JSON.
 
+With `-` for the file, the job is the first line of standard input, and the process ends as soon as that is closed.
+
 The line is a JobResult, or a JobFailure with the exit code that the process then ends with. Everything else, the
 engines' own output included, goes to standard error.
 """
@@ -12,7 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,7 +30,7 @@ from edgekit.runtime.sniff import head_of
 from edgekit.runtime.streams import stdout_to_stderr
 from edgekit.runtime.timing import Timing, paused_garbage_collection, take_values, warm_up
 
-WITH_PARENT = "--with-parent"
+FROM_STDIN = "-"
 
 
 class _Run(NamedTuple):
@@ -147,8 +149,15 @@ def _backend(job: Job) -> Backend:
     return backend
 
 
-def _read_job(path: Path) -> Job:
-    return documents.read(path, Job, newest=JOB_SCHEMA, error=UserError)
+def _read_job(source: str) -> Job:
+    if source != FROM_STDIN:
+        return documents.read(Path(source), Job, newest=JOB_SCHEMA, error=UserError)
+    line = b""
+    while not line.endswith(b"\n") and (more := os.read(0, 1 << 16)):
+        line += more
+    if line:
+        _end_with_parent()
+    return documents.decode(line, Job, what="The job", newest=JOB_SCHEMA, error=UserError)
 
 
 def _failure(err: BaseException) -> JobFailure:
@@ -159,9 +168,9 @@ def _failure(err: BaseException) -> JobFailure:
     return JobFailure(error="EdgekitError", message=f"{type(err).__name__}: {err}")
 
 
-def _answer(path: Path) -> JobResult | JobFailure:
+def _answer(source: str) -> JobResult | JobFailure:
     try:
-        return launch(_read_job(path))
+        return launch(_read_job(source))
     except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 # every failure must reach the parent as one line
         if not isinstance(err, EdgekitError | KeyboardInterrupt):
             sys.excepthook(type(err), err, err.__traceback__)
@@ -181,16 +190,13 @@ def _end_with_parent() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job in the file that is named; with `--with-parent`, end as soon as standard input closes."""
-    given: list[Any] = list(sys.argv[1:] if arguments is None else arguments)
-    if WITH_PARENT in given:
-        given.remove(WITH_PARENT)
-        _end_with_parent()
+    """Run the job in the file that is named, or on standard input for `-`."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     if len(given) != 1:
-        sys.stderr.write("usage: python -m edgekit.runtime.launch [--with-parent] JOB.json\n")
+        sys.stderr.write("usage: python -m edgekit.runtime.launch JOB.json|-\n")
         return UserError.exit_code
     with stdout_to_stderr() as stdout:
-        answer = _answer(Path(given[0]))
+        answer = _answer(given[0])
         os.write(stdout, msgspec.json.encode(answer) + b"\n")
     return answer.exit_code if isinstance(answer, JobFailure) else 0
 

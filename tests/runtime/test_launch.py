@@ -146,12 +146,15 @@ sys.exit(launch.main(sys.argv[2:]))
 """
 
 
-def measuring(job: Job, folder: Path, *options: str, **more: Any) -> subprocess.Popen[bytes]:
-    """A launch that measures for a minute, and has begun to."""
-    endless = msgspec.structs.replace(job, time_limit_s=60.0, max_values=10**9)
-    (folder / "job.json").write_bytes(msgspec.json.encode(endless))
+def endless(job: Job) -> bytes:
+    """The job, measuring for a minute."""
+    return msgspec.json.encode(msgspec.structs.replace(job, time_limit_s=60.0, max_values=10**9)) + b"\n"
+
+
+def measuring(folder: Path, source: str, **more: Any) -> subprocess.Popen[bytes]:
+    """A launch of the job from `source` that has begun to measure."""
     marker = folder / "measuring"
-    command = [sys.executable, "-c", MARKED, str(marker), *options, str(folder / "job.json")]
+    command = [sys.executable, "-c", MARKED, str(marker), source]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
     while process.poll() is None and not marker.exists():
         time.sleep(0.01)
@@ -159,7 +162,8 @@ def measuring(job: Job, folder: Path, *options: str, **more: Any) -> subprocess.
 
 
 def test_ctrl_c_ends_in_130(job: Job, tmp_path: Path) -> None:
-    process = measuring(job, tmp_path)
+    (tmp_path / "job.json").write_bytes(endless(job))
+    process = measuring(tmp_path, str(tmp_path / "job.json"))
 
     process.send_signal(signal.SIGINT)
     code, out, _ = end(process)
@@ -168,15 +172,41 @@ def test_ctrl_c_ends_in_130(job: Job, tmp_path: Path) -> None:
     assert msgspec.json.decode(out, type=JobFailure).error == "Interrupted"
 
 
-def test_a_launch_ends_when_its_parent_is_gone(job: Job, tmp_path: Path) -> None:
+def test_a_job_from_standard_input_ends_when_that_closes(job: Job, tmp_path: Path) -> None:
     read_end, write_end = os.pipe()
-    process = measuring(job, tmp_path, "--with-parent", stdin=read_end)
+    os.write(write_end, endless(job))
+    process = measuring(tmp_path, "-", stdin=read_end)
     os.close(read_end)
 
     os.close(write_end)
     code, out, _ = end(process)
 
     assert (code, out) == (130, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "The job is not a JSON document of edgekit."),
+        (b"{}\n", "The job has no schema_version."),
+        (b'{"schema_version": 99}\n', "The job has schema 99; this edgekit reads up to 1."),
+        (b'{"schema_version": 1}\n', "The job is damaged: Object missing required field `artifact`."),
+    ],
+)
+def test_a_job_that_is_none_is_refused(text: bytes, message: str) -> None:
+    command = [sys.executable, "-m", "edgekit.runtime.launch", "-"]
+    read_end, write_end = os.pipe()
+    os.write(write_end, text)
+    process = subprocess.Popen(command, stdin=read_end, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.close(read_end)
+    if not text:
+        os.close(write_end)
+    code, out, _ = end(process)
+    if text:
+        os.close(write_end)
+
+    assert code == 2
+    assert msgspec.json.decode(out, type=JobFailure).message == message
 
 
 @pytest.mark.parametrize("keys", [["x"], ["a:x"], ["1:x"], ["0:x", "2:x"], []])
