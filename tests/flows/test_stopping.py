@@ -31,7 +31,8 @@ def start(arguments: list[str], folder: Path, **environment: str) -> subprocess.
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
+    children: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
+    return children
 
 
 def wait_for(process: subprocess.Popen[str], word: str) -> None:
