@@ -29,15 +29,15 @@ def _seconds(*values: float) -> Iterator[float]:
 
 def test_a_stage_is_one_line_with_the_seconds_since_the_start() -> None:
     stream = io.StringIO()
-    clock = _seconds(0.0, 1.25, 61.5)
+    clock = _seconds(0.0, 1.25, 61.5, 62.0)
     lines = Lines(stream, clock=lambda: next(clock))
 
     with lines.stage("load"):
         lines.step(1, 2, "half")
-    with lines.stage("export"):
+    with lines.stage("export"), lines.stage("parity"):
         pass
 
-    assert stream.getvalue() == "    1.2 s  load\n   61.5 s  export\n"
+    assert stream.getvalue() == "    1.2 s  load\n   61.5 s  export\n   62.0 s    parity\n"
 
 
 def test_a_closed_standard_error_does_not_end_the_work() -> None:

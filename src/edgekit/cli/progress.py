@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from edgekit.core.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+_INDENT: Final = "  "
 
 
 @contextlib.contextmanager
@@ -36,14 +38,19 @@ class Lines:
         self._stream = stream
         self._clock = clock
         self._start = clock()
+        self._depth = 0
 
     @contextlib.contextmanager
     def stage(self, title: str) -> Iterator[None]:
-        """Write the title."""
+        """Write the title; stages within a stage are indented."""
         with contextlib.suppress(OSError):  # nobody reads it any more; the work goes on
-            self._stream.write(f"{self._clock() - self._start:7.1f} s  {title}\n")
+            self._stream.write(f"{self._clock() - self._start:7.1f} s  {_INDENT * self._depth}{title}\n")
             self._stream.flush()
-        yield
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
 
     def step(self, done: int, total: int, note: str = "") -> None:
         """Steps are for bars."""
@@ -54,15 +61,16 @@ class Bars:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}", markup=False),
             TextColumn("{task.fields[note]}", markup=False, style="dim"),
             TimeElapsedColumn(),
             console=Console(stderr=True, force_terminal=True),
+            refresh_per_second=4,  # drawing must not disturb what is measured meanwhile
             redirect_stdout=False,
             transient=True,
         )
@@ -87,7 +95,8 @@ class Bars:
     def stage(self, title: str) -> Iterator[None]:
         """Show a bar while the block runs."""
         start = time.perf_counter()
-        task = self._bars.add_task(f"{'  ' * len(self._running)}{title}", total=None, note="")
+        line = f"{_INDENT * len(self._running)}{title}"
+        task = self._bars.add_task(line, total=None, count="", note="")
         self._running.append(task)
         try:
             yield
@@ -95,10 +104,10 @@ class Bars:
             self._running.remove(task)
             self._bars.remove_task(task)
         self._bars.console.print(
-            f"{title}  {time.perf_counter() - start:.1f} s", markup=False, highlight=False, style="dim"
+            f"{line}  {time.perf_counter() - start:.1f} s", markup=False, highlight=False, style="dim"
         )
 
     def step(self, done: int, total: int, note: str = "") -> None:
         """Move the bar of the innermost stage."""
         if self._running:
-            self._bars.update(self._running[-1], completed=done, total=total, note=note)
+            self._bars.update(self._running[-1], completed=done, total=total, count=f"{done}/{total}", note=note)
