@@ -18,7 +18,6 @@ from typing import Any
 
 import click
 import jsonschema
-import numpy as np
 import psutil
 import pytest
 
@@ -30,6 +29,7 @@ from edgekit.cli.options import Command
 from edgekit.cli.output import ErrorDocument
 from edgekit.cli.program import COMMANDS, Commands, program
 from edgekit.core import documents
+from edgekit.core.comparison import ComparisonReport
 from edgekit.core.report import Report
 from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
 from edgekit.flows.doctor import Diagnosis
@@ -39,14 +39,6 @@ from edgekit.flows.run import Prediction
 from edgekit.flows.train import TrainReport
 
 Run = Callable[..., Any]
-NET = """
-import torch
-from torch import nn
-
-def net() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3))
-"""
 COLUMNS = 80
 
 
@@ -57,6 +49,7 @@ class Row:
     `plan` is what it prints with `--dry-run` when it acts. `stage` is the line on stderr after which it is
     interrupted while it works, and `said` what it says then. A command that is over before a person can press a key
     is interrupted in the function `stops_at`, which never ends for that purpose. `before` is a command to run first.
+    `keeps` is the folder of what was done so far, for a command that can go on from there.
     """
 
     path: str
@@ -69,6 +62,7 @@ class Row:
     slow: bool = False
     codes: tuple[int, ...] = (0,)
     before: str = ""
+    keeps: str = ""
 
     def words(self, *more: str) -> list[str]:
         return [*self.path.split(), *shlex.split(self.arguments), *more]
@@ -81,12 +75,26 @@ _UNREACHABLE: dict[str, Any] = {"codes": (3,), "before": _ADD, "stops_at": "edge
 TABLE = [
     Row("build", f"{_NET} --launches 1 --time-limit 10ms --out built", Report, Plan, "profile", slow=True),
     Row(
-        "train", "digits --set epochs=1 --out run", TrainReport, Plan, "train digits", said="The training of", slow=True
+        "train",
+        "digits --set epochs=1 --out run",
+        TrainReport,
+        Plan,
+        "train digits",
+        said="--resume",
+        keeps="made/run/",
+        slow=True,
     ),
     Row("export", f"{_NET} --out exported", Report, Plan, "export and parity", slow=True),
     Row("validate", "bundle", Report),
     Row("run", "bundle --input sample:0", Prediction),
     Row("profile", "bundle --launches 1 --time-limit 10ms", Report, Plan),
+    Row(
+        "compare",
+        "bundle bundle --launches 5 --time-limit 1ms --minimum-effect 80%",
+        ComparisonReport,
+        Plan,
+        slow=True,
+    ),
     Row("bundle inspect", "bundle", InspectDocument),
     Row("bundle verify", "bundle", VerifyDocument),
     Row("bundle pack", "bundle --out packed.edgekit", PackDocument, PackDocument, stops_at="zipfile.ZipFile.writestr"),
@@ -118,34 +126,6 @@ def _leaves(group: Commands, path: tuple[str, ...] = ()) -> Iterator[tuple[str, 
 
 
 LEAVES = dict(_leaves(program))
-
-
-@pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's net, real samples for it, and the bundle made of both."""
-    from sklearn.datasets import load_digits
-
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "net.py").write_text(NET)
-    images, labels = load_digits(return_X_y=True)
-    few = np.flatnonzero(labels < 3)[:60]
-    np.savez(folder / "samples.npz", x=(images[few] / 16).astype(np.float32).reshape(-1, 1, 8, 8), label=labels[few])
-    source = f"{folder / 'net.py'}:net"
-    command = [sys.executable, "-m", "edgekit", "export", source, "--to", "onnx-fp32", "-q"]
-    files = ["--samples", str(folder / "samples.npz"), "--out", str(folder / "bundle")]
-    subprocess.run([*command, *files], check=True, capture_output=True, timeout=300)
-    return folder
-
-
-@pytest.fixture
-def made(made_once: Path, tmp_path: Path, quiet_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own that holds the same, and is the current one."""
-    folder = tmp_path / "made"
-    folder.mkdir()
-    for path in made_once.iterdir():
-        (folder / path.name).symlink_to(path)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture
@@ -363,7 +343,9 @@ def _stop(row: Row, folder: Path, sent: signal.Signals) -> None:
     assert row.said in err
     assert "Traceback" not in err
     assert psutil.wait_procs(helpers, timeout=20)[1] == []
-    assert _files(folder) == before
+    assert before.keys() <= _files(folder).keys()
+    left = {path: facts for path, facts in _files(folder).items() if before.get(path) != facts}
+    assert [path for path in left if not row.keeps or row.keeps not in path or "/." in path] == []
 
 
 def _wait_for(process: subprocess.Popen[str], text: str) -> None:
