@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.need import need
-from edgekit.core.samples import Feed, Samples
+from edgekit.core.samples import Array, Feed, Samples
+from edgekit.core.spec import ModelSpec
 from edgekit.train.metrics import classification, regression
-from edgekit.train.model import ReferenceModel
+from edgekit.train.model import Answer, ReferenceModel
 from edgekit.train.score import Score, score_of
 from edgekit.train.weights import load_network
 
@@ -21,29 +22,51 @@ if TYPE_CHECKING:
 BATCH = 256
 
 
-def evaluate(model: ReferenceModel, module_or_weights: nn.Module | Path, samples: Samples) -> Score:
+def evaluate(
+    model: ReferenceModel,
+    what: nn.Module | Path | Answer,
+    samples: Samples,
+    *,
+    spec: ModelSpec | None = None,
+    quick: bool = False,
+) -> Score:
     """The metric of the model's spec with its 95 % interval.
+
+    Args:
+        what: The network, a file of weights, or anything that answers feeds, such as `session.run`.
+        spec: The spec of the run or bundle, which knows what was learnt from the data, such as a vocabulary.
+        quick: With the cheaper score that chooses among epochs, where the model has one.
 
     Raises:
         UserError: The samples have neither labels nor targets.
         ModelUnreadable: The weights do not fit the network.
     """
-    given = module_or_weights
-    module = load_network(model, given) if isinstance(given, Path) else given
-    was_training = module.training
-    module.eval()
-    try:
-        return model.score(module, samples) if model.score else _by_metric(model, module, samples)
-    finally:
-        module.train(was_training)
+    answer = _answering(model, what)
+    score = (model.validate if quick else None) or model.score
+    return score(answer, samples, spec or model.spec) if score else _by_metric(model, answer, samples)
+
+
+def answering(model: ReferenceModel, module: nn.Module) -> Answer:
+    """What the network answers, by output name, in evaluation mode, without gradients and in small batches."""
+    names = tuple(tensor.name for tensor in model.spec.outputs)
+
+    def answer(feed: Feed) -> Feed:
+        was_training = module.training
+        module.eval()
+        try:
+            return outputs_of(module, feed, names)
+        finally:
+            module.train(was_training)
+
+    return answer
 
 
 def outputs_of(module: nn.Module, inputs: Feed, names: tuple[str, ...], *, batch: int = BATCH) -> Feed:
-    """What the network answers, by output name, in evaluation mode and without gradients."""
+    """The outputs of `module` as it is, by name."""
     torch = need("torch", extra="export")
     device = next(module.parameters()).device
     rows = len(next(iter(inputs.values())))
-    found: list[list[np.ndarray]] = [[] for _ in names]
+    found: list[list[Array]] = [[] for _ in names]
     with torch.inference_mode():
         for start in range(0, rows, batch):
             feed = [torch.from_numpy(array[start : start + batch]).to(device) for array in inputs.values()]
@@ -53,10 +76,26 @@ def outputs_of(module: nn.Module, inputs: Feed, names: tuple[str, ...], *, batch
     return {name: np.concatenate(column) for name, column in zip(names, found, strict=True)}
 
 
-def _by_metric(model: ReferenceModel, module: nn.Module, samples: Samples) -> Score:
-    outputs = outputs_of(module, samples.inputs, tuple(tensor.name for tensor in model.spec.outputs))
+def in_batches(answer: Answer, inputs: Feed, *, batch: int = BATCH) -> Feed:
+    """What `answer` gives for all rows, asked for `batch` rows at a time."""
+    rows = len(next(iter(inputs.values())))
+    parts = [
+        answer({name: array[start : start + batch] for name, array in inputs.items()})
+        for start in range(0, rows, batch)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _answering(model: ReferenceModel, what: Any) -> Answer:
+    if isinstance(what, Path):
+        return answering(model, load_network(model, what))
+    return answering(model, what) if hasattr(what, "state_dict") else what
+
+
+def _by_metric(model: ReferenceModel, answer: Answer, samples: Samples) -> Score:
+    outputs = in_batches(answer, samples.inputs)
     metric = model.spec.metric.name if model.spec.metric else "mse"
-    first = next(iter(outputs))
+    first = model.spec.outputs[0].name
     if samples.labels is not None:
         return classification(samples.labels, outputs[first].argmax(axis=-1), outputs[first].shape[-1])
     if first not in samples.targets:

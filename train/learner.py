@@ -24,7 +24,10 @@ class Learner(nn.Module):
 
     def forward(self, batch: Batch, phase: int) -> Tensor:
         """The loss of one batch, penalty of `l1` included."""
-        loss = self.losses[phase](self, batch)
+        device = next(iter(batch.inputs.values())).device.type
+        # Fabric's own mixed precision would round the inputs too, and the front ends of audio models need them whole.
+        with torch.autocast(device, torch.bfloat16, enabled=self.options.precision == "bf16-mixed"):
+            loss = self.losses[phase](self, batch)
         if self.options.l1:
             loss = loss + self.options.l1 * sum(p.abs().sum() for p in self.model.parameters() if p.requires_grad)
         return loss

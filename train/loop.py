@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,9 @@ from edgekit.core.errors import Interrupted, UserError
 from edgekit.core.files import refuse_existing, sha256_file, write_atomic
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec
 from edgekit.train.checkpoint import BEST, LAST, State, read_checkpoint, write_checkpoint, write_weights
+from edgekit.train.data.checks import check
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.evaluate import evaluate
 from edgekit.train.learner import Learner, mix
@@ -41,6 +44,7 @@ from edgekit.train.run import (
 )
 from edgekit.train.weights import load_state
 
+_POOL = 40
 _TOOLS = ("edgekit", "torch", "lightning-fabric", "numpy")
 
 
@@ -55,6 +59,11 @@ class Job:
     dataset: Dataset
     init_from: Path | None = None
     freeze: tuple[str, ...] = ()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The spec of the model, completed by what the data says."""
+        return self.model.specialize(self.model.spec, self.dataset) if self.model.specialize else self.model.spec
 
 
 def train(
@@ -89,7 +98,8 @@ def train(
     _check_out(model, out, resume)
     with told.stage("read data"):
         job = Job(model, out, options, seed, model.data(data), init_from, freeze)
-    run = _begun(job, resume, command)
+        warnings = check(job.dataset)
+    run = _begun(job, resume, command, warnings)
     if run.finished:
         return run
     with told.stage(f"train {model.spec.name}"):
@@ -110,18 +120,18 @@ def _check_out(model: ReferenceModel, out: Path, resume: bool) -> None:
         refuse_existing(out)
 
 
-def _begun(job: Job, resume: bool, command: str) -> Run:
+def _begun(job: Job, resume: bool, command: str, warnings: tuple[str, ...]) -> Run:
     """The record of a new run, or the one that is resumed once it is known to be the same training."""
-    spec = job.model.specialize(job.model.spec, job.dataset) if job.model.specialize else job.model.spec
     fresh = Run(
         model=job.model.spec.name,
-        spec=spec,
+        spec=job.spec,
         options=job.options,
         seed=job.seed,
         data=_facts(job.dataset),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         tools=tool_versions(_TOOLS),
+        warnings=warnings,
         init_from=str(job.init_from or ""),
         freeze=job.freeze,
     )
@@ -157,7 +167,7 @@ def _finished(job: Job, run: Run, state: State) -> Run:
     done = msgspec.structs.replace(
         run,
         finished=True,
-        score=evaluate(job.model, module, job.dataset.test),
+        score=evaluate(job.model, module, job.dataset.test, spec=job.spec),
         epochs=state.epoch,
         attempts=state.attempt + 1,
         wall_s=state.wall_s,
@@ -174,7 +184,7 @@ def _fit(job: Job, progress: Progress) -> State:
         torch.set_num_threads(job.options.threads)
     fabric = Fabric(accelerator=job.options.accelerator, devices=1)
     fabric.launch()
-    rows = Rows.of(job.dataset.train)
+    rows = Rows.of(job.dataset.train, job.model.lengths)
     for attempt in range(_first_attempt(job), job.options.restarts + 1):
         fitting = Fitting.begin(job, fabric, rows, attempt)
         fitting.run(progress)
@@ -193,7 +203,7 @@ def _is_solved(job: Job) -> bool:
     metric = job.model.spec.metric
     if metric is None or metric.floor is None:
         return True
-    value = evaluate(job.model, job.out / BEST, job.dataset.train).value
+    value = evaluate(job.model, job.out / BEST, job.dataset.train, spec=job.spec).value
     return value >= metric.floor if metric.higher_is_better else value <= metric.floor
 
 
@@ -205,13 +215,15 @@ class Rows:
     labels: Tensor | None
     targets: dict[str, Tensor]
     count: int
+    lengths: Tensor | None = None
 
     @classmethod
-    def of(cls, samples: Samples) -> Rows:
+    def of(cls, samples: Samples, lengths: Callable[[Samples], Any] | None = None) -> Rows:
         """The samples as tensors that share their memory where they can."""
         inputs = {name: _tensor(array) for name, array in samples.inputs.items()}
         targets = {name: _tensor(array) for name, array in samples.targets.items()}
-        return cls(inputs, None if samples.labels is None else _tensor(samples.labels), targets, len(samples))
+        labels = None if samples.labels is None else _tensor(samples.labels)
+        return cls(inputs, labels, targets, len(samples), torch.from_numpy(lengths(samples)) if lengths else None)
 
     def batch(self, rows: Tensor) -> Batch:
         """The rows with these numbers."""
@@ -248,6 +260,8 @@ class Fitting:
         if job.init_from:
             start_from(inner.model, job.init_from)
         freeze(inner.model, job.freeze)
+        if job.options.channels_last:
+            inner.to(memory_format=torch.channels_last)
         optimizer = optimizer_of(job.options, inner.parameters())
         average = _tracked(inner.model) if job.options.average else {}
         history, state = list(read_history(job.out)), State(attempt=attempt)
@@ -278,14 +292,24 @@ class Fitting:
         # Every draw of an epoch follows from here, so that a resumed training is the same as one never stopped.
         torch.manual_seed(_mixed(self.job.seed, self.state.attempt, epoch))
         generator = torch.Generator().manual_seed(_mixed(self.job.seed, self.state.attempt, f"rows {epoch}"))
-        order = torch.randperm(self.rows.count, generator=generator)
-        batches = order.split(options.batch_size)
+        batches = [rows for _ in range(options.passes) for rows in self._order(generator)]
         self.learner.train()
         total = torch.zeros((), device=self.fabric.device)
         for number, rows in enumerate(batches):
             batch = self._prepared(self.rows.batch(rows), generator)
             total += self._step(batch, (epoch - 1) * len(batches) + number, len(batches)) * len(rows)
-        return float(total) / self.rows.count
+        return float(total) / (self.rows.count * options.passes)
+
+    def _order(self, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """The rows of every batch of one pass."""
+        size = self.job.options.batch_size
+        order = torch.randperm(self.rows.count, generator=generator)
+        if self.rows.lengths is None:
+            return tuple(order.split(size))
+        # Sorting within pools keeps rows of similar length together and the order of batches random.
+        pools = order.split(_POOL * size)
+        alike = torch.cat([pool[self.rows.lengths[pool].argsort(stable=True)] for pool in pools]).split(size)
+        return tuple(alike[number] for number in torch.randperm(len(alike), generator=generator))
 
     def _prepared(self, batch: Batch, generator: torch.Generator) -> Batch:
         job = self.job
@@ -300,7 +324,7 @@ class Fitting:
         rate = rate_at(self.job.options, step, per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = self.fabric.to_device(batch)
+        batch = self.fabric.to_device(_laid_out(batch) if self.job.options.channels_last else batch)
         for phase in range(len(self.inner.losses)):
             self.optimizer.zero_grad(set_to_none=True)
             loss = self.learner(batch, phase)
@@ -334,7 +358,9 @@ class Fitting:
     def _validated(self) -> float | None:
         if self.job.dataset.validation is None:
             return None
-        return evaluate(self.job.model, self._result(), self.job.dataset.validation).value
+        return evaluate(
+            self.job.model, self._result(), self.job.dataset.validation, spec=self.job.spec, quick=True
+        ).value
 
     def _keep(self, metric: float | None) -> None:
         """Write the best weights if these are, and then the checkpoint: a kill between the two repeats the epoch."""
@@ -355,6 +381,15 @@ class Fitting:
         rate = float(self.optimizer.param_groups[0]["lr"])
         self.history.append(Epoch(epoch, self.state.attempt, loss, rate, metric, self.state.wall_s))
         write_atomic(self.job.out / HISTORY, history_lines(self.history))
+
+
+def _laid_out(batch: Batch) -> Batch:
+    """The batch with the channels of every image side by side in memory."""
+    inputs = {
+        name: rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
+        for name, rows in batch.inputs.items()
+    }
+    return batch._replace(inputs=inputs)
 
 
 def start_from(module: nn.Module, weights: Path) -> tuple[str, ...]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgekit.core.samples import Samples
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.options import TrainOptions
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from edgekit.train.learner import Learner
+
+
+Answer = Callable[[Feed], Feed]
+"""Anything that gives outputs for inputs: a network in evaluation mode, or the `run` of a Session."""
 
 
 class Batch(NamedTuple):
@@ -40,7 +47,9 @@ class ReferenceModel:
         losses: One optimizer step each, in turn, for every batch; without any, `options.loss` of the outputs.
         companion: A second network that is trained along and thrown away, such as a discriminator.
         fit: Takes statistics of the training split into the network's buffers.
-        score: The quality of a network on samples; without it the metric of the spec decides.
+        score: The quality of whatever answers feeds, on samples; without it the metric of the spec decides.
+        validate: A cheaper score that chooses among epochs; without it `score` does.
+        lengths: A number a row; rows of similar numbers are batched together, such as sentences of one length.
         specialize: The spec completed by what was learnt from the training split, such as a vocabulary.
         generate: So many made-up samples a small training can run on; without it they are drawn to fit the spec.
         terms: Why weights and samples are not shipped; empty when they may be.
@@ -55,7 +64,9 @@ class ReferenceModel:
     losses: tuple[Callable[[Learner, Batch], Tensor], ...] = ()
     companion: Callable[[], nn.Module] | None = None
     fit: Callable[[nn.Module, Samples], None] | None = None
-    score: Callable[[nn.Module, Samples], Score] | None = None
+    score: Callable[[Answer, Samples, ModelSpec], Score] | None = None
+    validate: Callable[[Answer, Samples, ModelSpec], Score] | None = None
+    lengths: Callable[[Samples], NDArray[np.int64]] | None = None
     specialize: Callable[[ModelSpec, Dataset], ModelSpec] | None = None
     generate: Callable[[int], Samples] | None = None
     terms: str = ""

@@ -11,22 +11,26 @@ from edgekit.core.errors import UserError, unknown
 
 Optimizer = Literal["sgd", "momentum", "rmsprop", "adam", "adamw"]
 Loss = Literal["cross-entropy", "mse", "bce", "kl", "l1"]
+Precision = Literal["32-true", "bf16-mixed"]
 Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle"]
 
 
 class TrainOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a model is trained.
 
-    `batch_size` counts samples over all processes. `momentum` is that of `momentum` and `rmsprop`, and beta1 of the
+    `batch_size` counts samples over all processes. An epoch is `passes` runs over the training set; checkpoints and
+    validation come after each epoch. `momentum` is that of `momentum` and `rmsprop`, and beta1 of the
     Adam family. `weight_decay` is the L2 penalty (decoupled for adamw), `l1` the factor of the sum of absolute
     weights. `mixup` is the parameter of its Beta distribution, `clip` the largest gradient norm (0: none).
     `average` is the decay of the running mean of weights that is kept as the result (0: the weights themselves).
     `patience` ends the training after that many epochs without a better validation score (0: never). `dropout`
     replaces the rate of every dropout layer. `restarts` are further attempts from fresh weights when the floor is
-    missed on the training data. `threads` is 0 for what torch chooses.
+    missed on the training data. `threads` is 0 for what torch chooses. `precision` bf16-mixed keeps the weights in
+    float32 and multiplies in bfloat16; `channels_last` lays images out as CPUs convolve them fastest.
     """
 
     epochs: int = 10
+    passes: int = 1
     batch_size: int = 64
     optimizer: Optimizer = "adamw"
     learning_rate: float = 1e-3
@@ -45,11 +49,14 @@ class TrainOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     patience: int = 0
     restarts: int = 0
     threads: int = 0
+    precision: Precision = "32-true"
+    channels_last: bool = False
     accelerator: str = "cpu"
 
 
 _LIMITS: Final[dict[str, tuple[float, float]]] = {
     "epochs": (1, 1e6),
+    "passes": (1, 1e6),
     "batch_size": (1, 1e6),
     "learning_rate": (0, 1e3),
     "momentum": (0, 1),

@@ -49,6 +49,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     created: str
     command: str = ""
     tools: dict[str, str] = {}
+    warnings: tuple[str, ...] = ()
     processes: int = 1
     init_from: str = ""
     freeze: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
 
 
-class Tiny(nn.Module):  # type: ignore[misc]  # torch is not followed
+class Tiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2))

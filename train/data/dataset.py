@@ -19,7 +19,8 @@ class Dataset:
 
     `validation` chooses among epochs; where it is None the weights of the last epoch are kept, so that the test set
     is looked at once, at the end. `digest` is over the content of all parts. `facts` are values that were fitted on
-    the training split alone and belong to the model, such as a vocabulary.
+    the training split alone and belong to the model, such as a vocabulary. An `exhaustive` data set holds every input
+    there is, so that its splits are the same.
     """
 
     train: Samples
@@ -29,6 +30,7 @@ class Dataset:
     licence: str = ""
     validation: Samples | None = None
     facts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    exhaustive: bool = False
 
 
 def dataset(
@@ -39,11 +41,12 @@ def dataset(
     licence: str = "",
     validation: Samples | None = None,
     facts: dict[str, tuple[str, ...]] | None = None,
+    exhaustive: bool = False,
 ) -> Dataset:
     """A data set with its digest."""
     parts = [train, test] if validation is None else [train, validation, test]
     whole = hashlib.sha256("".join(part.digest() for part in parts).encode())
-    return Dataset(train, test, source, whole.hexdigest(), licence, validation, facts or {})
+    return Dataset(train, test, source, whole.hexdigest(), licence, validation, facts or {}, exhaustive)
 
 
 def stratified_rows(inputs: Array, labels: Array, share: float) -> tuple[Rows, Rows]:

@@ -65,6 +65,6 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.digits:build",
     data=digits,
-    options=TrainOptions(epochs=60, batch_size=32, learning_rate=2e-3, weight_decay=1e-2, average=0.99),
+    options=TrainOptions(epochs=60, batch_size=32, learning_rate=2e-3, weight_decay=1e-2, average=0.99, threads=1),
     augment=augment,
 )
