@@ -29,6 +29,7 @@ if command -v getprop >/dev/null 2>&1; then echo @@android; getprop ro.build.ver
   echo @@ro.kernel.qemu; getprop ro.kernel.qemu; getprop ro.boot.qemu
   echo @@thermal; dumpsys thermalservice 2>/dev/null; fi
 echo @@site; ls "ROOT/site" 2>/dev/null
+echo @@native; (cd "ROOT" && ls native/* site/onnxruntime/capi/libonnxruntime.so.* 2>/dev/null)
 echo @@end"""
 
 # Implementer 0x41 is Arm; parts from the Linux kernel's cputype.h.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +20,8 @@ from edgekit.core.errors import (
     ProviderRefused,
     UserError,
 )
-from edgekit.core.files import sha256_file, write_atomic
 from edgekit.core.job import Job, JobFailure, JobResult
+from edgekit.devices.runners import Runner, Staged
 from edgekit.devices.shell import Finished, Shell, complaint
 from edgekit.devices.transfer import ensure
 
@@ -28,11 +29,11 @@ _GRACE_S: Final = 5
 _TIMED_OUT: Final = 124
 _KILLED: Final = 128
 _NOT_FOUND: Final = 127
-_REPORTED: Final = (UserError, ModelUnreadable, ProviderRefused, DeviceError)
+_REPORTED: Final = (UserError, ModelUnreadable, ProviderRefused, DiskFull, DeviceError)
 
 
-def measure(shell: Shell, job: Job, runner: Path, *, timeout_s: float) -> JobResult:
-    """Run one launch of `job` by `runner` (a Python file), and fetch its outputs where the job names a file for them.
+def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float) -> JobResult:
+    """Run one launch of `job` by `runner`, and fetch its outputs where the job names a file for them.
 
     Raises:
         DeviceUnavailable: No connection, or it was lost, or the launch did not end within `timeout_s`.
@@ -40,35 +41,28 @@ def measure(shell: Shell, job: Job, runner: Path, *, timeout_s: float) -> JobRes
         DiskFull: No space is left on the device.
         EdgekitError: What the runner itself reported.
     """
-    files = {job.sha256: Path(job.artifact)}
-    files |= {sha256_file(path): path for path in (Path(job.feeds), runner)}
-    ensure(shell, files)
-    digests = {path: digest for digest, path in files.items()}
-    there = msgspec.structs.replace(
-        job,
-        artifact=f"../../blobs/{job.sha256}",
-        feeds=f"../../blobs/{digests[Path(job.feeds)]}",
-        outputs="outputs.npz" if job.outputs else "",
-    )
-    folder = f"run/{secrets.token_hex(8)}"
-    script = launch_script(shell.root, folder, there, digests[runner], timeout_s)
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        staged = runner.stage(job, Path(folder))
+        ensure(shell, staged.files)
+    script = launch_script(shell.root, f"run/{secrets.token_hex(8)}", staged, timeout_s)
     finished = shell.run(script, alive=True, timeout_s=timeout_s + 4 * _GRACE_S)
     line, _, outputs = finished.out.partition(b"\n")
     result = _result(shell.name, finished, line, timeout_s)
     if job.outputs:
-        write_atomic(Path(job.outputs), outputs)
+        runner.store(outputs, Path(job.outputs))
     return result
 
 
-def launch_script(root: str, folder: str, job: Job, runner: str, timeout_s: float) -> str:
+def launch_script(root: str, folder: str, staged: Staged, timeout_s: float) -> str:
     """The commands of one launch. They end the runner when their standard input ends: the host or the link is gone."""
+    settings = "\n".join(staged.settings)
     return f"""trap '' PIPE HUP
 cd "{root}" && mkdir -p {folder} && cd {folder} || exit 1
 clean() {{ cd ../.. && rm -rf {folder}; }}
-printf %s {shlex.quote(msgspec.json.encode(job).decode())} > job.json || {{ clean; exit 1; }}
-[ -d ../../site ] && export PYTHONPATH="$PWD/../../site"
+printf %s {shlex.quote(msgspec.json.encode(staged.job).decode())} > job.json || {{ clean; exit 1; }}
+{settings}
 exec 3<&0 </dev/null
-timeout -k {_GRACE_S} {timeout_s:.0f} python3 ../../blobs/{runner} job.json >result 2>errors 3<&- &
+timeout -k {_GRACE_S} {timeout_s:.0f} {staged.command} >result 2>errors 3<&- &
 runner=$!
 echo $runner > pid
 {{ cat <&3; kill $runner; rm -rf "$PWD"; }} >/dev/null 2>&1 &
@@ -78,7 +72,7 @@ wait $runner
 code=$?
 kill $keeper 2>/dev/null
 cat result
-[ -f outputs.npz ] && cat outputs.npz
+[ -f outputs ] && cat outputs
 tail -c 2000 errors >&2
 clean
 exit $code"""

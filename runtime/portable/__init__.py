@@ -7,3 +7,4 @@ from typing import Final
 
 FOLDER: Final = Path(__file__).parent
 PYTHON_RUNNER: Final = FOLDER / "runner.py"
+C_RUNNERS: Final = {machine: FOLDER / "bin" / f"runner-{machine}" for machine in ("aarch64", "x86_64")}

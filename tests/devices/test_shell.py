@@ -31,10 +31,11 @@ from edgekit.core.files import sha256_file
 from edgekit.core.job import Job
 from edgekit.core.samples import Array, read_arrays
 from edgekit.devices.launches import measure
+from edgekit.devices.runners import NativeRunner, PythonRunner
 from edgekit.devices.shell import run_program
 from edgekit.devices.transfer import ensure
 from edgekit.runtime.launch import launch
-from edgekit.runtime.portable import PYTHON_RUNNER
+from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Model:
     feeds: dict[str, Array] = field(default_factory=dict)
 
 
+PYTHON = PythonRunner(PYTHON_RUNNER)
 MODELS = [
     Model("linear.onnx"),
     Model("linear.tflite"),
@@ -70,7 +72,7 @@ def long_launch(shell: LocalShell, folder: Path) -> Iterator[Callable[[], BaseEx
 
     def work() -> None:
         try:
-            measure(shell, msgspec.structs.replace(job, max_values=10**9), PYTHON_RUNNER, timeout_s=60)
+            measure(shell, msgspec.structs.replace(job, max_values=10**9), PYTHON, timeout_s=60)
         except Exception as err:  # noqa: BLE001 - handed to the test
             errors.append(err)
 
@@ -121,7 +123,7 @@ def test_the_portable_runner_gives_what_the_launch_on_this_machine_gives(
     expected = launch(job)
     answers = read_arrays(Path(job.outputs), UserError)
 
-    result = measure(here, job, PYTHON_RUNNER, timeout_s=60)
+    result = measure(here, job, PYTHON, timeout_s=60)
 
     assert (result.backend, result.engine, result.provider) == (expected.backend, expected.engine, expected.provider)
     assert 3 <= len(result.values) <= 9
@@ -134,8 +136,63 @@ def test_the_portable_runner_gives_what_the_launch_on_this_machine_gives(
         np.testing.assert_array_equal(got[name], array)
 
 
+@pytest.mark.parametrize("model", [m for m in MODELS if m.name.endswith(".onnx")], ids=lambda model: model.name)
+def test_the_c_runner_gives_what_the_launch_on_this_machine_gives(
+    here: LocalShell, tmp_path: Path, model: Model
+) -> None:
+    job = job_of(model.name, tmp_path, feeds=model.feeds)
+    expected = launch(job)
+    answers = read_arrays(Path(job.outputs), UserError)
+
+    result = measure(here, job, native_runner(here), timeout_s=60)
+
+    assert (result.backend, result.engine, result.provider) == (expected.backend, expected.engine, expected.provider)
+    assert 3 <= len(result.values) <= 9
+    assert min(*result.values, result.load_s, result.first_run_s) > 0
+    assert result.peak_memory_bytes
+    got = read_arrays(Path(job.outputs), UserError)
+    assert got.keys() == answers.keys()
+    for name, array in answers.items():
+        assert (got[name].dtype, got[name].shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(got[name], array)
+    assert leftovers(here) == []
+    assert not (here.home / ".cache/Microsoft").exists(), "ONNX Runtime's telemetry is on"
+
+
+def native_runner(shell: LocalShell) -> NativeRunner:
+    """The C runner of this machine, with the ONNX Runtime of this Python."""
+    import onnxruntime
+
+    library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*"))
+    shell.folder.mkdir(parents=True, exist_ok=True)
+    (shell.folder / "native").symlink_to(library.parent)
+    return NativeRunner(C_RUNNERS[os.uname().machine], f"native/{library.name}")
+
+
+@pytest.mark.parametrize(
+    ("file", "feeds", "error"),
+    [
+        ("runner.c", {}, ModelUnreadable),
+        ("", {"0:z": X}, UserError),
+        ("", {"0:x": np.zeros((1, 4), np.float32)}, UserError),
+    ],
+)
+def test_what_the_c_runner_reports_is_raised_as_the_same_class(
+    here: LocalShell, tmp_path: Path, file: str, feeds: dict[str, Array], error: type[Exception]
+) -> None:
+    job = job_of("linear.onnx", tmp_path, feeds=feeds or None)
+    if file:
+        path = PYTHON_RUNNER.parent / file
+        job = msgspec.structs.replace(job, artifact=str(path), sha256=sha256_file(path))
+
+    with pytest.raises(error, match="On 'here': "):
+        measure(here, job, native_runner(here), timeout_s=60)
+
+    assert leftovers(here) == []
+
+
 def test_a_launch_leaves_nothing_but_the_files_it_may_need_again(here: LocalShell, linear_job: Job) -> None:
-    measure(here, linear_job, PYTHON_RUNNER, timeout_s=60)
+    measure(here, linear_job, PYTHON, timeout_s=60)
 
     assert leftovers(here) == []
     files = {linear_job.sha256, sha256_file(Path(linear_job.feeds)), sha256_file(PYTHON_RUNNER)}
@@ -143,10 +200,10 @@ def test_a_launch_leaves_nothing_but_the_files_it_may_need_again(here: LocalShel
 
 
 def test_what_is_there_is_not_sent_again(here: LocalShell, linear_job: Job) -> None:
-    measure(here, linear_job, PYTHON_RUNNER, timeout_s=60)
+    measure(here, linear_job, PYTHON, timeout_s=60)
     here.commands.clear()
 
-    measure(here, linear_job, PYTHON_RUNNER, timeout_s=60)
+    measure(here, linear_job, PYTHON, timeout_s=60)
 
     assert not any("cat >>" in command for command in here.commands)
     assert len(here.commands) == 2
@@ -199,7 +256,7 @@ def test_a_full_disk_says_so_and_the_next_attempt_succeeds(tiny_disk: Path, tmp_
     assert leftovers(shell) == []
     filler.unlink()
     ensure(shell, {sha256_file(big): big})
-    assert measure(shell, job, PYTHON_RUNNER, timeout_s=60).values
+    assert measure(shell, job, PYTHON, timeout_s=60).values
 
 
 def test_a_launch_that_takes_too_long_is_ended(here: LocalShell, tmp_path: Path) -> None:
@@ -207,7 +264,7 @@ def test_a_launch_that_takes_too_long_is_ended(here: LocalShell, tmp_path: Path)
     start = time.monotonic()
 
     with pytest.raises(DeviceUnavailable, match="did not end within 3 s"):
-        measure(here, job, PYTHON_RUNNER, timeout_s=3)
+        measure(here, job, PYTHON, timeout_s=3)
 
     assert time.monotonic() - start < 20
     assert leftovers(here) == []
@@ -222,7 +279,7 @@ def test_a_killed_runner_says_so_and_the_next_attempt_succeeds(here: LocalShell,
     assert isinstance(error, DeviceError)
     assert "killed by signal 9" in str(error)
     assert leftovers(here) == []
-    assert measure(here, job_of("linear.onnx", tmp_path), PYTHON_RUNNER, timeout_s=60).values
+    assert measure(here, job_of("linear.onnx", tmp_path), PYTHON, timeout_s=60).values
 
 
 def test_a_launch_ends_when_the_process_that_wanted_it_is_killed(here: LocalShell, tmp_path: Path) -> None:
@@ -231,12 +288,13 @@ import sys
 from pathlib import Path
 import msgspec
 from edgekit.devices.launches import measure
+from edgekit.devices.runners import PythonRunner
 from edgekit.runtime.portable import PYTHON_RUNNER
 from tests.standins.jobs import job_of
 from tests.standins.local_shell import LocalShell
 job = job_of("linear.onnx", Path({str(tmp_path)!r}), time_limit_s=60, min_values=10**9)
 job = msgspec.structs.replace(job, max_values=10**9)
-measure(LocalShell(Path({str(here.home)!r})), job, PYTHON_RUNNER, timeout_s=60)
+measure(LocalShell(Path({str(here.home)!r})), job, PythonRunner(PYTHON_RUNNER), timeout_s=60)
 """
     process = subprocess.Popen([sys.executable, "-c", host], cwd=Path(__file__).parents[2])
     pid = runner_pid(here)
@@ -260,7 +318,7 @@ def test_a_device_without_the_engine_is_told_to_be_prepared(tmp_path: Path, line
     home.mkdir()
 
     with pytest.raises(DeviceError, match="'here' cannot run this: it has no 'numpy'") as caught:
-        measure(LocalShell(home, python=python), linear_job, PYTHON_RUNNER, timeout_s=60)
+        measure(LocalShell(home, python=python), linear_job, PYTHON, timeout_s=60)
 
     assert caught.value.hint == "edgekit devices prepare here"
 
@@ -274,7 +332,7 @@ def test_a_device_without_python_says_so(tmp_path: Path, here: LocalShell, linea
     shell._path = str(empty)
 
     with pytest.raises(DeviceError, match=r"lacks a program: .*python3"):
-        measure(shell, linear_job, PYTHON_RUNNER, timeout_s=60)
+        measure(shell, linear_job, PYTHON, timeout_s=60)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +347,7 @@ def test_what_the_runner_reports_is_raised_as_the_same_class(
     here: LocalShell, linear_job: Job, change: dict[str, object], error: type[Exception]
 ) -> None:
     with pytest.raises(error, match="On 'here': "):
-        measure(here, msgspec.structs.replace(linear_job, **change), PYTHON_RUNNER, timeout_s=60)
+        measure(here, msgspec.structs.replace(linear_job, **change), PYTHON, timeout_s=60)
 
     assert leftovers(here) == []
 

@@ -26,14 +26,17 @@ from edgekit.devices import engines, ssh
 from edgekit.devices.checks import OK, check
 from edgekit.devices.facts_remote import facts_of, read_sections
 from edgekit.devices.launches import measure
-from edgekit.devices.remote import ShellDevice
+from edgekit.devices.remote import Runners, ShellDevice
+from edgekit.devices.runners import PythonRunner
 from edgekit.devices.ssh import SshShell
 from edgekit.devices.transfer import ensure
-from edgekit.runtime.portable import PYTHON_RUNNER
+from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
 pytestmark = pytest.mark.device
 
 TIMEOUT_S = 120
+PYTHON = PythonRunner(PYTHON_RUNNER)
+RUNNERS = Runners(PYTHON_RUNNER, C_RUNNERS)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def long_launch(shell: SshShell, folder: Path) -> Iterator[Callable[[], BaseExce
 
     def work() -> None:
         try:
-            measure(shell, msgspec.structs.replace(job, max_values=10**9), PYTHON_RUNNER, timeout_s=300)
+            measure(shell, msgspec.structs.replace(job, max_values=10**9), PYTHON, timeout_s=300)
         except Exception as err:  # noqa: BLE001 - handed to the test
             errors.append(err)
 
@@ -98,7 +101,7 @@ def test_the_answers_are_those_of_this_machine(pi: Pi, tmp_path: Path, model: st
     expected = launch(job)
     answers = read_arrays(Path(job.outputs), UserError)
 
-    with pi.shell() as shell, ShellDevice(shell, PYTHON_RUNNER, timeout_s=TIMEOUT_S) as device:
+    with pi.shell() as shell, ShellDevice(shell, RUNNERS, timeout_s=TIMEOUT_S) as device:
         assert device.facts().emulated
         result = device.measure(job)
 
@@ -156,7 +159,7 @@ def test_a_device_without_engines_is_told_to_be_prepared(bare_pi: Pi, tmp_path: 
         bare_pi.shell() as shell,
         pytest.raises(DeviceError, match="'pi' cannot run this: it has no 'numpy'") as caught,
     ):
-        measure(shell, job_of("linear.onnx", tmp_path), PYTHON_RUNNER, timeout_s=TIMEOUT_S)
+        measure(shell, job_of("linear.onnx", tmp_path), PYTHON, timeout_s=TIMEOUT_S)
 
     assert caught.value.hint == "edgekit devices prepare pi"
     assert leftovers(bare_pi) == []
@@ -202,7 +205,7 @@ def test_a_connection_lost_in_a_launch_ends_it_on_both_sides_and_the_next_attemp
         assert eventually(lambda: leftovers(pi) == [])
 
         job = job_of("linear.onnx", tmp_path)
-        assert measure(shell, job, PYTHON_RUNNER, timeout_s=TIMEOUT_S).values
+        assert measure(shell, job, PYTHON, timeout_s=TIMEOUT_S).values
         np.testing.assert_array_equal(read_arrays(Path(job.outputs), UserError)["0:y"], Y)
         shell.close()
 
@@ -242,7 +245,7 @@ def test_a_full_disk_says_so_and_a_smaller_job_succeeds_afterwards(tmp_path: Pat
 def test_a_launch_that_takes_too_long_is_ended(pi: Pi, tmp_path: Path) -> None:
     job = msgspec.structs.replace(job_of("linear.onnx", tmp_path), time_limit_s=600, min_values=10**9)
     with pi.shell() as shell, pytest.raises(DeviceUnavailable, match="did not end within 2 s"):
-        measure(shell, msgspec.structs.replace(job, max_values=10**9), PYTHON_RUNNER, timeout_s=2)
+        measure(shell, msgspec.structs.replace(job, max_values=10**9), PYTHON, timeout_s=2)
 
     assert leftovers(pi) == []
     assert eventually(lambda: pi.processes() == [])
@@ -323,7 +326,7 @@ def test_a_job_finds_nothing_of_another(pi: Pi, tmp_path: Path) -> None:
         jobs.append(job_of("linear.onnx", tmp_path / name))
     with pi.shell() as one, pi.shell() as other:
         threads = [
-            threading.Thread(target=measure, args=(shell, job, PYTHON_RUNNER), kwargs={"timeout_s": TIMEOUT_S})
+            threading.Thread(target=measure, args=(shell, job, PYTHON), kwargs={"timeout_s": TIMEOUT_S})
             for shell, job in ((one, jobs[0]), (other, jobs[1]))
         ]
         for thread in threads:

@@ -163,8 +163,8 @@ def open_shell(name: str, entry: Entry) -> Shell:
 
 
 def _opened(name: str, entry: Entry) -> Device:
-    from edgekit.devices.remote import ShellDevice
-    from edgekit.runtime.portable import PYTHON_RUNNER
+    from edgekit.devices.remote import Runners, ShellDevice
+    from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
     shell = open_shell(name, entry)
-    return ShellDevice(shell, PYTHON_RUNNER, emulated=entry.emulated, timeout_s=entry.timeout_s)
+    return ShellDevice(shell, Runners(PYTHON_RUNNER, C_RUNNERS), emulated=entry.emulated, timeout_s=entry.timeout_s)
