@@ -96,7 +96,7 @@ def _usage(err: click.ClickException, arguments: list[str]) -> UserError:
 def _no_such_option(err: click.NoSuchOption, context: click.Context | None) -> str:
     if isinstance(context.command if context else None, click.Group) and err.option_name in _COMMON:
         return f"Option '{err.option_name}' belongs behind the name of a command."
-    known = [name for parameter in context.command.params for name in parameter.opts] if context else []
+    known = [name for one in context.command.get_params(context) for name in one.opts] if context else []
     return f"Unknown option '{err.option_name}'.{nearest(err.option_name, known)}"
 
 
