@@ -1,0 +1,117 @@
+"""Downloads of data sets from their official addresses, only when asked: resumable, and checked by sha256."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgekit.core.errors import EnvironmentFault, Unreadable, UserError, from_os_error
+from edgekit.core.files import sha256_file
+from edgekit.core.progress import Progress, Silent
+from edgekit.train.data.files import cache_folder
+
+_CHUNK_BYTES: Final = 1 << 20
+_TIMEOUT_S: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file of a data set: its official address, and the sha256 of the file as it lies there."""
+
+    address: str
+    sha256: str
+
+
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
+# Digests as TensorFlow Datasets lists them in url_checksums/mnist.txt.
+SOURCES: Final[Mapping[str, Mapping[str, Remote]]] = {
+    "mnist": {
+        "train-images-idx3-ubyte.gz": Remote(
+            f"{_MNIST}/train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+        ),
+        "train-labels-idx1-ubyte.gz": Remote(
+            f"{_MNIST}/train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+        ),
+        "t10k-images-idx3-ubyte.gz": Remote(
+            f"{_MNIST}/t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+        ),
+        "t10k-labels-idx1-ubyte.gz": Remote(
+            f"{_MNIST}/t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+        ),
+    },
+}
+
+
+def download(
+    name: str,
+    *,
+    sources: Mapping[str, Mapping[str, Remote]] = SOURCES,
+    into: Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Fetch what is missing of the data set `name` into the cache; gives its folder.
+
+    A download that broke off goes on where it ended.
+
+    Raises:
+        UserError: There is no official address of this data set here.
+        EnvironmentFault: No connection; may be retried.
+        Unreadable: What came has another sha256; it was thrown away.
+    """
+    if name not in sources:
+        known = ", ".join(sources)
+        raise UserError(f"'{name}' has no official address that edgekit knows; it knows {known}.", hint="--data DIR")
+    folder = (into or cache_folder()) / name
+    told = progress or Silent()
+    for done, (file, remote) in enumerate(sources[name].items(), start=1):
+        if not (folder / file).is_file():
+            fetch(remote, folder / file)
+        told.step(done, len(sources[name]), file)
+    return folder
+
+
+def fetch(remote: Remote, path: Path) -> None:
+    """Fetch one file to `path`, at once or not at all; the part that came before a break is kept beside it."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _append(remote, part)
+        if sha256_file(part) != remote.sha256:
+            part.unlink()
+            raise Unreadable(
+                f"'{remote.address}' gave another file than expected: its sha256 is not {remote.sha256[:12]}….",
+                hint="Try again; if it stays, put the files in place and name the folder with --data DIR.",
+            )
+        part.replace(path)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as err:
+        reason = getattr(err, "reason", err)
+        raise EnvironmentFault(
+            f"Cannot fetch '{remote.address}': {reason}.", hint="Try again, or name a folder with --data DIR."
+        ) from err
+    except OSError as err:
+        raise from_os_error(err, f"writing '{path}'") from err
+
+
+def _append(remote: Remote, part: Path) -> None:
+    """Add to `part` what is missing; begin anew where the server does not go on in the middle."""
+    if not remote.address.startswith(("https://", "http://127.0.0.1")):
+        raise UserError(f"'{remote.address}' is not an https address.")
+    size = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(remote.address, headers={"Range": f"bytes={size}-"} if size else {})  # noqa: S310 - checked above
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - checked above
+            mode = "ab" if answer.status == http.HTTPStatus.PARTIAL_CONTENT else "wb"
+            with part.open(mode) as sink:
+                while chunk := answer.read(_CHUNK_BYTES):
+                    sink.write(chunk)
+            if answer.length:  # what was announced and did not come; reading in pieces does not tell
+                raise ConnectionError(f"it broke off {answer.length} bytes before its end")
+    except urllib.error.HTTPError as err:
+        # 416: the part is the whole file already; its digest decides.
+        if err.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
