@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -69,20 +68,6 @@ def test_ctrl_c_in_each_stage_leaves_no_file_and_no_process(stage: str, nets: Pa
     assert [path for path in folder.iterdir() if "out" in path.name] == []
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 200 kB."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], check=False, capture_output=True
-    )
-    if made.returncode:
-        pytest.skip(f"mounting a small file system needs root: {made.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_ends_in_its_own_error_and_leaves_nothing(tiny_disk: Path) -> None:
