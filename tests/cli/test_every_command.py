@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,12 @@ from edgekit.cli.options import Command
 from edgekit.cli.output import ErrorDocument
 from edgekit.cli.program import COMMANDS, Commands, program
 from edgekit.core import documents
+from edgekit.core.checks import CheckReport
 from edgekit.core.comparison import ComparisonReport
 from edgekit.core.report import Report
 from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
 from edgekit.flows.doctor import Diagnosis
+from edgekit.flows.history import AcceptDocument, HistoryDocument
 from edgekit.flows.listing import Listing
 from edgekit.flows.plan import Plan
 from edgekit.flows.run import Prediction
@@ -95,6 +97,10 @@ TABLE = [
         Plan,
         slow=True,
     ),
+    Row("check", "--launches 5 --time-limit 10ms", CheckReport, Plan),
+    Row("history show", "", HistoryDocument),
+    Row("history blame", "", HistoryDocument),
+    Row("history accept", "--why 'a larger input'", AcceptDocument, Plan, stops_at="edgekit.flows.history.append"),
     Row("bundle inspect", "bundle", InspectDocument),
     Row("bundle verify", "bundle", VerifyDocument),
     Row("bundle pack", "bundle --out packed.edgekit", PackDocument, PackDocument, stops_at="zipfile.ZipFile.writestr"),
@@ -109,7 +115,16 @@ TABLE = [
     Row("config show", "--origin", SettingsDocument),
     Row("completion", "bash", CompletionDocument),
 ]
-EVERY = [pytest.param(row, id=row.path, marks=[pytest.mark.slow] if row.slow else []) for row in TABLE]
+
+
+def _params(rows: Iterable[Row]) -> list[Any]:
+    return [pytest.param(row, id=row.path, marks=[pytest.mark.slow] if row.slow else []) for row in rows]
+
+
+EVERY = _params(TABLE)
+ACTING = _params(row for row in TABLE if row.plan)
+ANSWERING = _params(row for row in TABLE if row.document is not ErrorDocument)
+STOPPED_BY_CI = _params(row for row in TABLE if row.path in ("build", "bundle pack"))
 PAGES = [pytest.param(row, id=row.path) for row in TABLE]
 
 
@@ -226,7 +241,7 @@ def test_a_wrong_call_is_one_valid_document_too(edgekit: Run, row: Row) -> None:
     assert done.document["command"] == row.path
 
 
-@pytest.mark.parametrize("row", [row for row in EVERY if row.values[0].plan])  # type: ignore[union-attr]
+@pytest.mark.parametrize("row", ACTING)
 def test_a_dry_run_says_what_it_would_do_and_touches_nothing(
     edgekit: Run, made: Path, tmp_path: Path, no_network: None, row: Row
 ) -> None:
@@ -251,7 +266,7 @@ def test_commands_that_write_have_a_dry_run() -> None:
     assert not [path for path in without if {"out", "force"} & options[path]]
 
 
-@pytest.mark.parametrize("row", [row for row in EVERY if row.values[0].document is not ErrorDocument])  # type: ignore[union-attr]
+@pytest.mark.parametrize("row", ANSWERING)
 def test_a_closed_pipe_ends_quietly(edgekit: Run, made: Path, capsys: pytest.CaptureFixture[str], row: Row) -> None:
     edgekit(*row.before.split())
     read, write = os.pipe()
@@ -316,7 +331,7 @@ def test_ctrl_c_ends_in_130_and_leaves_nothing(edgekit: Run, made: Path, interru
     _stop(row, made.parent, signal.SIGINT)
 
 
-@pytest.mark.parametrize("row", [row for row in EVERY if row.id in ("build", "bundle pack")])
+@pytest.mark.parametrize("row", STOPPED_BY_CI)
 def test_a_stop_of_the_job_by_ci_unwinds_like_ctrl_c(made: Path, row: Row) -> None:
     _stop(row, made.parent, signal.SIGTERM)
 
