@@ -97,7 +97,7 @@ TABLE = [
         Plan,
         slow=True,
     ),
-    Row("check", "--launches 5 --time-limit 10ms", CheckReport, Plan),
+    Row("check", "--launches 5 --time-limit 10ms", CheckReport, Plan, "check bundle"),
     Row("history show", "", HistoryDocument),
     Row("history blame", "", HistoryDocument),
     Row("history accept", "--why 'a larger input'", AcceptDocument, Plan, stops_at="edgekit.flows.history.append"),

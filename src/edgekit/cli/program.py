@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "run": ("run", "Run a model on input files and print its answers."),
     "profile": ("profile", "Measure latency, load time and memory on targets."),
     "compare": ("compare", "Compare the latency of two artifacts, or of two reports."),
+    "check": ("check", "Judge models in CI: budgets, a baseline, the runs before."),
+    "history": ("history", "Look into earlier checks, find the first bad one, accept a new level."),
     "bundle": ("bundle", "Look into, verify or pack a bundle."),
     "devices": ("devices", "Manage the devices that targets name."),
     "list": ("list", "List models, recipes, backends, datasets or devices."),

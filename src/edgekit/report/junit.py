@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -28,13 +28,18 @@ def render_junit(report: Report) -> str:
     A file with a failure means a failed report, and the other way round: an inconclusive check is skipped, and so is
     a budget that an artifact misses on a target that passes with another one. The last suite holds the verdict.
     """
-    suites = ElementTree.Element("testsuites", name=words.clean(f"edgekit {report.command}"))
+    return render_cases(f"edgekit {report.command}", cases(report))
+
+
+def render_cases(name: str, found: Iterable[Case]) -> str:
+    """JUnit XML of cases, one suite for each that they name."""
+    suites = ElementTree.Element("testsuites", name=words.clean(name))
     grouped: dict[str, list[Case]] = {}
-    for case in cases(report):
+    for case in found:
         grouped.setdefault(case.suite, []).append(case)
-    for name, found in grouped.items():
-        suites.append(_suite(name, found))
-    _count(suites, [case for found in grouped.values() for case in found])
+    for suite, members in grouped.items():
+        suites.append(_suite(suite, members))
+    _count(suites, [case for members in grouped.values() for case in members])
     ElementTree.indent(suites)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
 

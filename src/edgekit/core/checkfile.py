@@ -1,0 +1,116 @@
+"""The `[check]` table of `edgekit.toml`: what `edgekit check` measures and judges."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from edgekit.core.errors import UserError
+
+Policy = Literal["pass", "report", "fail"]
+_Ratio = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+_Seconds = Annotated[float, msgspec.Meta(gt=0)]
+_Launches = Annotated[int, msgspec.Meta(ge=5)]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+
+HISTORY_FILE: Final = "edgekit-history.jsonl"
+_EXAMPLE: Final = '[[check.models]] with path = "model.onnx"'
+
+
+class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One model to be checked. Paths are relative to the file that names them.
+
+    Attributes:
+        path: A bundle, `.onnx` or `.tflite`.
+        name: How results and history call it; by default the path without its suffix.
+        artifact: Recipes or aliases that are judged; without any, the one that meets the budgets.
+        target: Its own targets instead of those of the table.
+        budgets: Its own budgets, beside those of the table.
+        baseline: A bundle or model file, measured in turn with this one in the same job, or a report (`.json`).
+    """
+
+    path: str
+    name: str = ""
+    artifact: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    budgets: tuple[str, ...] = ()
+    baseline: str = ""
+
+    @property
+    def called(self) -> str:
+        """The name, or what stands for it."""
+        return self.name or Path(self.path).stem
+
+
+class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything the table may say.
+
+    Attributes:
+        models: What is checked, at least one model.
+        target: Targets as text.
+        budgets: Limits for every model.
+        minimum_effect: The smallest difference from the baseline that counts.
+        alpha: Probability that any of all checks fails although nothing is slower.
+        inconclusive: What an undecided check does to the exit code: nothing, 4 (`report`), or 1 (`fail`).
+        patience: With `pass`, this many inconclusive runs of a check in a row fail.
+        launches: Fresh processes of each measurement, and pairs before the first look at a comparison.
+        time_limit_s: Seconds of steady calls of each process.
+        time_box_s: Longest time of one comparison.
+        nightly: Judge each median against the nights before, which the history holds.
+        history: File of earlier runs, relative to this one.
+    """
+
+    models: Annotated[tuple[CheckedModel, ...], msgspec.Meta(min_length=1)]
+    target: tuple[str, ...] = ("local",)
+    budgets: tuple[str, ...] = ()
+    minimum_effect: _Ratio = 0.03
+    alpha: _Ratio = 0.05
+    inconclusive: Policy = "pass"
+    patience: _Count = 10
+    launches: _Launches = 8
+    time_limit_s: _Seconds = 0.5
+    time_box_s: _Seconds = 45.0
+    nightly: bool = False
+    history: str = HISTORY_FILE
+
+
+def read_check(path: Path) -> CheckFile:
+    """The `[check]` table of an `edgekit.toml`, or `[tool.edgekit.check]` of a `pyproject.toml`.
+
+    Raises:
+        UserError: No such file or table, a wrong name or value (with its path), or two models of one name.
+    """
+    table = _table(path)
+    try:
+        found = msgspec.convert(table, CheckFile)
+    except msgspec.ValidationError as err:
+        raise UserError(f"'{path}' [check]: {_said(err)}", hint="edgekit check --help") from err
+    names = [model.called for model in found.models]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"'{path}' [check]: two models are called '{twice}'.", hint='name = "another"')
+    return found
+
+
+def _table(path: Path) -> Any:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        raise UserError(f"There is no '{path}'.", hint=f"Write one: {_EXAMPLE}") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as err:
+        raise UserError(f"'{path}' is not TOML: {err}.") from err
+    if path.name == "pyproject.toml":
+        content = content.get("tool", {}).get("edgekit", {})
+    if "check" not in content:
+        raise UserError(f"'{path}' has no table [check].", hint=f"Add {_EXAMPLE}")
+    return content["check"]
+
+
+def _said(err: msgspec.ValidationError) -> str:
+    """`models[0].path: expected str, got int.` for msgspec's own sentence."""
+    text, _, place = str(err).replace("`", "").partition(" - at $.")
+    text = text[0].lower() + text[1:]
+    return f"{place}: {text}." if place else f"{text}."

@@ -1,0 +1,269 @@
+"""`edgekit history`: what earlier checks measured, since when it is slower, and what was accepted and why.
+
+The history is a file of JSON lines, one a run or acceptance, oldest first; a line is only ever appended.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from edgekit.core.checkfile import CheckedModel, CheckFile, read_check
+from edgekit.core.errors import Unreadable, UserError, from_os_error, unknown
+from edgekit.core.files import new_file, new_folder
+from edgekit.core.gate import blame, expected_level
+from edgekit.core.verdict import Verdict
+from edgekit.flows.plan import Plan
+
+# 1: first version.
+HISTORY_SCHEMA: Final = 1
+_COMMIT_VARIABLES: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="run"):
+    """One run of `edgekit check`: the median latency of every series in seconds, and the checks left undecided."""
+
+    created: str
+    commit: str
+    verdict: Verdict
+    values: dict[str, float]
+    checks: tuple[str, ...] = ()
+    inconclusive: tuple[str, ...] = ()
+    schema_version: int = HISTORY_SCHEMA
+
+
+class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="accepted"):
+    """A new level that somebody accepted, and why: names of models, and the baseline files that were replaced."""
+
+    created: str
+    commit: str
+    why: str
+    models: tuple[str, ...]
+    baselines: tuple[str, ...] = ()
+    schema_version: int = HISTORY_SCHEMA
+
+
+Line = Run | Accepted
+
+
+class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One value of a series, in seconds, with where it came from."""
+
+    value: float
+    created: str
+    commit: str
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A series that became slower: its first slow run, the run before, and by how much, 0.05 for 5 %."""
+
+    since: Point
+    before: Point
+    size: float
+
+
+class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One series since it was last accepted: its last value, and the level of the runs before, in seconds.
+
+    `level` is null with fewer than 5 earlier values, `slower` where no step upwards stands out of the noise.
+    """
+
+    name: str
+    runs: int
+    last: Point
+    level: float | None
+    slower: Step | None = None
+
+
+class HistoryDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every series of a history."""
+
+    file: str
+    series: tuple[Series, ...]
+    accepted: tuple[Accepted, ...]
+    command: str
+    schema_version: int = HISTORY_SCHEMA
+
+
+class AcceptDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was accepted."""
+
+    file: str
+    accepted: Accepted
+    command: str = "history accept"
+    schema_version: int = HISTORY_SCHEMA
+
+
+def history_file(config: Path, file: CheckFile) -> Path:
+    """Where the history of a configuration lies."""
+    return config.parent / file.history
+
+
+def read_history(path: Path) -> tuple[Line, ...]:
+    """Every line, oldest first; none where there is no file.
+
+    Raises:
+        Unreadable: A line is damaged, or of a newer schema; its number is told.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return ()
+    except OSError as err:
+        raise from_os_error(err, f"reading '{path}'") from err
+    return tuple(_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def append(path: Path, line: Line) -> None:
+    """Add one line at the end.
+
+    Raises:
+        DiskFull, EnvironmentFault: The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as stream:
+            stream.write(msgspec.json.encode(line) + b"\n")
+    except OSError as err:
+        raise from_os_error(err, f"writing '{path}'") from err
+
+
+def points(lines: Sequence[Line], series: str) -> list[Point]:
+    """The values of a series, oldest first, since it was last accepted; the accepted value is the first."""
+    found: list[Point] = []
+    for line in lines:
+        if isinstance(line, Run):
+            found += [Point(line.values[series], line.created, line.commit)] if series in line.values else []
+        elif series.partition("/")[0] in line.models:
+            found = found[-1:]
+    return found
+
+
+def in_a_row(lines: Sequence[Line], check: str) -> int:
+    """How many of the latest runs that made this check, without a gap, could not decide it."""
+    runs = [line for line in lines if isinstance(line, Run) and check in line.checks]
+    return next((place for place, run in enumerate(reversed(runs)) if check not in run.inconclusive), len(runs))
+
+
+def show(config: Path, *, command: str = "history show") -> HistoryDocument:
+    """Every series of the configuration's history, with the first bad point of its clearest step.
+
+    Raises:
+        UserError: No configuration.
+        Unreadable: The history is damaged.
+    """
+    path = history_file(config, read_check(config))
+    lines = read_history(path)
+    names = dict.fromkeys(name for line in lines if isinstance(line, Run) for name in line.values)
+    series = tuple(_series(name, points(lines, name)) for name in names)
+    accepted = tuple(line for line in lines if isinstance(line, Accepted))
+    return HistoryDocument(file=str(path), series=series, accepted=accepted, command=command)
+
+
+def accept(config: Path, *, why: str, model: Sequence[str] = ()) -> AcceptDocument:
+    """Accept the present latency of models as their new level, and their present files as baselines.
+
+    Args:
+        why: The reason, which the history keeps.
+        model: Names of models; all for none.
+
+    Raises:
+        UserError: No reason, an unknown model, or a baseline that is a report.
+    """
+    file = read_check(config)
+    models = _accepted_models(file, why, model)
+    for one in models:
+        if one.baseline:
+            _replace(config.parent / one.path, config.parent / one.baseline)
+    line = Accepted(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit_of(config.parent),
+        why=why.strip(),
+        models=tuple(one.called for one in models),
+        baselines=tuple(one.baseline for one in models if one.baseline),
+    )
+    path = history_file(config, file)
+    append(path, line)
+    return AcceptDocument(file=str(path), accepted=line)
+
+
+def plan_accept(config: Path, *, why: str, model: Sequence[str] = ()) -> Plan:
+    """What `accept` with the same arguments would do."""
+    file = read_check(config)
+    models = _accepted_models(file, why, model)
+    copies = [f"replace the baseline '{one.baseline}' by '{one.path}'" for one in models if one.baseline]
+    names = ", ".join(one.called for one in models)
+    return Plan("history accept", (*copies, f"write into '{history_file(config, file)}': {names} accepted, {why}"))
+
+
+def commit_of(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """The commit that is checked: what CI says, else what git says; empty outside of both."""
+    told = next((environ[name] for name in _COMMIT_VARIABLES if environ.get(name)), "")
+    if told:
+        return told
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _line(path: Path, number: int, text: bytes) -> Line:
+    what = f"Line {number} of '{path}'"
+    try:
+        found: Line = msgspec.json.decode(text, type=Line)
+    except (msgspec.DecodeError, msgspec.ValidationError) as err:
+        raise Unreadable(f"{what} is damaged: {err}.", hint=f"Mend or remove line {number}.") from err
+    if found.schema_version > HISTORY_SCHEMA:
+        raise Unreadable(f"{what} has schema {found.schema_version}.", hint="pip install --upgrade edgekit")
+    return found
+
+
+def _series(name: str, found: Sequence[Point]) -> Series:
+    values = [point.value for point in found]
+    earlier = values[:-1]
+    level = expected_level(earlier) if len(earlier) >= 5 else None
+    place = blame(values)
+    if place is None:
+        return Series(name, len(values), found[-1], level)
+    size = median(values[place:]) / median(values[:place]) - 1
+    return Series(name, len(values), found[-1], level, Step(found[place], found[place - 1], size))
+
+
+def _accepted_models(file: CheckFile, why: str, names: Sequence[str]) -> tuple[CheckedModel, ...]:
+    if not why.strip():
+        raise UserError("A new baseline needs its reason.", hint='edgekit history accept --why "larger input"')
+    known = {model.called: model for model in file.models}
+    for name in names:
+        if name not in known:
+            raise unknown("model", name, known)
+    chosen = tuple(known[name] for name in names) if names else file.models
+    for model in chosen:
+        if model.baseline.endswith(".json") and not model.baseline.endswith(".fake.json"):
+            raise UserError(
+                f"The baseline '{model.baseline}' is a report, which only a measurement can make.",
+                hint=f"edgekit profile {model.path} --report {model.baseline}",
+            )
+    return chosen
+
+
+def _replace(source: Path, baseline: Path) -> None:
+    """Put a copy of a bundle or model file in the place of the baseline, at once or not at all."""
+    if not source.exists():
+        raise UserError(f"There is no '{source}' to become the baseline.")
+    if source.is_dir():
+        with new_folder(baseline, force=True) as staging:
+            shutil.copytree(source, staging, dirs_exist_ok=True)
+    else:
+        with new_file(baseline) as staging:
+            shutil.copyfile(source, staging)

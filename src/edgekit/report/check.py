@@ -1,0 +1,133 @@
+"""The result of `edgekit check` for people and for CI: a table, Markdown, JUnit XML, and the dashboards' formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from edgekit.core import documents
+from edgekit.core.checks import Checked, CheckReport
+from edgekit.core.errors import UserError
+from edgekit.core.files import write_atomic
+from edgekit.core.verdict import Verdict
+from edgekit.report import words
+from edgekit.report.benchmarks import render_bencher, render_benchmark_action
+from edgekit.report.junit import Case, render_cases
+from edgekit.report.markdown import code, prose
+
+_STYLES: Final = {
+    Verdict.PASS: Style(color="green"),
+    Verdict.FAIL: Style(color="red", bold=True),
+    Verdict.INCONCLUSIVE: Style(color="yellow", bold=True),
+}
+_MARKS: Final = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
+_ORDER: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+
+def render(report: CheckReport, console: Console) -> None:
+    """Print every result, what failed first, and the verdict on the last line."""
+    console.print(Text(f"edgekit check  {words.clean(report.config)}"), soft_wrap=True)
+    for series, results in _grouped(report).items():
+        console.print(Text(f"\n{words.clean(series)}", style=Style(bold=True)), soft_wrap=True)
+        table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
+        for one in results:
+            shown = Text(words.VERDICTS[one.verdict], style=_STYLES[one.verdict])
+            table.add_row(shown, words.clean(one.check), words.clean(_said(one)))
+        console.print(table)
+    console.print(Text(f"\nVERDICT: {_verdict(report)}", style=_STYLES[report.verdict]))
+
+
+def render_markdown(report: CheckReport) -> str:
+    """The result for a pull request or the summary of a CI step: what did not pass first, all else folded away."""
+    rows = sorted(report.results, key=lambda one: _ORDER.index(one.verdict))
+    open_ = [one for one in rows if one.verdict is not Verdict.PASS]
+    passed = [one for one in rows if one.verdict is Verdict.PASS]
+    parts = [f"## {_MARKS[report.verdict]} edgekit check: {prose(_verdict(report))}"]
+    if open_:
+        parts.append(_table(open_))
+    if passed:
+        parts.append(
+            f"<details><summary>{words.plural(len(passed), 'check')} passed</summary>\n\n{_table(passed)}\n\n</details>"
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def render_junit(report: CheckReport) -> str:
+    """JUnit XML with one case a model, target and check; an inconclusive one is skipped unless the policy fails it."""
+    return render_cases("edgekit check", _cases(report))
+
+
+def _cases(report: CheckReport) -> Iterator[Case]:
+    for one in report.results:
+        undecided = one.verdict is Verdict.INCONCLUSIVE
+        verdict = Verdict.FAIL if undecided and report.policy == "fail" else one.verdict
+        yield Case(f"{one.model} on {one.target}", one.artifact, one.check, verdict, _said(one))
+
+
+def _benchmark_action(report: CheckReport) -> str:
+    return render_benchmark_action(*report.reports)
+
+
+def _bencher(report: CheckReport) -> str:
+    return render_bencher(*report.reports)
+
+
+# The longest ending that fits a file's name decides.
+RENDERINGS: Final[dict[str, Callable[[CheckReport], str]]] = {
+    ".bencher.json": _bencher,
+    ".benchmark-action.json": _benchmark_action,
+    ".json": lambda report: documents.encode(report).decode(),
+    ".md": render_markdown,
+    ".xml": render_junit,
+}
+
+
+def refuse_name(path: Path) -> None:
+    """Raise `UserError` for a name that no rendering has."""
+    if not path.name.lower().endswith(tuple(RENDERINGS)):
+        raise UserError(f"'{path}' does not end in {', '.join(RENDERINGS)}.", hint="--report check.xml")
+
+
+def write_check(report: CheckReport, path: Path) -> None:
+    """Write the result in the form that the end of the name asks for, at once or not at all; as `refuse_name`."""
+    refuse_name(path)
+    rendering = next(one for end, one in RENDERINGS.items() if path.name.lower().endswith(end))
+    write_atomic(path, rendering(report).encode("utf-8", "replace"))
+
+
+def _grouped(report: CheckReport) -> dict[str, list[Checked]]:
+    found: dict[str, list[Checked]] = {}
+    for one in sorted(report.results, key=lambda one: _ORDER.index(one.verdict)):
+        found.setdefault(one.series, []).append(one)
+    return found
+
+
+def _said(one: Checked) -> str:
+    if one.verdict is Verdict.INCONCLUSIVE and one.in_a_row > 1:
+        return f"{one.message} ({one.in_a_row} runs in a row)"
+    return one.message
+
+
+def _verdict(report: CheckReport) -> str:
+    failed = sum(one.verdict is Verdict.FAIL for one in report.results)
+    counts = [f"{failed} of {words.plural(len(report.results), 'check')} failed"] if failed else []
+    if report.inconclusive:
+        counts.append(f"{len(report.inconclusive)} INCONCLUSIVE, policy '{report.policy}'")
+    return words.VERDICTS[report.verdict] + (f" ({', '.join(counts)})" if counts else "")
+
+
+def _table(results: list[Checked]) -> str:
+    rows = [
+        f"| {words.VERDICTS[one.verdict]} | {code(one.series)} | {code(one.check)} | {prose(_said(one))} |"
+        for one in results
+    ]
+    return "\n".join(["| | what | check | result |", "|---|---|---|---|", *(row.replace("\n", " ") for row in rows)])

@@ -1,0 +1,231 @@
+"""The gate on devices whose times are known: what passes, fails, is confirmed, counted and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.flows.scripted import Answer, Scripted, fake_model
+
+from edgekit.core import documents
+from edgekit.core.checks import Checked, CheckReport
+from edgekit.core.errors import UserError
+from edgekit.core.job import Job
+from edgekit.core.verdict import Verdict
+from edgekit.flows import devices, history
+from edgekit.flows.check import check, plan_check
+from edgekit.flows.profile import profile
+
+Use = Callable[[Answer], Scripted]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two models, a and b, and a place for the configuration."""
+    fake_model(tmp_path / "a.fake.json", offset=0)
+    fake_model(tmp_path / "b.fake.json", offset=1)
+    return tmp_path
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Use:
+    """`use(answer)`: the target `fake` is a device that answers so."""
+
+    def install(answer: Answer) -> Scripted:
+        device = Scripted(answer, values=40)
+        monkeypatch.setattr(devices, "open_device", lambda name: device)
+        return device
+
+    return install
+
+
+def times(a: float = 1e-3, b: float = 1e-3, *, spread: float = 0.002) -> Answer:
+    """Launches of model a take `a` seconds, those of b `b`, with a small ripple."""
+
+    def answer(number: int, job: Job) -> float:
+        return (a if Path(job.artifact).name.startswith("a") else b) * (1 + spread * (number % 5))
+
+    return answer
+
+
+def config(folder: Path, table: str = "", model: str = "") -> Path:
+    path = folder / "edgekit.toml"
+    head = '[check]\ntarget = ["fake"]\nlaunches = 5\n'
+    path.write_text(f'{head}{table}\n[[check.models]]\npath = "b.fake.json"\nname = "b"\n{model}\n')
+    return path
+
+
+def only(report: CheckReport, kind: str) -> Checked:
+    (found,) = (one for one in report.results if one.kind == kind)
+    return found
+
+
+def test_budgets_and_baseline_that_hold_pass_and_are_recorded(folder: Path, use: Use) -> None:
+    use(times())
+    path = config(folder, 'budgets = ["latency.p50 <= 2 ms", "size <= 1 kB"]', 'baseline = "a.fake.json"')
+
+    found = check(path)
+
+    assert found.verdict is Verdict.PASS
+    assert [one.check for one in found.results] == [
+        "latency.p50 <= 2 ms",
+        "size <= 1 kB",
+        "not slower than a.fake.json",
+    ]
+    (line,) = history.read_history(folder / "edgekit-history.jsonl")
+    assert isinstance(line, history.Run)
+    assert line.values == {"b/b.fake@fake": pytest.approx(1e-3, rel=0.02)}
+
+
+def test_a_slower_model_fails_after_a_second_measurement(folder: Path, use: Use) -> None:
+    device = use(times(b=1.1e-3))
+
+    found = check(config(folder, model='baseline = "a.fake.json"'))
+
+    assert found.verdict is Verdict.FAIL
+    assert only(found, "baseline").estimate.value == pytest.approx(1.1, abs=0.01)
+    assert ", confirmed by +" in only(found, "baseline").message
+    assert [one.says for one in found.comparisons] == ["slower", "slower"]
+    assert len(device.jobs) == 5 + 10 + 10
+
+
+def test_an_alarm_that_does_not_come_again_is_none(folder: Path, use: Use) -> None:
+    def answer(number: int, job: Job) -> float:
+        slowed = Path(job.artifact).name.startswith("b") and 5 <= number < 15
+        return (1.2e-3 if slowed else 1e-3) * (1 + 0.002 * (number % 5))
+
+    use(answer)
+
+    found = check(config(folder, model='baseline = "a.fake.json"'))
+
+    assert found.verdict is Verdict.PASS
+    assert "not confirmed" in only(found, "baseline").message
+
+
+def test_a_missed_budget_is_measured_again_before_it_fails(folder: Path, use: Use) -> None:
+    device = use(times())
+
+    found = check(config(folder, 'budgets = ["latency.p50 <= 0.5 ms"]'))
+
+    assert found.verdict is Verdict.FAIL
+    assert "confirmed by 1.00 ms" in only(found, "budget").message
+    assert len(device.jobs) == 10
+
+
+def test_a_budget_missed_once_only_passes(folder: Path, use: Use) -> None:
+    use(lambda number, job: (1e-3 if number < 5 else 1e-4) * (1 + 0.002 * (number % 5)))
+
+    found = check(config(folder, 'budgets = ["latency.p50 <= 0.5 ms"]'))
+
+    assert only(found, "budget").verdict is Verdict.PASS
+
+
+def test_an_exact_budget_fails_without_a_second_measurement(folder: Path, use: Use) -> None:
+    device = use(times())
+
+    found = check(config(folder, 'budgets = ["size <= 10 B"]'))
+
+    assert found.verdict is Verdict.FAIL
+    assert len(device.jobs) == 5
+
+
+def noisy(number: int, job: Job) -> float:
+    return 1e-3 * (1.0, 1.4, 0.8, 2.0, 1.1, 0.7, 1.6)[number % 7]
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict"), [("pass", Verdict.PASS), ("report", Verdict.INCONCLUSIVE), ("fail", Verdict.FAIL)]
+)
+def test_noise_is_inconclusive_and_follows_the_policy(folder: Path, use: Use, policy: str, verdict: Verdict) -> None:
+    use(noisy)
+
+    found = check(config(folder, f'inconclusive = "{policy}"', 'baseline = "a.fake.json"'))
+
+    assert found.verdict is verdict
+    assert only(found, "baseline").verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_tenth_inconclusive_run_in_a_row_fails(folder: Path, use: Use) -> None:
+    use(noisy)
+    path = config(folder, model='baseline = "a.fake.json"')
+
+    verdicts = [check(path).verdict for _ in range(10)]
+    use(times())
+    quiet = check(path)
+
+    assert verdicts == [Verdict.PASS] * 9 + [Verdict.FAIL]
+    assert quiet.verdict is Verdict.PASS
+
+
+def test_a_report_may_be_the_baseline(folder: Path, use: Use) -> None:
+    use(times())
+    documents.write(folder / "before.json", profile(folder / "b.fake.json", target="fake", launches=5))
+    path = config(folder, model='baseline = "before.json"')
+
+    same = check(path)
+    use(times(b=2e-3))
+    slower = check(path)
+
+    assert (same.verdict, slower.verdict) == (Verdict.PASS, Verdict.FAIL)
+
+
+def test_a_night_is_judged_against_the_nights_before_with_re_runs(folder: Path, use: Use) -> None:
+    path = config(folder, "nightly = true")
+    device = use(times())
+    for _ in range(6):
+        assert check(path).verdict is Verdict.PASS
+    before = len(device.jobs)
+    device = use(times(b=1.2e-3))
+
+    found = check(path)
+
+    assert before == 6 * 5
+    assert found.verdict is Verdict.FAIL
+    assert only(found, "history").message == "all 3 values are slower, by +20.0 % in the median"
+    assert len(device.jobs) == 3 * 5
+
+
+def test_too_few_nights_are_inconclusive(folder: Path, use: Use) -> None:
+    use(times())
+
+    found = check(config(folder, "nightly = true"))
+
+    assert only(found, "history").verdict is Verdict.INCONCLUSIVE
+    assert found.verdict is Verdict.PASS
+
+
+def test_without_record_the_history_stays_as_it_is(folder: Path, use: Use) -> None:
+    use(times())
+
+    check(config(folder), record=False)
+
+    assert not (folder / "edgekit-history.jsonl").exists()
+
+
+def test_changes_take_the_place_of_the_table(folder: Path, use: Use) -> None:
+    device = use(times())
+
+    check(config(folder), changes={"launches": 7})
+
+    assert len(device.jobs) == 7
+
+
+def test_a_plan_touches_nothing(folder: Path, use: Use) -> None:
+    device = use(times())
+    path = config(folder, 'budgets = ["size <= 1 kB"]\nnightly = true', 'baseline = "a.fake.json"')
+
+    plan = plan_check(path)
+
+    assert device.jobs == []
+    assert [step.split()[0] for step in plan.steps] == ["measure", "judge", "measure", "judge", "add"]
+
+
+def test_a_missing_baseline_names_the_command_that_makes_it(folder: Path, use: Use) -> None:
+    use(times())
+
+    with pytest.raises(UserError, match="no baseline") as failure:
+        check(config(folder, model='baseline = "none.onnx"'))
+
+    assert failure.value.hint == 'edgekit history accept --model b --why "first baseline"'
+    assert not (folder / "edgekit-history.jsonl").exists()

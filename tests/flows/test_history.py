@@ -1,0 +1,158 @@
+"""The history: lines that are only appended, levels that are accepted with a reason, steps that are blamed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.core.errors import Unreadable, UserError
+from edgekit.core.verdict import Verdict
+from edgekit.flows import history
+from edgekit.flows.history import Accepted, Run
+
+SERIES = "net/onnx-fp32@local"
+
+
+def run(value: float, *, commit: str = "", undecided: bool = False, check: str = "c") -> Run:
+    return Run(
+        created="now",
+        commit=commit,
+        verdict=Verdict.PASS,
+        values={SERIES: value},
+        checks=(check,),
+        inconclusive=(check,) if undecided else (),
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "edgekit.toml"
+    path.write_text('[[check.models]]\npath = "net.onnx"\nbaseline = "old/net.onnx"\n')
+    (tmp_path / "net.onnx").write_bytes(b"new")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "net.onnx").write_bytes(b"old")
+    return path
+
+
+def test_lines_come_back_in_order(tmp_path: Path) -> None:
+    lines: list[history.Line] = [
+        run(1e-3),
+        Accepted(created="now", commit="c0ffee", why="larger", models=("net",)),
+        run(2e-3),
+    ]
+    for line in lines:
+        history.append(tmp_path / "sub" / "h.jsonl", line)
+
+    assert history.read_history(tmp_path / "sub" / "h.jsonl") == tuple(lines)
+    assert history.read_history(tmp_path / "none.jsonl") == ()
+
+
+@pytest.mark.parametrize("text", ['{"kind":"run"}', "no json", '{"kind":"other"}'])
+def test_a_damaged_line_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "h.jsonl"
+    history.append(path, run(1e-3))
+    with path.open("a") as stream:
+        stream.write(f"{text}\n")
+
+    with pytest.raises(Unreadable, match="Line 2 of"):
+        history.read_history(path)
+
+
+def test_a_newer_line_asks_for_an_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    history.append(path, run(1e-3))
+    path.write_text(path.read_text().replace('"schema_version":1', '"schema_version":99'))
+
+    with pytest.raises(Unreadable, match="schema 99"):
+        history.read_history(path)
+
+
+def test_a_series_begins_anew_with_the_accepted_value() -> None:
+    accepted = Accepted(created="now", commit="", why="larger", models=("net",))
+
+    found = history.points([run(1e-3), run(2e-3), accepted, run(2.1e-3)], SERIES)
+
+    assert [point.value for point in found] == [2e-3, 2.1e-3]
+    other = Accepted(created="now", commit="", why="larger", models=("another",))
+    assert len(history.points([run(1e-3), other, run(1e-3)], SERIES)) == 2
+
+
+def test_undecided_runs_are_counted_up_to_the_last_decision() -> None:
+    lines = [run(1e-3, undecided=True), run(1e-3), run(1e-3, undecided=True), run(1e-3, undecided=True)]
+
+    assert history.in_a_row(lines, "c") == 2
+    assert history.in_a_row(lines, "another") == 0
+    assert history.in_a_row([], "c") == 0
+
+
+def test_the_first_slow_run_is_blamed_with_its_commit(config: Path) -> None:
+    path = config.parent / "edgekit-history.jsonl"
+    for number in range(12):
+        noise = 1e-6 * (number % 3)
+        history.append(path, run(1e-3 + noise + (1e-4 if number >= 8 else 0), commit=f"commit{number}"))
+
+    found = history.show(config)
+
+    assert found.series[0].slower is not None
+    assert found.series[0].slower.since.commit == "commit8"
+    assert found.series[0].slower.before.commit == "commit7"
+    assert found.series[0].slower.size == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_steady_series_blames_nothing(config: Path) -> None:
+    for number in range(12):
+        history.append(config.parent / "edgekit-history.jsonl", run(1e-3 + 1e-6 * (number % 3)))
+
+    assert history.show(config).series[0].slower is None
+
+
+def test_accepting_replaces_the_baseline_and_keeps_the_reason(config: Path) -> None:
+    found = history.accept(config, why=" larger input ")
+
+    assert (config.parent / "old" / "net.onnx").read_bytes() == b"new"
+    lines = history.read_history(config.parent / "edgekit-history.jsonl")
+    assert lines == (found.accepted,)
+    assert (found.accepted.why, found.accepted.models) == ("larger input", ("net",))
+
+
+def test_a_plan_to_accept_changes_nothing(config: Path) -> None:
+    plan = history.plan_accept(config, why="larger")
+
+    assert (config.parent / "old" / "net.onnx").read_bytes() == b"old"
+    assert "old/net.onnx" in plan.steps[0]
+
+
+def test_a_folder_becomes_the_baseline_whole(config: Path) -> None:
+    (config.parent / "bundle").mkdir()
+    (config.parent / "bundle" / "manifest.json").write_text("{}")
+    config.write_text('[[check.models]]\npath = "bundle"\nbaseline = "old"\n')
+
+    history.accept(config, why="first")
+
+    assert [path.name for path in (config.parent / "old").iterdir()] == ["manifest.json"]
+
+
+@pytest.mark.parametrize(
+    ("why", "model", "message"),
+    [(" ", (), "needs its reason"), ("x", ("nett",), "Unknown model 'nett'. Did you mean 'net'")],
+)
+def test_accepting_without_a_reason_or_an_unknown_model_is_refused(
+    config: Path, why: str, model: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        history.accept(config, why=why, model=model)
+
+
+def test_a_report_is_no_baseline_that_can_be_copied(config: Path) -> None:
+    config.write_text('[[check.models]]\npath = "net.onnx"\nbaseline = "old.json"\n')
+
+    with pytest.raises(UserError, match="is a report") as failure:
+        history.accept(config, why="x")
+
+    assert failure.value.hint == "edgekit profile net.onnx --report old.json"
+
+
+def test_the_commit_is_what_ci_says_else_what_git_says(tmp_path: Path) -> None:
+    assert history.commit_of(tmp_path, {"GITHUB_SHA": "abc"}) == "abc"
+    assert history.commit_of(tmp_path, {}) == ""
