@@ -65,6 +65,22 @@ def test_every_picture_is_drawn_within_the_page_at_both_widths(browser: Chromium
         assert all(0 <= left < right <= width and height > 100 for left, right, height in drawn)
 
 
+def test_dots_stand_where_the_axis_says(browser: Chromium, page: Path) -> None:
+    """The mean of the medians, on a logarithmic axis, is the middle of their interval: both are drawn apart."""
+    opened = browser.open(page.as_uri())
+    places = """[...document.querySelectorAll('.calls svg.plot')].map(plot => {
+        const middle = one => { const box = one.getBoundingClientRect(); return (box.left + box.right) / 2; };
+        const medians = [...plot.querySelectorAll('.median')].map(middle);
+        return middle(plot.querySelector('.band')) - medians.reduce((a, b) => a + b) / medians.length;
+    })"""
+
+    for width in WIDTHS:
+        opened.resize(width)
+        off = opened.evaluate(places)
+        assert len(off) == 8
+        assert max(map(abs, off)) < 1
+
+
 def test_labels_of_pictures_are_as_large_on_a_phone(browser: Chromium, page: Path) -> None:
     opened = browser.open(page.as_uri())
     heights = "[...document.querySelectorAll('svg.plot .tick')].map(one => one.getBoundingClientRect().height)"
