@@ -20,13 +20,16 @@ _STATE: Final = "edgekit"
 
 
 class State(msgspec.Struct, forbid_unknown_fields=True):
-    """How far a training is. `best` is the validation score of the kept weights, `since` the epochs after it."""
+    """How far a training is. `best` is the validation score of the kept weights, `since` the epochs after it.
 
-    epoch: int = 0
+    `wall_s` are the seconds of all attempts together.
+    """
+
     attempt: int = 0
+    wall_s: float = 0.0
+    epoch: int = 0
     best: float | None = None
     since: int = 0
-    wall_s: float = 0.0
 
 
 def write_weights(path: Path, module: nn.Module) -> None:

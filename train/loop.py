@@ -1,69 +1,27 @@
-"""The training loop, on Lightning Fabric."""
+"""The training loop: from a reference model to a folder with weights and the record of how they were made."""
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import numpy as np
-import torch
-from lightning_fabric import Fabric
-from torch import Tensor, nn
 
 from edgekit.core import documents
 from edgekit.core.errors import Interrupted, UserError
-from edgekit.core.files import refuse_existing, sha256_file, write_atomic
+from edgekit.core.files import refuse_existing, sha256_file
 from edgekit.core.progress import Progress, Silent
-from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
-from edgekit.train.checkpoint import BEST, LAST, State, read_checkpoint, write_checkpoint, write_weights
+from edgekit.train.checkpoint import BEST, State
 from edgekit.train.data.checks import check
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.evaluate import evaluate
-from edgekit.train.learner import Learner, mix
-from edgekit.train.model import Batch, ReferenceModel
-from edgekit.train.optimizers import optimizer_of, rate_at
+from edgekit.train.fitting import Job, fit, leads
+from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
-from edgekit.train.run import (
-    HISTORY,
-    RUN_FILE,
-    DataFacts,
-    Epoch,
-    Run,
-    history_lines,
-    peak_memory_bytes,
-    read_any,
-    read_history,
-    tool_versions,
-)
+from edgekit.train.run import RUN_FILE, DataFacts, Run, peak_memory_bytes, read_any, tool_versions
 from edgekit.train.weights import load_state
 
-_POOL = 40
 _TOOLS = ("edgekit", "torch", "lightning-fabric", "numpy")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one training is asked to do."""
-
-    model: ReferenceModel
-    out: Path
-    options: TrainOptions
-    seed: int
-    dataset: Dataset
-    init_from: Path | None = None
-    freeze: tuple[str, ...] = ()
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The spec of the model, completed by what the data says."""
-        return self.model.specialize(self.model.spec, self.dataset) if self.model.specialize else self.model.spec
 
 
 def train(
@@ -77,6 +35,7 @@ def train(
     progress: Progress | None = None,
     init_from: Path | None = None,
     freeze: tuple[str, ...] = (),
+    processes: int = 1,
     command: str = "",
 ) -> Run:
     """Train `model`, and keep weights, checkpoints, history and the record of it in the folder `out`.
@@ -88,6 +47,7 @@ def train(
         resume: Go on from the last finished epoch of `out`. A run that is finished is given back as it is.
         init_from: Weights (safetensors) to start from; tensors that do not fit the network are left out.
         freeze: Prefixes of parameter names that are not trained.
+        processes: How many train together on this machine; the batch size counts the samples of all.
         command: How the user would type this training; stands in the record.
 
     Raises:
@@ -95,19 +55,22 @@ def train(
         Interrupted: Ctrl-C; the hint is the command that goes on.
     """
     told = progress or Silent()
-    _check_out(model, out, resume)
+    if leads():
+        _check_out(model, out, resume)
     with told.stage("read data"):
-        job = Job(model, out, options, seed, model.data(data), init_from, freeze)
+        job = Job(model, out, options, seed, model.data(data), init_from, freeze, processes)
         warnings = check(job.dataset)
     run = _begun(job, resume, command, warnings)
     if run.finished:
         return run
     with told.stage(f"train {model.spec.name}"):
         try:
-            state = _fit(job, told)
+            state = fit(job, told)
         except KeyboardInterrupt as err:
             hint = f"edgekit train {model.spec.name} --out {out} --resume"
             raise Interrupted(f"The training of '{model.spec.name}' was stopped.", hint=hint) from err
+    if not leads():
+        return run
     with told.stage("test"):
         return _finished(job, run, state)
 
@@ -132,19 +95,21 @@ def _begun(job: Job, resume: bool, command: str, warnings: tuple[str, ...]) -> R
         command=command,
         tools=tool_versions(_TOOLS),
         warnings=warnings,
-        init_from=str(job.init_from or ""),
+        init_from=sha256_file(job.init_from) if job.init_from else "",
+        processes=job.processes,
         freeze=job.freeze,
     )
     if resume and (job.out / RUN_FILE).is_file():
         before = read_any(job.out)
         _check_same(before, fresh, job.out)
         return before
-    documents.write(job.out / RUN_FILE, fresh)
+    if leads():
+        documents.write(job.out / RUN_FILE, fresh)
     return fresh
 
 
 def _check_same(before: Run, now: Run, out: Path) -> None:
-    for name in ("model", "options", "seed", "data", "init_from", "freeze"):
+    for name in ("model", "options", "seed", "data", "init_from", "freeze", "processes"):
         if getattr(before, name) != getattr(now, name):
             raise UserError(
                 f"The training in '{out}' was begun with another {name}: {_text(getattr(before, name))}.",
@@ -177,260 +142,3 @@ def _finished(job: Job, run: Run, state: State) -> Run:
     )
     documents.write(job.out / RUN_FILE, done)
     return done
-
-
-def _fit(job: Job, progress: Progress) -> State:
-    if job.options.threads:
-        torch.set_num_threads(job.options.threads)
-    fabric = Fabric(accelerator=job.options.accelerator, devices=1)
-    fabric.launch()
-    rows = Rows.of(job.dataset.train, job.model.lengths)
-    for attempt in range(_first_attempt(job), job.options.restarts + 1):
-        fitting = Fitting.begin(job, fabric, rows, attempt)
-        fitting.run(progress)
-        if attempt == job.options.restarts or _is_solved(job):
-            break
-    return fitting.state
-
-
-def _first_attempt(job: Job) -> int:
-    epochs = read_history(job.out)
-    return epochs[-1].attempt if epochs and (job.out / LAST).is_file() else 0
-
-
-def _is_solved(job: Job) -> bool:
-    """Whether the kept weights reach the floor on the training data; further attempts are for models that may not."""
-    metric = job.model.spec.metric
-    if metric is None or metric.floor is None:
-        return True
-    value = evaluate(job.model, job.out / BEST, job.dataset.train, spec=job.spec).value
-    return value >= metric.floor if metric.higher_is_better else value <= metric.floor
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A training set as tensors."""
-
-    inputs: dict[str, Tensor]
-    labels: Tensor | None
-    targets: dict[str, Tensor]
-    count: int
-    lengths: Tensor | None = None
-
-    @classmethod
-    def of(cls, samples: Samples, lengths: Callable[[Samples], Any] | None = None) -> Rows:
-        """The samples as tensors that share their memory where they can."""
-        inputs = {name: _tensor(array) for name, array in samples.inputs.items()}
-        targets = {name: _tensor(array) for name, array in samples.targets.items()}
-        labels = None if samples.labels is None else _tensor(samples.labels)
-        return cls(inputs, labels, targets, len(samples), torch.from_numpy(lengths(samples)) if lengths else None)
-
-    def batch(self, rows: Tensor) -> Batch:
-        """The rows with these numbers."""
-        labels = None if self.labels is None else self.labels[rows]
-        inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
-        return Batch(inputs, labels, {name: tensor[rows] for name, tensor in self.targets.items()})
-
-
-def _tensor(array: Any) -> Tensor:
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
-
-
-@dataclass
-class Fitting:
-    """One attempt of a training: the network, its optimizer, and how far it is."""
-
-    job: Job
-    fabric: Fabric
-    rows: Rows
-    learner: nn.Module
-    optimizer: Any
-    inner: Learner
-    state: State
-    average: dict[str, Tensor] = field(default_factory=dict)
-    history: list[Epoch] = field(default_factory=list)
-
-    @classmethod
-    def begin(cls, job: Job, fabric: Fabric, rows: Rows, attempt: int) -> Fitting:
-        """A fresh attempt, or one that goes on from its last checkpoint."""
-        torch.manual_seed(_mixed(job.seed, attempt, "weights"))
-        inner = Learner(job.model, job.options)
-        if job.model.fit:
-            job.model.fit(inner.model, job.dataset.train)
-        if job.init_from:
-            start_from(inner.model, job.init_from)
-        freeze(inner.model, job.freeze)
-        if job.options.channels_last:
-            inner.to(memory_format=torch.channels_last)
-        optimizer = optimizer_of(job.options, inner.parameters())
-        average = _tracked(inner.model) if job.options.average else {}
-        history, state = list(read_history(job.out)), State(attempt=attempt)
-        if history and history[-1].attempt == attempt and (job.out / LAST).is_file():
-            state = read_checkpoint(job.out / LAST, inner, optimizer, average)
-            history = [line for line in history if (line.attempt, line.epoch) <= (state.attempt, state.epoch)]
-        learner, wrapped = fabric.setup(inner, optimizer)
-        return cls(job, fabric, rows, learner, wrapped, inner, state, average, history)
-
-    def run(self, progress: Progress) -> None:
-        """Every epoch that is left."""
-        options = self.job.options
-        for epoch in range(self.state.epoch + 1, options.epochs + 1):
-            if options.patience and self.state.since >= options.patience:
-                break
-            begun = time.perf_counter()
-            loss = self._epoch(epoch)
-            metric = self._validated()
-            self.state.epoch = epoch
-            self.state.wall_s += time.perf_counter() - begun
-            self._keep(metric)
-            self._record(epoch, loss, metric)
-            progress.step(epoch, options.epochs, _note(self.job.model, loss, metric))
-
-    def _epoch(self, epoch: int) -> float:
-        """One pass over the training set in an order that seed, attempt and epoch decide; the mean loss."""
-        options = self.job.options
-        # Every draw of an epoch follows from here, so that a resumed training is the same as one never stopped.
-        torch.manual_seed(_mixed(self.job.seed, self.state.attempt, epoch))
-        generator = torch.Generator().manual_seed(_mixed(self.job.seed, self.state.attempt, f"rows {epoch}"))
-        batches = [rows for _ in range(options.passes) for rows in self._order(generator)]
-        self.learner.train()
-        total = torch.zeros((), device=self.fabric.device)
-        for number, rows in enumerate(batches):
-            batch = self._prepared(self.rows.batch(rows), generator)
-            total += self._step(batch, (epoch - 1) * len(batches) + number, len(batches)) * len(rows)
-        return float(total) / (self.rows.count * options.passes)
-
-    def _order(self, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """The rows of every batch of one pass."""
-        size = self.job.options.batch_size
-        order = torch.randperm(self.rows.count, generator=generator)
-        if self.rows.lengths is None:
-            return tuple(order.split(size))
-        # Sorting within pools keeps rows of similar length together and the order of batches random.
-        pools = order.split(_POOL * size)
-        alike = torch.cat([pool[self.rows.lengths[pool].argsort(stable=True)] for pool in pools]).split(size)
-        return tuple(alike[number] for number in torch.randperm(len(alike), generator=generator))
-
-    def _prepared(self, batch: Batch, generator: torch.Generator) -> Batch:
-        job = self.job
-        if job.options.augment and job.model.augment:
-            batch = job.model.augment(batch, generator)
-        if job.options.mixup and batch.labels is not None:
-            batch = mix(batch, job.options.mixup, len(job.model.spec.labels), generator)
-        return batch
-
-    def _step(self, batch: Batch, step: int, per_epoch: int) -> Tensor:
-        """One optimizer step a phase; the loss of the last."""
-        rate = rate_at(self.job.options, step, per_epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        batch = self.fabric.to_device(_laid_out(batch) if self.job.options.channels_last else batch)
-        for phase in range(len(self.inner.losses)):
-            self.optimizer.zero_grad(set_to_none=True)
-            loss = self.learner(batch, phase)
-            self.fabric.backward(loss)
-            if self.job.options.clip:
-                self.fabric.clip_gradients(self.learner, self.optimizer, max_norm=self.job.options.clip)
-            self.optimizer.step()
-        self._track(step)
-        return loss.detach()
-
-    def _track(self, step: int) -> None:
-        """Move the running mean of the weights; early steps weigh less, or it would remember the random start."""
-        if not self.average:
-            return
-        decay = min(self.job.options.average, (1 + step) / (10 + step))
-        for name, tensor in self.inner.model.state_dict().items():
-            kept = self.average[name]
-            if kept.is_floating_point():
-                kept.lerp_(tensor.cpu(), 1 - decay)
-            else:
-                kept.copy_(tensor)
-
-    def _result(self) -> nn.Module:
-        """The network whose weights are kept: the trained one, or a copy with the averaged weights."""
-        if not self.average:
-            return self.inner.model
-        copy = self.job.model.build()
-        copy.load_state_dict(self.average)
-        return copy
-
-    def _validated(self) -> float | None:
-        if self.job.dataset.validation is None:
-            return None
-        return evaluate(
-            self.job.model, self._result(), self.job.dataset.validation, spec=self.job.spec, quick=True
-        ).value
-
-    def _keep(self, metric: float | None) -> None:
-        """Write the best weights if these are, and then the checkpoint: a kill between the two repeats the epoch."""
-        if self._is_best(metric):
-            self.state.best, self.state.since = metric, 0
-            write_weights(self.job.out / BEST, self._result())
-        else:
-            self.state.since += 1
-        write_checkpoint(self.job.out / LAST, self.inner, self.optimizer, self.average, self.state)
-
-    def _is_best(self, metric: float | None) -> bool:
-        if metric is None or self.state.best is None:
-            return True
-        kind = self.job.model.spec.metric
-        return metric > self.state.best if kind is None or kind.higher_is_better else metric < self.state.best
-
-    def _record(self, epoch: int, loss: float, metric: float | None) -> None:
-        rate = float(self.optimizer.param_groups[0]["lr"])
-        self.history.append(Epoch(epoch, self.state.attempt, loss, rate, metric, self.state.wall_s))
-        write_atomic(self.job.out / HISTORY, history_lines(self.history))
-
-
-def _laid_out(batch: Batch) -> Batch:
-    """The batch with the channels of every image side by side in memory."""
-    inputs = {
-        name: rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
-        for name, rows in batch.inputs.items()
-    }
-    return batch._replace(inputs=inputs)
-
-
-def start_from(module: nn.Module, weights: Path) -> tuple[str, ...]:
-    """Take over every tensor that fits by name and shape; gives the names of those that did not.
-
-    Raises:
-        UserError: Not one tensor fits.
-    """
-    from edgekit.train.weights import read_tensors
-
-    own, found = module.state_dict(), read_tensors(weights)
-    fitting = {name: found[name] for name in own if name in found and found[name].shape == own[name].shape}
-    if not fitting:
-        raise UserError(f"No tensor of '{weights}' fits the network.")
-    module.load_state_dict(own | fitting)
-    return tuple(name for name in own if name not in fitting)
-
-
-def freeze(module: nn.Module, prefixes: tuple[str, ...]) -> None:
-    """Train no parameter whose name starts with one of `prefixes`.
-
-    Raises:
-        UserError: A prefix that no parameter has.
-    """
-    names = [name for name, _ in module.named_parameters()]
-    for prefix in prefixes:
-        if not any(name.startswith(prefix) for name in names):
-            raise UserError(f"No parameter starts with '{prefix}'. Known: {', '.join(names)}.")
-    for name, parameter in module.named_parameters():
-        parameter.requires_grad_(not name.startswith(prefixes) if prefixes else True)
-
-
-def _tracked(module: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}
-
-
-def _mixed(*parts: object) -> int:
-    """A seed from numbers and words; nearby ones give unrelated streams."""
-    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8]) >> 1
-
-
-def _note(model: ReferenceModel, loss: float, metric: float | None) -> str:
-    name = model.spec.metric.name if model.spec.metric else "metric"
-    return f"loss {loss:.4f}" + ("" if metric is None else f", {name} {metric:.4f}")

@@ -38,7 +38,8 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """One training. `spec` is complete, with what was learnt from the data, such as a vocabulary.
 
     `score` is that of the kept weights on the test split, null until the training is `finished`. `attempts` counts
-    the starts from fresh weights, `wall_s` the seconds of training over all resumptions.
+    the starts from fresh weights, `wall_s` the seconds of training over all of them and all resumptions. `init_from` is
+    the sha256 of the weights it started from.
     """
 
     model: str

@@ -19,8 +19,9 @@ from edgekit.core.spec import ModelSpec
 from edgekit.train.checkpoint import BEST, LAST
 from edgekit.train.data.dataset import Dataset, dataset
 from edgekit.train.evaluate import answering
+from edgekit.train.fitting import Rows
 from edgekit.train.learner import Learner
-from edgekit.train.loop import Rows, train
+from edgekit.train.loop import train
 from edgekit.train.model import ReferenceModel
 from edgekit.train.optimizers import optimizer_of
 from edgekit.train.registry import MODELS
