@@ -116,6 +116,7 @@ class Chromium:
     """A browser with an empty profile under `folder`; a context manager that leaves no process behind."""
 
     def __init__(self, folder: Path, *, timeout_s: float = 60.0) -> None:
+        found = require_chromium()
         self._timeout_s = timeout_s
         self._pages: dict[str, Page] = {}
         self._buffer = b""
@@ -123,7 +124,7 @@ class Chromium:
         to_read, self._to_browser = os.pipe()
         self._from_browser, to_write = os.pipe()
         self._log = (folder / "chromium.log").open("wb")
-        program = [str(require_chromium()), *FLAGS, f"--user-data-dir={folder / 'profile'}", "about:blank"]
+        program = [str(found), *FLAGS, f"--user-data-dir={folder / 'profile'}", "about:blank"]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCHER, str(to_read), str(to_write), *program],
             pass_fds=(to_read, to_write),
