@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -11,7 +12,8 @@ import msgspec
 from edgekit.core.errors import EnvironmentFault
 from edgekit.core.facts import Facts
 from edgekit.devices.engines import probe, verify
-from edgekit.devices.facts_remote import facts_of, read_sections, throttling_bits
+from edgekit.devices.facts_remote import Sections, architecture, facts_of, read_sections, throttling_bits
+from edgekit.devices.native import verify_native
 from edgekit.devices.shell import Shell, succeeded
 
 OK: Final = "ok"
@@ -32,10 +34,13 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mend: str = ""
 
 
-def check(shell: Shell) -> Iterator[Check]:
+def check(shell: Shell, runners: Mapping[str, Path]) -> Iterator[Check]:
     """Look at connection, system, disk, runtime, clock, governor and temperature, in that order, one by one.
 
-    The first problem that makes all else pointless ends the walk.
+    Without a connection all else is pointless, and is left out.
+
+    Args:
+        runners: The C program by architecture.
     """
     try:
         sections = read_sections(shell)
@@ -46,7 +51,7 @@ def check(shell: Shell) -> Iterator[Check]:
     yield Check("connection", OK, f"{facts.system}, {facts.cpu or 'unknown processor'}")
     yield from _system(shell, facts)
     yield _disk(shell)
-    yield _runtime(shell)
+    yield _runtime(shell, sections, runners)
     yield _clock(shell)
     yield _governor(facts)
     yield _temperature(facts, throttling_bits(sections) or 0)
@@ -59,7 +64,7 @@ def _system(shell: Shell, facts: Facts) -> Iterator[Check]:
     try:
         platform = probe(shell)
     except EnvironmentFault as err:
-        yield Check("python", PROBLEM, err.message, err.hint)
+        yield Check("python", WARNING, f"{err.message} Only .onnx runs without.")
         return
     yield Check("python", OK, f"Python {platform.python}, glibc 2.{platform.glibc}")
 
@@ -86,11 +91,15 @@ def _disk(shell: Shell) -> Check:
     return Check("disk", OK, found)
 
 
-def _runtime(shell: Shell) -> Check:
+def _runtime(shell: Shell, sections: Sections, runners: Mapping[str, Path]) -> Check:
+    """The engines of Python where there are any, else the bare library."""
+    machine = architecture(sections)
+    is_native = any(line.startswith("native/") for line in sections.get("native", ()))
     try:
-        return Check("runtime", OK, verify(shell))
+        found = verify_native(shell, runners[machine]) if is_native and machine in runners else verify(shell)
     except EnvironmentFault as err:
         return Check("runtime", PROBLEM, err.message, err.hint)
+    return Check("runtime", OK, found)
 
 
 def _clock(shell: Shell) -> Check:

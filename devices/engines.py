@@ -53,24 +53,32 @@ class Platform:
         return (*tags, f"manylinux2014_{self.machine}")
 
 
+def look(shell: Shell) -> Platform:
+    """What the device is; glibc 0 and an empty Python where it has none."""
+    lines = succeeded(shell, shell.run(_PROBE), "looking at its system").text.splitlines()
+    machine, bits, libc, python = (*lines, "", "", "", "")[:4]
+    if bits == "32" and machine == "aarch64":
+        machine = "armv7l"
+    minor = int(libc.rpartition(".")[2]) if libc.startswith("glibc") else 0
+    return Platform(machine, minor, "" if python == "none" else ".".join(python.split()[:2]))
+
+
 def probe(shell: Shell) -> Platform:
     """What the device is.
 
     Raises:
         DeviceError: It has no Python 3, or no glibc.
     """
-    lines = succeeded(shell, shell.run(_PROBE), "looking at its system").text.splitlines()
-    machine, bits, libc, python = (*lines, "", "", "", "")[:4]
-    check = f"edgekit devices check {shell.name}"
-    if bits == "32" and machine == "aarch64":
-        machine = "armv7l"
-    if not libc.startswith("glibc"):
-        raise DeviceError(f"'{shell.name}' has no glibc, which wheels need (it says '{libc}').", hint=check)
-    if python == "none" or not python:
+    platform = look(shell)
+    if not platform.glibc:
+        raise DeviceError(
+            f"'{shell.name}' has no glibc, which wheels need.", hint="edgekit devices prepare " + shell.name
+        )
+    if not platform.python:
         raise DeviceError(
             f"'{shell.name}' has no Python 3.", hint=f"ssh to '{shell.name}' and type: sudo apt install python3"
         )
-    return Platform(machine, int(libc.rpartition(".")[2]), ".".join(python.split()[:2]))
+    return platform
 
 
 def prepare(shell: Shell, cache: Path, *, offline: bool = False, engines: Sequence[str] = ()) -> str:
@@ -85,13 +93,18 @@ def prepare(shell: Shell, cache: Path, *, offline: bool = False, engines: Sequen
     """
     platform = probe(shell)
     archive = packed(platform, cache, engines or _engines_for(platform, shell.name), offline=offline)
-    digest = sha256_file(archive)
-    site = f"site-{digest[:16]}"
-    if shell.run(f'[ -f "{shell.root}/{site}/.complete" ]').code:
-        ensure(shell, {digest: archive})
-        _unpack(shell, digest, site)
-    succeeded(shell, shell.run(f'cd "{shell.root}" && ln -sfn {site} site'), "choosing its engines")
+    install(shell, archive, "site")
     return verify(shell)
+
+
+def install(shell: Shell, archive: Path, name: str) -> None:
+    """Have `archive` (.tar.gz, with a file `.complete`) unpacked on the device as folder `name`; quick when it is."""
+    digest = sha256_file(archive)
+    folder = f"{name}-{digest[:16]}"
+    if shell.run(f'[ -f "{shell.root}/{folder}/.complete" ]').code:
+        ensure(shell, {digest: archive})
+        _unpack(shell, digest, folder)
+    succeeded(shell, shell.run(f'cd "{shell.root}" && ln -sfn {folder} {name}'), "choosing its engines")
 
 
 def verify(shell: Shell) -> str:
@@ -125,7 +138,7 @@ for module, name in (("onnxruntime", "onnxruntime"), ("ai_edge_litert.interprete
 
 def packed(platform: Platform, cache: Path, engines: Sequence[str], *, offline: bool = False) -> Path:
     """The archive of `engines` for `platform`, made of wheels when it is not in `cache` yet."""
-    wanted = tuple(_pinned(name) for name in engines)
+    wanted = tuple(pinned(name) for name in engines)
     key = sha256_bytes(f"{platform}{wanted}{_UNUSED.pattern}".encode())[:16]
     archive = cache / "engines" / f"{platform.machine}-py{platform.python}-glibc2.{platform.glibc}-{key}.tar.gz"
     if not archive.is_file():
@@ -135,7 +148,7 @@ def packed(platform: Platform, cache: Path, engines: Sequence[str], *, offline: 
                 hint="Run the same command once without --offline.",
             )
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-            wheels = _fetched(platform, wanted, Path(folder))
+            wheels = fetched(platform, wanted, Path(folder))
             _pack(wheels, Path(folder) / "site", archive)
     return archive
 
@@ -151,7 +164,7 @@ def _engines_for(platform: Platform, name: str) -> tuple[str, ...]:
     )
 
 
-def _pinned(name: str) -> str:
+def pinned(name: str) -> str:
     """The requirement of the version this machine has: the same engine gives the same answers."""
     try:
         return f"{name}=={metadata.version(name)}"
@@ -159,8 +172,13 @@ def _pinned(name: str) -> str:
         return name
 
 
-def _fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Path]:
-    """Wheels of `wanted` and numpy in `folder`; without a wheel of a version, the newest that fits is taken."""
+def fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Path]:
+    """Wheels of `wanted` and numpy in `folder`; without a wheel of a version, the newest that fits is taken.
+
+    Raises:
+        DeviceError: There are none for the platform.
+        EnvironmentFault: pip could not reach them.
+    """
     _log.info("fetching %s for %s", ", ".join(wanted), platform)
     said = ""
     # tflite-runtime's boards have numpy from their system; there are no wheels of it for them.
@@ -199,10 +217,11 @@ def _pack(wheels: Sequence[Path], site: Path, archive: Path) -> None:
             _unzip(wheel, staging)
         (staging / ".complete").touch()
         with new_file(archive) as part:
-            _write_archive(staging, part)
+            write_archive(staging, part)
 
 
-def _write_archive(folder: Path, archive: Path) -> None:
+def write_archive(folder: Path, archive: Path) -> None:
+    """Write the files below `folder` as .tar.gz; equal content gives equal bytes."""
     # Level 1: the last 4 % of size would take five times as long. No name, no time: equal content, equal bytes.
     with (
         archive.open("wb") as raw,
@@ -237,15 +256,15 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _unpack(shell: Shell, digest: str, site: str) -> None:
+def _unpack(shell: Shell, digest: str, folder: str) -> None:
     """Unpack the archive under another name first; the archive is not needed any more then."""
-    command = f"""cd "{shell.root}" && rm -rf site-*.part && mkdir {site}.part &&
-tar -x -z -f blobs/{digest} -C {site}.part && mv {site}.part {site} && rm -f blobs/{digest} && exit 0
-code=$?; rm -rf {site}.part; exit $code"""
+    command = f"""cd "{shell.root}" && rm -rf {folder}.part && mkdir {folder}.part &&
+tar -x -z -f blobs/{digest} -C {folder}.part && mv {folder}.part {folder} && rm -f blobs/{digest} && exit 0
+code=$?; rm -rf {folder}.part; exit $code"""
     succeeded(shell, shell.run(command, timeout_s=UNPACK_TIMEOUT_S), "unpacking the engines")
 
 
 def clean(shell: Shell) -> None:
-    """Remove everything edgekit has put on the device."""
-    command = f'rm -rf "{shell.root}"; rmdir "$(dirname "{shell.root}")" 2>/dev/null; true'
-    succeeded(shell, shell.run(command, timeout_s=UNPACK_TIMEOUT_S), "cleaning up")
+    """Remove everything edgekit has put on the device, and the folder for caches where nothing else is in it."""
+    parent = ' && { rmdir "$HOME/.cache" 2>/dev/null || true; }' if shell.root.startswith("$HOME/.cache/") else ""
+    succeeded(shell, shell.run(f'rm -rf "{shell.root}"{parent}', timeout_s=UNPACK_TIMEOUT_S), "cleaning up")

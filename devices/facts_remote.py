@@ -218,6 +218,10 @@ def _throttled(sections: Sections, before: int) -> bool | None:
 
 
 def _engines(sections: Sections) -> Iterator[tuple[str, str]]:
+    for line in sections.get("native", ()):
+        _, is_library, version = line.partition("libonnxruntime.so.")
+        if is_library and version.count(".") == 2:
+            yield "onnxruntime", version
     for line in sections.get("site", ()):
         name, _, version = line.removesuffix(".dist-info").partition("-")
         if line.endswith(".dist-info") and name in _ENGINES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
@@ -15,6 +15,8 @@ from edgekit.devices.facts_remote import architecture, facts_of, read_sections, 
 from edgekit.devices.launches import measure
 from edgekit.devices.runners import NativeRunner, PythonRunner, Runner, suits_native
 from edgekit.devices.shell import Shell
+
+_NOT_READ: Final = "not read around a launch, or the device does not show it"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class ShellDevice:
     def measure(self, job: Job) -> JobResult:
         """Run one launch; errors as in `Device.measure`."""
         result = measure(self.shell, job, self._runner(job), timeout_s=self._timeout_s)
+        result = msgspec.structs.replace(result, before=_reasoned(result.before), after=_reasoned(result.after))
         if not self.emulated:
             return result
         note = "peak memory under emulation holds the translator too and is not reported"
@@ -82,3 +85,9 @@ class ShellDevice:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _reasoned(facts: Facts) -> Facts:
+    """Facts whose every null has a reason; runners read only what changes from moment to moment."""
+    missing = {name: _NOT_READ for name in facts.__struct_fields__ if getattr(facts, name) is None}
+    return msgspec.structs.replace(facts, missing={**missing, **facts.missing})

@@ -86,7 +86,8 @@ class NativeRunner:
         files = {job.sha256: Path(job.artifact), feeds: plain, runner: self.file}
         program = f"{_UP}/blobs/{runner}"
         words = [*self._started(program), *self._options(job), f"{_UP}/blobs/{job.sha256}", f"{_UP}/blobs/{feeds}"]
-        return Staged(files, shlex.join(words), job, (f"chmod 700 {program}",))
+        started = [program, *([f"{_UP}/{self.loader}"] if self.loader else [])]
+        return Staged(files, shlex.join(words), job, (f"chmod 700 {' '.join(started)}",))
 
     def store(self, outputs: bytes, path: Path) -> None:
         """Write plain numbers as .npz."""

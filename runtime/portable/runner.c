@@ -3,7 +3,9 @@
  *
  *     runner [-l LIBRARY] [-t THREADS] [-g GRAPH_LEVEL] [-s SPIN] [-T SECONDS] [-n LEAST] [-x MOST] [-o OUTPUTS]
  *            MODEL FEEDS
+ *     runner [-l LIBRARY] -V
  *
+ * -V prints the library's name and version alone.
  * FEEDS and OUTPUTS hold records: a line "DTYPE SIZE,SIZE,... INDEX:NAME" ("-" for no axes), then the plain numbers in
  * the byte order of the machine. Feed 0 is timed; every feed is run once for OUTPUTS. Times are in seconds.
  *
@@ -292,9 +294,9 @@ static void print_values(const char *name, const double *values, int count) {
 
 int main(int argument_count, char **arguments) {
     const char *library = "libonnxruntime.so.1", *results = NULL, *spin = NULL;
-    int threads = 1, level = 99, least = 30, most = 1000, option;
+    int threads = 1, level = 99, least = 30, most = 1000, only_version = 0, option;
     double limit = 1;
-    while ((option = getopt(argument_count, arguments, "l:t:g:s:T:n:x:o:")) != -1) {
+    while ((option = getopt(argument_count, arguments, "l:t:g:s:T:n:x:o:V")) != -1) {
         if (option == 'l') library = optarg;
         else if (option == 't') threads = atoi(optarg);
         else if (option == 'g') level = atoi(optarg);
@@ -303,10 +305,12 @@ int main(int argument_count, char **arguments) {
         else if (option == 'n') least = atoi(optarg);
         else if (option == 'x') most = atoi(optarg);
         else if (option == 'o') results = optarg;
+        else if (option == 'V') only_version = 1;
         else return USER_ERROR;
     }
-    if (optind + 2 != argument_count || most < 1) fail(USER_ERROR, "UserError", "usage: runner [options] MODEL FEEDS");
     setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+    if (only_version) return printf("onnxruntime %s\n", load(library)) < 0;
+    if (optind + 2 != argument_count || most < 1) fail(USER_ERROR, "UserError", "usage: runner [options] MODEL FEEDS");
     read_feeds(arguments[optind + 1]);
     double *values = calloc(most, sizeof *values), warmups[MAX_WARMUPS], spent = 0;
     Moment before = moment();

@@ -133,7 +133,7 @@ def test_a_pi_is_known_by_its_facts(pi: Pi) -> None:
 def test_a_hot_pi_says_what_to_mend() -> None:
     hot = Board(PI4.name, PI4.cpu, PI4.max_khz, throttled="0x50005", millidegrees=83000, governor="ondemand")
     with required(), running_pi(hot) as pi, pi.shell() as shell:
-        found = {one.name: one for one in check(shell)}
+        found = {one.name: one for one in check(shell, C_RUNNERS)}
 
     assert "asimddp" not in found["connection"].found
     assert found["architecture"].state == OK
@@ -171,7 +171,7 @@ def test_an_architecture_without_engines_is_refused() -> None:
         with pytest.raises(DeviceError, match="no engine for the architecture 'riscv64' of 'pi'"):
             engines.prepare(shell, cache_folder() / "wheels", offline=True)
 
-        found = {one.name: one for one in check(shell)}
+        found = {one.name: one for one in check(shell, C_RUNNERS)}
         assert found["architecture"].state == "problem"
 
 

@@ -142,7 +142,7 @@ def running_pi(
     Raises:
         Missing: It cannot be built here.
     """
-    _check_machine(disk)
+    check_machine(disk)
     root, emulator, (server, environment) = arm64_root(python=python), qemu(), sshd()
     with tempfile.TemporaryDirectory(prefix="ek-pi-") as folder:
         state = Path(folder)
@@ -193,7 +193,8 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _check_machine(disk: str) -> None:
+def check_machine(disk: str = "") -> None:
+    """Raise `Missing` unless this machine can run arm64 programs in a namespace of its own."""
     release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
     if os.uname().sysname != "Linux" or os.uname().machine != "x86_64" or release < (6, 7):
         raise Missing(f"Linux 6.7 or newer on x86-64 is needed, this is {os.uname().release} on {os.uname().machine}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -83,8 +84,13 @@ def check(call: Call, name: str) -> int:
 
 @command.command("prepare", cls=Command, examples=["edgekit devices prepare pi5"])
 @name_argument
+@click.option(
+    "--libraries",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="For a phone: the folder that holds a C library for its processor.",
+)
 @common(acts=True)
-def prepare(call: Call, name: str) -> int | None:
+def prepare(call: Call, name: str, libraries: Path | None) -> int | None:
     """Put the engines on a device; afterwards no network is needed."""
     from edgekit.flows.devices import prepare_device
     from edgekit.flows.plan import Plan
@@ -93,7 +99,7 @@ def prepare(call: Call, name: str) -> int | None:
         steps = ("fetch the wheels of the engines with pip, unless they are in the cache", f"send them to '{name}'")
         return call.show_plan(Plan("devices prepare", steps))
     with call.progress() as progress, progress.stage(f"preparing '{name}'"):
-        done = prepare_device(name, settings=call.settings())
+        done = prepare_device(name, settings=call.settings(), libraries=libraries)
     _show(call, done)
     return None
 

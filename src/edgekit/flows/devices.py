@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,8 +15,10 @@ from edgekit.devices import engines, inventory
 from edgekit.devices.checks import PROBLEM, Check, check
 from edgekit.devices.device import DEVICES, Device
 from edgekit.devices.inventory import Entry
+from edgekit.devices.native import prepare_native
 from edgekit.devices.shell import Shell
 from edgekit.flows.cache import cache_folder
+from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,17 +105,30 @@ def check_device(name: str, *, progress: Progress = Silent()) -> DeviceChecks:
     """Walk through everything that a job on the device needs."""
     with _shell(name) as shell:
         found = []
-        for one in check(shell):
+        for one in check(shell, C_RUNNERS):
             found.append(one)
             progress.step(len(found), len(found), f"{one.name}: {one.found}")
     return DeviceChecks(device=name, checks=tuple(found))
 
 
-def prepare_device(name: str, *, settings: Settings = Settings(), engine_names: Sequence[str] = ()) -> DeviceChange:
-    """Put the engines on the device; from the cache alone with `offline`."""
+def prepare_device(name: str, *, settings: Settings = Settings(), libraries: Path | None = None) -> DeviceChange:
+    """Put the engines on the device; from the cache alone with `offline`.
+
+    Args:
+        libraries: For a device without glibc, such as a phone: the folder of this machine that holds one for it.
+    """
     with _shell(name) as shell:
-        found = engines.prepare(shell, cache_folder(settings), offline=settings.offline, engines=engine_names)
+        found = _prepared(shell, cache_folder(settings), libraries, offline=settings.offline)
     return DeviceChange(device=name, done=f"'{name}' is ready: {found}.", command="devices prepare")
+
+
+def _prepared(shell: Shell, cache: Path, libraries: Path | None, *, offline: bool) -> str:
+    """Engines for Python where the device has it, else ONNX Runtime's library alone."""
+    system = engines.look(shell)
+    if system.python and system.glibc:
+        return engines.prepare(shell, cache, offline=offline)
+    has_glibc = system.glibc > 0
+    return prepare_native(shell, C_RUNNERS, cache, libraries=libraries, has_glibc=has_glibc, offline=offline)
 
 
 def clean_device(name: str) -> DeviceChange:
@@ -155,16 +170,18 @@ def _shell(name: str) -> Iterator[Shell]:
 
 def open_shell(name: str, entry: Entry) -> Shell:
     """The shell that reaches a device of the inventory."""
+    from edgekit.devices.adb import AdbShell
     from edgekit.devices.ssh import SshShell
 
     if entry.transport == "ssh":
         return SshShell(name, entry.ssh, port=entry.port, config=entry.ssh_config)
+    if entry.transport == "adb":
+        return AdbShell(name, entry.adb, port=entry.port)
     raise UserError(f"'{name}' is reached by {entry.transport}, which has no shell.")
 
 
 def _opened(name: str, entry: Entry) -> Device:
     from edgekit.devices.remote import Runners, ShellDevice
-    from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
     shell = open_shell(name, entry)
     return ShellDevice(shell, Runners(PYTHON_RUNNER, C_RUNNERS), emulated=entry.emulated, timeout_s=entry.timeout_s)
