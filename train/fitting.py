@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ def fit(job: Job, progress: Progress) -> State:
     """
     if job.processes > 1 and not is_one_of_many():
         fabric = Fabric(accelerator=job.options.accelerator, devices=job.processes, strategy="ddp_spawn")
-        fabric.launch(_work, job)
+        # As an argument the job would be searched for modules, which frozen values refuse.
+        fabric.launch(partial(_work, job=job))
         return read_state(job.out / LAST)
     count = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if is_one_of_many() else 1
     strategy = "ddp" if is_one_of_many() else "auto"
