@@ -81,14 +81,25 @@ exit $code"""
 def _result(name: str, finished: Finished, line: bytes, timeout_s: float) -> JobResult:
     """The result that a launch printed; errors as in `measure`."""
     try:
-        document = json.loads(line)
+        json.loads(line)
     except ValueError as err:
         raise _no_result(name, finished, timeout_s) from err
+    return result_of(name, line)
+
+
+def result_of(name: str, line: bytes) -> JobResult:
+    """The result in a runner's line of JSON.
+
+    Raises:
+        DeviceError: The line is not understood, or says that the device lacks something.
+        EdgekitError: What the runner reported.
+    """
     try:
+        document = json.loads(line)
         if "error" in document:
             raise _reported(name, msgspec.convert(document, JobFailure))
         return msgspec.convert(document, JobResult)
-    except msgspec.ValidationError as err:
+    except (ValueError, TypeError, msgspec.ValidationError) as err:
         raise DeviceError(f"The runner on '{name}' gave a result that is not understood: {err}.") from err
 
 

@@ -63,6 +63,8 @@ def _drifts(values: Sequence[float]) -> bool:
 
 def _device_reasons(before: Facts, after: Facts) -> list[tuple[str, str]]:
     reasons = []
+    if before.architecture == "wasm":
+        reasons.append(("measured in a browser, which is one program among many", "Measure over ssh or adb."))
     if before.governor is None:
         reasons.append(("the clock governor cannot be read", "Measure on the machine itself, not in a guest."))
     elif before.governor not in (None, "performance") and not _is_clock_stable(before, after):

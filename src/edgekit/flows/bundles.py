@@ -19,6 +19,8 @@ from edgekit.core.target import Target
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session
 
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".json": "fake"}
+# Engines that only other machines have, with the format each opens.
+REMOTE_BACKENDS: Final = {"ort-web": "onnx", "litert-js": "tflite", "tflite-runtime": "tflite"}
 _SAMPLE_COUNT: Final = 8
 
 
@@ -81,6 +83,8 @@ def opens(target: Target, artifact: Artifact) -> bool:
     """True when the target's backend (or its default) opens the artifact's format."""
     if not target.backend:
         return True
+    if target.backend in REMOTE_BACKENDS:
+        return artifact.format == REMOTE_BACKENDS[target.backend]
     return artifact.format in BACKENDS.get(target.backend)().formats()
 
 

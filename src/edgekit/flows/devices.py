@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgekit.core.config import Settings
-from edgekit.core.errors import DeviceError, UserError, unknown
+from edgekit.core.config import Settings, load_settings
+from edgekit.core.errors import UserError, unknown
+from edgekit.core.need import need
 from edgekit.core.progress import Progress, Silent
-from edgekit.devices import engines, inventory
+from edgekit.devices import engines, inventory, web_packages
 from edgekit.devices.checks import PROBLEM, Check, check
 from edgekit.devices.device import DEVICES, Device
 from edgekit.devices.inventory import Entry
@@ -112,11 +114,16 @@ def check_device(name: str, *, progress: Progress = Silent()) -> DeviceChecks:
 
 
 def prepare_device(name: str, *, settings: Settings = Settings(), libraries: Path | None = None) -> DeviceChange:
-    """Put the engines on the device; from the cache alone with `offline`.
+    """Put the engines on the device, or for a browser into the cache; from the cache alone with `offline`.
 
     Args:
         libraries: For a device without glibc, such as a phone: the folder of this machine that holds one for it.
     """
+    entry = inventory.read_inventory().get(name)
+    if entry is not None and entry.transport == "web":
+        found = web_packages.fetch(cache_folder(settings), offline=settings.offline)
+        done = f"This machine has {found}; open the address that 'edgekit profile' prints on '{name}'."
+        return DeviceChange(device=name, done=done, command="devices prepare")
     with _shell(name) as shell:
         found = _prepared(shell, cache_folder(settings), libraries, offline=settings.offline)
     return DeviceChange(device=name, done=f"'{name}' is ready: {found}.", command="devices prepare")
@@ -136,17 +143,6 @@ def clean_device(name: str) -> DeviceChange:
     with _shell(name) as shell:
         engines.clean(shell)
     return DeviceChange(device=name, done=f"Nothing of edgekit is on '{name}' any more.", command="devices clean")
-
-
-def require_ready(checks: DeviceChecks) -> None:
-    """Raise for the first problem.
-
-    Raises:
-        DeviceError: The device is not ready.
-    """
-    for one in checks.checks:
-        if one.state == PROBLEM:
-            raise DeviceError(f"'{checks.device}' is not ready: {one.found}", hint=one.mend)
 
 
 @contextmanager
@@ -177,11 +173,29 @@ def open_shell(name: str, entry: Entry) -> Shell:
         return SshShell(name, entry.ssh, port=entry.port, config=entry.ssh_config)
     if entry.transport == "adb":
         return AdbShell(name, entry.adb, port=entry.port)
-    raise UserError(f"'{name}' is reached by {entry.transport}, which has no shell.")
+    message = f"'{name}' is a browser: there is nothing to check or clean on it."
+    raise UserError(message, hint=f"edgekit profile BUNDLE --target {name}")
 
 
 def _opened(name: str, entry: Entry) -> Device:
     from edgekit.devices.remote import Runners, ShellDevice
+    from edgekit.devices.web import WebDevice
 
+    if entry.transport == "web":
+        packages = web_packages.require(_cache(), name)
+        host, port = entry.web, entry.port or 0
+        return WebDevice(name, packages, show_address, host=host, port=port, timeout_s=entry.timeout_s)
     shell = open_shell(name, entry)
     return ShellDevice(shell, Runners(PYTHON_RUNNER, C_RUNNERS), emulated=entry.emulated, timeout_s=entry.timeout_s)
+
+
+def show_address(url: str) -> None:
+    """Say on stderr which address the phone has to open, with a QR code on a terminal."""
+    sys.stderr.write(f"Open {url} in the phone's browser, and keep the page in front.\n")
+    if sys.stderr.isatty():
+        need("segno", extra="devices").make(url).terminal(out=sys.stderr, compact=True)
+
+
+def _cache() -> Path:
+    """The cache that the environment and the configuration files name."""
+    return cache_folder(load_settings()[0])

@@ -1,0 +1,42 @@
+// Tells what the browser is, then runs one job after the other, each in a frame of its own: a fresh engine every time.
+const state = document.getElementById("state");
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+async function facts() {
+  const hints = ["model", "platform", "platformVersion", "architecture"];
+  const data = await navigator.userAgentData?.getHighEntropyValues(hints).catch(() => null);
+  return {
+    user_agent: navigator.userAgent,
+    platform: data?.platform ?? "",
+    model: data?.model ?? "",
+    cores: navigator.hardwareConcurrency ?? null,
+    isolated: crossOriginIsolated,
+    webgpu: Boolean(navigator.gpu),
+  };
+}
+
+async function launch() {
+  const frame = document.createElement("iframe");
+  const ended = new Promise((done) => addEventListener("message", done, { once: true }));
+  frame.src = "launch.html";
+  document.body.append(frame);
+  await ended;
+  frame.remove();
+}
+
+async function work() {
+  await fetch("hello", { method: "POST", body: JSON.stringify(await facts()) });
+  for (let count = 0; ; ) {
+    const answer = await fetch("next", { cache: "no-store" });
+    if (answer.status === 200) {
+      state.textContent = `Measuring (${++count}) …`;
+      await launch();
+    } else if (answer.status === 410) {
+      return;
+    } else {
+      await pause(200);
+    }
+  }
+}
+
+work().catch(() => {}).finally(() => { state.textContent = "Done. You may close this page."; });
