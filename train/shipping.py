@@ -52,9 +52,9 @@ def ship(folder: Path, dataset: Dataset, weights: Path) -> Card:
     write_atomic(weights / f"{run.model}.safetensors", read_bytes(folder / run.weights))
     if len(dataset.test):
         chosen(dataset.test).save(weights / f"{run.model}.samples.npz")
-    card = _card(run)
-    documents.write(weights / f"{run.model}.card.json", card)
-    return card
+    made = card(run)
+    documents.write(weights / f"{run.model}.card.json", made)
+    return made
 
 
 def read_card(path: Path) -> Card:
@@ -81,7 +81,8 @@ def _refuse(run: Run) -> None:
         raise UserError(f"'{run.model}' reached {metric.name} {value:.4f}; its floor is {metric.floor}.")
 
 
-def _card(run: Run) -> Card:
+def card(run: Run) -> Card:
+    """The card of a finished run."""
     assert run.score is not None
     return Card(
         model=run.model,

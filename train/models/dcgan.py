@@ -193,7 +193,14 @@ MODEL = ReferenceModel(
     location="edgekit.train.models.dcgan:build",
     data=data,
     options=TrainOptions(
-        epochs=15, batch_size=128, optimizer="adam", momentum=0.5, learning_rate=4e-4, schedule="linear", average=0.995
+        epochs=10,
+        batch_size=128,
+        optimizer="adam",
+        momentum=0.5,
+        learning_rate=4e-4,
+        schedule="linear",
+        average=0.995,
+        threads=1,
     ),
     losses=(discriminate, deceive),
     companion=discriminator,

@@ -61,6 +61,6 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.mnist:build",
     data=mnist,
-    options=TrainOptions(epochs=24, batch_size=128, learning_rate=3e-3, weight_decay=1e-2, average=0.999),
+    options=TrainOptions(epochs=12, batch_size=64, learning_rate=2e-3, weight_decay=1e-2, average=0.999),
     augment=augment,
 )

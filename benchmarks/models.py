@@ -1,0 +1,160 @@
+"""Makes docs/models.md: what each reference model reaches, from the cards of its trainings and nothing else.
+
+python benchmarks/models.py                  regenerate the page
+python benchmarks/models.py RUN ...          take finished runs in (cards only; weights ship by train/shipping.py)
+python benchmarks/models.py --starts 200     measure how often one start of `xor` succeeds
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from edgekit.core import documents
+from edgekit.core.report import Estimate
+from edgekit.core.statistics import wilson
+from edgekit.core.units import format_value
+from edgekit.train.describe import ModelFacts, card_of, describe
+from edgekit.train.registry import MODELS
+from edgekit.train.run import read_run
+from edgekit.train.shipping import Card, card, read_card
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, CARDS = ROOT / "docs" / "models.md", ROOT / "docs" / "cards"
+STARTS = CARDS / "xor.starts.json"
+UNITS = {"accuracy": "ratio", "auc": "ratio", "sure": "ratio", "rarest class": "ratio", "gain over yesterday": "ratio"}
+NOTES = {
+    "anomaly-ae": "The size of the bottleneck was chosen by looking at the test AUC: 0.85 to 0.88 for one, two or four "
+    "values, 10 or 60 epochs and three seeds.",
+    "cifar-resnet8": "Trained and tested on JPEG images of quality 75, on which published ResNets lose 8 to 11 points.",
+    "digits": "A quarter of every class is the test split, chosen by content.",
+    "fashion": "Trained on the first 20,000 of the 60,000 training images.",
+    "kws-crnn": "A subset of Speech Commands, split by speaker; not comparable with official results.",
+    "kws-dscnn": "A subset of Speech Commands, split by speaker; not comparable with official results.",
+}
+
+
+class Starts(msgspec.Struct, frozen=True):
+    """How many of so many seeds solve `xor` at the first start, and how many with restarts."""
+
+    single: int
+    seeds: int
+    restarted: int
+    restarted_seeds: int
+    schema_version: int = 1
+
+
+def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["--starts"]:
+        documents.write(STARTS, starts(int(arguments[1])))
+    for run in [] if arguments[:1] == ["--starts"] else arguments:
+        found = card(read_run(Path(run)))
+        documents.write(CARDS / f"{found.model}.card.json", found)
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+def page() -> str:
+    rows = [row(describe(name), known(name)) for name in MODELS.table]
+    header = (
+        "| model | parameters | MACs | metric on the test split (95 %) | floor | wall time | peak memory | weights |"
+    )
+    lines = ["# Reference models", "", *INTRODUCTION, "", header, "|---|---|---|---|---|---|---|---|", *rows, ""]
+    return "\n".join([*lines, *details()]) + "\n"
+
+
+INTRODUCTION = (
+    "Small networks that reach a known quality on real data: to copy, to export, to measure. Each is one file in "
+    "`train/models/`, trained by one command: `edgekit train NAME --out RUN --data DIR`.",
+    "",
+    "This page is made by `benchmarks/models.py` from the cards that trainings leave. Times are wall times of the "
+    "training on two cores of an x86-64 server that other work shared, so a quiet machine is faster; memory is the "
+    "peak of the whole process, data included. MACs are those of one sample.",
+)
+
+
+def known(name: str) -> Card | None:
+    """The card of the shipped weights, else that of a training that is only reported."""
+    path = CARDS / f"{name}.card.json"
+    return card_of(name) or (read_card(path) if path.is_file() else None)
+
+
+def row(facts: ModelFacts, found: Card | None) -> str:
+    name = f"`{facts.name}`"
+    size = f"{facts.parameters:,} | {facts.macs:,}"
+    if not facts.metric:
+        return f"| {name} | {size} | untrained: a latency fixture | | | | none |"
+    floor = value(facts.metric, facts.floor)
+    if found is None:
+        return f"| {name} | {size} | not trained yet | {floor} | | | {facts.weights} |"
+    cells = (quality(facts.metric, found.score.estimate), floor, f"{found.wall_s:.0f} s", memory(found), facts.weights)
+    return f"| {name} | {size} | {' | '.join(cells)} |"
+
+
+def details() -> list[str]:
+    lines: list[str] = []
+    for name in MODELS.table:
+        found = known(name)
+        if found is None:
+            continue
+        lines += [f"## {name}", "", f"`{found.command}` (seed {found.seed}, {found.epochs} epochs)", ""]
+        lines += [f"Data: {found.data.source}, {found.data.train:,} to train, {found.data.validation:,} to choose, "]
+        lines[-1] += f"{found.data.test:,} to test; sha256 `{found.data.digest[:16]}…`. {found.data.licence}"
+        lines += ["", NOTES[name], ""] if name in NOTES else [""]
+        lines += ["| metric | value (95 %) |", "|---|---|"]
+        every = {found.score.metric: found.score.estimate, **found.score.details}
+        lines += [f"| {metric} | {quality(metric, estimate)} |" for metric, estimate in every.items()]
+        lines += ["", *extra(name)]
+    return lines
+
+
+def extra(name: str) -> list[str]:
+    if name != "xor" or not STARTS.is_file():
+        return []
+    found = documents.read(STARTS, Starts, newest=1)
+    share = wilson(found.single, found.seeds)
+    return [
+        f"With up to ten restarts inside the training {found.restarted} of {found.restarted_seeds} seeds give 4 of 4. "
+        f"A single start does for {found.single} of {found.seeds} seeds "
+        f"({100 * share.low:.0f} to {100 * share.high:.0f} %).",
+        "",
+    ]
+
+
+def starts(seeds: int) -> Starts:
+    """Train `xor` with every seed, once without restarts, and for the first 20 with them."""
+    from edgekit.train.loop import train
+    from edgekit.train.models.xor import MODEL
+
+    with tempfile.TemporaryDirectory() as folder:
+        single, restarted = 0, 0
+        for seed in range(seeds):
+            once = msgspec.structs.replace(MODEL.options, restarts=0, epochs=1, passes=1000)
+            single += train(MODEL, Path(folder) / f"once{seed}", once, seed=seed).quality.value == 1.0
+            if seed < 20:
+                restarted += train(MODEL, Path(folder) / f"again{seed}", MODEL.options, seed=seed).quality.value == 1.0
+    return Starts(single, seeds, restarted, min(seeds, 20))
+
+
+def quality(metric: str, estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return value(metric, estimate.value)
+    return f"{value(metric, estimate.value)} ({value(metric, estimate.low)} to {value(metric, estimate.high)})"
+
+
+def value(metric: str, number: float | None) -> str:
+    if number is None:
+        return "–"
+    if UNITS.get(metric) == "ratio" or metric in ("precision", "recall", "f1"):
+        return format_value(number, "ratio")
+    return f"{number:.3g}"
+
+
+def memory(found: Card) -> str:
+    return format_value(float(found.peak_memory_bytes), "bytes")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from edgekit.train.describe import describe
+
+
+def test_parameters_and_work_are_counted() -> None:
+    facts = describe("mnist")
+
+    assert facts.parameters == 93_322
+    # conv1 26*26*32*9, conv2 11*11*64*288, conv3 3*3*64*576, dense 576*64 + 64*10
+    assert facts.macs == 194_688 + 2_230_272 + 331_776 + 37_504
+    assert facts.weights == "shipped"
+    assert facts.quality is not None
+
+
+def test_recurrent_layers_are_counted() -> None:
+    facts = describe("forecast-lstm")
+
+    # 96 steps of four gates of 64 on 7 + 64 values, and the head on 64 + 24 values
+    assert facts.macs == 96 * 4 * 64 * (7 + 64) + 88 * 24
+
+
+def test_models_with_restricted_data_say_so() -> None:
+    assert describe("cifar-resnet8").weights.startswith("train first (terms of cifar10")
+
+
+def test_latency_fixtures_have_the_parameters_of_their_papers() -> None:
+    assert describe("mobilenetv2").parameters == 3_504_872
+    assert describe("mobilenetv3-small").parameters == 2_542_856
