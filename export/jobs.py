@@ -39,13 +39,17 @@ class Export(msgspec.Struct, frozen=True, tag="export"):
 
 
 class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
-    """Make `out` by `recipe` from the float file `source`; `calibration` is an .npz of samples, or empty."""
+    """Make `out` by `recipe` from the float file `source`; `calibration` is an .npz of samples, or empty.
+
+    `feed` holds one real feed, on which the file must not crash its engine.
+    """
 
     spec: ModelSpec
     exporter: str
     source: str
     recipe: str
     calibration: str
+    feed: str
     out: str
 
 

@@ -91,7 +91,9 @@ class Lane:
     def _quantize(self, recipe: Recipe, source: Path, out: Path) -> jobs.Converted:
         subject = self.subject
         samples = (subject.calibration, subject.calibration_digest) if recipe.needs_calibration else ("", "")
-        job = jobs.Quantize(subject.spec, self.exporter, str(source), recipe.name, str(samples[0]), str(out))
+        job = jobs.Quantize(
+            subject.spec, self.exporter, str(source), recipe.name, str(samples[0]), str(subject.feed), str(out)
+        )
         key = key_of(
             kind="quantize",
             recipe=recipe.name,

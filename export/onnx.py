@@ -141,6 +141,8 @@ def save(model: Any, path: Path, spec: ModelSpec) -> None:
     """Write a checked model whose inputs and outputs have the axes of the spec."""
     onnx = need("onnx", extra="export")
     _name_axes(model, spec)
+    # Not left out: onnxruntime 1.31 crashes on float16 graphs without the shapes inside.
+    model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
 
@@ -148,8 +150,8 @@ def save(model: Any, path: Path, spec: ModelSpec) -> None:
 def _name_axes(model: Any, spec: ModelSpec) -> None:
     """Free axes get the spec's names instead of the exporter's symbols (`s47`).
 
-    Inputs that the exporter fixed stay as they are: they tell the truth. Shapes inside the graph are dropped: around
-    recurrent layers the exporter writes the length it was traced at, and every engine infers them anew.
+    Inputs that the exporter fixed stay as they are: they tell the truth. Shapes inside the graph are dropped and have
+    to be inferred anew: around recurrent layers the exporter writes the length it was traced at.
     """
     del model.graph.value_info[:]
     inputs = {tensor.name: tensor for tensor in spec.inputs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ Options = dict[str, str | int | float | bool]
 
 # Operators whose weights are quantized without calibration. Conv is left out: ConvInteger is slower than float.
 DYNAMIC_OPERATORS: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather", "EmbedLayerNormalization")
+
+# The CPU has no float16 kernels for these.
+RECURRENT_OPERATORS: Final = ("LSTM", "GRU", "RNN")
 
 
 def quantize(
@@ -40,11 +43,35 @@ def quantize(
 def _float16(source: Path, out: Path) -> Options:
     onnx = need("onnx", extra="export")
     converter = need("onnxruntime.transformers.float16", extra="cpu")
-    model = converter.convert_float_to_float16(onnx.load(str(source)), keep_io_types=True)
+    model = onnx.load(str(source))
+    float32 = _float32_operators({node.op_type for node in model.graph.node})
+    blocked = [*converter.DEFAULT_OP_BLOCK_LIST, *float32]
+    _part_repeated_inputs(model, blocked)
+    model = converter.convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)
     # The casts of inputs come last, which the format does not allow.
     need("onnxruntime.transformers.onnx_model", extra="cpu").OnnxModel(model).topological_sort()
     onnx.save(model, str(out))
-    return {"keep_io_types": True}
+    return {"keep_io_types": True, "float_operators": ",".join(float32)}
+
+
+def _float32_operators(operators: set[str]) -> tuple[str, ...]:
+    """Operators that stay float32: recurrent layers, and the transpositions around them.
+
+    onnxruntime 1.31 crashes when it moves a float16 Transpose through the cast before an LSTM.
+    """
+    recurrent = tuple(name for name in RECURRENT_OPERATORS if name in operators)
+    return (*recurrent, "Transpose") if recurrent else ()
+
+
+def _part_repeated_inputs(model: Any, operators: Collection[str]) -> None:
+    """Give nodes of these operators that read one tensor twice a copy: the converter would write its cast twice."""
+    helper = need("onnx.helper", extra="export")
+    for node in [node for node in model.graph.node if node.op_type in operators]:
+        for place, name in enumerate(node.input):
+            if name and name in node.input[:place]:
+                copy = f"{name}_{node.name}_{place}"
+                model.graph.node.append(helper.make_node("Identity", [name], [copy]))
+                node.input[place] = copy
 
 
 def _prepare(source: Path, out: Path) -> bool:

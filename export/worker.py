@@ -19,9 +19,11 @@ from edgekit.core.errors import ConversionFailed, DiskFull, EdgekitError, ModelU
 from edgekit.core.need import need
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples, read_arrays
+from edgekit.core.spec import ModelSpec
 from edgekit.export import jobs
 from edgekit.export.exchange import save_arrays, unpack_feeds
 from edgekit.export.source import ModuleRef, load_module, sources_digest, state_digest
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
 
 def main() -> None:
@@ -131,14 +133,32 @@ def _reference(state: _State, job: jobs.Reference) -> jobs.Reply:
 def _export(state: _State, job: jobs.Export) -> jobs.Reply:
     module = state.module(job.module, job.seed)
     feed = read_arrays(Path(job.feed), ModelUnreadable)
-    return jobs.Reply(converted=_exporter(job.exporter).export(module, job.spec, feed, Path(job.out)))
+    made = _exporter(job.exporter).export(module, job.spec, feed, Path(job.out))
+    _try_engine(Path(job.out), job.spec, feed)
+    return jobs.Reply(converted=made)
 
 
 def _quantize(state: _State, job: jobs.Quantize) -> jobs.Reply:
     calibration = Samples.load(Path(job.calibration), ModelUnreadable) if job.calibration else None
     recipe = Recipe.parse(job.recipe)
     made = _exporter(job.exporter).quantize(Path(job.source), job.spec, recipe, calibration, Path(job.out))
+    if job.feed:
+        _try_engine(Path(job.out), job.spec, read_arrays(Path(job.feed), ModelUnreadable))
     return jobs.Reply(converted=made)
+
+
+def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
+    """Open and run the file here, where an engine that crashes takes nobody along; answers are judged elsewhere."""
+    backend = BACKENDS.get(DEFAULT_BACKENDS[path.suffix[1:]])() if path.is_file() else None
+    if backend is None:
+        return
+    try:
+        with backend.open(path, {}, spec) as session:
+            session.run(feed)
+    except ModelUnreadable as err:
+        raise ConversionFailed(f"The converter wrote a broken file: {err.message}") from err
+    except EdgekitError:
+        return
 
 
 _HANDLERS: dict[type, Any] = {

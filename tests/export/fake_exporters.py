@@ -149,3 +149,19 @@ class KilledQuantizer(OnnxExporter):
     ) -> Converted:
         os.kill(os.getpid(), signal.SIGKILL)
         return Converted()
+
+
+class CrashingEngine(OnnxExporter):
+    """Converts to a file that its engine does not survive."""
+
+    def quantize(
+        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+    ) -> Converted:
+        from edgekit.runtime.onnxruntime import OnnxRuntime
+
+        OnnxRuntime.open = crash  # type: ignore[method-assign, assignment]  # in the worker alone
+        return super().quantize(source, spec, recipe, calibration, out)
+
+
+def crash(*_: object) -> Any:
+    os.kill(os.getpid(), signal.SIGSEGV)

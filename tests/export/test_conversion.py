@@ -97,13 +97,15 @@ def test_two_inputs_and_two_outputs_keep_their_names(convert: Convert, request_f
 
 
 def test_a_recurrent_net_is_free_in_onnx_and_has_signatures_in_tflite(convert: Convert, request_for: Request) -> None:
-    request = with_sizes(request_for("Recurrent", "x:float32[N,T,6]", FOUR, T=8), T=(4, 8))
+    names = f"{FOUR},onnx-fp16,tflite-fp16"
+    request = with_sizes(request_for("Recurrent", "x:float32[N,T,6]", names, T=8), T=(4, 8))
 
     result = convert(request)
 
-    assert recipes(result) == ["onnx-fp32", "onnx-int8-dynamic", "tflite-fp32", "tflite-int8-dynamic"]
+    assert recipes(result)[:4] == ["onnx-fp32", "onnx-int8-dynamic", "tflite-fp32", "tflite-int8-dynamic"]
     assert failing(result) == []
-    onnx, _, tflite, _ = result.artifacts
+    onnx, _, tflite, _, half, _ = result.artifacts
+    assert half.record["options"]["float_operators"] == "LSTM,Transpose"
     assert [str(tensor) for tensor in onnx.outputs] == ["output_0:float32[N,T,4]", "output_1:float32[N,12]"]
     assert [one.name for one in tflite.signatures] == ["N1_T4", "N1_T8"]
     assert {"N=2 T=4", "N=2 T=6", "N=5 T=8"} <= cases_of(result, "onnx-fp32")
@@ -131,9 +133,9 @@ def test_token_ids_stay_integers_and_may_be_padded(convert: Convert, request_for
 
 
 def test_attention_is_quantized_dynamically(convert: Convert, request_for: Request) -> None:
-    result = convert(request_for("Attention", "x:float32[N,T,8]", "onnx-int8,tflite-int8", T=8))
+    result = convert(request_for("Attention", "x:float32[N,T,8]", "onnx-int8,tflite-int8,onnx-fp16", T=8))
 
-    assert recipes(result) == ["onnx-int8-dynamic", "tflite-int8-dynamic"]
+    assert recipes(result) == ["onnx-int8-dynamic", "tflite-int8-dynamic", "onnx-fp16"]
     assert failing(result) == []
 
 
@@ -211,8 +213,17 @@ def test_a_file_that_no_engine_opens_is_a_failed_conversion(
 ) -> None:
     fake_exporters("Garbage")
 
-    with pytest.raises(ConversionFailed, match="The converter of 'onnx-fp32' wrote a broken file"):
+    with pytest.raises(ConversionFailed, match=r"The converter wrote a broken file: .*float\.onnx"):
         export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32"), tmp_path / "out")
+
+
+def test_a_file_that_crashes_its_engine_takes_the_worker_along_and_nobody_else(
+    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
+) -> None:
+    fake_exporters("CrashingEngine")
+
+    with pytest.raises(ConversionFailed, match=r"it crashed \(SIGSEGV\)"):
+        export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-int8"), tmp_path / "out")
 
 
 @pytest.mark.parametrize(("exporter", "reason"), [("Silent", "wrote no file"), ("Killed", r"killed \(signal 9\)")])

@@ -32,7 +32,7 @@ def worker() -> Iterator[Worker]:
 def job_for(location: str, folder: Path) -> jobs.Quantize:
     source = folder / "float.onnx"
     source.write_bytes(b"weights")
-    return jobs.Quantize(SPEC, location, str(source), "onnx-int8-dynamic", "", str(folder / "int8.onnx"))
+    return jobs.Quantize(SPEC, location, str(source), "onnx-int8-dynamic", "", "", str(folder / "int8.onnx"))
 
 
 def has_ended(pid: int) -> bool:
