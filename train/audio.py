@@ -29,8 +29,10 @@ class LogMel(nn.Module):
         phase = 2 * math.pi * bins[:, None] * torch.arange(WINDOW)[None, :] / WINDOW
         window = torch.hann_window(WINDOW)
         self.bins = len(bins)
-        self.register_buffer("kernels", torch.cat([phase.cos() * window, phase.sin() * window])[:, None])
-        self.register_buffer("filters", mel_filters(bins * RATE / WINDOW, mels)[:, :, None])
+        kernels = torch.cat([phase.cos() * window, phase.sin() * window])[:, None]
+        # Constants are no weights: they are computed, not kept in files.
+        self.register_buffer("kernels", kernels, persistent=False)
+        self.register_buffer("filters", mel_filters(bins * RATE / WINDOW, mels)[:, :, None], persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Frames first: the shape is (N, 1, T, F) with T = 49 for one second."""
