@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,8 @@ from edgekit.core.spec import ModelSpec
 from edgekit.export.comparison import Floats
 from edgekit.export.sampling import run_samples
 from edgekit.runtime.backend import Session
+
+_BY_SAMPLE: Final = ("accuracy", "mae", "mse")
 
 
 def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str) -> Accuracy:
@@ -28,6 +32,9 @@ def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samp
     """
     if not samples.is_labelled:
         return _unknown(artifact, where, _metric(spec, samples), "the samples have no labels")
+    if _metric(spec, samples) not in _BY_SAMPLE:
+        reason = f"'{_metric(spec, samples)}' is a metric of all samples together; it has no drop by sample"
+        return _unknown(artifact, where, _metric(spec, samples), reason)
     answers = run_samples(session, spec, samples)
     if samples.labels is not None:
         return _classified(artifact, where, samples, answers, spec)

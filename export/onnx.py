@@ -92,7 +92,8 @@ def positional(module: Any, spec: ModelSpec) -> Any:
 
 def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
     torch = need("torch", extra="export")
-    free = {axis: torch.export.Dim(axis) for axis in spec.free_axes}
+    # A prefix, because `in` and `E` mean something to Python and to the algebra behind these names.
+    free = {axis: torch.export.Dim(f"axis_{axis}") for axis in spec.free_axes}
     shapes = tuple(
         {index: free[axis] for index, axis in enumerate(tensor.shape) if isinstance(axis, str)}
         for tensor in spec.inputs

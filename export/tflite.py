@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import keyword
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from edgekit.core.errors import ConversionFailed
+from edgekit.core.errors import ConversionFailed, UserError
 from edgekit.core.need import need
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
@@ -29,6 +30,7 @@ class TfliteExporter:
 
     def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
         """Write the float32 file: one signature per combination of sizes, weights shared."""
+        _refuse_names(spec)
         torch = need("torch", extra="tflite-export")
         converter = need("litert_torch", extra="tflite-export").Converter()
         named = _named(module, spec)
@@ -61,6 +63,17 @@ class TfliteExporter:
         options = quantize(source, spec, recipe, calibration, out, keep_float=names)
         warnings = tuple(f"the operator of output '{output}' stays float32" for output in wrong)
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
+
+
+def _refuse_names(spec: ModelSpec) -> None:
+    """The converter makes Python arguments of input names."""
+    for tensor in spec.inputs:
+        if not tensor.name.isidentifier() or keyword.iskeyword(tensor.name) or tensor.name == "self":
+            kind = str(tensor).partition(":")[2]
+            raise UserError(
+                f"A TFLite file cannot have an input called '{tensor.name}'.",
+                hint=f"--input 'x:{kind}', with the samples under the same name",
+            )
 
 
 def _named(module: Any, spec: ModelSpec) -> Any:

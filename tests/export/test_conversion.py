@@ -132,6 +132,22 @@ def test_token_ids_stay_integers_and_may_be_padded(convert: Convert, request_for
     assert {"N=2 T=5", "N=5 T=8"} <= cases_of(result, "tflite-fp32")
 
 
+def test_names_that_mean_something_to_python_are_names(convert: Convert, request_for: Request) -> None:
+    odd = {"in": 8, "E": 8}
+    result = convert(request_for("Tokens", "x.1:int64[in,E]", "onnx-fp32,onnx-int8", **odd))
+
+    assert failing(result) == []
+    assert [str(tensor) for tensor in result.artifacts[0].inputs] == ["x.1:int64[in,E]"]
+
+
+@pytest.mark.parametrize("name", ["x.1", "in", "self"])
+def test_an_input_name_that_tflite_cannot_have_is_refused(name: str, request_for: Request, tmp_path: Path) -> None:
+    request = request_for("Tokens", f"{name}:int64[N,T]", "tflite-fp32", T=8)
+
+    with pytest.raises(UserError, match=f"A TFLite file cannot have an input called '{name}'"):
+        export_artifacts(request, tmp_path / "out")
+
+
 def test_attention_is_quantized_dynamically(convert: Convert, request_for: Request) -> None:
     result = convert(request_for("Attention", "x:float32[N,T,8]", "onnx-int8,tflite-int8,onnx-fp16", T=8))
 
