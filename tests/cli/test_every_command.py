@@ -31,6 +31,7 @@ from edgekit.cli.program import COMMANDS, Commands, program
 from edgekit.core import documents
 from edgekit.core.checks import CheckReport
 from edgekit.core.comparison import ComparisonReport
+from edgekit.core.explanation import Explanation
 from edgekit.core.report import Report
 from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
 from edgekit.flows.doctor import Diagnosis
@@ -101,6 +102,12 @@ TABLE = [
     Row("history show", "", HistoryDocument),
     Row("history blame", "", HistoryDocument),
     Row("history accept", "--why 'a larger input'", AcceptDocument, Plan, stops_at="edgekit.flows.history.append"),
+    Row(
+        "explain",
+        "report.json",
+        Explanation,
+        before="profile bundle --launches 5 --time-limit 1ms --report report.json",
+    ),
     Row("bundle inspect", "bundle", InspectDocument),
     Row("bundle verify", "bundle", VerifyDocument),
     Row("bundle pack", "bundle --out packed.edgekit", PackDocument, PackDocument, stops_at="zipfile.ZipFile.writestr"),

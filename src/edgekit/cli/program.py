@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "compare": ("compare", "Compare the latency of two artifacts, or of two reports."),
     "check": ("check", "Judge models in CI: budgets, a baseline, the runs before."),
     "history": ("history", "Look into earlier checks, find the first bad one, accept a new level."),
+    "explain": ("explain", "Say why a report's times are what they are."),
     "bundle": ("bundle", "Look into, verify or pack a bundle."),
     "devices": ("devices", "Manage the devices that targets name."),
     "list": ("list", "List models, recipes, backends, datasets or devices."),

@@ -1,0 +1,37 @@
+"""The document of `edgekit explain`: causes with their evidence, and what stays unexplained."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+# 1: first version.
+EXPLANATION_SCHEMA: Final = 1
+
+
+class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that explains a time: its name, what it means, what was seen, and the command that tests it."""
+
+    name: str
+    artifact: str
+    target: str
+    says: str
+    evidence: tuple[str, ...]
+    command: str
+
+
+class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was found in one report, or between two.
+
+    `unexplained` are observations that no cause accounts for; `unseen` is what could not be looked at, with its reason.
+    Without causes and observations there is nothing to explain.
+    """
+
+    report: str
+    other: str = ""
+    causes: tuple[Cause, ...] = ()
+    unexplained: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    command: str = "explain"
+    schema_version: int = EXPLANATION_SCHEMA
