@@ -1,23 +1,27 @@
-"""`edgekit run`: inference on files, with pre- and post-processing, in this process."""
+"""`edgekit run`: inference on files, with pre- and post-processing, in this process or on a device."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
+from edgekit.core.bundle import Artifact
 from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
 from edgekit.core.progress import Progress, Silent
-from edgekit.core.samples import Feed
+from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.target import Target
 from edgekit.flows.bundles import Opened, feed_at, open_session, opened, opens
+from edgekit.flows.cells import job_for, open_device
 from edgekit.runtime.preprocessing import class_scores, read_input
 
 SAMPLE = "sample:"
+_SHORTEST_S: Final = 0.001
 
 
 class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,36 +65,56 @@ def run(
     Args:
         path: A bundle, `.onnx` or `.tflite`.
         input: Image, `.npy` or `.npz` files; `sample:3` is the fourth sample that travels in the bundle.
-        target: `local` with backend and options; other devices are measured, not run.
+        target: A device with backend and options; on another than this machine all inputs go in one launch.
         artifact: Recipe name or alias; the first that the target's backend opens when empty.
 
     Raises:
         UserError: No input, or one that does not fit.
     """
     where = Target.parse(target)
-    if where.device != "local":
-        raise UserError(
-            f"'run' works on this machine; '{where.device}' is another.",
-            hint=f"edgekit profile {path} --target {target}",
-        )
     if not input:
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
     with opened(Path(path)) as found:
         chosen = [one for one in found.chosen((artifact,) if artifact else ()) if opens(where, one)]
         if not chosen:
             raise UserError(f"Target '{target}' opens no such artifact of '{path}'.")
-        with open_session(found, chosen[0], where) as session:
-            answers = []
-            for done, text in enumerate(input, start=1):
-                answers.append(_answer(str(text), session.run(_feed(str(text), found)), found))
-                progress.step(done, len(input), str(text))
-            return Prediction(
-                model=found.spec.name,
-                artifact=chosen[0].recipe,
-                target=target,
-                provider=session.provider,
-                answers=tuple(answers),
-            )
+        feeds = [_feed(str(text), found) for text in input]
+        run_all = _run_here if where.device == "local" else _run_there
+        provider, outputs = run_all(found, chosen[0], where, feeds, progress)
+        answers = [_answer(str(text), one, found) for text, one in zip(input, outputs, strict=True)]
+        return Prediction(
+            model=found.spec.name, artifact=chosen[0].recipe, target=target, provider=provider, answers=tuple(answers)
+        )
+
+
+def _run_here(
+    found: Opened, artifact: Artifact, where: Target, feeds: Sequence[Feed], progress: Progress
+) -> tuple[str, list[Feed]]:
+    """Provider and outputs of every feed, in this process."""
+    outputs = []
+    with open_session(found, artifact, where) as session:
+        for feed in feeds:
+            outputs.append(session.run(feed))
+            progress.step(len(outputs), len(feeds), artifact.recipe)
+        return session.provider, outputs
+
+
+def _run_there(
+    found: Opened, artifact: Artifact, where: Target, feeds: Sequence[Feed], progress: Progress
+) -> tuple[str, list[Feed]]:
+    """Provider and outputs of every feed, in one launch on the device."""
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, open_device(where) as device:
+        given, answered = Path(folder) / "feeds.npz", Path(folder) / "outputs.npz"
+        write_arrays(given, {f"{row}:{name}": array for row, feed in enumerate(feeds) for name, array in feed.items()})
+        job = job_for(found, artifact, where, given, str(answered), _SHORTEST_S)
+        device.facts()  # a device that is not there says so before anything is sent
+        result = device.measure(msgspec.structs.replace(job, min_values=1, max_values=1))
+        outputs: list[Feed] = [{} for _ in feeds]
+        for key, array in read_arrays(answered, UserError).items():
+            row, _, name = key.partition(":")
+            outputs[int(row)][name] = array
+        progress.step(len(feeds), len(feeds), artifact.recipe)
+        return result.provider, outputs
 
 
 def _feed(text: str, found: Opened) -> Feed:
