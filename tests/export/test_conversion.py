@@ -186,6 +186,17 @@ def test_a_frozen_batch_axis_fails_validation_and_says_so(convert: Convert, requ
     assert any("fixed at" in text or "older exporter" in text for text in result.warnings)
 
 
+def test_a_loop_over_steps_is_fixed_in_onnx_and_fits_the_signatures_of_tflite(
+    convert: Convert, request_for: Request
+) -> None:
+    request = with_sizes(request_for("Looping", "x:float32[N,T,6]", "onnx-fp32,tflite-fp32", T=8), T=(4, 8))
+
+    result = convert(request)
+
+    assert {(check.artifact, "T=8" in check.case) for check in failing(result)} == {("onnx-fp32", False)}
+    assert "onnx-fp32: axis 'T' of 'x' is fixed at 8 in this file" in result.warnings
+
+
 def test_the_same_request_gives_the_same_files(request_for: Request, tmp_path: Path) -> None:
     request = request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32,onnx-int8")
 

@@ -122,3 +122,17 @@ class Frozen(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rows = int(torch.tensor(x.shape[0]).numpy())
         return self.head(x.reshape(rows, 6))
+
+
+class Looping(nn.Module):
+    """(N, T, 6) -> (N, 8), step by step in Python: a traced graph has as many steps as it was traced with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.Linear(14, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = x.new_zeros(x.shape[0], 8)
+        for step in range(x.shape[1]):
+            state = torch.tanh(self.cell(torch.cat([x[:, step], state], dim=1)))
+        return state
