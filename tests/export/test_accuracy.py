@@ -69,3 +69,13 @@ def test_one_target_is_too_few_for_an_interval(session: Make, artifact: Make) ->
     found = measure_accuracy(session(echo), artifact(), SPEC, given, "here")
 
     assert found.quality.reason == "an interval needs at least 2 samples"
+
+
+def test_a_metric_of_all_samples_together_has_no_drop_by_sample(session: Make, artifact: Make) -> None:
+    spec = ModelSpec("net", "anomaly detection", SPEC.inputs, SPEC.outputs, metric=Metric("auc"))
+    given = Samples({"x": SCORES}, labels=LABELS, expected={"y": SCORES})
+
+    found = measure_accuracy(session(echo), artifact(), spec, given, "here")
+
+    assert (found.metric, found.quality.value) == ("auc", None)
+    assert "all samples together" in found.quality.reason

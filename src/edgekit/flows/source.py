@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ import msgspec
 import numpy as np
 
 from edgekit.core.config import Settings
-from edgekit.core.errors import UserError, nearest
+from edgekit.core.errors import EnvironmentFault, UserError, nearest
 from edgekit.core.files import read_bytes
 from edgekit.core.generated import generated
 from edgekit.core.recipe import Recipe
@@ -97,7 +98,10 @@ def _weights(name: str, options: SourceOptions) -> Path:
 
 
 def _reference(model: ReferenceModel, weights: Path, options: SourceOptions, settings: Settings) -> Source:
-    dataset = model.data(_data_folder(options, settings))
+    folder = _data_folder(options, settings)
+    if folder is None and (shipped := _shipped(model, weights, options, settings)) is not None:
+        return shipped
+    dataset = model.data(folder)
     order = np.random.default_rng(settings.seed).permutation(len(dataset.train))[: options.calibration]
     parts = Split(dataset.train.take(np.sort(order)), dataset.test, settings.seed)
     facts = {"model": model.spec.name, "weights": weights.name, "data": dataset.source, "data_digest": dataset.digest}
@@ -106,11 +110,32 @@ def _reference(model: ReferenceModel, weights: Path, options: SourceOptions, set
     )
 
 
+def _shipped(model: ReferenceModel, weights: Path, options: SourceOptions, settings: Settings) -> Source | None:
+    """The source on the few real samples that come with the weights, where the whole data set is not at hand."""
+    from edgekit.train.weights import shipped_samples
+
+    samples = shipped_samples(model.spec.name)
+    if samples is None:
+        return None
+    try:
+        model.data(None)
+    except EnvironmentFault:
+        came_from = f"samples shipped with {model.spec.name}"
+        parts = split(samples, calibration=options.calibration, seed=settings.seed)
+        facts = {"model": model.spec.name, "weights": weights.name, "data": came_from}
+        module = ModuleRef(model.location, str(weights))
+        warning = f"Only the {len(samples)} samples that are shipped were used; --data DIR takes the whole data set."
+        return Source(module, _with_sizes(model.spec, options), parts, came_from, facts, (warning,))
+    return None
+
+
 def _run_directory(path: Path, options: SourceOptions, settings: Settings) -> Source:
     from edgekit.train.run import read_run
 
     run = read_run(path)
-    return _reference(MODELS.get(run.model), path / run.weights, options, settings)
+    # The spec of the run knows what was learnt from the data, such as a vocabulary.
+    model = dataclasses.replace(MODELS.get(run.model), spec=run.spec)
+    return _reference(model, path / run.weights, options, settings)
 
 
 def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:
