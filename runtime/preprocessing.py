@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
+from edgekit.core.files import read_bytes
 from edgekit.core.need import need
 from edgekit.core.samples import Feed, read_arrays
-from edgekit.core.spec import ImageInput, ModelSpec
+from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, SeriesInput, TextInput
+from edgekit.runtime.readers import fitted, read_rows, read_wav, tokens, words
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".gif", ".webp")
 TOP: Final = 5
@@ -21,8 +23,9 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
     """The feed of one example, batch axis included.
 
     Args:
-        path: An image for a model with ImageInput; else `.npy` (one input) or `.npz` (one array per input name), with
-            or without the batch axis.
+        path: An image for a model with ImageInput, a wav file for AudioInput, a text file for TextInput, a csv file
+            for SeriesInput; else `.npy` (one input) or `.npz` (one array per input name), with or without the batch
+            axis.
 
     Raises:
         UserError: The file is missing, or does not fit the model.
@@ -31,6 +34,9 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
         raise UserError(f"There is no input file '{path}'.")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return _image_feed(path, spec)
+    made = _made(path, spec)
+    if made is not None:
+        return {spec.inputs[0].name: made[None]}
     if path.suffix == ".npz":
         arrays = read_arrays(path, UserError)
         return {
@@ -39,7 +45,24 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
     if path.suffix == ".npy" and len(spec.inputs) == 1:
         tensor = spec.inputs[0]
         return {tensor.name: _with_batch(_load_npy(path), len(tensor.shape)).astype(tensor.dtype, copy=False)}
-    raise UserError(f"'{path}' is no input of '{spec.name}': expected an image, .npy or .npz.")
+    raise UserError(f"'{path}' is no input of '{spec.name}': expected {_kind(spec)}, .npy or .npz.")
+
+
+def _made(path: Path, spec: ModelSpec) -> NDArray[Any] | None:
+    """The input of one example without its batch axis, for files that the spec says how to read; None for arrays."""
+    how = spec.preprocessing
+    if isinstance(how, AudioInput) and path.suffix.lower() == ".wav":
+        return fitted(read_wav(read_bytes(path), str(path), rate=how.rate), how.length)
+    if isinstance(how, TextInput) and path.suffix.lower() == ".txt":
+        return tokens(words(read_bytes(path).decode("utf-8", errors="replace")), how)
+    if isinstance(how, SeriesInput) and path.suffix.lower() == ".csv":
+        return read_rows(path, how)
+    return None
+
+
+def _kind(spec: ModelSpec) -> str:
+    kinds = {AudioInput: "a .wav", TextInput: "a .txt", SeriesInput: "a .csv"}
+    return kinds.get(type(spec.preprocessing), "an image")
 
 
 def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
-import wave
 import zipfile
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from edgekit.core.errors import Unreadable
 from edgekit.core.files import read_bytes
 from edgekit.core.samples import Samples
+from edgekit.runtime.readers import fitted, read_wav
 from edgekit.train.data.dataset import Dataset, dataset
 from edgekit.train.data.files import find
 
@@ -40,30 +39,6 @@ def speech_commands12(data: Path | None = None) -> Dataset:
     return dataset(train, test, source="speech_commands12", licence=LICENCE, validation=validation)
 
 
-def read_wav(data: bytes, name: str, *, rate: int = RATE) -> NDArray[np.float32]:
-    """The signal of a 16-bit mono wav file from -1 to 1, shape (samples,).
-
-    Raises:
-        Unreadable: No wav file, another rate, width or number of channels, or a truncated one.
-    """
-    try:
-        with wave.open(io.BytesIO(data)) as file:
-            if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, rate):
-                found = f"{file.getframerate()} Hz, {8 * file.getsampwidth()} bit, {file.getnchannels()} channels"
-                raise Unreadable(f"'{name}': expected {rate} Hz, 16 bit, 1 channel, got {found}.")
-            count, frames = file.getnframes(), file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as err:
-        raise Unreadable(f"'{name}' is no wav file: {err or 'it is empty'}.") from err
-    if len(frames) != 2 * count:
-        raise Unreadable(f"'{name}' is truncated: {len(frames) // 2} of {count} values.")
-    return np.frombuffer(frames, "<i2").astype(np.float32) / np.float32(32768)
-
-
-def fitted(signal: NDArray[np.float32], length: int = SAMPLES) -> NDArray[np.float32]:
-    """The signal cut, or filled with zeros at its end, to `length` values."""
-    return np.pad(signal[:length], (0, max(0, length - len(signal))))
-
-
 def _table(path: Path) -> list[dict[str, str]]:
     rows = list(csv.DictReader(read_bytes(path, Unreadable).decode("utf-8", errors="replace").splitlines()))
     for number, row in enumerate(rows, start=2):
@@ -77,6 +52,11 @@ def _table(path: Path) -> list[dict[str, str]]:
 def _clips(path: Path, names: list[str]) -> NDArray[np.float32]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return np.stack([fitted(read_wav(archive.read(name), f"{path}:{name}")) for name in names])
+            return np.stack(
+                [
+                    fitted(read_wav(archive.read(name), f"{path}:{name}", rate=RATE, error=Unreadable), SAMPLES)
+                    for name in names
+                ]
+            )
     except (zipfile.BadZipFile, EOFError, KeyError, OSError) as err:
         raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"Fetch '{path.name}' again.") from err

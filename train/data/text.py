@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import Unreadable
 from edgekit.core.samples import Array, Feed, Samples
+from edgekit.runtime.readers import PADDING, UNKNOWN, words
 from edgekit.train.data.checks import without_copies
 from edgekit.train.data.dataset import Dataset, dataset, hold_back
 from edgekit.train.data.files import find, read_plain
 
-PADDING, UNKNOWN, BEGIN, END = 0, 1, 2, 3
-_WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+BEGIN, END = 2, 3
 
 POLARITY = ("rt-polarity.neg", "rt-polarity.pos")
 POLARITY_TERMS = "the snippets of rt_polarity (Pang and Lee 2005) state no licence"
@@ -28,11 +28,6 @@ PAIRS_TERMS = "multi30k has no licence file; its terms allow non-commercial rese
 PAIRS_LENGTH, SOURCE_WORDS, TARGET_WORDS = 40, 5000, 6000
 VALIDATION_PAIRS = 128
 REFERENCE, REFERENCE_BYTES = "reference", 400
-
-
-def words(text: str) -> list[str]:
-    """Words and punctuation of a sentence in small letters."""
-    return _WORD.findall(text.lower())
 
 
 def vocabulary(sentences: Iterable[Sequence[str]], size: int, *, least: int = 2) -> tuple[str, ...]:

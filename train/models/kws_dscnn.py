@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Generator, Tensor, nn
 
-from edgekit.core.spec import Metric, ModelSpec, TensorSpec
+from edgekit.core.spec import AudioInput, Metric, ModelSpec, TensorSpec
 from edgekit.train.audio import MELS, LogMel, Mask, add_noise, move, scale, stretch
 from edgekit.train.data.audio import LABELS, LICENCE, speech_commands12
 from edgekit.train.model import Batch, ReferenceModel
@@ -71,6 +71,7 @@ MODEL = ReferenceModel(
         inputs=(INPUT,),
         outputs=(TensorSpec("logits", "float32", ("N", len(LABELS))),),
         labels=LABELS,
+        preprocessing=AudioInput(16_000, 16_000),
         metric=Metric("accuracy", floor=0.88),
         licence=LICENCE,
     ),

@@ -9,8 +9,9 @@ from torch import Generator, Tensor, nn
 
 from edgekit.core.samples import Samples
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec, TextInput
+from edgekit.runtime.readers import PADDING, UNKNOWN
 from edgekit.train.data.dataset import Dataset
-from edgekit.train.data.text import PADDING, POLARITY_LENGTH, POLARITY_TERMS, POLARITY_WORDS, UNKNOWN, rt_polarity
+from edgekit.train.data.text import POLARITY_LENGTH, POLARITY_TERMS, POLARITY_WORDS, rt_polarity
 from edgekit.train.model import Batch, ReferenceModel
 from edgekit.train.options import TrainOptions
 

@@ -16,11 +16,11 @@ from edgekit.core.errors import UserError
 from edgekit.core.need import need
 from edgekit.core.samples import Samples
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec, TextInput, TextOutput
+from edgekit.runtime.readers import PADDING
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.data.text import (
     BEGIN,
     END,
-    PADDING,
     PAIRS_LENGTH,
     PAIRS_TERMS,
     REFERENCE,

@@ -1,0 +1,82 @@
+"""From a wav file, a sentence or a csv file to the numbers a model takes; trainings read data by the same code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.core.errors import EdgekitError, UserError
+from edgekit.core.files import read_bytes
+from edgekit.core.spec import SeriesInput, TextInput
+
+PADDING: Final = 0
+UNKNOWN: Final = 1
+_WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+
+
+def read_wav(data: bytes, name: str, *, rate: int, error: type[EdgekitError] = UserError) -> NDArray[np.float32]:
+    """The signal of a 16-bit mono wav file from -1 to 1, shape (samples,).
+
+    Raises:
+        error: No wav file, another rate, width or number of channels, or a truncated one.
+    """
+    try:
+        with wave.open(io.BytesIO(data)) as file:
+            if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, rate):
+                found = f"{file.getframerate()} Hz, {8 * file.getsampwidth()} bit, {file.getnchannels()} channels"
+                raise error(f"'{name}': expected {rate} Hz, 16 bit, 1 channel, got {found}.")
+            count, frames = file.getnframes(), file.readframes(file.getnframes())
+    except (wave.Error, EOFError) as err:
+        raise error(f"'{name}' is no wav file: {str(err) or 'it is empty'}.") from err
+    if len(frames) != 2 * count:
+        raise error(f"'{name}' is truncated: {len(frames) // 2} of {count} values.")
+    return np.frombuffer(frames, "<i2").astype(np.float32) / np.float32(32768)
+
+
+def fitted(signal: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """The signal cut, or filled with zeros at its end, to `length` values."""
+    return np.pad(signal[:length], (0, max(0, length - len(signal))))
+
+
+def words(text: str) -> list[str]:
+    """Words and punctuation of a sentence in small letters."""
+    return _WORD.findall(text.lower())
+
+
+def tokens(sentence: Sequence[str], how: TextInput) -> NDArray[np.int64]:
+    """Places of the words in the vocabulary, shape (T,), closed with `end` where it is set; at least one."""
+    places = {word: place for place, word in enumerate(how.vocabulary)}
+    room = how.length - (how.end is not None)
+    found = [places.get(word, UNKNOWN) for word in sentence[:room]] + ([] if how.end is None else [how.end])
+    return np.array(found or [PADDING], dtype=np.int64)
+
+
+def read_rows(path: Path, how: SeriesInput) -> NDArray[np.float32]:
+    """The last `rows` rows of the columns, shape (rows, columns), or (rows,) for one column.
+
+    Raises:
+        UserError: A column is missing, a value is no number, or there are fewer rows.
+    """
+    lines = read_bytes(path).decode("utf-8", errors="replace").splitlines()
+    table = csv.DictReader(lines)
+    missing = [name for name in how.columns if name not in (table.fieldnames or ())]
+    if missing:
+        raise UserError(f"'{path}' has no column '{missing[0]}'.", hint=f"It needs {', '.join(how.columns)}.")
+    values = []
+    for row in table:
+        try:
+            values.append([float(row[name]) for name in how.columns])
+        except (TypeError, ValueError) as err:
+            raise UserError(f"'{path}', line {table.line_num}: {err}.") from err
+    if len(values) < how.rows:
+        raise UserError(f"'{path}' has {len(values)} rows; the model takes the last {how.rows}.")
+    found = np.array(values[-how.rows :], dtype=np.float32)
+    return found[:, 0] if len(how.columns) == 1 else found
