@@ -100,6 +100,7 @@ def test_outputs_have_the_shape_and_type_of_the_spec(model: ReferenceModel) -> N
         assert str(outputs[tensor.name].dtype) == tensor.dtype
 
 
+@pytest.mark.slow
 def test_one_step_lowers_the_loss(model: ReferenceModel) -> None:
     torch.manual_seed(0)
     learner = Learner(model, msgspec.structs.replace(model.options, dropout=0.0, precision="32-true"))

@@ -128,6 +128,7 @@ def test_a_verdict_needs_both_an_effect_and_an_interval(ratio: float, low: float
     assert verdict(Interval(ratio, low, high, 8)) == expected
 
 
+@pytest.mark.slow
 def test_a_difference_as_large_as_detectable_is_found_in_four_of_five_measurements() -> None:
     rng = np.random.default_rng(1)
     seen = math.exp(sum(stats.t.ppf([0.975, 0.8], 14)) * 0.02 / math.sqrt(4)) - 1
@@ -139,6 +140,7 @@ def test_a_difference_as_large_as_detectable_is_found_in_four_of_five_measuremen
     assert np.median([e.detectable for e in estimates if e.detectable]) == pytest.approx(seen, rel=0.05)
 
 
+@pytest.mark.slow
 def test_equal_launches_are_called_different_in_at_most_one_of_twenty_measurements() -> None:
     rng = np.random.default_rng(2)
     sides = np.exp(0.05 * rng.standard_normal((2000, 2, 8)))

@@ -46,6 +46,7 @@ def traces(kind: str, count: int, sizes: tuple[int, ...], seed: int) -> Iterator
         yield level * (1 + warmup(kind, n, end, size)), end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["exponential", "step", "ramp", "two tiers"])
 def test_the_end_of_a_warmup_is_found_within_a_tenth_in_95_of_100_traces(kind: str) -> None:
     found = [(warmup_end(list(trace)), end) for trace, end in traces(kind, 200, (500, 1000), seed=1)]
@@ -54,6 +55,7 @@ def test_the_end_of_a_warmup_is_found_within_a_tenth_in_95_of_100_traces(kind: s
     assert np.mean(right) >= 0.95
 
 
+@pytest.mark.slow
 def test_short_traces_are_refused_rather_than_misplaced() -> None:
     found = [(warmup_end(list(trace)), end) for trace, end in traces("exponential", 300, (200, 300), seed=2)]
 
@@ -62,6 +64,7 @@ def test_short_traces_are_refused_rather_than_misplaced() -> None:
     assert len(answered) >= 0.6 * len(found)
 
 
+@pytest.mark.slow
 def test_a_drift_of_one_percent_per_100_iterations_is_called_steady_in_at_most_1_of_100_traces() -> None:
     rng, steady = np.random.default_rng(3), 0
     for _ in range(1000):
@@ -87,6 +90,7 @@ def test_a_drift_is_measured_with_its_sign() -> None:
     assert max(-none.low, none.high) < 0.01
 
 
+@pytest.mark.slow
 def test_a_trace_without_warmup_is_steady_from_its_first_value() -> None:
     rng = np.random.default_rng(5)
 

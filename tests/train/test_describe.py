@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from edgekit.train.describe import describe
 
 
@@ -24,6 +26,7 @@ def test_models_with_restricted_data_say_so() -> None:
     assert describe("cifar-resnet8").weights.startswith("train first (terms of cifar10")
 
 
+@pytest.mark.slow
 def test_latency_fixtures_have_the_parameters_of_their_papers() -> None:
     assert describe("mobilenetv2").parameters == 3_504_872
     assert describe("mobilenetv3-small").parameters == 2_542_856

@@ -47,6 +47,7 @@ def test_training_reaches_the_floor_and_records_it(tiny: ReferenceModel, tmp_pat
     assert run.quality.n == 64
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_weights_and_another_seed_does_not(tiny: ReferenceModel, tmp_path: Path) -> None:
     digests = [
         train(tiny, tmp_path / name, tiny.options, seed=seed).weights_sha256
@@ -56,6 +57,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_does_not(tiny: Refere
     assert digests[0] == digests[1] != digests[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
 @pytest.mark.parametrize("average", ["0", "0.9"])
 def test_an_interrupted_training_ends_in_the_same_weights(
@@ -106,6 +108,7 @@ def test_resuming_with_other_options_is_refused(tiny: ReferenceModel, tmp_path: 
         train(tiny, tmp_path, msgspec.structs.replace(tiny.options, epochs=9), resume=True)
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_and_patience_ends_the_training(tiny: ReferenceModel, tmp_path: Path) -> None:
     options = with_overrides(tiny.options, {"epochs": "60", "patience": "3", "learning_rate": "0.3"})
 
@@ -116,6 +119,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training(tiny: ReferenceMo
     assert metrics.index(max(metrics)) == len(metrics) - 4
 
 
+@pytest.mark.slow
 def test_a_frozen_part_keeps_the_weights_it_started_from(tiny: ReferenceModel, tmp_path: Path) -> None:
     train(tiny, tmp_path / "first", tiny.options)
 
@@ -141,6 +145,7 @@ def test_a_head_of_another_size_is_left_fresh(tiny: ReferenceModel, tmp_path: Pa
     assert fresh == ("head.weight", "head.bias")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross-entropy", "kl"])
 def test_mixup_trains(tiny: ReferenceModel, tmp_path: Path, loss: str) -> None:
     options = with_overrides(tiny.options, {"mixup": "0.2", "loss": loss, "epochs": "8"})
@@ -151,6 +156,7 @@ def test_mixup_trains(tiny: ReferenceModel, tmp_path: Path, loss: str) -> None:
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_l1_shrinks_the_weights(tiny: ReferenceModel, tmp_path: Path) -> None:
     sizes = []
     for l1 in ("0", "0.02"):
@@ -161,6 +167,7 @@ def test_l1_shrinks_the_weights(tiny: ReferenceModel, tmp_path: Path) -> None:
     assert sizes[1] < 0.8 * sizes[0]
 
 
+@pytest.mark.slow
 def test_fresh_attempts_follow_when_the_floor_is_missed(tiny: ReferenceModel, tmp_path: Path) -> None:
     hopeless = replace(tiny, spec=msgspec.structs.replace(tiny.spec, metric=Metric("accuracy", floor=1.1)))
 
