@@ -111,6 +111,12 @@ def test_only_the_command_line_prints(sources: dict[str, str]) -> None:
     assert prints == []
 
 
+def test_no_shipped_module_is_longer_than_four_hundred_lines(sources: dict[str, str]) -> None:
+    lengths = {name: len(source.splitlines()) for name, source in sources.items()}
+
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
 def test_every_error_class_is_documented_with_its_exit_code(repository: Path) -> None:
     page = (repository / "docs" / "exit-codes.md").read_text(encoding="utf-8")
     documented = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|$", page, re.MULTILINE))
