@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, EdgekitError
-from edgekit.core.files import new_file
 
 COMMAND_TIMEOUT_S: Final = 60.0
 # The least speed at which a transfer is still believed to get anywhere.
@@ -39,7 +38,8 @@ class Finished:
 class Shell(Protocol):
     """Files and POSIX shell commands on another machine. `root` is the folder there that edgekit owns.
 
-    `root` is text for that machine's shell; paths of `put` and `get` are below it.
+    `root` is text for that machine's shell; the path of `put` is below it. What a command writes comes back as its
+    output, and a command that was started `alive` is ended by ending its input: no file to fetch, no process to find.
     """
 
     name: str
@@ -65,12 +65,6 @@ class Shell(Protocol):
         Raises:
             DiskFull: No space is left there; the file is removed.
         """
-
-    def get(self, path: str, target: Path) -> None:
-        """Copy the file `path` here, at once or not at all."""
-
-    def kill(self, path: str) -> None:
-        """End the process whose number stands in the file `path`; nothing when there is none."""
 
     def close(self) -> None:
         """End the connection; what still runs on its behalf ends with it."""
@@ -122,16 +116,6 @@ class ProgramShell(ABC):
             target = f'"{self.root}/{path}"'
             command = f"cat >> {target} || {{ rm -f {target}; exit 1; }}"
             succeeded(self, self.run(command, stdin=stream, timeout_s=timeout_s), f"storing '{path}'")
-
-    def get(self, path: str, target: Path) -> None:
-        """Copy a file here, as in `Shell.get`."""
-        finished = succeeded(self, self.run(f'cat "{self.root}/{path}"', timeout_s=600), f"reading '{path}'")
-        with new_file(target) as part:
-            part.write_bytes(finished.out)
-
-    def kill(self, path: str) -> None:
-        """End a process, as in `Shell.kill`."""
-        self.run(f'read -r pid < "{self.root}/{path}" && kill "$pid"')
 
 
 def succeeded(shell: Shell, finished: Finished, doing: str) -> Finished:

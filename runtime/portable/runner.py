@@ -30,8 +30,6 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
     "acl": "ACLExecutionProvider",
-    "nnapi": "NnapiExecutionProvider",
-    "qnn": "QNNExecutionProvider",
 }
 GRAPH_LEVELS = {
     "disable": "ORT_DISABLE_ALL",
@@ -76,10 +74,10 @@ def launch(job: dict[str, Any]) -> dict[str, Any]:
     reset_peak()
     start = time.perf_counter_ns()
     session = open_session(job)
-    load_s = seconds_since(start)
+    load_s = (time.perf_counter_ns() - start) / 1e9
     start = time.perf_counter_ns()
     session.run(feeds[0])
-    first_run_s = seconds_since(start)
+    first_run_s = (time.perf_counter_ns() - start) / 1e9
     warmups, values, switches = measured(session.bind(feeds[0]), job)
     memory = peak_memory_bytes()
     if job["outputs"]:
@@ -131,7 +129,7 @@ def engine_module(name: str) -> Any:
 
 
 def open_session(job: dict[str, Any]) -> OnnxSession | TfliteSession:
-    """The session of the engine that opens the job's format."""
+    """A session of the engine that opens the job's format."""
     backend = job["backend"] or {"onnx": "onnxruntime", "tflite": "litert"}.get(job["format"], "")
     if backend == "onnxruntime":
         return OnnxSession(job["artifact"], job["options"])
@@ -259,9 +257,7 @@ class TfliteSession:
 
     @staticmethod
     def _fits(inputs: dict[str, Any], feed: dict[str, Any]) -> bool:
-        return set(inputs) == set(feed) and all(
-            tuple(inputs[name]["shape"]) == array.shape for name, array in feed.items()
-        )
+        return {name: tuple(one["shape"]) for name, one in inputs.items()} == {n: a.shape for n, a in feed.items()}
 
     @staticmethod
     def _stored(array: Any, detail: Any) -> Any:
@@ -351,11 +347,6 @@ def duration(call: Callable[[], object]) -> int:
     start = time.perf_counter_ns()
     call()
     return time.perf_counter_ns() - start
-
-
-def seconds_since(start: int) -> float:
-    """Seconds since a reading of the clock."""
-    return (time.perf_counter_ns() - start) / 1e9
 
 
 def reset_peak() -> None:

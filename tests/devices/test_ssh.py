@@ -26,6 +26,7 @@ from edgekit.devices import engines, ssh
 from edgekit.devices.checks import OK, check
 from edgekit.devices.facts_remote import facts_of, read_sections
 from edgekit.devices.launches import measure
+from edgekit.devices.native import prepare_native
 from edgekit.devices.remote import Runners, ShellDevice
 from edgekit.devices.runners import PythonRunner
 from edgekit.devices.ssh import SshShell
@@ -185,6 +186,17 @@ def test_a_device_without_python_is_told_what_to_install() -> None:
         engines.prepare(shell, cache_folder() / "wheels", offline=True)
 
     assert "sudo apt install python3" in caught.value.hint
+
+
+def test_a_device_without_python_runs_onnx_files(tmp_path: Path) -> None:
+    job = job_of("linear.onnx", tmp_path)
+    with required(), running_pi(PI4, python=False) as pi, pi.shell() as shell:
+        said = prepare_native(shell, C_RUNNERS, cache_folder() / "wheels", has_glibc=True)
+        with ShellDevice(shell, RUNNERS, timeout_s=TIMEOUT_S) as device:
+            device.measure(job)
+
+    assert said.startswith("onnxruntime ")
+    np.testing.assert_array_equal(read_arrays(Path(job.outputs), UserError)["0:y"], Y)
 
 
 def test_a_connection_lost_in_a_launch_ends_it_on_both_sides_and_the_next_attempt_succeeds(
