@@ -99,7 +99,7 @@ def test_a_place_that_cannot_be_written_says_so(where: str, tmp_path: Path) -> N
     assert content(tmp_path) == {"taken": b"a file, no folder"}
 
 
-@pytest.mark.parametrize("error", [ValueError("wrong"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("error", [ValueError("wrong"), KeyboardInterrupt(), ConnectionError("lost")], ids=repr)
 def test_an_interrupted_file_leaves_the_old_one(error: BaseException, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
 

@@ -288,7 +288,8 @@ NAN = np.where(np.arange(20).reshape(5, 1, 4) == 13, np.nan, 0)
         (IMAGES, {"x": X, "label": np.eye(5, dtype=int)}, ["'label' must hold one class index a sample, got int64"]),
         (IMAGES, {"x": X, "label": np.arange(5) - 1}, ["'label' holds a negative class index."]),
         (IMAGES, {"x": X, "target:z": X}, ["'z' is no output of the model."]),
-        (IMAGES, {"x": X, "target:y": NAN}, ["'y' holds NaN or infinity, first in sample 3."]),
+        (IMAGES, {"x": X, "target:y": NAN}, ["'target:y' holds NaN or infinity, first in sample 3."]),
+        (IMAGES, {"x": X, "target:y": np.full(5, "a")}, ["'target:y' has dtype <U1, expected numbers."]),
         (SINGLE, {"x": np.float32(np.nan)}, ["there are no samples.", "'x' has shape () a sample, expected (1, 4)."]),
         (
             TOKENS,

@@ -37,7 +37,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         DiskFull: No space is left.
         EnvironmentFault: The folder cannot be written.
     """
-    with new_file(path) as temporary, temporary.open("wb") as stream:
+    with _translated(f"writing '{path}'"), new_file(path) as temporary, temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
@@ -47,18 +47,21 @@ def write_atomic(path: Path, data: bytes) -> None:
 def new_file(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that becomes `path` when the block ends well, and vanishes otherwise.
 
+    Errors of the block pass through as they are, but for a full disk.
+
     Raises:
-        DiskFull: No space is left.
+        DiskFull: No space is left, here or inside the block.
         EnvironmentFault: The folder cannot be written.
     """
     path = Path(os.path.abspath(path))
-    temporary = _beside(path)
+    temporary, doing = _beside(path), f"writing '{path}'"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as err:
-        raise from_os_error(err, f"writing '{path}'") from err
+        with _translated(doing):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with _full_disk_told(doing):
+            yield temporary
+        with _translated(doing):
+            temporary.replace(path)
     finally:
         # What keeps the temporary file from being removed (no such folder, a name too long) kept it from being made.
         with contextlib.suppress(OSError):
@@ -78,17 +81,13 @@ def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         EnvironmentFault: The folder cannot be written.
     """
     path = Path(os.path.abspath(path))
-    staging = _beside(path)
-    doing = f"writing '{path}'"
+    staging, doing = _beside(path), f"writing '{path}'"
     try:
         with _translated(doing):
             refuse_existing(path, force=force)
             staging.mkdir(parents=True)
-        try:
+        with _full_disk_told(doing):
             yield staging
-        except OSError as err:
-            _raise_if_full(err, doing)
-            raise
         with _translated(doing):
             _exchange(staging, path)
     finally:
@@ -162,7 +161,11 @@ def _translated(doing: str) -> Iterator[None]:
         raise from_os_error(err, doing) from err
 
 
-def _raise_if_full(err: OSError, doing: str) -> None:
-    known = from_os_error(err, doing)
-    if isinstance(known, DiskFull):
-        raise known from err
+@contextlib.contextmanager
+def _full_disk_told(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        if isinstance(full := from_os_error(err, doing), DiskFull):
+            raise full from err
+        raise

@@ -230,7 +230,7 @@ def sample_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
     problems = _axis_problems(arrays, spec)
     if LABEL in arrays:
         problems += _label_problems(arrays[LABEL], spec)
-    return problems + [problem for name, array in _part(arrays, _TARGET).items() for problem in _finite(name, array)]
+    return problems + [problem for name, array in _part(arrays, _TARGET).items() for problem in _target(name, array)]
 
 
 def _name_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
@@ -279,6 +279,12 @@ def _axis_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
         f"axis '{axis}' differs: " + ", ".join(f"{name} {size}" for name, size in found.items()) + "."
         for axis, found in differing.items()
     ]
+
+
+def _target(name: str, array: Array) -> list[str]:
+    if array.dtype.kind not in "fiub":
+        return [f"'{_TARGET}{name}' has dtype {array.dtype}, expected numbers."]
+    return _finite(f"{_TARGET}{name}", array)
 
 
 def _finite(name: str, array: Array) -> list[str]:
