@@ -54,3 +54,12 @@ def test_a_missing_file_is_told_with_what_to_write(tmp_path: Path) -> None:
         read_check(tmp_path / "edgekit.toml")
 
     assert "check.models" in failure.value.hint
+
+
+def test_the_table_in_the_documentation_is_one(tmp_path: Path, repository: Path) -> None:
+    page = (repository / "docs" / "ci.md").read_text(encoding="utf-8")
+    table = page.partition("```toml\n")[2].partition("```")[0]
+
+    found = read_check(written(tmp_path, table))
+
+    assert (found.patience, found.models[0].baseline) == (10, "built/base")

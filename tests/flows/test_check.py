@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
+from tests.cli.conftest import write_bundle
 from tests.flows.scripted import Answer, Scripted, fake_model
 
 from edgekit.core import documents
+from edgekit.core.bundle import SAMPLES, Bundle, write_manifest
 from edgekit.core.checks import Checked, CheckReport
 from edgekit.core.errors import UserError
 from edgekit.core.job import Job
+from edgekit.core.samples import Samples
 from edgekit.core.verdict import Verdict
 from edgekit.flows import devices, history
 from edgekit.flows.check import check, plan_check
@@ -229,3 +234,43 @@ def test_a_missing_baseline_names_the_command_that_makes_it(folder: Path, use: U
 
     assert failure.value.hint == 'edgekit history accept --model b --why "first baseline"'
     assert not (folder / "edgekit-history.jsonl").exists()
+
+
+def bundle(folder: Path, *, off: float = 0.0) -> Path:
+    """A real bundle of a linear classifier whose reference outputs are `off` by a constant."""
+    images = np.random.default_rng(0).normal(size=(40, 1, 8, 8)).astype(np.float32)
+    write_bundle(folder / "bundle", Samples({"x": images}, np.arange(40) % 3))
+    with Bundle.open(folder / "bundle") as made:
+        samples, manifest = made.samples(), made.manifest
+    assert samples is not None
+    answers = samples.expected["output"].astype(np.float32) + np.float32(off)
+    samples.with_expected({"output": answers}).save(folder / "bundle" / SAMPLES)
+    write_manifest(folder / "bundle", msgspec.structs.replace(manifest, files={}))
+    path = folder / "edgekit.toml"
+    path.write_text(
+        '[check]\nlaunches = 5\ntime_limit_s = 0.01\nbudgets = ["latency.p50 <= 1 s", "accuracy >= 0 %"]\n'
+        '[[check.models]]\npath = "bundle"\n'
+    )
+    return path
+
+
+@pytest.mark.slow
+def test_a_real_bundle_is_measured_on_this_machine_with_its_accuracy(tmp_path: Path) -> None:
+    found = check(bundle(tmp_path))
+
+    assert found.verdict is Verdict.PASS
+    assert {one.check for one in found.results} == {"parity", "latency.p50 <= 1 s", "accuracy >= 0 %"}
+    assert {one.verdict for one in found.results} == {Verdict.PASS}
+
+
+@pytest.mark.slow
+def test_an_artifact_that_answers_otherwise_than_pytorch_fails_and_has_no_latency(tmp_path: Path) -> None:
+    found = check(bundle(tmp_path, off=5.0))
+
+    assert found.verdict is Verdict.FAIL
+    assert only(found, "parity").verdict is Verdict.FAIL
+    assert "output 'output' has difference 5" in only(found, "parity").message
+    assert found.reports[0].latency == ()
+    (line,) = history.read_history(tmp_path / "edgekit-history.jsonl")
+    assert isinstance(line, history.Run)
+    assert line.values == {}

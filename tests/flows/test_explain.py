@@ -20,6 +20,7 @@ from edgekit.core.measurement import Launch, Measurement, Trust
 from edgekit.core.report import BudgetCheck, Estimate, Latency, Report
 from edgekit.core.spec import TensorSpec
 from edgekit.core.verdict import Verdict
+from edgekit.flows import causes
 from edgekit.flows.explain import explain
 from edgekit.flows.graph import read_quantized
 from edgekit.flows.profile import profile
@@ -305,3 +306,11 @@ def test_reports_of_other_artifacts_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="no artifact in common"):
         explain(one, other)
+
+
+def test_every_cause_is_documented(repository: Path) -> None:
+    page = (repository / "docs" / "explain.md").read_text(encoding="utf-8")
+    known = {value for name, value in vars(causes).items() if name.isupper() and isinstance(value, str)}
+
+    assert len(known) == 8
+    assert not [name for name in known if f"| {name} |" not in page]

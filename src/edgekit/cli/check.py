@@ -109,4 +109,4 @@ def _text(found: CheckReport, output: Output) -> str:
     buffer = io.StringIO()
     width = output.columns or PIPE_COLUMNS
     render(found, Console(file=buffer, force_terminal=output.is_terminal or None, width=width))
-    return buffer.getvalue()
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

@@ -97,4 +97,4 @@ def _text(found: ComparisonReport, output: Output) -> str:
 
     buffer = io.StringIO()
     render(found, Console(file=buffer, force_terminal=output.is_terminal or None, width=output.columns or 80))
-    return buffer.getvalue()
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

@@ -198,7 +198,7 @@ def _parity(order: Order, report: Report, target: Target, judged: Sequence[str])
         if artifact not in judged and verdict is not Verdict.FAIL:
             continue
         bad = next((one for one in found if one.verdict is verdict), found[0])
-        message = f"{len(found)} outputs agree with PyTorch"
+        message = f"{len(found)} of {len(found)} comparisons with PyTorch agree"
         if verdict is not Verdict.PASS:
             value, limit = (format_value(one, bad.unit) for one in (bad.value, bad.limit))
             message = f"output '{bad.output}' has {bad.kind} {value} (limit {limit}), {bad.case}"

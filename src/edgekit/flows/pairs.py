@@ -155,7 +155,8 @@ def _compared(found: Paired, both: tuple[Measurement, Measurement]) -> Compared:
     emulated = a.emulated or b.emulated
     enough = all(len(launch.values) >= required_n(0.5) for side in found.sides for launch in side)
     if found.ratio is None or emulated or not enough:
-        reason = "emulated: no latency of any device" if emulated else "too few launches or values"
+        few = f"{len(found.medians[0])} pairs fit into the time, {MIN_PAIRS} are needed"
+        reason = "emulated: no latency of any device" if emulated else few if enough else "too few values in a launch"
         return Compared(a.target, a.artifact, b.artifact, Estimate(None, reason=reason), None, "inconclusive")
     ratio = found.ratio
     return Compared(
