@@ -17,6 +17,9 @@ INSTALLED := .venv/edgekit-installed
 LINKS := train export runtime devices
 # PROGRAM:PACKAGE of what tests drive and pip cannot install. The other stand-ins are unpacked by the tests themselves.
 STANDINS := chromium:chromium ssh:openssh-client
+# Those that take minutes at most; benchmarks/gate has its own page.
+BENCHMARKS := startup install_size
+DATA_BENCHMARKS := train_overhead
 FAST := not slow and not browser and not device and not gpu and not timing
 
 .PHONY: help install links standins demo test test-fast lint bench clean
@@ -77,7 +80,10 @@ lint: install
 	@$(BIN)/lint-imports --no-logo >.venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 
 bench: install
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for name in $(BENCHMARKS) $(if $(EDGEKIT_DATA),$(DATA_BENCHMARKS)); do \
+		echo "== $$name"; $(BIN)/python benchmarks/$$name.py; \
+	done
+	@$(if $(EDGEKIT_DATA),,echo "EDGEKIT_DATA names no folder of data sets: left out $(DATA_BENCHMARKS)")
 
 clean:
 	@rm -rf build dist *.egg-info demo-out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
