@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgekit.core.bundle import Artifact
@@ -148,3 +150,72 @@ def test_an_accuracy_budget_without_labels_is_refused_before_any_work() -> None:
 def test_a_scope_that_covers_nothing_is_refused(text: str, offer: str) -> None:
     with pytest.raises(UserError, match=offer):
         parse_budgets(text, TARGETS, RECIPES)
+
+
+def both(evidence: Evidence) -> Evidence:
+    """The evidence with a small .tflite beside the two .onnx."""
+    lite = Artifact("tflite-int8-static", "a.tflite", "tflite", "int8", 5_000, "0" * 64, "1" * 64, (), ())
+    return replace(
+        evidence,
+        artifacts=(*evidence.artifacts, lite),
+        parity=(*evidence.parity, parity("tflite-int8-static", Verdict.PASS)),
+    )
+
+
+def test_what_a_target_does_not_open_is_not_chosen_there(evidence: Evidence) -> None:
+    targets, recipes = parse_targets("local/onnxruntime,local/litert"), parse_recipes("onnx-int8,tflite-int8")
+    budgets = parse_budgets("size <= 10 kB", targets, recipes)
+
+    checks = judge_budgets(budgets, targets, both(evidence))
+    found = outcomes(budgets, checks, targets, both(evidence))
+
+    assert {(one.artifact, one.target) for one in checks} == {
+        (FLOAT, "local/onnxruntime"),
+        (INT8, "local/onnxruntime"),
+        ("tflite-int8-static", "local/litert"),
+    }
+    assert [(one.verdict, one.chosen) for one in found] == [
+        (Verdict.FAIL, None),
+        (Verdict.PASS, "tflite-int8-static"),
+    ]
+
+
+def test_a_budget_on_an_artifact_that_no_target_opens_is_refused() -> None:
+    targets, recipes = parse_targets("local/litert"), parse_recipes("onnx-fp32,tflite-fp32")
+
+    with pytest.raises(UserError, match="no target of it opens"):
+        parse_budgets("onnx-fp32: size <= 1 MB", targets, recipes)
+
+
+def test_an_unmet_scoped_budget_is_named_beside_the_chosen_artifact(evidence: Evidence) -> None:
+    budgets = parse_budgets("onnx-fp32: size <= 20 kB", TARGETS, RECIPES)
+
+    found = outcomes(budgets, judge_budgets(budgets, TARGETS, evidence), TARGETS, evidence)[0]
+
+    assert (found.verdict, found.chosen) == (Verdict.FAIL, INT8)
+    assert "onnx-fp32: size <= 20 kB" in found.reason
+
+
+def test_the_nearest_miss_keeps_parity_and_is_judged_by_its_farthest_budget(evidence: Evidence) -> None:
+    # The float artifact misses one limit by 0.1 % and the other a hundredfold; int8 misses both by a fifth.
+    text = "latency.p50 <= 1.7 ms, size <= 10 kB"
+    slow = replace(evidence, measurements=(measurement(FLOAT, 1.66e-3), measurement(INT8, 1.99e-3)))
+    budgets = parse_budgets(text, TARGETS, RECIPES)
+
+    def nearest(given: Evidence) -> str:
+        return outcomes(budgets, judge_budgets(budgets, TARGETS, given), TARGETS, given)[0].reason
+
+    assert INT8 in nearest(slow)
+    assert FLOAT in nearest(replace(slow, parity=(parity(FLOAT, Verdict.PASS), parity(INT8, Verdict.FAIL))))
+
+
+@pytest.mark.parametrize("text", ["accuracy >= 50 %", "accuracy.drop <= 1 pt"])
+def test_a_budget_on_accuracy_is_not_held_against_another_metric(text: str, evidence: Evidence) -> None:
+    error = Estimate(0.9, 0.8, 1.0, 500)
+    other = replace(
+        evidence, accuracy=tuple(Accuracy(name, "here", "mae", error, error, error) for name in (FLOAT, INT8))
+    )
+
+    check = judge_budgets(parse_budgets(text, TARGETS, RECIPES), TARGETS, other)[0]
+
+    assert (check.verdict, check.estimate.reason) == (Verdict.INCONCLUSIVE, "the quality here is mae")

@@ -12,7 +12,7 @@ from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.errors import ModelUnreadable, UserError, unknown
 from edgekit.core.files import sha256_file
 from edgekit.core.generated import generated
-from edgekit.core.recipe import matches
+from edgekit.core.recipe import Recipe, matches
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.target import Target
@@ -79,8 +79,8 @@ def backend_for(artifact: Artifact, name: str = "") -> Backend:
     return backend
 
 
-def opens(target: Target, artifact: Artifact) -> bool:
-    """True when the target's backend (or its default) opens the artifact's format."""
+def opens(target: Target, artifact: Artifact | Recipe) -> bool:
+    """True when the target's backend (or its default) opens the format of this artifact, or of what a recipe makes."""
     if not target.backend:
         return True
     if target.backend in REMOTE_BACKENDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from edgekit.core.recipe import Recipe, matches
 from edgekit.core.report import Accuracy, BudgetCheck, Estimate, Latency, Outcome, ParityCheck
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, best, worst
+from edgekit.flows.bundles import opens
 from edgekit.flows.summary import quantile_estimate
 
 
@@ -58,6 +60,7 @@ def judge_budgets(budgets: Sequence[Budget], targets: Sequence[Target], evidence
         _check(budget, artifact, str(target), evidence)
         for target in targets
         for artifact in evidence.artifacts
+        if opens(target, artifact)
         for budget in budgets
         if budget.applies_to(artifact.recipe, str(target))
     )
@@ -68,7 +71,7 @@ def outcomes(
 ) -> tuple[Outcome, ...]:
     """The verdict and the chosen artifact of every target."""
     scoped = {budget.text for budget in budgets if budget.artifact}
-    return tuple(_outcome(str(target), scoped, checks, evidence) for target in targets)
+    return tuple(_outcome(target, scoped, checks, evidence) for target in targets)
 
 
 def overall(found: Sequence[Outcome], parity: Sequence[ParityCheck]) -> Verdict:
@@ -87,8 +90,10 @@ def estimate(budget: Budget, artifact: str, target: str, evidence: Evidence) -> 
         return _sqnr(artifact, evidence)
     if budget.metric.startswith("accuracy"):
         found = next((one for one in evidence.accuracy if one.artifact == artifact), None)
-        missing = Estimate(None, reason="accuracy was not measured")
-        return missing if found is None else found.drop if budget.metric == "accuracy.drop" else found.quality
+        if found is None or found.metric != "accuracy":
+            reason = "accuracy was not measured" if found is None else f"the quality here is {found.metric}"
+            return Estimate(None, reason=reason)
+        return found.drop if budget.metric == "accuracy.drop" else found.quality
     row = next((one for one in evidence.latency if (one.artifact, one.target) == (artifact, target)), None)
     figures = {} if row is None else {"load": row.load, "first_run": row.first_run, "memory": row.memory}
     return figures.get(budget.metric, Estimate(None, reason="not measured on this target"))
@@ -121,19 +126,22 @@ def _check(budget: Budget, artifact: Artifact, target: str, evidence: Evidence) 
     )
 
 
-def _outcome(target: str, scoped: set[str], checks: Sequence[BudgetCheck], evidence: Evidence) -> Outcome:
+def _outcome(where: Target, scoped: set[str], checks: Sequence[BudgetCheck], evidence: Evidence) -> Outcome:
+    target = str(where)
     here = [check for check in checks if check.target == target]
     must = worst(check.verdict for check in here if check.budget in scoped)
     open_ = [check for check in here if check.budget not in scoped]
-    candidates = [one.recipe for one in evidence.artifacts if _keeps_parity(one.recipe, evidence)]
+    candidates = [one.recipe for one in evidence.artifacts if opens(where, one) and _keeps_parity(one.recipe, evidence)]
     if not candidates:
         return Outcome(target, Verdict.FAIL, None, "no artifact keeps parity")
     of_each = {name: worst(check.verdict for check in open_ if check.artifact == name) for name in candidates}
     passing = [name for name, verdict in of_each.items() if verdict is Verdict.PASS]
     verdict = worst([must, best(of_each.values())])
     if not passing:
-        return Outcome(target, verdict, None, _nearest_miss(open_))
-    return Outcome(target, verdict, min(passing, key=lambda name: _speed(name, target, evidence)), "")
+        return Outcome(target, verdict, None, _nearest_miss(open_, candidates))
+    unmet = dict.fromkeys(one.budget for one in here if one.budget in scoped and one.verdict is not Verdict.PASS)
+    reason = f"but not every scoped budget is met: {', '.join(unmet)}" if unmet else ""
+    return Outcome(target, verdict, min(passing, key=lambda name: _speed(name, target, evidence)), reason)
 
 
 def _keeps_parity(artifact: str, evidence: Evidence) -> bool:
@@ -148,20 +156,32 @@ def _speed(artifact: str, target: str, evidence: Evidence) -> tuple[float, int]:
     return (median.value if median and median.value is not None else float("inf"), size)
 
 
-def _nearest_miss(checks: Sequence[BudgetCheck]) -> str:
-    missed = [check for check in checks if check.verdict is not Verdict.PASS]
-    relative = [(abs(check.excess or 0.0) / (check.limit or 1.0), check) for check in missed]
-    if not relative:
+def _nearest_miss(checks: Sequence[BudgetCheck], candidates: Sequence[str]) -> str:
+    """The candidate whose farthest missed budget is nearest, and that budget."""
+    farthest: dict[str, tuple[float, str]] = {}
+    for check in checks:
+        if check.artifact in candidates and check.verdict is not Verdict.PASS:
+            share = math.inf if check.excess is None else abs(check.excess) / (check.limit or 1.0)
+            farthest[check.artifact] = max(farthest.get(check.artifact, (-1.0, "")), (share, check.budget))
+    if not farthest:
         return ""
-    _, nearest = min(relative, key=lambda pair: pair[0])
-    return f"no artifact meets every budget; nearest is '{nearest.artifact}' on '{nearest.budget}'"
+    nearest = min(farthest, key=lambda name: farthest[name])
+    return f"no artifact meets every budget; nearest is '{nearest}' on '{farthest[nearest][1]}'"
 
 
 def _check_scope(budget: Budget, targets: Sequence[Target], recipes: Sequence[Recipe]) -> None:
     if budget.target and not any(budget.applies_to(budget.artifact, str(target)) for target in targets):
         known = [target.device for target in targets]
         raise unknown("target in a budget", budget.target, known, hint=f"--target {budget.target}")
-    names = [recipe.name for recipe in recipes]
-    related = any(matches(budget.artifact, name) or matches(name, budget.artifact) for name in names)
-    if budget.artifact and names and not related:
+    if not budget.artifact or not recipes:
+        return
+    related = [one for one in recipes if matches(budget.artifact, one.name) or matches(one.name, budget.artifact)]
+    if not related:
+        names = [recipe.name for recipe in recipes]
         raise unknown("artifact in a budget", budget.artifact, names, hint=f"--to {budget.artifact}")
+    places = [target for target in targets if budget.applies_to(budget.artifact, str(target))]
+    if not any(opens(target, recipe) for target in places for recipe in related):
+        raise UserError(
+            f"Budget '{budget.text}' limits an artifact that no target of it opens.",
+            hint=f"--target {targets[0].device}",
+        )
