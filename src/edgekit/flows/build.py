@@ -13,18 +13,19 @@ from typing import Final
 from edgekit.core import documents
 from edgekit.core.budget import Budget
 from edgekit.core.config import Settings
+from edgekit.core.errors import UserError
 from edgekit.core.files import new_folder, refuse_existing
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import DEFAULT_RECIPES, Recipe, parse_recipes
 from edgekit.core.report import Report
 from edgekit.core.target import Target, parse_targets
-from edgekit.flows.bundles import opened
+from edgekit.flows.bundles import Opened, opened, opens
 from edgekit.flows.cells import open_device
 from edgekit.flows.export import Exported, export_steps, write_bundle
 from edgekit.flows.judge import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.plan import Plan
 from edgekit.flows.profile import Profiled, measure
-from edgekit.flows.source import Source, SourceOptions, is_reference, open_source, refuse_without_samples
+from edgekit.flows.source import Source, SourceOptions, is_reference, open_source, refuse_unused, refuse_without_samples
 from edgekit.flows.tools import versions
 from edgekit.flows.train import train
 from edgekit.train.weights import shipped_weights
@@ -92,23 +93,21 @@ def build(
         UserError, EnvironmentFault, ConversionFailed, Unreadable: As their messages say.
     """
     order = _checked(target, to, budget, Path(out), force)
+    _check_source(source, options, train_first)
     stages = _Stages(progress)
     with new_folder(Path(out), force=force) as staging:
+        if _must_train(source, options, train_first):
+            with stages.stage("train"):
+                train(source, out=staging / RUN, data=options.data, settings=settings, progress=progress)
+            source = str(staging / RUN)
         with stages.stage("load"):
-            opened_source = _open(source, options, settings, train_first, staging, progress)
+            opened_source = open_source(source, options, settings)
             refuse_without_samples(opened_source, order.recipes)
-            refuse_unmeasurable(order.budgets, labelled=opened_source.split.evaluation.is_labelled)
+            refuse_unmeasurable(order.budgets, labelled=opened_source.split.evaluation.labels is not None)
         with stages.stage("export"):
             exported = write_bundle(opened_source, order.recipes, staging / BUNDLE, settings, progress)
         with stages.stage("profile"), opened(staging / BUNDLE) as found:
-            chosen = [one for one in found.artifacts if _may_be_timed(one.recipe, exported)]
-            profiled = (
-                measure(
-                    found, order.targets, chosen, launches or settings.launches, time_limit_s, settings.seed, progress
-                )
-                if chosen
-                else Profiled()
-            )
+            profiled = _profile(order, found, exported, launches, time_limit_s, settings, progress)
         report = _report(order, opened_source, exported, profiled, settings, stages.times, Path(out) / BUNDLE)
         _write_reports(report, staging)
     return report
@@ -130,6 +129,7 @@ def plan_build(
 ) -> Plan:
     """What `build` with the same arguments would do."""
     order = _checked(target, to, budget, Path(out), force)
+    _check_source(source, options, train_first)
     if _must_train(source, options, train_first):
         first: tuple[str, ...] = (
             f"train '{source}'",
@@ -161,7 +161,19 @@ def _checked(
     refuse_existing(out, force=force)
     for one in targets:
         open_device(one).close()
+        if not any(opens(one, recipe) for recipe in recipes):
+            names = ", ".join(recipe.name for recipe in recipes)
+            raise UserError(f"Target '{one}' opens none of {names}.", hint=f"--target {one.device}")
     return _Order(recipes, targets, budgets)
+
+
+def _check_source(source: str, options: SourceOptions, train_first: bool) -> None:
+    """Before a training, not after it."""
+    refuse_unused(source, options)
+    if train_first and options.weights:
+        raise UserError("--train makes weights and --weights gives them.", hint="Leave one of the two out.")
+    if train_first and not is_reference(source):
+        raise UserError(f"'{source}' is no reference model, so edgekit cannot train it.", hint="edgekit list models")
 
 
 def _must_train(source: str, options: SourceOptions, train_first: bool) -> bool:
@@ -169,13 +181,21 @@ def _must_train(source: str, options: SourceOptions, train_first: bool) -> bool:
     return missing or (train_first and is_reference(source))
 
 
-def _open(
-    source: str, options: SourceOptions, settings: Settings, train_first: bool, staging: Path, progress: Progress
-) -> Source:
-    if not _must_train(source, options, train_first):
-        return open_source(source, options, settings)
-    train(source, out=staging / RUN, data=options.data, settings=settings, progress=progress)
-    return open_source(str(staging / RUN), options, settings)
+def _profile(
+    order: _Order,
+    found: Opened,
+    exported: Exported,
+    launches: int | None,
+    time_limit_s: float | None,
+    settings: Settings,
+    progress: Progress,
+) -> Profiled:
+    """What keeps parity, on the targets that open any of it."""
+    chosen = [one for one in found.artifacts if _may_be_timed(one.recipe, exported)]
+    targets = [target for target in order.targets if any(opens(target, one) for one in chosen)]
+    if not targets:
+        return Profiled()
+    return measure(found, targets, chosen, launches or settings.launches, time_limit_s, settings.seed, progress)
 
 
 def _may_be_timed(artifact: str, exported: Exported) -> bool:

@@ -150,7 +150,8 @@ def _cells(
     ]
     missed = [str(target) for target in targets if not any(cell.target == target for cell in cells)]
     if missed:
-        raise UserError(f"Target '{missed[0]}' opens none of {', '.join(one.recipe for one in artifacts)}.")
+        names = ", ".join(one.recipe for one in artifacts)
+        raise UserError(f"Target '{missed[0]}' opens none of {names}.", hint=f"edgekit bundle inspect {found.path}")
     return cells
 
 

@@ -15,8 +15,8 @@ from edgekit.core.errors import EnvironmentFault, UserError, nearest
 from edgekit.core.files import read_bytes
 from edgekit.core.generated import generated
 from edgekit.core.recipe import Recipe
-from edgekit.core.samples import LABEL, Samples, Split, read_arrays, read_user_samples, split
-from edgekit.core.spec import ModelSpec, TensorSpec, parse_sizes
+from edgekit.core.samples import LABEL, Array, Samples, Split, read_arrays, read_user_samples, split
+from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
 from edgekit.export.source import ModuleRef
 from edgekit.train.registry import MODELS
 
@@ -68,12 +68,13 @@ def open_source(source: str, options: SourceOptions, settings: Settings) -> Sour
     Raises:
         UserError: Nothing of that name (the nearest is offered), or options that do not fit it.
     """
+    refuse_unused(source, options)
     if is_reference(source):
         return _reference(MODELS.get(source), _weights(source, options), options, settings)
     path = Path(source)
     if (path / RUN_FILE).is_file():
         return _run_directory(path, options, settings)
-    if ".py:" in source or source.endswith(".py"):
+    if _is_factory(source):
         return _factory(source, options, settings)
     raise _not_a_source(source, path)
 
@@ -86,6 +87,28 @@ def refuse_without_samples(source: Source, recipes: tuple[Recipe, ...]) -> None:
             f"Recipe '{invented[0]}' reads activation ranges from real samples, and none were given.",
             hint="--samples FILE.npz, or --to onnx-fp32,tflite-fp32",
         )
+
+
+def refuse_unused(source: str, options: SourceOptions) -> None:
+    """Raise for an option that this kind of source would silently pass over."""
+    for name, reason in _unused(source).items():
+        if getattr(options, name):
+            flag = "--input" if name == "inputs" else f"--{name}"
+            raise UserError(f"'{source}' has no use for {flag}: {reason}.", hint=f"Leave {flag} out.")
+
+
+def _unused(source: str) -> dict[str, str]:
+    """Fields of SourceOptions that say nothing of this source, each with the reason."""
+    own = dict.fromkeys(("inputs", "samples", "labels", "task"), "a reference model has its own")
+    if is_reference(source):
+        return own
+    if (Path(source) / RUN_FILE).is_file():
+        return {**own, "weights": "a run directory has its own"}
+    return {"data": "a file.py:factory is given samples with --samples"} if _is_factory(source) else {}
+
+
+def _is_factory(source: str) -> bool:
+    return ".py:" in source or source.endswith(".py")
 
 
 def _weights(name: str, options: SourceOptions) -> Path:
@@ -165,17 +188,30 @@ def _user_spec(name: str, options: SourceOptions) -> ModelSpec:
     repeated = {tensor.name for tensor in inputs if [other.name for other in inputs].count(tensor.name) > 1}
     if repeated:
         raise UserError(f"Input '{repeated.pop()}' is given twice.")
-    labels = _label_names(options.labels)
-    return ModelSpec(name, options.task or "other", inputs, sizes=parse_sizes(options.sizes), labels=labels)
+    spec = ModelSpec(name, options.task or "other", inputs, labels=_label_names(options.labels))
+    return _with_sizes(spec, options)
 
 
 def _inputs_of_samples(options: SourceOptions) -> tuple[TensorSpec, ...]:
-    """Inputs as the samples file has them, with the batch free; for users who name none."""
+    """Inputs as the samples file has them, with the batch free; for users who name none.
+
+    float64 is what numpy makes of any list of numbers, and hardly ever what a network computes in: float32 is taken.
+    """
     if options.samples is None:
         raise UserError("The model's inputs are not known.", hint="--input 'x:float32[N,3,32,32]' --samples FILE.npz")
     arrays = read_arrays(options.samples, UserError)
     named = {name: array for name, array in arrays.items() if name != LABEL and not name.startswith("target:")}
-    return tuple(TensorSpec(name, str(array.dtype), ("N", *array.shape[1:])) for name, array in named.items())
+    return tuple(_input_of(name, array) for name, array in named.items())
+
+
+def _input_of(name: str, array: Array) -> TensorSpec:
+    dtype = "float32" if array.dtype == np.float64 else str(array.dtype)
+    if dtype not in DTYPES:
+        raise UserError(
+            f"Samples '{name}' have dtype {dtype}; an input has one of {', '.join(DTYPES)}.",
+            hint=f"numpy.savez(FILE, {name}=array.astype('float32'))",
+        )
+    return TensorSpec(name, dtype, ("N", *array.shape[1:]))
 
 
 def _user_samples(spec: ModelSpec, options: SourceOptions, settings: Settings) -> tuple[Samples, str]:

@@ -49,10 +49,11 @@ def train(
         UserError: Unknown model or option, or `out` exists.
         EnvironmentFault: The data is not there; the hint names the command.
     """
-    from edgekit.train.loop import train as train_loop
-    from edgekit.train.options import with_overrides
+    with progress.stage("load PyTorch"):  # ten seconds on a busy machine
+        reference = MODELS.get(model)
+        from edgekit.train.loop import train as train_loop
+        from edgekit.train.options import with_overrides
 
-    reference = MODELS.get(model)
     folder = data or (Path(settings.data) if settings.data else None)
     chosen = with_overrides(reference.options, overrides or {})
     run = train_loop(reference, Path(out), chosen, data=folder, seed=settings.seed, resume=resume, progress=progress)
