@@ -13,7 +13,8 @@ import pytest
 from edgekit.cli.program import program
 from edgekit.core import documents
 from edgekit.core.bundle import Artifact, Signature
-from edgekit.core.errors import UserError
+from edgekit.core.checks import CheckReport
+from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.explanation import Cause
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Launch, Measurement, Trust
@@ -314,3 +315,21 @@ def test_every_cause_is_documented(repository: Path) -> None:
 
     assert len(known) == 8
     assert not [name for name in known if f"| {name} |" not in page]
+
+
+def test_the_reports_of_a_check_are_explained_too(tmp_path: Path) -> None:
+    path = written(tmp_path, measured(FLOAT, runs=launches(load_s=80e-3)))
+    report = documents.read(path, Report, newest=1)
+    checked = CheckReport(
+        created="", config="", commit="", policy="pass", results=(), verdict=Verdict.PASS, reports=(report,)
+    )
+    documents.write(tmp_path / "check.json", checked)
+
+    assert names(tmp_path / "check.json") == {"cold file cache"}
+
+
+def test_another_document_is_named(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text('{"command": "compare", "schema_version": 1}')
+
+    with pytest.raises(Unreadable, match="a document of 'compare', not a report"):
+        explain(tmp_path / "plan.json")

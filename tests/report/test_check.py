@@ -15,7 +15,9 @@ from edgekit.core import documents
 from edgekit.core.checks import CHECK_SCHEMA, Checked, CheckReport
 from edgekit.core.errors import UserError
 from edgekit.core.verdict import Verdict
+from edgekit.report.benchmarks import render_bencher, render_benchmark_action
 from edgekit.report.check import RENDERINGS, render, render_junit, render_markdown, write_check
+from edgekit.report.registry import write_report
 
 
 def result(verdict: Verdict, check: str, message: str = "1.20 ms [1.19, 1.21]", in_a_row: int = 0) -> Checked:
@@ -115,3 +117,12 @@ def test_bencher_gets_nanoseconds_with_bounds() -> None:
     assert metric["lower_value"] < metric["value"] < metric["upper_value"]
     assert 1e5 < metric["value"] < 2e5
     assert "latency-p90" in found["digits/onnx-fp32@local N=1"]
+
+
+def test_reports_of_other_commands_have_the_dashboards_formats_too(tmp_path: Path) -> None:
+    for ending in (".bencher.json", ".benchmark-action.json", ".json"):
+        write_report(make_report(), tmp_path / f"latency{ending}")
+
+    assert (tmp_path / "latency.bencher.json").read_text() == render_bencher(make_report())
+    assert (tmp_path / "latency.benchmark-action.json").read_text() == render_benchmark_action(make_report())
+    assert json.loads((tmp_path / "latency.json").read_text())["command"] == "build"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from edgekit.core import documents
-from edgekit.core.errors import EdgekitError, UserError
+from edgekit.core.checks import CHECK_SCHEMA, CheckReport
+from edgekit.core.errors import EdgekitError, Unreadable, UserError
 from edgekit.core.explanation import Cause, Explanation
 from edgekit.core.facts import Facts
+from edgekit.core.files import read_bytes
 from edgekit.core.report import REPORT_SCHEMA, Report
 from edgekit.core.units import format_value
 from edgekit.flows.bundles import opened
@@ -20,6 +23,7 @@ from edgekit.flows.graph import QuantizedGraph, read_quantized
 _FIRST_RUN: Final = 50
 _TWO_MODES: Final = 1.25
 _DIFFERENT: Final = 1.1
+_REPORTS: Final = ("build", "profile", "check", "export", "validate")
 _FACTS: Final = ("cpu", "architecture", "governor", "clock_hz", "throttled", "engines", "system", "cores")
 
 
@@ -27,17 +31,16 @@ def explain(path: str | Path, other: str | Path | None = None) -> Explanation:
     """Causes of what is slow in a report, or of what differs between two.
 
     Args:
-        path: A report (`.json`) of `build`, `profile` or `check`'s parts. The bundle it names is looked into as well,
-            where it still lies.
+        path: A report (`.json`) of `build`, `profile` or `check`. The bundle it names is looked into as well, where it
+            still lies.
         other: A second report, whose times differ.
 
     Raises:
-        Unreadable: No report.
+        Unreadable: No report, or another document of edgekit.
         UserError: The reports have no artifact in common.
     """
-    report = documents.read(Path(path), Report, newest=REPORT_SCHEMA)
     unseen: list[str] = []
-    cells = list(_cells(report, Path(path), unseen))
+    cells = _cells_of(Path(path), unseen)
     causes = [cause for cell in cells for find in ALWAYS for cause in find(cell)]
     causes += [cause for slow in cells for fast in cells for cause in threads_between(slow, fast)]
     unexplained: list[str] = []
@@ -45,8 +48,7 @@ def explain(path: str | Path, other: str | Path | None = None) -> Explanation:
         _explain_slow_int8(cell, cells, causes, unexplained)
         unexplained += _unexplained(cell, causes)
     if other is not None:
-        second = documents.read(Path(other), Report, newest=REPORT_SCHEMA)
-        _explain_difference(cells, list(_cells(second, Path(other), unseen)), causes, unexplained)
+        _explain_difference(cells, _cells_of(Path(other), unseen), causes, unexplained)
     return Explanation(
         report=str(path),
         other=str(other or ""),
@@ -54,6 +56,29 @@ def explain(path: str | Path, other: str | Path | None = None) -> Explanation:
         unexplained=tuple(unexplained),
         unseen=tuple(dict.fromkeys(unseen)),
     )
+
+
+def read_reports(path: Path) -> tuple[Report, ...]:
+    """The report in a file, or those that a `check` rests on.
+
+    Raises:
+        Unreadable: No such file, no document of edgekit, or one that is no report.
+    """
+    data = read_bytes(path, Unreadable)
+    try:
+        command = json.loads(data).get("command")
+    except (ValueError, AttributeError, RecursionError):
+        command = None
+    what = f"'{path}'"
+    if command == "check" and b'"policy"' in data:
+        return documents.decode(data, CheckReport, what=what, newest=CHECK_SCHEMA).reports
+    if command is not None and command not in _REPORTS:
+        raise Unreadable(f"{what} is a document of '{command}', not a report.", hint="edgekit profile --report FILE")
+    return (documents.decode(data, Report, what=what, newest=REPORT_SCHEMA),)
+
+
+def _cells_of(path: Path, unseen: list[str]) -> list[Cell]:
+    return [cell for report in read_reports(path) for cell in _cells(report, path, unseen)]
 
 
 def _cells(report: Report, path: Path, unseen: list[str]) -> Iterator[Cell]:

@@ -83,7 +83,7 @@ def notes(report: ComparisonReport) -> Iterator[str]:
             yield f"{name}no ratio, {pair.ratio.reason}"
         elif pair.detectable is not None:
             yield (
-                f"{name}{words.plural(pair.ratio.n, 'pair')} of launches; a difference of {percent(pair.detectable)} "
+                f"{name}{words.plural(pair.ratio.n, 'launch')} of each; a difference of {percent(pair.detectable)} "
                 f"would be found in 80 % of cases, {percent(report.minimum_effect)} counts"
             )
         if pair.repeated:

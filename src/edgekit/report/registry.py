@@ -18,6 +18,8 @@ RENDERINGS: Final = {
     ".xml": ("edgekit.report.junit", "render_junit"),
 }
 SUFFIXES: Final = (".json", *RENDERINGS)
+# Names of two suffixes ask for the format of a dashboard.
+DASHBOARDS: Final = {".bencher.json": "render_bencher", ".benchmark-action.json": "render_benchmark_action"}
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -34,9 +36,10 @@ def write_report(report: Report, path: Path) -> None:
             f"'{path.name}' names no kind of report: expected a name that ends in {', '.join(SUFFIXES)}.",
             hint=f"--report {path.with_suffix('.html')}",
         )
-    if suffix == ".json":
+    dashboard = next((function for end, function in DASHBOARDS.items() if path.name.lower().endswith(end)), "")
+    if suffix == ".json" and not dashboard:
         documents.write(path, report)
         return
-    module, function = RENDERINGS[suffix]
+    module, function = ("edgekit.report.benchmarks", dashboard) if dashboard else RENDERINGS[suffix]
     text: str = getattr(importlib.import_module(module), function)(report)
     write_atomic(path, text.encode("utf-8", "replace"))
