@@ -82,6 +82,7 @@ MODEL = ReferenceModel(
         average=0.999,
         precision="bf16-mixed",
         channels_last=True,
+        threads=1,
     ),
     augment=augment,
     terms=f"terms of cifar10: {TERMS}",

@@ -232,6 +232,7 @@ MODEL = ReferenceModel(
         clip=1.0,
         average=0.999,
         precision="bf16-mixed",
+        threads=1,
     ),
     augment=trimmed,
     losses=(next_words,),
