@@ -42,6 +42,12 @@ class Session(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
+def offered_sizes(session: Session) -> dict[str, tuple[int, ...]]:
+    """The sizes of each free axis that a file of fixed shapes was made for; empty where any size is taken."""
+    offered: dict[str, tuple[int, ...]] = getattr(session, "sizes", {})
+    return offered
+
+
 class Backend(Protocol):
     """Opens artifacts of some formats."""
 

@@ -83,6 +83,12 @@ class LiteRTSession:
         self._allocated: set[int] = set()
         self._last: _Plan | None = None
 
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """The sizes of each free axis, over all signatures."""
+        axes = dict.fromkeys(axis for each in self.family.sizes for axis in each)
+        return {axis: tuple(sorted({each[axis] for each in self.family.sizes})) for axis in axes}
+
     def run(self, feed: Mapping[str, object]) -> Feed:
         """Outputs by name, owned by the caller; errors as in `Session.run`."""
         plan = self._last
@@ -167,9 +173,9 @@ class LiteRTSession:
 
     def _no_signature(self, sizes: Mapping[str, int]) -> EdgekitError:
         wanted = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
-        hint = " ".join(f"--sizes {axis}={size}" for axis, size in sizes.items() if axis.isidentifier())
+        hint = "".join(f" --sizes {axis}={size}" for axis, size in sizes.items() if axis.isidentifier())
         message = f"This file has no signature for {wanted}; it has {self.family.offered()}."
-        return UserError(message, hint=f"edgekit export SOURCE {hint}")
+        return UserError(message, hint=f"edgekit export SOURCE{hint or ' --sizes AXIS=SIZE'}")
 
 
 class _Plan:

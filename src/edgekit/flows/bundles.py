@@ -16,7 +16,7 @@ from edgekit.core.recipe import Recipe, matches
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.target import Target
-from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session, offered_sizes
 
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".json": "fake"}
 # Engines that only other machines have, with the format each opens.
@@ -26,7 +26,10 @@ _SAMPLE_COUNT: Final = 8
 
 @dataclass(frozen=True)
 class Opened:
-    """Artifacts with the files that hold them, and samples to run them on (without references for a bare file)."""
+    """Artifacts with the files that hold them, and samples to run them on (without references for a bare file).
+
+    `is_described_by_file` is true when `spec` was read from a bare file, and holds nothing its engine does not know.
+    """
 
     path: Path
     spec: ModelSpec
@@ -34,6 +37,7 @@ class Opened:
     files: dict[str, Path]
     samples: Samples
     bundle: Bundle | None
+    is_described_by_file: bool = False
 
     def chosen(self, names: Sequence[str]) -> tuple[Artifact, ...]:
         """The artifacts that `names` (recipes or aliases) cover, all of them for no names.
@@ -91,7 +95,7 @@ def opens(target: Target, artifact: Artifact | Recipe) -> bool:
 def open_session(opened_: Opened, artifact: Artifact, target: Target) -> Session:
     """A session in this process, with the target's backend and options."""
     backend = backend_for(artifact, target.backend)
-    spec = opened_.spec if opened_.bundle is not None else None
+    spec = None if opened_.is_described_by_file else opened_.spec
     return backend.open(opened_.files[artifact.recipe], dict(target.options), spec)
 
 
@@ -108,9 +112,9 @@ def _bare(path: Path) -> Opened:
     kind = FORMATS[path.suffix]
     backend: Backend = BACKENDS.get(DEFAULT_BACKENDS[kind])()
     with backend.open(path, {}, None) as session:
-        spec = ModelSpec(path.stem, "other", session.inputs, session.outputs)
+        spec = ModelSpec(path.stem, "other", session.inputs, session.outputs, sizes=offered_sizes(session))
     if not spec.inputs:
         raise ModelUnreadable(f"'{path}' has no inputs.")
     digest = sha256_file(path)
     artifact = Artifact(path.stem, path.name, kind, "", path.stat().st_size, digest, digest, spec.inputs, spec.outputs)
-    return Opened(path, spec, (artifact,), {path.stem: path}, generated(spec, count=_SAMPLE_COUNT), None)
+    return Opened(path, spec, (artifact,), {path.stem: path}, generated(spec, count=_SAMPLE_COUNT), None, True)

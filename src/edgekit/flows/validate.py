@@ -33,7 +33,7 @@ def validate(
     Args:
         path: A bundle, or a bare `.onnx` or `.tflite` together with `reference`.
         artifact: Recipe names or aliases; all artifacts for none.
-        reference: An .npz written by `Samples.save` or a bundle whose samples a bare file must reproduce.
+        reference: A bundle whose samples a bare file must reproduce.
 
     Raises:
         UserError: A bare file without a reference, or names that do not fit.
