@@ -35,7 +35,7 @@ def render(report: CheckReport, console: Console) -> None:
     console.print(Text(f"edgekit check  {words.clean(report.config)}"), soft_wrap=True)
     for series, results in _grouped(report).items():
         console.print(Text(f"\n{words.clean(series)}", style=Style(bold=True)), soft_wrap=True)
-        table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=False, show_header=False)
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         table.add_column(overflow="fold")
