@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from edgekit.core import report, statistics
 from edgekit.core.bundle import Artifact
+from edgekit.core.errors import UserError, nearest
 from edgekit.core.report import Accuracy
-from edgekit.core.samples import Array, Feed, Samples
+from edgekit.core.samples import LABEL, Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.comparison import Floats
 from edgekit.export.sampling import run_samples
@@ -41,6 +42,46 @@ def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samp
     return _regressed(artifact, where, _metric(spec, samples), samples, answers)
 
 
+def refuse_unfitting(spec: ModelSpec, samples: Samples) -> None:
+    """Raise for labels or targets that the answers of PyTorch (`samples.expected`) cannot be held against.
+
+    Raises:
+        UserError: A class that the first output has no score for; a target of no output, or of another shape.
+    """
+    if _metric(spec, samples) not in _BY_SAMPLE:  # judged in its own way, where the model is trained
+        return
+    if samples.labels is not None:
+        output = _class_output(spec, samples)
+        count = int(np.prod(samples.expected[output].shape[1:]))
+        highest = int(samples.labels.max())
+        if highest >= count:
+            raise UserError(
+                f"'{LABEL}' holds class {highest}; output '{output}' has {count} scores a sample, counted from 0.",
+                hint="numpy.savez(FILE, ..., label=class_indices)",
+            )
+    for name, target in samples.targets.items():
+        _refuse_target(name, target, samples.expected)
+
+
+def _refuse_target(name: str, target: Array, expected: Feed) -> None:
+    if name not in expected:
+        raise UserError(
+            f"'target:{name}' is no output of the model.{nearest(name, expected)}",
+            hint=f"The outputs are {', '.join(expected)}.",
+        )
+    # numpy would stretch (S,) against (S, 1) to (S, S), and the error would be one of unrelated pairs.
+    shape = expected[name].shape
+    if target.shape != shape:
+        raise UserError(
+            f"'target:{name}' has shape {target.shape[1:]} a sample, the output has {shape[1:]}.",
+            hint=f"target.reshape{(-1, *shape[1:])}",
+        )
+
+
+def _class_output(spec: ModelSpec, samples: Samples) -> str:
+    return spec.outputs[0].name if spec.outputs else next(iter(samples.expected))
+
+
 def _metric(spec: ModelSpec, samples: Samples) -> str:
     if spec.metric is not None:
         return spec.metric.name
@@ -53,7 +94,7 @@ def _unknown(artifact: Artifact, where: str, metric: str, reason: str) -> Accura
 
 
 def _classified(artifact: Artifact, where: str, samples: Samples, answers: Feed, spec: ModelSpec) -> Accuracy:
-    output = spec.outputs[0].name if spec.outputs else next(iter(samples.expected))
+    output = _class_output(spec, samples)
     assert samples.labels is not None
     correct = _correct(answers[output], samples.labels)
     before = _correct(samples.expected[output], samples.labels)

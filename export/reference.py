@@ -12,6 +12,7 @@ from edgekit.core.errors import ConversionFailed, UserError
 from edgekit.core.samples import Samples, read_arrays
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.export import jobs
+from edgekit.export.accuracy import refuse_unfitting
 from edgekit.export.cases import Case, sizes_of_samples, worth_keeping
 from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.process import Worker
@@ -36,7 +37,8 @@ def ask_reference(
     """Run the module on samples and cases in the worker.
 
     Raises:
-        UserError: The module fails on the samples, or has no batch axis in an output.
+        UserError: The module fails on the samples, has no batch axis in an output, or its outputs do not fit the
+            labels or targets of the samples.
     """
     feeds = [*(case.feed for case in cases), *feeds_of(samples, spec)]
     save_arrays(folder / "feeds.npz", pack_feeds(feeds))
@@ -54,8 +56,10 @@ def ask_reference(
     expected = joined([answers[index] for index in range(len(cases), len(feeds))], spec)
     failures = [(cases[index], reason) for index, reason in sorted(traced.failures.items())]
     _refuse_failed_signatures(failures, spec)
+    answered_samples = samples.with_expected(expected)
+    refuse_unfitting(complete, answered_samples)
     warnings = tuple(_unchecked(kept, failures, samples, spec))
-    return Reference(complete, samples.with_expected(expected), kept, traced, warnings)
+    return Reference(complete, answered_samples, kept, traced, warnings)
 
 
 def _refuse_failed_signatures(failures: Sequence[tuple[Case, str]], spec: ModelSpec) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec
+from edgekit.export.accuracy import refuse_unfitting
 from edgekit.export.validation import measure_accuracy
 
 Make = Callable[..., Any]
@@ -79,3 +81,21 @@ def test_a_metric_of_all_samples_together_has_no_drop_by_sample(session: Make, a
 
     assert (found.metric, found.quality.value) == ("auc", None)
     assert "all samples together" in found.quality.reason
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Samples({"x": SCORES}, labels=LABELS + 1), r"'label' holds class 3; output 'y' has 3 scores"),
+        (Samples({"x": SCORES}, targets={"z": SCORES}), r"'target:z' is no output of the model"),
+        (Samples({"x": SCORES}, targets={"y": SCORES[:, 0]}), r"'target:y' has shape \(\) a sample, the output has \(3,\)"),
+    ],
+    ids=["class", "name", "shape"],
+)
+def test_what_no_answer_can_be_held_against_is_refused(given: Samples, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        refuse_unfitting(SPEC, given.with_expected({"y": SCORES}))
+
+
+def test_labels_and_targets_that_fit_are_taken() -> None:
+    refuse_unfitting(SPEC, Samples({"x": SCORES}, LABELS, {"y": SCORES}, {"y": SCORES}))
