@@ -73,7 +73,7 @@ def _refuse_target(name: str, target: Array, expected: Feed) -> None:
     shape = expected[name].shape
     if target.shape != shape:
         raise UserError(
-            f"'target:{name}' has shape {target.shape[1:]} a sample, the output has {shape[1:]}.",
+            f"'target:{name}' has shape {target.shape[1:]} a sample, the output {shape[1:]}.",
             hint=f"target.reshape{(-1, *shape[1:])}",
         )
 

@@ -12,7 +12,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.files import read_bytes
 from edgekit.core.need import need
 from edgekit.core.samples import Feed, read_arrays
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, SeriesInput, TextInput
+from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, SeriesInput, TensorSpec, TextInput
 from edgekit.runtime.readers import fitted, read_rows, read_wav, tokens, words
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".gif", ".webp")
@@ -39,12 +39,9 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
         return {spec.inputs[0].name: made[None]}
     if path.suffix == ".npz":
         arrays = read_arrays(path, UserError)
-        return {
-            tensor.name: _with_batch(_named(arrays, tensor.name, path), len(tensor.shape)) for tensor in spec.inputs
-        }
+        return {tensor.name: _as_input(_named(arrays, tensor.name, path), tensor, path) for tensor in spec.inputs}
     if path.suffix == ".npy" and len(spec.inputs) == 1:
-        tensor = spec.inputs[0]
-        return {tensor.name: _with_batch(_load_npy(path), len(tensor.shape)).astype(tensor.dtype, copy=False)}
+        return {spec.inputs[0].name: _as_input(_load_npy(path), spec.inputs[0], path)}
     raise UserError(f"'{path}' is no input of '{spec.name}': expected {_kind(spec)}, .npy or .npz.")
 
 
@@ -66,13 +63,18 @@ def _kind(spec: ModelSpec) -> str:
 
 
 def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
-    """The likeliest classes of one example with their probabilities, best first; empty for other tasks.
+    """The likeliest classes of one example with their probabilities, best first.
+
+    Empty for other tasks, and for the answers to several examples at once.
 
     The first output holds logits of shape (1, K), or probabilities that sum to 1.
     """
     if spec.task != "classification":
         return []
-    scores = next(iter(outputs.values())).reshape(-1).astype(np.float64)
+    found = next(iter(outputs.values()))
+    if found.ndim > 1 and len(found) > 1:
+        return []
+    scores = found.reshape(-1).astype(np.float64)
     if scores.min() < 0 or abs(scores.sum() - 1) > 1e-3:
         scores = np.exp(scores - scores.max())
         scores /= scores.sum()
@@ -119,5 +121,12 @@ def _named(arrays: Feed, name: str, path: Path) -> NDArray[Any]:
     return arrays[name]
 
 
-def _with_batch(array: NDArray[Any], rank: int) -> NDArray[Any]:
-    return array[None] if array.ndim == rank - 1 else array
+def _as_input(array: NDArray[Any], tensor: TensorSpec, path: Path) -> NDArray[Any]:
+    """`array` with the batch axis and in the dtype of the input; no value becomes another."""
+    batched = array[None] if array.ndim == len(tensor.shape) - 1 else array
+    if not np.can_cast(batched.dtype, tensor.dtype, "same_kind"):
+        raise UserError(f"'{path}' holds {batched.dtype} for '{tensor.name}', expected {tensor.dtype}.")
+    cast = batched.astype(tensor.dtype, copy=False)
+    if cast.dtype.kind in "iu" and not np.array_equal(cast, batched):
+        raise UserError(f"'{path}' holds values for '{tensor.name}' beyond {tensor.dtype}.")
+    return cast

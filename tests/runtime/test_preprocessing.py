@@ -71,3 +71,31 @@ def test_probabilities_stay_as_they_are() -> None:
 
     assert label == "owl"
     assert probability == pytest.approx(0.7)
+
+
+TOKENS = ModelSpec("net", "other", (TensorSpec("ids", "int32", ("N", 3)),))
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_arrays_come_in_the_dtype_of_the_input_from_either_file(suffix: str, tmp_path: Path) -> None:
+    array = np.ones((1, 4, 4), np.float64)
+    np.save(tmp_path / "x.npy", array)
+    np.savez(tmp_path / "x.npz", image=array)
+
+    assert read_input(tmp_path / f"x.{suffix}", IMAGE)["image"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [(np.array([[0.5, 1.5, 2.5]]), "holds float64 for 'ids'"), (np.array([[1, 2, 2**40]]), "beyond int32")],
+    ids=["fractions", "too large"],
+)
+def test_no_value_becomes_another(array: np.ndarray, message: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", array)
+
+    with pytest.raises(UserError, match=message):
+        read_input(tmp_path / "x.npy", TOKENS)
+
+
+def test_several_examples_at_once_have_no_one_class() -> None:
+    assert class_scores({"y": np.zeros((2, 3), np.float32)}, IMAGE) == []
