@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from typing import Final
 
@@ -38,6 +39,8 @@ class Worker:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
         self._pending = b""
         self._is_closed = False
+        # Whoever stops the worker must not miss a process that another thread is just starting.
+        self._starting = threading.Lock()
         self._is_loading = False
 
     def __enter__(self) -> Worker:
@@ -53,18 +56,22 @@ class Worker:
 
     def start(self) -> None:
         """Start the process if there is none."""
-        if self._is_closed:
-            raise ConversionFailed(f"The {self.toolchain} converter was stopped.")
-        if self._process is None:
-            self._pending = b""
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "edgekit.export.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                # A group of its own: Ctrl-C reaches the parent alone, and one signal ends all of the converter.
-                start_new_session=True,
-            )
+        with self._starting:
+            if self._is_closed:
+                raise ConversionFailed(f"The {self.toolchain} converter was stopped.")
+            if self._process is None:
+                self._pending = b""
+                self._process = self._launched()
+
+    def _launched(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "edgekit.export.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            # A group of its own: Ctrl-C reaches the parent alone, and one signal ends all of the converter.
+            start_new_session=True,
+        )
 
     def send(self, job: jobs.Job) -> None:
         """Give the worker a job; `receive` takes its answer. A worker that died is noticed by `receive`."""
@@ -115,8 +122,9 @@ class Worker:
 
     def stop(self) -> None:
         """End the process and its children at once, from any thread; whoever waits for an answer gets an error."""
-        self._is_closed = True
-        _kill_group(self._process)
+        with self._starting:
+            self._is_closed = True
+            _kill_group(self._process)
 
     def kill(self) -> None:
         """End the process and its children at once; a later job starts a fresh one."""

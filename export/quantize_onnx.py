@@ -19,8 +19,9 @@ Options = dict[str, str | int | float | bool]
 # Operators whose weights are quantized without calibration. Conv is left out: ConvInteger is slower than float.
 DYNAMIC_OPERATORS: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather", "EmbedLayerNormalization")
 
-# The CPU has no float16 kernels for these.
-RECURRENT_OPERATORS: Final = ("LSTM", "GRU", "RNN")
+# Operators that stay float32 in float16 files. The CPU has no float16 kernels for recurrent layers; and where
+# onnxruntime 1.31 moves a float16 Transpose through a cast, it crashes while it opens the file.
+FLOAT32_OPERATORS: Final = ("LSTM", "GRU", "RNN", "Transpose")
 
 
 def quantize(
@@ -44,23 +45,13 @@ def _float16(source: Path, out: Path) -> Options:
     onnx = need("onnx", extra="export")
     converter = need("onnxruntime.transformers.float16", extra="cpu")
     model = onnx.load(str(source))
-    float32 = _float32_operators({node.op_type for node in model.graph.node})
-    blocked = [*converter.DEFAULT_OP_BLOCK_LIST, *float32]
+    blocked = [*converter.DEFAULT_OP_BLOCK_LIST, *FLOAT32_OPERATORS]
     _part_repeated_inputs(model, blocked)
     model = converter.convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)
     # The casts of inputs come last, which the format does not allow.
     need("onnxruntime.transformers.onnx_model", extra="cpu").OnnxModel(model).topological_sort()
     onnx.save(model, str(out))
-    return {"keep_io_types": True, "float_operators": ",".join(float32)}
-
-
-def _float32_operators(operators: set[str]) -> tuple[str, ...]:
-    """Operators that stay float32: recurrent layers, and the transpositions around them.
-
-    onnxruntime 1.31 crashes when it moves a float16 Transpose through the cast before an LSTM.
-    """
-    recurrent = tuple(name for name in RECURRENT_OPERATORS if name in operators)
-    return (*recurrent, "Transpose") if recurrent else ()
+    return {"keep_io_types": True, "float_operators": ",".join(FLOAT32_OPERATORS)}
 
 
 def _part_repeated_inputs(model: Any, operators: Collection[str]) -> None:

@@ -105,7 +105,7 @@ def test_a_recurrent_net_is_free_in_onnx_and_has_signatures_in_tflite(convert: C
     assert recipes(result)[:4] == ["onnx-fp32", "onnx-int8-dynamic", "tflite-fp32", "tflite-int8-dynamic"]
     assert failing(result) == []
     onnx, _, tflite, _, half, _ = result.artifacts
-    assert half.record["options"]["float_operators"] == "LSTM,Transpose"
+    assert half.record["options"]["float_operators"] == "LSTM,GRU,RNN,Transpose"
     assert [str(tensor) for tensor in onnx.outputs] == ["output_0:float32[N,T,4]", "output_1:float32[N,12]"]
     assert [one.name for one in tflite.signatures] == ["N1_T4", "N1_T8"]
     assert {"N=2 T=4", "N=2 T=6", "N=5 T=8"} <= cases_of(result, "onnx-fp32")
