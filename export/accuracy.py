@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -31,15 +32,28 @@ def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samp
         Accuracy for labels, else the mean absolute error (`mae`, or the spec's `mse`) of the first output that has
         targets. Without either the values are null, with the reason.
     """
+    return accuracy_of(lambda: run_samples(session, spec, samples), artifact, spec, samples, where)
+
+
+def accuracy_of(
+    answer: Callable[[], Feed], artifact: Artifact, spec: ModelSpec, samples: Samples, where: str
+) -> Accuracy:
+    """`measure_accuracy` of what `answer` gives for all samples: it is called where accuracy can be known."""
+    metric = _metric(spec, samples)
     if not samples.is_labelled:
-        return _unknown(artifact, where, _metric(spec, samples), "the samples have no labels")
-    if _metric(spec, samples) not in _BY_SAMPLE:
-        reason = f"'{_metric(spec, samples)}' is a metric of all samples together; it has no drop by sample"
-        return _unknown(artifact, where, _metric(spec, samples), reason)
-    answers = run_samples(session, spec, samples)
+        return unknown_accuracy(artifact, spec, samples, where, "the samples have no labels")
+    if metric not in _BY_SAMPLE:
+        reason = f"'{metric}' is a metric of all samples together; it has no drop by sample"
+        return unknown_accuracy(artifact, spec, samples, where, reason)
+    answers = answer()
     if samples.labels is not None:
         return _classified(artifact, where, samples, answers, spec)
-    return _regressed(artifact, where, _metric(spec, samples), samples, answers)
+    return _regressed(artifact, where, metric, samples, answers)
+
+
+def unknown_accuracy(artifact: Artifact, spec: ModelSpec, samples: Samples, where: str, reason: str) -> Accuracy:
+    """No accuracy, and why."""
+    return _unknown(artifact, where, _metric(spec, samples), reason)
 
 
 def refuse_unfitting(spec: ModelSpec, samples: Samples) -> None:

@@ -19,7 +19,7 @@ from edgekit.core.errors import ConversionFailed, ModelUnreadable, UserError, fr
 from edgekit.core.files import sha256_file
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import Recipe
-from edgekit.core.report import ParityCheck
+from edgekit.core.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export import jobs
@@ -34,7 +34,7 @@ from edgekit.export.registry import EXPORTERS
 from edgekit.export.signatures import fits, signatures_of
 from edgekit.export.source import ModuleRef
 from edgekit.export.tools import versions
-from edgekit.export.validation import check_artifact
+from edgekit.export.validation import validate_artifact
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
 # Formats whose files are made for listed sizes only.
@@ -61,7 +61,7 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """The artifacts, in the order they were asked for, and how they compare with PyTorch.
+    """The artifacts, in the order they were asked for, how they compare with PyTorch, and how good they are.
 
     `evaluation` carries the outputs PyTorch gave; failing parity checks are among `parity`, they raise nothing.
     """
@@ -71,6 +71,7 @@ class ExportResult:
     evaluation: Samples
     cases: tuple[Case, ...]
     parity: tuple[ParityCheck, ...]
+    accuracy: tuple[Accuracy, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -104,6 +105,7 @@ def export_artifacts(
         reference.samples,
         reference.cases,
         _in_order(run.parity, artifacts),
+        tuple(run.accuracy[one.recipe] for one in artifacts),
         (*reference.warnings, *(f"{one.recipe}: {text}" for one in artifacts for text in one.warnings)),
     )
 
@@ -118,6 +120,7 @@ class _Run:
     workers: dict[str, Worker]
     cache: ConversionCache
     parity: list[ParityCheck] = field(default_factory=list)
+    accuracy: dict[str, Accuracy] = field(default_factory=dict)
 
     def reference(self, spec: ModelSpec, cases: tuple[Case, ...]) -> Reference:
         """What PyTorch answers; meanwhile the other workers import their converters."""
@@ -209,7 +212,8 @@ class _Run:
             record=record,
             warnings=converted.warnings,
         )
-        self.parity += _checks(artifact, target, reference)
+        checks, self.accuracy[artifact.recipe] = _validated(artifact, target, reference)
+        self.parity += checks
         return artifact
 
     def _record(self, made: Made, reference: Reference) -> dict[str, Any]:
@@ -252,11 +256,11 @@ def _resolved(request: ExportRequest, reference: Reference) -> tuple[Recipe, ...
     return tuple(dict.fromkeys(recipe.resolve(operators, request.cpu_features) for recipe in request.recipes))
 
 
-def _checks(artifact: Artifact, path: Path, reference: Reference) -> tuple[ParityCheck, ...]:
+def _validated(artifact: Artifact, path: Path, reference: Reference) -> tuple[tuple[ParityCheck, ...], Accuracy]:
     backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
     try:
         with backend.open(path, {}, reference.spec) as session:
-            return check_artifact(
+            return validate_artifact(
                 session, artifact, reference.spec, reference.samples, reference.cases, session.backend
             )
     except ModelUnreadable as err:

@@ -10,12 +10,12 @@ import numpy as np
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError, VerdictFailed
-from edgekit.core.report import ParityCheck
+from edgekit.core.report import Accuracy, ParityCheck
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.statistics import wilson
 from edgekit.core.verdict import Verdict
-from edgekit.export.accuracy import measure_accuracy
+from edgekit.export.accuracy import accuracy_of, measure_accuracy, unknown_accuracy
 from edgekit.export.cases import Case
 from edgekit.export.comparison import Difference, Scale
 from edgekit.export.sampling import run_samples
@@ -30,6 +30,7 @@ __all__ = [
     "describe",
     "measure_accuracy",
     "require_parity",
+    "validate_artifact",
 ]
 
 
@@ -73,8 +74,40 @@ def check_artifact(
     Returns:
         Checks, failing ones included: an engine that refuses a case gives a failing check with its words.
     """
+    return _checks(session, artifact, spec, samples, cases, where, lambda: run_samples(session, spec, samples))
+
+
+def validate_artifact(
+    session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, cases: Iterable[Case], where: str
+) -> tuple[tuple[ParityCheck, ...], Accuracy]:
+    """`check_artifact` and `measure_accuracy` from one run over the samples.
+
+    Accuracy is null where the engine refuses the samples, or gives no answers of the shapes PyTorch gives.
+    """
+    answers: Feed = {}
+
+    def answer() -> Feed:
+        answers.update(run_samples(session, spec, samples))
+        return answers
+
+    checks = _checks(session, artifact, spec, samples, cases, where, answer)
+    problems = [problem for name, array in samples.expected.items() if (problem := _problem(name, array, answers))]
+    if problems:
+        return checks, unknown_accuracy(artifact, spec, samples, where, "the artifact does not answer as PyTorch does")
+    return checks, accuracy_of(lambda: answers, artifact, spec, samples, where)
+
+
+def _checks(
+    session: Session,
+    artifact: Artifact,
+    spec: ModelSpec,
+    samples: Samples,
+    cases: Iterable[Case],
+    where: str,
+    answer: Callable[[], Feed],
+) -> tuple[ParityCheck, ...]:
     judge = _Judge.of(artifact, spec, samples, where)
-    checks = [*judge.case(_whole(samples, WHOLE), lambda: run_samples(session, spec, samples))]
+    checks = [*judge.case(_whole(samples, WHOLE), answer)]
     for case in cases:
         if judge.covers(case):
             checks += judge.case(case, _call(session, case))

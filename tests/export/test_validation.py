@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.cases import Case
-from edgekit.export.validation import check_artifact, compare_outputs, describe, require_parity
+from edgekit.export.validation import (
+    check_artifact,
+    compare_outputs,
+    describe,
+    measure_accuracy,
+    require_parity,
+    validate_artifact,
+)
 
 Make = Callable[..., Any]
 Answer = Callable[[Feed], Feed]
@@ -271,3 +279,32 @@ def test_a_file_of_unknown_precision_is_held_to_what_all_must_reach(session: Mak
     checks = check_artifact(session(noisy(0.05)), artifact(""), SPEC, samples(), [], "here")
 
     assert checks[0].kind == "sqnr"
+
+
+def test_parity_and_accuracy_come_from_one_run_over_the_samples(session: Make, artifact: Make) -> None:
+    calls: list[Feed] = []
+
+    def counted(feed: Feed) -> Feed:
+        calls.append(feed)
+        return echo(feed)
+
+    given = replace(samples(), labels=samples().expected["y"].argmax(axis=1))
+
+    checks, accuracy = validate_artifact(session(counted), artifact(), SPEC, given, [], "here")
+
+    assert sum(len(feed["x"]) for feed in calls) == len(given)
+    assert failed(checks) == []
+    assert accuracy == measure_accuracy(session(echo), artifact(), SPEC, given, "here")
+
+
+def test_an_artifact_that_refuses_the_samples_fails_parity_and_has_no_accuracy(session: Make, artifact: Make) -> None:
+    def refuse(feed: Feed) -> Feed:
+        raise UserError("no such shape")
+
+    given = replace(samples(), labels=samples().expected["y"].argmax(axis=1))
+
+    checks, accuracy = validate_artifact(session(refuse), artifact(), SPEC, given, [], "here")
+
+    assert "no such shape" in checks[0].reason
+    assert accuracy.quality.value is None
+    assert "does not answer" in accuracy.quality.reason

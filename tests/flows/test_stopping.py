@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-STAGES = ("load", "export", "accuracy", "profile")
+STAGES = ("load", "export", "export and parity", "profile")
 
 
 def start(arguments: list[str], folder: Path, **environment: str) -> subprocess.Popen[str]:

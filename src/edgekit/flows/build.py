@@ -216,7 +216,7 @@ def _report(
     evidence = Evidence(
         result.artifacts,
         (*result.parity, *profiled.parity),
-        exported.accuracy,
+        result.accuracy,
         tuple(profiled.measurements),
         tuple(profiled.latency),
     )
@@ -230,7 +230,7 @@ def _report(
         split=source.split.facts(source.samples_from),
         artifacts=result.artifacts,
         parity=evidence.parity,
-        accuracy=exported.accuracy,
+        accuracy=result.accuracy,
         measurements=evidence.measurements,
         latency=evidence.latency,
         budgets=checks,

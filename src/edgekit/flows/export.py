@@ -14,13 +14,11 @@ from edgekit.core.config import Settings
 from edgekit.core.files import new_folder, refuse_existing
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import DEFAULT_RECIPES, Recipe, parse_recipes
-from edgekit.core.report import Accuracy, Outcome, Report
+from edgekit.core.report import Outcome, Report
 from edgekit.core.samples import Samples
 from edgekit.core.verdict import worst
 from edgekit.export.cases import save_cases
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
-from edgekit.export.validation import measure_accuracy
-from edgekit.flows.bundles import backend_for
 from edgekit.flows.cache import conversion_cache
 from edgekit.flows.card import model_card
 from edgekit.flows.plan import Plan
@@ -37,7 +35,6 @@ class Exported:
     """A finished export: what was converted, and how good it is."""
 
     result: ExportResult
-    accuracy: tuple[Accuracy, ...]
     warnings: tuple[str, ...]
 
 
@@ -76,7 +73,7 @@ def export(
         split=opened.split.facts(opened.samples_from),
         artifacts=exported.result.artifacts,
         parity=exported.result.parity,
-        accuracy=exported.accuracy,
+        accuracy=exported.result.accuracy,
         outcomes=(Outcome("local", verdict),),
         tools=versions(),
         warnings=exported.warnings,
@@ -105,10 +102,12 @@ def plan_export(
 def export_steps(source: Source, recipes: Sequence[Recipe]) -> tuple[str, ...]:
     """The steps of an export as sentences."""
     split = source.split
+    may_calibrate = any(recipe.needs_calibration or recipe.is_alias for recipe in recipes)
+    calibrating = [f"calibrate static int8 on {len(split.calibration)} samples of {source.samples_from}"]
     return (
         f"load '{source.spec.name}' and compute its outputs on {len(split.evaluation)} held-back samples",
         *(f"make '{recipe.name}' and check its parity" for recipe in recipes),
-        f"calibrate static int8 on {len(split.calibration)} samples of {source.samples_from}",
+        *(calibrating if may_calibrate else ()),
     )
 
 
@@ -128,22 +127,11 @@ def write_bundle(
     )
     with progress.stage("export and parity"):
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
-    with progress.stage("accuracy"):
-        accuracy = _accuracy(result, folder)
-    _write_rest(source, result, accuracy, folder)
-    return Exported(result, accuracy, (*source.warnings, *result.warnings))
+    _write_rest(source, result, folder)
+    return Exported(result, (*source.warnings, *result.warnings))
 
 
-def _accuracy(result: ExportResult, folder: Path) -> tuple[Accuracy, ...]:
-    found = []
-    for artifact in result.artifacts:
-        backend = backend_for(artifact)
-        with backend.open(folder / artifact.file, {}, result.spec) as session:
-            found.append(measure_accuracy(session, artifact, result.spec, result.evaluation, backend.name))
-    return tuple(found)
-
-
-def _write_rest(source: Source, result: ExportResult, accuracy: Sequence[Accuracy], folder: Path) -> None:
+def _write_rest(source: Source, result: ExportResult, folder: Path) -> None:
     """Everything of a bundle but its artifacts."""
     _kept(result.evaluation).save(folder / SAMPLES)
     save_cases(folder / CASES, result.cases)
@@ -154,7 +142,7 @@ def _write_rest(source: Source, result: ExportResult, accuracy: Sequence[Accurac
         (folder / "labels.txt").write_text("\n".join(result.spec.labels) + "\n", encoding="utf-8")
     facts = source.split.facts(source.samples_from)
     manifest = Manifest(result.spec, result.artifacts, {}, _now(), versions(), source.facts, facts)
-    (folder / "README.md").write_text(model_card(manifest, result.parity, accuracy), encoding="utf-8")
+    (folder / "README.md").write_text(model_card(manifest, result.parity, result.accuracy), encoding="utf-8")
     write_manifest(folder, manifest)
 
 

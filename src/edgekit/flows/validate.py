@@ -15,7 +15,7 @@ from edgekit.core.report import Accuracy, Outcome, ParityCheck, Report
 from edgekit.core.target import Target
 from edgekit.core.verdict import worst
 from edgekit.export.cases import Case, load_cases
-from edgekit.export.validation import check_artifact, measure_accuracy
+from edgekit.export.validation import validate_artifact
 from edgekit.flows.bundles import Opened, open_session, opened
 from edgekit.flows.tools import versions
 
@@ -67,8 +67,7 @@ def validate(
 
 def _validate_one(found: Opened, artifact: Artifact, cases: Sequence[Case]) -> tuple[tuple[ParityCheck, ...], Accuracy]:
     with open_session(found, artifact, Target("local")) as session:
-        checks = check_artifact(session, artifact, found.spec, found.samples, cases, session.backend)
-        return checks, measure_accuracy(session, artifact, found.spec, found.samples, session.backend)
+        return validate_artifact(session, artifact, found.spec, found.samples, cases, session.backend)
 
 
 def _cases(found: Opened) -> tuple[Case, ...]:
