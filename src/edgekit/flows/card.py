@@ -33,7 +33,8 @@ def _tensors(manifest: Manifest) -> str:
 
 def _artifacts(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequence[Accuracy]) -> str:
     quality = {row.artifact: row for row in accuracy}
-    head = ["| artifact | size | parity with PyTorch | quality | drop |", "|---|---|---|---|---|"]
+    metric = next((row.metric for row in accuracy), "accuracy")
+    head = [f"| artifact | size | parity with PyTorch | {metric} | drop |", "|---|---|---|---|---|"]
     return "\n".join(
         [*head, *(_row(artifact.recipe, artifact.size_bytes, parity, quality) for artifact in manifest.artifacts)]
     )
