@@ -22,11 +22,12 @@ _STATE: Final = "edgekit"
 class State(msgspec.Struct, forbid_unknown_fields=True):
     """How far a training is. `best` is the validation score of the kept weights, `since` the epochs after it.
 
-    `wall_s` are the seconds of all attempts together.
+    `wall_s` are the seconds of all attempts together, `cpu_s` those of cores of this process.
     """
 
     attempt: int = 0
     wall_s: float = 0.0
+    cpu_s: float = 0.0
     epoch: int = 0
     best: float | None = None
     since: int = 0

@@ -101,7 +101,9 @@ def _work(fabric: Fabric, job: Job, progress: Progress | None = None) -> None:
     rows = Rows.of(job.dataset.train, job.model.lengths)
     last = read_state(job.out / LAST) if (job.out / LAST).is_file() else State()
     for attempt in range(last.attempt, job.options.restarts + 1):
-        fitting = Fitting.begin(job, fabric, rows, last if last.attempt == attempt else State(attempt, last.wall_s))
+        fitting = Fitting.begin(
+            job, fabric, rows, last if last.attempt == attempt else State(attempt, last.wall_s, last.cpu_s)
+        )
         fitting.run(progress or Silent())
         last = fitting.state
         if attempt == job.options.restarts or fabric.broadcast(_is_solved(job)):
@@ -187,11 +189,12 @@ class Fitting:
         for epoch in range(self.state.epoch + 1, options.epochs + 1):
             if options.patience and self.state.since >= options.patience:
                 break
-            begun = time.perf_counter()
+            begun, begun_cpu = time.perf_counter(), time.process_time()
             loss = self._epoch(epoch)
             metric = self._validated()
             self.state.epoch = epoch
             self.state.wall_s += time.perf_counter() - begun
+            self.state.cpu_s += time.process_time() - begun_cpu
             if self.fabric.is_global_zero:
                 # The checkpoint comes last: a kill before it repeats the epoch, and nothing is there twice.
                 self._record(epoch, loss, metric)

@@ -136,6 +136,7 @@ def _finished(job: Job, run: Run, state: State) -> Run:
         epochs=state.epoch,
         attempts=state.attempt + 1,
         wall_s=state.wall_s,
+        cpu_s=state.cpu_s,
         peak_memory_bytes=peak_memory_bytes(),
         weights=BEST,
         weights_sha256=sha256_file(job.out / BEST),

@@ -38,7 +38,8 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """One training. `spec` is complete, with what was learnt from the data, such as a vocabulary.
 
     `score` is that of the kept weights on the test split, null until the training is `finished`. `attempts` counts
-    the starts from fresh weights, `wall_s` the seconds of training over all of them and all resumptions. `init_from` is
+    the starts from fresh weights. `wall_s` are the seconds of training over all of them and all resumptions, `cpu_s`
+    the seconds of cores that the first process used, which other work on the machine does not lengthen. `init_from` is
     the sha256 of the weights it started from.
     """
 
@@ -59,6 +60,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     epochs: int = 0
     attempts: int = 1
     wall_s: float = 0.0
+    cpu_s: float | None = None
     peak_memory_bytes: int = 0
     weights: str = "best.safetensors"
     weights_sha256: str = ""

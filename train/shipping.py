@@ -33,6 +33,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     seed: int
     epochs: int
     wall_s: float
+    cpu_s: float | None = None
     peak_memory_bytes: int
     parameters: int
     weights_sha256: str
@@ -92,6 +93,7 @@ def card(run: Run) -> Card:
         seed=run.seed,
         epochs=run.epochs,
         wall_s=run.wall_s,
+        cpu_s=run.cpu_s,
         peak_memory_bytes=run.peak_memory_bytes,
         parameters=sum(parameter.numel() for parameter in MODELS.get(run.model).build().parameters()),
         weights_sha256=run.weights_sha256,
