@@ -91,6 +91,7 @@ CASES = [
     ),
     Case("samples that are no npz", "export faulty.py:linear --samples faulty.py", 2, ("faulty.py", ".npz")),
     Case("samples with a pickle", "export faulty.py:linear --samples pickle.npz", 2, ("plain arrays",)),
+    Case("a model without weights", "export cifar-resnet8", 3, ("CIFAR-10", "edgekit train cifar-resnet8")),
     Case("unknown recipe", "export digits --to onnx-int9", 2, ("'onnx-int8'", "edgekit list recipes")),
     Case("refused recipe", "export digits --to tflite-int2", 2, ("refused", "--to tflite-int8")),
     Case("unknown target", "build digits --target lokal", 2, ("'local'",)),

@@ -67,6 +67,7 @@ def open_source(source: str, options: SourceOptions, settings: Settings) -> Sour
 
     Raises:
         UserError: Nothing of that name (the nearest is offered), or options that do not fit it.
+        EnvironmentFault: A reference model without weights; the hint is the command that makes them.
     """
     refuse_unused(source, options)
     if is_reference(source):
@@ -112,12 +113,9 @@ def _is_factory(source: str) -> bool:
 
 
 def _weights(name: str, options: SourceOptions) -> Path:
-    from edgekit.train.weights import shipped_weights
+    from edgekit.train.weights import require_weights
 
-    weights = options.weights or shipped_weights(name)
-    if weights is None:
-        raise UserError(f"'{name}' has no weights yet.", hint=f"edgekit train {name} --out runs/{name}")
-    return weights
+    return options.weights or require_weights(MODELS.get(name))
 
 
 def _reference(model: ReferenceModel, weights: Path, options: SourceOptions, settings: Settings) -> Source:
