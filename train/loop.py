@@ -63,16 +63,17 @@ def train(
     run = _begun(job, resume, command, warnings)
     if run.finished:
         return run
-    with told.stage(f"train {model.spec.name}"):
-        try:
+    try:
+        with told.stage(f"train {model.spec.name}"):
             state = fit(job, told)
-        except KeyboardInterrupt as err:
-            hint = f"edgekit train {model.spec.name} --out {out} --resume"
-            raise Interrupted(f"The training of '{model.spec.name}' was stopped.", hint=hint) from err
-    if not leads():
-        return run
-    with told.stage("test"):
-        return _finished(job, run, state)
+        if not leads():
+            return run
+        with told.stage("test"):
+            return _finished(job, run, state)
+    except KeyboardInterrupt as err:
+        # Whatever the moment, the last checkpoint stands: the hint must not depend on it.
+        hint = f"edgekit train {model.spec.name} --out {out} --resume"
+        raise Interrupted(f"The training of '{model.spec.name}' was stopped.", hint=hint) from err
 
 
 def _check_out(model: ReferenceModel, out: Path, resume: bool) -> None:
