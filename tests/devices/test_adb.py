@@ -98,9 +98,15 @@ def test_a_cable_pulled_in_a_launch_ends_it_and_the_next_attempt_succeeds(phone:
     assert [type(err) for err in errors] == [DeviceUnavailable], errors
     assert eventually(lambda: phone.processes() == [])
     assert eventually(lambda: list((phone.folder / "run").iterdir()) == [])
-    phone.adb("connect", phone.serial)
+    assert eventually(lambda: plugged_in(phone))
     with ShellDevice(shell_on(phone), RUNNERS, timeout_s=120) as device:
         assert device.measure(job_of("linear.onnx", tmp_path)).values
+
+
+def plugged_in(phone: Phone) -> bool:
+    """Plug the cable in again; the adb server needs a moment to forget the connection that broke."""
+    phone.adb("connect", phone.serial)
+    return phone.adb("-s", phone.serial, "get-state").strip() == "device"
 
 
 def eventually(fact: object, seconds: float = 60) -> bool:
