@@ -28,7 +28,7 @@ class Remote:
 
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
-# Digests as TensorFlow Datasets lists them in url_checksums/mnist.txt.
+# The digests that are commonly listed for the original files; a download from this address has not been tried yet.
 SOURCES: Final[Mapping[str, Mapping[str, Remote]]] = {
     "mnist": {
         "train-images-idx3-ubyte.gz": Remote(
