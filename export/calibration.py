@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.lengths import LENGTHS, other_lengths, sizes_of_samples
 
 # More rows at once take more memory than the whole converter: 16 images of 96 x 96 added 300 MB.
 _BATCH: Final = 4
+
+
+def feeds_at_lengths(samples: Samples, spec: ModelSpec, takes: Callable[[Feed], bool]) -> Iterator[Feed]:
+    """`feeds` at the samples' own length, and again at every other length that the file is judged at.
+
+    A mean over few steps spreads wider than one over many: ranges read at one length are too narrow at another.
+
+    Args:
+        takes: Whether the file runs on a feed; lengths that it refuses are left out.
+    """
+    yield from feeds(samples, spec)
+    own = sizes_of_samples(samples, spec)
+    for axis, size in own.items():
+        others = (length for length in other_lengths(size, spec, axis) if takes(_first(samples, spec, axis, length)))
+        for length in itertools.islice(others, LENGTHS + len(spec.sizes_of(axis))):
+            yield from ({**feed, **_cut(feed, spec, axis, length)} for feed in feeds(samples, spec))
+
+
+def _first(samples: Samples, spec: ModelSpec, axis: str, length: int) -> Feed:
+    feed = next(feeds(samples, spec))
+    return {**feed, **_cut(feed, spec, axis, length)}
+
+
+def _cut(feed: Feed, spec: ModelSpec, axis: str, length: int) -> Feed:
+    """The inputs with this axis, at this length."""
+    return {
+        tensor.name: np.take(array, np.arange(length) % array.shape[index], axis=index)
+        for tensor in spec.inputs
+        if axis in tensor.shape
+        for index, array in [(tensor.shape.index(axis), feed[tensor.name])]
+    }
 
 
 def feeds(samples: Samples, spec: ModelSpec) -> Iterator[Feed]:

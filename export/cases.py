@@ -14,11 +14,10 @@ from edgekit.core.errors import BundleUnreadable, EdgekitError
 from edgekit.core.samples import Array, Feed, Samples, read_arrays, write_arrays
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.calibration import fitted
-from edgekit.export.signatures import is_padded, signatures_of
+from edgekit.export.lengths import LENGTHS, lengths, sizes_of_samples
+from edgekit.export.signatures import signatures_of
 
 BATCHES: Final = (1, 2, 5)
-# How many lengths besides the samples' own every other free axis is tried at.
-LENGTHS: Final = 2
 EXTREMES: Final = ("zeros", "low", "high")
 _TABLE: Final = "cases"
 
@@ -45,19 +44,6 @@ class Case:
     def with_expected(self, expected: Feed) -> Case:
         """The same case with these outputs."""
         return replace(self, expected=expected)
-
-
-def sizes_of_samples(samples: Samples, spec: ModelSpec) -> dict[str, int]:
-    """The size of every free axis but the batch, as the samples have it."""
-    sizes: dict[str, int] = {}
-    for tensor in spec.inputs:
-        shape = samples.inputs[tensor.name].shape[0 if spec.batch_axis else 1 :]
-        sizes |= {
-            axis: shape[index]
-            for index, axis in enumerate(tensor.shape)
-            if isinstance(axis, str) and axis != spec.batch_axis
-        }
-    return sizes
 
 
 def make_cases(samples: Samples, spec: ModelSpec) -> tuple[Case, ...]:
@@ -118,15 +104,6 @@ def _all_sizes(whole: Mapping[str, int], spec: ModelSpec) -> Iterator[dict[str, 
         for length in lengths(size, spec, axis):
             yield {**base, axis: length}
     yield from (dict(signature.sizes) for signature in signatures_of(spec) if signature.sizes)
-
-
-def lengths(size: int, spec: ModelSpec, axis: str) -> tuple[int, ...]:
-    """Shorter lengths to try, the most telling first: the module may refuse some of them."""
-    wanted = [size // 2, size * 3 // 4, size - 1, size - 2, size // 4, size - 4, size - 8]
-    if is_padded(axis, spec):
-        # One below the smallest size a fixed-shape file is made for: it has to be padded.
-        wanted.insert(0, spec.sizes_of(axis)[0] - 1)
-    return tuple(dict.fromkeys(length for length in wanted if 0 < length < size))
 
 
 def worth_keeping(cases: Iterable[Case], samples: Samples, spec: ModelSpec) -> tuple[Case, ...]:

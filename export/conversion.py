@@ -25,9 +25,10 @@ from edgekit.core.spec import ModelSpec
 from edgekit.export import jobs
 from edgekit.export.cache import ConversionCache, key_of
 from edgekit.export.calibration import fitted
-from edgekit.export.cases import Case, make_cases, sizes_of_samples
+from edgekit.export.cases import Case, make_cases
 from edgekit.export.exchange import save_arrays
 from edgekit.export.lane import Lane, Made, Subject
+from edgekit.export.lengths import sizes_of_samples
 from edgekit.export.process import Worker
 from edgekit.export.reference import Reference, ask_reference
 from edgekit.export.registry import EXPORTERS

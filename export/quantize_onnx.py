@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from edgekit.core.need import need
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
-from edgekit.export.calibration import feeds
+from edgekit.export.calibration import feeds_at_lengths
 
 Options = dict[str, str | int | float | bool]
 
@@ -83,7 +83,7 @@ def _static(prepared: Path, spec: ModelSpec, recipe: Recipe, calibration: Sample
     q.quantize_static(
         str(prepared),
         str(out),
-        _reader(feeds(calibration, spec)),
+        _reader(feeds_at_lengths(calibration, spec, _runs(prepared))),
         quant_format=q.QuantFormat.QDQ,
         activation_type=q.QuantType.QUInt8 if unsigned else q.QuantType.QInt8,
         weight_type=q.QuantType.QInt8,
@@ -107,6 +107,24 @@ def _dynamic(prepared: Path, out: Path) -> Options:
         str(prepared), str(out), weight_type=q.QuantType.QInt8, op_types_to_quantize=list(DYNAMIC_OPERATORS)
     )
     return {"weights": "int8", "per_channel": False, "operators": ",".join(DYNAMIC_OPERATORS)}
+
+
+def _runs(path: Path) -> Callable[[Feed], bool]:
+    """Tells whether the file runs on a feed: a graph may hold the length that it was traced at."""
+    ort = need("onnxruntime", extra="cpu")
+    options = ort.SessionOptions()
+    # Fatal alone: what is refused here is left out, and no news.
+    options.log_severity_level = 4
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def runs(feed: Feed) -> bool:
+        try:
+            session.run(None, feed)
+        except Exception:  # noqa: BLE001  # its errors have no class in common
+            return False
+        return True
+
+    return runs
 
 
 def _reader(source: Iterator[Feed]) -> Any:

@@ -50,7 +50,7 @@ def quantize(
         keep_float: Names of tensors whose operators are not quantized.
     """
     quantizer = need("ai_edge_quantizer.quantizer", extra="tflite-export").Quantizer(str(source))
-    kept = [*keep_float, *(_readers_of_outputs(source) if recipe.mode == "static" else ())]
+    kept = [*keep_float, *(_readers_of_outputs(source) if recipe.needs_calibration else ())]
     entries = [*_entries(recipe), *(_unquantized("*", re.escape(name)) for name in dict.fromkeys(kept))]
     quantizer.load_quantization_recipe(entries)
     ranges = None
@@ -91,6 +91,17 @@ def _entries(recipe: Recipe) -> list[Entry]:
     # Transposed convolutions are left float: the quantizer writes them with scales that LiteRT refuses.
     skipped = ["CONV_2D_TRANSPOSE", *([] if recipe.mode == "full" else ["INPUT", "OUTPUT"])]
     return [*ready.static_wi8_ai8(), *map(_unquantized, skipped)]
+
+
+def outputs_read_again(source: Path) -> frozenset[str]:
+    """The file's own names of outputs that operators of the graph read as well."""
+    model = need("ai_edge_quantizer.utils.tfl_flatbuffer_utils", extra="tflite-export").read_model(str(source))
+    return frozenset(
+        graph.tensors[read].name.decode()
+        for graph in model.subgraphs
+        for operator in graph.operators
+        for read in set(graph.outputs) & set(operator.inputs)
+    )
 
 
 def _readers_of_outputs(source: Path) -> list[str]:

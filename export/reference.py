@@ -13,8 +13,9 @@ from edgekit.core.samples import Samples, read_arrays
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.export import jobs
 from edgekit.export.accuracy import refuse_unfitting
-from edgekit.export.cases import Case, sizes_of_samples, worth_keeping
+from edgekit.export.cases import Case, worth_keeping
 from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
+from edgekit.export.lengths import sizes_of_samples
 from edgekit.export.process import Worker
 from edgekit.export.sampling import feeds_of, joined
 from edgekit.export.source import ModuleRef

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import os
 import pickle
+import re
 import sys
 import traceback
 import warnings
@@ -23,6 +24,7 @@ from edgekit.core.need import need
 
 SHOWN: Final = 3
 _STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
+_GLOBAL: Final = re.compile(r"GLOBAL (?P<name>[\w.]+)")
 _SAVE: Final = "safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')"
 
 
@@ -182,12 +184,18 @@ def read_weights(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings(action="ignore"):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as err:
-        reason = str(err).splitlines()[0] if str(err) else type(err).__name__
-        raise ModelUnreadable(
-            f"Weights '{path}' are not plain tensors: {reason}",
-            hint=_SAVE,
-        ) from err
+        raise ModelUnreadable(f"Weights '{path}' are not plain tensors: {_no_tensors(err)}.", hint=_SAVE) from err
     return _plain(content, path)
+
+
+def _no_tensors(err: Exception) -> str:
+    """Why torch refused a file; its own text is a page of advice, the first of which is to load it unsafely."""
+    found = _GLOBAL.search(str(err))
+    if found:
+        return f"loading them would run '{found['name']}'"
+    if "TorchScript" in str(err):
+        return "this is a TorchScript archive"
+    return "their pickle is damaged, or holds objects"
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:

@@ -51,11 +51,14 @@ class TfliteExporter:
         self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
     ) -> Converted:
         """Write the file of `recipe` from the float32 file."""
-        from edgekit.export.quantize_tflite import quantize
+        from edgekit.export.quantize_tflite import outputs_read_again, quantize
 
         options = quantize(source, spec, recipe, calibration, out)
         made = read_back(out, spec)
-        wrong = _not_float(made, spec) if recipe.mode == "static" else ()
+        wrong = _not_float(made, spec) if recipe.needs_calibration else ()
+        if recipe.mode == "full":
+            again = outputs_read_again(source)
+            wrong = tuple(name for name in wrong if again & set(tensor_names(out, name, spec)))
         if not wrong:
             return msgspec.structs.replace(made, options=options)
         # An output that the graph reads again is left int8 and empty: its operator has to stay float.
@@ -122,7 +125,7 @@ def read_back(path: Path, spec: ModelSpec) -> Converted:
 
 
 def _not_float(made: Converted, spec: ModelSpec) -> tuple[str, ...]:
-    """Outputs that should be float and are not."""
+    """Outputs that are float in the spec and not in the file."""
     pairs = zip(spec.outputs, made.outputs, strict=True)
     return tuple(wanted.name for wanted, got in pairs if "float" in wanted.dtype and "float" not in got.dtype)
 

@@ -10,7 +10,8 @@ import pytest
 from edgekit.core.errors import BundleUnreadable
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
-from edgekit.export.cases import Case, lengths, load_cases, make_cases, save_cases, worth_keeping
+from edgekit.export.cases import Case, load_cases, make_cases, save_cases, worth_keeping
+from edgekit.export.lengths import lengths
 
 RNG = np.random.default_rng(0)
 

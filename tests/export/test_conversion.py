@@ -163,12 +163,26 @@ def test_transposed_convolutions_stay_float_in_tflite(convert: Convert, request_
     assert "CONV_2D_TRANSPOSE" in result.artifacts[1].record["options"]["float_operators"]
 
 
-def test_an_output_that_the_graph_reads_again_survives_quantization(convert: Convert, request_for: Request) -> None:
-    result = convert(request_for("Chosen", "x:float32[N,6]", "tflite-fp32,tflite-int8"))
+@pytest.mark.parametrize("recipe", ["tflite-int8", "tflite-int8-full"])
+def test_an_output_that_the_graph_reads_again_survives_quantization(
+    recipe: str, convert: Convert, request_for: Request
+) -> None:
+    result = convert(request_for("Chosen", "x:float32[N,6]", f"tflite-fp32,{recipe}"))
 
     assert failing(result) == []
     assert [tensor.dtype for tensor in result.artifacts[1].outputs] == ["float32", "int32"]
     assert "the operator of output 'output_0' stays float32" in result.artifacts[1].warnings
+
+
+def test_a_mean_over_steps_is_calibrated_at_every_length_it_is_judged_at(
+    convert: Convert, request_for: Request
+) -> None:
+    request = with_sizes(request_for("Mean", "x:float32[N,3,T]", "onnx-int8-static-u8s8", T=256), T=(4, 256))
+
+    result = convert(request)
+
+    assert "N=1 T=4" in cases_of(result, "onnx-int8-static-u8s8")
+    assert failing(result) == []
 
 
 def test_a_model_without_a_batch_axis_converts(convert: Convert, request_for: Request) -> None:

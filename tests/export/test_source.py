@@ -157,6 +157,20 @@ def test_a_pickle_that_is_no_plain_tensors_is_refused_and_not_run(
     assert not (tmp_path / "harmed").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(torch.nn.Linear(1, 1), "loading them would run 'torch.nn.modules.linear.Linear'"), ([1, 2], "a dictionary")],
+    ids=["a module", "a list"],
+)
+def test_what_a_pickle_holds_is_said_in_one_plain_line(content: object, reason: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "w.pt")
+
+    with pytest.raises(ModelUnreadable, match=reason) as caught:
+        read_weights(tmp_path / "w.pt")
+
+    assert caught.value.message.isprintable()
+
+
 def test_the_code_around_the_module_is_part_of_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "changing.py"
     path.write_text("from torch.nn import Identity as Net\n")
