@@ -88,6 +88,7 @@ class Failure(msgspec.Struct, frozen=True):
     error: str = ""
     hint: str = ""
     trace: str = ""
+    code: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -173,6 +173,8 @@ class Worker:
 
     def _reported(self, what: str, failure: jobs.Failure) -> EdgekitError:
         kind = getattr(errors, failure.error, None) if failure.error else None
+        if failure.code:
+            return errors.Refused(failure.message, hint=failure.hint, code=failure.code)
         if isinstance(kind, type) and issubclass(kind, EdgekitError):
             return kind(failure.message, hint=failure.hint)
         _log.debug("%s", failure.trace)

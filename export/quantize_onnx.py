@@ -30,6 +30,10 @@ def quantize(
     """Write the file of `recipe` to `out`; gives the options used and warnings."""
     if recipe.precision == "fp16":
         return _float16(source, out), ()
+    if recipe.precision == "int4":
+        from edgekit.export.int4_onnx import quantize_weights
+
+        return quantize_weights(source, recipe, out), ()
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         prepared = Path(folder) / "prepared.onnx"
         symbolic = _prepare(source, prepared)

@@ -86,6 +86,8 @@ def _entries(recipe: Recipe) -> list[Entry]:
     ready = need("ai_edge_quantizer.recipe", extra="tflite-export")
     if recipe.precision == "fp16":
         return [_FLOAT16]
+    if recipe.precision == "int4":
+        return list(ready.weight_only_wi4_afp32())
     if recipe.mode == "dynamic":
         return list(ready.dynamic_wi8_afp32())
     # Transposed convolutions are left float: the quantizer writes them with scales that LiteRT refuses.

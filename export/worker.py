@@ -85,7 +85,9 @@ def _answer(state: _State, line: bytes) -> jobs.Reply:
         reply: jobs.Reply = _HANDLERS[type(job)](state, job)
         return reply
     except EdgekitError as err:
-        return jobs.Reply(failure=jobs.Failure(err.message, type(err).__name__, err.hint))
+        return jobs.Reply(
+            failure=jobs.Failure(err.message, type(err).__name__, err.hint, code=getattr(err, "code", ""))
+        )
     except MemoryError:
         return jobs.Reply(failure=jobs.Failure("out of memory"))
     except OSError as err:

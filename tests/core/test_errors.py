@@ -14,6 +14,7 @@ CODES = {
     "EdgekitError": 70,
     "VerdictFailed": 1,
     "UserError": 2,
+    "Refused": 2,
     "EnvironmentFault": 3,
     "MissingExtra": 3,
     "ProviderRefused": 3,

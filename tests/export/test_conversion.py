@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from edgekit.core.bundle import artifact_id
-from edgekit.core.errors import ConversionFailed, UserError, VerdictFailed
+from edgekit.core.errors import ConversionFailed, Refused, UserError, VerdictFailed
 from edgekit.core.files import sha256_file
 from edgekit.core.report import ParityCheck
 from edgekit.core.verdict import Verdict, worst
@@ -72,6 +72,22 @@ def test_a_convolutional_net_becomes_every_kind_of_file(convert: Convert, reques
     assert {"zeros", "low", "high"} <= cases_of(result, "tflite-fp32")
     assert not {"zeros", "low", "high"} & cases_of(result, "tflite-int8-static")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(one.file for one in result.artifacts)
+
+
+def test_weights_in_4_bits_keep_a_dense_net(convert: Convert, request_for: Request, tmp_path: Path) -> None:
+    result = convert(request_for("Wide", "x:float32[N,64]", "onnx-fp32,onnx-int4-weights,tflite-int4-weights"))
+
+    assert failing(result) == []
+    whole, onnx, tflite = result.artifacts
+    assert onnx.record["options"]["quantized_nodes"] == 2
+    assert max(onnx.size_bytes, tflite.size_bytes) < whole.size_bytes / 3
+
+
+def test_a_graph_without_matrix_products_is_refused_4_bits(request_for: Request, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="'onnx-int4-weights' is refused: 4-bit weights exist") as caught:
+        export_artifacts(request_for("Strided", "x:float32[N,3,T]", "onnx-int4-weights", T=16), tmp_path / "out")
+
+    assert caught.value.code == "nothing-for-int4"
 
 
 def test_the_record_says_how_an_artifact_was_made(convert: Convert, request_for: Request) -> None:

@@ -122,7 +122,9 @@ def _text(failure: EdgekitError, err: BaseException) -> str:
 def _write_document(failure: EdgekitError, arguments: list[str]) -> None:
     from edgekit.cli.output import ErrorDocument, ErrorFacts, Output
 
-    facts = ErrorFacts(type(failure).__name__, failure.message, failure.hint, failure.exit_code)
+    facts = ErrorFacts(
+        type(failure).__name__, failure.message, failure.hint, failure.exit_code, getattr(failure, "code", "")
+    )
     Output(sys.stdout).write_document(ErrorDocument(command=command_name(arguments), error=facts))
 
 

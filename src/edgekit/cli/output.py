@@ -19,12 +19,16 @@ _GAP: Final = "  "
 
 
 class ErrorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What failed: the class of `core/errors.py`, what it says, the next command to type, and the exit code."""
+    """What failed: the class of `core/errors.py`, what it says, the next command to type, and the exit code.
+
+    `code` is the reason in `core/refusals.py` where something is known not to work, else empty.
+    """
 
     kind: str
     message: str
     hint: str
     exit_code: int
+    code: str = ""
 
 
 class ErrorDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

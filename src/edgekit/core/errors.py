@@ -3,6 +3,7 @@
 EdgekitError                70  a fault of ours
 ├── VerdictFailed            1  parity, accuracy, budget or regression
 ├── UserError                2  the call is wrong: a name, an option, samples, a factory
+│   └── Refused                 known not to work; `core/refusals.py` has the reasons by code
 ├── EnvironmentFault         3  something around us is missing or full
 │   ├── MissingExtra            an optional package is not installed
 │   ├── ProviderRefused         the requested provider does not run the model
@@ -47,6 +48,14 @@ class UserError(EdgekitError):
     """The call is wrong; the user changes it."""
 
     exit_code = 2
+
+
+class Refused(UserError):
+    """Something that is known not to work; `code` names the reason in `core/refusals.py`."""
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 class EnvironmentFault(EdgekitError):

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.errors import UserError, unknown
+from edgekit.core.refusals import refuse
 
 # Every resolved recipe, with what it is in one line.
 RECIPES: Final = {
@@ -22,6 +23,8 @@ RECIPES: Final = {
     "tflite-int8-static": "TFLite, int8 weights and activations from calibration, float32 inputs and outputs",
     "tflite-int8-full": "TFLite, int8 throughout, inputs and outputs included",
     "tflite-int8-dynamic": "TFLite, int8 weights, activations scaled at run time",
+    "onnx-int4-weights": "ONNX, weights of matrix products in 4 bits, float32 compute",
+    "tflite-int4-weights": "TFLite, weights in 4 bits, float32 compute",
 }
 ALIASES: Final = {
     "onnx-int8": "the int8 mode that suits the graph and the target",
@@ -30,12 +33,8 @@ ALIASES: Final = {
 }
 DEFAULT_RECIPES: Final = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8")
 
-# Refused before any work: what was measured, and what to use instead.
-REFUSED: Final = {
-    "tflite-int2": ("2-bit weights without rotation gave 10.9 % on a digit classifier that has 98.8 %", "tflite-int8"),
-    "tflite-int16": ("16-bit activations ran 10 to 37 times slower than float32", "tflite-fp16"),
-    "onnx-int2": ("2-bit weights have no kernels in this runtime", "onnx-int8"),
-}
+# Refused before any work, by the code of the reason in `core/refusals.py`.
+REFUSED: Final = {"tflite-int2": "int2-weights", "tflite-int16": "int16-activations", "onnx-int2": "int2-kernels"}
 
 # Operators whose presence makes dynamic int8 the better mode: static int8 left 2.1 dB of an LSTM and 12 to 19 dB of
 # attention models, dynamic int8 34 to 38 dB.
@@ -60,8 +59,7 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
         """
         refused = next((name for name in REFUSED if text == name or text.startswith(f"{name}-")), None)
         if refused:
-            reason, instead = REFUSED[refused]
-            raise UserError(f"Recipe '{text}' is refused: {reason}.", hint=f"--to {instead}")
+            raise refuse(REFUSED[refused], f"Recipe '{text}'")
         if text not in RECIPES and text not in ALIASES:
             raise unknown("recipe", text, [*RECIPES, *ALIASES], hint="edgekit list recipes")
         return cls(*text.split("-"))
@@ -92,8 +90,7 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
             UserError: The recipe is known not to work on such a graph, with the reason.
         """
         if self.format == "tflite" and self.needs_calibration and "LSTM" in operators:
-            reason = "static int8 left 2.1 dB of the signal of an LSTM, dynamic int8 37 dB"
-            raise UserError(f"Recipe '{self.name}' is refused: {reason}.", hint="--to tflite-int8-dynamic")
+            raise refuse("static-lstm", f"Recipe '{self.name}'")
         if not self.is_alias:
             return self
         mode = self.mode or ("dynamic" if operators & SEQUENCE_OPERATORS else "static")

@@ -9,6 +9,7 @@ import msgspec
 
 from edgekit.core.errors import unknown
 from edgekit.core.recipe import ALIASES, RECIPES, REFUSED
+from edgekit.core.refusals import REFUSALS
 from edgekit.core.registry import Registry
 
 # 1: first version.
@@ -87,8 +88,9 @@ def _devices() -> Iterable[Item]:
 def _recipes() -> Iterable[Item]:
     yield from (Item(name, summary) for name, summary in RECIPES.items())
     yield from (Item(name, f"short for {summary}") for name, summary in ALIASES.items())
-    for name, (reason, instead) in REFUSED.items():
-        yield Item(name, f"use {instead}", problem=f"refused: {reason}")
+    for name, code in REFUSED.items():
+        reason, instead = REFUSALS[code]
+        yield Item(name, f"use {instead.removeprefix('--to ')}", problem=f"refused: {reason}")
 
 
 _LISTS: Final[dict[str, Callable[[], Iterable[Item]]]] = {

@@ -148,3 +148,15 @@ class Mean(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.head(self.body(x).mean(-1))
         return result
+
+
+class Wide(nn.Module):
+    """(N, 64) -> (N, 10): dense layers, most of which is weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(64, 256), nn.Linear(256, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.head(torch.relu(self.body(x)))
+        return result
