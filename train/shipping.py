@@ -24,7 +24,10 @@ MAX_SAMPLES: Final = 64
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is known of shipped weights: quality on the test split, data, and the command and time of the training."""
+    """What is known of shipped weights: quality on the test split, data, and the command and time of the training.
+
+    `samples` is the file of its samples, where that is another model's: models of the same data share one.
+    """
 
     model: str
     score: Score
@@ -37,6 +40,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     peak_memory_bytes: int
     parameters: int
     weights_sha256: str
+    samples: str = ""
     tools: dict[str, str]
     created: str
     schema_version: int = CARD_SCHEMA
@@ -51,11 +55,23 @@ def ship(folder: Path, dataset: Dataset, weights: Path) -> Card:
     run = read_run(folder)
     _refuse(run)
     write_atomic(weights / f"{run.model}.safetensors", read_bytes(folder / run.weights))
-    if len(dataset.test):
-        chosen(dataset.test).save(weights / f"{run.model}.samples.npz")
     made = card(run)
+    if len(dataset.test):
+        made = msgspec.structs.replace(made, samples=_written(chosen(dataset.test), run.model, weights))
     documents.write(weights / f"{run.model}.card.json", made)
     return made
+
+
+def _written(samples: Samples, model: str, weights: Path) -> str:
+    """The file that holds `samples`: one that is there with the same content, or a new one of the model's own."""
+    own = weights / f"{model}.samples.npz"
+    samples.save(own)
+    others = [path for path in sorted(weights.glob("*.samples.npz")) if path != own]
+    same = next((path for path in others if path.read_bytes() == own.read_bytes()), None)
+    if same is None:
+        return own.name
+    own.unlink()
+    return same.name
 
 
 def read_card(path: Path) -> Card:

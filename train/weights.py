@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,9 @@ def shipped_weights(name: str) -> Path | None:
 
 def shipped_samples(name: str) -> Samples | None:
     """Up to 64 real samples of a reference model that come with edgekit, or None."""
-    path = _shipped(f"{name}.samples.npz")
+    card = shipped_card(name)
+    file = json.loads(card.read_bytes()).get("samples") if card else None
+    path = _shipped(file or f"{name}.samples.npz")
     return Samples.load(path) if path else None
 
 
