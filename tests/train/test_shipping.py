@@ -14,7 +14,7 @@ from edgekit.train.weights import shipped_samples, shipped_weights
 
 
 def samples(offset: float) -> Samples:
-    return Samples({"x": np.arange(6, dtype=np.float32).reshape(3, 2) + offset}, {})
+    return Samples({"x": np.arange(6, dtype=np.float32).reshape(3, 2) + np.float32(offset)})
 
 
 def test_models_of_the_same_data_share_one_file(tmp_path: Path) -> None:
