@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
@@ -37,6 +37,14 @@ class Device(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A device that may count instructions: what an emulator has in the place of a latency."""
+
+    def count(self, job: Job) -> tuple[int, ...]:
+        """Instructions of single calls of `job`; none where they are not counted. Errors as in `Device.measure`."""
 
 
 DEVICES = Registry(

@@ -26,7 +26,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One device: exactly one of `ssh` (an address), `adb` (a serial) and `web` (an address to serve on).
 
     `port` is that of the transport, `ssh_config` another configuration file than the user's own. `emulated` says that
-    times on it are no latency. `timeout_s` bounds one launch.
+    times on it are no latency; `counter` is the device's command that counts instructions there (`docs/emulation.md`).
+    `timeout_s` bounds one launch.
     """
 
     ssh: str = ""
@@ -35,6 +36,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     port: int | None = None
     ssh_config: str = ""
     emulated: bool = False
+    counter: str = ""
     timeout_s: float = 300.0
 
     @property
@@ -146,6 +148,8 @@ def _problems(name: str, entry: Entry) -> list[str]:
         found.append(f"expected one of {', '.join(_TRANSPORTS)}, got {', '.join(given) or 'none'}.")
     if entry.port is not None and not 1 <= entry.port <= 65535:
         found.append(f"port: expected 1 to 65535, got {entry.port}.")
+    if entry.counter and not (entry.emulated and (entry.ssh or entry.adb)):
+        found.append("counter: instructions are counted on emulated devices with ssh or adb only.")
     if not 1 <= entry.timeout_s <= 86400:
         found.append(f"timeout_s: expected 1 to 86400, got {entry.timeout_s:g}.")
     return found

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shlex
 import tempfile
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +29,8 @@ from edgekit.devices.shell import Finished, Shell, complaint
 from edgekit.devices.transfer import ensure
 
 _GRACE_S: Final = 5
+_COUNTED_CALLS: Final = 10
+_MARK: Final = re.compile(r"^mark \d+ (\d+)$", re.MULTILINE)
 _TIMED_OUT: Final = 124
 _KILLED: Final = 128
 _NOT_FOUND: Final = 127
@@ -41,16 +46,48 @@ def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float) -> JobR
         DiskFull: No space is left on the device.
         EdgekitError: What the runner itself reported.
     """
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-        staged = runner.stage(job, Path(folder))
-        ensure(shell, staged.files)
-    script = launch_script(shell.root, f"run/{secrets.token_hex(8)}", staged, timeout_s)
-    finished = shell.run(script, alive=True, timeout_s=timeout_s + 4 * _GRACE_S)
+    finished = _launched(shell, job, runner, timeout_s)
     line, _, outputs = finished.out.partition(b"\n")
     result = _result(shell.name, finished, line, timeout_s)
     if job.outputs:
         runner.store(outputs, Path(job.outputs))
     return result
+
+
+def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: float) -> tuple[int, ...]:
+    """Instructions of each of ten calls of `job`, started by `counter`; errors as in `measure`.
+
+    Args:
+        counter: A command of the device that runs the command given to it, and prints `mark NUMBER COUNT` on standard
+            error each time that this makes system call 9999: the instructions so far.
+
+    Raises:
+        DeviceError: The counter printed no marks.
+    """
+    counted = msgspec.structs.replace(job, outputs="", min_values=_COUNTED_CALLS, max_values=_COUNTED_CALLS)
+    finished = _launched(shell, counted, runner, timeout_s, counter)
+    _result(shell.name, finished, finished.out.partition(b"\n")[0], timeout_s)
+    marks = [int(number) for number in _MARK.findall(finished.err)]
+    if len(marks) != _COUNTED_CALLS + 1:
+        message = f"The counter of '{shell.name}' ('{counter}') gave {len(marks)} marks, not {_COUNTED_CALLS + 1}."
+        raise DeviceError(message, hint="docs/emulation.md says what a counter does.")
+    return tuple(after - before for before, after in pairwise(marks))
+
+
+def _launched(shell: Shell, job: Job, runner: Runner, timeout_s: float, counter: str = "") -> Finished:
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        staged = runner.stage(job, Path(folder))
+        ensure(shell, staged.files)
+    if counter:
+        staged = _counted(staged, counter)
+    script = launch_script(shell.root, f"run/{secrets.token_hex(8)}", staged, timeout_s)
+    return shell.run(script, alive=True, timeout_s=timeout_s + 4 * _GRACE_S)
+
+
+def _counted(staged: Staged, counter: str) -> Staged:
+    # Without a fixed seed, Python's hashes, and with them the steps of a look-up, differ from process to process.
+    settings = (*staged.settings, "export EDGEKIT_MARK=1 PYTHONHASHSEED=0")
+    return replace(staged, command=f"{counter} {staged.command}", settings=settings)
 
 
 def launch_script(root: str, folder: str, staged: Staged, timeout_s: float) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
 from edgekit.devices.facts_remote import architecture, facts_of, read_sections, throttling_bits
-from edgekit.devices.launches import measure
+from edgekit.devices.launches import count, measure
 from edgekit.devices.runners import NativeRunner, PythonRunner, Runner, suits_native
 from edgekit.devices.shell import Shell
 
@@ -33,13 +33,23 @@ class ShellDevice:
     Args:
         runners: The programs that can be sent there: Python files, and C programs by architecture.
         emulated: True when times on it are no latency of any device.
+        counter: The device's command that counts instructions, or empty.
         timeout_s: What one launch may take.
     """
 
-    def __init__(self, shell: Shell, runners: Runners, *, emulated: bool = False, timeout_s: float = 300.0) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        runners: Runners,
+        *,
+        emulated: bool = False,
+        counter: str = "",
+        timeout_s: float = 300.0,
+    ) -> None:
         self.name = shell.name
         self.emulated = emulated
         self.shell = shell
+        self._counter = counter
         self._runners = runners
         self._runtime: tuple[str, list[str]] | None = None
         self._timeout_s = timeout_s
@@ -63,6 +73,12 @@ class ShellDevice:
             return result
         note = "peak memory under emulation holds the translator too and is not reported"
         return msgspec.structs.replace(result, peak_memory_bytes=None, notes=(*result.notes, note))
+
+    def count(self, job: Job) -> tuple[int, ...]:
+        """Instructions of single calls on one thread; none where the device has no counter."""
+        if not self._counter or job.options.get("threads", "1") != "1":
+            return ()
+        return count(self.shell, job, self._runner(job), self._counter, timeout_s=self._timeout_s)
 
     def _runner(self, job: Job) -> Runner:
         """The C program where the job and what is on the device allow it, else the Python file."""

@@ -6,6 +6,7 @@ It needs Python 3.9, numpy and one engine (onnxruntime, ai_edge_litert or tflite
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -24,19 +25,9 @@ STEADY_SPREAD = 0.05
 MAX_WARMUPS = 100
 CPU0 = "/sys/devices/system/cpu/cpu0/cpufreq"
 ZONES = "/sys/class/thermal"
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "xnnpack": "XnnpackExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "acl": "ACLExecutionProvider",
-}
-GRAPH_LEVELS = {
-    "disable": "ORT_DISABLE_ALL",
-    "basic": "ORT_ENABLE_BASIC",
-    "extended": "ORT_ENABLE_EXTENDED",
-    "all": "ORT_ENABLE_ALL",
-}
+PROVIDERS = {"cpu": "CPU", "xnnpack": "Xnnpack", "cuda": "CUDA", "tensorrt": "Tensorrt", "acl": "ACL"}
+GRAPH_LEVELS = {"disable": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}
+SYSCALL = ctypes.CDLL(None).syscall if "EDGEKIT_MARK" in os.environ else None
 
 
 class Failure(Exception):
@@ -147,7 +138,7 @@ class OnnxSession:
         ort = engine_module("onnxruntime")
         self.engine = f"onnxruntime {ort.__version__}"
         self.provider = options.get("provider", "cpu")
-        wanted = PROVIDERS.get(self.provider, self.provider)
+        wanted = f"{PROVIDERS.get(self.provider, self.provider)}ExecutionProvider"
         if wanted not in ort.get_available_providers():
             raise Failure("ProviderRefused", f"Provider '{self.provider}' is not in the device's onnxruntime.", 3)
         try:
@@ -185,7 +176,7 @@ class OnnxSession:
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
         level = GRAPH_LEVELS[options.get("graph", "all")]
-        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_{level}")
         if "spin" in options:
             settings.add_session_config_entry("session.intra_op.allow_spinning", options["spin"])
         return settings
@@ -338,8 +329,16 @@ def timed(call: Callable[[], object], limit_ns: int, least: int, most: int) -> l
     durations: list[int] = []
     end = time.perf_counter_ns() + limit_ns
     while len(durations) < most and (len(durations) < least or time.perf_counter_ns() < end):
+        mark(len(durations))
         durations.append(duration(call))
+    mark(len(durations))
     return durations
+
+
+def mark(number: int) -> None:
+    """Let an emulator that counts instructions see where a call begins, by a system call that does not exist."""
+    if SYSCALL:
+        SYSCALL(9999, number)
 
 
 def duration(call: Callable[[], object]) -> int:

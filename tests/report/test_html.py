@@ -217,6 +217,13 @@ def test_an_emulated_target_shows_the_word_and_no_time() -> None:
     assert [one.text for one in page.all("span", " grade ")] == ["A", "E"]
 
 
+def test_counted_instructions_stand_beside_the_word() -> None:
+    page = page_of(variants.counted())
+
+    assert "instructions" not in page.all("table", " figures-table ")[0].text
+    assert page.all("table", " figures-table ")[1].text.count("467,729") == len(ARTIFACTS)
+
+
 def test_every_picture_has_a_name_and_every_table_has_headers() -> None:
     page = page_of(make_report())
 

@@ -108,6 +108,16 @@ def test_an_emulated_target_shows_the_word_and_no_time() -> None:
     assert not TIME.search(emulated)
 
 
+def test_counted_instructions_take_the_place_of_latency() -> None:
+    text = printed(variants.counted())
+    counted = text[text.index("pi5/") :]
+
+    assert counted.count("467,729") == len(ARTIFACTS)
+    assert "p50" not in counted
+    assert not TIME.search(counted)
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_a_missing_figure_has_its_reason_once() -> None:
     text = " ".join(printed(variants.few_launches()).split())
 

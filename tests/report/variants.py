@@ -75,6 +75,15 @@ def emulated() -> Report:
     )
 
 
+def counted() -> Report:
+    """The second target is an emulator that counts instructions."""
+    report = emulated()
+    counts = Estimate(467_729.0, n=10)
+    return replace(
+        report, latency=tuple(replace(one, instructions=counts) if one.target == PI else one for one in report.latency)
+    )
+
+
 def few_launches() -> Report:
     """Three launches support no quantile at all."""
     report = make_report()
@@ -208,6 +217,7 @@ VARIANTS = {
         parity_failed,
         parity_failed_there,
         emulated,
+        counted,
         few_launches,
         validated,
         bare,

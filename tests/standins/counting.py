@@ -15,7 +15,8 @@ from tests.standins.cache import Missing, built
 from tests.standins.debian import unpack_packages
 from tests.standins.pi import arm64_root
 
-_SOURCE: Final = Path(__file__).with_name("count_instructions.c")
+from edgekit.runtime.portable import COUNT_PLUGIN
+
 _TIMEOUT_S: Final = 300
 # QEMU 7.2 shows the host's /proc/cpuinfo, and programs that choose their kernels by it crash: part and features by CPU.
 _CPUINFO: Final = {
@@ -33,9 +34,8 @@ def instructions(cpu: str, program: Sequence[str]) -> list[int]:
     Raises:
         Missing: The emulator or the plug-in cannot be had here.
     """
-    emulator, plugin = _emulator(), _plugin()
-    libraries = ":".join(str(path) for path in emulator.glob("usr/lib/*-linux-gnu"))
-    command = [str(emulator / "usr/bin/qemu-aarch64"), "-cpu", cpu, "-L", str(_prefix(cpu)), "-plugin", str(plugin)]
+    qemu, libraries = emulator()
+    command = [str(qemu), "-cpu", cpu, "-L", str(_prefix(cpu)), "-plugin", str(plugin())]
     done = subprocess.run(
         [*command, *program],
         capture_output=True,
@@ -50,23 +50,26 @@ def instructions(cpu: str, program: Sequence[str]) -> list[int]:
     return [after - before for before, after in pairwise(marks)]
 
 
-def _emulator() -> Path:
-    """QEMU 7.2 as Debian builds it: the static builds know no plug-ins."""
+def emulator() -> tuple[Path, str]:
+    """QEMU 7.2 as Debian builds it, and where its libraries are: the static builds know no plug-ins."""
 
     def build(folder: Path) -> None:
         unpack_packages(folder, ["qemu-user"], only=["./usr/bin/qemu-aarch64"])
         unpack_packages(folder, ["libcapstone4", "liburing2"], only=["./usr/lib/*"])
 
-    return built("qemu-7-plugins", build)
+    folder = built("qemu-7-plugins", build)
+    libraries = ":".join(str(path) for path in folder.glob("usr/lib/*-linux-gnu"))
+    return folder / "usr/bin/qemu-aarch64", libraries
 
 
-def _plugin() -> Path:
+def plugin() -> Path:
+    """The plug-in, compiled."""
     compiler = shutil.which("cc")
     if compiler is None:
         raise Missing("a C compiler is needed to build the counting plug-in")
 
     def build(folder: Path) -> None:
-        command = [compiler, "-O2", "-fPIC", "-shared", "-o", str(folder / "count.so"), str(_SOURCE)]
+        command = [compiler, "-O2", "-fPIC", "-shared", "-o", str(folder / "count.so"), str(COUNT_PLUGIN)]
         subprocess.run(command, check=True)
 
     return built("count-plugin-1", build) / "count.so"
@@ -75,14 +78,19 @@ def _plugin() -> Path:
 def _prefix(cpu: str) -> Path:
     """What the emulator shows of the system: the arm64 root's libraries, and the CPU's own /proc/cpuinfo."""
     root = arm64_root()
-    part, features = _CPUINFO[cpu]
 
     def build(folder: Path) -> None:
-        (folder / "proc").mkdir()
-        core = f"Features\t: {features}\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\n"
-        entry = f"{core}CPU part\t: {part}\nCPU revision\t: 3\n\n"
-        (folder / "proc/cpuinfo").write_text("".join(f"processor\t: {number}\n{entry}" for number in range(4)))
+        write_cpuinfo(folder, cpu)
         for name in ("lib", "usr", "etc"):
             (folder / name).symlink_to(root / name)
 
     return built(f"counting-{cpu}-1", build)
+
+
+def write_cpuinfo(folder: Path, cpu: str) -> None:
+    """Write what /proc/cpuinfo of a Pi with `cpu` shows, below `folder`."""
+    part, features = _CPUINFO[cpu]
+    core = f"Features\t: {features}\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\n"
+    entry = f"{core}CPU part\t: {part}\nCPU revision\t: 3\n\n"
+    (folder / "proc").mkdir(parents=True)
+    (folder / "proc/cpuinfo").write_text("".join(f"processor\t: {number}\n{entry}" for number in range(4)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekit.cli.arguments import Duration
 from edgekit.cli.options import Call, Command, common
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
@@ -51,7 +52,8 @@ def list_(call: Call) -> None:
 @click.option("--port", type=int, metavar="NUMBER", help="Port of the transport.")
 @click.option("--ssh-config", metavar="FILE", help="Another ssh configuration than your own.")
 @click.option("--emulated", is_flag=True, help="Times on it are no latency: print correctness only.")
-@click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="What one launch may take (300).")
+@click.option("--counter", metavar="COMMAND", help="With --emulated: what counts instructions there.")
+@click.option("--timeout", "timeout_s", type=Duration(), metavar="TIME", help="What one launch may take (300s).")
 @click.option("--force", is_flag=True, help="Replace a device of that name.")
 @common(acts=True)
 def add(call: Call, name: str, force: bool, emulated: bool, **given: str | float | None) -> int | None:

@@ -25,7 +25,8 @@ class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Raw values first: every statistic is computed from `launches` when it is asked for.
 
-    `sizes` are the sizes of the free axes in each call. An emulated measurement is no latency of any device.
+    `sizes` are the sizes of the free axes in each call. An emulated measurement is no latency of any device;
+    `instructions` are those of single calls, where an emulator counted them.
     """
 
     target: str
@@ -35,6 +36,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     launches: tuple[Launch, ...]
     sizes: dict[str, int] = {}
     emulated: bool = False
+    instructions: tuple[int, ...] = ()
 
     @property
     def launch_values(self) -> tuple[tuple[float, ...], ...]:

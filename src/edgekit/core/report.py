@@ -74,7 +74,10 @@ class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Statistics of one measurement: quantiles by name (`p50`, `p90`), each with its interval over launches."""
+    """Statistics of one measurement: quantiles by name (`p50`, `p90`), each with its interval over launches.
+
+    `instructions` are those of one inference, counted where an emulator has no latency.
+    """
 
     target: str
     artifact: str
@@ -87,6 +90,7 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backend: str = ""
     engine: str = ""
     provider: str = ""
+    instructions: Estimate = Estimate(None)
 
 
 class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -186,7 +186,8 @@ def _opened(name: str, entry: Entry) -> Device:
         host, port = entry.web, entry.port or 0
         return WebDevice(name, packages, show_address, host=host, port=port, timeout_s=entry.timeout_s)
     shell = open_shell(name, entry)
-    return ShellDevice(shell, Runners(PYTHON_RUNNER, C_RUNNERS), emulated=entry.emulated, timeout_s=entry.timeout_s)
+    runners = Runners(PYTHON_RUNNER, C_RUNNERS)
+    return ShellDevice(shell, runners, emulated=entry.emulated, counter=entry.counter, timeout_s=entry.timeout_s)
 
 
 def show_address(url: str) -> None:

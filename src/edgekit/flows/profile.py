@@ -28,6 +28,7 @@ from edgekit.devices.device import Device
 from edgekit.export.validation import compare_outputs
 from edgekit.flows.bundles import Opened, opened, opens
 from edgekit.flows.cells import DEFAULT_TIME_LIMIT_S, Cell, job_for, measurement_of, open_device, write_feeds
+from edgekit.flows.counting import Counts, count_all
 from edgekit.flows.plan import Plan
 from edgekit.flows.summary import summarize, to_launch
 from edgekit.flows.tools import versions
@@ -130,7 +131,7 @@ def measure(
         before = {name: device.facts() for name, device in devices.items()}
         results = _launch_all(cells, devices, launches, seed, progress)
         after = {name: device.facts() for name, device in devices.items()}
-        return _collect(found, cells, results, devices, before, after)
+        return _collect(found, cells, results, count_all(cells, devices, progress), devices, before, after)
 
 
 def _cells(
@@ -182,6 +183,7 @@ def _collect(
     found: Opened,
     cells: Sequence[Cell],
     results: dict[Cell, list[tuple[int, JobResult]]],
+    counts: Counts,
     devices: dict[str, Device],
     before: dict[str, Facts],
     after: dict[str, Facts],
@@ -199,7 +201,9 @@ def _collect(
             continue
         emulated = devices[cell.target.device].emulated or before[cell.target.device].emulated
         launches = [to_launch(order, result) for order, result in results[cell]]
-        measurement = measurement_of(cell, launches, emulated)
+        measurement = msgspec.structs.replace(
+            measurement_of(cell, launches, emulated), instructions=counts.get(cell, ())
+        )
         profiled.measurements.append(measurement)
         pair = before[cell.target.device], after[cell.target.device]
         profiled.latency.append(summarize(measurement, [result for _, result in results[cell]], *pair))

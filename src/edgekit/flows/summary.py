@@ -50,7 +50,13 @@ def summarize(measurement: Measurement, results: Sequence[JobResult], before: Fa
         results[0].backend,
         results[0].engine,
         results[0].provider,
+        instructions(measurement.instructions),
     )
+
+
+def instructions(counts: Sequence[int]) -> Estimate:
+    """The median of counted instructions; no value where none were counted."""
+    return Estimate(float(np.median(counts)), n=len(counts)) if counts else Estimate(None)
 
 
 def quantiles(measurement: Measurement) -> dict[str, Estimate]:

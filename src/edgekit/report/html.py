@@ -213,6 +213,7 @@ def _signed(text: str) -> str:
 
 
 _FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "instructions": words.instructions,
     "quantity": lambda estimate, unit: _signed(words.quantity(estimate, unit)),
     "interval": lambda estimate, unit: _signed(words.interval(estimate, unit)),
     "amount": lambda value, unit: _signed(words.amount(value, unit)),

@@ -66,6 +66,7 @@ def _table(target: view.TargetView) -> str:
     metric = next((row.accuracy.metric for row in target.rows if row.accuracy), "")
     head = ["artifact", "size", "parity"] + [prose(metric), "drop"] * bool(metric)
     head += list(target.quantiles or ("latency",)) if target.has_latency else []
+    head += ["instructions"] * target.has_instructions
     lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
     return "\n".join(lines + [_line(_cells(row, target)) for row in target.rows])
 
@@ -81,6 +82,8 @@ def _cells(row: view.Row, target: view.TargetView) -> list[str]:
         cells += _quality(row.accuracy)
     if target.has_latency:
         cells += [_latency(row, name) for name in target.quantiles or ("latency",)]
+    if target.has_instructions:
+        cells.append(words.instructions(row.instructions))
     return cells
 
 

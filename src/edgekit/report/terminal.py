@@ -67,8 +67,10 @@ def _table(report: Report, target: view.TargetView) -> Table:
     table.add_column(Text(f"size\n{'budgets' if report.budgets else ' '}"), justify="right", no_wrap=True)
     if target.has_accuracy:
         table.add_column(_quality_head(target.rows), justify="right", no_wrap=True)
-    for name in QUANTILES if target.has_latency else ():
+    for name in _times(target):
         table.add_column(Text(f"{name}\ninterval"), justify="right", no_wrap=True)
+    if target.has_instructions:
+        table.add_column(Text("instructions\nan inference"), justify="right", no_wrap=True)
     for row in target.rows:
         table.add_row(*_cells(row, target))
     return table
@@ -78,9 +80,16 @@ def _cells(row: view.Row, target: view.TargetView) -> list[Text]:
     cells = [_name_cell(row, target), _size_cell(row)]
     if target.has_accuracy:
         cells.append(_quality_cell(row.accuracy))
-    if target.has_latency:
-        cells.extend(_latency_cell(row, name) for name in QUANTILES)
+    cells.extend(_latency_cell(row, name) for name in _times(target))
+    if target.has_instructions:
+        cells.append(Text(words.instructions(row.instructions)))
     return cells
+
+
+def _times(target: view.TargetView) -> tuple[str, ...]:
+    """Quantiles that have a column: none where there is nothing but counted instructions."""
+    is_counted = target.has_instructions and not target.timed
+    return QUANTILES if target.has_latency and not is_counted else ()
 
 
 def _name_cell(row: view.Row, target: view.TargetView) -> Text:

@@ -72,6 +72,13 @@ class Row:
         return self.latency.memory if self.latency else Estimate(None, reason=NOT_MEASURED)
 
     @property
+    def instructions(self) -> Estimate:
+        """Instructions of one inference; without a value where they were not counted, or the artifact is wrong."""
+        if self.latency is None or self.withheld == FAILED_PARITY:
+            return Estimate(None, reason=self.withheld)
+        return self.latency.instructions
+
+    @property
     def counts(self) -> str:
         """What the latency rests on: `6 launches, 1,800 calls`."""
         if self.withheld or self.measurement is None:
@@ -111,6 +118,11 @@ class TargetView:
     def has_latency(self) -> bool:
         """True when the target was measured at all, even if nothing may be shown of it."""
         return any(row.latency is not None or row.withheld != NOT_MEASURED for row in self.rows)
+
+    @property
+    def has_instructions(self) -> bool:
+        """True when instructions were counted for any row."""
+        return any(row.instructions.value is not None for row in self.rows)
 
     @property
     def has_accuracy(self) -> bool:

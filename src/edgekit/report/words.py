@@ -62,6 +62,11 @@ def amount(value: float | None, unit: str) -> str:
     return quantity(Estimate(value), unit)
 
 
+def instructions(estimate: Estimate) -> str:
+    """Counted instructions, each digit of which is certain: `467,729`; a dash when they were not counted."""
+    return ABSENT if estimate.value is None else f"{estimate.value:,.0f}"
+
+
 def tick(value: float, unit: str) -> str:
     """A round value on an axis, as short as it can be: `2 ms`, `97.5 %`."""
     factor, suffix, _ = _scale(Estimate(value), unit)
