@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from edgekit.core.errors import UserError
 from edgekit.core.files import write_atomic
-from edgekit.core.progress import Progress, Silent
+from edgekit.core.progress import Progress
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.train.checkpoint import (
@@ -36,6 +36,7 @@ from edgekit.train.learner import Learner, mix
 from edgekit.train.model import Batch, ReferenceModel
 from edgekit.train.optimizers import optimizer_of, rate_at
 from edgekit.train.options import TrainOptions
+from edgekit.train.processes import is_one_of_many, spread
 from edgekit.train.run import HISTORY, Epoch, history_lines, read_history
 from edgekit.train.weights import read_tensors
 
@@ -69,30 +70,19 @@ def fit(job: Job, progress: Progress) -> State:
     the processes.
     """
     if job.processes > 1 and not is_one_of_many():
-        fabric = Fabric(accelerator=job.options.accelerator, devices=job.processes, strategy="ddp_spawn")
         # As an argument the job would be searched for modules, which frozen values refuse.
-        fabric.launch(partial(_work, job=job))
+        spread(partial(_work, job=job), job.options.accelerator, job.processes, progress)
         return read_state(job.out / LAST)
     count = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if is_one_of_many() else 1
     strategy = "ddp" if is_one_of_many() else "auto"
     nodes = int(os.environ.get("WORLD_SIZE", "1")) // count if is_one_of_many() else 1
     fabric = Fabric(accelerator=job.options.accelerator, devices=count, num_nodes=nodes, strategy=strategy)
     fabric.launch()
-    _work(fabric, job, progress)
+    _work(fabric, progress, job)
     return read_state(job.out / LAST)
 
 
-def is_one_of_many() -> bool:
-    """True under `torchrun`, which starts every process itself."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
-def leads() -> bool:
-    """True for the process that writes files and tells of progress."""
-    return not is_one_of_many() or os.environ.get("RANK", "0") == "0"
-
-
-def _work(fabric: Fabric, job: Job, progress: Progress | None = None) -> None:
+def _work(fabric: Fabric, progress: Progress, job: Job) -> None:
     """What each process does."""
     if job.options.threads:
         torch.set_num_threads(job.options.threads)
@@ -104,7 +94,7 @@ def _work(fabric: Fabric, job: Job, progress: Progress | None = None) -> None:
         fitting = Fitting.begin(
             job, fabric, rows, last if last.attempt == attempt else State(attempt, last.wall_s, last.cpu_s)
         )
-        fitting.run(progress or Silent())
+        fitting.run(progress)
         last = fitting.state
         if attempt == job.options.restarts or fabric.broadcast(_is_solved(job)):
             return

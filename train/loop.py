@@ -15,10 +15,12 @@ from edgekit.train.checkpoint import BEST, State
 from edgekit.train.data.checks import check
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.evaluate import evaluate
-from edgekit.train.fitting import Job, fit, leads
+from edgekit.train.fitting import Job, fit, start_from
+from edgekit.train.fitting import freeze as freeze_parts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
-from edgekit.train.run import RUN_FILE, DataFacts, Run, peak_memory_bytes, read_any, tool_versions
+from edgekit.train.processes import leads
+from edgekit.train.run import RUN_FILE, DataFacts, Run, peak_memory_bytes, read_any, resume_command, tool_versions
 from edgekit.train.weights import load_state
 
 _TOOLS = ("edgekit", "torch", "lightning-fabric", "numpy")
@@ -48,7 +50,7 @@ def train(
         init_from: Weights (safetensors) to start from; tensors that do not fit the network are left out.
         freeze: Prefixes of parameter names that are not trained.
         processes: How many train together on this machine; the batch size counts the samples of all.
-        command: How the user would type this training; stands in the record.
+        command: How the user would type this training, but for `--out` and `--data`; stands in the record.
 
     Raises:
         UserError: `out` exists and `resume` is not set, or `resume` with other options than the run was begun with.
@@ -59,7 +61,7 @@ def train(
         _check_out(model, out, resume)
     with told.stage("read data"):
         job = Job(model, out, options, seed, model.data(data), init_from, freeze, processes)
-        warnings = check(job.dataset)
+        warnings = (*check(job.dataset), *_started(job))
     run = _begun(job, resume, command, warnings)
     if run.finished:
         return run
@@ -72,7 +74,7 @@ def train(
             return _finished(job, run, state)
     except KeyboardInterrupt as err:
         # Whatever the moment, the last checkpoint stands: the hint must not depend on it.
-        hint = f"edgekit train {model.spec.name} --out {out} --resume"
+        hint = resume_command(run, out, data)
         raise Interrupted(f"The training of '{model.spec.name}' was stopped.", hint=hint) from err
 
 
@@ -82,6 +84,14 @@ def _check_out(model: ReferenceModel, out: Path, resume: bool) -> None:
             hint = f"edgekit train {model.spec.name} --out {out} --resume"
             raise UserError(f"'{out}' holds a training already.", hint=hint)
         refuse_existing(out)
+
+
+def _started(job: Job) -> tuple[str, ...]:
+    """What the network will not take over from `init_from`; a wrong prefix to freeze is told before any work."""
+    network = job.model.build()
+    freeze_parts(network, job.freeze)
+    fresh = start_from(network, job.init_from) if job.init_from else ()
+    return (f"These begin anew, as they fit nothing in the given weights: {', '.join(fresh)}.",) if fresh else ()
 
 
 def _begun(job: Job, resume: bool, command: str, warnings: tuple[str, ...]) -> Run:
@@ -114,7 +124,7 @@ def _check_same(before: Run, now: Run, out: Path) -> None:
         if getattr(before, name) != getattr(now, name):
             raise UserError(
                 f"The training in '{out}' was begun with another {name}: {_text(getattr(before, name))}.",
-                hint="Resume with what it was begun with, or choose another --out.",
+                hint=f"{resume_command(before, out)}, or another --out",
             )
 
 

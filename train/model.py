@@ -52,6 +52,7 @@ class ReferenceModel:
         lengths: A number a row; rows of similar numbers are batched together, such as sentences of one length.
         specialize: The spec completed by what was learnt from the training split, such as a vocabulary.
         generate: So many made-up samples a small training can run on; without it they are drawn to fit the spec.
+        dataset: Name of the data set whose files `data` reads; empty where it is made up or comes with a package.
         terms: Why weights and samples are not shipped; empty when they may be.
     """
 
@@ -69,4 +70,5 @@ class ReferenceModel:
     lengths: Callable[[Samples], NDArray[np.int64]] | None = None
     specialize: Callable[[ModelSpec, Dataset], ModelSpec] | None = None
     generate: Callable[[int], Samples] | None = None
+    dataset: str = ""
     terms: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,12 +102,18 @@ def read_run(path: Path) -> Run:
     if not run.finished:
         raise UserError(
             f"The training in '{folder}' was interrupted after {run.epochs} of {run.options.epochs} epochs.",
-            hint=f"edgekit train {run.model} --out {folder} --resume",
+            hint=resume_command(run, folder),
         )
     weights = folder / run.weights
     if not weights.is_file() or sha256_file(weights) != run.weights_sha256:
         raise Unreadable(f"'{weights}' is missing or was changed after the training.")
     return run
+
+
+def resume_command(run: Run, folder: Path, data: Path | None = None) -> str:
+    """What to type to go on with the training in `folder`."""
+    more = ["--out", str(folder), *(["--data", str(data)] if data else []), "--resume"]
+    return f"{run.command or f'edgekit train {run.model}'} {shlex.join(more)}"
 
 
 def read_any(folder: Path) -> Run:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -8,10 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgekit.core.errors import DiskFull
+from edgekit.core.progress import Silent
 from edgekit.train.checkpoint import BEST
 from edgekit.train.loop import train
 from edgekit.train.models.xor import MODEL
 from edgekit.train.options import with_overrides
+from edgekit.train.processes import Listener
 from edgekit.train.run import read_run
 from edgekit.train.weights import read_tensors
 
@@ -25,13 +29,40 @@ def same(first: Path, second: Path) -> bool:
     return all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
 
 
+class Heard(Silent):
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+
+    def step(self, done: int, total: int, note: str = "") -> None:
+        assert note.startswith("loss ")
+        self.steps.append((done, total))
+
+
 def test_two_processes_give_what_one_gives_at_the_same_batch(tmp_path: Path) -> None:
     train(MODEL, tmp_path / "one", OPTIONS)
+    heard = Heard()
 
-    run = train(MODEL, tmp_path / "two", OPTIONS, processes=2)
+    run = train(MODEL, tmp_path / "two", OPTIONS, processes=2, progress=heard)
 
     assert run.processes == 2
+    assert heard.steps == [(1, 2), (2, 2)]
+    assert multiprocessing.active_children() == []
     assert same(tmp_path / "one", tmp_path / "two")
+
+
+def test_what_a_process_tells_before_it_ends_is_heard() -> None:
+    heard = Heard()
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+
+    with receiver, sender, Listener(receiver, heard, "2 processes") as listener:
+        sender.send((1, 2, "loss 0.1"))
+        sender.send(DiskFull("No space left.", hint="df -h"))
+
+    assert heard.steps == [(1, 2)]
+    assert isinstance(listener.problem, DiskFull)
+    assert listener.problem.hint == "df -h"
 
 
 _RANK = """

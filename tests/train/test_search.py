@@ -20,7 +20,8 @@ def test_a_grid_is_walked_once_and_the_best_is_a_command(tmp_path: Path) -> None
 
     assert found.trials == 2
     assert found.options == {"learning_rate": "0.01"}
-    assert found.command == "edgekit train digits --out runs/digits --set learning_rate=0.01"
+    set_before = "--set epochs=1 --set batch_size=256 --set average=0.0"
+    assert found.command == f"edgekit train digits --out runs/digits {set_before} --set learning_rate=0.01"
 
 
 def test_a_search_goes_on_where_it_was(tmp_path: Path) -> None:

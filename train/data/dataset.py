@@ -68,7 +68,7 @@ def stratified_rows(inputs: Array, labels: Array, share: float) -> tuple[Rows, R
 
 
 def hold_back(samples: Samples, share: float) -> tuple[Samples, Samples]:
-    """(rest, held back): a stratified `share` of labelled samples, chosen by content."""
-    assert samples.labels is not None
-    rest, chosen = stratified_rows(next(iter(samples.inputs.values())), samples.labels, share)
+    """(rest, held back): a `share` of every class, or of all samples that have none, chosen by content."""
+    labels = np.zeros(len(samples), np.int64) if samples.labels is None else samples.labels
+    rest, chosen = stratified_rows(next(iter(samples.inputs.values())), labels, share)
     return samples.take(rest), samples.take(chosen)

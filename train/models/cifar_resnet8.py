@@ -72,6 +72,7 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.cifar_resnet8:build",
     data=cifar10,
+    dataset="cifar10",
     options=TrainOptions(
         epochs=40,
         batch_size=128,

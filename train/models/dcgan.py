@@ -192,6 +192,7 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.dcgan:build",
     data=data,
+    dataset="mnist",
     options=TrainOptions(
         epochs=8,
         batch_size=128,

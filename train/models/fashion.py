@@ -77,6 +77,7 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.fashion:build",
     data=fashion,
+    dataset="fashion_mnist",
     options=TrainOptions(
         epochs=40,
         batch_size=128,

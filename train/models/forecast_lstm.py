@@ -82,6 +82,7 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.forecast_lstm:build",
     data=ett,
+    dataset="ett",
     options=TrainOptions(
         epochs=15,
         batch_size=64,

@@ -62,6 +62,7 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.kws_crnn:build",
     data=speech_commands12,
+    dataset="speech_commands12",
     options=TrainOptions(
         epochs=80,
         batch_size=32,

@@ -78,6 +78,7 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.kws_dscnn:build",
     data=speech_commands12,
+    dataset="speech_commands12",
     options=TrainOptions(
         epochs=160,
         batch_size=32,

@@ -61,6 +61,7 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.mnist:build",
     data=mnist,
+    dataset="mnist",
     options=TrainOptions(epochs=12, batch_size=64, learning_rate=2e-3, weight_decay=1e-2, average=0.999),
     augment=augment,
 )

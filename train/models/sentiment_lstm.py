@@ -75,6 +75,7 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.sentiment_lstm:build",
     data=rt_polarity,
+    dataset="rt_polarity",
     options=TrainOptions(
         epochs=15, batch_size=64, learning_rate=2e-3, weight_decay=0.1, patience=5, average=0.99, threads=1
     ),

@@ -222,6 +222,7 @@ MODEL = ReferenceModel(
     build=build,
     location="edgekit.train.models.translate_transformer:build",
     data=multi30k,
+    dataset="multi30k",
     options=TrainOptions(
         epochs=12,
         batch_size=128,

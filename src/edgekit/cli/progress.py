@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Final, Self
 from edgekit.core.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, Task, TaskID
+    from rich.text import Text
 
 _INDENT: Final = "  "
 
@@ -56,19 +57,34 @@ class Lines:
         """Steps are for bars."""
 
 
+def _clock() -> ProgressColumn:
+    """A column with the time that is left, or the time since the start while nobody can tell."""
+    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+
+    class Clock(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            if task.total is None or task.time_remaining is None:
+                return TimeElapsedColumn().render(task)
+            return super().render(task).append(" left")
+
+    return Clock(compact=True)
+
+
 class Bars:
     """A bar for each stage that runs, and a line with its duration for each that ended. Stages nest and may overlap."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=10),
             TextColumn("{task.fields[count]}", markup=False),
             TextColumn("{task.fields[note]}", markup=False, style="dim"),
-            TimeElapsedColumn(),
+            _clock(),
+            # Ten minutes: of steps that take longer than rich's usual 30 s it would never know an end.
+            speed_estimate_period=600,
             console=Console(stderr=True, force_terminal=True),
             refresh_per_second=4,  # drawing must not disturb what is measured meanwhile
             redirect_stdout=False,

@@ -14,7 +14,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.flows.train import TrainReport
+    from edgekit.flows.train import SearchReport, TrainReport
 
 
 @click.command(
@@ -24,37 +24,112 @@ if TYPE_CHECKING:
         "edgekit train digits",
         "edgekit train mnist --data data --set epochs=5 --set optimizer=adam",
         "edgekit train mnist --data data --out runs/mnist --resume",
+        "edgekit train mnist --data data --init-from fashion --freeze conv1",
+        "edgekit train digits --search 20 --processes 2",
     ],
 )
 @click.argument("model", shell_complete=names("models"), help="A reference model; 'edgekit list models' names them.")
 @click.option("--out", type=path_type, metavar="RUN", help="Run directory.  [default: runs/MODEL]")
 @data_option
+@click.option("--download", is_flag=True, help="Fetch the data set from its official address, once.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change a training option. Repeatable.")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished training in RUN.")
+@click.option(
+    "--init-from",
+    default="",
+    metavar="BUNDLE",
+    help="Start from weights: a bundle, a run directory, a .safetensors file or a reference model.",
+)
+@click.option("--freeze", multiple=True, metavar="PREFIX", help="Train no parameter of this name. Repeatable.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="NUMBER",
+    help="Processes that share every batch; with --search, trainings at once.",
+)
+@click.option(
+    "--search",
+    "trials",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="Train so often with other options and print the best as a command. Goes on where it ended.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(["tpe", "grid"]),
+    default="tpe",
+    show_default=True,
+    help="How --search chooses options.",
+)
 @common(acts=True, chance=True)
 def command(
-    call: Call, model: str, out: Path | None, data: Path | None, changes: tuple[str, ...], resume: bool
+    call: Call,
+    model: str,
+    out: Path | None,
+    data: Path | None,
+    download: bool,
+    changes: tuple[str, ...],
+    resume: bool,
+    init_from: str,
+    freeze: tuple[str, ...],
+    processes: int,
+    trials: int | None,
+    sampler: str,
 ) -> None:
     """Train a reference model.
 
     Writes the best and the last checkpoint, the history and the quality on the test split into the run directory,
     which is a SOURCE of 'build' and 'export'.
     """
-    from edgekit.flows.train import plan_train, train
-
     order: dict[str, Any] = {
-        "out": out or Path("runs", model),
         "data": data,
+        "download": download,
         "overrides": overrides(changes),
-        "resume": resume,
+        "processes": processes,
         "settings": call.settings(),
     }
+    if trials is not None:
+        _refuse_with_search(resume=resume, init_from=init_from, freeze=freeze)
+        _search(call, model, trials, {**order, "out": out or Path("runs", f"{model}-search"), "sampler": sampler})
+        return
+    start = {"resume": resume, "init_from": init_from, "freeze": freeze}
+    _train(call, model, {**order, **start, "out": out or Path("runs", model)})
+
+
+def _train(call: Call, model: str, order: dict[str, Any]) -> None:
+    from edgekit.flows.train import is_told, plan_train, train
+
     if call.dry_run:
         call.show_plan(plan_train(model, **order))
         return
     with call.progress() as progress:
         found = train(model, **order, progress=progress)
-    call.answer(found, lambda: _text(found))
+    if is_told():
+        for warning in found.warnings:
+            call.note(f"Warning: {warning}")
+        call.answer(found, lambda: _text(found))
+
+
+def _search(call: Call, model: str, trials: int, order: dict[str, Any]) -> None:
+    from edgekit.flows.train import plan_search, search
+
+    if call.dry_run:
+        call.show_plan(plan_search(model, trials, **order))
+        return
+    with call.progress() as progress:
+        found = search(model, trials, **order, progress=progress)
+    call.answer(found, lambda: _search_text(found))
+
+
+def _refuse_with_search(**given: object) -> None:
+    for name, value in given.items():
+        if value:
+            raise UserError(
+                f"--search and --{name.replace('_', '-')} do not go together.",
+                hint="A search goes on by itself when it is called again.",
+            )
 
 
 def overrides(texts: tuple[str, ...]) -> dict[str, str]:
@@ -85,4 +160,14 @@ def _text(found: TrainReport) -> str:
         f"{found.model}: {found.metric} {quality} ({low} to {high}, n = {found.quality.n}{floor})\n"
         f"{found.epochs} {epochs} in {format_value(found.wall_s, 's')}\n"
         f"Run: {found.run}"
+    )
+
+
+def _search_text(found: SearchReport) -> str:
+    unit = "ratio" if found.metric == "accuracy" else "1"
+    trials = "training" if found.trials == 1 else "trainings"
+    return (
+        f"{found.model}: best validation {found.metric} {format_value(found.value, unit)} of {found.trials} {trials}\n"
+        f"Search: {found.folder}\n\n"
+        f"{found.train_command}"
     )

@@ -54,6 +54,12 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return name in self.plugins
 
+    def check(self, name: str) -> None:
+        """Raise UserError for an unknown name, with the nearest one; imports nothing."""
+        if name not in self.plugins:
+            hint = _LISTED_BY.get(self.kind, f"edgekit list {self.kind}s")
+            raise unknown(self.kind, name, self.plugins, hint=hint)
+
     def get(self, name: str) -> Any:
         """The registered object.
 
@@ -62,9 +68,7 @@ class Registry:
             MissingExtra: The plug-in needs a package that is not installed.
             EnvironmentFault: The plug-in does not import; the message is its error.
         """
-        if name not in self.plugins:
-            hint = _LISTED_BY.get(self.kind, f"edgekit list {self.kind}s")
-            raise unknown(self.kind, name, self.plugins, hint=hint)
+        self.check(name)
         if name not in self._cache:
             self._cache[name] = self._load(self.plugins[name])
         return self._cache[name]
