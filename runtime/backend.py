@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from edgekit.core.registry import Registry
 from edgekit.core.spec import ModelSpec, TensorSpec
 
 if TYPE_CHECKING:
+    from edgekit.core.job import OperatorTime
     from edgekit.core.samples import Feed
 
 
@@ -74,6 +75,14 @@ class Backend(Protocol):
             ModelUnreadable: Not a model of this backend's formats.
             ProviderRefused: The requested provider does not run the model.
         """
+
+
+@runtime_checkable
+class TimesOperators(Protocol):
+    """A backend whose engine tells the time of every operator."""
+
+    def operators(self, path: Path, options: Mapping[str, str], feed: Mapping[str, object]) -> tuple[OperatorTime, ...]:
+        """Operators of the file at `path` in the order they ran; arguments and errors as in `Backend.open`."""
 
 
 BACKENDS = Registry(

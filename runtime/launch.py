@@ -21,9 +21,10 @@ import msgspec
 from edgekit.core import documents
 from edgekit.core.errors import EdgekitError, Interrupted, ModelUnreadable, UserError, from_os_error
 from edgekit.core.files import sha256_file
-from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult
+from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult, OperatorTime
 from edgekit.core.samples import Feed, read_arrays, write_arrays
-from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session, TimesOperators
+from edgekit.runtime.energy import energy_between, read_energy
 from edgekit.runtime.facts import read_facts
 from edgekit.runtime.memory import involuntary_switches, peak_memory_bytes, reset_peak
 from edgekit.runtime.sniff import head_of
@@ -42,6 +43,7 @@ class _Run(NamedTuple):
     first_run_s: float
     peak_memory_bytes: int | None
     nivcsw: int | None
+    energy_j: float | None
     notes: tuple[str, ...]
 
 
@@ -70,6 +72,8 @@ def launch(job: Job) -> JobResult:
         first_run_s=run.first_run_s,
         peak_memory_bytes=None if before.emulated else run.peak_memory_bytes,
         nivcsw=run.nivcsw,
+        energy_j=run.energy_j,
+        operators=_operators(backend, job, feeds[0]),
         before=before,
         after=read_facts(),
         notes=(*notes, *run.notes),
@@ -104,22 +108,29 @@ def _measured(backend: Backend, job: Job, feeds: Sequence[Feed]) -> _Run:
         opened = time.perf_counter()
         session.run(feeds[0])
         ran = time.perf_counter()
-        timing, switches = _timed(session, job, feeds[0])
+        timing, switches, energy_j = _timed(session, job, feeds[0])
         peak = peak_memory_bytes()
         if job.outputs:
             write_outputs(Path(job.outputs), [session.run(feed) for feed in feeds])
-        return _Run(session.provider, timing, opened - started, ran - opened, peak, switches, _notes(session))
+        notes = _notes(session)
+        return _Run(session.provider, timing, opened - started, ran - opened, peak, switches, energy_j, notes)
 
 
-def _timed(session: Session, job: Job, feed: Feed) -> tuple[Timing, int | None]:
-    """Durations of the fast path, and the involuntary context switches while the values were taken."""
+def _operators(backend: Backend, job: Job, feed: Feed) -> tuple[OperatorTime, ...]:
+    if not job.operators or not isinstance(backend, TimesOperators):
+        return ()
+    return backend.operators(Path(job.artifact), job.options, feed)
+
+
+def _timed(session: Session, job: Job, feed: Feed) -> tuple[Timing, int | None, float | None]:
+    """Durations of the fast path; involuntary context switches and joules while the values were taken."""
     call = session.bind(feed)
     with paused_garbage_collection():
         warmups = warm_up(call, time_limit_s=job.time_limit_s)
-        before = involuntary_switches()
+        before, energy = involuntary_switches(), read_energy()
         values = take_values(call, time_limit_s=job.time_limit_s, min_values=job.min_values, max_values=job.max_values)
-        after = involuntary_switches()
-    return Timing(warmups, values), None if after is None or before is None else after - before
+        used_j, after = energy_between(energy, read_energy()), involuntary_switches()
+    return Timing(warmups, values), None if after is None or before is None else after - before, used_j
 
 
 def _notes(session: Session) -> tuple[str, ...]:

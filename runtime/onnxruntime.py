@@ -19,6 +19,7 @@ from edgekit.core.need import need
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.runtime import providers
 from edgekit.runtime.feeds import check_feed, ties
+from edgekit.runtime.operators import operator_times
 from edgekit.runtime.options import check_names, choice, threads_of
 from edgekit.runtime.providers import CPU, Placement
 from edgekit.runtime.sniff import head_of, not_a_model
@@ -26,6 +27,7 @@ from edgekit.runtime.streams import Captured, captured_stderr
 from edgekit.runtime.tensors import completed
 
 if TYPE_CHECKING:
+    from edgekit.core.job import OperatorTime
     from edgekit.core.samples import Array, Feed
 
 OPTIONS: Final = ("threads", "provider", "graph", "spin")
@@ -78,6 +80,13 @@ class OnnxRuntime:
         if provider == CPU:
             return OnnxSession(_created(ort, path, settings, [engine_name]), CPU, spec)
         return _opened_on(ort, path, settings, engine_name, spec)
+
+    def operators(self, path: Path, options: Mapping[str, str], feed: Mapping[str, object]) -> tuple[OperatorTime, ...]:
+        """Times of the operators of the file at `path`, run on `feed`; options and errors as in `open`."""
+        ort = _engine_module()
+        provider = providers.require(options.get("provider", CPU), ort)
+        names = providers.order(provider, ort.get_available_providers())
+        return operator_times(lambda settings: _created(ort, path, settings, names), _settings(ort, options), feed)
 
 
 class OnnxSession:

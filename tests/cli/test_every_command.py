@@ -29,6 +29,7 @@ from edgekit.cli.options import Command
 from edgekit.cli.output import ErrorDocument
 from edgekit.cli.program import COMMANDS, Commands, program
 from edgekit.core import documents
+from edgekit.core.bisection import Bisection
 from edgekit.core.checks import CheckReport
 from edgekit.core.comparison import ComparisonReport
 from edgekit.core.explanation import Explanation
@@ -89,8 +90,9 @@ TABLE = [
     ),
     Row("export", f"{_NET} --out exported", Report, Plan, "export and parity", slow=True),
     Row("validate", "bundle", Report),
+    Row("bisect", "bundle onnx-fp32 onnx-fp32", Bisection),
     Row("run", "bundle --input sample:0", Prediction),
-    Row("profile", "bundle --launches 1 --time-limit 10ms", Report, Plan),
+    Row("profile", "bundle --launches 1 --time-limit 10ms --batch 1,2 --operators", Report, Plan),
     Row(
         "compare",
         "bundle bundle --launches 5 --time-limit 1ms --minimum-effect 80%",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Launch, Measurement
-from edgekit.core.trust import grade
+from edgekit.core.trust import grade, has_two_modes
 
 QUIET = Facts(governor="performance", clock_hz=2e9, temperature_c=40.0)
 
@@ -70,3 +71,36 @@ def test_a_governor_that_cannot_be_read_is_a_reason() -> None:
 
 def test_emulation_is_graded_e_whatever_else_holds() -> None:
     assert grade(measurement(emulated=True), QUIET, QUIET).grade == "E"
+
+
+def test_launches_of_two_kinds_are_named() -> None:
+    found = measurement(launches=8)
+    runs = tuple(
+        Launch(one.order, tuple(value * (1.2 if one.order % 3 == 0 else 1.0) for value in one.values))
+        for one in found.launches
+    )
+
+    trust = grade(Measurement("pi", "onnx-fp32", "latency", "s", runs), QUIET, QUIET)
+
+    assert any("two kinds, 2" in reason for reason in trust.reasons)
+
+
+def test_launches_of_one_kind_are_rarely_called_two() -> None:
+    rng = np.random.default_rng(0)
+
+    called = [has_two_modes(list(np.exp(rng.normal(0, 0.02, 8)))) for _ in range(500)]
+
+    assert sum(called) <= 2
+
+
+def test_a_launch_that_was_repeated_does_not_count() -> None:
+    found = measurement(disturbed=True)
+    runs = tuple(msgspec.structs.replace(one, replaced=one.disturbed) for one in found.launches)
+
+    assert grade(Measurement("pi", "onnx-fp32", "latency", "s", runs), QUIET, QUIET).grade == "A"
+
+
+def test_a_clock_that_changes_under_a_fixed_governor_is_named() -> None:
+    trust = grade(measurement(), QUIET, Facts(governor="performance", clock_hz=1.5e9, temperature_c=40.0))
+
+    assert "2.00 to 1.50 GHz" in trust.reasons[0]

@@ -17,8 +17,9 @@ from edgekit.core.checks import CheckReport
 from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.explanation import Cause
 from edgekit.core.facts import Facts
+from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Launch, Measurement, Trust
-from edgekit.core.report import BudgetCheck, Estimate, Latency, Report
+from edgekit.core.report import BudgetCheck, Estimate, Latency, Operators, Report
 from edgekit.core.spec import TensorSpec
 from edgekit.core.verdict import Verdict
 from edgekit.flows import causes
@@ -248,6 +249,27 @@ def test_int8_without_products_of_bytes_is_named_where_it_is_not_faster(tmp_path
     assert names(path) == {"no dot product"}
 
 
+def test_layers_that_are_too_small_are_named_where_int8_is_not_faster(tmp_path: Path) -> None:
+    def times(artifact: str, count: int) -> Operators:
+        return Operators(
+            "local", artifact, {"N": 1}, tuple(OperatorTime(f"{n}", "Conv", "cpu", 1e-6) for n in range(count))
+        )
+
+    pairs = measured(FLOAT, runs=launches(8e-6)), measured(INT8, runs=launches(10e-6))
+    small, large = times(INT8, 10), times(INT8, 2)
+
+    assert names(written(tmp_path, *pairs, operators=(times(FLOAT, 7), small))) == {"layers too small"}
+    assert explain(written(tmp_path, *pairs, operators=(large,))).causes == ()
+
+
+def test_int8_is_held_against_float_at_the_same_batch(tmp_path: Path) -> None:
+    pairs = measured(FLOAT), measured(INT8, runs=launches(3e-3), sizes=8), measured(FLOAT, runs=launches(4e-3), sizes=8)
+
+    found = explain(written(tmp_path, *pairs))
+
+    assert (found.causes, found.unexplained) == ((), ())
+
+
 HEALTHY = {
     "float": (measured(FLOAT),),
     "int8 that is faster": (measured(FLOAT), measured(INT8, runs=launches(0.6e-3))),
@@ -313,7 +335,7 @@ def test_every_cause_is_documented(repository: Path) -> None:
     page = (repository / "docs" / "explain.md").read_text(encoding="utf-8")
     known = {value for name, value in vars(causes).items() if name.isupper() and isinstance(value, str)}
 
-    assert len(known) == 8
+    assert len(known) == 9
     assert not [name for name in known if f"| {name} |" not in page]
 
 

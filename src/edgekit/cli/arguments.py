@@ -55,6 +55,21 @@ class Share(click.ParamType[float]):
         return float(share)
 
 
+class Sizes(click.ParamType[tuple[int, ...]]):
+    """Positive numbers, as `1,8,32`."""
+
+    name = "sizes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers, each once."""
+        if isinstance(value, tuple):
+            return value
+        numbers = [part.strip() for part in str(value).split(",")]
+        if not all(number.isdecimal() and int(number) > 0 for number in numbers):
+            self.fail(f"expected sizes of at least 1, as 1,8,32, got '{value}'.", param, ctx)
+        return tuple(dict.fromkeys(map(int, numbers)))
+
+
 class ReportFile(click.ParamType[Path]):
     """A file whose suffix names a rendering of reports; checked before the work whose report it shall hold."""
 
@@ -178,6 +193,12 @@ launches_option = click.option(
 )
 time_limit_option = click.option(
     "--time-limit", type=Duration(), metavar="TIME", help="Steady calls of each process, as 500ms or 2s."
+)
+precision_option = click.option(
+    "--precision",
+    type=Share(),
+    metavar="SHARE",
+    help="Launch until every median is known to this share of it, as 1%, or --time-box is over.",
 )
 timeout_option = click.option(
     "--timeout", type=Duration(), metavar="TIME", help="Longest time of one conversion.  [setting: timeout_s]"

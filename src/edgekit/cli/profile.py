@@ -8,10 +8,13 @@ from typing import Any
 import click
 
 from edgekit.cli.arguments import (
+    Duration,
+    Sizes,
     artifact_option,
     launches_option,
     parts,
     path_argument,
+    precision_option,
     report_option,
     target_option,
     time_limit_option,
@@ -25,7 +28,8 @@ from edgekit.cli.options import Call, Command, common
     examples=[
         "edgekit profile digits-bundle --target local",
         "edgekit profile digits-bundle --target local,local/onnxruntime@threads=2",
-        "edgekit profile model.tflite --launches 12 --report latency.html",
+        "edgekit profile model.tflite --precision 1% --report latency.html",
+        "edgekit profile digits-bundle --batch 1,8,32 --operators",
     ],
 )
 @path_argument
@@ -33,6 +37,30 @@ from edgekit.cli.options import Call, Command, common
 @artifact_option
 @launches_option
 @time_limit_option
+@precision_option
+@click.option(
+    "--time-box",
+    type=Duration(),
+    default="60s",
+    show_default=True,
+    metavar="TIME",
+    help="With --precision, begin no further launches after it.",
+)
+@click.option(
+    "--batch",
+    type=Sizes(),
+    default="1",
+    show_default=True,
+    metavar="SIZES",
+    help="Samples a call, as 1,8,32: latency and throughput of each.",
+)
+@click.option("--operators", is_flag=True, help="Time every operator too, where the engine can.")
+@click.option(
+    "--sustain",
+    type=Duration(),
+    metavar="TIME",
+    help="Keep each under load for TIME afterwards, as 10min, to see what heat does.",
+)
 @report_option
 @common(acts=True, chance=True)
 def command(
@@ -42,6 +70,11 @@ def command(
     artifact: tuple[str, ...],
     launches: int | None,
     time_limit: float | None,
+    precision: float | None,
+    time_box: float,
+    batch: tuple[int, ...],
+    operators: bool,
+    sustain: float | None,
     report: tuple[Path, ...],
 ) -> int:
     """Measure latency, load time and memory on targets.
@@ -55,6 +88,11 @@ def command(
         "target": target or settings.target,
         "artifact": parts(artifact),
         "time_limit_s": time_limit,
+        "precision": precision,
+        "time_box_s": time_box,
+        "batch": batch,
+        "operators": operators,
+        "sustain_s": sustain,
         "settings": settings,
     }
     if call.dry_run:

@@ -9,7 +9,8 @@ class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one fresh process measured. Times in seconds, memory in bytes; `order` is its place among all launches.
 
     `values` are the steady calls in order, `warmups` the calls before them; both are kept. `disturbed` says that the
-    scheduler or another process got in the way, with the evidence in `notes`.
+    scheduler or another process got in the way, with the evidence in `notes`; `replaced`, that it was repeated and the
+    other one counts. `energy_j` is the energy of all `values` together, in joules.
     """
 
     order: int
@@ -20,13 +21,15 @@ class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peak_memory_bytes: int | None = None
     disturbed: bool = False
     notes: tuple[str, ...] = ()
+    replaced: bool = False
+    energy_j: float | None = None
 
 
 class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Raw values first: every statistic is computed from `launches` when it is asked for.
 
-    `sizes` are the sizes of the free axes in each call. An emulated measurement is no latency of any device;
-    `instructions` are those of single calls, where an emulator counted them.
+    `sizes` are the sizes of the free axes in each call, and `batch` the samples of it. An emulated measurement is no
+    latency of any device; `instructions` are those of single calls, where an emulator counted them.
     """
 
     target: str
@@ -37,11 +40,17 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sizes: dict[str, int] = {}
     emulated: bool = False
     instructions: tuple[int, ...] = ()
+    batch: int = 1
 
     @property
     def launch_values(self) -> tuple[tuple[float, ...], ...]:
-        """The steady values, one tuple a launch."""
-        return tuple(launch.values for launch in self.launches)
+        """The steady values of the launches that count, one tuple a launch."""
+        return tuple(launch.values for launch in self.counted)
+
+    @property
+    def counted(self) -> tuple[Launch, ...]:
+        """The launches that no other one replaces."""
+        return tuple(launch for launch in self.launches if not launch.replaced)
 
 
 class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

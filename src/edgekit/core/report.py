@@ -7,10 +7,13 @@ from typing import Final
 import msgspec
 
 from edgekit.core.bundle import Artifact
+from edgekit.core.explanation import Cause
 from edgekit.core.facts import Facts
+from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.samples import SplitFacts
 from edgekit.core.spec import ModelSpec
+from edgekit.core.sustained import Sustained
 from edgekit.core.verdict import Verdict, worst
 
 # 1: first version.
@@ -76,7 +79,8 @@ class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Statistics of one measurement: quantiles by name (`p50`, `p90`), each with its interval over launches.
 
-    `instructions` are those of one inference, counted where an emulator has no latency.
+    `instructions` are those of one inference, counted where an emulator has no latency. `throughput` is in samples a
+    second, `energy` in joules a call.
     """
 
     target: str
@@ -91,6 +95,17 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: str = ""
     provider: str = ""
     instructions: Estimate = Estimate(None)
+    throughput: Estimate = Estimate(None)
+    energy: Estimate = Estimate(None)
+
+
+class Operators(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The operators of one artifact as the engine ran them, in their order; none where it does not tell."""
+
+    target: str
+    artifact: str
+    sizes: dict[str, int]
+    times: tuple[OperatorTime, ...]
 
 
 class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,7 +132,10 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything one command found out. `stages` are wall times in seconds, in order."""
+    """Everything one command found out. `stages` are wall times in seconds, in order.
+
+    `causes` explain times that stand out; `unexplained` are observations that have no cause.
+    """
 
     command: str
     created: str
@@ -129,8 +147,12 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     accuracy: tuple[Accuracy, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     latency: tuple[Latency, ...] = ()
+    operators: tuple[Operators, ...] = ()
+    sustained: tuple[Sustained, ...] = ()
     budgets: tuple[BudgetCheck, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    unexplained: tuple[str, ...] = ()
     facts: dict[str, Facts] = {}
     tools: dict[str, str] = {}
     stages: dict[str, float] = {}

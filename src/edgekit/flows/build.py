@@ -21,10 +21,11 @@ from edgekit.core.report import Report
 from edgekit.core.target import Target, parse_targets
 from edgekit.flows.bundles import Opened, opened, opens
 from edgekit.flows.cells import open_device
+from edgekit.flows.explain import explained
 from edgekit.flows.export import Exported, export_steps, write_bundle
 from edgekit.flows.judge import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.plan import Plan
-from edgekit.flows.profile import Profiled, measure
+from edgekit.flows.profile import Profiled, measure, rounds_of
 from edgekit.flows.source import Source, SourceOptions, is_reference, open_source, refuse_unused, refuse_without_samples
 from edgekit.flows.tools import versions
 from edgekit.flows.train import train
@@ -108,7 +109,8 @@ def build(
             exported = write_bundle(opened_source, order.recipes, staging / BUNDLE, settings, progress)
         with stages.stage("profile"), opened(staging / BUNDLE) as found:
             profiled = _profile(order, found, exported, launches, time_limit_s, settings, progress)
-        report = _report(order, opened_source, exported, profiled, settings, stages.times, Path(out) / BUNDLE)
+            report = _report(order, opened_source, exported, profiled, settings, stages.times, Path(out) / BUNDLE)
+            report = explained(report, found)
         _write_reports(report, staging)
     return report
 
@@ -195,7 +197,7 @@ def _profile(
     targets = [target for target in order.targets if any(opens(target, one) for one in chosen)]
     if not targets:
         return Profiled()
-    return measure(found, targets, chosen, launches or settings.launches, time_limit_s, settings.seed, progress)
+    return measure(found, targets, chosen, rounds_of(settings, launches, time_limit_s), progress)
 
 
 def _may_be_timed(artifact: str, exported: Exported) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 from edgekit.core.bundle import Artifact
 from edgekit.core.explanation import Cause
 from edgekit.core.facts import Facts
+from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Measurement
 from edgekit.core.recipe import VNNI_FEATURES
 from edgekit.core.report import Latency, Report
@@ -26,6 +27,7 @@ COLD: Final = "cold file cache"
 PROVIDER: Final = "provider"
 BATCH: Final = "fixed batch"
 NO_DOT: Final = "no dot product"
+SMALL: Final = "layers too small"
 
 _PLACEMENT: Final = re.compile(r"(\w+) ran (\d+) of (\d+) nodes, (\d+) % of the node time")
 _DOT_PRODUCT: Final = VNNI_FEATURES | {"asimddp", "avx_vnni_int8"}
@@ -35,6 +37,8 @@ _FASTER: Final = 1.2
 _COLD_RATIO: Final = 2.0
 _COLD_S: Final = 1e-3
 _DISTURBED: Final = 0.25
+# Measured on the digits network: at 1 µs an operator int8 is slower than float32, at 3 µs (batch 8) it is faster.
+_SMALL_S: Final = 3e-6
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,12 @@ class Cell:
     def source(self) -> str:
         """The bundle and recipe, as `compare` takes them."""
         return f"{self.report.bundle}::{self.latency.artifact}"
+
+    @property
+    def operators(self) -> tuple[OperatorTime, ...]:
+        """The operators as the engine timed them, where the report has that."""
+        where = self.latency.target, self.latency.artifact, self.latency.sizes
+        return next((one.times for one in self.report.operators if (one.target, one.artifact, one.sizes) == where), ())
 
     def cause(self, name: str, says: str, evidence: list[str], command: str) -> Cause:
         """A cause for this cell."""
@@ -181,6 +191,21 @@ def no_dot_product(cell: Cell) -> Iterator[Cause]:
         evidence = [f"the processor has {', '.join(sorted(features))}, and none of {', '.join(sorted(_DOT_PRODUCT))}"]
         says = "the processor has no instruction for products of bytes, where int8 gains its speed"
         yield cell.cause(NO_DOT, says, evidence, _against_float(cell))
+
+
+def small_layers(cell: Cell) -> Iterator[Cause]:
+    """An int8 model whose operators have so little to do that starting them takes most of the time."""
+    count = cell.graph.operators if cell.graph else len(cell.operators)
+    if not count or cell.median_s is None or cell.median_s / count > _SMALL_S:
+        return
+    each, whole = (format_value(one, "s") for one in (cell.median_s / count, cell.median_s))
+    sizes = ",".join(dict.fromkeys(("1", str(8 * max(cell.measurement.batch, 1)))))
+    yield cell.cause(
+        SMALL,
+        "each operator takes about as long to start as to work, so cheaper arithmetic gains little",
+        [f"{count} operators in {whole}: {each} each"],
+        f"edgekit profile {cell.report.bundle} --target {cell.latency.target} --batch {sizes} --operators",
+    )
 
 
 def threads_missed(cell: Cell) -> Iterator[Cause]:

@@ -21,12 +21,32 @@ DEFAULT_TIME_LIMIT_S: Final = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One artifact of an opened bundle on one target, with its job. Compared and hashed by identity."""
+    """One artifact of an opened bundle on one target, with its job: `batch` samples a call.
+
+    Compared and hashed by identity.
+    """
 
     found: Opened
     artifact: Artifact
     target: Target
     job: Job
+    batch: int = 1
+
+    @property
+    def told(self) -> str:
+        """`onnx-fp32 on pi5`, for people."""
+        return f"{self.artifact.recipe} on {self.target}{f', batch {self.batch}' if self.batch > 1 else ''}"
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The free axes of the timed feed."""
+        feed = feed_at(self.found.spec, self.found.samples, 0, self.batch)
+        return {
+            axis: feed[tensor.name].shape[place]
+            for tensor in self.found.spec.inputs
+            for place, axis in enumerate(tensor.shape)
+            if isinstance(axis, str)
+        }
 
 
 def open_device(target: Target) -> Device:
@@ -38,12 +58,19 @@ def open_device(target: Target) -> Device:
     return devices.open_device(target.device)
 
 
-def write_feeds(found: Opened, folder: Path, *, count: int) -> Path:
-    """The feeds of a job: the timed one first, then one sample each, `count` in all."""
-    rows = range(min(count, len(found.samples)))
-    arrays = {f"{row}:{name}": array for row in rows for name, array in feed_at(found.spec, found.samples, row).items()}
-    write_arrays(folder / "feeds.npz", arrays)
-    return folder / "feeds.npz"
+def write_feeds(found: Opened, folder: Path, *, count: int, batch: int = 1) -> Path:
+    """The feeds of a job: the timed one first, then the next samples, `count` in all, of `batch` samples each."""
+    feeds = [feed_at(found.spec, found.samples, rows[0], batch) for rows in rows_fed(found, count, batch)]
+    arrays = {f"{place}:{name}": array for place, feed in enumerate(feeds) for name, array in feed.items()}
+    path = folder / f"feeds-{batch}.npz"
+    write_arrays(path, arrays)
+    return path
+
+
+def rows_fed(found: Opened, count: int, batch: int) -> list[list[int]]:
+    """The samples of each feed; past the last one they begin anew, and no feed begins with the same as another."""
+    total = len(found.samples)
+    return [[(start + row) % total for row in range(batch)] for start in range(min(count, total))]
 
 
 def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outputs: str, time_limit_s: float) -> Job:
@@ -62,12 +89,5 @@ def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outp
 
 def measurement_of(cell: Cell, launches: Sequence[Launch], emulated: bool) -> Measurement:
     """The launches of a cell as a measurement at the sizes of its timed feed."""
-    spec = cell.found.spec
-    feed = feed_at(spec, cell.found.samples, 0)
-    sizes = {
-        axis: feed[tensor.name].shape[place]
-        for tensor in spec.inputs
-        for place, axis in enumerate(tensor.shape)
-        if isinstance(axis, str)
-    }
-    return Measurement(str(cell.target), cell.artifact.recipe, "latency", "s", tuple(launches), sizes, emulated)
+    target, name = str(cell.target), cell.artifact.recipe
+    return Measurement(target, name, "latency", "s", tuple(launches), cell.sizes, emulated, batch=cell.batch)

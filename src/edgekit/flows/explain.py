@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Final
 
+import msgspec
+
 from edgekit.core import documents
+from edgekit.core.bundle import Artifact
 from edgekit.core.checks import CHECK_SCHEMA, CheckReport
 from edgekit.core.errors import EdgekitError, Unreadable, UserError
 from edgekit.core.explanation import Cause, Explanation
@@ -16,8 +19,8 @@ from edgekit.core.facts import Facts
 from edgekit.core.files import read_bytes
 from edgekit.core.report import REPORT_SCHEMA, Report
 from edgekit.core.units import format_value
-from edgekit.flows.bundles import opened
-from edgekit.flows.causes import ALWAYS, Cell, no_dot_product, threads_between
+from edgekit.flows.bundles import Opened, opened
+from edgekit.flows.causes import ALWAYS, Cell, no_dot_product, small_layers, threads_between
 from edgekit.flows.graph import QuantizedGraph, read_quantized
 
 _FIRST_RUN: Final = 50
@@ -41,12 +44,7 @@ def explain(path: str | Path, other: str | Path | None = None) -> Explanation:
     """
     unseen: list[str] = []
     cells = _cells_of(Path(path), unseen)
-    causes = [cause for cell in cells for find in ALWAYS for cause in find(cell)]
-    causes += [cause for slow in cells for fast in cells for cause in threads_between(slow, fast)]
-    unexplained: list[str] = []
-    for cell in cells:
-        _explain_slow_int8(cell, cells, causes, unexplained)
-        unexplained += _unexplained(cell, causes)
+    causes, unexplained = _found_in(cells)
     if other is not None:
         _explain_difference(cells, _cells_of(Path(other), unseen), causes, unexplained)
     return Explanation(
@@ -56,6 +54,25 @@ def explain(path: str | Path, other: str | Path | None = None) -> Explanation:
         unexplained=tuple(unexplained),
         unseen=tuple(dict.fromkeys(unseen)),
     )
+
+
+def explained(report: Report, found: Opened) -> Report:
+    """The report with the causes of what is slow in it, and what has none; `found` is the bundle it speaks of."""
+    wanted = _wanted(report)
+    graphs = _graphs_in(found, wanted, [])
+    causes, unexplained = _found_in(list(_cells(report, graphs)))
+    return msgspec.structs.replace(report, causes=tuple(dict.fromkeys(causes)), unexplained=tuple(unexplained))
+
+
+def _found_in(cells: Sequence[Cell]) -> tuple[list[Cause], list[str]]:
+    """Causes in one report, and observations that none of them accounts for."""
+    causes = [cause for cell in cells for find in ALWAYS for cause in find(cell)]
+    causes += [cause for slow in cells for fast in cells for cause in threads_between(slow, fast)]
+    unexplained: list[str] = []
+    for cell in cells:
+        _explain_slow_int8(cell, cells, causes, unexplained)
+        unexplained += _unexplained(cell, causes)
+    return causes, unexplained
 
 
 def read_reports(path: Path) -> tuple[Report, ...]:
@@ -78,16 +95,13 @@ def read_reports(path: Path) -> tuple[Report, ...]:
 
 
 def _cells_of(path: Path, unseen: list[str]) -> list[Cell]:
-    return [cell for report in read_reports(path) for cell in _cells(report, path, unseen)]
+    return [cell for report in read_reports(path) for cell in _cells(report, _graphs(report, path, unseen))]
 
 
-def _cells(report: Report, path: Path, unseen: list[str]) -> Iterator[Cell]:
-    graphs = _graphs(report, path, unseen)
+def _cells(report: Report, graphs: Mapping[str, QuantizedGraph]) -> Iterator[Cell]:
+    measured = {(one.target, one.artifact, tuple(one.sizes.items())): one for one in report.measurements}
     for latency in report.latency:
-        measurement = next(
-            (one for one in report.measurements if (one.target, one.artifact) == (latency.target, latency.artifact)),
-            None,
-        )
+        measurement = measured.get((latency.target, latency.artifact, tuple(latency.sizes.items())))
         if measurement is not None and not measurement.emulated:
             artifact = next((one for one in report.artifacts if one.recipe == latency.artifact), None)
             yield Cell(report, latency, measurement, artifact, graphs.get(latency.artifact))
@@ -95,26 +109,39 @@ def _cells(report: Report, path: Path, unseen: list[str]) -> Iterator[Cell]:
 
 def _graphs(report: Report, path: Path, unseen: list[str]) -> dict[str, QuantizedGraph]:
     """The quantized ONNX artifacts as the engine runs them, read from the bundle where it lies."""
-    wanted = [one for one in report.artifacts if one.format == "onnx" and _may_be_int8(one.recipe, one.precision)]
+    wanted = _wanted(report)
     bundle = next(
         (place for place in (Path(report.bundle), path.parent / Path(report.bundle).name) if place.exists()), None
     )
     if not wanted or bundle is None:
         unseen += [f"the operators of '{one.recipe}': '{report.bundle}' is not there" for one in wanted]
         return {}
-    found = {}
     try:
         with opened(bundle) as there:
-            for one in wanted:
-                if one.recipe in there.files:
-                    found[one.recipe] = read_quantized(there.files[one.recipe])
+            return _graphs_in(there, wanted, unseen)
+    except EdgekitError as err:
+        unseen.append(f"the operators of the artifacts: {err.message}")
+        return {}
+
+
+def _graphs_in(there: Opened, wanted: Sequence[Artifact], unseen: list[str]) -> dict[str, QuantizedGraph]:
+    found = {}
+    try:
+        for one in wanted:
+            if one.recipe in there.files:
+                found[one.recipe] = read_quantized(there.files[one.recipe])
     except EdgekitError as err:
         unseen.append(f"the operators of the artifacts: {err.message}")
     return found
 
 
-def _may_be_int8(recipe: str, precision: str) -> bool:
-    return "int8" in recipe or precision == "int8" or not precision
+def _wanted(report: Report) -> list[Artifact]:
+    """The artifacts whose graphs may tell why int8 is slow; a bare file does not say what it holds."""
+    return [
+        one
+        for one in report.artifacts
+        if one.format == "onnx" and ("int8" in one.recipe or one.precision in ("int8", ""))
+    ]
 
 
 def _explain_slow_int8(cell: Cell, cells: Sequence[Cell], causes: list[Cause], unexplained: list[str]) -> None:
@@ -122,18 +149,14 @@ def _explain_slow_int8(cell: Cell, cells: Sequence[Cell], causes: list[Cause], u
     name, target = cell.latency.artifact, cell.latency.target
     if "int8" not in name or cell.median_s is None:
         return
+    beside = f"{name.partition('-')[0]}-fp32", target, cell.latency.sizes
     plain = next(
-        (
-            one
-            for one in cells
-            if (one.latency.artifact, one.latency.target) == (f"{name.partition('-')[0]}-fp32", target)
-        ),
-        None,
+        (one for one in cells if (one.latency.artifact, one.latency.target, one.latency.sizes) == beside), None
     )
     if plain is None or plain.median_s is None or cell.median_s < plain.median_s:
         return
     if not _has_cause(causes, name, target):
-        causes += no_dot_product(cell)
+        causes += [*small_layers(cell), *no_dot_product(cell)]
     if not _has_cause(causes, name, target):
         own, other = format_value(cell.median_s, "s"), format_value(plain.median_s, "s")
         unexplained.append(f"'{name}' on {target} is not faster than float32: {own} and {other}")

@@ -20,8 +20,10 @@ from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 from edgekit.flows import history
 from edgekit.flows.bundles import Opened
+from edgekit.flows.cells import DEFAULT_TIME_LIMIT_S
 from edgekit.flows.pairs import Protocol
 from edgekit.flows.profile import Profiled, measure
+from edgekit.flows.rounds import Rounds
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Gate:
     def profile(self, order: Order, found: Opened, artifacts: Sequence[Artifact], *, again: int = 0) -> Profiled:
         """Latency and parity of artifacts on every target of the model; `again` counts re-measurements."""
         seed = self.settings.seed + again
-        return measure(found, order.targets, artifacts, self.file.launches, self.file.time_limit_s, seed, self.progress)
+        rounds = Rounds(self.file.launches, self.file.time_limit_s or DEFAULT_TIME_LIMIT_S, seed=seed)
+        return measure(found, order.targets, artifacts, rounds, self.progress)
 
 
 def confirmed(alarm: Checked, second: Verdict, told: str) -> Checked:

@@ -23,11 +23,12 @@ _MOVES: Final = frozenset(
 
 @dataclass(frozen=True)
 class QuantizedGraph:
-    """Islands of float operators between int8 ones, by type, and whether activations are signed."""
+    """Islands of float operators between int8 ones, by type, whether activations are signed, and all operators."""
 
     islands: tuple[tuple[str, int], ...]
     borders: int
     signed_activations: bool
+    operators: int = 0
 
     @property
     def told(self) -> str:
@@ -46,7 +47,8 @@ def read_quantized(path: Path) -> QuantizedGraph:
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         optimized = onnx.load(str(_optimized(path, Path(folder) / "optimized.onnx"))).graph
     islands, borders = _islands(optimized)
-    return QuantizedGraph(tuple(sorted(islands.items())), borders, _has_signed_activations(given))
+    signed = _has_signed_activations(given)
+    return QuantizedGraph(tuple(sorted(islands.items())), borders, signed, len(optimized.node))
 
 
 def _optimized(path: Path, out: Path) -> Path:

@@ -23,7 +23,7 @@ from edgekit.core.statistics import Comparison, Interval, required_n, verdict
 from edgekit.devices.device import Device
 from edgekit.flows.cells import Cell, measurement_of
 from edgekit.flows.cores import on_an_idle_core
-from edgekit.flows.summary import to_launch
+from edgekit.flows.summary import replaced, to_launch
 
 DEFAULT_PAIRS: Final = 8
 DEFAULT_TIME_BOX_S: Final = 45.0
@@ -125,7 +125,7 @@ def _add_pair(found: Paired, jobs: Sequence[Job], cell: Cell, device: Device, le
         found.medians[place].append(median(launch.values))
     for attempt in attempts:
         for place, launch in enumerate(attempt):
-            found.sides[place].append(launch if attempt is chosen else _replaced(launch))
+            found.sides[place].append(launch if attempt is chosen else replaced(launch))
 
 
 def _launched(found: Paired, jobs: Sequence[Job], cell: Cell, device: Device, leader: int) -> tuple[Launch, Launch]:
@@ -139,10 +139,6 @@ def _launched(found: Paired, jobs: Sequence[Job], cell: Cell, device: Device, le
 
 def _disturbed(pair: tuple[Launch, Launch]) -> int:
     return sum(launch.disturbed for launch in pair)
-
-
-def _replaced(launch: Launch) -> Launch:
-    return msgspec.structs.replace(launch, notes=(*launch.notes, "repeated: another launch counts in its place"))
 
 
 def short_job(job: Job) -> Job:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,20 +17,31 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
 from edgekit.core.facts import Facts
-from edgekit.core.job import Job, JobResult
 from edgekit.core.measurement import Measurement
 from edgekit.core.progress import Progress, Silent
-from edgekit.core.report import Latency, Outcome, ParityCheck, Report
+from edgekit.core.report import Latency, Operators, Outcome, ParityCheck, Report
 from edgekit.core.samples import read_arrays
+from edgekit.core.sustained import Sustained
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
 from edgekit.export.validation import compare_outputs
 from edgekit.flows.bundles import Opened, opened, opens
-from edgekit.flows.cells import DEFAULT_TIME_LIMIT_S, Cell, job_for, measurement_of, open_device, write_feeds
+from edgekit.flows.cells import (
+    DEFAULT_TIME_LIMIT_S,
+    Cell,
+    job_for,
+    measurement_of,
+    open_device,
+    rows_fed,
+    write_feeds,
+)
 from edgekit.flows.counting import Counts, count_all
+from edgekit.flows.explain import explained
 from edgekit.flows.plan import Plan
-from edgekit.flows.summary import summarize, to_launch
+from edgekit.flows.rounds import DEFAULT_TIME_BOX_S, Launched, Rounds, half_width, is_narrow, launch_in_rounds
+from edgekit.flows.summary import summarize
+from edgekit.flows.sustain import sustain
 from edgekit.flows.tools import versions
 
 _PARITY_FEEDS = 8
@@ -42,9 +53,20 @@ class Profiled:
 
     measurements: list[Measurement] = field(default_factory=list)
     latency: list[Latency] = field(default_factory=list)
+    operators: list[Operators] = field(default_factory=list)
+    sustained: list[Sustained] = field(default_factory=list)
     parity: list[ParityCheck] = field(default_factory=list)
     facts: dict[str, Facts] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is measured beside the latency of single samples; as in `profile`."""
+
+    batch: tuple[int, ...] = (1,)
+    operators: bool = False
+    sustain_s: float | None = None
 
 
 def profile(
@@ -54,6 +76,11 @@ def profile(
     artifact: Sequence[str] = (),
     launches: int | None = None,
     time_limit_s: float | None = None,
+    precision: float | None = None,
+    time_box_s: float = DEFAULT_TIME_BOX_S,
+    batch: Sequence[int] = (1,),
+    operators: bool = False,
+    sustain_s: float | None = None,
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Report:
@@ -63,32 +90,42 @@ def profile(
         path: A bundle, `.onnx` or `.tflite`.
         target: Targets as text, see `Target.parse`.
         artifact: Recipe names or aliases; all artifacts for none.
-        launches: Fresh processes per artifact and target.
+        launches: Fresh processes per artifact and target; with `precision` the least.
         time_limit_s: Seconds of steady calls in each launch.
+        precision: Launch until the interval of every median is this share of it, to either side: 0.01 for 1 %.
+        time_box_s: With `precision`, seconds after which no further round of launches is begun.
+        batch: Samples a call; each size is measured on its own.
+        operators: Time every operator too, where the engine can.
+        sustain_s: Seconds of load on each artifact afterwards, to see what heat does.
 
     Raises:
         UserError, EnvironmentFault, Unreadable: As their messages say; nothing is written in any case.
     """
     targets = parse_targets(target)
+    rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
     with opened(Path(path)) as found:
-        result = measure(
-            found, targets, found.chosen(artifact), launches or settings.launches, time_limit_s, settings.seed, progress
-        )
-        return Report(
-            command="profile",
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            spec=found.spec,
-            bundle=str(path),
-            artifacts=found.chosen(artifact),
-            parity=tuple(result.parity),
-            measurements=tuple(result.measurements),
-            latency=tuple(result.latency),
-            facts=result.facts,
-            outcomes=tuple(Outcome(str(one), worst(check.verdict for check in result.parity)) for one in targets),
-            tools=versions(),
-            warnings=tuple(result.warnings),
-            verdict=worst(check.verdict for check in result.parity),
-            seed=settings.seed,
+        extras = Extras(tuple(batch), operators, sustain_s)
+        result = measure(found, targets, found.chosen(artifact), rounds, progress, extras)
+        return explained(
+            Report(
+                command="profile",
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                spec=found.spec,
+                bundle=str(path),
+                artifacts=found.chosen(artifact),
+                parity=tuple(result.parity),
+                measurements=tuple(result.measurements),
+                latency=tuple(result.latency),
+                operators=tuple(result.operators),
+                sustained=tuple(result.sustained),
+                facts=result.facts,
+                outcomes=tuple(Outcome(str(one), worst(check.verdict for check in result.parity)) for one in targets),
+                tools=versions(),
+                warnings=tuple(result.warnings),
+                verdict=worst(check.verdict for check in result.parity),
+                seed=settings.seed,
+            ),
+            found,
         )
 
 
@@ -99,17 +136,26 @@ def plan_profile(
     artifact: Sequence[str] = (),
     launches: int | None = None,
     time_limit_s: float | None = None,
+    precision: float | None = None,
+    time_box_s: float = DEFAULT_TIME_BOX_S,
+    batch: Sequence[int] = (1,),
+    operators: bool = False,
+    sustain_s: float | None = None,
     settings: Settings = Settings(),
 ) -> Plan:
     """What `profile` with the same arguments would do."""
+    rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
     with opened(Path(path)) as found:
+        _refuse_batches(found, batch)
         names = [one.recipe for one in found.chosen(artifact)]
     steps = [
-        f"measure '{name}' on {one}: {launches or settings.launches} fresh processes, interleaved, "
-        f"{time_limit_s or DEFAULT_TIME_LIMIT_S:g} s of steady calls each"
+        f"measure '{name}' on {one}{f', batch {size}' if size > 1 else ''}: {rounds.told}"
         for one in parse_targets(target)
         for name in names
+        for size in sorted(set(batch))
     ]
+    steps += ["time every operator once more, where the engine can"] * operators
+    steps += [f"keep each under load for {sustain_s:g} s"] if sustain_s is not None else []
     return Plan("profile", tuple(steps))
 
 
@@ -117,38 +163,71 @@ def measure(
     found: Opened,
     targets: Sequence[Target],
     artifacts: Sequence[Artifact],
-    launches: int,
-    time_limit_s: float | None,
-    seed: int,
+    rounds: Rounds,
     progress: Progress,
+    extras: Extras = Extras(),
 ) -> Profiled:
-    """Launch every artifact on every target `launches` times, in an order that is shuffled anew each round."""
-    if launches < 1:
-        raise UserError(f"launches: expected at least 1, got {launches}.", hint="--launches 6")
+    """Launch every artifact on every target, in rounds; arguments as in `profile`."""
+    _refuse_batches(found, extras.batch)
     with TemporaryDirectory(prefix="edgekit-") as folder, ExitStack() as stack:
         devices = {one.device: stack.enter_context(open_device(one)) for one in targets}
-        cells = _cells(found, targets, artifacts, Path(folder), time_limit_s or DEFAULT_TIME_LIMIT_S)
+        cells = _cells(found, targets, artifacts, Path(folder), rounds.time_limit_s, sorted(set(extras.batch)))
         before = {name: device.facts() for name, device in devices.items()}
-        results = _launch_all(cells, devices, launches, seed, progress)
+        launched = launch_in_rounds(cells, devices, rounds, progress)
         after = {name: device.facts() for name, device in devices.items()}
-        return _collect(found, cells, results, count_all(cells, devices, progress), devices, before, after)
+        counts = count_all(cells, devices, progress)
+        profiled = _collect(found, cells, launched, counts, devices, before, after)
+        timed = [cell for cell in cells if _is_timed(cell, profiled)]
+        if extras.operators:
+            with progress.stage("operators"):
+                _add_operators(profiled, timed, devices)
+        if extras.sustain_s is not None:
+            with progress.stage("sustained load"):
+                profiled.sustained += sustain(timed, devices, extras.sustain_s, progress)
+    profiled.warnings += [
+        f"The median of {cell.told} is known to ±{100 * width:.1f} %, not ±{100 * (rounds.precision or 0.0):g} %: "
+        f"{rounds.time_box_s:g} s were over."
+        for cell in cells
+        if not is_narrow(launched[cell], rounds) and (width := half_width(launched[cell])) is not None
+    ]
+    return profiled
+
+
+def rounds_of(
+    settings: Settings,
+    launches: int | None = None,
+    time_limit_s: float | None = None,
+    precision: float | None = None,
+    time_box_s: float = DEFAULT_TIME_BOX_S,
+) -> Rounds:
+    """How to profile, with the settings and defaults for what is not given; errors as in `Rounds`."""
+    count = settings.launches if launches is None else launches
+    return Rounds(count, time_limit_s or DEFAULT_TIME_LIMIT_S, precision, time_box_s, settings.seed)
+
+
+def _refuse_batches(found: Opened, batch: Sequence[int]) -> None:
+    if not batch or min(batch) < 1:
+        raise UserError(f"batch: expected sizes of at least 1, got {list(batch)}.", hint="--batch 1,8")
+    if max(batch) > 1 and found.spec.batch_axis is None:
+        raise UserError(f"'{found.path}' has no free batch axis.", hint="--batch 1")
 
 
 def _cells(
-    found: Opened, targets: Sequence[Target], artifacts: Sequence[Artifact], folder: Path, time_limit_s: float
+    found: Opened,
+    targets: Sequence[Target],
+    artifacts: Sequence[Artifact],
+    folder: Path,
+    time_limit_s: float,
+    batches: Sequence[int],
 ) -> list[Cell]:
-    feeds = write_feeds(found, folder, count=_PARITY_FEEDS)
-    cells = [
-        Cell(
-            found,
-            artifact,
-            target,
-            job_for(found, artifact, target, feeds, str(folder / f"{index}-{artifact.recipe}.npz"), time_limit_s),
-        )
-        for index, target in enumerate(targets)
-        for artifact in artifacts
-        if opens(target, artifact)
-    ]
+    fed = {size: write_feeds(found, folder, count=_feeds(size), batch=size) for size in batches}
+    cells: list[Cell] = []
+    for target, artifact in product(targets, artifacts):
+        if opens(target, artifact):
+            for size in batches:
+                outputs = str(folder / f"{len(cells)}.npz")
+                job = job_for(found, artifact, target, fed[size], outputs, time_limit_s)
+                cells.append(Cell(found, artifact, target, job, size))
     missed = [str(target) for target in targets if not any(cell.target == target for cell in cells)]
     if missed:
         names = ", ".join(one.recipe for one in artifacts)
@@ -156,37 +235,19 @@ def _cells(
     return cells
 
 
-def _launch_all(
-    cells: Sequence[Cell], devices: dict[str, Device], launches: int, seed: int, progress: Progress
-) -> dict[Cell, list[tuple[int, JobResult]]]:
-    """Results by cell, each with its place in the whole order."""
-    # Interleaving spreads slow phases of the machine over all cells; the shuffle breaks any period in them.
-    rng = random.Random(seed)  # noqa: S311  an order, not a secret
-    results: dict[Cell, list[tuple[int, JobResult]]] = {cell: [] for cell in cells}
-    total = launches * len(cells)
-    order = 0
-    for round_ in range(launches):
-        for cell in rng.sample(list(cells), len(cells)):
-            # Outputs are compared once; later launches only take times.
-            job = cell.job if round_ == 0 else _without_outputs(cell.job)
-            results[cell].append((order, devices[cell.target.device].measure(job)))
-            order += 1
-            progress.step(order, total, f"{cell.artifact.recipe} on {cell.target}")
-    return results
-
-
-def _without_outputs(job: Job) -> Job:
-    return msgspec.structs.replace(job, outputs="")
+def _feeds(batch: int) -> int:
+    """How many feeds are answered for parity; larger batches hold several samples in one."""
+    return _PARITY_FEEDS if batch == 1 else 1
 
 
 def _collect(
     found: Opened,
     cells: Sequence[Cell],
-    results: dict[Cell, list[tuple[int, JobResult]]],
+    launched: Mapping[Cell, Sequence[Launched]],
     counts: Counts,
-    devices: dict[str, Device],
-    before: dict[str, Facts],
-    after: dict[str, Facts],
+    devices: Mapping[str, Device],
+    before: Mapping[str, Facts],
+    after: Mapping[str, Facts],
 ) -> Profiled:
     profiled = Profiled(facts={str(cell.target): before[cell.target.device] for cell in cells})
     if not found.samples.expected:
@@ -200,14 +261,30 @@ def _collect(
             )
             continue
         emulated = devices[cell.target.device].emulated or before[cell.target.device].emulated
-        launches = [to_launch(order, result) for order, result in results[cell]]
         measurement = msgspec.structs.replace(
-            measurement_of(cell, launches, emulated), instructions=counts.get(cell, ())
+            measurement_of(cell, [one.launch for one in launched[cell]], emulated), instructions=counts.get(cell, ())
         )
         profiled.measurements.append(measurement)
         pair = before[cell.target.device], after[cell.target.device]
-        profiled.latency.append(summarize(measurement, [result for _, result in results[cell]], *pair))
+        profiled.latency.append(summarize(measurement, [one.result for one in launched[cell]], *pair))
     return profiled
+
+
+def _is_timed(cell: Cell, profiled: Profiled) -> bool:
+    """True for what kept parity: a fast wrong answer has no times."""
+    where = str(cell.target), cell.artifact.recipe, cell.sizes
+    return where in [(one.target, one.artifact, one.sizes) for one in profiled.latency]
+
+
+def _add_operators(profiled: Profiled, cells: Sequence[Cell], devices: Mapping[str, Device]) -> None:
+    """One more launch of each cell, in which the engine times its operators."""
+    for cell in cells:
+        result = devices[cell.target.device].measure(
+            msgspec.structs.replace(cell.job, operators=True, outputs="", time_limit_s=0.0, min_values=1)
+        )
+        profiled.operators.append(Operators(str(cell.target), cell.artifact.recipe, cell.sizes, result.operators))
+        if not result.operators:
+            profiled.warnings.append(f"No operator times of {cell.told}: {result.engine} gives none there.")
 
 
 def _parity(found: Opened, cell: Cell) -> list[ParityCheck]:
@@ -215,8 +292,9 @@ def _parity(found: Opened, cell: Cell) -> list[ParityCheck]:
     if not found.samples.expected:
         return []
     answers = read_arrays(Path(cell.job.outputs), UserError)
-    rows = sorted({int(key.partition(":")[0]) for key in answers})
-    samples = found.samples.take(rows)
+    rows = rows_fed(found, _feeds(cell.batch), cell.batch)
+    samples = found.samples.take([row for fed in rows for row in fed])
     stack = np.concatenate if found.spec.batch_axis is not None else np.stack
-    got = {name: stack([answers[f"{row}:{name}"] for row in rows]) for name in samples.expected}
-    return list(compare_outputs(cell.artifact, found.spec, got, samples, where=str(cell.target), case="on the target"))
+    got = {name: stack([answers[f"{place}:{name}"] for place in range(len(rows))]) for name in samples.expected}
+    case = f"on the target{f', batch {cell.batch}' if cell.batch > 1 else ''}"
+    return list(compare_outputs(cell.artifact, found.spec, got, samples, where=str(cell.target), case=case))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from edgekit.core.facts import Facts
@@ -32,17 +33,25 @@ def to_launch(order: int, result: JobResult) -> Launch:
         result.peak_memory_bytes,
         disturbed,
         notes,
+        energy_j=result.energy_j,
     )
+
+
+def replaced(launch: Launch) -> Launch:
+    """The launch, kept and marked: it was repeated, and another one counts in its place."""
+    notes = (*launch.notes, "repeated: another launch counts in its place")
+    return msgspec.structs.replace(launch, replaced=True, notes=notes)
 
 
 def summarize(measurement: Measurement, results: Sequence[JobResult], before: Facts, after: Facts) -> Latency:
     """Every figure that the launches of one artifact on one target support."""
-    launches = measurement.launches
+    launches = measurement.counted
+    found = {} if measurement.emulated else quantiles(measurement)
     return Latency(
         measurement.target,
         measurement.artifact,
         measurement.sizes,
-        {} if measurement.emulated else quantiles(measurement),
+        found,
         _over_launches([launch.load_s for launch in launches]),
         _over_launches([launch.first_run_s for launch in launches]),
         _over_launches([launch.peak_memory_bytes for launch in launches]),
@@ -51,12 +60,29 @@ def summarize(measurement: Measurement, results: Sequence[JobResult], before: Fa
         results[0].engine,
         results[0].provider,
         instructions(measurement.instructions),
+        throughput(found.get("p50", Estimate(None)), measurement.batch),
+        energy(measurement),
     )
 
 
 def instructions(counts: Sequence[int]) -> Estimate:
     """The median of counted instructions; no value where none were counted."""
     return Estimate(float(np.median(counts)), n=len(counts)) if counts else Estimate(None)
+
+
+def throughput(median: Estimate, batch: int) -> Estimate:
+    """Samples a second, one call after the other, from the median latency of a call of `batch` samples."""
+    if median.value is None or median.low is None or median.high is None:
+        return Estimate(None, reason=median.reason)
+    return Estimate(batch / median.value, batch / median.high, batch / median.low, median.n)
+
+
+def energy(measurement: Measurement) -> Estimate:
+    """Joules a call, over the launches that a sensor told of."""
+    counted = [launch for launch in measurement.counted if launch.energy_j is not None]
+    if not counted:
+        return Estimate(None, reason="no sensor that can be read")
+    return _over_launches([launch.energy_j / len(launch.values) for launch in counted if launch.energy_j])
 
 
 def quantiles(measurement: Measurement) -> dict[str, Estimate]:
@@ -75,9 +101,9 @@ def quantile_estimate(measurement: Measurement, quantile: float) -> Estimate:
     if values is not None:
         interval = launch_interval(values)
         return Estimate(interval.value, interval.low, interval.high, len(values))
-    fewest = min((len(launch.values) for launch in measurement.launches), default=0)
-    if len(measurement.launches) < MIN_LAUNCHES:
-        return Estimate(None, reason=f"{len(measurement.launches)} launches, {MIN_LAUNCHES} are needed")
+    fewest = min((len(values) for values in measurement.launch_values), default=0)
+    if len(measurement.counted) < MIN_LAUNCHES:
+        return Estimate(None, reason=f"{len(measurement.counted)} launches, {MIN_LAUNCHES} are needed")
     return Estimate(None, reason=f"n too small: {fewest} values a launch, {required_n(quantile)} are needed")
 
 

@@ -1,0 +1,56 @@
+"""`profile` from end to end on real engines: batches, operators, causes, plans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.core.errors import UserError
+from edgekit.flows.profile import plan_profile, profile
+
+DATA = Path(__file__).parent.parent / "runtime" / "data"
+LINEAR = DATA / "linear.onnx"
+
+
+def test_each_batch_has_a_row_with_its_throughput() -> None:
+    report = profile(LINEAR, batch=(8, 1), launches=5, time_limit_s=0.02)
+
+    assert [one.sizes for one in report.latency] == [{"N": 1}, {"N": 8}]
+    for row, measurement in zip(report.latency, report.measurements, strict=True):
+        assert measurement.sizes == row.sizes
+        median = row.quantiles["p50"].value
+        assert median is not None
+        assert row.throughput.value == pytest.approx(row.sizes["N"] / median)
+
+
+def test_operators_are_timed_in_a_launch_of_their_own() -> None:
+    report = profile(LINEAR, operators=True, launches=1, time_limit_s=0.01)
+
+    (found,) = report.operators
+    assert (found.artifact, found.sizes) == ("linear", {"N": 1})
+    assert {one.kind for one in found.times} & {"Gemm", "MatMul", "FusedGemm"}
+    assert len(report.measurements[0].launches) == 1
+
+
+def test_an_engine_without_operator_times_says_so(tmp_path: Path) -> None:
+    from tests.flows.scripted import fake_model
+
+    report = profile(fake_model(tmp_path / "a.fake.json"), operators=True, launches=1, time_limit_s=0.01)
+
+    assert any("No operator times of a.fake on local: fake 1" in text for text in report.warnings)
+
+
+def test_a_model_of_one_sample_has_no_batches(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="batch: expected sizes of at least 1"):
+        profile(LINEAR, batch=(0,))
+
+
+def test_the_plan_says_when_it_ends() -> None:
+    plan = plan_profile(LINEAR, precision=0.01, time_box_s=30.0, batch=(1, 8), operators=True)
+
+    assert plan.steps[0] == (
+        "measure 'linear' on local: 6 fresh processes, interleaved, 0.5 s of steady calls each; more, for 30 s, "
+        "until the median is known to ±1 %"
+    )
+    assert [("batch 8" in step) for step in plan.steps] == [False, True, False]
