@@ -102,6 +102,15 @@ def test_a_broken_plug_in_stays_in_the_list_with_its_error(edgekit: Run, monkeyp
     assert edgekit("list", "models").out == "good  works\nbad   breaks (ImportError: no)\n"
 
 
+def test_models_are_a_row_each_that_fits_with_the_way_to_missing_weights(edgekit: Run) -> None:
+    lines = edgekit("list", "models").out.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == ["digits", "classification", "38.3", "k", "338", "k", "accuracy", "99.56", "%"]
+    row = next(number for number, line in enumerate(lines) if line.startswith("sentiment-lstm"))
+    assert lines[row + 1].startswith("  weights: train first (terms of rt_polarity")
+
+
 def test_settings_are_written_as_in_a_file(edgekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEKIT_TARGET", "pi5")
 

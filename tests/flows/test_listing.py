@@ -8,7 +8,7 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import ALIASES, RECIPES, REFUSED
-from edgekit.flows.listing import kinds, listing
+from edgekit.flows.listing import Item, ModelListing, kinds, listing
 
 PLUGIN = "class Backend: ..."
 
@@ -27,8 +27,19 @@ def test_an_unknown_kind_offers_the_nearest() -> None:
         listing("model")
 
 
+def test_every_model_has_its_size_its_work_and_where_its_weights_are() -> None:
+    found = listing("models")
+
+    assert isinstance(found, ModelListing)
+    items = {item.name: item for item in found.items}
+    assert all(item.parameters and item.macs and item.task for item in items.values())
+    assert items["cifar-resnet8"].weights.startswith("train first (terms of cifar10")
+    assert items["mobilenetv2"].weights == "none (untrained: a latency fixture)"
+    assert all(item.quality for item in items.values() if item.weights == "shipped")
+
+
 def test_recipes_are_listed_with_aliases_and_refusals() -> None:
-    items = {item.name: item for item in listing("recipes").items}
+    items: dict[str, Item] = {item.name: item for item in listing("recipes").items if isinstance(item, Item)}
 
     assert set(items) == {*RECIPES, *ALIASES, *REFUSED}
     assert all(items[name].problem.startswith("refused: ") for name in REFUSED)

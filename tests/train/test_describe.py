@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from edgekit.train.describe import describe
+import edgekit.train
+from edgekit.core import documents
+from edgekit.train.describe import SIZES, Sizes, count, describe, known
+from edgekit.train.registry import MODELS
+
+WEIGHTS = Path(str(edgekit.train.__file__)).parent / "weights"
 
 
 def test_parameters_and_work_are_counted() -> None:
@@ -30,3 +37,15 @@ def test_models_with_restricted_data_say_so() -> None:
 def test_latency_fixtures_have_the_parameters_of_their_papers() -> None:
     assert describe("mobilenetv2").parameters == 3_504_872
     assert describe("mobilenetv3-small").parameters == 2_542_856
+
+
+def test_every_model_is_in_the_listing_that_needs_no_torch() -> None:
+    assert list(known()) == list(MODELS.table)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS.table)
+def test_the_listing_says_what_is_counted(name: str) -> None:
+    written = documents.read(WEIGHTS / SIZES, Sizes, newest=1)
+
+    assert {size.name: size for size in written.models}[name] == count(name), "run: python -m edgekit.train.describe"

@@ -152,6 +152,11 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.name not in ("mae", "mse")
 
 
+def metric_unit(name: str) -> str:
+    """The unit a metric is printed in: `ratio` for shares, `1` for numbers."""
+    return "ratio" if name in ("accuracy", "auc", "sure") else "1"
+
+
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name, task, tensors, pre-processing and quality of one model.
 

@@ -11,6 +11,7 @@ from edgekit.core.errors import unknown
 from edgekit.core.recipe import ALIASES, RECIPES, REFUSED
 from edgekit.core.refusals import REFUSALS
 from edgekit.core.registry import Registry
+from edgekit.core.report import Estimate
 
 # 1: first version.
 LISTING_SCHEMA: Final = 1
@@ -26,6 +27,33 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     problem: str = ""
 
 
+class ModelItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One reference model. `macs` are multiplications of one sample, `quality` is that of the shipped weights on the
+    test split, `weights` is `shipped` or what to do first and why; all that needs PyTorch is null for plug-ins.
+    """
+
+    name: str
+    summary: str
+    origin: str = OWN
+    problem: str = ""
+    task: str = ""
+    parameters: int | None = None
+    macs: int | None = None
+    metric: str = ""
+    floor: float | None = None
+    quality: Estimate | None = None
+    weights: str = ""
+
+
+class ModelListing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All reference models, in order."""
+
+    items: tuple[ModelItem, ...]
+    kind: str = "models"
+    command: str = "list"
+    schema_version: int = LISTING_SCHEMA
+
+
 class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All names of one kind, in order."""
 
@@ -35,7 +63,7 @@ class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     schema_version: int = LISTING_SCHEMA
 
 
-def listing(kind: str) -> Listing:
+def listing(kind: str) -> Listing | ModelListing:
     """The names of one kind: models, recipes, backends, datasets or devices.
 
     A broken plug-in stays in the list with its error as `problem`.
@@ -43,14 +71,16 @@ def listing(kind: str) -> Listing:
     Raises:
         UserError: Another kind; the nearest is offered.
     """
-    if kind not in _LISTS:
-        raise unknown("list", kind, _LISTS, hint="edgekit list models")
+    if kind not in kinds():
+        raise unknown("list", kind, kinds(), hint="edgekit list models")
+    if kind == "models":
+        return ModelListing(items=tuple(_models()))
     return Listing(kind=kind, items=tuple(_LISTS[kind]()))
 
 
 def kinds() -> tuple[str, ...]:
     """What can be listed."""
-    return tuple(_LISTS)
+    return ("models", *_LISTS)
 
 
 def _registered(registry: Registry) -> Iterable[Item]:
@@ -61,10 +91,27 @@ def _registered(registry: Registry) -> Iterable[Item]:
             yield Item(name, plugin.summary, plugin.location, registry.problem(name))
 
 
-def _models() -> Iterable[Item]:
+def _models() -> Iterable[ModelItem]:
+    from edgekit.train.describe import known
     from edgekit.train.registry import MODELS
 
-    return _registered(MODELS)
+    facts = known()
+    for item in _registered(MODELS):
+        if item.origin != OWN or item.name not in facts:
+            yield ModelItem(item.name, item.summary, item.origin, item.problem)
+            continue
+        one = facts[item.name]
+        yield ModelItem(
+            item.name,
+            one.summary,
+            task=one.task,
+            parameters=one.parameters,
+            macs=one.macs,
+            metric=one.metric,
+            floor=one.floor,
+            quality=one.quality,
+            weights=one.weights,
+        )
 
 
 def _datasets() -> Iterable[Item]:
@@ -94,7 +141,6 @@ def _recipes() -> Iterable[Item]:
 
 
 _LISTS: Final[dict[str, Callable[[], Iterable[Item]]]] = {
-    "models": _models,
     "recipes": _recipes,
     "backends": _backends,
     "datasets": _datasets,
