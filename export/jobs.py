@@ -7,6 +7,7 @@ import msgspec
 from edgekit.core.bundle import Signature
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.source import ModuleRef
+from edgekit.export.steps import Graph
 
 
 class Load(msgspec.Struct, frozen=True, tag="load"):
@@ -53,7 +54,17 @@ class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     out: str
 
 
-Job = Load | Reference | Export | Quantize
+class Steps(msgspec.Struct, frozen=True, tag="steps"):
+    """Run the module on every feed of the .npz `feeds` and write every tensor it computes to `values`, by feed."""
+
+    module: ModuleRef
+    spec: ModelSpec
+    feeds: str
+    values: str
+    seed: int = 0
+
+
+Job = Load | Reference | Export | Quantize | Steps
 
 
 class Traced(msgspec.Struct, frozen=True):
@@ -81,6 +92,13 @@ class Converted(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class Stepped(msgspec.Struct, frozen=True):
+    """What the module computes, and the digest of its weights."""
+
+    graph: Graph
+    weights: str
+
+
 class Failure(msgspec.Struct, frozen=True):
     """An error of edgekit by class name, or of foreign code with `error` empty and its stack in `trace`."""
 
@@ -96,4 +114,5 @@ class Reply(msgspec.Struct, frozen=True):
 
     traced: Traced | None = None
     converted: Converted | None = None
+    stepped: Stepped | None = None
     failure: Failure | None = None

@@ -21,7 +21,7 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
 from edgekit.export import jobs
-from edgekit.export.exchange import save_arrays, unpack_feeds
+from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.source import ModuleRef, load_module, sources_digest, state_digest
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
@@ -149,6 +149,16 @@ def _quantize(state: _State, job: jobs.Quantize) -> jobs.Reply:
     return jobs.Reply(converted=made)
 
 
+def _steps(state: _State, job: jobs.Steps) -> jobs.Reply:
+    from edgekit.export.steps_torch import record
+
+    module = state.module(job.module, job.seed)
+    feeds = unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable))
+    graph, runs = record(module, job.spec, [feeds[index] for index in sorted(feeds)])
+    save_arrays(Path(job.values), pack_feeds(runs))
+    return jobs.Reply(stepped=jobs.Stepped(graph, state_digest(module)))
+
+
 def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
     """Open and run the file here, where an engine that crashes takes nobody along; answers are judged elsewhere."""
     backend = BACKENDS.get(DEFAULT_BACKENDS[path.suffix[1:]])() if path.is_file() else None
@@ -168,6 +178,7 @@ _HANDLERS: dict[type, Any] = {
     jobs.Reference: _reference,
     jobs.Export: _export,
     jobs.Quantize: _quantize,
+    jobs.Steps: _steps,
 }
 
 

@@ -1,0 +1,110 @@
+"""Bisecting: the first tensor where one graph leaves another, and the one that adds most error. Needs numpy alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from edgekit.core.bisection import Aligned
+from edgekit.export.alignment import Pair, align, before
+from edgekit.export.comparison import Difference, Scale
+from edgekit.export.steps import Step, Trace
+from edgekit.export.validation import Tolerance
+
+# Kinds that no exporter folds into a neighbour without writing so into its operator.
+_LASTING: Final = frozenset({"conv", "deconv", "dense", "relu", "maxpool", "softmax", "tanh", "sigmoid", "lstm", "gru"})
+
+
+class Bisected:
+    """Two traces aligned and judged; the figures of `core.bisection.Bisection`."""
+
+    def __init__(self, a: Trace, b: Trace, tolerance: Tolerance) -> None:
+        self._a, self._b, self._tolerance = a, b, tolerance
+        self._pairs = align(a, b)
+        self._by_a = {pair.a.name: pair for pair in self._pairs}
+        self._noise = {pair.a.name: _noise(pair) for pair in self._pairs}
+        self.aligned = tuple(self._judged(pair) for pair in self._pairs)
+        self.only_a = len(a.steps) - len(self._pairs)
+        self.only_b = len(b.steps) - len(self._pairs)
+
+    @property
+    def first(self) -> int | None:
+        """The place of the first pair out of tolerance."""
+        return next((place for place, one in enumerate(self.aligned) if not one.is_within), None)
+
+    @property
+    def most(self) -> int | None:
+        """The place of the pair that adds most error; None where there is no error at all."""
+        worst = max(range(len(self.aligned)), key=lambda place: self.aligned[place].added, default=None)
+        return worst if worst is not None and self.aligned[worst].added > 0 else None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Tensors right before the first bad one that A computes and B does not, the earliest first.
+
+        Only where B computes the bad one straight from good ones: then no operator of B can hold what A does.
+        """
+        if self.first is None:
+            return ()
+        pair = self._pairs[self.first]
+        partners = {one.b.name: one.a.name for one in self._pairs}
+        if any(name not in partners for name in pair.b.inputs):
+            return ()
+        between = _between(pair.a, self._a.by_name, self._by_a)
+        kinds = [kind for one in (*between, pair.a) for kind in one.kinds & _LASTING]
+        lost = set(kinds) - pair.b.kinds | {kind for kind in kinds if kinds.count(kind) > 1}
+        return tuple(one.name for one in between if one.kinds & lost)
+
+    def _judged(self, pair: Pair) -> Aligned:
+        difference = Difference.between(pair.a.value, pair.value)
+        kind, value, limit, good = _within(difference, self._tolerance)
+        noise = self._noise[pair.a.name]
+        above = before(pair.a, self._a.by_name, self._by_a)
+        inherited = max((self._noise[name] for name in above), default=0.0)
+        return Aligned(
+            a=pair.a.name,
+            b=pair.b.name,
+            operator_a=pair.a.operator,
+            operator_b=pair.b.operator,
+            module=pair.a.module or pair.b.module,
+            error=math.sqrt(noise),
+            added=math.sqrt(max(0.0, noise - inherited)),
+            kind=kind,
+            value=value,
+            limit=limit,
+            is_within=good,
+            largest=difference.largest,
+            weights=pair.b.weights,
+        )
+
+
+def _within(difference: Difference, tolerance: Tolerance) -> tuple[str, float | None, float, bool]:
+    if tolerance.difference is not None:
+        value = difference.largest / Scale.of(difference.reference).span
+        return "difference", value, tolerance.difference, value <= tolerance.difference
+    limit = tolerance.sqnr_db or 0.0
+    decibels = difference.sqnr_db()
+    return "sqnr", decibels, limit, decibels is None or decibels >= limit
+
+
+def _noise(pair: Pair) -> float:
+    """Power of the difference over the power of A's tensor; 0 for equal tensors, at most 1e12."""
+    error = Difference.between(pair.a.value, pair.value).error
+    noise = float(np.mean(np.minimum(error, 1e30) ** 2))
+    power = Scale.of(pair.a.value).power
+    return min(noise / power, 1e12) if power else (0.0 if noise == 0 else 1e12)
+
+
+def _between(step: Step, steps: Mapping[str, Step], known: Mapping[str, object]) -> Sequence[Step]:
+    """Steps without a counterpart on the way from known ones to `step`, in order."""
+    found: set[str] = set()
+    waiting = list(step.inputs)
+    while waiting:
+        name = waiting.pop()
+        if name not in known and name not in found:
+            found.add(name)
+            waiting += steps[name].inputs
+    return [one for name, one in steps.items() if name in found]

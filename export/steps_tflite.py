@@ -1,0 +1,139 @@
+"""The steps of a .tflite file: an interpreter that keeps every tensor runs one signature on each feed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from edgekit.core.bundle import Signature
+from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
+from edgekit.core.need import need
+from edgekit.core.samples import Array, Feed
+from edgekit.export.steps import Graph, Operation, Trace, stacked, trace_of
+
+MOVES: Final = frozenset(("RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "CAST", "BROADCAST_TO"))
+BORDERS: Final = frozenset(("QUANTIZE", "DEQUANTIZE"))
+SIZES: Final = frozenset(("SHAPE",))
+_KINDS: Final = {
+    "CONV_2D": "conv",
+    "DEPTHWISE_CONV_2D": "conv",
+    "TRANSPOSE_CONV": "deconv",
+    "FULLY_CONNECTED": "dense",
+    "BATCH_MATMUL": "dense",
+    "MAX_POOL_2D": "maxpool",
+    "AVERAGE_POOL_2D": "mean",
+    "MEAN": "mean",
+    "RELU6": "relu",
+    "LOGISTIC": "sigmoid",
+}
+_SEGMENT: Final = re.compile(r"^_*[^_]+_(?P<name>.+)$")
+
+
+def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Trace:
+    """The steps of one signature on every feed; its kernels are the plain ones, which keep what they compute.
+
+    Raises:
+        ModelUnreadable: The file is no TFLite model.
+        UserError: A feed that the signature does not take.
+    """
+    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+    try:
+        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+        engine = _Engine(path, model, signature.name)
+    except EdgekitError:
+        raise
+    except Exception as err:  # the schema raises whatever its offsets lead to
+        raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
+    graph = engine.graph()
+    return trace_of(graph, stacked(engine.run(feed, graph) for feed in feeds))
+
+
+class _Engine:
+    """The file opened so that every tensor can be read after a run."""
+
+    def __init__(self, path: Path, model: Any, signature: str) -> None:
+        module = need("ai_edge_litert.interpreter", extra="tflite")
+        # The default kernels are those of a delegate, whose inner tensors nobody can read.
+        plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        self._engine = module.Interpreter(
+            str(path), num_threads=1, experimental_preserve_all_tensors=True, experimental_op_resolver_type=plain
+        )
+        self._model = model
+        chosen = next((one for one in model.signatureDefs or () if one.signatureKey.decode() == signature), None)
+        if chosen is None:
+            raise ModelUnreadable(f"'{path}' has no signature '{signature}'.")
+        self._place = chosen.subgraphIndex
+        self._subgraph = model.subgraphs[self._place]
+        self._inputs = {one.name.decode(): one.tensorIndex for one in chosen.inputs}
+        self._outputs = {one.name.decode(): one.tensorIndex for one in chosen.outputs}
+        self._engine._interpreter.AllocateTensors(self._place)
+
+    def graph(self) -> Graph:
+        """The operators; tensors are called by the module they come from and their place."""
+        schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+        operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+        fused = {value: name for name, value in vars(schema.ActivationFunctionType).items() if isinstance(value, int)}
+        operations = tuple(self._operation(one, operators, fused) for one in self._subgraph.operators)
+        outputs = {name: self._name(index) for name, index in self._outputs.items()}
+        return Graph(operations, tuple(self._inputs), outputs, MOVES, BORDERS, frozenset(), SIZES)
+
+    def run(self, feed: Feed, graph: Graph) -> Mapping[str, Array]:
+        """The value of every tensor that an operator writes, quantized ones as the reals they stand for."""
+        wrapper = self._engine._interpreter
+        try:
+            for name, index in self._inputs.items():
+                wrapper.SetTensor(index, self._stored(feed[name], index), self._place)
+            wrapper.Invoke(self._place)
+        except (RuntimeError, ValueError) as err:
+            raise UserError(f"litert does not run this feed: {str(err).splitlines()[0]}") from err
+        written = {index for one in self._subgraph.operators for index in one.outputs}
+        return {**feed, **{self._name(index): self._real(index) for index in sorted(written)}}
+
+    def _operation(self, one: Any, operators: Mapping[int, str], fused: Mapping[int, str]) -> Operation:
+        code = self._model.operatorCodes[one.opcodeIndex]
+        name = operators[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        activation = fused.get(getattr(one.builtinOptions, "fusedActivationFunction", 0) or 0, "NONE")
+        kinds = {_KINDS.get(name, name.lower())} | ({"relu"} if activation.startswith("RELU") else set())
+        text = name if activation == "NONE" else f"{name}+{activation}"
+        inputs = tuple(self._name(index) for index in one.inputs if index >= 0)
+        outputs = tuple(self._name(index) for index in one.outputs)
+        return Operation(text, inputs, outputs, frozenset(kinds), self._module(one.outputs[0]))
+
+    def _name(self, index: int) -> str:
+        given = next((name for name, place in self._inputs.items() if place == index), "")
+        return given or f"{self._module(index) or 'tensor'}#{index}"
+
+    def _module(self, index: int) -> str:
+        """The part of the network that the converter wrote into the tensor's name."""
+        text = self._subgraph.tensors[index].name.decode(errors="replace")
+        last = text.rpartition(";;")[2].partition(";")[0]
+        return ".".join(_names(last))
+
+    def _stored(self, array: Array, index: int) -> Array:
+        detail = self._engine._get_tensor_details(index, self._place)
+        scales, dtype = detail["quantization_parameters"]["scales"], np.dtype(detail["dtype"])
+        if not len(scales) or dtype == array.dtype:
+            return np.ascontiguousarray(array.astype(dtype, copy=False))
+        limits = np.iinfo(dtype)
+        steps = np.rint(array / scales[0]) + detail["quantization_parameters"]["zero_points"][0]
+        return np.asarray(steps.clip(limits.min, limits.max).astype(dtype))
+
+    def _real(self, index: int) -> Array:
+        array = self._engine._interpreter.GetTensor(index, self._place)
+        quantization = self._engine._get_tensor_details(index, self._place)["quantization_parameters"]
+        if len(quantization["scales"]) != 1 or array.dtype.kind not in "iu":
+            return np.array(array)
+        zero, scale = quantization["zero_points"][0], quantization["scales"][0]
+        return np.asarray((array.astype(np.float32) - np.float32(zero)) * np.float32(scale))
+
+
+def _names(text: str) -> Iterator[str]:
+    """`features`, `3` out of `Named/Digits_module/torch.nn.Sequential_features/torch.nn.Conv2d_3`."""
+    for segment in text.split("/")[1:]:
+        match = _SEGMENT.match(segment.rpartition(".")[2])
+        if match and match["name"] != "module":
+            yield match["name"]

@@ -1,0 +1,68 @@
+"""Bisection: where one artifact leaves another, tensor by tensor, as a document."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+# 1: first version.
+BISECTION_SCHEMA: Final = 1
+
+
+class Aligned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One tensor that both graphs compute.
+
+    `error` is the root mean square of the difference, as a share of that of A's tensor; `added` is how much of it the
+    tensors before have not. `value` is judged against `limit`: the largest absolute difference in units of the
+    tensor's range for `difference`, decibels for `sqnr`. `module` is the part of the network it comes from, where a
+    graph names it; `weights` are the constants its operator reads.
+    """
+
+    a: str
+    b: str
+    operator_a: str
+    operator_b: str
+    module: str
+    error: float
+    added: float
+    kind: str
+    value: float | None
+    limit: float
+    is_within: bool
+    largest: float
+    weights: tuple[str, ...] = ()
+
+
+class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first tensor that one side could not compute at all, and why."""
+
+    side: str
+    tensor: str
+    operator: str
+    reason: str
+    weights: tuple[str, ...] = ()
+
+
+class Bisection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Two graphs on one case, aligned from the inputs to the outputs.
+
+    `first` is the place in `aligned` of the first tensor out of tolerance, `most` that of the tensor which adds most
+    error. `missing` are tensors that A computes right before `first` and B does not. `only_a` and `only_b` count the
+    tensors that the other graph has no counterpart of, which is usual: engines fuse operators.
+    """
+
+    path: str
+    a: str
+    b: str
+    case: str
+    runs: int
+    aligned: tuple[Aligned, ...]
+    first: int | None = None
+    most: int | None = None
+    missing: tuple[str, ...] = ()
+    refused: Refusal | None = None
+    only_a: int = 0
+    only_b: int = 0
+    command: str = "bisect"
+    schema_version: int = BISECTION_SCHEMA

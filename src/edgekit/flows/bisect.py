@@ -1,0 +1,266 @@
+"""`edgekit bisect`: the first tensor where one artifact of a bundle leaves another, or the module it was made from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edgekit.core.bisection import Bisection, Refusal
+from edgekit.core.bundle import CASES, Artifact, Bundle, Signature
+from edgekit.core.config import Settings
+from edgekit.core.errors import BundleUnreadable, ConversionFailed, ModelUnreadable, UserError, unknown
+from edgekit.core.progress import Progress, Silent
+from edgekit.core.samples import Feed, Samples, read_arrays
+from edgekit.core.spec import ModelSpec
+from edgekit.export import jobs
+from edgekit.export.bisect import Bisected
+from edgekit.export.cases import Case, load_cases
+from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
+from edgekit.export.process import Worker
+from edgekit.export.source import ModuleRef
+from edgekit.export.steps import Trace, stacked, trace_of
+from edgekit.export.steps_onnx import first_refused, trace_onnx
+from edgekit.export.steps_tflite import trace_tflite
+from edgekit.export.validation import TOLERANCES, Tolerance
+from edgekit.flows.bundles import backend_for
+from edgekit.train.registry import MODELS
+
+TORCH: Final = "torch"
+SAMPLES_CASE: Final = "samples"
+# Runs at the smallest batch: enough to tell tensors apart, few enough to keep every one of them in memory.
+_RUNS: Final = 4
+_PRECISIONS: Final = ("fp32", "fp16", "int8")
+
+
+@dataclass(frozen=True)
+class ModuleOptions:
+    """Where the torch module is found when the bundle does not say: `FILE.py:FACTORY`, and its weights."""
+
+    source: str = ""
+    weights: Path | None = None
+
+
+def bisect(
+    path: str | Path,
+    a: str,
+    b: str,
+    *,
+    case: str = "",
+    module: ModuleOptions = ModuleOptions(),
+    settings: Settings = Settings(),
+    progress: Progress = Silent(),
+) -> Bisection:
+    """Align two graphs of a bundle and say where B leaves A.
+
+    Args:
+        a, b: Recipe names or aliases, or `torch` for the module that the bundle was made from.
+        case: A case of the bundle such as `N=5`, or `samples`; the first that shows a difference when empty.
+
+    Raises:
+        UserError: Unknown names, or a module that cannot be found.
+        ModelUnreadable, ConversionFailed: A file, or the module, does not run.
+    """
+    with (
+        Bundle.open(Path(path)) as bundle,
+        tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
+        Worker("onnx", timeout_s=settings.timeout_s) as worker,
+    ):
+        first, second = (_side(bundle, name, module, worker, Path(folder)) for name in (a, b))
+        tolerance = _tolerance(first, second)
+        cases = [*_cases(bundle, first, second, case)]
+        found = []
+        for done, one in enumerate(cases, start=1):
+            found.append(_bisected(str(path), first, second, one, tolerance))
+            progress.step(done, len(cases), one.name)
+            if found[-1].refused or found[-1].first is not None:
+                return found[-1]
+        return found[0]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """One case: the whole feed where it is one, and the feeds that both sides run."""
+
+    name: str
+    feeds: tuple[Feed, ...]
+    sizes: dict[str, int]
+    whole: Feed | None = None
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two graphs."""
+
+    name: str
+    spec: ModelSpec
+    artifact: Artifact | None
+    file: Path
+    module: ModuleRef | None = None
+    worker: Worker | None = None
+    seed: int = 0
+    weights: str = ""
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        return self.artifact.signatures if self.artifact else ()
+
+    def trace(self, inputs: _Inputs) -> Trace:
+        if self.artifact is None:
+            return self._trace_module(inputs.feeds)
+        if self.artifact.format == "onnx":
+            return trace_onnx(self.file, inputs.feeds)
+        return trace_tflite(self.file, inputs.feeds, _signature(self.signatures, inputs.sizes))
+
+    def refuses(self, inputs: _Inputs) -> Refusal | None:
+        """What in an ONNX file does not run; TFLite files have fixed sizes, and are given none but those."""
+        if self.artifact is None or self.artifact.format != "onnx":
+            return None
+        feeds = [*inputs.feeds[:1], *([inputs.whole] if inputs.whole is not None else [])]
+        return next((found for feed in feeds if (found := first_refused(self.file, feed, self.name))), None)
+
+    def _trace_module(self, feeds: Sequence[Feed]) -> Trace:
+        assert self.module is not None
+        assert self.worker is not None
+        given, made = self.file / "feeds.npz", self.file / "values.npz"
+        save_arrays(given, pack_feeds(feeds))
+        job = jobs.Steps(self.module, self.spec, str(given), str(made), self.seed)
+        stepped = self.worker.ask(job, "running the module").stepped
+        if stepped is None:
+            raise ConversionFailed("The worker gave no tensors of the module.")
+        if self.weights and stepped.weights != self.weights:
+            raise UserError(
+                f"The module at '{self.module.location}' has other weights than the bundle was made from.",
+                hint="--weights FILE, as the export was given them",
+            )
+        runs = unpack_feeds(read_arrays(made, ConversionFailed))
+        return trace_of(stepped.graph, stacked(runs[index] for index in sorted(runs)))
+
+
+def _side(bundle: Bundle, name: str, module: ModuleOptions, worker: Worker, folder: Path) -> _Side:
+    if name != TORCH:
+        known = {one.recipe for one in bundle.artifacts}
+        if not any(recipe == name or recipe.startswith(f"{name}-") for recipe in known):
+            raise unknown("artifact", name, [*known, TORCH])
+        artifact = bundle.artifact(name)
+        backend_for(artifact).check()
+        if artifact.format not in ("onnx", "tflite"):
+            raise UserError(f"'{artifact.recipe}' has no graph that can be looked into.")
+        return _Side(artifact.recipe, bundle.spec, artifact, bundle.file(artifact))
+    record = bundle.artifacts[0].record if bundle.artifacts else {}
+    weights, seed = str(record.get("weights", "")), int(record.get("seed", 0))
+    return _Side(TORCH, bundle.spec, None, folder, _module(bundle, module), worker, seed, weights)
+
+
+def _module(bundle: Bundle, options: ModuleOptions) -> ModuleRef:
+    """The module: what the user names, else what the bundle remembers, with the weights that travel in it."""
+    source = bundle.manifest.source
+    own = bundle.root / "weights.safetensors"
+    weights = str(options.weights or (own if own.is_file() else ""))
+    if options.source in MODELS or (not options.source and source.get("model") in MODELS):
+        return ModuleRef(MODELS.get(options.source or source["model"]).location, weights)
+    location = options.source or source.get("factory", "")
+    if not location or not Path(location.rpartition(":")[0]).is_file():
+        raise UserError(
+            f"The module that '{bundle.path}' was made from is not here"
+            f"{f': there is no file {location.rpartition(chr(58))[0]!r}' if location else ''}.",
+            hint=f"edgekit bisect {bundle.path} torch ARTIFACT --source FILE.py:FACTORY",
+        )
+    return ModuleRef(f"{Path(location.rpartition(':')[0]).resolve()}:{location.rpartition(':')[2]}", weights)
+
+
+def _tolerance(a: _Side, b: _Side) -> Tolerance:
+    """That of the coarser precision of the two."""
+    precisions = [one.artifact.precision if one.artifact else "fp32" for one in (a, b)]
+    places = [_PRECISIONS.index(one) if one in _PRECISIONS else len(_PRECISIONS) - 1 for one in precisions]
+    return TOLERANCES[_PRECISIONS[max(places)]]
+
+
+def _bisected(path: str, a: _Side, b: _Side, inputs: _Inputs, tolerance: Tolerance) -> Bisection:
+    refused = b.refuses(inputs) or a.refuses(inputs)
+    if refused is not None:
+        return Bisection(path=path, a=a.name, b=b.name, case=inputs.name, runs=1, aligned=(), refused=refused)
+    found = Bisected(a.trace(inputs), b.trace(inputs), tolerance)
+    return Bisection(
+        path=path,
+        a=a.name,
+        b=b.name,
+        case=inputs.name,
+        runs=len(inputs.feeds),
+        aligned=found.aligned,
+        first=found.first,
+        most=found.most,
+        missing=found.missing,
+        only_a=found.only_a,
+        only_b=found.only_b,
+    )
+
+
+def _cases(bundle: Bundle, a: _Side, b: _Side, name: str) -> Iterator[_Inputs]:
+    """The samples, then every case that both sides take; only the one called `name` where it is given."""
+    samples = bundle.samples()
+    if samples is None:
+        raise UserError(f"'{bundle.path}' has no samples to run.", hint="edgekit export SOURCE --samples FILE.npz")
+    found = [_from_samples(samples, bundle.spec, a, b)]
+    cases = load_cases(bundle.root / CASES, BundleUnreadable) if CASES in bundle.manifest.files else ()
+    quantized = any(one.artifact is not None and one.artifact.precision == "int8" for one in (a, b))
+    for one in cases:
+        # Made-up inputs lie outside what int8 was calibrated for.
+        inputs = None if one.is_extreme and quantized else _from_case(one, bundle.spec, a, b)
+        found += [inputs] if inputs else []
+    if name and name not in {one.name for one in found}:
+        raise unknown("case", name, [one.name for one in found])
+    return (one for one in found if not name or one.name == name)
+
+
+def _from_samples(samples: Samples, spec: ModelSpec, a: _Side, b: _Side) -> _Inputs:
+    rows = range(min(_RUNS, len(samples)))
+    if spec.batch_axis is None:
+        feeds = tuple({name: array[row] for name, array in samples.inputs.items()} for row in rows)
+    else:
+        batch = _smallest_batch(spec, a, b)
+        chosen = [np.arange(row * batch, (row + 1) * batch) % len(samples) for row in rows]
+        feeds = tuple({name: array[part] for name, array in samples.inputs.items()} for part in chosen)
+    return _Inputs(SAMPLES_CASE, feeds, _sizes(feeds[0], spec))
+
+
+def _from_case(case: Case, spec: ModelSpec, a: _Side, b: _Side) -> _Inputs | None:
+    """The case in the batches that both sides take; None where a fixed-shape file has no such sizes."""
+    fixed = [one.signatures for one in (a, b) if one.signatures]
+    if not fixed or all(case.sizes in [dict(one.sizes) for one in signatures] for signatures in fixed):
+        return _Inputs(case.name, (case.feed,), case.sizes, case.feed)
+    batch = spec.batch_axis
+    if batch is None:
+        return None
+    sizes = {**case.sizes, batch: _smallest_batch(spec, a, b)}
+    if not all(sizes in [dict(one.sizes) for one in signatures] for signatures in fixed) or case.rows < sizes[batch]:
+        return None
+    starts = range(0, case.rows - sizes[batch] + 1, sizes[batch])
+    feeds = tuple({name: array[row : row + sizes[batch]] for name, array in case.feed.items()} for row in starts)
+    return _Inputs(case.name, feeds, sizes, case.feed)
+
+
+def _smallest_batch(spec: ModelSpec, a: _Side, b: _Side) -> int:
+    """The smallest batch that a fixed-shape side has, 1 where none is."""
+    offered = [one.sizes[spec.batch_axis] for side in (a, b) for one in side.signatures if spec.batch_axis in one.sizes]
+    return min(offered, default=1)
+
+
+def _sizes(feed: Feed, spec: ModelSpec) -> dict[str, int]:
+    return {
+        axis: size
+        for tensor in spec.inputs
+        for axis, size in zip(tensor.shape, feed[tensor.name].shape, strict=True)
+        if isinstance(axis, str)
+    }
+
+
+def _signature(signatures: Sequence[Signature], sizes: dict[str, int]) -> Signature:
+    found = next((one for one in signatures if dict(one.sizes) == sizes), None)
+    if found is None:
+        raise ModelUnreadable(f"The file has no signature for {sizes}.")
+    return found

@@ -1,0 +1,161 @@
+"""A bisection for people: a bar of error for every tensor along the depth of the graph, as text and as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from edgekit.core import documents
+from edgekit.core.bisection import Aligned, Bisection
+from edgekit.core.errors import UserError
+from edgekit.core.files import write_atomic
+from edgekit.report import words
+
+SUFFIXES: Final = (".json", ".svg", ".txt")
+# Errors from one millionth of a per cent to all of the signal: eight powers of ten.
+_DECADES: Final = 8
+_BAR: Final = 16
+_NAME: Final = 24
+_SHOWN: Final = 40
+_ROW: Final = 18
+_LEFT: Final = 260
+_WIDTH: Final = 720
+
+
+def render_text(found: Bisection) -> str:
+    """The answer first, then a row a tensor; 80 columns."""
+    return "\n".join([*answer(found), "", *_rows(found)]).rstrip() + "\n"
+
+
+def answer(found: Bisection) -> Iterator[str]:
+    """What was found, one sentence a line."""
+    a, b = words.clean(found.a), words.clean(found.b)
+    if found.refused is not None:
+        one = found.refused
+        yield f"'{one.side}' cannot run case '{found.case}': it stops at '{one.tensor}' ({one.operator})."
+        yield f"  {words.clean(one.reason)}"
+        yield from _weights(one.weights)
+        return
+    runs = words.plural(found.runs, "run")
+    yield f"{a} against {b} on case '{found.case}', {runs}: {words.plural(len(found.aligned), 'tensor')} aligned."
+    if found.first is None:
+        yield "No tensor leaves the tolerance."
+    else:
+        yield from _first(found, found.aligned[found.first])
+    if found.most is not None:
+        most = found.aligned[found.most]
+        yield f"Most error is added at '{most.a}' ({_operators(most)}{_module(most)}): {_percent(most.added)}."
+
+
+def write_bisection(found: Bisection, path: Path) -> None:
+    """Write the document, the text or the picture, as the suffix of `path` says."""
+    refuse_suffix(path)
+    if path.suffix.lower() == ".json":
+        documents.write(path, found)
+    else:
+        text = render_svg(found) if path.suffix.lower() == ".svg" else render_text(found)
+        write_atomic(path, text.encode("utf-8", "replace"))
+
+
+def refuse_suffix(path: Path) -> None:
+    """Raise `UserError` for a name that ends in none of `SUFFIXES`."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"'{path}' does not end in {', '.join(SUFFIXES)}.", hint="--report bisection.svg")
+
+
+def render_svg(found: Bisection) -> str:
+    """The error of every tensor as a bar, inputs on top; a picture of its own."""
+    height = 40 + _ROW * len(found.aligned)
+    bars = [_svg_row(found, place) for place in range(len(found.aligned))]
+    title = f"{found.a} against {found.b}, case {found.case}: error of each tensor, 1e-8 to 1 of its size"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
+        f'font-family="sans-serif" font-size="12"><title>{escape(title)}</title>'
+        f'<text x="8" y="20">{escape(words.clean(title))}</text>{"".join(bars)}</svg>\n'
+    )
+
+
+def _svg_row(found: Bisection, place: int) -> str:
+    one = found.aligned[place]
+    y = 36 + _ROW * place
+    width = max(1, round(_share(one.error) * (_WIDTH - _LEFT - 90)))
+    colour = "#2a6fb0" if one.is_within else "#c0392b"
+    name = words.shortened(f"{one.a} {one.operator_a}", 40)
+    return (
+        f'<text x="{_LEFT - 8}" y="{y + 11}" text-anchor="end">{escape(name)}</text>'
+        f'<rect x="{_LEFT}" y="{y}" width="{width}" height="{_ROW - 5}" fill="{colour}"/>'
+        f'<text x="{_LEFT + width + 6}" y="{y + 11}">{one.error:.1e}</text>'
+    )
+
+
+def _first(found: Bisection, one: Aligned) -> Iterator[str]:
+    yield f"The first tensor out of tolerance is '{one.a}' ({_operators(one)}{_module(one)}), in B '{one.b}':"
+    if one.kind == "sqnr":
+        value = "no figure" if one.value is None else f"{one.value:.1f} dB"
+        yield f"  {value} of signal over error, at least {one.limit:g} dB; off by {_percent(one.error)}."
+    else:
+        value = "no figure" if one.value is None else f"{one.value:.2g}"
+        yield f"  off by {value} of its range, at most {one.limit:g}; by {_percent(one.error)} of its size."
+    yield from _weights(one.weights)
+    if found.missing:
+        names = ", ".join(f"'{name}'" for name in found.missing)
+        yield f"  Right before it '{found.a}' computes {names}; '{found.b}' has nothing in its place."
+
+
+def _weights(names: tuple[str, ...]) -> Iterator[str]:
+    if names:
+        yield f"  It reads {', '.join(words.clean(name) for name in names[:4])}."
+
+
+def _rows(found: Bisection) -> Iterator[str]:
+    if not found.aligned:
+        return
+    yield f"{'tensor':{_NAME}}  {'operator':18}  {'error':>7}  1e-8 .. 1"
+    shown = _places(found)
+    before = -1
+    for place in shown:
+        if place > before + 1:
+            yield f"  ... {words.plural(place - before - 1, 'tensor')}"
+        yield _row(found, place)
+        before = place
+    if before + 1 < len(found.aligned):
+        yield f"  ... {words.plural(len(found.aligned) - before - 1, 'tensor')}"
+    yield f"Without a counterpart: {found.only_a} of A, {found.only_b} of B."
+
+
+def _row(found: Bisection, place: int) -> str:
+    one = found.aligned[place]
+    name, operator = words.shortened(one.a, _NAME), words.shortened(one.operator_a, 18)
+    bar = "█" * round(_BAR * _share(one.error))
+    mark = " < first" if place == found.first else " < most" if place == found.most else ""
+    return f"{name:{_NAME}}  {operator:18}  {one.error:7.1e}  {bar}{mark}".rstrip()
+
+
+def _places(found: Bisection) -> list[int]:
+    """All tensors, or those around the ones that matter and a few spread over the rest."""
+    count = len(found.aligned)
+    if count <= _SHOWN:
+        return list(range(count))
+    near = {place + step for place in (found.first, found.most) if place is not None for step in range(-4, 5)}
+    spread = {round(index * (count - 1) / 20) for index in range(21)}
+    return sorted(place for place in near | spread if 0 <= place < count)
+
+
+def _share(error: float) -> float:
+    """Where an error stands between 1e-8 (0) and all of the signal (1)."""
+    return 0.0 if error <= 0 else min(max(1 + math.log10(error) / _DECADES, 0.0), 1.0)
+
+
+def _operators(one: Aligned) -> str:
+    return one.operator_a if one.operator_a == one.operator_b else f"{one.operator_a}, in B {one.operator_b}"
+
+
+def _module(one: Aligned) -> str:
+    return f", module {words.clean(one.module)}" if one.module else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
