@@ -80,11 +80,13 @@ class Call:
             files: Where to write it as well, in the form each suffix names.
             written: What the command wrote already, to be told to the user.
         """
-        from edgekit.cli.reports import as_text, write_files
+        from edgekit.cli.reports import as_text, bisect_command, write_files
 
         files = tuple(files)
         write_files(report, files)
         self.answer(report, lambda: as_text(report, self.output, (*written, *files)))
+        if command := bisect_command(report):
+            self.note(f"Hint: {command}")
         return report.verdict.exit_code
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from edgekit.core.verdict import Verdict
 
 if TYPE_CHECKING:
     from edgekit.cli.output import Output
@@ -34,3 +37,15 @@ def write_files(report: Report, files: Iterable[Path]) -> None:
         from edgekit.report.registry import write_report
 
         write_report(report, path)
+
+
+def bisect_command(report: Report) -> str:
+    """The command that finds where the first artifact that failed parity goes wrong; empty when none failed."""
+    failed = [check.artifact for check in report.parity if check.verdict is Verdict.FAIL]
+    if not failed or not report.bundle or Path(report.bundle).suffix in (".onnx", ".tflite"):
+        return ""
+    sound = [one for one in report.artifacts if one.recipe not in failed and one.precision == "fp32"]
+    wanted = next((one.format for one in report.artifacts if one.recipe == failed[0]), "")
+    # The same format has the same operators: a finding there is the most exact.
+    near = sorted(sound, key=lambda one: one.format != wanted)
+    return f"edgekit bisect {shlex.quote(report.bundle)} {near[0].recipe if near else 'torch'} {failed[0]}"
