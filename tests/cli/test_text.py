@@ -11,8 +11,10 @@ import pytest
 
 from edgekit.cli.arguments import source_name
 from edgekit.core.report import Estimate
+from edgekit.core.verdict import Verdict
 from edgekit.flows.doctor import Diagnosis, Finding, State
 from edgekit.flows.listing import Item, Listing
+from edgekit.flows.quality import QualityReport
 from edgekit.flows.train import TrainReport
 
 Run = Callable[..., Any]
@@ -78,6 +80,44 @@ def test_a_bare_file_answers_with_its_outputs(edgekit: Run, made: Path) -> None:
 
     assert done.code == 0
     assert "  output  [[" in done.out
+
+
+def test_a_model_that_is_not_what_its_card_says_ends_in_one(edgekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = QualityReport(
+        model="digits",
+        source="digits",
+        data="scikit-learn",
+        same_data=True,
+        metric="accuracy",
+        quality=Estimate(0.5, 0.4, 0.6, 450),
+        card=Estimate(0.99, 0.98, 0.995, 450),
+        verdict=Verdict.FAIL,
+        reason="the same data: off by 0.49",
+    )
+    monkeypatch.setattr("edgekit.flows.quality.validate_quality", lambda source, **order: report)
+
+    done = edgekit("validate", "digits")
+
+    assert done.code == 1
+    assert done.out.splitlines() == [
+        "digits    accuracy  50.00 %  (40.00 % to 60.00 %, n = 450)",
+        "its card  accuracy  99.00 %  (98.00 % to 99.50 %, n = 450)",
+        "FAIL: the same data: off by 0.49",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("digits --artifact onnx-fp32", "'digits' has no use for --artifact"),
+        ("bundle --data .", "'bundle' has no use for --data"),
+    ],
+)
+def test_options_of_another_kind_of_validation_are_refused(edgekit: Run, made: Path, arguments: str, said: str) -> None:
+    done = edgekit("validate", *arguments.split())
+
+    assert done.code == 2
+    assert said in done.err
 
 
 def test_a_report_is_written_in_the_form_of_its_suffix(edgekit: Run, made: Path) -> None:

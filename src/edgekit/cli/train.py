@@ -11,6 +11,7 @@ from edgekit.cli.arguments import data_option, path_type
 from edgekit.cli.completion import names
 from edgekit.cli.options import Call, Command, common
 from edgekit.core.errors import UserError
+from edgekit.core.spec import metric_unit
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def overrides(texts: tuple[str, ...]) -> dict[str, str]:
 
 
 def _text(found: TrainReport) -> str:
-    unit = "ratio" if found.metric == "accuracy" else "1"
+    unit = metric_unit(found.metric)
     quality, low, high = (
         format_value(value, unit) for value in (found.quality.value, found.quality.low, found.quality.high)
     )
@@ -164,7 +165,7 @@ def _text(found: TrainReport) -> str:
 
 
 def _search_text(found: SearchReport) -> str:
-    unit = "ratio" if found.metric == "accuracy" else "1"
+    unit = metric_unit(found.metric)
     trials = "training" if found.trials == 1 else "trainings"
     return (
         f"{found.model}: best validation {found.metric} {format_value(found.value, unit)} of {found.trials} {trials}\n"
