@@ -31,7 +31,7 @@ from edgekit.export.lane import Lane, Made, Subject
 from edgekit.export.lengths import sizes_of_samples
 from edgekit.export.process import Worker
 from edgekit.export.reference import Reference, ask_reference
-from edgekit.export.registry import EXPORTERS
+from edgekit.export.routes import exporter_of
 from edgekit.export.signatures import fits, signatures_of
 from edgekit.export.source import ModuleRef
 from edgekit.export.tools import versions
@@ -128,7 +128,8 @@ class _Run:
         request, (first, *others) = self.request, self.workers
         self.workers[first].start()
         for name in others if not self.cache.has_seen(self._subject_key) else ():
-            self.workers[name].load(jobs.Load(request.module, EXPORTERS.plugins[name].location, request.seed))
+            exporter = exporter_of(request.module.location, name)
+            self.workers[name].load(jobs.Load(request.module, exporter, request.seed))
         return ask_reference(
             self.workers[first], request.module, spec, request.evaluation, cases, self.folder, request.seed
         )
@@ -167,7 +168,7 @@ class _Run:
         return [
             Lane(
                 worker=worker,
-                exporter=EXPORTERS.plugins[name].location,
+                exporter=exporter_of(self.request.module.location, name),
                 recipes=tuple(recipe for recipe in recipes if recipe.format == name),
                 subject=subject,
                 cache=self.cache,

@@ -64,7 +64,13 @@ class Steps(msgspec.Struct, frozen=True, tag="steps"):
     seed: int = 0
 
 
-Job = Load | Reference | Export | Quantize | Steps
+class Describe(msgspec.Struct, frozen=True, tag="describe"):
+    """Read what the file at `location` takes and gives."""
+
+    location: str
+
+
+Job = Describe | Load | Reference | Export | Quantize | Steps
 
 
 class Traced(msgspec.Struct, frozen=True):
@@ -78,6 +84,15 @@ class Traced(msgspec.Struct, frozen=True):
     weights: str = ""
     sources: str = ""
     failures: dict[int, str] = {}
+
+
+class Described(msgspec.Struct, frozen=True):
+    """What a file that is a source says of itself; `sizes` are those of free axes where it has only some."""
+
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    is_quantized: bool = False
+    sizes: dict[str, tuple[int, ...]] = {}
 
 
 class Converted(msgspec.Struct, frozen=True):
@@ -112,6 +127,7 @@ class Failure(msgspec.Struct, frozen=True):
 class Reply(msgspec.Struct, frozen=True):
     """The answer to one job: exactly one field is set."""
 
+    described: Described | None = None
     traced: Traced | None = None
     converted: Converted | None = None
     stepped: Stepped | None = None

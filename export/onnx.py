@@ -190,7 +190,7 @@ def read_back(path: Path, spec: ModelSpec) -> Converted:
     return Converted(
         inputs=_ordered(inputs, spec.inputs, "input"),
         outputs=_ordered(outputs, spec.outputs, "output"),
-        opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        opset=next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None),
         layout="NCHW" if any(len(tensor.shape) == 4 for tensor in spec.inputs) else "",
     )
 

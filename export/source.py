@@ -48,6 +48,10 @@ def load_module(ref: ModuleRef, *, seed: int = 0) -> Any:
     """
     torch = need("torch", extra="export")
     torch.manual_seed(seed)
+    if ref.location.endswith(".pt2"):
+        from edgekit.export.program import load_program
+
+        return load_program(Path(ref.location))
     module = _call(load_factory(ref.location), ref.location)
     if not isinstance(module, torch.nn.Module):
         raise UserError(

@@ -22,6 +22,7 @@ from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
 from edgekit.export import jobs
 from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
+from edgekit.export.given import kind_of, open_given
 from edgekit.export.source import ModuleRef, load_module, sources_digest, state_digest
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
@@ -73,10 +74,16 @@ class _State:
 
     def module(self, ref: ModuleRef, seed: int) -> Any:
         if self._key != (ref, seed):
-            _quiet_torch()
-            self._module = load_module(ref, seed=seed)
+            self._module = _opened(ref, seed)
             self._key = (ref, seed)
         return self._module
+
+
+def _opened(ref: ModuleRef, seed: int) -> Any:
+    if kind_of(ref.location) != "torch":
+        return open_given(ref.location)
+    _quiet_torch()
+    return load_module(ref, seed=seed)
 
 
 def _answer(state: _State, line: bytes) -> jobs.Reply:
@@ -100,6 +107,15 @@ def _answer(state: _State, line: bytes) -> jobs.Reply:
         return jobs.Reply(failure=jobs.Failure(f"{type(err).__name__}: {first}", trace=trace))
 
 
+def _describe(state: _State, job: jobs.Describe) -> jobs.Reply:
+    del state
+    if kind_of(job.location) == "torch":
+        from edgekit.export.program import describe_program
+
+        return jobs.Reply(described=describe_program(Path(job.location)))
+    return jobs.Reply(described=open_given(job.location).describe())
+
+
 def _load(state: _State, job: jobs.Load) -> jobs.Reply:
     state.module(job.module, job.seed)
     if job.exporter:
@@ -108,8 +124,6 @@ def _load(state: _State, job: jobs.Load) -> jobs.Reply:
 
 
 def _reference(state: _State, job: jobs.Reference) -> jobs.Reply:
-    from edgekit.export.tracing import operators_of, run_module
-
     module = state.module(job.module, job.seed)
     answers: Feed = {}
     failures: dict[int, str] = {}
@@ -117,7 +131,7 @@ def _reference(state: _State, job: jobs.Reference) -> jobs.Reply:
     feeds = unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable))
     for index, feed in sorted(feeds.items()):
         try:
-            outputs = run_module(module, job.spec, feed)
+            outputs = _outputs(module, job, feed)
         except UserError as err:
             failures[index] = err.message
             continue
@@ -127,9 +141,27 @@ def _reference(state: _State, job: jobs.Reference) -> jobs.Reply:
         raise UserError(failures[min(failures)])
     save_arrays(Path(job.answers), answers)
     good = next(feed for index, feed in sorted(feeds.items()) if index not in failures)
-    operators = operators_of(module, job.spec, good)
-    traced = jobs.Traced(names, tuple(sorted(operators)), state_digest(module), sources_digest(), failures)
+    operators, weights = _made_of(module, job, good)
+    traced = jobs.Traced(names, tuple(sorted(operators)), weights, sources_digest(), failures)
     return jobs.Reply(traced=traced)
+
+
+def _outputs(module: Any, job: jobs.Reference, feed: Feed) -> Feed:
+    if kind_of(job.module.location) != "torch":
+        answers: Feed = module.answer(job.spec, feed)
+        return answers
+    from edgekit.export.tracing import run_module
+
+    return run_module(module, job.spec, feed)
+
+
+def _made_of(module: Any, job: jobs.Reference, feed: Feed) -> tuple[frozenset[str], str]:
+    """Operators, and the digest of the weights."""
+    if kind_of(job.module.location) != "torch":
+        return module.operators(), module.digest()
+    from edgekit.export.tracing import operators_of
+
+    return operators_of(module, job.spec, feed), state_digest(module)
 
 
 def _export(state: _State, job: jobs.Export) -> jobs.Reply:
@@ -174,6 +206,7 @@ def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
 
 
 _HANDLERS: dict[type, Any] = {
+    jobs.Describe: _describe,
     jobs.Load: _load,
     jobs.Reference: _reference,
     jobs.Export: _export,

@@ -18,7 +18,6 @@ from edgekit.cli.arguments import (
     to_option,
 )
 from edgekit.cli.options import Call, Command, common
-from edgekit.core.recipe import DEFAULT_RECIPES
 
 if TYPE_CHECKING:
     from edgekit.flows.source import SourceOptions
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
         "edgekit export digits --to onnx-fp32,tflite-int8 --out digits-bundle",
         "edgekit export runs/mnist --data data --calibration 500",
         "edgekit export net.py:Net --samples samples.npz --to onnx-fp32",
+        "edgekit export model.onnx --samples samples.npz --to onnx-int8",
     ],
 )
 @source_argument
@@ -60,7 +60,7 @@ def command(
     folder = out or Path(f"{source_name(source)}-bundle")
     order: dict[str, Any] = {
         "out": folder,
-        "to": to or DEFAULT_RECIPES,
+        "to": to,
         "options": options,
         "settings": call.settings(timeout_s=timeout),
         "force": force,

@@ -36,6 +36,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "onnx2tf-missing": Refusal(
         "TFLite files are made from .onnx by onnx2tf, which has no environment here", "edgekit tools install onnx2tf"
     ),
+    "one-size-only": Refusal("onnx2tf makes one entry point a file", "--sizes AXIS=SIZE, with one size an axis"),
     "already-quantized": Refusal(
         "the file holds quantized weights already; a second rounding adds its error to that of the first",
         "Start from the float file.",

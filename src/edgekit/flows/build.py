@@ -26,7 +26,7 @@ from edgekit.flows.export import Exported, export_steps, write_bundle
 from edgekit.flows.judge import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.plan import Plan
 from edgekit.flows.profile import Profiled, measure, rounds_of
-from edgekit.flows.source import Source, SourceOptions, is_reference, open_source, refuse_unused, refuse_without_samples
+from edgekit.flows.source import Source, SourceOptions, is_reference, open_source, refuse_impossible, refuse_unused
 from edgekit.flows.tools import versions
 from edgekit.flows.train import train
 from edgekit.train.weights import shipped_weights
@@ -103,7 +103,7 @@ def build(
             source = str(staging / RUN)
         with stages.stage("load"):
             opened_source = open_source(source, options, settings)
-            refuse_without_samples(opened_source, order.recipes)
+            refuse_impossible(opened_source, order.recipes)
             refuse_unmeasurable(order.budgets, labelled=opened_source.split.evaluation.labels is not None)
         with stages.stage("export"):
             exported = write_bundle(opened_source, order.recipes, staging / BUNDLE, settings, progress)
@@ -139,7 +139,7 @@ def plan_build(
         )
     else:
         opened_source = open_source(source, options, settings)
-        refuse_without_samples(opened_source, order.recipes)
+        refuse_impossible(opened_source, order.recipes)
         first = export_steps(opened_source, order.recipes)
     return Plan(
         "build",

@@ -13,16 +13,17 @@ from edgekit.core.bundle import CASES, SAMPLES, Manifest, write_manifest
 from edgekit.core.config import Settings
 from edgekit.core.files import new_folder, refuse_existing
 from edgekit.core.progress import Progress, Silent
-from edgekit.core.recipe import DEFAULT_RECIPES, Recipe, parse_recipes
+from edgekit.core.recipe import Recipe, parse_recipes
 from edgekit.core.report import Outcome, Report
 from edgekit.core.samples import Samples
 from edgekit.core.verdict import worst
 from edgekit.export.cases import save_cases
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.routes import default_recipes
 from edgekit.flows.cache import conversion_cache
 from edgekit.flows.card import model_card
 from edgekit.flows.plan import Plan
-from edgekit.flows.source import Source, SourceOptions, open_source, refuse_without_samples
+from edgekit.flows.source import Source, SourceOptions, open_source, refuse_impossible
 from edgekit.flows.tools import versions
 from edgekit.runtime.facts import read_facts
 
@@ -42,7 +43,7 @@ def export(
     source: str,
     *,
     out: str | Path,
-    to: str | Sequence[str] = DEFAULT_RECIPES,
+    to: str | Sequence[str] = (),
     options: SourceOptions = SourceOptions(),
     settings: Settings = Settings(),
     force: bool = False,
@@ -51,17 +52,17 @@ def export(
     """Export `source` by every recipe in `to`, validate each artifact at once, and write the bundle `out`.
 
     Args:
-        source: Reference model, run directory, or `file.py:factory` (whose code is run).
+        source: Reference model, run directory, `file.py:factory` (whose code is run), or an .onnx, .tflite or .pt2.
         out: Directory of the bundle; written whole or not at all.
-        to: Recipe names or aliases.
+        to: Recipe names or aliases; what suits the source for none.
 
     Raises:
         UserError, EnvironmentFault, ConversionFailed, Unreadable: As their messages say.
     """
-    recipes = parse_recipes(to)
+    recipes = parse_recipes(to or default_recipes(source))
     refuse_existing(Path(out), force=force)
     opened = open_source(source, options, settings)
-    refuse_without_samples(opened, recipes)
+    refuse_impossible(opened, recipes)
     with new_folder(Path(out), force=force) as staging:
         exported = write_bundle(opened, recipes, staging, settings, progress)
     verdict = worst(check.verdict for check in exported.result.parity)
@@ -86,16 +87,16 @@ def plan_export(
     source: str,
     *,
     out: str | Path,
-    to: str | Sequence[str] = DEFAULT_RECIPES,
+    to: str | Sequence[str] = (),
     options: SourceOptions = SourceOptions(),
     settings: Settings = Settings(),
     force: bool = False,
 ) -> Plan:
     """What `export` with the same arguments would do."""
-    recipes = parse_recipes(to)
+    recipes = parse_recipes(to or default_recipes(source))
     refuse_existing(Path(out), force=force)
     opened = open_source(source, options, settings)
-    refuse_without_samples(opened, recipes)
+    refuse_impossible(opened, recipes)
     return Plan("export", (*export_steps(opened, recipes), f"write the bundle '{out}'"))
 
 

@@ -12,11 +12,16 @@ import numpy as np
 
 from edgekit.core.config import Settings
 from edgekit.core.errors import EnvironmentFault, UserError, nearest
-from edgekit.core.files import read_bytes
+from edgekit.core.files import read_bytes, sha256_file
 from edgekit.core.generated import generated
 from edgekit.core.recipe import Recipe
+from edgekit.core.refusals import refuse
 from edgekit.core.samples import LABEL, Array, Samples, Split, read_arrays, read_user_samples, split
 from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
+from edgekit.export.given import SUFFIXES
+from edgekit.export.jobs import Described
+from edgekit.export.reading import describe_file
+from edgekit.export.routes import refuse_unreachable
 from edgekit.export.source import ModuleRef
 from edgekit.train.registry import MODELS
 
@@ -55,6 +60,7 @@ class Source:
     samples_from: str
     facts: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    is_quantized: bool = False
 
 
 def is_reference(source: str) -> bool:
@@ -77,17 +83,19 @@ def open_source(source: str, options: SourceOptions, settings: Settings) -> Sour
         return _run_directory(path, options, settings)
     if _is_factory(source):
         return _factory(source, options, settings)
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        return _file(path, options, settings)
     raise _not_a_source(source, path)
 
 
-def refuse_without_samples(source: Source, recipes: tuple[Recipe, ...]) -> None:
-    """Raise when a recipe would be calibrated on invented inputs."""
+def refuse_impossible(source: Source, recipes: tuple[Recipe, ...]) -> None:
+    """Raise for a recipe that no converter leads to from here, or that would be calibrated on invented inputs."""
+    refuse_unreachable(source.module.location, recipes, is_quantized=source.is_quantized)
     invented = [recipe.name for recipe in recipes if recipe.needs_calibration or recipe.is_alias]
     if source.samples_from == GENERATED and invented:
-        raise UserError(
-            f"Recipe '{invented[0]}' reads activation ranges from real samples, and none were given.",
-            hint="--samples FILE.npz, or --to onnx-fp32,tflite-fp32",
-        )
+        others = [recipe.name for recipe in recipes if recipe.name not in invented]
+        instead = ",".join(others) or f"{recipes[0].format}-fp32"
+        raise refuse("no-real-samples", f"Recipe '{invented[0]}'", instead=f"--samples FILE.npz, or --to {instead}")
 
 
 def refuse_unused(source: str, options: SourceOptions) -> None:
@@ -105,6 +113,8 @@ def _unused(source: str) -> dict[str, str]:
         return own
     if (Path(source) / RUN_FILE).is_file():
         return {**own, "weights": "a run directory has its own"}
+    if Path(source).suffix.lower() in SUFFIXES:
+        return {"data": "a file is given samples with --samples", "weights": "it has its own"}
     return {"data": "a file.py:factory is given samples with --samples"} if _is_factory(source) else {}
 
 
@@ -181,6 +191,47 @@ def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
     return Source(module, spec, parts, came_from, {"factory": f"{Path(path).name}:{function}"}, warnings)
 
 
+def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
+    """A model that was exported elsewhere; `--input` says which of its fixed axes shall be free."""
+    described = describe_file(path, timeout_s=settings.timeout_s)
+    spec = _with_sizes(_file_spec(path, described, options), options)
+    samples, came_from = _user_samples(spec, options, settings)
+    spec = _completed(spec, samples, options)
+    parts = split(samples, calibration=options.calibration, seed=settings.seed)
+    facts = {"file": path.name, "sha256": sha256_file(path)}
+    warnings = () if came_from != GENERATED else ("No samples were given: parity was checked on generated inputs.",)
+    module = ModuleRef(str(path.resolve()))
+    return Source(module, spec, parts, came_from, facts, warnings, is_quantized=described.is_quantized)
+
+
+def _file_spec(path: Path, described: Described, options: SourceOptions) -> ModelSpec:
+    given = {tensor.name: tensor for tensor in map(TensorSpec.parse, options.inputs)}
+    names = [tensor.name for tensor in described.inputs]
+    wrong = next((name for name in given if name not in names), None)
+    if wrong is not None:
+        raise UserError(
+            f"'{path}' has no input '{wrong}'.{nearest(wrong, names)}", hint=f"Its inputs: {', '.join(names)}"
+        )
+    inputs = tuple(_freed(tensor, given.get(tensor.name), path) for tensor in described.inputs)
+    return ModelSpec(
+        path.stem, options.task or "other", inputs, sizes=described.sizes, labels=_label_names(options.labels)
+    )
+
+
+def _freed(tensor: TensorSpec, wanted: TensorSpec | None, path: Path) -> TensorSpec:
+    """The tensor with the axes of `wanted`: names where the file has any, and a free batch where it has a fixed one."""
+    if wanted is None:
+        return tensor
+    pairs = list(zip(tensor.shape, wanted.shape, strict=False))
+    fits = len(tensor.shape) == len(wanted.shape) and all(
+        one == other or isinstance(one, str) or (place == 0 and isinstance(other, str))
+        for place, (one, other) in enumerate(pairs)
+    )
+    if wanted.dtype != tensor.dtype or not fits:
+        raise UserError(f"'{path}' takes '{tensor}', not '{wanted}'.", hint=f"--input '{tensor}'")
+    return msgspec.structs.replace(tensor, shape=wanted.shape)
+
+
 def _user_spec(name: str, options: SourceOptions) -> ModelSpec:
     inputs = tuple(TensorSpec.parse(text) for text in options.inputs) or _inputs_of_samples(options)
     repeated = {tensor.name for tensor in inputs if [other.name for other in inputs].count(tensor.name) > 1}
@@ -245,12 +296,10 @@ def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:
 
 
 def _not_a_source(source: str, path: Path) -> UserError:
-    if path.suffix in (".onnx", ".tflite"):
-        return UserError(
-            f"'{source}' is exported already; edgekit builds from a network.",
-            hint=f"edgekit validate {source}, or edgekit profile {source}",
-        )
+    if path.suffix.lower() in SUFFIXES:
+        return UserError(f"There is no file '{source}'.", hint="edgekit export path/to/model.onnx")
     offer = nearest(source, MODELS)
     return UserError(
-        f"'{source}' is no reference model, run directory or file.py:factory.{offer}", hint="edgekit list models"
+        f"'{source}' is no reference model, run directory, file.py:factory, .onnx, .tflite or .pt2.{offer}",
+        hint="edgekit list models",
     )
