@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgekit.flows.run import run
     from edgekit.flows.source import SourceOptions
     from edgekit.flows.train import train as train_model
+    from edgekit.flows.tune import tune
     from edgekit.flows.validate import validate
 
 __version__ = "0.1.0"
@@ -36,6 +37,7 @@ __all__ = [
     "profile",
     "run",
     "train_model",
+    "tune",
     "validate",
 ]
 
@@ -50,6 +52,7 @@ _PUBLIC = {
     "profile": "edgekit.flows.profile:profile",
     "run": "edgekit.flows.run:run",
     "train_model": "edgekit.flows.train:train",
+    "tune": "edgekit.flows.tune:tune",
     "validate": "edgekit.flows.validate:validate",
 }
 

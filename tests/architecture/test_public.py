@@ -23,6 +23,7 @@ PUBLIC = {
     "profile",
     "run",
     "train_model",
+    "tune",
     "validate",
 }
 HEAVY = ("torch", "onnx", "onnxscript", "onnxruntime", "tensorflow", "jax", "litert_torch", "ai_edge_litert", "scipy")

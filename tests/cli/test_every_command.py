@@ -34,6 +34,7 @@ from edgekit.core.checks import CheckReport
 from edgekit.core.comparison import ComparisonReport
 from edgekit.core.explanation import Explanation
 from edgekit.core.report import Report
+from edgekit.core.tuning import TuneReport
 from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
 from edgekit.flows.doctor import Diagnosis
 from edgekit.flows.history import AcceptDocument, HistoryDocument
@@ -93,6 +94,7 @@ TABLE = [
     Row("bisect", "bundle onnx-fp32 onnx-fp32", Bisection),
     Row("run", "bundle --input sample:0", Prediction),
     Row("profile", "bundle --launches 1 --time-limit 10ms --batch 1,2 --operators", Report, Plan),
+    Row("tune", "bundle --time-limit 1ms", TuneReport, Plan, "tuning on local", slow=True),
     Row(
         "compare",
         "bundle bundle --launches 5 --time-limit 1ms --minimum-effect 80%",

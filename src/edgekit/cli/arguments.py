@@ -210,6 +210,11 @@ def parts(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
+def first_target(setting: str) -> str:
+    """The first of the targets that the setting lists, for commands that take one."""
+    return parts([setting])[0] if parts([setting]) else setting
+
+
 def source_name(source: str) -> str:
     """What a source is called, for the name of an output: `digits`, `Net` of `net.py:Net`, `kws` of `runs/kws`."""
     return source.rpartition(":")[2] if ".py:" in source else Path(source).stem or "model"

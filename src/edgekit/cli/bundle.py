@@ -12,7 +12,9 @@ from edgekit.cli.options import Call, Command, common
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
 from edgekit.core.bundle import SUFFIX, Bundle, Manifest, pack
+from edgekit.core.errors import UserError
 from edgekit.core.files import refuse_existing
+from edgekit.core.tuning import TUNING_ENTRY, read_tuning, tuning_file
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
@@ -91,19 +93,29 @@ def verify(call: Call, bundle: Path) -> None:
 @command.command("pack", cls=Command, examples=["edgekit bundle pack digits-edgekit/bundle --out digits.edgekit"])
 @bundle_argument
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="File to write.  [default: NAME.edgekit]")
+@click.option("--with-tuning", is_flag=True, help="Add what 'edgekit tune' chose: the file is a new bundle.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @common(acts=True)
-def pack_command(call: Call, bundle: Path, out: Path | None, force: bool) -> None:
+def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, force: bool) -> None:
     """Write a bundle as one file; equal bundles give equal files."""
+    more = _tuning(bundle) if with_tuning else {}
     with Bundle.open(bundle) as opened:
         target = out or Path(f"{opened.spec.name}{SUFFIX}")
         if call.dry_run:
             refuse_existing(target, force=force)
         else:
-            pack(opened, target, force=force)
+            pack(opened, target, force=force, more=more)
     size = None if call.dry_run else target.stat().st_size
     document = PackDocument(bundle=str(bundle), out=str(target), written=not call.dry_run, size_bytes=size)
     call.answer(document, lambda: _packed(document))
+
+
+def _tuning(bundle: Path) -> dict[str, bytes]:
+    """The tuning beside the bundle, as a file of a new one."""
+    file = tuning_file(bundle)
+    if read_tuning(file) is None:
+        raise UserError(f"There is no tuning beside '{bundle}'.", hint=f"edgekit tune {bundle}")
+    return {TUNING_ENTRY: file.read_bytes()}
 
 
 def _packed(document: PackDocument) -> str:

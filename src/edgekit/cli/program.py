@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "bisect": ("bisect", "Find the first tensor where one artifact leaves another."),
     "run": ("run", "Run a model on input files and print its answers."),
     "profile": ("profile", "Measure latency, load time and memory on targets."),
+    "tune": ("tune", "Find the best artifact, threads and options on a target."),
     "compare": ("compare", "Compare the latency of two artifacts, or of two reports."),
     "check": ("check", "Judge models in CI: budgets, a baseline, the runs before."),
     "history": ("history", "Look into earlier checks, find the first bad one, accept a new level."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from edgekit.cli.arguments import path_argument
+from edgekit.cli.arguments import first_target, path_argument
 from edgekit.cli.completion import names
 from edgekit.cli.options import Call, Command, common
 from edgekit.cli.output import columns
@@ -56,7 +56,7 @@ def command(call: Call, path: Path, input: tuple[str, ...], target: str | None, 
         found = run(
             path,
             input=input,
-            target=target or settings.target,
+            target=target or first_target(settings.target),
             artifact=artifact,
             settings=settings,
             progress=progress,

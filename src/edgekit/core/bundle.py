@@ -7,7 +7,9 @@ import shutil
 import stat
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -177,13 +179,28 @@ def artifact_id(record: dict[str, Any]) -> str:
     return sha256_bytes(documents.canonical(record))
 
 
-def pack(bundle: Bundle, out: Path, *, force: bool = False) -> Path:
-    """Write `bundle` as one zip file; entries are stored, with fixed time stamps, so equal bundles give equal files."""
+def pack(bundle: Bundle, out: Path, *, force: bool = False, more: Mapping[str, bytes] = MappingProxyType({})) -> Path:
+    """Write `bundle` as one zip file; entries are stored, with fixed time stamps, so equal bundles give equal files.
+
+    Args:
+        more: Files to add, by name: what is written then is a new bundle, whose manifest lists them too.
+    """
     refuse_existing(out, force=force)
     with new_file(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for name in (MANIFEST, *sorted(bundle.manifest.files)):
-            archive.writestr(zip_entry(name), (bundle.root / name).read_bytes())
+        if more:
+            archive.writestr(zip_entry(MANIFEST), documents.encode(_with_files(bundle.manifest, more)))
+        else:
+            archive.writestr(zip_entry(MANIFEST), (bundle.root / MANIFEST).read_bytes())
+        for name in sorted({*bundle.manifest.files, *more}):
+            archive.writestr(zip_entry(name), more.get(name) or (bundle.root / name).read_bytes())
     return out
+
+
+def _with_files(manifest: Manifest, more: Mapping[str, bytes]) -> Manifest:
+    """The manifest of a bundle that holds `more` as well."""
+    added = {name: FileRecord(sha256_bytes(data), len(data)) for name, data in more.items()}
+    complete = msgspec.structs.replace(manifest, files={**manifest.files, **added})
+    return msgspec.structs.replace(complete, digest=_digest(complete))
 
 
 def _digest(manifest: Manifest) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 from edgekit.core.errors import UserError
 from edgekit.core.target import Target
 from edgekit.flows.bundles import open_session, opened, opens
+from edgekit.flows.tuned import tuned
 from edgekit.runtime.backend import Session
+from edgekit.runtime.facts import read_facts
 
 
 def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: str | int) -> Session:
@@ -17,7 +19,8 @@ def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: 
         path: A bundle, `.onnx` or `.tflite`.
         backend: Name of a backend; the format's own when empty.
         artifact: Recipe name or alias; the first that the backend opens when empty.
-        options: Target options such as `threads=2` or `provider="cuda"`.
+        options: Target options such as `threads=2` or `provider="cuda"`. Without a backend and options, what
+            `edgekit tune` chose for this kind of machine is taken.
 
     Raises:
         UserError: Unknown backend, artifact or option.
@@ -32,4 +35,4 @@ def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: 
             raise UserError(
                 f"Backend '{backend}' opens no such artifact of '{path}'.", hint=f"edgekit bundle inspect {path}"
             )
-        return open_session(found, fitting[0], target)
+        return open_session(found, *tuned(found, fitting, target, read_facts))

@@ -18,6 +18,8 @@ from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.target import Target
 from edgekit.flows.bundles import Opened, feed_at, open_session, opened, opens
 from edgekit.flows.cells import job_for, open_device
+from edgekit.flows.tuned import tuned
+from edgekit.runtime.facts import read_facts
 from edgekit.runtime.preprocessing import class_scores, read_input
 
 SAMPLE = "sample:"
@@ -66,7 +68,7 @@ def run(
         path: A bundle, `.onnx` or `.tflite`.
         input: Image, `.npy` or `.npz` files; `sample:3` is the fourth sample that travels in the bundle.
         target: A device with backend and options; on another than this machine all inputs go in one launch.
-        artifact: Recipe name or alias; the first that the target's backend opens when empty.
+        artifact: Recipe name or alias; when empty the one that `edgekit tune` chose, else the first that opens.
 
     Raises:
         UserError: No input, or one that does not fit.
@@ -80,41 +82,43 @@ def run(
             raise UserError(f"Target '{target}' opens no such artifact of '{path}'.")
         feeds = [_feed(str(text), found) for text in input]
         run_all = _run_here if where.device == "local" else _run_there
-        provider, outputs = run_all(found, chosen[0], where, feeds, progress)
+        used, provider, outputs = run_all(found, chosen, where, feeds, progress)
         answers = [_answer(str(text), one, found) for text, one in zip(input, outputs, strict=True)]
         return Prediction(
-            model=found.spec.name, artifact=chosen[0].recipe, target=target, provider=provider, answers=tuple(answers)
+            model=found.spec.name, artifact=used.recipe, target=target, provider=provider, answers=tuple(answers)
         )
 
 
 def _run_here(
-    found: Opened, artifact: Artifact, where: Target, feeds: Sequence[Feed], progress: Progress
-) -> tuple[str, list[Feed]]:
-    """Provider and outputs of every feed, in this process."""
+    found: Opened, artifacts: Sequence[Artifact], where: Target, feeds: Sequence[Feed], progress: Progress
+) -> tuple[Artifact, str, list[Feed]]:
+    """The artifact, its provider and the outputs of every feed, in this process."""
     outputs = []
+    artifact, where = tuned(found, artifacts, where, read_facts)
     with open_session(found, artifact, where) as session:
         for feed in feeds:
             outputs.append(session.run(feed))
             progress.step(len(outputs), len(feeds), artifact.recipe)
-        return session.provider, outputs
+        return artifact, session.provider, outputs
 
 
 def _run_there(
-    found: Opened, artifact: Artifact, where: Target, feeds: Sequence[Feed], progress: Progress
-) -> tuple[str, list[Feed]]:
-    """Provider and outputs of every feed, in one launch on the device."""
+    found: Opened, artifacts: Sequence[Artifact], where: Target, feeds: Sequence[Feed], progress: Progress
+) -> tuple[Artifact, str, list[Feed]]:
+    """The artifact, its provider and the outputs of every feed, in one launch on the device."""
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, open_device(where) as device:
         given, answered = Path(folder) / "feeds.npz", Path(folder) / "outputs.npz"
         write_arrays(given, {f"{row}:{name}": array for row, feed in enumerate(feeds) for name, array in feed.items()})
+        facts = device.facts()  # a device that is not there says so before anything is sent
+        artifact, where = tuned(found, artifacts, where, lambda: facts)
         job = job_for(found, artifact, where, given, str(answered), _SHORTEST_S)
-        device.facts()  # a device that is not there says so before anything is sent
         result = device.measure(msgspec.structs.replace(job, min_values=1, max_values=1))
         outputs: list[Feed] = [{} for _ in feeds]
         for key, array in read_arrays(answered, UserError).items():
             row, _, name = key.partition(":")
             outputs[int(row)][name] = array
         progress.step(len(feeds), len(feeds), artifact.recipe)
-        return result.provider, outputs
+        return artifact, result.provider, outputs
 
 
 def _feed(text: str, found: Opened) -> Feed:

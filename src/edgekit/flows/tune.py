@@ -1,0 +1,285 @@
+"""`edgekit tune`: the best artifact, engine, threads and options on one target, kept beside the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from edgekit.core import documents, tuning
+from edgekit.core.bundle import Artifact
+from edgekit.core.config import Settings
+from edgekit.core.errors import EdgekitError, EnvironmentFault, UserError
+from edgekit.core.facts import Facts
+from edgekit.core.progress import Progress, Silent
+from edgekit.core.report import Estimate, ParityCheck
+from edgekit.core.samples import read_arrays
+from edgekit.core.statistics import MIN_LAUNCHES, launch_interval
+from edgekit.core.target import Target
+from edgekit.core.tuning import Candidate, Choice, TuneReport
+from edgekit.core.verdict import Verdict, worst
+from edgekit.devices.device import Device
+from edgekit.export.validation import compare_outputs, validate_artifact
+from edgekit.flows.bundles import Opened, open_session, opened
+from edgekit.flows.cells import job_for, open_device, write_feeds
+from edgekit.flows.cores import on_an_idle_core
+from edgekit.flows.plan import Plan
+from edgekit.flows.search import FULL, Trial, exhaustive, halve, tied, trials
+
+DEFAULT_TIME_LIMIT_S: Final = 0.1
+DEFAULT_MAX_DROP: Final = 0.005
+MIN_SQNR_DB: Final = 30.0
+_FEEDS: Final = 8
+_MIN_VALUES: Final = 11
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good an artifact's answers are; `refused` says why it is not good enough, or is empty."""
+
+    drop: float | None = None
+    sqnr_db: float | None = None
+    refused: str = ""
+
+
+def tune(
+    path: str | Path,
+    *,
+    target: str = "local",
+    artifact: Sequence[str] = (),
+    max_drop: float = DEFAULT_MAX_DROP,
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+    settings: Settings = Settings(),
+    progress: Progress = Silent(),
+) -> TuneReport:
+    """The best of all artifacts and options on a target; it is written to `NAME.tuning.json` beside the bundle.
+
+    Args:
+        path: A bundle, `.onnx` or `.tflite`.
+        target: One device; a backend and options that it names are left as they are.
+        artifact: Recipe names or aliases; all artifacts for none.
+        max_drop: The most quality that may be lost against PyTorch, as a ratio. Without labels, answers must keep an
+            SQNR of 30 dB instead.
+        time_limit_s: Seconds of steady calls in each launch.
+
+    Raises:
+        UserError: No artifact may be chosen, or the device is emulated and has no latency.
+    """
+    where = Target.parse(target)
+    with opened(Path(path)) as found, ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
+        quality = {one.recipe: _quality(found, one, max_drop) for one in found.chosen(artifact)}
+        device = stack.enter_context(open_device(where))
+        facts = device.facts()
+        if device.emulated or facts.emulated:
+            raise UserError(f"'{where.device}' is emulated: it has no latency to be tuned.", hint="docs/emulation.md")
+        candidates = trials(found, where, [name for name, one in quality.items() if not one.refused], facts)
+        if not candidates:
+            raise UserError(_no_candidate(target, quality), hint=f"edgekit validate {path}")
+        launcher = _Launcher(found, device, folder, time_limit_s)
+        finalists = halve(candidates, launcher.launch, settings.seed, progress)
+        if not finalists:
+            raise EnvironmentFault(f"No candidate runs on '{target}': {candidates[0].refused}")
+        report = _reported(found, where, candidates, finalists, quality, facts, settings)
+        return _kept(report, found, finalists, facts)
+
+
+def plan_tune(path: str | Path, *, target: str = "local", artifact: Sequence[str] = (), **_: object) -> Plan:
+    """What `tune` with the same arguments would do; the device is not reached for."""
+    with opened(Path(path)) as found:
+        names = ", ".join(one.recipe for one in found.chosen(artifact))
+    file = tuning.tuning_file(Path(path))
+    return Plan(
+        "tune", (f"measure {names} on {target} with every choice of options, the best {FULL} times", f"write '{file}'")
+    )
+
+
+@dataclass(frozen=True)
+class _Launcher:
+    """Launches candidates on the device, and holds the answers of the first launch of each against PyTorch's."""
+
+    found: Opened
+    device: Device
+    folder: Path
+    time_limit_s: float
+
+    def launch(self, trial: Trial) -> None:
+        """One more launch; a candidate that fails or answers wrongly is refused, and launched no more."""
+        if trial.refused:
+            return
+        (artifact,) = [one for one in self.found.artifacts if one.recipe == trial.recipe]
+        outputs = self.folder / "outputs.npz"
+        wanted = "" if trial.results or not self.found.samples.expected else str(outputs)
+        job = job_for(self.found, artifact, trial.target, self._feeds(), wanted, self.time_limit_s)
+        try:
+            with on_an_idle_core(trial.target):
+                result = self.device.measure(msgspec.structs.replace(job, min_values=_MIN_VALUES))
+        except EdgekitError as err:
+            trial.refused = err.message
+            return
+        trial.results.append(result)
+        if wanted and worst(check.verdict for check in self._parity(artifact, outputs, trial)) is Verdict.FAIL:
+            trial.refused = "its answers differ from PyTorch's there"
+
+    def _feeds(self) -> Path:
+        made = next(self.folder.glob("feeds*.npz"), None)
+        return made or write_feeds(self.found, self.folder, count=_FEEDS)
+
+    def _parity(self, artifact: Artifact, outputs: Path, trial: Trial) -> tuple[ParityCheck, ...]:
+        answers = read_arrays(outputs, UserError)
+        rows = sorted({int(key.partition(":")[0]) for key in answers})
+        samples = self.found.samples.take(rows)
+        stack = np.concatenate if self.found.spec.batch_axis is not None else np.stack
+        got = {name: stack([answers[f"{row}:{name}"] for row in rows]) for name in samples.expected}
+        return compare_outputs(artifact, self.found.spec, got, samples, where=str(trial.target))
+
+
+def _quality(found: Opened, artifact: Artifact, max_drop: float) -> Quality:
+    """Quality on the samples that travel in the bundle, by the engine of this machine."""
+    if not found.samples.expected:
+        return Quality()
+    with open_session(found, artifact, Target("local")) as session:
+        checks, accuracy = validate_artifact(session, artifact, found.spec, found.samples, (), session.backend)
+    drop = accuracy.drop.value
+    sqnr = min((check.sqnr_db for check in checks if check.sqnr_db is not None), default=None)
+    refused = ""
+    if worst(check.verdict for check in checks) is Verdict.FAIL:
+        refused = "it fails parity"
+    elif drop is not None and drop > max_drop:
+        refused = f"it loses {100 * drop:.2f} points, more than {100 * max_drop:g}"
+    elif drop is None and sqnr is not None and sqnr < MIN_SQNR_DB:
+        refused = f"its SQNR is {sqnr:.1f} dB, less than {MIN_SQNR_DB:g}"
+    return Quality(drop, sqnr, refused)
+
+
+def _no_candidate(target: str, quality: Mapping[str, Quality]) -> str:
+    reasons = "; ".join(f"{name}: {one.refused}" for name, one in quality.items() if one.refused)
+    return f"Nothing can be tuned on '{target}'" + (f": {reasons}." if reasons else ": it opens no artifact.")
+
+
+def _reported(
+    found: Opened,
+    where: Target,
+    candidates: Sequence[Trial],
+    finalists: Sequence[Trial],
+    quality: Mapping[str, Quality],
+    facts: Facts,
+    settings: Settings,
+) -> TuneReport:
+    equal = tied(finalists, settings.minimum_effect)
+    best = min(equal, key=lambda trial: (trial.target.threads, _size(found, trial), trial.level_s))
+    measured = [trial for trial in candidates if trial.results and not trial.refused]
+    rows = {trial: _candidate(found, trial, quality[trial.recipe], is_tied=trial in equal) for trial in measured}
+    efficient = _front(list(rows.values()))
+    rows = {trial: msgspec.structs.replace(row, is_efficient=row in efficient) for trial, row in rows.items()}
+    ordered = sorted(rows.items(), key=lambda pair: (pair[0] is not best, pair[0] not in equal, pair[0].level_s))
+    refused = [_refused(found, trial, quality) for trial in candidates if trial.refused]
+    return TuneReport(
+        bundle=str(found.path),
+        target=str(where),
+        device=tuning.device_kind(facts),
+        candidates=(*(row for _, row in ordered), *refused),
+        chosen=rows[best],
+        launches=sum(len(trial.results) for trial in candidates),
+        exhaustive=exhaustive(candidates),
+        warnings=tuple(f"'{name}' is left out: {one.refused}." for name, one in quality.items() if one.refused),
+    )
+
+
+def _candidate(found: Opened, trial: Trial, quality: Quality, *, is_tied: bool) -> Candidate:
+    peaks = [float(one.peak_memory_bytes) for one in trial.results if one.peak_memory_bytes]
+    return Candidate(
+        artifact=trial.recipe,
+        backend=trial.target.backend,
+        options=dict(trial.target.options),
+        launches=len(trial.results),
+        latency=_estimate(trial.medians),
+        memory=_estimate(peaks),
+        size_bytes=_size(found, trial),
+        drop=quality.drop,
+        sqnr_db=quality.sqnr_db,
+        is_tied=is_tied,
+    )
+
+
+def _refused(found: Opened, trial: Trial, quality: Mapping[str, Quality]) -> Candidate:
+    row = _candidate(found, trial, quality[trial.recipe], is_tied=False)
+    return msgspec.structs.replace(row, latency=Estimate(None, reason=trial.refused), refused=trial.refused)
+
+
+def _estimate(values: Sequence[float]) -> Estimate:
+    if not values:
+        return Estimate(None, reason="not reported by the launch")
+    if len(values) < MIN_LAUNCHES:
+        return Estimate(float(np.median(values)), n=len(values), reason=f"no interval from {len(values)} launches")
+    interval = launch_interval(values)
+    return Estimate(interval.value, interval.low, interval.high, len(values))
+
+
+def _size(found: Opened, trial: Trial) -> int:
+    return next(one.size_bytes for one in found.artifacts if one.recipe == trial.recipe)
+
+
+def _front(rows: Sequence[Candidate]) -> list[Candidate]:
+    """Those that no other one surpasses: at least as good in everything, and better in something."""
+    return [row for row in rows if not any(_surpasses(other, row) for other in rows if other is not row)]
+
+
+def _surpasses(left: Candidate, right: Candidate) -> bool:
+    a, b = _costs(left), _costs(right)
+    return all(x <= y for x, y in zip(a, b, strict=True)) and a != b
+
+
+def _costs(row: Candidate) -> tuple[float, ...]:
+    """What should be small: latency and memory in the two digits that are certain, loss, size."""
+    loss = row.drop if row.drop is not None else -(row.sqnr_db or 0.0)
+    return (
+        float(f"{row.latency.value or 0.0:.1e}"),
+        float(f"{row.memory.value or 0.0:.1e}"),
+        max(loss, 0.0) if row.drop is not None else loss,
+        float(row.size_bytes),
+    )
+
+
+def _kept(report: TuneReport, found: Opened, finalists: Sequence[Trial], facts: Facts) -> TuneReport:
+    """Write the choice of every artifact that was measured fully."""
+    file = tuning.tuning_file(found.path)
+    best = [min(group, key=lambda trial: trial.level_s) for group in _by_recipe(finalists).values()]
+    choices = [_choice(found, trial, facts) for trial in best if trial.recipe != report.chosen.artifact]
+    (winner,) = [
+        trial
+        for trial in finalists
+        if (trial.recipe, trial.target.backend, dict(trial.target.options))
+        == (report.chosen.artifact, report.chosen.backend, report.chosen.options)
+    ]
+    choices.insert(0, msgspec.structs.replace(_choice(found, winner, facts), is_chosen=True))
+    documents.write(file, tuning.merged(tuning.read_tuning(file), found.spec.name, choices))
+    return msgspec.structs.replace(report, file=str(file))
+
+
+def _by_recipe(finalists: Sequence[Trial]) -> dict[str, list[Trial]]:
+    groups: dict[str, list[Trial]] = {}
+    for trial in finalists:
+        groups.setdefault(trial.recipe, []).append(trial)
+    return groups
+
+
+def _choice(found: Opened, trial: Trial, facts: Facts) -> Choice:
+    (artifact,) = [one for one in found.artifacts if one.recipe == trial.recipe]
+    return Choice(
+        device=tuning.device_kind(facts),
+        engine=trial.results[-1].engine,
+        artifact=trial.recipe,
+        sha256=artifact.sha256,
+        backend=trial.target.backend,
+        options=dict(trial.target.options),
+        latency=_estimate(trial.medians),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

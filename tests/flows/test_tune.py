@@ -1,0 +1,145 @@
+"""`edgekit tune` on this machine: what is chosen is kept, found again, and travels where it is packed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import write_bundle
+from tests.flows.scripted import Scripted
+
+import edgekit
+from edgekit.cli.main import run
+from edgekit.core.bundle import Bundle
+from edgekit.core.errors import UserError
+from edgekit.core.report import Estimate
+from edgekit.core.samples import Samples
+from edgekit.core.tuning import Choice, Tuning, device_kind, merged, read_tuning
+from edgekit.flows import tune as tuning_flow
+from edgekit.flows.bundles import opened
+from edgekit.flows.tune import tune
+from edgekit.runtime.facts import read_facts
+
+ENGINE = "onnxruntime"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A linear classifier with 40 labelled samples."""
+    import numpy as np
+
+    images = np.random.default_rng(0).random((40, 1, 8, 8), np.float32)
+    write_bundle(tmp_path / "net", Samples({"x": images}, np.zeros(40, np.int64)))
+    return tmp_path / "net"
+
+
+def keep(bundle: Path, **options: str) -> None:
+    """Write a tuning that chose these options on this machine."""
+    with opened(bundle) as found:
+        (artifact,) = found.artifacts
+    import onnxruntime
+
+    choice = Choice(
+        device=device_kind(read_facts()),
+        engine=f"{ENGINE} {onnxruntime.__version__}",
+        artifact=artifact.recipe,
+        sha256=artifact.sha256,
+        backend=ENGINE,
+        options=options,
+        latency=Estimate(1e-3),
+        created="2026-01-01T00:00:00+00:00",
+        is_chosen=True,
+    )
+    tuning: Tuning = merged(None, "net", [choice])
+    bundle.with_name("net.tuning.json").write_bytes(edgekit_json(tuning))
+
+
+def edgekit_json(document: object) -> bytes:
+    from edgekit.core import documents
+
+    return documents.encode(document)
+
+
+def graph_level(session: object) -> str:
+    """What the engine says of its own session."""
+    return str(session._engine.get_session_options().graph_optimization_level)  # type: ignore[attr-defined] # no way around
+
+
+@pytest.mark.slow
+def test_the_choice_is_kept_beside_the_bundle_and_found_by_load(bundle: Path) -> None:
+    report = tune(bundle, target="local@threads=1", time_limit_s=0.001)
+
+    kept = read_tuning(bundle.with_name("net.tuning.json"))
+    assert kept is not None
+    assert kept.choices[0].is_chosen
+    assert kept.choices[0].options == report.chosen.options
+    assert report.chosen.is_tied
+    assert any(one.is_efficient for one in report.candidates)
+    with edgekit.load(bundle) as session:
+        assert session.backend == ENGINE
+
+
+def test_load_takes_the_options_that_were_chosen_unless_others_are_asked_for(bundle: Path) -> None:
+    keep(bundle, graph="basic")
+
+    with edgekit.load(bundle) as tuned, edgekit.load(bundle, threads=1) as asked:
+        assert "ENABLE_BASIC" in graph_level(tuned)
+        assert "ENABLE_ALL" in graph_level(asked)
+
+
+@pytest.mark.parametrize("change", [{"engine": "onnxruntime 0.1"}, {"sha256": "0" * 64}, {"device": "another"}])
+def test_a_choice_for_something_else_is_not_taken(bundle: Path, change: dict[str, str]) -> None:
+    keep(bundle, graph="basic")
+    file = bundle.with_name("net.tuning.json")
+    document = json.loads(file.read_text())
+    document["choices"][0] |= change
+    file.write_text(json.dumps(document))
+
+    with edgekit.load(bundle) as session:
+        assert "ENABLE_ALL" in graph_level(session)
+
+
+def test_a_bundle_packed_with_its_tuning_brings_it_along(bundle: Path, tmp_path: Path) -> None:
+    keep(bundle, graph="basic")
+    packed = tmp_path / "elsewhere" / "net.edgekit"
+    packed.parent.mkdir()
+
+    assert run(["bundle", "pack", str(bundle), "--with-tuning", "--out", str(packed)]) == 0
+
+    with edgekit.load(packed) as session:
+        assert "ENABLE_BASIC" in graph_level(session)
+    with Bundle.open(packed) as new, Bundle.open(bundle) as old:
+        assert new.manifest.digest != old.manifest.digest
+
+
+def test_packing_without_a_tuning_says_what_to_type(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bundle", "pack", str(bundle), "--with-tuning"]) == 2
+
+    assert f"edgekit tune {bundle}" in capsys.readouterr().err
+
+
+def test_an_emulated_device_has_nothing_to_be_tuned(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Scripted(lambda number, job: 1e-3, emulated=True)
+    monkeypatch.setattr(tuning_flow, "open_device", lambda target: device)
+
+    with pytest.raises(UserError, match="emulated"):
+        tune(bundle)
+
+    assert not device.jobs
+    assert not bundle.with_name("net.tuning.json").exists()
+
+
+def test_what_the_device_refuses_is_listed_with_the_reason(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(number: int, job: object) -> float:
+        if getattr(job, "options", {}).get("graph") == "basic":
+            raise UserError("no such level")
+        return 1e-3
+
+    monkeypatch.setattr(tuning_flow, "open_device", lambda target: Scripted(answer))
+    monkeypatch.setattr(tuning_flow._Launcher, "_parity", lambda *_: ())
+
+    report = tune(bundle)
+
+    assert [one.refused for one in report.candidates if one.refused] == ["no such level"]
+    assert report.chosen.options == {"graph": "all", "threads": "1"}
