@@ -45,6 +45,13 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
     raise UserError(f"'{path}' is no input of '{spec.name}': expected {_kind(spec)}, .npy or .npz.")
 
 
+def read_sentence(text: str, spec: ModelSpec) -> Feed | None:
+    """The feed of a sentence as it was typed; None for models that take no text."""
+    if not isinstance(spec.preprocessing, TextInput):
+        return None
+    return {spec.inputs[0].name: tokens(words(text), spec.preprocessing)[None]}
+
+
 def _made(path: Path, spec: ModelSpec) -> NDArray[Any] | None:
     """The input of one example without its batch axis, for files that the spec says how to read; None for arrays."""
     how = spec.preprocessing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -45,11 +44,6 @@ def encode(sentences: Sequence[Sequence[str]], known: Sequence[str], length: int
         found = [places.get(word, UNKNOWN) for word in sentence[: length - end]] + [END] * end
         tokens[row, : len(found)] = found
     return tokens
-
-
-def joined(tokens: Iterable[str]) -> str:
-    """A sentence from its words, with no space before closing punctuation."""
-    return re.sub(r" ([.,!?;:)%])", r"\1", " ".join(tokens))
 
 
 def rt_polarity(data: Path | None = None) -> Dataset:

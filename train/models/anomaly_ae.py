@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekit.core.samples import Samples
-from edgekit.core.spec import Metric, ModelSpec, SeriesInput, TensorSpec
+from edgekit.core.spec import Metric, ModelSpec, SeriesInput, SeriesOutput, TensorSpec
 from edgekit.train.data.tables import NAB_LICENCE, NAB_WINDOW, machine_temperature
 from edgekit.train.evaluate import in_batches
 from edgekit.train.learner import Learner
@@ -76,6 +76,7 @@ MODEL = ReferenceModel(
         outputs=(TensorSpec("rebuilt", "float32", ("N", NAB_WINDOW)), TensorSpec("score", "float32", ("N",))),
         sizes={"N": (1, 8)},
         preprocessing=SeriesInput(("value",), NAB_WINDOW),
+        postprocessing=SeriesOutput("value", 300.0),
         metric=Metric("auc", floor=0.80),
         licence=NAB_LICENCE,
     ),

@@ -16,6 +16,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.need import need
 from edgekit.core.samples import Samples
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec, TextInput, TextOutput
+from edgekit.runtime.postprocessing import greedy, sentence
 from edgekit.runtime.readers import PADDING
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.data.text import (
@@ -27,7 +28,6 @@ from edgekit.train.data.text import (
     SOURCE_WORDS,
     TARGET_WORDS,
     decoded,
-    joined,
     multi30k,
 )
 from edgekit.train.learner import Learner
@@ -140,16 +140,7 @@ def next_words(learner: Learner, batch: Batch) -> Tensor:
 
 def translate(answer: Answer, source: NDArray[np.int64], *, length: int = PAIRS_LENGTH) -> NDArray[np.int64]:
     """The most likely next word, again and again until `END`: tokens (S, length) without `BEGIN`."""
-    written = np.full((len(source), 1), BEGIN, dtype=np.int64)
-    ended = np.zeros(len(source), dtype=bool)
-    for _ in range(length):
-        logits = answer({"source": source, "written": written})["logits"][:, -1]
-        chosen = np.where(ended, PADDING, logits.argmax(-1)).astype(np.int64)
-        written = np.concatenate([written, chosen[:, None]], axis=1)
-        ended |= chosen == END
-        if ended.all():
-            break
-    return written[:, 1:]
+    return greedy(answer, {"source": source}, written="written", output="logits", begin=BEGIN, end=END, length=length)
 
 
 def bleu(answer: Answer, samples: Samples, spec: ModelSpec) -> Score:
@@ -161,7 +152,7 @@ def bleu(answer: Answer, samples: Samples, spec: ModelSpec) -> Score:
     for start in range(0, len(source), 128):
         rows = source[start : start + 128]
         tokens = translate(answer, rows[:, : int((rows != PADDING).any(0).sum())])
-        found += [_text(row, spec.postprocessing.vocabulary) for row in tokens]
+        found += [sentence(row, spec.postprocessing) for row in tokens]
     return _bleu(found, [decoded(row) for row in samples.targets[REFERENCE]])
 
 
@@ -175,10 +166,6 @@ def _bleu(found: list[str], wanted: list[str]) -> Score:
         return float(metric.compute_bleu(total[:4], total[4:8], total[8], total[9], smooth_method="exp").score)
 
     return score_of("bleu", {"bleu": bootstrap(len(found), corpus, draws=500)})
-
-
-def _text(tokens: NDArray[np.int64], known: tuple[str, ...]) -> str:
-    return joined(known[token] for token in tokens if token not in (PADDING, END))
 
 
 def specialize(spec: ModelSpec, data: Dataset) -> ModelSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +14,23 @@ import numpy as np
 from edgekit.core.bundle import Artifact
 from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
+from edgekit.core.generated import generated
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.samples import Feed, read_arrays, write_arrays
+from edgekit.core.spec import ModelSpec, SeriesOutput, TextOutput
 from edgekit.core.target import Target
+from edgekit.flows.answers import refuse_output, write_answers
 from edgekit.flows.bundles import Opened, feed_at, open_session, opened, opens
 from edgekit.flows.cells import job_for, open_device
 from edgekit.flows.tuned import tuned
 from edgekit.runtime.facts import read_facts
-from edgekit.runtime.preprocessing import class_scores, read_input
+from edgekit.runtime.postprocessing import TOKENS, curve, sentence, write_text, writes_text
+from edgekit.runtime.preprocessing import class_scores, read_input, read_sentence
 
-SAMPLE = "sample:"
+SAMPLE: Final = "sample:"
+RANDOM: Final = "random:"
+# What ends like this is a file that is missing, not a sentence.
+_FILES: Final = (".txt", ".npy", ".npz", ".csv", ".wav")
 _SHORTEST_S: Final = 0.001
 
 
@@ -33,22 +41,35 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     probability: float
 
 
+class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Values of the column `name`, `step_s` seconds from one to the next."""
+
+    name: str
+    step_s: float
+    values: tuple[float, ...]
+
+
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model says of one input: class scores for a classifier, and every output as nested lists."""
+    """What the model says of one input: class scores, likeliest first, for a classifier, the sentence or the curve for
+    a model that gives one, and every output as nested lists.
+    """
 
     input: str
     scores: tuple[Score, ...]
     outputs: dict[str, list[Any]]
+    text: str = ""
+    curve: Curve | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The answers for all inputs, and what gave them."""
+    """The answers for all inputs, what gave them, and the file they were written to as well."""
 
     model: str
     artifact: str
     target: str
     provider: str
     answers: tuple[Answer, ...]
+    written: str = ""
     command: str = "run"
     schema_version: int = 1
 
@@ -59,6 +80,7 @@ def run(
     input: Sequence[str | Path],
     target: str = "local",
     artifact: str = "",
+    output: str | Path = "",
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Prediction:
@@ -66,9 +88,13 @@ def run(
 
     Args:
         path: A bundle, `.onnx` or `.tflite`.
-        input: Image, `.npy` or `.npz` files; `sample:3` is the fourth sample that travels in the bundle.
+        input: Files as the model's pre-processing takes them (image, wav, csv, txt), `.npy` or `.npz`; a sentence as
+            it is for a model that reads text; `sample:3`, the fourth sample that travels in the bundle; `random:7`,
+            what is drawn from the ranges of the inputs with seed 7.
         target: A device with backend and options; on another than this machine all inputs go in one launch.
         artifact: Recipe name or alias; when empty the one that `edgekit tune` chose, else the first that opens.
+        output: A file for the answers: `.csv` for curves and scores, `.png` for images, `.txt` for sentences and
+            labels, `.npz` for every output, `.json` for what is given back.
 
     Raises:
         UserError: No input, or one that does not fit.
@@ -80,24 +106,34 @@ def run(
         chosen = [one for one in found.chosen((artifact,) if artifact else ()) if opens(where, one)]
         if not chosen:
             raise UserError(f"Target '{target}' opens no such artifact of '{path}'.")
+        if output:
+            refuse_output(Path(output), found.spec)
         feeds = [_feed(str(text), found) for text in input]
         run_all = _run_here if where.device == "local" else _run_there
         used, provider, outputs = run_all(found, chosen, where, feeds, progress)
-        answers = [_answer(str(text), one, found) for text, one in zip(input, outputs, strict=True)]
-        return Prediction(
-            model=found.spec.name, artifact=used.recipe, target=target, provider=provider, answers=tuple(answers)
+        prediction = Prediction(
+            model=found.spec.name,
+            artifact=used.recipe,
+            target=target,
+            provider=provider,
+            answers=tuple(_answer(str(text), one, found.spec) for text, one in zip(input, outputs, strict=True)),
+            written=str(output),
         )
+        if output:
+            write_answers(prediction, outputs, found.spec, Path(output))
+        return prediction
 
 
 def _run_here(
     found: Opened, artifacts: Sequence[Artifact], where: Target, feeds: Sequence[Feed], progress: Progress
 ) -> tuple[Artifact, str, list[Feed]]:
     """The artifact, its provider and the outputs of every feed, in this process."""
-    outputs = []
+    outputs: list[Feed] = []
+    writes = writes_text(found.spec)
     artifact, where = tuned(found, artifacts, where, read_facts)
     with open_session(found, artifact, where) as session:
         for feed in feeds:
-            outputs.append(session.run(feed))
+            outputs.append(write_text(session.run, feed, found.spec) if writes else session.run(feed))
             progress.step(len(outputs), len(feeds), artifact.recipe)
         return artifact, session.provider, outputs
 
@@ -106,6 +142,11 @@ def _run_there(
     found: Opened, artifacts: Sequence[Artifact], where: Target, feeds: Sequence[Feed], progress: Progress
 ) -> tuple[Artifact, str, list[Feed]]:
     """The artifact, its provider and the outputs of every feed, in one launch on the device."""
+    if writes_text(found.spec):
+        raise UserError(
+            f"'{found.spec.name}' is asked again for every word, and a launch on '{where.device}' asks once.",
+            hint=f"edgekit run {found.path} --target local",
+        )
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, open_device(where) as device:
         given, answered = Path(folder) / "feeds.npz", Path(folder) / "outputs.npz"
         write_arrays(given, {f"{row}:{name}": array for row, feed in enumerate(feeds) for name, array in feed.items()})
@@ -122,14 +163,33 @@ def _run_there(
 
 
 def _feed(text: str, found: Opened) -> Feed:
-    if not text.startswith(SAMPLE):
-        return read_input(Path(text), found.spec)
-    row = text.removeprefix(SAMPLE)
-    if not row.isdigit() or int(row) >= len(found.samples):
-        raise UserError(f"'{text}': expected {SAMPLE}0 to {SAMPLE}{len(found.samples) - 1}.")
-    return feed_at(found.spec, found.samples, int(row))
+    if text.startswith(SAMPLE):
+        return feed_at(found.spec, found.samples, _number(text, SAMPLE, len(found.samples)))
+    if text.startswith(RANDOM):
+        seed = _number(text, RANDOM, 1 << 32)
+        return feed_at(found.spec, generated(found.spec, count=1, seed=seed), 0)
+    is_file = Path(text).suffix.lower() in _FILES or os.path.isfile(text)  # Path.is_file fails on a long sentence
+    typed = None if is_file else read_sentence(text, found.spec)
+    return read_input(Path(text), found.spec) if typed is None else typed
 
 
-def _answer(text: str, outputs: Feed, found: Opened) -> Answer:
-    scores = tuple(Score(label, probability) for label, probability in class_scores(outputs, found.spec))
-    return Answer(text, scores, {name: np.asarray(array).tolist() for name, array in outputs.items()})
+def _number(text: str, prefix: str, count: int) -> int:
+    digits = text.removeprefix(prefix)
+    if not digits.isdecimal() or int(digits) >= count:
+        raise UserError(f"'{text}': expected {prefix}0 to {prefix}{count - 1}.")
+    return int(digits)
+
+
+def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
+    scores = () if TOKENS in outputs else class_scores(outputs, spec)
+    values = curve(outputs, spec)
+    how = spec.postprocessing
+    return Answer(
+        text,
+        tuple(Score(label, probability) for label, probability in scores),
+        {name: np.asarray(array).tolist() for name, array in outputs.items()},
+        sentence(outputs[TOKENS][0], how) if isinstance(how, TextOutput) and TOKENS in outputs else "",
+        Curve(how.name, how.step_s, tuple(values.tolist()))
+        if isinstance(how, SeriesOutput) and values is not None
+        else None,
+    )

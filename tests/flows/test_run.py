@@ -1,0 +1,230 @@
+"""From a file or a sentence to an answer, on bundles with one tiny graph each."""
+
+from __future__ import annotations
+
+import json
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from edgekit.core.bundle import Artifact, Manifest, write_manifest
+from edgekit.core.errors import UserError
+from edgekit.core.files import sha256_file
+from edgekit.core.spec import (
+    AudioInput,
+    ImageInput,
+    ImageOutput,
+    ModelSpec,
+    SeriesInput,
+    SeriesOutput,
+    TensorSpec,
+    TextInput,
+    TextOutput,
+)
+from edgekit.flows.run import run
+
+WORDS = ("<pad>", "<unk>", "<s>", "</s>", "good", "bad", "film")
+_TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
+
+
+def bundle(folder: Path, spec: ModelSpec, nodes: Sequence[Any], **constants: np.ndarray[Any, Any]) -> Path:
+    """A bundle with one ONNX graph of these nodes."""
+    folder.mkdir()
+    graph = helper.make_graph(
+        list(nodes),
+        spec.name,
+        [helper.make_tensor_value_info(one.name, _TYPES[one.dtype], list(one.shape)) for one in spec.inputs],
+        [helper.make_tensor_value_info(one.name, _TYPES[one.dtype], list(one.shape)) for one in spec.outputs],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    file = folder / "onnx-fp32.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
+    digest, size = sha256_file(file), file.stat().st_size
+    artifact = Artifact(
+        "onnx-fp32", file.name, "onnx", "fp32", size, digest, digest, spec.inputs, spec.outputs, opset=18
+    )
+    write_manifest(folder, Manifest(spec, (artifact,), {}, created="2026-01-01T00:00:00+00:00"))
+    return folder
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    """Light or dark, of an image; the mean decides."""
+    spec = ModelSpec(
+        "light",
+        "classification",
+        (TensorSpec("image", "float32", ("N", 1, 4, 4)),),
+        (TensorSpec("logits", "float32", ("N", 2)),),
+        labels=("dark", "light"),
+        preprocessing=ImageInput(4, 4, 1),
+    )
+    weights = np.stack([np.full(16, -1.0), np.full(16, 1.0)], 1).astype(np.float32)
+    nodes = [helper.make_node("Flatten", ["image"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["logits"])]
+    return bundle(tmp_path / "light", spec, nodes, w=weights)
+
+
+@pytest.fixture
+def loud(tmp_path: Path) -> Path:
+    """Silence or noise, of a wav file."""
+    spec = ModelSpec(
+        "loud",
+        "classification",
+        (TensorSpec("audio", "float32", ("N", 8)),),
+        (TensorSpec("logits", "float32", ("N", 2)),),
+        labels=("silence", "noise"),
+        preprocessing=AudioInput(16_000, 8),
+    )
+    weights = np.stack([np.zeros(8), np.ones(8)], 1).astype(np.float32)
+    bias = np.array([0.5, 0.0], np.float32)
+    nodes = [
+        helper.make_node("Abs", ["audio"], ["level"]),
+        helper.make_node("MatMul", ["level", "w"], ["sum"]),
+        helper.make_node("Add", ["sum", "b"], ["logits"]),
+    ]
+    return bundle(tmp_path / "loud", spec, nodes, w=weights, b=bias)
+
+
+@pytest.fixture
+def forecaster(tmp_path: Path) -> Path:
+    """Tomorrow is as today and ten more."""
+    spec = ModelSpec(
+        "more",
+        "regression",
+        (TensorSpec("history", "float32", ("N", 3)),),
+        (TensorSpec("forecast", "float32", ("N", 3)),),
+        preprocessing=SeriesInput(("OT",), 3),
+        postprocessing=SeriesOutput("OT", 3600.0),
+    )
+    return bundle(
+        tmp_path / "more",
+        spec,
+        [helper.make_node("Add", ["history", "ten"], ["forecast"])],
+        ten=np.array([10.0], np.float32),
+    )
+
+
+@pytest.fixture
+def painter(tmp_path: Path) -> Path:
+    """An image of noise."""
+    spec = ModelSpec(
+        "paint",
+        "image generation",
+        (TensorSpec("noise", "float32", ("N", 1, 2, 2)),),
+        (TensorSpec("image", "float32", ("N", 1, 2, 2)),),
+        postprocessing=ImageOutput(),
+    )
+    return bundle(tmp_path / "paint", spec, [helper.make_node("Sigmoid", ["noise"], ["image"])])
+
+
+@pytest.fixture
+def translator(tmp_path: Path) -> Path:
+    """Says the next word of the source after every word: one look-up of what stands at each place."""
+    spec = ModelSpec(
+        "repeat",
+        "translation",
+        (TensorSpec("source", "int64", ("N", "S")), TensorSpec("written", "int64", ("N", "T"))),
+        (TensorSpec("logits", "float32", ("N", "T", len(WORDS))),),
+        preprocessing=TextInput(WORDS, 9, end=3, written="written", begin=2),
+        postprocessing=TextOutput(WORDS, 3, 9),
+    )
+    nodes = [
+        helper.make_node("Shape", ["written"], ["size"], start=1),
+        helper.make_node("Slice", ["source", "zero", "size", "one"], ["heard"]),
+        helper.make_node("Gather", ["table", "heard"], ["logits"]),
+    ]
+    constants = {"zero": np.array([0]), "one": np.array([1]), "table": np.eye(len(WORDS), dtype=np.float32)}
+    return bundle(tmp_path / "repeat", spec, nodes, **constants)
+
+
+def test_an_image_file_becomes_labels_with_scores(classifier: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.full((9, 9), 250, np.uint8)).save(tmp_path / "white.png")
+
+    found = run(classifier, input=[tmp_path / "white.png"], output=tmp_path / "scores.csv")
+
+    assert [score.label for score in found.answers[0].scores] == ["light", "dark"]
+    lines = (tmp_path / "scores.csv").read_text().splitlines()
+    assert lines[0] == "input,label,probability"
+    assert lines[1].startswith(f"{tmp_path / 'white.png'},light,0.99")
+
+
+def test_a_wav_file_becomes_a_label(loud: Path, tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(np.full(8, 30_000, "<i2").tobytes())
+
+    found = run(loud, input=[tmp_path / "a.wav"], output=tmp_path / "label.txt")
+
+    assert found.answers[0].scores[0].label == "noise"
+    assert (tmp_path / "label.txt").read_text() == "noise\n"
+
+
+def test_a_csv_becomes_a_forecast_as_csv(forecaster: Path, tmp_path: Path) -> None:
+    (tmp_path / "hours.csv").write_text("date,OT\na,1\nb,2\nc,3\nd,4\n")
+
+    found = run(forecaster, input=[tmp_path / "hours.csv"], output=tmp_path / "next.csv")
+
+    assert found.answers[0].curve is not None
+    assert found.answers[0].curve.values == (12.0, 13.0, 14.0)
+    rows = [line.split(",")[1:] for line in (tmp_path / "next.csv").read_text().splitlines()]
+    assert rows == [["seconds", "OT"], ["0.0", "12.0"], ["3600.0", "13.0"], ["7200.0", "14.0"]]
+
+
+def test_noise_becomes_a_png_of_all_images(painter: Path, tmp_path: Path) -> None:
+    run(painter, input=["random:0", "random:1", "random:0"], output=tmp_path / "made.png")
+
+    with Image.open(tmp_path / "made.png") as image:
+        pixels = np.asarray(image)
+    assert pixels.shape == (2, 6)
+    assert np.array_equal(pixels[:, :2], pixels[:, 4:])
+    assert not np.array_equal(pixels[:, :2], pixels[:, 2:4])
+
+
+@pytest.mark.parametrize("text", ["Good film", "good film"])
+def test_a_sentence_becomes_a_sentence(translator: Path, tmp_path: Path, text: str) -> None:
+    found = run(translator, input=[text, "bad"], output=tmp_path / "said.txt")
+
+    assert [answer.text for answer in found.answers] == ["good film", "bad"]
+    assert (tmp_path / "said.txt").read_text() == "good film\nbad\n"
+    assert found.answers[0].outputs == {"tokens": [[4, 6, 3]]}
+
+
+def test_a_sentence_in_a_file_is_the_same(translator: Path, tmp_path: Path) -> None:
+    (tmp_path / "said.txt").write_text("good film")
+
+    assert run(translator, input=[tmp_path / "said.txt"]).answers[0].text == "good film"
+
+
+def test_a_missing_text_file_is_no_sentence(translator: Path) -> None:
+    with pytest.raises(UserError, match=r"no input file 'gone\.txt'"):
+        run(translator, input=["gone.txt"])
+
+
+def test_every_output_fits_npz_and_the_whole_answer_json(forecaster: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([1, 2, 3], np.float32))
+    found = run(forecaster, input=[tmp_path / "x.npy"], output=tmp_path / "all.npz")
+    run(forecaster, input=[tmp_path / "x.npy"], output=tmp_path / "all.json")
+
+    with np.load(tmp_path / "all.npz") as arrays:
+        assert arrays["forecast"].tolist() == [[11.0, 12.0, 13.0]]
+    assert json.loads((tmp_path / "all.json").read_text())["answers"][0]["outputs"] == found.answers[0].outputs
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.txt", "a.pdf"])
+def test_a_file_that_cannot_hold_the_answer_is_refused_before_any_work(forecaster: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"expected \.csv, \.json, \.npz"):
+        run(forecaster, input=["gone.csv"], output=name)
+
+
+@pytest.mark.parametrize("text", ["random:-1", "random:", "sample:x"])
+def test_a_number_that_is_none_is_refused(forecaster: Path, text: str) -> None:
+    with pytest.raises(UserError, match="expected"):
+        run(forecaster, input=[text])
