@@ -273,3 +273,12 @@ def test_an_undecided_verdict_is_not_called_a_failure() -> None:
 
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "verdict fail" not in render_html(report)
+
+
+def test_operators_load_energy_and_causes_have_their_places() -> None:
+    text = render_html(variants.deep())
+
+    assert all(part in text for part in ("60.00 %", "throttled after 80.0 s", "energy of a call", "200 µJ", "10,000"))
+    assert text.count("under load: ") == 1
+    assert 'id="why"' in text
+    assert 'id="why"' not in render_html(variants.passed())

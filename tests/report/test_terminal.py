@@ -140,3 +140,12 @@ def test_trust_is_given_with_what_would_raise_it() -> None:
 
 def test_a_narrow_terminal_gets_the_same_lines() -> None:
     assert printed(make_report(), width=40) == printed(make_report(), width=80)
+
+
+def test_operators_load_and_causes_are_told() -> None:
+    text = printed(variants.deep())
+
+    assert "60.0%   3.00 µs  3 layers too small" in text
+    assert "103 µs at first, 127 µs at the end: +25.0 % (+20.0 % to +30.0 %); 40 to 55 °C" in " ".join(text.split())
+    assert "onnx-fp32 on local: layers too small" in text
+    assert "not explained: layers too small" in text

@@ -105,3 +105,8 @@ def test_only_a_missed_budget_says_by_how_much(verdict: Verdict, excess: float |
 )
 def test_counts_agree_with_their_noun(count: int, noun: str, text: str) -> None:
     assert words.plural(count, noun) == text
+
+
+@pytest.mark.parametrize(("value", "shown"), [(121_809.8, "122,000"), (7.414, "7.41"), (99.96, "100"), (None, "–")])
+def test_rates_have_three_digits(value: float | None, shown: str) -> None:
+    assert words.rate(Estimate(value)) == shown

@@ -7,9 +7,12 @@ from typing import Any
 import msgspec
 from tests.report.factory import LOCAL, PI, make_report
 
+from edgekit.core.explanation import Cause
 from edgekit.core.facts import Facts
+from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Trust
-from edgekit.core.report import Estimate, Latency, Outcome, ParityCheck, Report
+from edgekit.core.report import Estimate, Latency, Operators, Outcome, ParityCheck, Report
+from edgekit.core.sustained import Point, Sustained
 from edgekit.core.verdict import Verdict
 
 HOSTILE = '<script>alert(1)</script>"`|&\x1b[31m\u202e\n**@everyone**'
@@ -204,6 +207,32 @@ def hostile() -> Report:
     )
 
 
+def deep(text: str = "layers too small") -> Report:
+    """With operators, sustained load, energy and causes; one target has told nothing."""
+    report = make_report()
+    times = tuple(OperatorTime(f"{text}{place}", "Conv" if place % 2 else text, "cpu", 1e-6) for place in range(5))
+    points = tuple(Point(10.0 * place, 1e-4 * (1 + place / 50), 9, 40.0 + place, 2e9, place > 7) for place in range(16))
+    loads = (
+        Sustained(LOCAL, "onnx-fp32", {"N": 1}, points, 0.25, 0.2, 0.3),
+        Sustained(PI, text, {}, points[:1], reason=text),
+    )
+    return replace(
+        report,
+        operators=(Operators(LOCAL, "onnx-fp32", {"N": 1}, times), Operators(PI, "onnx-fp32", {"N": 1}, ())),
+        sustained=loads,
+        causes=(Cause(text, "onnx-fp32", LOCAL, text, (text, text), text),),
+        unexplained=(text,),
+        latency=tuple(
+            replace(one, energy=Estimate(2e-4, 1e-4, 3e-4, 6), throughput=Estimate(1e4)) for one in report.latency
+        ),
+    )
+
+
+def hostile_depths() -> Report:
+    """Every text of operators, load and causes tries to be more than a text."""
+    return deep(HOSTILE)
+
+
 def empty() -> Report:
     return Report(command="export", created="")
 
@@ -226,6 +255,8 @@ VARIANTS = {
         several_sizes,
         many,
         hostile,
+        deep,
+        hostile_depths,
         empty,
     )
 }

@@ -17,8 +17,9 @@ from edgekit.core.files import write_atomic
 from edgekit.core.need import need
 from edgekit.core.recipe import RECIPES
 from edgekit.core.report import BudgetCheck, Estimate, Report
+from edgekit.core.sustained import Sustained
 from edgekit.core.verdict import Verdict
-from edgekit.report import devices, plots, svg, tradeoff, view, words
+from edgekit.report import devices, operators, plots, sustained, svg, tradeoff, view, words
 
 WORDS: Final = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE: "Inconclusive"}
 
@@ -70,6 +71,8 @@ def _context(report: Report) -> dict[str, Any]:
         "judge": lambda check: view.judged(report, check),
         "gauge": _gauge,
         "pictures": list(_pictures(targets, names)),
+        "operators": [(found, operators.kinds(found)) for found in report.operators if found.times],
+        "sustained": list(_sustained(report, names)),
         "disturbed": list(_disturbed(targets)),
         "colour_of": lambda name: plots.colour(names, name),
         "open_parity": view.open_parity(report),
@@ -122,6 +125,12 @@ def _pictures(
         rows = [_marked(picture) for picture in drawn if picture]
         if rows:
             yield target, _marked(overview) if overview else None, rows
+
+
+def _sustained(report: Report, names: Sequence[str]) -> Iterator[tuple[Sustained, str, plots.Picture | None]]:
+    for number, found in enumerate(report.sustained):
+        picture = sustained.picture(found, names, f"sustained-{number}")
+        yield found, sustained.told(found), _marked(picture) if picture else None
 
 
 def _tradeoffs(targets: Sequence[view.TargetView], names: Sequence[str]) -> Iterator[tuple[str, plots.Picture]]:
@@ -214,6 +223,7 @@ def _signed(text: str) -> str:
 
 _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "instructions": words.instructions,
+    "rate": words.rate,
     "quantity": lambda estimate, unit: _signed(words.quantity(estimate, unit)),
     "interval": lambda estimate, unit: _signed(words.interval(estimate, unit)),
     "amount": lambda value, unit: _signed(words.amount(value, unit)),

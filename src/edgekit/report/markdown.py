@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from edgekit.core.report import Accuracy, BudgetCheck, Estimate, Report
-from edgekit.report import view, words
+from edgekit.report import sustained, view, words
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#~!&])")
 
@@ -17,8 +17,21 @@ def render_markdown(report: Report) -> str:
     parts = [_headline(report)]
     parts += [_target(target) for target in view.targets(report)]
     parts += [_section("Budgets", _budget_lines(report)), _section("Parity", _parity_lines(report))]
+    parts += [_section("Why", _why_lines(report)), _section("Under load", _load_lines(report))]
     parts += [_section("Warnings", [prose(text) for text in view.warnings(report)])]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _why_lines(report: Report) -> list[str]:
+    causes = [
+        f"{code(one.artifact)} on {code(one.target)}: **{prose(one.name)}**, {prose(one.says)}: {code(one.command)}"
+        for one in report.causes
+    ]
+    return causes + [f"not explained: {prose(text)}" for text in report.unexplained]
+
+
+def _load_lines(report: Report) -> list[str]:
+    return [f"{code(one.artifact)} on {code(one.target)}: {prose(sustained.told(one))}" for one in report.sustained]
 
 
 def code(text: str) -> str:

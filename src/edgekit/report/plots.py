@@ -80,7 +80,8 @@ def launches(row: Row, names: Sequence[str], key: str) -> Picture | None:
     title = f"Every call of {row.artifact} on {row.target}"
     description = f"{row.counts}. Median {words.quantity(row.quantile('p50'), 's')}."
     markup = svg.picture(body, height=bottom + 24, title=title, description=description, key=key)
-    return Picture(row.artifact, _beyond(found, strip.scale), markup)
+    sizes = f", {words.sizes(row.latency.sizes)}" if row.latency and row.latency.sizes else ""
+    return Picture(f"{row.artifact}{sizes}", _beyond(found, strip.scale), markup)
 
 
 def _launches(row: Row) -> tuple[Launch, ...]:

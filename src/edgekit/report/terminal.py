@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from edgekit.core.measurement import Trust
-from edgekit.core.report import Accuracy, BudgetCheck, Outcome, Report
+from edgekit.core.report import Accuracy, BudgetCheck, Operators, Outcome, Report
+from edgekit.core.sustained import Sustained
 from edgekit.core.verdict import Verdict
-from edgekit.report import view, words
+from edgekit.report import operators, sustained, view, words
 
 WIDTH: Final = 80
 QUANTILES: Final = ("p50", "p90")
@@ -26,6 +27,7 @@ _DIM: Final = Style(dim=True)
 _BOLD: Final = Style(bold=True)
 _RANGE: Final = "{}..{}"
 _MAX_LISTED: Final = 10
+_MAX_KINDS: Final = 8
 _NAME_WIDTH: Final = 30
 _METRIC_WIDTH: Final = 18
 
@@ -39,6 +41,8 @@ def render(report: Report, console: Console) -> None:
     _say(console, _heading(report))
     for target in view.targets(report):
         _target(console, report, target)
+    _depths(console, report)
+    _why(console, report)
     _parity(console, report)
     _warnings(console, report)
     _say(console, Text(""), _verdict_line(report))
@@ -100,7 +104,8 @@ def _name_cell(row: view.Row, target: view.TargetView) -> Text:
     if second:
         lines.append(Text("  ") + Text(", ").join(second))
     if row.latency and len(target.rows) > len(target.artifacts):
-        lines.append(Text(f"  at {words.clean(words.sizes(row.latency.sizes))}"))
+        rate = f", {words.rate(row.throughput)}/s" if row.throughput.value is not None else ""
+        lines.append(Text(f"  at {words.clean(words.sizes(row.latency.sizes))}{rate}"))
     return Text("\n").join(lines)
 
 
@@ -197,6 +202,36 @@ def _outcome_line(outcome: Outcome) -> Text:
     chosen = f", chosen {words.clean(outcome.chosen)}" if outcome.chosen else ""
     reason = f": {words.clean(outcome.reason)}" if outcome.reason else ""
     return Text.assemble("outcome ", _verdict(outcome.verdict), chosen, reason)
+
+
+def _depths(console: Console, report: Report) -> None:
+    """Operators by type, and what sustained load did."""
+    for found in report.operators:
+        shown = operators.kinds(found)[:_MAX_KINDS]
+        if shown:
+            _say(console, Text(""), Text(f"Operators of {_where(found)}", style=_BOLD))
+        for kind in shown:
+            figures = f"{kind.share:6.1%}  {words.amount(kind.seconds, 's'):>8}"
+            _say(console, Text(f"{figures}  {kind.count} {words.clean(kind.name)}"), indent=2)
+    for load in report.sustained:
+        _say(console, Text(""), Text(f"Under load: {_where(load)}", style=_BOLD))
+        _say(console, Text(words.clean(sustained.told(load))), indent=2)
+
+
+def _where(found: Operators | Sustained) -> str:
+    sizes = f", {words.sizes(found.sizes)}" if found.sizes else ""
+    return words.clean(f"{found.artifact} on {found.target}{sizes}")
+
+
+def _why(console: Console, report: Report) -> None:
+    """Causes of times that stand out, in short; 'explain' shows all of them whole."""
+    if report.causes or report.unexplained:
+        _say(console, Text(""), Text("Why", style=_BOLD))
+    for cause in report.causes[:_MAX_LISTED]:
+        where = f"{words.clean(cause.artifact)} on {words.clean(cause.target)}: "
+        _say(console, Text.assemble(where, (words.clean(cause.name), _BOLD), f", {words.clean(cause.says)}"), indent=2)
+        _say(console, Text(words.clean(cause.command), style=_DIM), indent=4)
+    _say(console, *(Text(f"not explained: {words.clean(text)}") for text in report.unexplained[:_MAX_LISTED]), indent=2)
 
 
 def _parity(console: Console, report: Report) -> None:

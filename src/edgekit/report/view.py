@@ -79,6 +79,20 @@ class Row:
         return self.latency.instructions
 
     @property
+    def throughput(self) -> Estimate:
+        """Samples a second, withheld as latencies are."""
+        if self.withheld or self.latency is None:
+            return Estimate(None, reason=self.withheld)
+        return self.latency.throughput
+
+    @property
+    def energy(self) -> Estimate:
+        """Joules a call, withheld as latencies are."""
+        if self.withheld or self.latency is None:
+            return Estimate(None, reason=self.withheld)
+        return self.latency.energy
+
+    @property
     def counts(self) -> str:
         """What the latency rests on: `6 launches, 1,800 calls`."""
         if self.withheld or self.measurement is None:
@@ -123,6 +137,11 @@ class TargetView:
     def has_instructions(self) -> bool:
         """True when instructions were counted for any row."""
         return any(row.instructions.value is not None for row in self.rows)
+
+    @property
+    def has_energy(self) -> bool:
+        """True when a sensor told the energy of any row."""
+        return any(row.energy.value is not None for row in self.rows)
 
     @property
     def has_accuracy(self) -> bool:

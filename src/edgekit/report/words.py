@@ -16,6 +16,7 @@ VERDICTS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUS
 # Largest first: the first scale that a value reaches is taken, the last one for all below.
 _SCALES: Final = {
     "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)),
+    "J": (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6)),
     "bytes": (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)),
 }
 # Factor, suffix and decimals of units whose digits do not depend on the value.
@@ -62,6 +63,14 @@ def amount(value: float | None, unit: str) -> str:
     return quantity(Estimate(value), unit)
 
 
+def rate(estimate: Estimate) -> str:
+    """A number a second to three digits: `122,000`, `7.41`; a dash when it is absent."""
+    if estimate.value is None or not math.isfinite(estimate.value):
+        return ABSENT
+    value = float(f"{estimate.value:.3g}")
+    return f"{value:,.0f}" if value >= 100 else f"{value:g}"
+
+
 def instructions(estimate: Estimate) -> str:
     """Counted instructions, each digit of which is certain: `467,729`; a dash when they were not counted."""
     return ABSENT if estimate.value is None else f"{estimate.value:,.0f}"
@@ -69,6 +78,8 @@ def instructions(estimate: Estimate) -> str:
 
 def tick(value: float, unit: str) -> str:
     """A round value on an axis, as short as it can be: `2 ms`, `97.5 %`."""
+    if value == 0:
+        return "0"
     factor, suffix, _ = _scale(Estimate(value), unit)
     return f"{float(f'{value / factor:.4g}'):g}{suffix}"
 
