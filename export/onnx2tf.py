@@ -72,7 +72,7 @@ def _converted(source: Path, spec: ModelSpec, folder: Path) -> Path:
     found = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
     files = sorted(made.glob("*_float32.tflite"))
     if not files:
-        lines = [line.strip() for line in (found.stdout + found.stderr).splitlines() if "rror" in line]
+        lines = [line.strip() for line in (found.stdout + found.stderr).splitlines() if "error" in line.lower()]
         reason = lines[-1][-300:] if lines else f"it ended with {found.returncode}"
         raise ConversionFailed(f"onnx2tf wrote no file: {reason}.", hint="--to onnx-fp32,onnx-int8")
     return files[0]

@@ -96,7 +96,7 @@ def source_argument(function: Any) -> Any:
     return click.argument(
         "source",
         shell_complete=names("models", files=True),
-        help="A reference model, a run directory of 'train', or FILE.py:FACTORY, whose code is run.",
+        help="A reference model, a run of 'train', FILE.py:FACTORY, whose code is run, or an .onnx, .tflite or .pt2.",
     )(function)
 
 

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "explain": ("explain", "Say why a report's times are what they are."),
     "bundle": ("bundle", "Look into, verify or pack a bundle."),
     "devices": ("devices", "Manage the devices that targets name."),
+    "tools": ("tools", "Install converters that need an environment of their own."),
     "list": ("list", "List models, recipes, backends, datasets or devices."),
     "doctor": ("doctor", "Check this machine, and name the command that mends it."),
     "config": ("config", "Show the settings in force."),
