@@ -90,6 +90,7 @@ BACKENDS = Registry(
     {
         "onnxruntime": ("edgekit.runtime.onnxruntime:OnnxRuntime", "ONNX Runtime, for .onnx on CPU and CUDA"),
         "litert": ("edgekit.runtime.litert:LiteRT", "LiteRT, for .tflite on CPU"),
+        "openvino": ("edgekit.runtime.openvino:OpenVino", "OpenVINO, for .onnx on the CPU (optional)"),
         "fake": ("edgekit.runtime.fake:FakeBackend", "answers from a .fake.json file; for tests of tools"),
     },
     group="edgekit.backends",

@@ -75,7 +75,9 @@ def _text(found: TuneReport) -> Iterator[str]:
     yield f"edgekit tune  {found.bundle} on {found.target} ({found.device})"
     yield ""
     shown = [one for one in found.candidates if one.is_efficient or one.is_tied]
-    yield columns([("artifact", "options", "p50", "memory", "size", "loss", ""), *(_row(one, found) for one in shown)])
+    yield columns(
+        [("artifact", "options", "p50", "runs", "memory", "size", "loss", ""), *(_row(one, found) for one in shown)]
+    )
     yield ""
     equal = [one for one in shown if one.is_tied]
     if len(equal) > 1:
@@ -95,6 +97,7 @@ def _row(one: Candidate, found: TuneReport) -> tuple[str, ...]:
         one.artifact,
         options,
         format_value(one.latency.value, "s"),
+        str(one.launches),
         format_value(one.memory.value, "bytes"),
         format_value(one.size_bytes, "bytes"),
         loss,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,17 +13,17 @@ from typing import Final
 from edgekit.core.facts import Facts
 from edgekit.core.job import JobResult
 from edgekit.core.progress import Progress, Silent
-from edgekit.core.statistics import ratio_interval
+from edgekit.core.statistics import MIN_LAUNCHES, ratio_interval
 from edgekit.core.target import Target
 from edgekit.flows.bundles import Opened, opens
 from edgekit.runtime.backend import DEFAULT_BACKENDS
 
-# Launches that each survivor has after every round; the last number is what a candidate is fully measured by.
-ROUNDS: Final = (1, 2, 8)
-FULL: Final = ROUNDS[-1]
-# One of four goes on: with 24 candidates of six artifacts the rounds take some 50 of the 192 launches of measuring all.
-_KEEP: Final = 4
-_FEWEST: Final = 3
+# What a candidate is fully measured by.
+FULL: Final = 8
+# Launches that each survivor has after the rounds before the last.
+_ROUNDS: Final = (1, 2)
+# Of all launches that measuring every candidate fully would take; the last round uses what is left of it.
+_SHARE: Final = 0.3
 _GRAPHS: Final = ("all", "basic")
 
 
@@ -92,44 +93,52 @@ def _thread_counts(cores: int) -> list[int]:
 def halve(
     candidates: Sequence[Trial], measure: Callable[[Trial], None], seed: int, progress: Progress = Silent()
 ) -> list[Trial]:
-    """Measure in rounds, of which each keeps the faster ones; gives those that were measured fully.
+    """Measure in rounds, of which each keeps the faster ones; gives those of the last round.
 
     Candidates of a round are launched in turn, in an order that is shuffled anew each time: slow phases of the machine
-    fall on all of them. The fastest of every artifact stays for the second round.
+    fall on all of them.
     """
-    rng = random.Random(seed)  # noqa: S311  an order, not a secret
-    left = list(candidates)
-    done = 0
-    for number, launches in enumerate(ROUNDS):
-        while any(len(trial.results) < launches for trial in left):
-            for trial in rng.sample(left, len(left)):
-                measure(trial)
-                done += 1
-                progress.step(done, max(done, planned(candidates)), f"{trial.recipe}{trial.options}")
+    search = _Search(candidates, measure, random.Random(seed), progress)  # noqa: S311  an order, not a secret
+    left = search.round(candidates, _ROUNDS[0])
+    left = search.round(_fastest(left, max(3, math.ceil(len(left) / 4))), _ROUNDS[1])
+    left = _fastest(left, max(2, math.ceil(len(left) / 2)))
+    return search.round(left, search.last_depth(len(left)))
+
+
+@dataclass
+class _Search:
+    """The launches of one search."""
+
+    candidates: Sequence[Trial]
+    measure: Callable[[Trial], None]
+    rng: random.Random
+    progress: Progress
+    done: int = 0
+
+    @property
+    def planned(self) -> int:
+        """About how many launches there will be."""
+        return int(_SHARE * exhaustive(self.candidates))
+
+    def round(self, trials: Sequence[Trial], depth: int) -> list[Trial]:
+        """Launch each until it has `depth` launches; gives those that were not refused."""
+        left = list(trials)
+        while any(len(trial.results) < depth for trial in left):
+            for trial in self.rng.sample(left, len(left)):
+                self.measure(trial)
+                self.done += 1
+                self.progress.step(self.done, max(self.done, self.planned), f"{trial.recipe}{trial.options}")
             left = [trial for trial in left if not trial.refused]
-        if number < len(ROUNDS) - 1:
-            left = _survivors(left, keep_each=number == 0)
-    return left
+        return left
+
+    def last_depth(self, finalists: int) -> int:
+        """Launches of each finalist: what the planned number still allows, but enough for an interval."""
+        more = (self.planned - self.done) // max(finalists, 1)
+        return max(MIN_LAUNCHES, min(FULL, _ROUNDS[-1] + more))
 
 
-def _survivors(left: Sequence[Trial], *, keep_each: bool) -> list[Trial]:
-    ordered = sorted(left, key=lambda trial: trial.level_s)
-    kept = ordered[: max(_FEWEST, -(-len(left) // _KEEP))]
-    if keep_each:
-        kept += [
-            trial
-            for trial in ordered
-            if trial not in kept and trial is next(one for one in ordered if one.recipe == trial.recipe)
-        ]
-    return kept
-
-
-def planned(candidates: Sequence[Trial]) -> int:
-    """About how many launches `halve` takes."""
-    artifacts = len({trial.recipe for trial in candidates})
-    second = min(len(candidates), max(_FEWEST, -(-len(candidates) // _KEEP)) + artifacts // 2)
-    last = max(_FEWEST, -(-second // _KEEP))
-    return len(candidates) + second * (ROUNDS[1] - ROUNDS[0]) + last * (ROUNDS[2] - ROUNDS[1])
+def _fastest(trials: Sequence[Trial], count: int) -> list[Trial]:
+    return sorted(trials, key=lambda trial: trial.level_s)[:count]
 
 
 def exhaustive(candidates: Sequence[Trial]) -> int:

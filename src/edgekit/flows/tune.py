@@ -97,7 +97,8 @@ def plan_tune(path: str | Path, *, target: str = "local", artifact: Sequence[str
         names = ", ".join(one.recipe for one in found.chosen(artifact))
     file = tuning.tuning_file(Path(path))
     return Plan(
-        "tune", (f"measure {names} on {target} with every choice of options, the best {FULL} times", f"write '{file}'")
+        "tune",
+        (f"measure {names} on {target} with every choice of options, the best up to {FULL} times", f"write '{file}'"),
     )
 
 
