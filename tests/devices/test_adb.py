@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,12 +17,14 @@ from tests.standins.phone import Phone, running_phone
 from tests.standins.pi import arm64_root
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EnvironmentFault, UserError
+from edgekit.core.files import sha256_file
 from edgekit.core.samples import read_arrays
 from edgekit.devices.adb import AdbShell
 from edgekit.devices.checks import OK, check
 from edgekit.devices.engines import clean
 from edgekit.devices.native import prepare_native
 from edgekit.devices.remote import Runners, ShellDevice
+from edgekit.devices.transfer import ensure
 from edgekit.runtime.launch import launch
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
@@ -117,13 +120,46 @@ def eventually(fact: object, seconds: float = 60) -> bool:
     return bool(fact())
 
 
-def test_a_phone_that_was_not_authorized_says_what_to_touch() -> None:
+def test_an_upload_that_was_cut_goes_on_where_it_ended(phone: Phone, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom(50_000_000))
+    digest = sha256_file(big)
+    part = phone.folder / "blobs" / f"{digest}.part"
+
+    def pull() -> None:
+        eventually(lambda: size_of(part) > 4_000_000)
+        phone.daemon.cut()
+
+    threading.Thread(target=pull).start()
+
+    with pytest.raises(DeviceUnavailable):
+        ensure(shell_on(phone), {digest: big})
+
+    assert 0 < size_of(part) < 50_000_000
+    inode = part.stat().st_ino
+    assert eventually(lambda: plugged_in(phone))
+    ensure(shell_on(phone), {digest: big})
+    whole = phone.folder / "blobs" / digest
+    assert sha256_file(whole) == digest
+    assert whole.stat().st_ino == inode
+    whole.unlink()
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def test_a_phone_that_was_not_authorized_says_what_to_touch_and_works_afterwards() -> None:
     with required(), running_phone(authorized=False) as phone:
         shell = shell_on(phone)
         with pytest.raises(DeviceError, match="has not been authorized") as caught:
             shell.run("true")
 
-    assert "accept" in caught.value.hint
+        assert "accept" in caught.value.hint
+        phone.daemon.authorized = True
+        phone.adb("disconnect", phone.serial)
+        assert eventually(lambda: plugged_in(phone))
+        assert shell.run("uname -m").text == "aarch64"
 
 
 def test_a_phone_without_shell_v2_says_so() -> None:
@@ -144,6 +180,8 @@ def test_an_offline_phone_may_be_tried_again(phone: Phone, monkeypatch: pytest.M
         shell.run("true")
 
     assert "adb reconnect" in caught.value.hint
+    monkeypatch.undo()
+    assert shell.run("uname -m").text == "aarch64"
 
 
 def test_one_of_several_phones_must_be_named(phone: Phone) -> None:

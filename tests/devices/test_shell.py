@@ -259,7 +259,7 @@ def test_a_full_disk_says_so_and_the_next_attempt_succeeds(tiny_disk: Path, tmp_
     assert measure(shell, job, PYTHON, timeout_s=60).values
 
 
-def test_a_launch_that_takes_too_long_is_ended(here: LocalShell, tmp_path: Path) -> None:
+def test_a_launch_that_takes_too_long_is_ended_and_the_next_attempt_succeeds(here: LocalShell, tmp_path: Path) -> None:
     job = msgspec.structs.replace(job_of("linear.onnx", tmp_path), time_limit_s=60, min_values=10**9, max_values=10**9)
     start = time.monotonic()
 
@@ -269,6 +269,7 @@ def test_a_launch_that_takes_too_long_is_ended(here: LocalShell, tmp_path: Path)
     assert time.monotonic() - start < 20
     assert leftovers(here) == []
     assert not Path(job.outputs).exists()
+    assert measure(here, job_of("linear.onnx", tmp_path), PYTHON, timeout_s=60).values
 
 
 def test_a_killed_runner_says_so_and_the_next_attempt_succeeds(here: LocalShell, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 class Wire:
     """Forwards connections from `port` to a server; `cut_after` bytes from the client, every connection ends."""
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, port: int = 0) -> None:
         self._server_port = server_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._sockets: set[socket.socket] = set()
         self.cut_after: int | None = None
         self.sent = 0
@@ -62,9 +62,9 @@ class Wire:
 
 
 @contextmanager
-def wire_to(port: int) -> Iterator[Wire]:
-    """A wire to the server on `port`."""
-    wire = Wire(port)
+def wire_to(port: int, *, at: int = 0) -> Iterator[Wire]:
+    """A wire to the server on `port`, which begins at port `at`, or at a free one."""
+    wire = Wire(port, at)
     try:
         yield wire
     finally:
