@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from edgekit.core.errors import UserError
 from edgekit.core.files import write_atomic
 from edgekit.core.progress import Progress
+from edgekit.core.report import Epoch
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.train.checkpoint import (
@@ -37,7 +38,7 @@ from edgekit.train.model import Batch, ReferenceModel
 from edgekit.train.optimizers import optimizer_of, rate_at
 from edgekit.train.options import TrainOptions
 from edgekit.train.processes import is_one_of_many, spread
-from edgekit.train.run import HISTORY, Epoch, history_lines, read_history
+from edgekit.train.run import HISTORY, history_lines, read_history
 from edgekit.train.weights import read_tensors
 
 _POOL = 40

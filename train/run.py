@@ -13,7 +13,7 @@ import msgspec
 from edgekit.core import documents
 from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.files import read_bytes, sha256_file
-from edgekit.core.report import Estimate
+from edgekit.core.report import Epoch, Estimate, Training
 from edgekit.core.spec import ModelSpec
 from edgekit.train.options import TrainOptions
 from edgekit.train.score import Score
@@ -79,17 +79,6 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return self.score.estimate if self.score else Estimate(None, reason="the training is not finished")
 
 
-class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of history.jsonl. `metric` is the validation score, null without a validation split."""
-
-    epoch: int
-    attempt: int
-    loss: float
-    learning_rate: float
-    metric: float | None
-    wall_s: float
-
-
 def read_run(path: Path) -> Run:
     """The run in a folder, or of a `run.json`, once it is finished.
 
@@ -133,6 +122,21 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
         return tuple(msgspec.json.decode(line, type=Epoch) for line in lines)
     except msgspec.MsgspecError as err:
         raise Unreadable(f"'{path}' is damaged: {err}.") from err
+
+
+def training_of(folder: Path) -> Training:
+    """What a report tells of the run in `folder`."""
+    run = read_any(folder)
+    return Training(
+        metric=run.metric,
+        quality=run.quality,
+        floor=run.spec.metric.floor if run.spec.metric else None,
+        epochs=read_history(folder),
+        command=run.command or f"edgekit train {run.model}",
+        data=run.data.source,
+        seed=run.seed,
+        wall_s=run.wall_s,
+    )
 
 
 def history_lines(epochs: Iterable[Epoch]) -> bytes:

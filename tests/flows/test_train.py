@@ -10,8 +10,9 @@ from edgekit.core.config import Settings
 from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.core.progress import Silent
 from edgekit.core.spec import ModelSpec
+from edgekit.core.verdict import Verdict
 from edgekit.flows import train as flow
-from edgekit.flows.train import plan_search, plan_train, search, train, weights_of
+from edgekit.flows.train import plan_search, plan_train, report_of, search, train, weights_of
 from edgekit.train.run import read_any
 from edgekit.train.weights import shipped_weights
 
@@ -160,6 +161,18 @@ def test_a_folder_of_one_search_is_not_for_another_model(tmp_path: Path) -> None
 
     with pytest.raises(UserError, match="holds a search for 'regression'"):
         search("xor", 1, out=tmp_path, overrides=QUICK)
+
+
+@pytest.mark.slow
+def test_a_run_is_a_report_with_its_history_and_whether_it_met_the_floor(tmp_path: Path) -> None:
+    train("xor", out=tmp_path / "run", overrides=QUICK)
+
+    report = report_of(tmp_path / "run")
+
+    assert report.training is not None
+    assert [epoch.epoch for epoch in report.training.epochs] == [1]
+    assert report.training.command == "edgekit train xor --set epochs=1 --set passes=5 --set restarts=0"
+    assert report.verdict is (Verdict.PASS if report.training.quality.value == 1.0 else Verdict.FAIL)
 
 
 def test_only_the_first_of_many_tells(monkeypatch: pytest.MonkeyPatch) -> None:

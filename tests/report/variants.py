@@ -11,7 +11,7 @@ from edgekit.core.explanation import Cause
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Trust
-from edgekit.core.report import Estimate, Latency, Operators, Outcome, ParityCheck, Report
+from edgekit.core.report import Epoch, Estimate, Latency, Operators, Outcome, ParityCheck, Report, Training
 from edgekit.core.sustained import Point, Sustained
 from edgekit.core.verdict import Verdict
 
@@ -233,6 +233,28 @@ def hostile_depths() -> Report:
     return deep(HOSTILE)
 
 
+def trained(name: str = "digits") -> Report:
+    """A training of two attempts, and nothing else."""
+    epochs = tuple(
+        Epoch(epoch, attempt, 2.0 / epoch**2, 1e-3 / epoch, 0.9 + epoch / 1000, 1.5 * epoch)
+        for attempt in (0, 1)
+        for epoch in range(1, 13)
+    )
+    quality = Estimate(0.991, 0.98, 0.995, 450)
+    training = Training(
+        metric="accuracy", quality=quality, floor=0.985, epochs=epochs, command=name, data=name, seed=0, wall_s=36.0
+    )
+    return replace(empty(), command="train", training=training, spec=make_report().spec)
+
+
+def hostile_training() -> Report:
+    """Its texts try to be more than texts, and it has one epoch without a metric."""
+    report = trained(HOSTILE)
+    assert report.training is not None
+    one = replace(report.training.epochs[0], metric=None)
+    return replace(report, training=replace(report.training, epochs=(one,)))
+
+
 def empty() -> Report:
     return Report(command="export", created="")
 
@@ -257,6 +279,8 @@ VARIANTS = {
         hostile,
         deep,
         hostile_depths,
+        trained,
+        hostile_training,
         empty,
     )
 }

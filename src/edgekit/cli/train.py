@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli.arguments import data_option, path_type
+from edgekit.cli.arguments import data_option, path_type, report_option
 from edgekit.cli.completion import names
 from edgekit.cli.options import Call, Command, common
 from edgekit.core.errors import UserError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         "edgekit train mnist --data data --out runs/mnist --resume",
         "edgekit train mnist --data data --init-from fashion --freeze conv1",
         "edgekit train digits --search 20 --processes 2",
+        "edgekit train digits --report digits.html --tensorboard board",
     ],
 )
 @click.argument("model", shell_complete=names("models"), help="A reference model; 'edgekit list models' names them.")
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 @data_option
 @click.option("--download", is_flag=True, help="Fetch the data set from its official address, once.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change a training option. Repeatable.")
+@report_option
+@click.option("--tensorboard", type=path_type, metavar="DIR", help="Write the history for TensorBoard, too.")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished training in RUN.")
 @click.option(
     "--init-from",
@@ -72,6 +75,8 @@ def command(
     data: Path | None,
     download: bool,
     changes: tuple[str, ...],
+    report: tuple[Path, ...],
+    tensorboard: Path | None,
     resume: bool,
     init_from: str,
     freeze: tuple[str, ...],
@@ -92,15 +97,16 @@ def command(
         "settings": call.settings(),
     }
     if trials is not None:
-        _refuse_with_search(resume=resume, init_from=init_from, freeze=freeze)
+        _refuse_with_search(resume=resume, init_from=init_from, freeze=freeze, report=report, tensorboard=tensorboard)
         _search(call, model, trials, {**order, "out": out or Path("runs", f"{model}-search"), "sampler": sampler})
         return
-    start = {"resume": resume, "init_from": init_from, "freeze": freeze}
-    _train(call, model, {**order, **start, "out": out or Path("runs", model)})
+    start = {"resume": resume, "init_from": init_from, "freeze": freeze, "tensorboard": tensorboard}
+    _train(call, model, {**order, **start, "out": out or Path("runs", model)}, report)
 
 
-def _train(call: Call, model: str, order: dict[str, Any]) -> None:
-    from edgekit.flows.train import is_told, plan_train, train
+def _train(call: Call, model: str, order: dict[str, Any], report: tuple[Path, ...]) -> None:
+    from edgekit.cli.reports import write_files
+    from edgekit.flows.train import is_told, plan_train, report_of, train
 
     if call.dry_run:
         call.show_plan(plan_train(model, **order))
@@ -110,7 +116,9 @@ def _train(call: Call, model: str, order: dict[str, Any]) -> None:
     if is_told():
         for warning in found.warnings:
             call.note(f"Warning: {warning}")
-        call.answer(found, lambda: _text(found))
+        if report:
+            write_files(report_of(order["out"]), report)
+        call.answer(found, lambda: "\n".join([_text(found), *(f"Report: {path}" for path in report)]))
 
 
 def _search(call: Call, model: str, trials: int, order: dict[str, Any]) -> None:

@@ -131,10 +131,38 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
+class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One epoch of a training. `metric` is the validation score, null without a validation split."""
+
+    epoch: int
+    attempt: int
+    loss: float
+    learning_rate: float
+    metric: float | None
+    wall_s: float
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a model was trained: every epoch in order, and the quality of the kept weights on the test split.
+
+    `command` is what to type for the same again, but for its folders; `wall_s` are the seconds of all epochs.
+    """
+
+    metric: str
+    quality: Estimate
+    floor: float | None
+    epochs: tuple[Epoch, ...]
+    command: str
+    data: str
+    seed: int
+    wall_s: float
+
+
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything one command found out. `stages` are wall times in seconds, in order.
 
     `causes` explain times that stand out; `unexplained` are observations that have no cause.
+    `training` is that of the weights, where edgekit made them.
     """
 
     command: str
@@ -153,6 +181,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     outcomes: tuple[Outcome, ...] = ()
     causes: tuple[Cause, ...] = ()
     unexplained: tuple[str, ...] = ()
+    training: Training | None = None
     facts: dict[str, Facts] = {}
     tools: dict[str, str] = {}
     stages: dict[str, float] = {}

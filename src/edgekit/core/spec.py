@@ -13,7 +13,7 @@ from edgekit.core.errors import UserError, unknown
 Axis = int | str
 """A size, or the name of a free axis such as `N` (batch) or `T` (time)."""
 
-DTYPES: Final = ("float32", "float16", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
+DTYPES: Final = ("float32", "float16", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool")
 _INPUT = re.compile(r"(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]")
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
 _SIZE = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -150,6 +150,12 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def higher_is_better(self) -> bool:
         """True for metrics of success, False for errors."""
         return self.name not in ("mae", "mse")
+
+    def is_met_by(self, value: float | None) -> bool:
+        """Whether `value` reaches the floor; always without a floor, never without a value."""
+        if self.floor is None or value is None:
+            return self.floor is None
+        return value >= self.floor if self.higher_is_better else value <= self.floor
 
 
 def metric_unit(name: str) -> str:

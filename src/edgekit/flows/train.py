@@ -15,9 +15,11 @@ from edgekit.core.bundle import MANIFEST, SUFFIX, Bundle
 from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
 from edgekit.core.progress import Progress, Silent
-from edgekit.core.report import Estimate
+from edgekit.core.report import Estimate, Report
+from edgekit.core.verdict import Verdict
 from edgekit.flows.plan import Plan
 from edgekit.flows.source import RUN_FILE
+from edgekit.flows.tensorboard import on_board
 from edgekit.train.registry import MODELS
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ def train(
     init_from: str | Path = "",
     freeze: Sequence[str] = (),
     processes: int = 1,
+    tensorboard: Path | None = None,
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> TrainReport:
@@ -106,6 +109,7 @@ def train(
         init_from: Weights to start from: a bundle, a run directory, a `.safetensors` file or a reference model.
         freeze: Prefixes of parameters that are not trained.
         processes: How many train together; the batch size counts the samples of all.
+        tensorboard: Folder that the history is written to for TensorBoard, too.
 
     Raises:
         UserError: Unknown model or option, or `out` exists.
@@ -120,7 +124,7 @@ def train(
         from edgekit.train.loop import train as train_loop
     options, seed = _options(order, reference, settings)
     folder = _folder(order, reference, settings, progress)
-    with weights_of(order.start.weights) as weights:
+    with weights_of(order.start.weights) as weights, on_board(progress, order.out, tensorboard) as told:
         run = train_loop(
             reference,
             order.out,
@@ -128,7 +132,7 @@ def train(
             data=folder,
             seed=seed,
             resume=resume,
-            progress=progress,
+            progress=told,
             init_from=weights,
             freeze=order.start.freeze,
             processes=processes,
@@ -146,6 +150,29 @@ def train(
     )
 
 
+def report_of(folder: Path) -> Report:
+    """The finished run in `folder` as a report; its verdict is whether the floor was met.
+
+    Raises:
+        UserError: No run, or one that was interrupted.
+    """
+    from edgekit.train.run import read_run, training_of
+
+    run = read_run(folder)
+    metric, value = run.spec.metric, run.quality.value
+    missed = metric is not None and not metric.is_met_by(value)
+    return Report(
+        command="train",
+        created=run.created,
+        spec=run.spec,
+        training=training_of(folder),
+        tools=run.tools,
+        warnings=run.warnings,
+        verdict=Verdict.FAIL if missed else Verdict.PASS,
+        seed=run.seed,
+    )
+
+
 def plan_train(
     model: str,
     *,
@@ -157,6 +184,7 @@ def plan_train(
     init_from: str | Path = "",
     freeze: Sequence[str] = (),
     processes: int = 1,
+    tensorboard: Path | None = None,
     settings: Settings = Settings(),
 ) -> Plan:
     """What `train` with the same arguments would do."""
@@ -176,6 +204,7 @@ def plan_train(
         *([f"leave '{prefix}' as it is" for prefix in freeze]),
         begin + (f" in {processes} processes" if processes > 1 else ""),
         f"write best and last checkpoints, history and run.json to '{out}'",
+        *([f"write the history to '{tensorboard}' for TensorBoard"] if tensorboard else []),
     ]
     return Plan("train", tuple(steps))
 

@@ -19,7 +19,7 @@ from edgekit.core.recipe import RECIPES
 from edgekit.core.report import BudgetCheck, Estimate, Report
 from edgekit.core.sustained import Sustained
 from edgekit.core.verdict import Verdict
-from edgekit.report import devices, operators, plots, sustained, svg, tradeoff, view, words
+from edgekit.report import devices, operators, plots, sustained, svg, tradeoff, training, view, words
 
 WORDS: Final = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE: "Inconclusive"}
 
@@ -74,6 +74,7 @@ def _context(report: Report) -> dict[str, Any]:
         "operators": [(found, operators.kinds(found)) for found in report.operators if found.times],
         "sustained": list(_sustained(report, names)),
         "disturbed": list(_disturbed(targets)),
+        "training": _training(report),
         "colour_of": lambda name: plots.colour(names, name),
         "open_parity": view.open_parity(report),
         "devices": devices.devices(report, targets),
@@ -131,6 +132,13 @@ def _sustained(report: Report, names: Sequence[str]) -> Iterator[tuple[Sustained
     for number, found in enumerate(report.sustained):
         picture = sustained.picture(found, names, f"sustained-{number}")
         yield found, sustained.told(found), _marked(picture) if picture else None
+
+
+def _training(report: Report) -> dict[str, Any] | None:
+    found = report.training
+    if found is None:
+        return None
+    return {"told": training.told(found), "pictures": [_marked(one) for one in training.pictures(found, "training")]}
 
 
 def _tradeoffs(targets: Sequence[view.TargetView], names: Sequence[str]) -> Iterator[tuple[str, plots.Picture]]:

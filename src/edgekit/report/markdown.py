@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from edgekit.core.report import Accuracy, BudgetCheck, Estimate, Report
-from edgekit.report import sustained, view, words
+from edgekit.report import sustained, training, view, words
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#~!&])")
 
@@ -18,6 +18,7 @@ def render_markdown(report: Report) -> str:
     parts += [_target(target) for target in view.targets(report)]
     parts += [_section("Budgets", _budget_lines(report)), _section("Parity", _parity_lines(report))]
     parts += [_section("Why", _why_lines(report)), _section("Under load", _load_lines(report))]
+    parts += [_section("Training", [prose(training.told(report.training))] if report.training else [])]
     parts += [_section("Warnings", [prose(text) for text in view.warnings(report)])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
