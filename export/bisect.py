@@ -58,6 +58,15 @@ class Bisected:
         lost = set(kinds) - pair.b.kinds | {kind for kind in kinds if kinds.count(kind) > 1}
         return tuple(one.name for one in between if one.kinds & lost)
 
+    def behind(self, place: int) -> tuple[str, ...]:
+        """Tensors of A that the operator of B behind this pair computes: its own, and those without a counterpart.
+
+        With those that only hold one of them in another layout.
+        """
+        step = self._pairs[place].a
+        names = (*(one.name for one in _between(step, self._a.by_name, self._by_a)), step.name)
+        return tuple(tensor for name in names for tensor in (name, *self._a.moved.get(name, ())))
+
     def _judged(self, pair: Pair) -> Aligned:
         difference = Difference.between(pair.a.value, pair.value)
         kind, value, limit, good = _within(difference, self._tolerance)

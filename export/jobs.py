@@ -42,7 +42,8 @@ class Export(msgspec.Struct, frozen=True, tag="export"):
 class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     """Make `out` by `recipe` from the float file `source`; `calibration` is an .npz of samples, or empty.
 
-    `feed` holds one real feed, on which the file must not crash its engine.
+    `feed` holds one real feed, on which the file must not crash its engine. The operators that make the tensors in
+    `keep_float` are not quantized.
     """
 
     spec: ModelSpec
@@ -52,6 +53,7 @@ class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     calibration: str
     feed: str
     out: str
+    keep_float: tuple[str, ...] = ()
 
 
 class Steps(msgspec.Struct, frozen=True, tag="steps"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,12 +62,19 @@ class OnnxExporter:
         return msgspec.structs.replace(made, options=options, warnings=(*warnings, *_frozen(made, spec)))
 
     def quantize(
-        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
     ) -> Converted:
         """Write the file of `recipe` from the float32 file."""
         from edgekit.export.quantize_onnx import quantize
 
-        options, warnings = quantize(source, spec, recipe, calibration, out)
+        options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float)
         save(need("onnx", extra="export").load(str(out)), out, spec)
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,9 +25,19 @@ FLOAT32_OPERATORS: Final = ("LSTM", "GRU", "RNN", "Transpose")
 
 
 def quantize(
-    source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+    source: Path,
+    spec: ModelSpec,
+    recipe: Recipe,
+    calibration: Samples | None,
+    out: Path,
+    *,
+    keep_float: Sequence[str] = (),
 ) -> tuple[Options, tuple[str, ...]]:
-    """Write the file of `recipe` to `out`; gives the options used and warnings."""
+    """Write the file of `recipe` to `out`; gives the options used and warnings.
+
+    Args:
+        keep_float: Names of tensors whose operators are not quantized.
+    """
     if recipe.precision == "fp16":
         return _float16(source, out), ()
     if recipe.precision == "int4":
@@ -38,10 +48,10 @@ def quantize(
         prepared = Path(folder) / "prepared.onnx"
         symbolic = _prepare(source, prepared)
         if recipe.mode == "dynamic":
-            options = _dynamic(prepared, out)
+            options = _dynamic(prepared, out, _nodes_of(prepared, keep_float))
         else:
             assert calibration is not None
-            options = _static(prepared, spec, recipe, calibration, out)
+            options = _static(prepared, spec, recipe, calibration, out, _nodes_of(prepared, keep_float))
     return {**options, "symbolic_shapes": symbolic}, _warnings(out)
 
 
@@ -81,7 +91,15 @@ def _prepare(source: Path, out: Path) -> bool:
     return True
 
 
-def _static(prepared: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples, out: Path) -> Options:
+def _nodes_of(prepared: Path, tensors: Collection[str]) -> list[str]:
+    """Names of the nodes that make these tensors."""
+    graph = need("onnx", extra="export").load(str(prepared)).graph if tensors else None
+    return [node.name for node in graph.node if set(node.output) & set(tensors)] if graph else []
+
+
+def _static(
+    prepared: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples, out: Path, kept: list[str]
+) -> Options:
     q = need("onnxruntime.quantization", extra="cpu")
     unsigned, reduced = recipe.variant != "s8s8", recipe.variant == "u8s7"
     q.quantize_static(
@@ -94,6 +112,7 @@ def _static(prepared: Path, spec: ModelSpec, recipe: Recipe, calibration: Sample
         per_channel=True,
         reduce_range=reduced,
         calibrate_method=q.CalibrationMethod.MinMax,
+        nodes_to_exclude=kept,
     )
     return {
         "format": "QDQ",
@@ -102,15 +121,21 @@ def _static(prepared: Path, spec: ModelSpec, recipe: Recipe, calibration: Sample
         "per_channel": True,
         "reduce_range": reduced,
         "calibration": "min-max",
+        "float_nodes": ",".join(kept),
     }
 
 
-def _dynamic(prepared: Path, out: Path) -> Options:
+def _dynamic(prepared: Path, out: Path, kept: list[str]) -> Options:
     q = need("onnxruntime.quantization", extra="cpu")
     q.quantize_dynamic(
-        str(prepared), str(out), weight_type=q.QuantType.QInt8, op_types_to_quantize=list(DYNAMIC_OPERATORS)
+        str(prepared),
+        str(out),
+        weight_type=q.QuantType.QInt8,
+        op_types_to_quantize=list(DYNAMIC_OPERATORS),
+        nodes_to_exclude=kept,
     )
-    return {"weights": "int8", "per_channel": False, "operators": ",".join(DYNAMIC_OPERATORS)}
+    operators = ",".join(DYNAMIC_OPERATORS)
+    return {"weights": "int8", "per_channel": False, "operators": operators, "float_nodes": ",".join(kept)}
 
 
 def _runs(path: Path) -> Callable[[Feed], bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,9 +31,20 @@ class Exporter(Protocol):
         """
 
     def quantize(
-        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
     ) -> Converted:
-        """Write the file of a resolved `recipe` to `out`, from the float32 file `source`."""
+        """Write the file of a resolved `recipe` to `out`, from the float32 file `source`.
+
+        Args:
+            keep_float: Names of tensors of `source` whose operators are not quantized.
+        """
 
 
 EXPORTERS = Registry(

@@ -57,10 +57,14 @@ class Graph:
 
 @dataclass(frozen=True)
 class Trace:
-    """The steps of one graph in order; `outputs` names the step behind each output of the model."""
+    """The steps of one graph in order; `outputs` names the step behind each output of the model.
+
+    `moved` are the tensors that hold the value of a step in another layout or precision.
+    """
 
     steps: tuple[Step, ...]
     outputs: Mapping[str, str]
+    moved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def by_name(self) -> dict[str, Step]:
@@ -76,7 +80,11 @@ def trace_of(graph: Graph, values: Mapping[str, Array]) -> Trace:
     for operation in graph.operations:
         made.take(operation)
     outputs = {output: made.behind[tensor][0] for output, tensor in graph.outputs.items() if made.behind.get(tensor)}
-    return Trace(tuple(made.steps.values()), outputs)
+    moved: dict[str, tuple[str, ...]] = {}
+    for tensor, sources in made.behind.items():
+        if len(sources) == 1 and tensor not in made.steps:
+            moved[sources[0]] = (*moved.get(sources[0], ()), tensor)
+    return Trace(tuple(made.steps.values()), outputs, moved)
 
 
 @dataclass

@@ -52,6 +52,22 @@ def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Tra
     return trace_of(graph, stacked(engine.run(feed, graph) for feed in feeds))
 
 
+def tensor_names(path: Path) -> dict[str, tuple[str, ...]]:
+    """The file's own names behind each name of a step: one a signature, as far as the signatures are alike."""
+    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    first = _Engine(path, model, model.signatureDefs[0].signatureKey.decode())
+    found: dict[str, tuple[str, ...]] = {}
+    for place, operator in enumerate(model.subgraphs[first.place].operators):
+        for graph in model.subgraphs:
+            same = graph.operators[place] if place < len(graph.operators) else None
+            if same is not None and same.opcodeIndex == operator.opcodeIndex:
+                for index, other in zip(operator.outputs, same.outputs, strict=False):
+                    name = first.name(index)
+                    found[name] = (*found.get(name, ()), graph.tensors[other].name.decode())
+    return found
+
+
 class _Engine:
     """The file opened so that every tensor can be read after a run."""
 
@@ -66,11 +82,11 @@ class _Engine:
         chosen = next((one for one in model.signatureDefs or () if one.signatureKey.decode() == signature), None)
         if chosen is None:
             raise ModelUnreadable(f"'{path}' has no signature '{signature}'.")
-        self._place = chosen.subgraphIndex
-        self._subgraph = model.subgraphs[self._place]
+        self.place = chosen.subgraphIndex
+        self._subgraph = model.subgraphs[self.place]
         self._inputs = {one.name.decode(): one.tensorIndex for one in chosen.inputs}
         self._outputs = {one.name.decode(): one.tensorIndex for one in chosen.outputs}
-        self._engine._interpreter.AllocateTensors(self._place)
+        self._engine._interpreter.AllocateTensors(self.place)
 
     def graph(self) -> Graph:
         """The operators; tensors are called by the module they come from and their place."""
@@ -78,7 +94,7 @@ class _Engine:
         operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
         fused = {value: name for name, value in vars(schema.ActivationFunctionType).items() if isinstance(value, int)}
         operations = tuple(self._operation(one, operators, fused) for one in self._subgraph.operators)
-        outputs = {name: self._name(index) for name, index in self._outputs.items()}
+        outputs = {name: self.name(index) for name, index in self._outputs.items()}
         return Graph(operations, tuple(self._inputs), outputs, MOVES, BORDERS, frozenset(), SIZES)
 
     def run(self, feed: Feed, graph: Graph) -> Mapping[str, Array]:
@@ -86,12 +102,12 @@ class _Engine:
         wrapper = self._engine._interpreter
         try:
             for name, index in self._inputs.items():
-                wrapper.SetTensor(index, self._stored(feed[name], index), self._place)
-            wrapper.Invoke(self._place)
+                wrapper.SetTensor(index, self._stored(feed[name], index), self.place)
+            wrapper.Invoke(self.place)
         except (RuntimeError, ValueError) as err:
             raise UserError(f"litert does not run this feed: {str(err).splitlines()[0]}") from err
         written = {index for one in self._subgraph.operators for index in one.outputs}
-        return {**feed, **{self._name(index): self._real(index) for index in sorted(written)}}
+        return {**feed, **{self.name(index): self._real(index) for index in sorted(written)}}
 
     def _operation(self, one: Any, operators: Mapping[int, str], fused: Mapping[int, str]) -> Operation:
         code = self._model.operatorCodes[one.opcodeIndex]
@@ -99,11 +115,12 @@ class _Engine:
         activation = fused.get(getattr(one.builtinOptions, "fusedActivationFunction", 0) or 0, "NONE")
         kinds = {_KINDS.get(name, name.lower())} | ({"relu"} if activation.startswith("RELU") else set())
         text = name if activation == "NONE" else f"{name}+{activation}"
-        inputs = tuple(self._name(index) for index in one.inputs if index >= 0)
-        outputs = tuple(self._name(index) for index in one.outputs)
+        inputs = tuple(self.name(index) for index in one.inputs if index >= 0)
+        outputs = tuple(self.name(index) for index in one.outputs)
         return Operation(text, inputs, outputs, frozenset(kinds), self._module(one.outputs[0]))
 
-    def _name(self, index: int) -> str:
+    def name(self, index: int) -> str:
+        """What a tensor is called in a trace."""
         given = next((name for name, place in self._inputs.items() if place == index), "")
         return given or f"{self._module(index) or 'tensor'}#{index}"
 
@@ -114,7 +131,7 @@ class _Engine:
         return ".".join(_names(last))
 
     def _stored(self, array: Array, index: int) -> Array:
-        detail = self._engine._get_tensor_details(index, self._place)
+        detail = self._engine._get_tensor_details(index, self.place)
         scales, dtype = detail["quantization_parameters"]["scales"], np.dtype(detail["dtype"])
         if not len(scales) or dtype == array.dtype:
             return np.ascontiguousarray(array.astype(dtype, copy=False))
@@ -123,8 +140,8 @@ class _Engine:
         return np.asarray(steps.clip(limits.min, limits.max).astype(dtype))
 
     def _real(self, index: int) -> Array:
-        array = self._engine._interpreter.GetTensor(index, self._place)
-        quantization = self._engine._get_tensor_details(index, self._place)["quantization_parameters"]
+        array = self._engine._interpreter.GetTensor(index, self.place)
+        quantization = self._engine._get_tensor_details(index, self.place)["quantization_parameters"]
         if len(quantization["scales"]) != 1 or array.dtype.kind not in "iu":
             return np.array(array)
         zero, scale = quantization["zero_points"][0], quantization["scales"][0]

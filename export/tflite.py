@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,19 @@ class TfliteExporter:
         return read_back(out, spec)
 
     def quantize(
-        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
     ) -> Converted:
         """Write the file of `recipe` from the float32 file."""
         from edgekit.export.quantize_tflite import outputs_read_again, quantize
 
-        options = quantize(source, spec, recipe, calibration, out)
+        options = quantize(source, spec, recipe, calibration, out, keep_float=keep_float)
         made = read_back(out, spec)
         wrong = _not_float(made, spec) if recipe.needs_calibration else ()
         if recipe.mode == "full":
@@ -62,7 +70,7 @@ class TfliteExporter:
         if not wrong:
             return msgspec.structs.replace(made, options=options)
         # An output that the graph reads again is left int8 and empty: its operator has to stay float.
-        names = tuple(name for output in wrong for name in tensor_names(out, output, spec))
+        names = (*keep_float, *(name for output in wrong for name in tensor_names(out, output, spec)))
         options = quantize(source, spec, recipe, calibration, out, keep_float=names)
         warnings = tuple(f"the operator of output '{output}' stays float32" for output in wrong)
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+from tests.report import variants
 
 from edgekit.cli.reports import bisect_command
 from edgekit.core.report import Report
 from edgekit.core.verdict import Verdict
-from tests.report import variants
 
 
 def failing(*names: str) -> Report:

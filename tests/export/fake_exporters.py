@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,14 @@ class SilentQuantizer(OnnxExporter):
     """Converts, then says that all is well and writes nothing."""
 
     def quantize(
-        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
     ) -> Converted:
         return Converted()
 
@@ -145,7 +153,14 @@ class KilledQuantizer(OnnxExporter):
     """Converts, then takes too much memory."""
 
     def quantize(
-        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
     ) -> Converted:
         os.kill(os.getpid(), signal.SIGKILL)
         return Converted()
@@ -155,7 +170,14 @@ class CrashingEngine(OnnxExporter):
     """Converts to a file that its engine does not survive."""
 
     def quantize(
-        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
     ) -> Converted:
         from edgekit.runtime.onnxruntime import OnnxRuntime
 

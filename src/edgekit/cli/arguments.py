@@ -70,6 +70,23 @@ class Sizes(click.ParamType[tuple[int, ...]]):
         return tuple(dict.fromkeys(map(int, numbers)))
 
 
+class Points(click.ParamType[float]):
+    """Points of accuracy, as `0.5` or `0.5 pt`; a share of 1 inside."""
+
+    name = "points"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The share, from 0 to 1."""
+        text = str(value).strip().removesuffix("pt").strip()
+        try:
+            points = float(text)
+        except ValueError:
+            self.fail(f"expected points of accuracy, as 0.5, got '{value}'.", param, ctx)
+        if not 0 <= points <= 100:
+            self.fail(f"expected 0 to 100 points, got '{value}'.", param, ctx)
+        return points / 100
+
+
 class ReportFile(click.ParamType[Path]):
     """A file whose suffix names a rendering of reports; checked before the work whose report it shall hold."""
 
@@ -203,6 +220,26 @@ precision_option = click.option(
 timeout_option = click.option(
     "--timeout", type=Duration(), metavar="TIME", help="Longest time of one conversion.  [setting: timeout_s]"
 )
+
+
+def making_options(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """How artifacts are made; the command is given it as `how: ExportOptions`."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, max_drop: float | None, **options: Any) -> int | None:
+        from edgekit.flows.export import ExportOptions
+
+        return function(*arguments, **options, how=ExportOptions(max_drop=max_drop))
+
+    return _decorated(
+        command,
+        click.option(
+            "--max-drop",
+            type=Points(),
+            metavar="POINTS",
+            help="Keep in float what costs int8 more accuracy than this, as 0.5; of an error metric, per cent.",
+        ),
+    )
 
 
 def parts(texts: Iterable[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import click
 from edgekit.cli.arguments import (
     force_option,
     launches_option,
+    making_options,
     path_type,
     report_option,
     source_argument,
@@ -24,6 +25,7 @@ from edgekit.cli.options import Call, Command, common
 from edgekit.core.recipe import DEFAULT_RECIPES
 
 if TYPE_CHECKING:
+    from edgekit.flows.export import ExportOptions
     from edgekit.flows.source import SourceOptions
 
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 @force_option
 @report_option
 @source_options
+@making_options
 @click.option("--train", "train_first", is_flag=True, help="Train a reference model even if it has weights.")
 @launches_option
 @time_limit_option
@@ -63,6 +66,7 @@ def command(
     force: bool,
     report: tuple[Path, ...],
     options: SourceOptions,
+    how: ExportOptions,
     train_first: bool,
     launches: int | None,
     time_limit: float | None,
@@ -83,6 +87,7 @@ def command(
         "to": to or DEFAULT_RECIPES,
         "budget": budget,
         "options": options,
+        "how": how,
         "settings": settings,
         "train_first": train_first,
         "time_limit_s": time_limit,

@@ -9,6 +9,7 @@ import click
 
 from edgekit.cli.arguments import (
     force_option,
+    making_options,
     path_type,
     report_option,
     source_argument,
@@ -20,6 +21,7 @@ from edgekit.cli.arguments import (
 from edgekit.cli.options import Call, Command, common
 
 if TYPE_CHECKING:
+    from edgekit.flows.export import ExportOptions
     from edgekit.flows.source import SourceOptions
 
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 @force_option
 @report_option
 @source_options
+@making_options
 @timeout_option
 @common(acts=True, chance=True)
 def command(
@@ -49,6 +52,7 @@ def command(
     force: bool,
     report: tuple[Path, ...],
     options: SourceOptions,
+    how: ExportOptions,
     timeout: float | None,
 ) -> int:
     """Convert a model into artifacts, each checked for parity.
@@ -62,6 +66,7 @@ def command(
         "out": folder,
         "to": to,
         "options": options,
+        "how": how,
         "settings": call.settings(timeout_s=timeout),
         "force": force,
     }

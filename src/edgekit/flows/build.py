@@ -22,7 +22,7 @@ from edgekit.core.target import Target, parse_targets
 from edgekit.flows.bundles import Opened, opened, opens
 from edgekit.flows.cells import open_device
 from edgekit.flows.explain import explained
-from edgekit.flows.export import Exported, export_steps, write_bundle
+from edgekit.flows.export import Exported, ExportOptions, export_steps, refuse_unmendable, write_bundle
 from edgekit.flows.judge import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.plan import Plan
 from edgekit.flows.profile import Profiled, measure, rounds_of
@@ -69,6 +69,7 @@ def build(
     to: str | Sequence[str] = DEFAULT_RECIPES,
     budget: str | Sequence[str] = (),
     options: SourceOptions = SourceOptions(),
+    how: ExportOptions = ExportOptions(),
     settings: Settings = Settings(),
     train_first: bool = False,
     launches: int | None = None,
@@ -85,6 +86,7 @@ def build(
         target: Targets as text, see `Target.parse`.
         to: Recipe names or aliases.
         budget: Limits such as `latency.p90 <= 8 ms`.
+        how: Accuracy that has to be kept.
         train_first: Train a reference model even when it has weights already.
 
     Returns:
@@ -104,9 +106,10 @@ def build(
         with stages.stage("load"):
             opened_source = open_source(source, options, settings)
             refuse_impossible(opened_source, order.recipes)
+            refuse_unmendable(opened_source, order.recipes, how)
             refuse_unmeasurable(order.budgets, labelled=opened_source.split.evaluation.labels is not None)
         with stages.stage("export"):
-            exported = write_bundle(opened_source, order.recipes, staging / BUNDLE, settings, progress)
+            exported = write_bundle(opened_source, order.recipes, staging / BUNDLE, settings, progress, how)
         with stages.stage("profile"), opened(staging / BUNDLE) as found:
             profiled = _profile(order, found, exported, launches, time_limit_s, settings, progress)
             report = _report(order, opened_source, exported, profiled, settings, stages.times, Path(out) / BUNDLE)
@@ -123,6 +126,7 @@ def plan_build(
     to: str | Sequence[str] = DEFAULT_RECIPES,
     budget: str | Sequence[str] = (),
     options: SourceOptions = SourceOptions(),
+    how: ExportOptions = ExportOptions(),
     settings: Settings = Settings(),
     train_first: bool = False,
     launches: int | None = None,
@@ -140,7 +144,8 @@ def plan_build(
     else:
         opened_source = open_source(source, options, settings)
         refuse_impossible(opened_source, order.recipes)
-        first = export_steps(opened_source, order.recipes)
+        refuse_unmendable(opened_source, order.recipes, how)
+        first = export_steps(opened_source, order.recipes, how)
     return Plan(
         "build",
         (

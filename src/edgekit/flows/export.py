@@ -11,6 +11,7 @@ from typing import Final
 
 from edgekit.core.bundle import CASES, SAMPLES, Manifest, write_manifest
 from edgekit.core.config import Settings
+from edgekit.core.errors import UserError
 from edgekit.core.files import new_folder, refuse_existing
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import Recipe, parse_recipes
@@ -19,6 +20,7 @@ from edgekit.core.samples import Samples
 from edgekit.core.verdict import worst
 from edgekit.export.cases import save_cases
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.mending import mended
 from edgekit.export.routes import default_recipes
 from edgekit.flows.cache import conversion_cache
 from edgekit.flows.card import model_card
@@ -29,6 +31,13 @@ from edgekit.runtime.facts import read_facts
 
 KEPT_SAMPLES: Final = 64
 _MAX_SAMPLE_BYTES: Final = 8 << 20
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How artifacts are made. `max_drop` is the largest drop of a quantized one: a share of 1, also of an error."""
+
+    max_drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ def export(
     out: str | Path,
     to: str | Sequence[str] = (),
     options: SourceOptions = SourceOptions(),
+    how: ExportOptions = ExportOptions(),
     settings: Settings = Settings(),
     force: bool = False,
     progress: Progress = Silent(),
@@ -55,6 +65,7 @@ def export(
         source: Reference model, run directory, `file.py:factory` (whose code is run), or an .onnx, .tflite or .pt2.
         out: Directory of the bundle; written whole or not at all.
         to: Recipe names or aliases; what suits the source for none.
+        how: Accuracy that has to be kept.
 
     Raises:
         UserError, EnvironmentFault, ConversionFailed, Unreadable: As their messages say.
@@ -63,8 +74,9 @@ def export(
     refuse_existing(Path(out), force=force)
     opened = open_source(source, options, settings)
     refuse_impossible(opened, recipes)
+    refuse_unmendable(opened, recipes, how)
     with new_folder(Path(out), force=force) as staging:
-        exported = write_bundle(opened, recipes, staging, settings, progress)
+        exported = write_bundle(opened, recipes, staging, settings, progress, how)
     verdict = worst(check.verdict for check in exported.result.parity)
     return Report(
         command="export",
@@ -89,6 +101,7 @@ def plan_export(
     out: str | Path,
     to: str | Sequence[str] = (),
     options: SourceOptions = SourceOptions(),
+    how: ExportOptions = ExportOptions(),
     settings: Settings = Settings(),
     force: bool = False,
 ) -> Plan:
@@ -97,10 +110,26 @@ def plan_export(
     refuse_existing(Path(out), force=force)
     opened = open_source(source, options, settings)
     refuse_impossible(opened, recipes)
-    return Plan("export", (*export_steps(opened, recipes), f"write the bundle '{out}'"))
+    refuse_unmendable(opened, recipes, how)
+    return Plan("export", (*export_steps(opened, recipes, how), f"write the bundle '{out}'"))
 
 
-def export_steps(source: Source, recipes: Sequence[Recipe]) -> tuple[str, ...]:
+def refuse_unmendable(source: Source, recipes: Sequence[Recipe], how: ExportOptions) -> None:
+    """Raise when a largest drop was given that cannot be measured, or kept."""
+    if how.max_drop is None:
+        return
+    if not source.split.evaluation.is_labelled:
+        raise UserError("--max-drop needs samples with labels or targets, and these have none.", hint="--samples FILE")
+    for recipe in recipes:
+        whole = f"{recipe.format}-fp32"
+        if recipe.precision not in ("fp32", "fp16") and whole not in {one.name for one in recipes}:
+            raise UserError(
+                f"--max-drop finds what to keep of '{recipe.name}' in float by comparing it with '{whole}'.",
+                hint=f"--to {','.join(dict.fromkeys([whole, *(one.name for one in recipes)]))}",
+            )
+
+
+def export_steps(source: Source, recipes: Sequence[Recipe], how: ExportOptions = ExportOptions()) -> tuple[str, ...]:
     """The steps of an export as sentences."""
     split = source.split
     may_calibrate = any(recipe.needs_calibration or recipe.is_alias for recipe in recipes)
@@ -109,11 +138,17 @@ def export_steps(source: Source, recipes: Sequence[Recipe]) -> tuple[str, ...]:
         f"load '{source.spec.name}' and compute its outputs on {len(split.evaluation)} held-back samples",
         *(f"make '{recipe.name}' and check its parity" for recipe in recipes),
         *(calibrating if may_calibrate else ()),
+        *((f"keep in float what costs more than {100 * how.max_drop:g} pt",) if how.max_drop is not None else ()),
     )
 
 
 def write_bundle(
-    source: Source, recipes: tuple[Recipe, ...], folder: Path, settings: Settings, progress: Progress
+    source: Source,
+    recipes: tuple[Recipe, ...],
+    folder: Path,
+    settings: Settings,
+    progress: Progress,
+    how: ExportOptions = ExportOptions(),
 ) -> Exported:
     """Convert, validate and measure accuracy, and leave a complete bundle in `folder`."""
     request = ExportRequest(
@@ -128,6 +163,9 @@ def write_bundle(
     )
     with progress.stage("export and parity"):
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
+    if how.max_drop is not None:
+        with progress.stage("accuracy control"):
+            result = mended(result, request, folder, how.max_drop)
     _write_rest(source, result, folder)
     return Exported(result, (*source.warnings, *result.warnings))
 

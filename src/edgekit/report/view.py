@@ -242,7 +242,7 @@ def is_upper_limit(check: BudgetCheck) -> bool:
 def warnings(report: Report) -> tuple[str, ...]:
     """Warnings of the run, then those of each artifact with its name."""
     made = (f"{artifact.recipe}: {text}" for artifact in report.artifacts for text in artifact.warnings)
-    return (*report.warnings, *made)
+    return tuple(dict.fromkeys((*report.warnings, *made)))
 
 
 def artifact_names(report: Report) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 
@@ -50,3 +51,31 @@ def residual() -> nn.Module:
 def recurrent() -> nn.Module:
     torch.manual_seed(0)
     return Recurrent()
+
+
+class Outlier(nn.Module):
+    """(N, 1, 8, 8) -> (N, 3): one channel in the middle is 2000 times the others, which int8 then cannot tell apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 8, 3, padding=1)
+        self.loud = nn.Conv2d(8, 8, 1)
+        self.mix = nn.Conv2d(8, 8, 3, padding=1)
+        self.head = nn.Linear(8 * 16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.loud(torch.relu(self.first(x))))
+        x = torch.max_pool2d(torch.relu(self.mix(x)), 2)  # (N, 8, 4, 4)
+        return self.head(x.flatten(1))
+
+
+def outlier() -> nn.Module:
+    torch.manual_seed(0)
+    net = Outlier()
+    with torch.no_grad():
+        net.loud.weight[0] *= 2000
+        net.mix.weight[:, 0] /= 2000
+        # Centred on real digits, so that it does not always say the same.
+        images = torch.tensor(load_digits().images / 16, dtype=torch.float32)[:, None]
+        net.head.bias -= net(images).mean(0)
+    return net
