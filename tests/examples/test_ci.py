@@ -40,12 +40,12 @@ def test_the_example_is_green_then_red_for_a_slow_layer_then_inconclusive_and_gr
     codes = re.findall(r"ended with (\d+)", done.stdout)
     assert codes == ["0", "1", "0"], done.stdout
     assert "VERDICT: pass" in unchanged
-    assert re.search(r"FAIL\s+not slower than built/base\s+\+\d+\.\d % \[.*confirmed by", " ".join(slow.split()))
-    assert re.search(r"INCONCLUSIVE\s+not slower than built/base\s+[+-]\d", noisy)
+    assert re.search(r"FAIL\s+not slower than the baseline commit\s+\+\d+\.\d % \[.*confirmed by", " ".join(slow.split()))
+    assert re.search(r"INCONCLUSIVE\s+not slower than the baseline commit\s+[+-]\d", noisy)
     assert "VERDICT: pass (1 INCONCLUSIVE, policy 'pass')" in noisy
     comment = (tmp_path / "team" / "check.md").read_text()
     assert comment.startswith("## ❌ edgekit check: FAIL")
-    assert "`not slower than built/base`" in comment.partition("<details>")[0]
+    assert "`not slower than the baseline commit`" in comment.partition("<details>")[0]
 
 
 def step_of(action: Path) -> str:
@@ -95,9 +95,9 @@ def test_the_step_of_the_action_reports_and_ends_as_the_check_does(
 
 
 def test_every_check_table_of_the_examples_is_one(repository: Path) -> None:
-    from edgekit.core.checkfile import read_check
+    from edgekit.core.checkfile import completed, read_check
 
     found = read_check(repository / "examples" / "ci" / "edgekit.toml")
 
     assert (found.inconclusive, found.patience) == ("pass", 10)
-    assert found.models[0].baseline == "built/base"
+    assert completed(found).models[0].path == "edgekit-built/net/now"

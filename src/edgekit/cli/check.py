@@ -36,6 +36,7 @@ config_option = click.option(
         "edgekit check",
         "edgekit check --config ci/edgekit.toml --report check.xml --report check.md",
         "edgekit check --launches 12 --time-box 2min",
+        "edgekit check --baseline-commit origin/main",
     ],
 )
 @config_option
@@ -43,6 +44,9 @@ config_option = click.option(
 @click.option("--time-limit", type=Duration(), metavar="TIME", help="In place of 'time_limit_s' in FILE.")
 @click.option("--time-box", type=Duration(), metavar="TIME", help="In place of 'time_box_s' in FILE.")
 @click.option("--minimum-effect", type=Share(), metavar="SHARE", help="In place of 'minimum_effect' in FILE.")
+@click.option(
+    "--baseline-commit", metavar="COMMIT", help="In place of 'baseline_commit' in FILE: what models are compared with."
+)
 @click.option("--no-record", is_flag=True, help="Leave the history as it is.")
 @click.option(
     "--report",
@@ -59,6 +63,7 @@ def command(
     time_limit: float | None,
     time_box: float | None,
     minimum_effect: float | None,
+    baseline_commit: str | None,
     no_record: bool,
     report: tuple[Path, ...],
 ) -> int:
@@ -77,6 +82,7 @@ def command(
         "time_limit_s": time_limit,
         "time_box_s": time_box,
         "minimum_effect": minimum_effect,
+        "baseline_commit": baseline_commit,
     }
     changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if call.dry_run:

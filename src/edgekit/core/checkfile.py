@@ -16,6 +16,7 @@ _Seconds = Annotated[float, msgspec.Meta(gt=0)]
 _Launches = Annotated[int, msgspec.Meta(ge=5)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
+MADE: Final = "edgekit-built"
 HISTORY_FILE: Final = "edgekit-history.jsonl"
 _EXAMPLE: Final = '[[check.models]] with path = "model.onnx"'
 
@@ -30,19 +31,31 @@ class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         target: Its own targets instead of those of the table.
         budgets: Its own budgets, beside those of the table.
         baseline: A bundle or model file, measured in turn with this one in the same job, or a report (`.json`).
+        source: What `edgekit export` makes `path` from before each check; its code is run. `path` may be left out then.
+        to: Recipes of that export.
+        inputs: Inputs of the source, as 'x:float32[N,1,28,28]'.
+        sizes: Sizes of its free axes, as 'T=32,64'.
+        samples: Its real inputs, an .npz.
+        weights: Its weights.
     """
 
-    path: str
+    path: str = ""
     name: str = ""
     artifact: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
     budgets: tuple[str, ...] = ()
     baseline: str = ""
+    source: str = ""
+    to: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    samples: str = ""
+    weights: str = ""
 
     @property
     def called(self) -> str:
         """The name, or what stands for it."""
-        return self.name or Path(self.path).stem
+        return self.name or (Path(self.path).stem if self.path else self.source.rpartition(":")[2])
 
 
 class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,6 +74,7 @@ class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         time_box_s: Longest time of one comparison.
         nightly: Judge each median against the nights before, which the history holds.
         history: File of earlier runs, relative to this one.
+        baseline_commit: The commit whose sources make the baseline of every model that has a source.
     """
 
     models: Annotated[tuple[CheckedModel, ...], msgspec.Meta(min_length=1)]
@@ -75,6 +89,7 @@ class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     time_box_s: _Seconds = 45.0
     nightly: bool = False
     history: str = HISTORY_FILE
+    baseline_commit: str = ""
 
 
 def read_check(path: Path) -> CheckFile:
@@ -88,11 +103,29 @@ def read_check(path: Path) -> CheckFile:
         found = msgspec.convert(table, CheckFile)
     except msgspec.ValidationError as err:
         raise UserError(f"'{path}' [check]: {_said(err)}", hint="edgekit check --help") from err
+    for place, model in enumerate(found.models):
+        if not model.path and not model.source:
+            raise UserError(f"'{path}' [check]: models[{place}] has neither 'path' nor 'source'.", hint=_EXAMPLE)
     names = [model.called for model in found.models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"'{path}' [check]: two models are called '{twice}'.", hint='name = "another"')
     return found
+
+
+def completed(file: CheckFile) -> CheckFile:
+    """The file with the places of the models that are made from a source, where it does not say them."""
+    return msgspec.structs.replace(file, models=tuple(_placed(model, file.baseline_commit) for model in file.models))
+
+
+def _placed(model: CheckedModel, commit: str) -> CheckedModel:
+    if not model.source:
+        return model
+    name = model.called
+    base = f"{MADE}/{name}/base" if commit else ""
+    return msgspec.structs.replace(
+        model, name=name, path=model.path or f"{MADE}/{name}/now", baseline=model.baseline or base
+    )
 
 
 def _table(path: Path) -> Any:

@@ -39,7 +39,7 @@ def against_baseline(
         artifact=artifact,
         target=str(target),
         kind="baseline",
-        check=f"not slower than {order.model.baseline}",
+        check=f"not slower than {order.against}",
         verdict=says,
         message=_ratio_told(first),
         unit="x",

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.budget import METRICS
-from edgekit.core.checkfile import CheckedModel, CheckFile, read_check
+from edgekit.core.checkfile import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.checks import Checked, CheckReport
 from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
@@ -27,6 +27,7 @@ from edgekit.flows.alarms import MEASURED, controlled, overall, p_value, patient
 from edgekit.flows.baseline import against_baseline, is_report
 from edgekit.flows.bundles import Opened, opened
 from edgekit.flows.cells import open_device
+from edgekit.flows.commits import make_models, plan_models
 from edgekit.flows.gate import Gate, Order, confirmed
 from edgekit.flows.judge import Evidence, judge_budgets, outcomes, parse_budgets, refuse_unmeasurable
 from edgekit.flows.plan import Plan
@@ -59,7 +60,9 @@ def check(
         UserError, EnvironmentFault, Unreadable: As their messages say; nothing is recorded then.
     """
     config = Path(config)
-    file, orders = _checked(config, changes)
+    file = _file(config, changes)
+    make_models(config, file, settings, progress)
+    orders = [_order(config.parent, file, model) for model in file.models]
     path = history.history_file(config, file)
     gate = Gate(file, settings, progress, history.read_history(path))
     for order in orders:
@@ -85,25 +88,31 @@ def check(
 
 def plan_check(config: str | Path = DEFAULT_CONFIG, *, changes: dict[str, object] | None = None) -> Plan:
     """What `check` with the same arguments would do."""
-    file, orders = _checked(Path(config), changes)
-    steps: list[str] = []
-    for order in orders:
-        for target in order.targets:
-            steps.append(f"measure '{order.model.called}' on {target}: {file.launches} fresh processes each")
-            steps += [f"judge '{budget.text}'" for budget in order.budgets]
-            if order.baseline is not None:
-                how = "compare with" if is_report(order.baseline) else "measure in turn with"
-                steps.append(f"{how} '{order.model.baseline}' on {target}")
+    file = _file(Path(config), changes)
+    steps = plan_models(file)
+    for model in file.models:
+        steps += _steps(Path(config).parent, file, model)
     if file.nightly:
         steps.append("judge every median against the runs before")
     return Plan("check", (*steps, f"add the run to '{history.history_file(Path(config), file)}'"))
 
 
-def _checked(config: Path, changes: dict[str, object] | None) -> tuple[CheckFile, list[Order]]:
+def _steps(folder: Path, file: CheckFile, model: CheckedModel) -> Iterator[str]:
+    if model.source and not (folder / model.path).exists():
+        yield f"measure and judge '{model.called}'"
+        return
+    order = _order(folder, file, model)
+    for target in order.targets:
+        yield f"measure '{order.model.called}' on {target}: {file.launches} fresh processes each"
+        yield from (f"judge '{budget.text}'" for budget in order.budgets)
+        if order.baseline is not None:
+            how = "compare with" if is_report(order.baseline) else "measure in turn with"
+            yield f"{how} '{order.against}' on {target}"
+
+
+def _file(config: Path, changes: dict[str, object] | None) -> CheckFile:
     file = read_check(config)
-    if changes:
-        file = msgspec.structs.replace(file, **changes)
-    return file, [_order(config.parent, file, model) for model in file.models]
+    return completed(msgspec.structs.replace(file, **changes) if changes else file)
 
 
 def _order(folder: Path, file: CheckFile, model: CheckedModel) -> Order:
@@ -122,7 +131,8 @@ def _order(folder: Path, file: CheckFile, model: CheckedModel) -> Order:
             f"There is no baseline '{baseline}' of '{model.called}'.",
             hint=f'edgekit history accept --model {model.called} --why "first baseline"',
         )
-    return Order(model, path, baseline, targets, budgets)
+    against = "the baseline commit" if file.baseline_commit and model.source else model.baseline
+    return Order(model, path, baseline, targets, budgets, against)
 
 
 def _check_model(gate: Gate, order: Order) -> None:

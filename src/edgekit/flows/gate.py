@@ -28,13 +28,17 @@ from edgekit.flows.rounds import Rounds
 
 @dataclass(frozen=True)
 class Order:
-    """One model with what is asked of it, checked before any work."""
+    """One model with what is asked of it, checked before any work; `against` is what people call the baseline.
+
+    It names a check in the history, so it is the same for every commit.
+    """
 
     model: CheckedModel
     path: Path
     baseline: Path | None
     targets: tuple[Target, ...]
     budgets: tuple[Budget, ...]
+    against: str = ""
 
 
 @dataclass

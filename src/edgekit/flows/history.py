@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from edgekit.core.checkfile import CheckedModel, CheckFile, read_check
+from edgekit.core.checkfile import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.errors import Unreadable, UserError, from_os_error, unknown
 from edgekit.core.files import new_file, new_folder
 from edgekit.core.gate import blame, expected_level
@@ -178,17 +178,16 @@ def accept(config: Path, *, why: str, model: Sequence[str] = ()) -> AcceptDocume
     Raises:
         UserError: No reason, an unknown model, or a baseline that is a report.
     """
-    file = read_check(config)
+    file = completed(read_check(config))
     models = _accepted_models(file, why, model)
-    for one in models:
-        if one.baseline:
-            _replace(config.parent / one.path, config.parent / one.baseline)
+    for one in _with_kept_baseline(file, models):
+        _replace(config.parent / one.path, config.parent / one.baseline)
     line = Accepted(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit_of(config.parent),
         why=why.strip(),
         models=tuple(one.called for one in models),
-        baselines=tuple(one.baseline for one in models if one.baseline),
+        baselines=tuple(one.baseline for one in _with_kept_baseline(file, models)),
     )
     path = history_file(config, file)
     append(path, line)
@@ -197,9 +196,10 @@ def accept(config: Path, *, why: str, model: Sequence[str] = ()) -> AcceptDocume
 
 def plan_accept(config: Path, *, why: str, model: Sequence[str] = ()) -> Plan:
     """What `accept` with the same arguments would do."""
-    file = read_check(config)
+    file = completed(read_check(config))
     models = _accepted_models(file, why, model)
-    copies = [f"replace the baseline '{one.baseline}' by '{one.path}'" for one in models if one.baseline]
+    kept = _with_kept_baseline(file, models)
+    copies = [f"replace the baseline '{one.baseline}' by '{one.path}'" for one in kept]
     names = ", ".join(one.called for one in models)
     return Plan("history accept", (*copies, f"write into '{history_file(config, file)}': {names} accepted, {why}"))
 
@@ -255,6 +255,11 @@ def _accepted_models(file: CheckFile, why: str, names: Sequence[str]) -> tuple[C
                 hint=f"edgekit profile {model.path} --report {model.baseline}",
             )
     return chosen
+
+
+def _with_kept_baseline(file: CheckFile, models: Sequence[CheckedModel]) -> list[CheckedModel]:
+    """The models whose baseline stays from run to run; one that a commit makes is made anew each time."""
+    return [one for one in models if one.baseline and not (file.baseline_commit and one.source)]
 
 
 def _replace(source: Path, baseline: Path) -> None:
