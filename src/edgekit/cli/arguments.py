@@ -147,6 +147,11 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
             help="Samples that int8 ranges are read from.",
         ),
         click.option("--task", default="", metavar="TASK", help="classification or regression, if samples do not say."),
+        click.option(
+            "--include-samples",
+            is_flag=True,
+            help="Put samples into the bundle although the terms of their data restrict passing them on.",
+        ),
     )
 
 
@@ -166,6 +171,7 @@ _SOURCE_OPTIONS: Final = {
     "labels": "labels",
     "calibration": "calibration",
     "task": "task",
+    "include_samples": "include_samples",
 }
 
 

@@ -242,6 +242,7 @@ def _report(
         latency=evidence.latency,
         budgets=checks,
         outcomes=found,
+        training=source.training,
         facts=profiled.facts,
         tools=versions(),
         stages=stages,

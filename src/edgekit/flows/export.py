@@ -172,8 +172,9 @@ def write_bundle(
 
 def _write_rest(source: Source, result: ExportResult, folder: Path) -> None:
     """Everything of a bundle but its artifacts."""
-    _kept(result.evaluation).save(folder / SAMPLES)
-    save_cases(folder / CASES, result.cases)
+    if not source.terms:  # cases are made from samples
+        _kept(result.evaluation).save(folder / SAMPLES)
+        save_cases(folder / CASES, result.cases)
     weights = Path(source.module.weights)
     if weights.suffix == ".safetensors":
         shutil.copyfile(weights, folder / "weights.safetensors")

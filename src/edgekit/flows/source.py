@@ -26,6 +26,7 @@ from edgekit.export.source import ModuleRef
 from edgekit.train.registry import MODELS
 
 if TYPE_CHECKING:
+    from edgekit.core.report import Training
     from edgekit.train.model import ReferenceModel
 
 RUN_FILE: Final = "run.json"
@@ -37,7 +38,8 @@ _GENERATED_COUNT: Final = 32
 class SourceOptions:
     """What a user says about a source. `inputs` and `sizes` are texts as in `TensorSpec.parse` and `parse_sizes`.
 
-    `calibration` is how many samples static quantization reads its ranges from.
+    `calibration` is how many samples static quantization reads its ranges from. `include_samples` lets samples travel
+    in the bundle although the terms of their data restrict passing them on.
     """
 
     weights: Path | None = None
@@ -48,11 +50,15 @@ class SourceOptions:
     labels: Path | None = None
     calibration: int = 128
     task: str = ""
+    include_samples: bool = False
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model ready to be exported: where its module comes from, what it looks like, and real inputs for it."""
+    """A model ready to be exported: where its module comes from, what it looks like, and real inputs for it.
+
+    `terms` say why no sample may travel in the bundle, and are empty where they may.
+    """
 
     module: ModuleRef
     spec: ModelSpec
@@ -61,6 +67,8 @@ class Source:
     facts: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     is_quantized: bool = False
+    terms: str = ""
+    training: Training | None = None
 
 
 def is_reference(source: str) -> bool:
@@ -102,7 +110,7 @@ def refuse_unused(source: str, options: SourceOptions) -> None:
     """Raise for an option that this kind of source would silently pass over."""
     for name, reason in _unused(source).items():
         if getattr(options, name):
-            flag = "--input" if name == "inputs" else f"--{name}"
+            flag = "--input" if name == "inputs" else f"--{name.replace('_', '-')}"
             raise UserError(f"'{source}' has no use for {flag}: {reason}.", hint=f"Leave {flag} out.")
 
 
@@ -113,9 +121,10 @@ def _unused(source: str) -> dict[str, str]:
         return own
     if (Path(source) / RUN_FILE).is_file():
         return {**own, "weights": "a run directory has its own"}
+    given = {"include_samples": "samples of your own always travel in the bundle"}
     if Path(source).suffix.lower() in SUFFIXES:
-        return {"data": "a file is given samples with --samples", "weights": "it has its own"}
-    return {"data": "a file.py:factory is given samples with --samples"} if _is_factory(source) else {}
+        return {**given, "data": "a file is given samples with --samples", "weights": "it has its own"}
+    return {**given, "data": "a file.py:factory is given samples with --samples"} if _is_factory(source) else {}
 
 
 def _is_factory(source: str) -> bool:
@@ -136,9 +145,11 @@ def _reference(model: ReferenceModel, weights: Path, options: SourceOptions, set
     order = np.random.default_rng(settings.seed).permutation(len(dataset.train))[: options.calibration]
     parts = Split(dataset.train.take(np.sort(order)), dataset.test, settings.seed)
     facts = {"model": model.spec.name, "weights": weights.name, "data": dataset.source, "data_digest": dataset.digest}
-    return Source(
-        ModuleRef(model.location, str(weights)), _with_sizes(model.spec, options), parts, dataset.source, facts
-    )
+    module, spec = ModuleRef(model.location, str(weights)), _with_sizes(model.spec, options)
+    if not model.terms or options.include_samples:
+        return Source(module, spec, parts, dataset.source, facts)
+    warning = f"No samples are in the bundle ({model.terms}); --include-samples puts them there, for yourself."
+    return Source(module, spec, parts, dataset.source, facts, (warning,), terms=model.terms)
 
 
 def _shipped(model: ReferenceModel, weights: Path, options: SourceOptions, settings: Settings) -> Source | None:
@@ -161,12 +172,13 @@ def _shipped(model: ReferenceModel, weights: Path, options: SourceOptions, setti
 
 
 def _run_directory(path: Path, options: SourceOptions, settings: Settings) -> Source:
-    from edgekit.train.run import read_run
+    from edgekit.train.run import read_run, training_of
 
     run = read_run(path)
     # The spec of the run knows what was learnt from the data, such as a vocabulary.
     model = dataclasses.replace(MODELS.get(run.model), spec=run.spec)
-    return _reference(model, path / run.weights, options, settings)
+    found = _reference(model, path / run.weights, options, settings)
+    return dataclasses.replace(found, training=training_of(path))
 
 
 def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:

@@ -83,7 +83,8 @@ def _with_reference(found: Opened, reference: str | Path | None) -> Iterator[Ope
         if not found.samples.expected:
             raise UserError(
                 f"'{found.path}' has no reference outputs to be checked against.",
-                hint=f"edgekit validate {found.path} --reference BUNDLE",
+                hint=f"edgekit validate {found.path} --reference BUNDLE"
+                + (", or export it with --include-samples" if found.bundle else ""),
             )
         yield found
         return
