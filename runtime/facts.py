@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from edgekit.core.facts import Facts
+from edgekit.runtime.gpu import read_gpus
 
 T = TypeVar("T")
 
@@ -105,7 +106,7 @@ def read_facts(
         emulated=is_emulated(root, architecture, os.environ if environ is None else environ),
         engines=_engines(),
         missing=missing,
-        **found,
+        **found,  # type: ignore[arg-type] # each value comes from the reader made for its field
     )
 
 
@@ -268,7 +269,8 @@ def _optional(path: Path) -> str:
 
 def main() -> int:
     """Print the facts of this machine as one line of JSON."""
-    sys.stdout.write(msgspec.json.encode(read_facts()).decode() + "\n")
+    facts = msgspec.structs.replace(read_facts(), gpus=read_gpus())
+    sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
     return 0
 
 

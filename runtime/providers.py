@@ -15,6 +15,7 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _NOISE: Final = re.compile(
     r"^\d{4}-\d\d-\d\d \S+ \[\w:onnxruntime[^\]]*\] "  # 2026-11-21 04:23:05.68 [E:onnxruntime:Default, file.cc:24 f()]
     r"|\S+\.(?:cc|h):\d+ [^\[]*(?=\[ONNXRuntimeError\])"  # /src/file.cc:2043 onnxruntime::Provider& f()
+    r"|^\S+\.(?:cc|h):\d+ [^()]*\([^()]*\) "  # /src/file.cc:729 void onnxruntime::f(Options&)
     r"|\[ONNXRuntimeError\] : \d+ : \w+ : "
 )
 _QUOTED_LINES: Final = 3
@@ -34,6 +35,11 @@ PACKAGES: Final = {
     "nnapi": "",
     "acl": "",
     "migraphx": "onnxruntime-migraphx",
+}
+# What brings the libraries of a provider that loads them from elsewhere.
+_LIBRARIES: Final = {
+    "cuda": 'pip install "onnxruntime-gpu[cuda,cudnn]"',
+    "tensorrt": 'pip install "onnxruntime-gpu[cuda,cudnn]" tensorrt',
 }
 # Shape arithmetic rightly stays on the CPU, so not every node must move; half of the nodes or of the time must.
 MIN_SHARE: Final = 0.5
@@ -104,8 +110,9 @@ def order(engine_name: str, available: Iterable[str]) -> list[str]:
 def refused(provider: str, instead: str, engine_output: str) -> EdgekitError:
     """The error for a provider that did not take the model, with what the engine wrote."""
     said = "".join(f"\n  {line}" for line in readable(engine_output)[:_QUOTED_LINES])
-    message = f"Provider '{provider}' did not take the model: {instead.rstrip('.')}."
-    return ProviderRefused(message + said, hint=_probe(provider))
+    reason = " ".join(readable(instead)).rstrip(".")
+    message = f"Provider '{provider}' did not take the model: {reason}."
+    return ProviderRefused(message + said, hint=_probe(provider, engine_output))
 
 
 def readable(engine_output: str) -> list[str]:
@@ -140,5 +147,8 @@ def _install_hint(provider: str) -> str:
     return f"pip uninstall -y onnxruntime && pip install {wanted}"
 
 
-def _probe(provider: str) -> str:
-    return "nvidia-smi" if provider in ("cuda", "tensorrt") else "edgekit doctor"
+def _probe(provider: str, engine_output: str) -> str:
+    """What to type: the libraries that are missing, else the program that tells whether there is a GPU at all."""
+    if provider not in _LIBRARIES:
+        return "edgekit doctor"
+    return _LIBRARIES[provider] if "cannot open shared object file" in engine_output else "nvidia-smi"

@@ -9,13 +9,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnxruntime
 import pytest
+from tests.standins.jobs import job_of
 
 from edgekit.core.errors import ProviderRefused, UserError
 from edgekit.core.samples import Feed
 from edgekit.runtime import providers
+from edgekit.runtime.gpu import read_gpus
+from edgekit.runtime.launch import launch
 from edgekit.runtime.onnxruntime import OnnxRuntime, OnnxSession
 from edgekit.runtime.providers import Placement, read_placement, require
 
@@ -176,6 +180,31 @@ def test_a_build_that_claims_cuda_and_runs_on_the_cpu_is_found_out(data: Path, m
     assert caught.value.hint == "nvidia-smi"
 
 
+@pytest.mark.parametrize(
+    ("provider", "said", "hint"),
+    [
+        ("cuda", "libcublasLt.so.13: cannot open shared object file", 'pip install "onnxruntime-gpu[cuda,cudnn]"'),
+        ("tensorrt", "libcublas.so.13: cannot open shared object file: No such file", "tensorrt"),
+        ("cuda", "CUDA failure 100: no CUDA-capable device is detected", "nvidia-smi"),
+        ("openvino", "", "edgekit doctor"),
+    ],
+)
+def test_the_hint_follows_from_what_the_engine_said(provider: str, said: str, hint: str) -> None:
+    assert hint in providers.refused(provider, "the engine chose cpu", said).hint
+
+
+def test_places_in_the_engines_source_are_left_out() -> None:
+    raised = (
+        "/onnxruntime_src/onnxruntime/python/onnxruntime_pybind_state.cc:729 void onnxruntime::python::"
+        "RegisterTensorRTPluginsAsCustomOps(PySessionOptions&, const onnxruntime::ProviderOptions&) "
+        "Please install TensorRT libraries as mentioned in the GPU requirements page."
+    )
+
+    message = providers.refused("tensorrt", raised, "").message
+
+    assert message.startswith("Provider 'tensorrt' did not take the model: Please install TensorRT libraries")
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif("CUDAExecutionProvider" not in onnxruntime.get_available_providers(), reason="no CUDA build")
 @pytest.mark.parametrize("bound", [False, True])
@@ -194,3 +223,15 @@ def test_cuda_answers_as_the_cpu_does(data: Path, bound: bool) -> None:
     assert session.placement is not None
     assert session.placement.is_taken
     np.testing.assert_allclose(found, expected, atol=1e-4 * float(np.ptp(expected)))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif("CUDAExecutionProvider" not in onnxruntime.get_available_providers(), reason="no CUDA build")
+def test_a_launch_on_cuda_tells_provider_share_and_first_run_apart(tmp_path: Path) -> None:
+    result = launch(msgspec.structs.replace(job_of("linear.onnx", tmp_path), options={"provider": "cuda"}))
+
+    assert result.provider == "cuda"
+    assert any("of the node time" in note for note in result.notes)
+    assert result.first_run_s > 0
+    assert len(result.values) >= 3
+    assert read_gpus()

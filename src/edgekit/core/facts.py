@@ -5,6 +5,17 @@ from __future__ import annotations
 import msgspec
 
 
+class Gpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One graphics processor. Memory in bytes, clocks in hertz, temperature in degrees Celsius; null where not told."""
+
+    name: str
+    driver: str
+    memory_bytes: int | None = None
+    clock_hz: float | None = None
+    max_clock_hz: float | None = None
+    temperature_c: float | None = None
+
+
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of a device at one moment. A fact that could not be read is null, with its reason in `missing`.
 
@@ -26,3 +37,4 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     emulated: bool = False
     engines: dict[str, str] = {}
     missing: dict[str, str] = {}
+    gpus: tuple[Gpu, ...] = ()

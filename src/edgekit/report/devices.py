@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edgekit.core.facts import Facts
+from edgekit.core.facts import Facts, Gpu
 from edgekit.core.measurement import Trust
 from edgekit.core.report import Report
 from edgekit.report import words
@@ -66,11 +66,20 @@ def facts_of(facts: Facts) -> tuple[Fact, ...]:
     known = [
         Fact(name, _value(field, getattr(facts, field)), facts.missing.get(field, "")) for field, name in _NAMES.items()
     ]
+    known += [Fact("gpu", _gpu(gpu)) for gpu in facts.gpus]
     known.append(Fact("emulated", "yes" if facts.emulated else "no"))
     known.append(Fact("engines", ", ".join(f"{name} {version}" for name, version in facts.engines.items())))
     known.append(Fact("features", ", ".join(facts.features)))
     unread = [Fact(name, "", reason) for name, reason in facts.missing.items() if name not in _NAMES]
     return tuple(known + unread)
+
+
+def _gpu(gpu: Gpu) -> str:
+    parts = [gpu.name, f"driver {gpu.driver}"]
+    parts += [words.amount(gpu.memory_bytes, "bytes")] * (gpu.memory_bytes is not None)
+    parts += [_value("clock_hz", gpu.clock_hz)] * (gpu.clock_hz is not None)
+    parts += [_value("temperature_c", gpu.temperature_c)] * (gpu.temperature_c is not None)
+    return ", ".join(parts)
 
 
 def _value(field: str, value: str | float | bool | None) -> str:
