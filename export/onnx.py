@@ -15,6 +15,7 @@ from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.export.explain import first_line, untraceable
 from edgekit.export.jobs import Converted
+from edgekit.export.raw import layout_of
 from edgekit.export.tracing import call, call_arguments, flatten, tensors
 
 # 18 runs everywhere: older runtimes read it, newer exporters write it without down-conversion.
@@ -198,7 +199,7 @@ def read_back(path: Path, spec: ModelSpec) -> Converted:
         inputs=_ordered(inputs, spec.inputs, "input"),
         outputs=_ordered(outputs, spec.outputs, "output"),
         opset=next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None),
-        layout="NCHW" if any(len(tensor.shape) == 4 for tensor in spec.inputs) else "",
+        layout=layout_of(spec),
     )
 
 

@@ -21,6 +21,7 @@ import msgspec
 
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError, nearest
 from edgekit.core.need import need
+from edgekit.export.raw import RawInput, wrapped
 
 SHOWN: Final = 3
 _STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
@@ -32,11 +33,13 @@ class ModuleRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A torch module that a worker can build.
 
     `location` is `path/to/net.py:factory` or `package.module:function`; the factory takes no arguments. `weights` is a
-    safetensors file, or a .pt file of plain tensors; empty for the weights that the factory itself gives.
+    safetensors file, or a .pt file of plain tensors; empty for the weights that the factory itself gives. With `raw`
+    the module takes raw values: its pre-processing becomes part of it.
     """
 
     location: str
     weights: str = ""
+    raw: RawInput | None = None
 
 
 def load_module(ref: ModuleRef, *, seed: int = 0) -> Any:
@@ -60,7 +63,8 @@ def load_module(ref: ModuleRef, *, seed: int = 0) -> Any:
         )
     if ref.weights:
         _load_weights(module, Path(ref.weights))
-    return module.to("cpu").eval().requires_grad_(False)
+    module = module.to("cpu").eval().requires_grad_(False)
+    return wrapped(module, ref.raw) if ref.raw else module
 
 
 def load_factory(location: str) -> Callable[[], Any]:

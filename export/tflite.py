@@ -18,6 +18,7 @@ from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.calibration import fitted
 from edgekit.export.explain import untraceable
 from edgekit.export.jobs import Converted
+from edgekit.export.raw import layout_of
 from edgekit.export.signatures import signatures_of
 from edgekit.export.tracing import call, call_arguments, flatten, tensors
 
@@ -127,7 +128,7 @@ def read_back(path: Path, spec: ModelSpec) -> Converted:
     return Converted(
         inputs=_tensors(runner.get_input_details(), spec.inputs),
         outputs=_tensors(runner.get_output_details(), spec.outputs),
-        layout="NCHW" if any(len(tensor.shape) == 4 for tensor in spec.inputs) else "",
+        layout=layout_of(spec),
         signatures=wanted,
     )
 

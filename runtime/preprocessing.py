@@ -17,6 +17,8 @@ from edgekit.runtime.readers import fitted, read_rows, read_wav, tokens, words
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".gif", ".webp")
 TOP: Final = 5
+# What a 16-bit wav file stands for: -1 to 1.
+_FULL_SCALE: Final = np.float32(32768)
 
 
 def read_input(path: Path, spec: ModelSpec) -> Feed:
@@ -56,7 +58,8 @@ def _made(path: Path, spec: ModelSpec) -> NDArray[Any] | None:
     """The input of one example without its batch axis, for files that the spec says how to read; None for arrays."""
     how = spec.preprocessing
     if isinstance(how, AudioInput) and path.suffix.lower() == ".wav":
-        return fitted(read_wav(read_bytes(path), str(path), rate=how.rate), how.length)
+        signal = fitted(read_wav(read_bytes(path), str(path), rate=how.rate), how.length)
+        return (signal * _FULL_SCALE).astype(np.int16) if is_raw(spec) else signal
     if isinstance(how, TextInput) and path.suffix.lower() == ".txt":
         return tokens(words(read_bytes(path).decode("utf-8", errors="replace")), how)
     if isinstance(how, SeriesInput) and path.suffix.lower() == ".csv":
@@ -74,7 +77,7 @@ def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
 
     Empty for other tasks, and for the answers to several examples at once.
 
-    The first output holds logits of shape (1, K), or probabilities that sum to 1.
+    The first output holds logits of shape (1, K), or probabilities: by its range in the spec, or because they sum to 1.
     """
     if spec.task != "classification":
         return []
@@ -82,7 +85,9 @@ def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
     if found.ndim > 1 and len(found) > 1:
         return []
     scores = found.reshape(-1).astype(np.float64)
-    if scores.min() < 0 or abs(scores.sum() - 1) > 1e-3:
+    # Those of int8 files sum to a step more or less than 1.
+    told = bool(spec.outputs) and (spec.outputs[0].low, spec.outputs[0].high) == (0.0, 1.0)
+    if not told and (scores.min() < 0 or abs(scores.sum() - 1) > 1e-3):
         scores = np.exp(scores - scores.max())
         scores /= scores.sum()
     best = np.argsort(-scores)[:TOP]
@@ -92,7 +97,14 @@ def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
 def _image_feed(path: Path, spec: ModelSpec) -> Feed:
     if not isinstance(spec.preprocessing, ImageInput):
         raise UserError(f"'{path}' is an image, and '{spec.name}' takes arrays.", hint="numpy.save('input.npy', array)")
-    return {spec.inputs[0].name: image_tensor(_pixels(path, spec.preprocessing), spec.preprocessing)}
+    pixels = _pixels(path, spec.preprocessing)
+    return {spec.inputs[0].name: pixels[None] if is_raw(spec) else image_tensor(pixels, spec.preprocessing)}
+
+
+def is_raw(spec: ModelSpec) -> bool:
+    """True for a model that holds its pre-processing: it takes pixels (N, H, W, C) or the values of a wav file."""
+    kinds = {ImageInput: "uint8", AudioInput: "int16"}
+    return len(spec.inputs) == 1 and spec.inputs[0].dtype == kinds.get(type(spec.preprocessing))
 
 
 def image_tensor(pixels: NDArray[np.uint8], how: ImageInput) -> NDArray[np.float32]:

@@ -232,10 +232,10 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
     """How artifacts are made; the command is given it as `how: ExportOptions`."""
 
     @functools.wraps(function)
-    def command(*arguments: Any, max_drop: float | None, **options: Any) -> int | None:
+    def command(*arguments: Any, max_drop: float | None, with_preprocessing: bool, **options: Any) -> int | None:
         from edgekit.flows.export import ExportOptions
 
-        return function(*arguments, **options, how=ExportOptions(max_drop=max_drop))
+        return function(*arguments, **options, how=ExportOptions(max_drop=max_drop, raw=with_preprocessing))
 
     return _decorated(
         command,
@@ -244,6 +244,11 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
             type=Points(),
             metavar="POINTS",
             help="Keep in float what costs int8 more accuracy than this, as 0.5; of an error metric, per cent.",
+        ),
+        click.option(
+            "--with-preprocessing",
+            is_flag=True,
+            help="Take uint8 images (N,H,W,C) or int16 audio, and give scores: no code for it on the device.",
         ),
     )
 

@@ -22,12 +22,14 @@ from edgekit.export.bisect import Bisected
 from edgekit.export.cases import Case, load_cases
 from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.process import Worker
+from edgekit.export.raw import raw_input_of
 from edgekit.export.source import ModuleRef
 from edgekit.export.steps import Trace, stacked, trace_of
 from edgekit.export.steps_onnx import first_refused, trace_onnx
 from edgekit.export.steps_tflite import trace_tflite
 from edgekit.export.validation import TOLERANCES, Tolerance
 from edgekit.flows.bundles import backend_for
+from edgekit.runtime.preprocessing import is_raw
 from edgekit.train.registry import MODELS
 
 TORCH: Final = "torch"
@@ -161,8 +163,9 @@ def _module(bundle: Bundle, options: ModuleOptions) -> ModuleRef:
     source = bundle.manifest.source
     own = bundle.root / "weights.safetensors"
     weights = str(options.weights or (own if own.is_file() else ""))
+    raw = raw_input_of(bundle.spec) if is_raw(bundle.spec) else None
     if options.source in MODELS or (not options.source and source.get("model") in MODELS):
-        return ModuleRef(MODELS.get(options.source or source["model"]).location, weights)
+        return ModuleRef(MODELS.get(options.source or source["model"]).location, weights, raw)
     location = options.source or source.get("factory", "")
     if not location or not Path(location.rpartition(":")[0]).is_file():
         raise UserError(
@@ -170,7 +173,7 @@ def _module(bundle: Bundle, options: ModuleOptions) -> ModuleRef:
             f"{f': there is no file {location.rpartition(chr(58))[0]!r}' if location else ''}.",
             hint=f"edgekit bisect {bundle.path} torch ARTIFACT --source FILE.py:FACTORY",
         )
-    return ModuleRef(f"{Path(location.rpartition(':')[0]).resolve()}:{location.rpartition(':')[2]}", weights)
+    return ModuleRef(f"{Path(location.rpartition(':')[0]).resolve()}:{location.rpartition(':')[2]}", weights, raw)
 
 
 def _tolerance(a: _Side, b: _Side) -> Tolerance:

@@ -22,7 +22,7 @@ from edgekit.core.target import Target, parse_targets
 from edgekit.flows.bundles import Opened, opened, opens
 from edgekit.flows.cells import open_device
 from edgekit.flows.explain import explained
-from edgekit.flows.export import Exported, ExportOptions, export_steps, refuse_unmendable, write_bundle
+from edgekit.flows.export import Exported, ExportOptions, export_steps, prepared_source, refuse_unmendable, write_bundle
 from edgekit.flows.judge import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.plan import Plan
 from edgekit.flows.profile import Profiled, measure, rounds_of
@@ -104,7 +104,7 @@ def build(
                 train(source, out=staging / RUN, data=options.data, settings=settings, progress=progress)
             source = str(staging / RUN)
         with stages.stage("load"):
-            opened_source = open_source(source, options, settings)
+            opened_source = prepared_source(open_source(source, options, settings), how)
             refuse_impossible(opened_source, order.recipes)
             refuse_unmendable(opened_source, order.recipes, how)
             refuse_unmeasurable(order.budgets, labelled=opened_source.split.evaluation.labels is not None)
@@ -142,7 +142,7 @@ def plan_build(
             *(f"make '{one.name}' and check its parity" for one in order.recipes),
         )
     else:
-        opened_source = open_source(source, options, settings)
+        opened_source = prepared_source(open_source(source, options, settings), how)
         refuse_impossible(opened_source, order.recipes)
         refuse_unmendable(opened_source, order.recipes, how)
         first = export_steps(opened_source, order.recipes, how)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from edgekit.core.bundle import CASES, SAMPLES, Manifest, write_manifest
 from edgekit.core.config import Settings
@@ -20,7 +22,9 @@ from edgekit.core.samples import Samples
 from edgekit.core.verdict import worst
 from edgekit.export.cases import save_cases
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.given import kind_of
 from edgekit.export.mending import mended
+from edgekit.export.raw import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import default_recipes
 from edgekit.flows.cache import conversion_cache
 from edgekit.flows.card import model_card
@@ -35,9 +39,14 @@ _MAX_SAMPLE_BYTES: Final = 8 << 20
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How artifacts are made. `max_drop` is the largest drop of a quantized one: a share of 1, also of an error."""
+    """How artifacts are made.
+
+    `max_drop` is the largest drop of a quantized one: a share of 1, also of an error. With `raw` they hold their
+    pre-processing: uint8 images (N, H, W, C) or int16 audio in, and scores out of a classifier.
+    """
 
     max_drop: float | None = None
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ def export(
     """
     recipes = parse_recipes(to or default_recipes(source))
     refuse_existing(Path(out), force=force)
-    opened = open_source(source, options, settings)
+    opened = prepared_source(open_source(source, options, settings), how)
     refuse_impossible(opened, recipes)
     refuse_unmendable(opened, recipes, how)
     with new_folder(Path(out), force=force) as staging:
@@ -108,10 +117,36 @@ def plan_export(
     """What `export` with the same arguments would do."""
     recipes = parse_recipes(to or default_recipes(source))
     refuse_existing(Path(out), force=force)
-    opened = open_source(source, options, settings)
+    opened = prepared_source(open_source(source, options, settings), how)
     refuse_impossible(opened, recipes)
     refuse_unmendable(opened, recipes, how)
     return Plan("export", (*export_steps(opened, recipes, how), f"write the bundle '{out}'"))
+
+
+def prepared_source(source: Source, how: ExportOptions) -> Source:
+    """The source with its pre-processing inside where `how` says so, and samples of raw values.
+
+    Raises:
+        UserError: It is no torch module, or says of no pre-processing.
+    """
+    if not how.raw:
+        return source
+    if kind_of(source.module.location) != "torch" or source.module.location.endswith(".pt2"):
+        raise UserError(
+            f"'{source.module.location}' was exported already; pre-processing is put in front of a network.",
+            hint="Leave --with-preprocessing out, or export from FILE.py:FACTORY.",
+        )
+    parts, changes = zip(
+        *(raw_samples(part, source.spec) for part in (source.split.calibration, source.split.evaluation)), strict=True
+    )
+    told = f"The samples are no whole raw values: they were rounded by up to {max(changes):.2g} steps."
+    return replace(
+        source,
+        module=msgspec.structs.replace(source.module, raw=raw_input_of(source.spec)),
+        spec=raw_spec(source.spec),
+        split=replace(source.split, calibration=parts[0], evaluation=parts[1]),
+        warnings=(*source.warnings, *([told] if max(changes) else [])),
+    )
 
 
 def refuse_unmendable(source: Source, recipes: Sequence[Recipe], how: ExportOptions) -> None:
