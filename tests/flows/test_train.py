@@ -55,7 +55,7 @@ def test_a_model_without_files_needs_no_download(tmp_path: Path) -> None:
 
 def test_a_download_that_has_no_address_says_so_before_any_training(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no official address"):
-        train("cifar-resnet8", out=tmp_path / "run", download=True)
+        train("forecast-lstm", out=tmp_path / "run", download=True)
 
     assert not (tmp_path / "run").exists()
 

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import http.client
+import tarfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
 
 from edgekit.core.errors import EnvironmentFault, Unreadable, UserError, from_os_error
-from edgekit.core.files import sha256_file
+from edgekit.core.files import sha256_file, write_atomic
 from edgekit.core.progress import Progress, Silent
 from edgekit.train.data.files import cache_folder
 
 _CHUNK_BYTES: Final = 1 << 20
 _TIMEOUT_S: Final = 30.0
+_MAX_FILE_BYTES: Final = 1 << 30
 
 
 @dataclass(frozen=True)
 class Remote:
-    """One file of a data set: its official address, and the sha256 of the file as it lies there."""
+    """One file of a data set: its official address, and the sha256 of the file as it lies there.
+
+    `holds` are the files that are taken out of it, by their name without folders, when it is a tar.
+    """
 
     address: str
     sha256: str
+    holds: tuple[str, ...] = ()
 
 
+_FASHION = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
-# The digests that are commonly listed for the original files; a download from this address has not been tried yet.
+# The digests that are commonly listed for the original files; a download from these addresses has not been tried yet.
 SOURCES: Final[Mapping[str, Mapping[str, Remote]]] = {
     "mnist": {
         "train-images-idx3-ubyte.gz": Remote(
@@ -42,6 +50,27 @@ SOURCES: Final[Mapping[str, Mapping[str, Remote]]] = {
         ),
         "t10k-labels-idx1-ubyte.gz": Remote(
             f"{_MNIST}/t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+        ),
+    },
+    "fashion_mnist": {
+        "train-images-idx3-ubyte.gz": Remote(
+            f"{_FASHION}/train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
+        ),
+        "train-labels-idx1-ubyte.gz": Remote(
+            f"{_FASHION}/train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
+        ),
+        "t10k-images-idx3-ubyte.gz": Remote(
+            f"{_FASHION}/t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
+        ),
+        "t10k-labels-idx1-ubyte.gz": Remote(
+            f"{_FASHION}/t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
+        ),
+    },
+    "cifar10": {
+        "cifar-10-binary.tar.gz": Remote(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            holds=(*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"),
         ),
     },
 }
@@ -69,10 +98,40 @@ def download(
     folder = (into or cache_folder()) / name
     told = progress or Silent()
     for done, (file, remote) in enumerate(sources[name].items(), start=1):
-        if not (folder / file).is_file():
+        if not all((folder / name).is_file() for name in remote.holds or (file,)):
             fetch(remote, folder / file)
+            if remote.holds:
+                unpack(folder / file, remote.holds)
         told.step(done, len(sources[name]), file)
     return folder
+
+
+def unpack(path: Path, names: tuple[str, ...]) -> None:
+    """Put the files called `names`, whatever folder the tar has them in, beside it, and remove the tar.
+
+    Raises:
+        Unreadable: It is damaged, lacks one, or one is larger than a data file can be.
+    """
+    left = set(names)
+    try:
+        with tarfile.open(path) as archive:
+            for entry in archive:
+                name = PurePosixPath(entry.name).name
+                stream = archive.extractfile(entry) if name in left and entry.isfile() else None
+                if stream is not None:
+                    write_atomic(path.with_name(name), _limited(stream, entry.size, f"{path}: {name}"))
+                    left.discard(name)
+    except (tarfile.TarError, EOFError, zlib.error) as err:
+        raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"rm {path}") from err
+    if left:
+        raise Unreadable(f"'{path}' holds no '{min(left)}'.", hint=f"rm {path}")
+    path.unlink()
+
+
+def _limited(stream: IO[bytes], size: int, name: str) -> bytes:
+    if size > _MAX_FILE_BYTES:
+        raise Unreadable(f"'{name}' has {size:,} bytes, more than {_MAX_FILE_BYTES:,}.")
+    return stream.read(_MAX_FILE_BYTES)
 
 
 def fetch(remote: Remote, path: Path) -> None:

@@ -42,9 +42,15 @@ def find(name: str, files: Iterable[str], data: Path | None) -> Path:
     if _missing(cached, wanted):
         raise EnvironmentFault(
             f"The data set '{name}' is not on this machine, and nothing is downloaded unasked.",
-            hint=f"Add --data DIR (with DIR/{name}/{wanted[0]}), or --download to fetch it from its official address.",
+            hint=f"Add --data DIR (with DIR/{name}/{wanted[0]}){_way_to_fetch(name)}.",
         )
     return cached
+
+
+def _way_to_fetch(name: str) -> str:
+    from edgekit.train.data.fetch import SOURCES
+
+    return ", or let 'edgekit train MODEL --download' fetch it from its official address" if name in SOURCES else ""
 
 
 def _named(name: str, wanted: tuple[str, ...], data: Path) -> Path:

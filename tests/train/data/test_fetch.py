@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
+import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import EnvironmentFault, Unreadable, UserError
-from edgekit.train.data.fetch import Remote, download, fetch
+from edgekit.train.data.fetch import SOURCES, Remote, download, fetch, unpack
+from edgekit.train.data.mnist import FILES
+from edgekit.train.data.registry import DATASETS
 
 CONTENT = bytes(range(256)) * 40
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -90,4 +96,68 @@ def test_no_connection_is_an_environment_fault(tmp_path: Path) -> None:
 
 def test_a_data_set_without_an_address_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no official address"):
-        download("cifar10", into=tmp_path)
+        download("rt_polarity", into=tmp_path)
+
+
+def tar(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(name)
+            archive.addfile(entry, io.BytesIO(name.encode()))
+    return buffer.getvalue()
+
+
+def test_files_are_taken_out_of_a_tar_and_nothing_else(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = tar("folder/a.bin", "../b.bin", "folder/other.txt")
+    monkeypatch.setattr(sys.modules[__name__], "CONTENT", content)
+    remote = Remote(f"{address}/file", hashlib.sha256(content).hexdigest(), holds=("a.bin", "b.bin"))
+
+    for _ in range(2):
+        folder = download("tiny", sources={"tiny": {"all.tar.gz": remote}}, into=tmp_path)
+
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a.bin": "folder/a.bin", "b.bin": "../b.bin"}
+    assert list(tmp_path.iterdir()) == [folder]
+    assert Handler.asked == [""]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(tar("a.bin"), "holds no 'b.bin'"), (tar("a.bin", "b.bin")[:-20], "truncated or damaged")]
+)
+def test_a_tar_that_is_not_whole_is_told(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "all.tar.gz").write_bytes(content)
+
+    with pytest.raises(Unreadable, match=said):
+        unpack(tmp_path / "all.tar.gz", ("a.bin", "b.bin"))
+
+
+def test_what_is_known_of_addresses_is_of_one_form() -> None:
+    remotes = [remote for files in SOURCES.values() for remote in files.values()]
+
+    assert all(remote.address.startswith("https://") and len(remote.sha256) == 64 for remote in remotes)
+    assert set(SOURCES) <= set(DATASETS.table)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
+def test_a_missing_data_set_is_told_with_the_way_to_fetch_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDGEKIT_DATA", raising=False)
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path))
+
+    with pytest.raises(EnvironmentFault, match="nothing is downloaded unasked") as problem:
+        DATASETS.get(name)(None)
+
+    assert "--download" in problem.value.hint
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_a_truncated_file_is_named(name: str, tmp_path: Path) -> None:
+    for file in FILES:
+        (tmp_path / file).write_bytes(gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 2, 1, 1]))[:-9])
+
+    with pytest.raises(Unreadable, match=r"train-images-idx3-ubyte\.gz' is truncated"):
+        DATASETS.get(name)(tmp_path)
