@@ -50,7 +50,7 @@ def test_the_plan_says_when_it_ends() -> None:
     plan = plan_profile(LINEAR, precision=0.01, time_box_s=30.0, batch=(1, 8), operators=True)
 
     assert plan.steps[0] == (
-        "measure 'linear' on local: 6 fresh processes, interleaved, 0.5 s of steady calls each; more, for 30 s, "
+        "measure 'linear' on local: 6 fresh processes, interleaved, 0.1 s of steady calls each; more, for 30 s, "
         "until the median is known to ±1 %"
     )
     assert [("batch 8" in step) for step in plan.steps] == [False, True, False]

@@ -17,6 +17,7 @@ from edgekit.flows import devices
 from edgekit.flows.bundles import Opened, feed_at
 
 DEFAULT_TIME_LIMIT_S: Final = 0.5
+SHORT_TIME_LIMIT_S: Final = 0.1
 
 
 @dataclass(frozen=True, eq=False)

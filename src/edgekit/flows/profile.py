@@ -29,6 +29,7 @@ from edgekit.export.validation import compare_outputs
 from edgekit.flows.bundles import Opened, opened, opens
 from edgekit.flows.cells import (
     DEFAULT_TIME_LIMIT_S,
+    SHORT_TIME_LIMIT_S,
     Cell,
     job_for,
     measurement_of,
@@ -202,7 +203,9 @@ def rounds_of(
 ) -> Rounds:
     """How to profile, with the settings and defaults for what is not given; errors as in `Rounds`."""
     count = settings.launches if launches is None else launches
-    return Rounds(count, time_limit_s or DEFAULT_TIME_LIMIT_S, precision, time_box_s, settings.seed)
+    # Many short launches tell more of the median than few long ones.
+    usual_s = DEFAULT_TIME_LIMIT_S if precision is None else SHORT_TIME_LIMIT_S
+    return Rounds(count, time_limit_s or usual_s, precision, time_box_s, settings.seed)
 
 
 def _refuse_batches(found: Opened, batch: Sequence[int]) -> None:
