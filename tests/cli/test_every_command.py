@@ -33,6 +33,7 @@ from edgekit.core.bisection import Bisection
 from edgekit.core.checks import CheckReport
 from edgekit.core.comparison import ComparisonReport
 from edgekit.core.explanation import Explanation
+from edgekit.core.graphs import GraphDiff
 from edgekit.core.report import Report
 from edgekit.core.tuning import TuneReport
 from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
@@ -113,6 +114,7 @@ TABLE = [
         before="profile bundle --launches 5 --time-limit 1ms --report report.json",
     ),
     Row("bundle inspect", "bundle", InspectDocument),
+    Row("bundle diff", "bundle onnx-fp32 onnx-fp32", GraphDiff),
     Row("bundle verify", "bundle", VerifyDocument),
     Row("bundle pack", "bundle --out packed.edgekit", PackDocument, PackDocument, stops_at="zipfile.ZipFile.writestr"),
     Row("devices list", "", DeviceList),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,14 +15,18 @@ from edgekit.cli.program import Commands
 from edgekit.core.bundle import SUFFIX, Bundle, Manifest, pack
 from edgekit.core.errors import UserError
 from edgekit.core.files import refuse_existing
+from edgekit.core.graphs import GraphDiff, GraphFacts, TensorFacts
 from edgekit.core.tuning import TUNING_ENTRY, read_tuning, tuning_file
 from edgekit.core.units import format_value
+from edgekit.report import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # 1: first version.
 BUNDLE_DOCUMENT_SCHEMA: Final = 1
+_NAME: Final = 40
+_SHOWN: Final = 5
 
 bundle_argument = click.argument(
     "bundle", type=click.Path(path_type=Path), help="A bundle: a folder, or a file NAME.edgekit."
@@ -33,6 +38,7 @@ class InspectDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     bundle: str
     manifest: Manifest
+    graphs: tuple[GraphFacts, ...] = ()
     command: str = "bundle inspect"
     schema_version: int = BUNDLE_DOCUMENT_SCHEMA
 
@@ -60,7 +66,7 @@ class PackDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 @click.group("bundle", cls=Commands)
 def command() -> None:
-    """Look into, verify or pack a bundle.
+    """Look into, compare, verify or pack a bundle.
 
     A bundle is a folder, or the same as one file NAME.edgekit. Every command checks the hash of every file in it.
     """
@@ -70,10 +76,26 @@ def command() -> None:
 @bundle_argument
 @common()
 def inspect(call: Call, bundle: Path) -> None:
-    """Print what a bundle holds."""
+    """Print what a bundle holds, and what its graphs are made of."""
+    from edgekit.flows.graphs import graph_facts
+
     with Bundle.open(bundle) as opened:
-        document = InspectDocument(bundle=str(bundle), manifest=opened.manifest)
-    call.answer(document, lambda: "\n".join(_description(document.manifest)))
+        graphs = tuple(graph_facts(opened, artifact) for artifact in opened.artifacts)
+        document = InspectDocument(bundle=str(bundle), manifest=opened.manifest, graphs=graphs)
+    call.answer(document, lambda: "\n".join([*_description(document.manifest), *_graphs(graphs)]))
+
+
+@command.command("diff", cls=Command, examples=["edgekit bundle diff digits-bundle onnx-fp32 onnx-int8"])
+@bundle_argument
+@click.argument("a", help="One artifact.")
+@click.argument("b", help="The other.")
+@common()
+def diff_command(call: Call, bundle: Path, a: str, b: str) -> None:
+    """Print how two artifacts differ: operators, size, weights."""
+    from edgekit.flows.graphs import diff
+
+    found = diff(bundle, a, b)
+    call.answer(found, lambda: "\n".join(_difference(found)))
 
 
 @command.command("verify", cls=Command, examples=["edgekit bundle verify digits.edgekit"])
@@ -139,6 +161,76 @@ def _description(manifest: Manifest) -> Iterator[str]:
     if spec.labels:
         yield ""
         yield f"labels: {', '.join(spec.labels)}"
+
+
+def _graphs(graphs: Iterable[GraphFacts]) -> Iterator[str]:
+    for one in graphs:
+        yield ""
+        yield one.artifact
+        if one.reason:
+            yield f"  not looked into: {one.reason}"
+            continue
+        yield f"  {_figures(one)}"
+        yield from _wrapped(", ".join(f"{count} {name}" for name, count in one.operators.items()))
+        rows = [
+            ("", _title(tensor.name), f"{tensor.dtype}{list(tensor.shape)}", _size(tensor)) for tensor in one.largest
+        ]
+        yield columns(rows) if rows else "  no tensors"
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of at most 80 columns, indented."""
+    return textwrap.wrap(text, 80, initial_indent="  ", subsequent_indent="    ")
+
+
+def _figures(one: GraphFacts) -> str:
+    parts = [f"{sum(one.operators.values())} operators"]
+    if one.parameters is not None:
+        parts.append(f"{one.parameters:,} parameters in {format_value(one.weight_bytes, 'bytes')}")
+    if one.quantized_share:
+        parts.append(f"{100 * one.quantized_share:.0f} % quantized")
+    parts.append("work not known" if one.macs is None else f"{one.macs:,} MACs")
+    return ", ".join(parts)
+
+
+def _size(tensor: TensorFacts) -> str:
+    return f"{format_value(tensor.size_bytes, 'bytes')}{' of weights' if tensor.is_weight else ''}"
+
+
+def _difference(found: GraphDiff) -> Iterator[str]:
+    sizes = [format_value(size, "bytes") for size in (found.size_a_bytes, found.size_b_bytes)]
+    rows = [("", found.a.artifact, found.b.artifact), ("size", *sizes)]
+    for name, key in (("parameters", "parameters"), ("MACs", "macs")):
+        rows.append(
+            (name, *("unknown" if (value := getattr(one, key)) is None else f"{value:,}" for one in _two(found)))
+        )
+    for name in dict.fromkeys([*found.a.operators, *found.b.operators]):
+        counts = [one.operators.get(name, 0) for one in _two(found)]
+        if counts[0] != counts[1]:
+            rows.append((name, *map(str, counts)))
+    yield columns(rows)
+    yield ""
+    yield f"Weights of one name: {found.equal_weights} equal, {len(found.weights)} differ."
+    changed = [("", _title(one.name), f"{100 * one.change:.2g} %") for one in found.weights[:_SHOWN]]
+    if changed:
+        yield columns(changed)
+    for side, names in ((found.a.artifact, found.only_a), (found.b.artifact, found.only_b)):
+        if names:
+            yield f"Only {side} has {len(names)} weights: {', '.join(_title(one) for one in names[:3])}"
+
+
+def _count(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
+
+
+def _title(name: str) -> str:
+    """The end of a name: converters write the whole way through the modules into it."""
+    parts = [part.rpartition(".")[2] for part in name.rpartition(";;")[2].split("/")] if "/" in name else [name]
+    return words.shortened(".".join(parts[-2:]), _NAME)
+
+
+def _two(found: GraphDiff) -> tuple[GraphFacts, GraphFacts]:
+    return found.a, found.b
 
 
 def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:

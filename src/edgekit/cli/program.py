@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "check": ("check", "Judge models in CI: budgets, a baseline, the runs before."),
     "history": ("history", "Look into earlier checks, find the first bad one, accept a new level."),
     "explain": ("explain", "Say why a report's times are what they are."),
-    "bundle": ("bundle", "Look into, verify or pack a bundle."),
+    "bundle": ("bundle", "Look into, compare, verify or pack a bundle."),
     "devices": ("devices", "Manage the devices that targets name."),
     "tools": ("tools", "Install converters that need an environment of their own."),
     "list": ("list", "List models, recipes, backends, datasets or devices."),
