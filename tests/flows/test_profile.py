@@ -54,3 +54,10 @@ def test_the_plan_says_when_it_ends() -> None:
         "until the median is known to ±1 %"
     )
     assert [("batch 8" in step) for step in plan.steps] == [False, True, False]
+
+
+def test_facts_are_read_again_after_the_last_launch() -> None:
+    report = profile(LINEAR, launches=1, time_limit_s=0.01)
+
+    assert report.facts_after.keys() == report.facts.keys() == {"local"}
+    assert report.facts_after["local"].cpu == report.facts["local"].cpu

@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.report import variants
 from tests.report.factory import ARTIFACTS, LOCAL, PI, make_report
@@ -282,3 +283,13 @@ def test_operators_load_energy_and_causes_have_their_places() -> None:
     assert text.count("under load: ") == 1
     assert 'id="why"' in text
     assert 'id="why"' not in render_html(variants.passed())
+
+
+def test_what_changed_on_the_device_stands_beside_what_was() -> None:
+    report = make_report()
+    later = {PI: msgspec.structs.replace(report.facts[PI], temperature_c=71.5)}
+
+    text = render_html(msgspec.structs.replace(report, facts_after=later))
+
+    before = report.facts[PI].temperature_c
+    assert f"{before:.1f} °C, then 71.5 °C" in text

@@ -37,7 +37,9 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One output of one artifact against PyTorch on one case, such as batch 5 at length 32.
 
     `kind` is `difference` (`value` is the largest absolute difference, `limit` its bound), `sqnr` (in dB, at least
-    the limit) or `agreement` (top-1 ratio, at least the limit). `sample` is the row, of `samples`, that differs most.
+    the limit), `agreement` (top-1 ratio, at least the limit) or `range` (the least share of its int8 values that a
+    quantized tensor uses). `sample` is the row, of `samples`, that differs most. `cosine` is that of the two outputs as
+    vectors, `top1` the share of rows with the same largest value, where rows have several.
     """
 
     artifact: str
@@ -51,6 +53,8 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_abs: float | None = None
     mean_abs: float | None = None
     sqnr_db: float | None = None
+    cosine: float | None = None
+    top1: float | None = None
     sample: int | None = None
     samples: int = 0
     reason: str = ""
@@ -58,7 +62,7 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def unit(self) -> str:
         """The unit of `value` and `limit`."""
-        return {"difference": "1", "sqnr": "dB", "agreement": "ratio"}[self.kind]
+        return {"difference": "1", "sqnr": "dB", "agreement": "ratio", "range": "ratio"}[self.kind]
 
 
 class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,8 +165,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything one command found out. `stages` are wall times in seconds, in order.
 
-    `causes` explain times that stand out; `unexplained` are observations that have no cause.
-    `training` is that of the weights, where edgekit made them.
+    `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain
+    times that stand out; `unexplained` are observations that have no cause.
     """
 
     command: str
@@ -183,6 +187,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unexplained: tuple[str, ...] = ()
     training: Training | None = None
     facts: dict[str, Facts] = {}
+    facts_after: dict[str, Facts] = {}
     tools: dict[str, str] = {}
     stages: dict[str, float] = {}
     warnings: tuple[str, ...] = ()

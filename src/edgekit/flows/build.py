@@ -244,6 +244,7 @@ def _report(
         outcomes=found,
         training=source.training,
         facts=profiled.facts,
+        facts_after=profiled.facts_after,
         tools=versions(),
         stages=stages,
         warnings=(*exported.warnings, *profiled.warnings),

@@ -178,6 +178,7 @@ def _measured(gate: Gate, order: Order, found: Opened) -> Report:
         budgets=checks,
         outcomes=judged,
         facts=profiled.facts,
+        facts_after=profiled.facts_after,
         tools=versions(),
         warnings=tuple(profiled.warnings),
         verdict=worst([*(one.verdict for one in judged), *(one.verdict for one in evidence.parity)]),

@@ -58,6 +58,7 @@ class Profiled:
     sustained: list[Sustained] = field(default_factory=list)
     parity: list[ParityCheck] = field(default_factory=list)
     facts: dict[str, Facts] = field(default_factory=dict)
+    facts_after: dict[str, Facts] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -120,6 +121,7 @@ def profile(
                 operators=tuple(result.operators),
                 sustained=tuple(result.sustained),
                 facts=result.facts,
+                facts_after=result.facts_after,
                 outcomes=tuple(Outcome(str(one), worst(check.verdict for check in result.parity)) for one in targets),
                 tools=versions(),
                 warnings=tuple(result.warnings),
@@ -175,7 +177,7 @@ def measure(
         cells = _cells(found, targets, artifacts, Path(folder), rounds.time_limit_s, sorted(set(extras.batch)))
         before = {name: device.facts() for name, device in devices.items()}
         launched = launch_in_rounds(cells, devices, rounds, progress)
-        after = {name: device.facts() for name, device in devices.items()}
+        after = {name: _facts_after(name, device, launched) for name, device in devices.items()}
         counts = count_all(cells, devices, progress)
         profiled = _collect(found, cells, launched, counts, devices, before, after)
         timed = [cell for cell in cells if _is_timed(cell, profiled)]
@@ -252,7 +254,10 @@ def _collect(
     before: Mapping[str, Facts],
     after: Mapping[str, Facts],
 ) -> Profiled:
-    profiled = Profiled(facts={str(cell.target): before[cell.target.device] for cell in cells})
+    profiled = Profiled(
+        facts={str(cell.target): before[cell.target.device] for cell in cells},
+        facts_after={str(cell.target): after[cell.target.device] for cell in cells},
+    )
     if not found.samples.expected:
         profiled.warnings.append("Parity was not checked: there are no reference outputs.")
     for cell in cells:
@@ -271,6 +276,13 @@ def _collect(
         pair = before[cell.target.device], after[cell.target.device]
         profiled.latency.append(summarize(measurement, [one.result for one in launched[cell]], *pair))
     return profiled
+
+
+def _facts_after(name: str, device: Device, launched: Mapping[Cell, Sequence[Launched]]) -> Facts:
+    """The facts that the last launch on a device read at its end; the device's own where its runner reads none."""
+    here = [one for cell, launches in launched.items() if cell.target.device == name for one in launches]
+    last = max(here, key=lambda one: one.launch.order).result.after
+    return last if last != Facts() else device.facts()
 
 
 def _is_timed(cell: Cell, profiled: Profiled) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edgekit.core.facts import Facts, Gpu
@@ -31,6 +31,8 @@ _NAMES: Final = {
     "load": "load average",
 }
 
+_CHANGING: Final = ("governor", "clock_hz", "temperature_c", "throttled", "load")
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -55,9 +57,24 @@ def devices(report: Report, targets: Sequence[TargetView]) -> tuple[DeviceView, 
     trusts = {target.target: target.trust for target in targets if target.trust}
     names = dict.fromkeys([*(target.target for target in targets), *report.facts])
     return tuple(
-        DeviceView(name, facts_of(report.facts[name]) if name in report.facts else (), trusts.get(name, ()))
+        DeviceView(name, _facts(report, name), trusts.get(name, ()))
         for name in names
         if name in report.facts or name in trusts
+    )
+
+
+def _facts(report: Report, name: str) -> tuple[Fact, ...]:
+    """The facts before the first launch, and what had changed after the last one."""
+    if name not in report.facts:
+        return ()
+    before, after = report.facts[name], report.facts_after.get(name)
+    later = {} if after is None else {field: _value(field, getattr(after, field)) for field in _CHANGING}
+    changed = {_NAMES[field]: text for field, text in later.items() if text}
+    return tuple(
+        replace(fact, value=f"{fact.value}, then {changed[fact.name]}")
+        if fact.value and changed.get(fact.name, fact.value) != fact.value
+        else fact
+        for fact in facts_of(before)
     )
 
 
