@@ -166,7 +166,8 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Everything one command found out. `stages` are wall times in seconds, in order.
 
     `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain
-    times that stand out; `unexplained` are observations that have no cause.
+    times that stand out; `unexplained` are observations that have no cause. `training` is that of the weights, where
+    edgekit made them.
     """
 
     command: str
