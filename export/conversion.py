@@ -18,7 +18,7 @@ from edgekit.core.bundle import Artifact, artifact_id
 from edgekit.core.errors import ConversionFailed, ModelUnreadable, UserError, from_os_error
 from edgekit.core.files import sha256_file
 from edgekit.core.progress import Progress, Silent
-from edgekit.core.recipe import Recipe
+from edgekit.core.recipe import OUTLIERS, Recipe
 from edgekit.core.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
@@ -254,7 +254,8 @@ def _workers(request: ExportRequest) -> Iterator[dict[str, Worker]]:
 
 
 def _resolved(request: ExportRequest, reference: Reference) -> tuple[Recipe, ...]:
-    operators = frozenset(reference.traced.operators)
+    outliers = {OUTLIERS} if reference.spec.task == "anomaly detection" else set()
+    operators = frozenset({*reference.traced.operators, *outliers})
     return tuple(dict.fromkeys(recipe.resolve(operators, request.cpu_features) for recipe in request.recipes))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,18 +15,25 @@ import numpy as np
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.files import sha256_file
 from edgekit.core.need import need
+from edgekit.core.recipe import LOG_SPECTRUM
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
 from edgekit.core.spec import DTYPES, Axis, ModelSpec, TensorSpec
 from edgekit.export.explain import first_line
+from edgekit.export.frontend import front_end_of_onnx
 from edgekit.export.jobs import Converted, Described
+from edgekit.export.lowering import is_newer, lowered
 from edgekit.export.onnx import OnnxExporter, read_back, save
 from edgekit.runtime.backend import BACKENDS, Session
 
-_STANDARD: Final = frozenset({"", "ai.onnx"})
 _QUANTIZED: Final = re.compile(r"Quantize|^QLinear|Integer$|^MatMulNBits$")
 # What may lie between attention weights and their product with the values.
 _PASSING: Final = frozenset({"Cast", "Dropout", "Identity", "Reshape", "Transpose", "Where", "Mul", "Squeeze"})
+# What the engine says of models that are valid, and that it cannot run.
+_ENGINE: Final = {
+    "missing-kernel": re.compile(r"Could not find an implementation|not supported|NOT_IMPLEMENTED"),
+    "unknown-operator": re.compile(r"is not a registered function/op|Unrecognized attribute"),
+}
 _KINDS: Final = {
     "sequence_type": "sequence-type",
     "optional_type": "optional-type",
@@ -46,7 +54,14 @@ class GivenOnnx:
         model = read_graph(self.path)
         inputs = tuple(_tensor(value, self.path) for value in real_inputs(model))
         outputs = tuple(_tensor(value, self.path) for value in model.graph.output)
+        if not inputs:
+            raise refuse("no-inputs", f"'{self.path}'")
         _check(self.path)
+        try:
+            self._opened()
+        except ModelUnreadable as err:
+            code = next((code for code, words in _ENGINE.items() if words.search(err.message)), "")
+            raise (refuse(code, f"'{self.path}'") if code else err) from err
         kinds = [node.op_type for node in model.graph.node]
         return Described(inputs, outputs, any(_QUANTIZED.search(kind) for kind in kinds))
 
@@ -64,7 +79,9 @@ class GivenOnnx:
         """Operator types, and `Softmax*MatMul` for attention."""
         graph = read_graph(self.path).graph
         found = {node.op_type for node in graph.node}
-        return frozenset(found | ({"Softmax*MatMul"} if _has_attention(graph) else set()))
+        attention = {"Softmax*MatMul"} if _has_attention(graph) else set()
+        spectrum = {LOG_SPECTRUM} if front_end_of_onnx(read_graph(self.path)) else set()
+        return frozenset({*found, *attention, *spectrum})
 
     def digest(self) -> str:
         """sha256 over the file and its external data."""
@@ -75,7 +92,14 @@ class GivenOnnx:
 
     def _opened(self) -> Session:
         if self._session is None:
-            self._session = BACKENDS.get("onnxruntime")().open(self.path, {}, None)
+            backend = BACKENDS.get("onnxruntime")()
+            if not is_newer(read_graph(self.path)):
+                self._session = backend.open(self.path, {}, None)
+            else:
+                with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+                    older = Path(folder) / self.path.name
+                    need("onnx", extra="export").save(whole_model(self.path), str(older))
+                    self._session = backend.open(older, {}, None)
         return self._session
 
 
@@ -121,10 +145,11 @@ def read_graph(path: Path) -> Any:
 
 
 def whole_model(path: Path) -> Any:
-    """The model with its external data inside, and no weight among its inputs."""
+    """The model with its external data inside, no weight among its inputs, and of an opset that the engine reads."""
     onnx = need("onnx", extra="export")
     model = read_graph(path)
     onnx.load_external_data_for_model(model, str(path.parent))
+    model = lowered(model)
     kept = real_inputs(model)
     del model.graph.input[:]
     model.graph.input.extend(kept)

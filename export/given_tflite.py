@@ -11,8 +11,10 @@ import msgspec
 from edgekit.core.errors import ConversionFailed, ModelUnreadable
 from edgekit.core.files import sha256_file
 from edgekit.core.need import need
+from edgekit.core.recipe import LOG_SPECTRUM
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.frontend import front_end_of_tflite
 from edgekit.export.jobs import Converted, Described
 from edgekit.export.signatures import signatures_of
 from edgekit.export.tflite import TfliteExporter, read_back
@@ -67,6 +69,8 @@ class GivenTflite:
             found.add("LSTM")
         if {"SOFTMAX", "BATCH_MATMUL"} <= set(names):
             found.add("Softmax*MatMul")
+        if front_end_of_tflite(self.path):
+            found.add(LOG_SPECTRUM)
         return frozenset(found)
 
     def digest(self) -> str:

@@ -13,15 +13,12 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.calibration import feeds_at_lengths
+from edgekit.export.frontend import front_end_of_onnx
 
 Options = dict[str, str | int | float | bool]
 
 # Operators whose weights are quantized without calibration. Conv is left out: ConvInteger is slower than float.
 DYNAMIC_OPERATORS: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather", "EmbedLayerNormalization")
-
-# Operators that stay float32 in float16 files. The CPU has no float16 kernels for recurrent layers; and where
-# onnxruntime 1.31 moves a float16 Transpose through a cast, it crashes while it opens the file.
-FLOAT32_OPERATORS: Final = ("LSTM", "GRU", "RNN", "Transpose")
 
 
 def quantize(
@@ -39,7 +36,9 @@ def quantize(
         keep_float: Names of tensors whose operators are not quantized.
     """
     if recipe.precision == "fp16":
-        return _float16(source, out), ()
+        from edgekit.export.float16_onnx import write_float16
+
+        return write_float16(source, out), ()
     if recipe.precision == "int4":
         from edgekit.export.int4_onnx import quantize_weights
 
@@ -55,30 +54,6 @@ def quantize(
     return {**options, "symbolic_shapes": symbolic}, _warnings(out)
 
 
-def _float16(source: Path, out: Path) -> Options:
-    onnx = need("onnx", extra="export")
-    converter = need("onnxruntime.transformers.float16", extra="cpu")
-    model = onnx.load(str(source))
-    blocked = [*converter.DEFAULT_OP_BLOCK_LIST, *FLOAT32_OPERATORS]
-    _part_repeated_inputs(model, blocked)
-    model = converter.convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)
-    # The casts of inputs come last, which the format does not allow.
-    need("onnxruntime.transformers.onnx_model", extra="cpu").OnnxModel(model).topological_sort()
-    onnx.save(model, str(out))
-    return {"keep_io_types": True, "float_operators": ",".join(FLOAT32_OPERATORS)}
-
-
-def _part_repeated_inputs(model: Any, operators: Collection[str]) -> None:
-    """Give nodes of these operators that read one tensor twice a copy: the converter would write its cast twice."""
-    helper = need("onnx.helper", extra="export")
-    for node in [node for node in model.graph.node if node.op_type in operators]:
-        for place, name in enumerate(node.input):
-            if name and name in node.input[:place]:
-                copy = f"{name}_{node.name}_{place}"
-                model.graph.node.append(helper.make_node("Identity", [name], [copy]))
-                node.input[place] = copy
-
-
 def _prepare(source: Path, out: Path) -> bool:
     """Fold and infer shapes; True when symbolic shape inference worked."""
     shapes = need("onnxruntime.quantization.shape_inference", extra="cpu")
@@ -92,9 +67,10 @@ def _prepare(source: Path, out: Path) -> bool:
 
 
 def _nodes_of(prepared: Path, tensors: Collection[str]) -> list[str]:
-    """Names of the nodes that make these tensors."""
-    graph = need("onnx", extra="export").load(str(prepared)).graph if tensors else None
-    return [node.name for node in graph.node if set(node.output) & set(tensors)] if graph else []
+    """Names of the nodes that make these tensors, and of those of the front end."""
+    model = need("onnx", extra="export").load(str(prepared))
+    kept = {*tensors, *front_end_of_onnx(model)}
+    return [node.name for node in model.graph.node if kept & set(node.output)]
 
 
 def _static(

@@ -15,6 +15,7 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.calibration import feeds_of_sizes
+from edgekit.export.frontend import front_end_of_tflite
 from edgekit.export.signatures import signatures_of
 
 Options = dict[str, str | int | float | bool]
@@ -50,8 +51,12 @@ def quantize(
         keep_float: Names of tensors whose operators are not quantized.
     """
     quantizer = need("ai_edge_quantizer.quantizer", extra="tflite-export").Quantizer(str(source))
-    kept = [*keep_float, *(_readers_of_outputs(source) if recipe.needs_calibration else ())]
-    entries = [*_entries(recipe), *(_unquantized("*", re.escape(name)) for name in dict.fromkeys(kept))]
+    kept = [
+        *keep_float,
+        *front_end_of_tflite(source),
+        *(_readers_of_outputs(source) if recipe.needs_calibration else ()),
+    ]
+    entries = [*_entries(recipe), *(_unquantized("*", f"{re.escape(name)};") for name in dict.fromkeys(kept))]
     quantizer.load_quantization_recipe(entries)
     ranges = None
     if quantizer.need_calibration:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from edgekit.core.errors import UserError
 from edgekit.core.need import need
+from edgekit.core.recipe import LOG_SPECTRUM
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.export.source import code_place
@@ -39,6 +40,8 @@ _PASSING: Final = frozenset(
     {"dropout", "to", "type_as", "float", "half", "view", "reshape", "transpose", "permute", "expand", "contiguous"}
     | {"masked_fill", "nan_to_num", "unsqueeze", "squeeze", "flatten", "__getitem__", "where", "mul", "__mul__"}
 )
+_LOGARITHMS: Final = frozenset({"log", "log10", "log2", "log1p"})
+_WEIGHTED: Final = frozenset({"Conv", "Gemm", "LSTM", "GRU"})
 _LEAF_NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 
 
@@ -162,6 +165,7 @@ def _recorder() -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.operators: set[str] = set()
+            self.took_logarithm = False
             # Kept alive, so that an id stands for one tensor only.
             self.weights: list[Any] = []
 
@@ -170,6 +174,9 @@ def _recorder() -> Any:
             name = getattr(function, "__name__", "")
             if name in _OPERATORS:
                 self.operators.add(_OPERATORS[name])
+                if self.took_logarithm and _OPERATORS[name] in _WEIGHTED:
+                    self.operators.add(LOG_SPECTRUM)
+            self.took_logarithm |= name in _LOGARITHMS
             self._follow(name, args, result)
             return result
 

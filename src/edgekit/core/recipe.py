@@ -39,6 +39,15 @@ REFUSED: Final = {"tflite-int2": "int2-weights", "tflite-int16": "int16-activati
 # Operators whose presence makes dynamic int8 the better mode: static int8 left 2.1 dB of an LSTM and 12 to 19 dB of
 # attention models, dynamic int8 34 to 38 dB.
 SEQUENCE_OPERATORS: Final = frozenset({"LSTM", "GRU", "RNN", "Attention", "Softmax*MatMul"})
+# Stands among the operators of a network whose inputs go beyond those it was calibrated with, as anomalies do.
+OUTLIERS: Final = "inputs beyond calibration"
+# Stands for a logarithm that layers with weights follow, as in the front end of a network that hears.
+LOG_SPECTRUM: Final = "Log*Conv"
+_STATIC_FAILS: Final = {
+    "Softmax*MatMul": "static-attention",
+    "Attention": "static-attention",
+    OUTLIERS: "static-outliers",
+}
 VNNI_FEATURES: Final = frozenset({"avx512_vnni", "avx_vnni"})
 
 
@@ -83,7 +92,7 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
         """The recipe that is really made.
 
         Args:
-            operators: Operator types of the float graph, ONNX names.
+            operators: Operator types of the float graph, ONNX names; OUTLIERS may be one of them.
             cpu_features: Architecture and instruction-set names of the target, e.g. `{"x86_64", "avx512_vnni"}`.
 
         Raises:
@@ -91,9 +100,14 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
         """
         if self.format == "tflite" and self.needs_calibration and "LSTM" in operators:
             raise refuse("static-lstm", f"Recipe '{self.name}'")
+        failing = next((code for kind, code in _STATIC_FAILS.items() if kind in operators), "")
+        if failing and self.needs_calibration:
+            raise refuse(failing, f"Recipe '{self.name}'", instead=f"--to {self.format}-int8-dynamic")
+        if self.mode == "full" and LOG_SPECTRUM in operators:
+            raise refuse("full-spectrum", f"Recipe '{self.name}'")
         if not self.is_alias:
             return self
-        mode = self.mode or ("dynamic" if operators & SEQUENCE_OPERATORS else "static")
+        mode = self.mode or ("dynamic" if operators & {*SEQUENCE_OPERATORS, OUTLIERS} else "static")
         variant = _variant(cpu_features) if (self.format, mode) == ("onnx", "static") else ""
         return Recipe(self.format, self.precision, mode, variant)
 

@@ -24,6 +24,17 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "static-lstm": Refusal(
         "static int8 left 2.1 dB of the signal of an LSTM, dynamic int8 37 dB", "--to tflite-int8-dynamic"
     ),
+    "static-attention": Refusal(
+        "static int8 left 12 to 19 dB of the signal of attention, dynamic int8 34 to 38 dB", "--to onnx-int8-dynamic"
+    ),
+    "static-outliers": Refusal(
+        "ranges read from usual samples cut off the unusual ones: 7.0 dB of an anomaly detector were left",
+        "--to onnx-int8-dynamic",
+    ),
+    "full-spectrum": Refusal(
+        "sound in 8 bits left 14.6 dB of a keyword spotter that takes a logarithm of its spectrum, and 31 dB in float",
+        "--to tflite-int8-static",
+    ),
     "nothing-for-int4": Refusal(
         "4-bit weights exist for matrix products alone, and this graph has none with constant weights",
         "--to onnx-int8",
@@ -44,6 +55,16 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "no-real-samples": Refusal(
         "it reads activation ranges from real samples, and none were given", "--samples FILE.npz"
     ),
+    "newer-opset": Refusal(
+        "onnxruntime 1.31 reads opset 26 at most, and this operator changed since", "opset_version=18"
+    ),
+    "missing-kernel": Refusal(
+        "onnxruntime has no implementation of one of its operators for these types or attributes", "edgekit list models"
+    ),
+    "unknown-operator": Refusal(
+        "onnxruntime does not know one of its operators, or an attribute of it", "Export it from standard operators."
+    ),
+    "no-inputs": Refusal("nothing goes in, so its answer is a constant", "Keep the constant."),
     "sequence-type": Refusal(
         "a sequence of tensors has no shape to calibrate or to send to a device", "edgekit profile"
     ),

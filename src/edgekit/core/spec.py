@@ -13,7 +13,20 @@ from edgekit.core.errors import UserError, unknown
 Axis = int | str
 """A size, or the name of a free axis such as `N` (batch) or `T` (time)."""
 
-DTYPES: Final = ("float32", "float16", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool")
+DTYPES: Final = (
+    "float32",
+    "float16",
+    "float64",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "bool",
+)
 _INPUT = re.compile(r"(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]")
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
 _SIZE = re.compile(r"0*[1-9][0-9]{0,8}")
