@@ -27,6 +27,7 @@ from edgekit.export.cache import ConversionCache, key_of
 from edgekit.export.calibration import fitted
 from edgekit.export.cases import Case, make_cases
 from edgekit.export.exchange import save_arrays
+from edgekit.export.hygiene import warnings_of
 from edgekit.export.lane import Lane, Made, Subject
 from edgekit.export.lengths import sizes_of_samples
 from edgekit.export.process import Worker
@@ -107,7 +108,11 @@ def export_artifacts(
         reference.cases,
         _in_order(run.parity, artifacts),
         tuple(run.accuracy[one.recipe] for one in artifacts),
-        (*reference.warnings, *(f"{one.recipe}: {text}" for one in artifacts for text in one.warnings)),
+        (
+            *reference.warnings,
+            *_calibrated_on(request, recipes),
+            *(f"{one.recipe}: {text}" for one in artifacts for text in one.warnings),
+        ),
     )
 
 
@@ -257,6 +262,13 @@ def _resolved(request: ExportRequest, reference: Reference) -> tuple[Recipe, ...
     outliers = {OUTLIERS} if reference.spec.task == "anomaly detection" else set()
     operators = frozenset({*reference.traced.operators, *outliers})
     return tuple(dict.fromkeys(recipe.resolve(operators, request.cpu_features) for recipe in request.recipes))
+
+
+def _calibrated_on(request: ExportRequest, recipes: Sequence[Recipe]) -> tuple[str, ...]:
+    """What is wrong with the calibration samples, where any recipe reads them."""
+    if not any(recipe.needs_calibration for recipe in recipes):
+        return ()
+    return warnings_of(request.calibration, request.evaluation, request.spec)
 
 
 def _validated(artifact: Artifact, path: Path, reference: Reference) -> tuple[tuple[ParityCheck, ...], Accuracy]:
