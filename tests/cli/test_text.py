@@ -15,6 +15,7 @@ from edgekit.core.verdict import Verdict
 from edgekit.flows.doctor import Diagnosis, Finding, State
 from edgekit.flows.listing import Item, Listing
 from edgekit.flows.quality import QualityReport
+from edgekit.flows.run import Answer, Curve, Prediction
 from edgekit.flows.train import TrainReport
 
 Run = Callable[..., Any]
@@ -73,6 +74,26 @@ def test_the_best_classes_are_printed_with_their_share(edgekit: Run, made: Path)
     shares = [float(line.split()[1]) for line in lines[1:]]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("answer", "lines"),
+    [
+        (Answer("in", (), {"tokens": [[4, 3]]}, text="ein mann."), ["  ein mann."]),
+        (Answer("in", (), {"image": [[[[0.5]]]]}, image=(28, 30)), ["  an image of 30 x 28 (--output FILE.png)"]),
+        (
+            Answer("in", (), {"y": [[1.5, 2.0]], "score": [0.25]}, curve=Curve("OT", 3600.0, (1.5, 2.0))),
+            ["  time  OT", "  0 h   1.5", "  1 h   2", "  score  [0.25]"],
+        ),
+    ],
+)
+def test_an_answer_is_told_as_what_it_is(
+    edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, lines: list[str]
+) -> None:
+    found = Prediction(model="net", artifact="onnx-fp32", target="local", provider="cpu", answers=(answer,))
+    monkeypatch.setattr("edgekit.flows.run.run", lambda path, **order: found)
+
+    assert edgekit("run", "bundle", "--input", "in").out.splitlines() == ["in", *lines]
 
 
 def test_a_bare_file_answers_with_its_outputs(edgekit: Run, made: Path) -> None:

@@ -179,8 +179,9 @@ def test_a_csv_becomes_a_forecast_as_csv(forecaster: Path, tmp_path: Path) -> No
 
 
 def test_noise_becomes_a_png_of_all_images(painter: Path, tmp_path: Path) -> None:
-    run(painter, input=["random:0", "random:1", "random:0"], output=tmp_path / "made.png")
+    found = run(painter, input=["random:0", "random:1", "random:0"], output=tmp_path / "made.png")
 
+    assert found.answers[0].image == (2, 2)
     with Image.open(tmp_path / "made.png") as image:
         pixels = np.asarray(image)
     assert pixels.shape == (2, 6)

@@ -96,11 +96,13 @@ def _answer(answer: Answer, written: str) -> Iterator[str]:
     if answer.text:
         yield f"  {answer.text}"
         return
-    curve = answer.curve
-    if curve is not None:
-        yield from _curve(curve)
+    if answer.curve is not None:
+        yield from _curve(answer.curve)
+    if answer.image:
+        yield f"  an image of {answer.image[1]} x {answer.image[0]}" + ("" if written else " (--output FILE.png)")
+    is_shown = answer.curve is not None or bool(answer.image)
     for place, (name, values) in enumerate(answer.outputs.items()):
-        if not (curve is not None and place == 0) and not written.endswith(".png"):
+        if place or not is_shown:
             yield f"  {name}  {_short(values)}"
 
 

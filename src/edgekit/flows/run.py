@@ -24,7 +24,7 @@ from edgekit.flows.bundles import Opened, feed_at, open_session, opened, opens
 from edgekit.flows.cells import job_for, open_device
 from edgekit.flows.tuned import tuned
 from edgekit.runtime.facts import read_facts
-from edgekit.runtime.postprocessing import TOKENS, curve, sentence, write_text, writes_text
+from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence, write_text, writes_text
 from edgekit.runtime.preprocessing import class_scores, read_input, read_sentence
 
 SAMPLE: Final = "sample:"
@@ -51,7 +51,7 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the model says of one input: class scores, likeliest first, for a classifier, the sentence or the curve for
-    a model that gives one, and every output as nested lists.
+    a model that gives one, height and width of an image, and every output as nested lists.
     """
 
     input: str
@@ -59,6 +59,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outputs: dict[str, list[Any]]
     text: str = ""
     curve: Curve | None = None
+    image: tuple[int, ...] = ()
 
 
 class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -192,4 +193,5 @@ def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
         Curve(how.name, how.step_s, tuple(values.tolist()))
         if isinstance(how, SeriesOutput) and values is not None
         else None,
+        () if (image := pixels(outputs, spec)) is None else image.shape[:2],
     )
