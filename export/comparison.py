@@ -36,6 +36,7 @@ class Difference:
 
     reference: Floats
     error: Floats
+    answer: Floats
 
     @classmethod
     def between(cls, expected: Array, answer: Array) -> Difference:
@@ -47,7 +48,7 @@ class Difference:
         with np.errstate(invalid="ignore"):
             error = np.abs(values - reference)
         same = (values == reference) | (np.isnan(values) & np.isnan(reference))
-        return cls(reference, np.where(same, 0.0, np.where(np.isnan(error), np.inf, error)))
+        return cls(reference, np.where(same, 0.0, np.where(np.isnan(error), np.inf, error)), values)
 
     @property
     def largest(self) -> float:
@@ -77,6 +78,23 @@ class Difference:
         if not np.isfinite(noise) or power == 0.0:
             return float("-inf")
         return float(10 * np.log10(power / noise))
+
+    @property
+    def cosine(self) -> float | None:
+        """The cosine of the angle between the two; None where one is all zeros or not finite."""
+        sizes = float(np.linalg.norm(self.reference)) * float(np.linalg.norm(self.answer))
+        if not sizes or not np.isfinite(sizes):
+            return None
+        return float(np.vdot(self.reference, self.answer)) / sizes
+
+    @property
+    def top1(self) -> float | None:
+        """The share of rows whose largest value stands at the same place; None where rows have one value alone."""
+        if self.reference.ndim < 2 or not self.reference.size or self.reference[0].size < 2:
+            return None
+        rows = (len(self.reference), -1)
+        same = self.reference.reshape(rows).argmax(axis=1) == self.answer.reshape(rows).argmax(axis=1)
+        return float(same.mean())
 
     def worst_row(self) -> int | None:
         """The row with the largest difference; None where there is no difference."""

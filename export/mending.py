@@ -220,9 +220,9 @@ class _Trials:
 
     def _explained(self, chosen: Sequence[Candidate]) -> Iterator[Kept]:
         for one in chosen:
-            rest = frozenset(name for other in chosen if other is not one for name in other.tensors)
-            measured = self.known.get(rest)
-            yield msgspec.structs.replace(one.kept, drop_without=measured[0] if measured else None)
+            rest = [other for other in chosen if other is not one]
+            drop = self.drop(rest) if len(chosen) <= _PRUNED else None
+            yield msgspec.structs.replace(one.kept, drop_without=drop)
 
     def _made(self, chosen: Sequence[Candidate]) -> tuple[float, Path, jobs.Converted]:
         names = frozenset(name for one in chosen for name in one.tensors)

@@ -144,6 +144,7 @@ def describe(check: ParityCheck) -> str:
         "difference": f"is off by {check.value:.3g} (limit {check.limit:.3g})",
         "sqnr": f"has {check.value:.1f} dB (at least {check.limit:g} dB)",
         "agreement": f"agrees in {check.value:.1%} (at least {check.limit:.1%})",
+        "range": f"uses {check.value:.1%} of its int8 values (at least {check.limit:.1%})",
     }[check.kind]
     place = "" if check.sample is None else f", most on sample {check.sample} of {check.samples}"
     return f"{start} {value}{place}."
@@ -275,6 +276,8 @@ def _facts(case: Case, difference: Difference) -> dict[str, Any]:
         "max_abs": difference.largest,
         "mean_abs": difference.mean,
         "sqnr_db": difference.sqnr_db(),
+        "cosine": difference.cosine,
+        "top1": difference.top1,
         "sample": difference.worst_row() if case.rows > 1 else 0 if difference.largest else None,
         "samples": case.rows,
     }

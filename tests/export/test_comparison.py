@@ -80,3 +80,12 @@ def test_integers_are_compared_by_value_whatever_their_width() -> None:
     difference = Difference.between(np.array([1, 2, 3], np.int64), np.array([1, 2, 4], np.int32))
 
     assert difference.equal_share == pytest.approx(2 / 3)
+
+
+def test_cosine_and_top1_are_those_of_the_two_outputs() -> None:
+    found = Difference.between(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[2.0, 0.0], [1.0, 0.0]]))
+
+    assert found.cosine == pytest.approx(2 / np.sqrt(2 * 5))
+    assert found.top1 == 0.5
+    assert Difference.between(np.zeros((2, 1)), np.ones((2, 1))).cosine is None
+    assert Difference.between(np.zeros((2, 1)), np.ones((2, 1))).top1 is None

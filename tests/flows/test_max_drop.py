@@ -81,6 +81,7 @@ def test_int8_that_drops_too_much_is_mended_in_both_formats(tmp_path: Path) -> N
             kept = artifact.record.get("float_tensors", [])
             assert bool(kept) is ("int8" in artifact.recipe)
             assert len(kept) <= 3
+            assert all(one["drop_without"] > LIMIT for one in kept)
 
 
 def test_it_needs_labels_and_the_float_artifact(nets: Path, digit_samples: Path, tmp_path: Path) -> None:

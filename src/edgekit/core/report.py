@@ -53,11 +53,11 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_abs: float | None = None
     mean_abs: float | None = None
     sqnr_db: float | None = None
-    cosine: float | None = None
-    top1: float | None = None
     sample: int | None = None
     samples: int = 0
     reason: str = ""
+    cosine: float | None = None
+    top1: float | None = None
 
     @property
     def unit(self) -> str:

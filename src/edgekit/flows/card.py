@@ -8,6 +8,7 @@ from edgekit.core.bundle import Manifest
 from edgekit.core.report import Accuracy, Estimate, ParityCheck
 from edgekit.core.units import format_value
 from edgekit.core.verdict import worst
+from edgekit.export.validation import WHOLE
 
 
 def model_card(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequence[Accuracy]) -> str:
@@ -18,6 +19,8 @@ def model_card(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequ
         spec.summary or f"A {spec.task} model.",
         _tensors(manifest),
         _artifacts(manifest, parity, accuracy),
+        _outputs(parity),
+        _kept(manifest),
         _data(manifest),
         f"Made by edgekit {manifest.tools.get('edgekit', '')} on {manifest.created}.",
     ]
@@ -34,7 +37,10 @@ def _tensors(manifest: Manifest) -> str:
 def _artifacts(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequence[Accuracy]) -> str:
     quality = {row.artifact: row for row in accuracy}
     metric = next((row.metric for row in accuracy), "accuracy")
-    head = [f"| artifact | size | parity with PyTorch | {metric} | drop |", "|---|---|---|---|---|"]
+    head = [
+        f"| artifact | size | parity with PyTorch | {metric} | drop | least drop these samples show |",
+        "|---|---|---|---|---|---|",
+    ]
     return "\n".join(
         [*head, *(_row(artifact.recipe, artifact.size_bytes, parity, quality) for artifact in manifest.artifacts)]
     )
@@ -44,10 +50,53 @@ def _row(recipe: str, size_bytes: int, parity: Sequence[ParityCheck], quality: d
     verdict = worst(check.verdict for check in parity if check.artifact == recipe)
     row = quality.get(recipe)
     unit = "ratio" if row is None or row.metric == "accuracy" else "1"
-    shown = (
-        (_estimate(row.quality, unit), _estimate(row.drop, "points" if unit == "ratio" else "1")) if row else ("–", "–")
+    shown = (_estimate(row.quality, unit), _estimate(row.drop, _drop_unit(unit))) if row else ("–", "–")
+    least = "–" if row is None or row.detectable is None else format_value(row.detectable, _drop_unit(unit))
+    return f"| `{recipe}` | {format_value(size_bytes, 'bytes')} | {verdict} | {shown[0]} | {shown[1]} | {least} |"
+
+
+def _drop_unit(unit: str) -> str:
+    return "points" if unit == "ratio" else "1"
+
+
+def _outputs(parity: Sequence[ParityCheck]) -> str:
+    """How far every output is from PyTorch's, over all samples."""
+    whole = [check for check in parity if check.case == WHOLE and check.max_abs is not None]
+    if not whole:
+        return ""
+    head = [
+        "| artifact | output | largest difference | mean | SQNR | cosine | top-1 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join(["Against PyTorch, on all samples:", "", *head, *map(_output, whole)])
+
+
+def _output(check: ParityCheck) -> str:
+    figures = (
+        _figure(check.max_abs, "1"),
+        _figure(check.mean_abs, "1"),
+        _figure(check.sqnr_db, "dB"),
+        "–" if check.cosine is None else f"{check.cosine:.6f}",
+        _figure(check.top1, "ratio"),
     )
-    return f"| `{recipe}` | {format_value(size_bytes, 'bytes')} | {verdict} | {shown[0]} | {shown[1]} |"
+    return f"| `{check.artifact}` | `{check.output}` | {' | '.join(figures)} |"
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "–" if value is None else format_value(value, unit)
+
+
+def _kept(manifest: Manifest) -> str:
+    """What stays float of artifacts that were mended."""
+    lines = []
+    for artifact in manifest.artifacts:
+        for one in artifact.record.get("float_tensors", ()):
+            without = one.get("drop_without")
+            drop = "" if without is None else f"; quantized there too, the drop is {100 * without:.2f} pt"
+            place = f" of `{one['module']}`" if one.get("module") else ""
+            added = f"int8 adds {100 * one['added']:.2g} % of error there"
+            lines.append(f"- `{artifact.recipe}` keeps `{one['tensor']}`{place} in float32: {added}{drop}.")
+    return "\n".join(lines)
 
 
 def _estimate(estimate: Estimate, unit: str) -> str:
