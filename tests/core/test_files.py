@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -268,3 +269,12 @@ def test_zip_entries_carry_no_time_and_no_system() -> None:
     entry = files.zip_entry("a")
 
     assert (entry.date_time, entry.create_system, entry.external_attr >> 16) == ((1980, 1, 1, 0, 0, 0), 3, 0o644)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, (1 << 20) - 1, 1 << 20, 3 << 20])
+def test_a_digest_is_the_same_whichever_code_takes_it(tmp_path: Path, size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    data = data[:size]
+    (tmp_path / "file").write_bytes(data)
+
+    assert sha256_bytes(data) == sha256_file(tmp_path / "file") == hashlib.sha256(data).hexdigest()

@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edgekit.core.bundle import tuning_file
 from edgekit.core.errors import Unreadable
 from edgekit.core.facts import Facts
 from edgekit.core.report import Estimate
-from edgekit.core.tuning import Choice, device_kind, fitting, merged, read_tuning, tuning_file
+from edgekit.core.tuning import Choice, device_kind, fitting, merged, read_tuning
 
 CHOICE = Choice(
     device="pi5",

@@ -12,11 +12,10 @@ import msgspec
 from edgekit.cli.options import Call, Command, common
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
-from edgekit.core.bundle import SUFFIX, Bundle, Manifest, pack
+from edgekit.core.bundle import SUFFIX, TUNING, Bundle, Manifest, pack, tuning_file
 from edgekit.core.errors import UserError
 from edgekit.core.files import refuse_existing
 from edgekit.core.graphs import GraphDiff, GraphFacts, TensorFacts
-from edgekit.core.tuning import TUNING_ENTRY, read_tuning, tuning_file
 from edgekit.core.units import format_value
 from edgekit.report import words
 
@@ -134,10 +133,12 @@ def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, 
 
 def _tuning(bundle: Path) -> dict[str, bytes]:
     """The tuning beside the bundle, as a file of a new one."""
+    from edgekit.core.tuning import read_tuning
+
     file = tuning_file(bundle)
     if read_tuning(file) is None:
         raise UserError(f"There is no tuning beside '{bundle}'.", hint=f"edgekit tune {bundle}")
-    return {TUNING_ENTRY: file.read_bytes()}
+    return {TUNING: file.read_bytes()}
 
 
 def _packed(document: PackDocument) -> str:

@@ -6,11 +6,10 @@ import contextlib
 import shutil
 import stat
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,12 +20,17 @@ from edgekit.core.recipe import matches
 from edgekit.core.samples import Samples, SplitFacts
 from edgekit.core.spec import ModelSpec, TensorSpec
 
+if TYPE_CHECKING:
+    import zipfile
+
 # 1: first version.
 BUNDLE_SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.npz"
 CASES: Final = "cases.npz"
 SUFFIX: Final = ".edgekit"
+# What `edgekit tune` chose lies beside a bundle, or inside one that was packed with it.
+TUNING: Final = "tuning.json"
 MAX_UNPACKED_BYTES: Final = 8 << 30
 MAX_ENTRIES: Final = 10_000
 
@@ -174,6 +178,12 @@ def write_manifest(root: Path, manifest: Manifest) -> Manifest:
     return complete
 
 
+def tuning_file(bundle: Path) -> Path:
+    """`NAME.tuning.json` beside the bundle called NAME or NAME.edgekit, or beside a bare file."""
+    whole = bundle.absolute()
+    return whole.with_name(f"{whole.name.removesuffix(SUFFIX)}.{TUNING}")
+
+
 def artifact_id(record: dict[str, Any]) -> str:
     """The sha256 of the record of how an artifact was made."""
     return sha256_bytes(documents.canonical(record))
@@ -185,6 +195,8 @@ def pack(bundle: Bundle, out: Path, *, force: bool = False, more: Mapping[str, b
     Args:
         more: Files to add, by name: what is written then is a new bundle, whose manifest lists them too.
     """
+    import zipfile
+
     refuse_existing(out, force=force)
     with new_file(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         if more:
@@ -237,6 +249,8 @@ def _check_files(path: Path, root: Path, manifest: Manifest) -> None:
 
 
 def _unpack(path: Path, root: Path) -> None:
+    import zipfile
+
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in _checked_entries(path, archive):

@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import importlib
 import os
-import secrets
 import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgekit.core.errors import DiskFull, EdgekitError, UserError, from_os_error
 
+if TYPE_CHECKING:
+    import zipfile
+
 _CHUNK_BYTES = 1 << 20
+# Above, the speed of OpenSSL is worth its memory.
+_LARGE_BYTES = 1 << 20
+
+
+def new_sha256(size_bytes: int = 0) -> Any:
+    """A new digest for about so many bytes.
+
+    Small content is digested by the interpreter's own code: `hashlib` loads OpenSSL, 4 MB that loading a small model
+    shall not cost.
+    """
+    for module in ("_sha2", "_sha256") if size_bytes < _LARGE_BYTES else ():
+        with contextlib.suppress(ImportError, AttributeError):
+            return importlib.import_module(module).sha256()
+    import hashlib
+
+    return hashlib.sha256()
 
 
 def sha256_bytes(data: bytes) -> str:
     """Hex digest of `data`."""
-    return hashlib.sha256(data).hexdigest()
+    digest = new_sha256(len(data))
+    digest.update(data)
+    return str(digest.hexdigest())
 
 
 def sha256_file(path: Path) -> str:
     """Hex digest of a file, read in pieces."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
+        digest = new_sha256(os.fstat(stream.fileno()).st_size)
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -121,6 +141,8 @@ def read_bytes(path: Path, error: type[EdgekitError] = UserError) -> bytes:
 
 def zip_entry(name: str) -> zipfile.ZipInfo:
     """A zip entry without time or system of its own, so that equal contents give equal bytes."""
+    import zipfile
+
     entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     entry.create_system = 3
     entry.external_attr = 0o644 << 16
@@ -150,7 +172,7 @@ def _remove(path: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    return path.parent / f".{path.name}.{os.urandom(4).hex()}"
 
 
 @contextlib.contextmanager

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -43,8 +42,8 @@ class Registry:
     @cached_property
     def plugins(self) -> Mapping[str, Plugin]:
         """Every known name in order; edgekit's own names win over entry points."""
-        found = {name: Plugin(name, location, summary) for name, (location, summary) in self.table.items()}
-        for entry in importlib.metadata.entry_points(group=self.group) if self.group else ():
+        found = {name: self._own(name) for name in self.table}
+        for entry in _entry_points(self.group):
             found.setdefault(entry.name, Plugin(entry.name, entry.value, f"plug-in {entry.value}"))
         return found
 
@@ -52,11 +51,11 @@ class Registry:
         return iter(self.plugins)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.plugins
+        return name in self.table or name in self.plugins
 
     def check(self, name: str) -> None:
         """Raise UserError for an unknown name, with the nearest one; imports nothing."""
-        if name not in self.plugins:
+        if name not in self:
             hint = _LISTED_BY.get(self.kind, f"edgekit list {self.kind}s")
             raise unknown(self.kind, name, self.plugins, hint=hint)
 
@@ -70,7 +69,7 @@ class Registry:
         """
         self.check(name)
         if name not in self._cache:
-            self._cache[name] = self._load(self.plugins[name])
+            self._cache[name] = self._load(self._own(name) if name in self.table else self.plugins[name])
         return self._cache[name]
 
     def problem(self, name: str) -> str:
@@ -81,6 +80,9 @@ class Registry:
             return err.message
         return ""
 
+    def _own(self, name: str) -> Plugin:
+        return Plugin(name, *self.table[name])
+
     def _load(self, plugin: Plugin) -> Any:
         module, _, attribute = plugin.location.partition(":")
         try:
@@ -90,3 +92,10 @@ class Registry:
         # Foreign code may raise anything while it is imported, and even exit.
         except (Exception, SystemExit) as err:
             raise EnvironmentFault(f"The {self.kind} '{plugin.name}' is broken: {type(err).__name__}: {err}.") from err
+
+
+def _entry_points(group: str) -> Iterable[Any]:
+    """What third parties have registered. Asked for only when an own name does not do: it reads every package."""
+    import importlib.metadata
+
+    return importlib.metadata.entry_points(group=group) if group else ()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import EdgekitError, UserError, nearest
-from edgekit.core.files import read_bytes, write_atomic, zip_entry
+from edgekit.core.files import new_sha256, read_bytes, write_atomic, zip_entry
 from edgekit.core.spec import ModelSpec, TensorSpec
 
 Array = NDArray[np.generic]
@@ -61,12 +59,12 @@ class Samples:
 
     def digest(self) -> str:
         """sha256 over the inputs: which samples these are, whatever file they came from."""
-        whole = hashlib.sha256()
+        whole = new_sha256(sum(array.nbytes for array in self.inputs.values()))
         for name in sorted(self.inputs):
             array = self.inputs[name]
             whole.update(f"{name}:{array.dtype}:{array.shape}".encode())
             whole.update(array.tobytes())
-        return whole.hexdigest()
+        return str(whole.hexdigest())
 
     def save(self, path: Path) -> None:
         """Write an .npz without pickles, at once or not at all."""
@@ -145,10 +143,11 @@ def split(samples: Samples, *, calibration: int, seed: int = 0) -> Split:
 
 
 def _rank(samples: Samples, row: int, seed: int) -> str:
-    digest = hashlib.sha256(str(seed).encode())
+    digest = new_sha256()
+    digest.update(str(seed).encode())
     for name in sorted(samples.inputs):
         digest.update(samples.inputs[name][row].tobytes())
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def read_user_samples(path: Path, spec: ModelSpec) -> Samples:
@@ -177,6 +176,8 @@ def read_arrays(path: Path, error: type[EdgekitError]) -> Feed:
     Raises:
         error: No such file, not an .npz, or an array of Python objects.
     """
+    import zipfile  # loading a model alone needs none
+
     data = read_bytes(path, error)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -202,6 +203,8 @@ def _plain_arrays(data: bytes) -> Feed:
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays as .npz, at once or not at all; the same arrays give the same bytes."""
+    import zipfile
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in sorted(arrays.items()):

@@ -9,15 +9,11 @@ from typing import Final
 import msgspec
 
 from edgekit.core import documents
-from edgekit.core.bundle import SUFFIX
 from edgekit.core.facts import Facts
 from edgekit.core.report import Estimate
 
 # 1: first version.
 TUNING_SCHEMA: Final = 1
-TUNING_SUFFIX: Final = ".tuning.json"
-TUNING_ENTRY: Final = "tuning.json"
-"""What the file is called inside a packed bundle."""
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -91,12 +87,6 @@ class TuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 def device_kind(facts: Facts) -> str:
     """What devices have in common that take the same tuning: processor, architecture, number of cores."""
     return f"{facts.cpu or 'unknown processor'}, {facts.architecture}, {facts.cores or '?'} cores"
-
-
-def tuning_file(bundle: Path) -> Path:
-    """`NAME.tuning.json` beside the bundle called NAME or NAME.edgekit, or beside a bare file."""
-    whole = bundle.absolute()
-    return whole.with_name(f"{whole.name.removesuffix(SUFFIX)}{TUNING_SUFFIX}")
 
 
 def read_tuning(path: Path) -> Tuning | None:

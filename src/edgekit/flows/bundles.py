@@ -54,8 +54,8 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
-    """The bundle or bare model file at `path`.
+def opened(path: Path, *, with_samples: bool = True) -> Iterator[Opened]:
+    """The bundle or bare model file at `path`; a bundle's samples are read when they are wanted.
 
     Raises:
         BundleUnreadable, ModelUnreadable: It is neither, or damaged.
@@ -65,7 +65,9 @@ def opened(path: Path) -> Iterator[Opened]:
         return
     with Bundle.open(path) as bundle:
         files = {artifact.recipe: bundle.file(artifact) for artifact in bundle.artifacts}
-        samples = bundle.samples() or generated(bundle.spec, count=_SAMPLE_COUNT)
+        samples = Samples({})
+        if with_samples:
+            samples = bundle.samples() or generated(bundle.spec, count=_SAMPLE_COUNT)
         yield Opened(path, bundle.spec, bundle.artifacts, files, samples, bundle)
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from edgekit.core.errors import UserError
 from edgekit.core.target import Target
 from edgekit.flows.bundles import open_session, opened, opens
-from edgekit.flows.tuned import tuned
+from edgekit.flows.tuned import facts_here, tuned
 from edgekit.runtime.backend import Session
-from edgekit.runtime.facts import read_facts
 
 
 def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: str | int) -> Session:
@@ -29,10 +28,10 @@ def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: 
     """
     pairs = "".join(f"@{name}={value}" for name, value in options.items())
     target = Target.parse(f"local{f'/{backend}' if backend else ''}{pairs}")
-    with opened(Path(path)) as found:
+    with opened(Path(path), with_samples=False) as found:
         fitting = [one for one in found.chosen((artifact,) if artifact else ()) if opens(target, one)]
         if not fitting:
             raise UserError(
                 f"Backend '{backend}' opens no such artifact of '{path}'.", hint=f"edgekit bundle inspect {path}"
             )
-        return open_session(found, *tuned(found, fitting, target, read_facts))
+        return open_session(found, *tuned(found, fitting, target, facts_here))

@@ -21,9 +21,7 @@ from edgekit.core.spec import ModelSpec, SeriesOutput, TextOutput
 from edgekit.core.target import Target
 from edgekit.flows.answers import refuse_output, write_answers
 from edgekit.flows.bundles import Opened, feed_at, open_session, opened, opens
-from edgekit.flows.cells import job_for, open_device
-from edgekit.flows.tuned import tuned
-from edgekit.runtime.facts import read_facts
+from edgekit.flows.tuned import facts_here, tuned
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence, write_text, writes_text
 from edgekit.runtime.preprocessing import class_scores, read_input, read_sentence
 
@@ -131,7 +129,7 @@ def _run_here(
     """The artifact, its provider and the outputs of every feed, in this process."""
     outputs: list[Feed] = []
     writes = writes_text(found.spec)
-    artifact, where = tuned(found, artifacts, where, read_facts)
+    artifact, where = tuned(found, artifacts, where, facts_here)
     with open_session(found, artifact, where) as session:
         for feed in feeds:
             outputs.append(write_text(session.run, feed, found.spec) if writes else session.run(feed))
@@ -143,6 +141,8 @@ def _run_there(
     found: Opened, artifacts: Sequence[Artifact], where: Target, feeds: Sequence[Feed], progress: Progress
 ) -> tuple[Artifact, str, list[Feed]]:
     """The artifact, its provider and the outputs of every feed, in one launch on the device."""
+    from edgekit.flows.cells import job_for, open_device  # transports and their engines, which runs here do not need
+
     if writes_text(found.spec):
         raise UserError(
             f"'{found.spec.name}' is asked again for every word, and a launch on '{where.device}' asks once.",

@@ -100,7 +100,7 @@ def halve(
     """
     search = _Search(candidates, measure, random.Random(seed), progress)  # noqa: S311  an order, not a secret
     left = search.round(candidates, _ROUNDS[0])
-    left = search.round(_fastest(left, max(3, math.ceil(len(left) / 4))), _ROUNDS[1])
+    left = search.round(_fastest(left, max(2 + (len(left) > 7), math.ceil(len(left) / 4))), _ROUNDS[1])
     left = _fastest(left, max(2, math.ceil(len(left) / 2)))
     return search.round(left, search.last_depth(len(left)))
 

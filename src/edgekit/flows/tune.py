@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from edgekit.core import documents, tuning
-from edgekit.core.bundle import Artifact
+from edgekit.core.bundle import Artifact, tuning_file
 from edgekit.core.config import Settings
 from edgekit.core.errors import EdgekitError, EnvironmentFault, UserError
 from edgekit.core.facts import Facts
@@ -95,7 +95,7 @@ def plan_tune(path: str | Path, *, target: str = "local", artifact: Sequence[str
     """What `tune` with the same arguments would do; the device is not reached for."""
     with opened(Path(path)) as found:
         names = ", ".join(one.recipe for one in found.chosen(artifact))
-    file = tuning.tuning_file(Path(path))
+    file = tuning_file(Path(path))
     return Plan(
         "tune",
         (f"measure {names} on {target} with every choice of options, the best up to {FULL} times", f"write '{file}'"),
@@ -251,7 +251,7 @@ def _costs(row: Candidate) -> tuple[float, ...]:
 
 def _kept(report: TuneReport, found: Opened, finalists: Sequence[Trial], facts: Facts) -> TuneReport:
     """Write the choice of every artifact that was measured fully."""
-    file = tuning.tuning_file(found.path)
+    file = tuning_file(found.path)
     best = [min(group, key=lambda trial: trial.level_s) for group in _by_recipe(finalists).values()]
     choices = [_choice(found, trial, facts) for trial in best if trial.recipe != report.chosen.artifact]
     (winner,) = [

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from edgekit.core import tuning
-from edgekit.core.bundle import Artifact
+from edgekit.core.bundle import TUNING, Artifact, tuning_file
 from edgekit.core.errors import EdgekitError
-from edgekit.core.facts import Facts
 from edgekit.core.target import Target
-from edgekit.core.tuning import Choice, Tuning
 from edgekit.flows.bundles import Opened
 from edgekit.runtime.backend import BACKENDS
+
+if TYPE_CHECKING:
+    from edgekit.core.facts import Facts
+    from edgekit.core.tuning import Choice, Tuning
 
 
 def tuned(
@@ -28,9 +30,12 @@ def tuned(
     known = tuning_of(found) if not (target.backend or target.options) else None
     if known is None:
         return artifacts[0], target
+    # Most bundles have no tuning: loading them shall not pay for reading one.
+    from edgekit.core.tuning import device_kind, fitting
+
     by_hash = {artifact.sha256: artifact for artifact in artifacts}
     device = facts()
-    for choice in tuning.fitting(known, tuning.device_kind(device), by_hash):
+    for choice in fitting(known, device_kind(device), by_hash):
         if _has_engine(choice, device, is_here=target.device == "local"):
             options = tuple(sorted(choice.options.items()))
             return by_hash[choice.sha256], Target(target.device, choice.backend, options)
@@ -39,10 +44,21 @@ def tuned(
 
 def tuning_of(found: Opened) -> Tuning | None:
     """The tuning beside a bundle or file, else the one packed into the bundle; errors as in `read_tuning`."""
-    beside = tuning.read_tuning(tuning.tuning_file(found.path))
-    if beside is None and found.bundle is not None and tuning.TUNING_ENTRY in found.bundle.manifest.files:
-        return tuning.read_tuning(found.bundle.root / tuning.TUNING_ENTRY)
-    return beside
+    file = tuning_file(found.path)
+    if not file.is_file() and found.bundle is not None and TUNING in found.bundle.manifest.files:
+        file = found.bundle.root / TUNING
+    if not file.is_file():
+        return None
+    from edgekit.core.tuning import read_tuning
+
+    return read_tuning(file)
+
+
+def facts_here() -> Facts:
+    """The facts of this machine."""
+    from edgekit.runtime.facts import read_facts
+
+    return read_facts()
 
 
 def _has_engine(choice: Choice, device: Facts, *, is_here: bool) -> bool:
