@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from edgekit.core import documents
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import ALIASES, RECIPES, REFUSED
 from edgekit.flows.listing import Item, ModelListing, kinds, listing
@@ -36,6 +39,12 @@ def test_every_model_has_its_size_its_work_and_where_its_weights_are() -> None:
     assert items["cifar-resnet8"].weights.startswith("train first (terms of cifar10")
     assert items["mobilenetv2"].weights == "none (untrained: a latency fixture)"
     assert all(item.quality for item in items.values() if item.weights == "shipped")
+
+
+def test_the_document_of_the_models_is_valid_against_its_schema() -> None:
+    found = listing("models")
+
+    jsonschema.validate(json.loads(documents.encode(found)), documents.schema(ModelListing))
 
 
 def test_recipes_are_listed_with_aliases_and_refusals() -> None:
