@@ -43,7 +43,7 @@ class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     """Make `out` by `recipe` from the float file `source`; `calibration` is an .npz of samples, or empty.
 
     `feed` holds one real feed, on which the file must not crash its engine. The operators that make the tensors in
-    `keep_float` are not quantized.
+    `keep_float` are not quantized. `method` is one of CALIBRATION_METHODS.
     """
 
     spec: ModelSpec
@@ -54,6 +54,7 @@ class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     feed: str
     out: str
     keep_float: tuple[str, ...] = ()
+    method: str = "min-max"
 
 
 class Steps(msgspec.Struct, frozen=True, tag="steps"):

@@ -48,6 +48,7 @@ class Subject:
     feed: Path
     calibration: Path
     calibration_digest: str
+    method: str = "min-max"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +93,20 @@ class Lane:
         subject = self.subject
         samples = (subject.calibration, subject.calibration_digest) if recipe.needs_calibration else ("", "")
         job = jobs.Quantize(
-            subject.spec, self.exporter, str(source), recipe.name, str(samples[0]), str(subject.feed), str(out)
+            subject.spec,
+            self.exporter,
+            str(source),
+            recipe.name,
+            str(samples[0]),
+            str(subject.feed),
+            str(out),
+            method=subject.method,
         )
         key = key_of(
             kind="quantize",
             recipe=recipe.name,
             source=sha256_file(source),
-            calibration=samples[1],
+            calibration=(samples[1], subject.method if samples[1] else ""),
             **self._dependencies,
         )
         return self._ask(key, job, out, f"making '{recipe.name}'")

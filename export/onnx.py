@@ -71,11 +71,12 @@ class OnnxExporter:
         out: Path,
         *,
         keep_float: Sequence[str] = (),
+        method: str = "min-max",
     ) -> Converted:
         """Write the file of `recipe` from the float32 file."""
         from edgekit.export.quantize_onnx import quantize
 
-        options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float)
+        options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float, method=method)
         save(need("onnx", extra="export").load(str(out)), out, spec)
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 

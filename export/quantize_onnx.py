@@ -12,10 +12,13 @@ from edgekit.core.need import need
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
-from edgekit.export.calibration import feeds_at_lengths
+from edgekit.export.calibration import feeds_at_lengths, feeds_of_sizes
 from edgekit.export.frontend import front_end_of_onnx
+from edgekit.export.lengths import sizes_of_samples
 
 Options = dict[str, str | int | float | bool]
+_METHODS: Final = {"min-max": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+_STRIDE: Final = 8
 
 # Operators whose weights are quantized without calibration. Conv is left out: ConvInteger is slower than float.
 DYNAMIC_OPERATORS: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather", "EmbedLayerNormalization")
@@ -29,11 +32,13 @@ def quantize(
     out: Path,
     *,
     keep_float: Sequence[str] = (),
+    method: str = "min-max",
 ) -> tuple[Options, tuple[str, ...]]:
     """Write the file of `recipe` to `out`; gives the options used and warnings.
 
     Args:
         keep_float: Names of tensors whose operators are not quantized.
+        method: How ranges are read, one of CALIBRATION_METHODS.
     """
     if recipe.precision == "fp16":
         from edgekit.export.float16_onnx import write_float16
@@ -50,7 +55,8 @@ def quantize(
             options = _dynamic(prepared, out, _nodes_of(prepared, keep_float))
         else:
             assert calibration is not None
-            options = _static(prepared, spec, recipe, calibration, out, _nodes_of(prepared, keep_float))
+            given = list(_feeds(calibration, spec, prepared, method))
+            options = _static(prepared, recipe, given, out, _nodes_of(prepared, keep_float), method)
     return {**options, "symbolic_shapes": symbolic}, _warnings(out)
 
 
@@ -73,22 +79,30 @@ def _nodes_of(prepared: Path, tensors: Collection[str]) -> list[str]:
     return [node.name for node in model.graph.node if kept & set(node.output)]
 
 
-def _static(
-    prepared: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples, out: Path, kept: list[str]
-) -> Options:
+def _feeds(calibration: Samples, spec: ModelSpec, prepared: Path, method: str) -> Iterator[Feed]:
+    """Feeds at every length; of one shape for methods that stack what they give to count it."""
+    if method == "min-max":
+        return feeds_at_lengths(calibration, spec, _runs(prepared))
+    own = sizes_of_samples(calibration, spec)
+    return feeds_of_sizes(calibration, spec, {**own, **({spec.batch_axis: 1} if spec.batch_axis else {})})
+
+
+def _static(prepared: Path, recipe: Recipe, given: Sequence[Feed], out: Path, kept: list[str], method: str) -> Options:
     q = need("onnxruntime.quantization", extra="cpu")
     unsigned, reduced = recipe.variant != "s8s8", recipe.variant == "u8s7"
     q.quantize_static(
         str(prepared),
         str(out),
-        _reader(feeds_at_lengths(calibration, spec, _runs(prepared))),
+        _reader(given),
         quant_format=q.QuantFormat.QDQ,
         activation_type=q.QuantType.QUInt8 if unsigned else q.QuantType.QInt8,
         weight_type=q.QuantType.QInt8,
         per_channel=True,
         reduce_range=reduced,
-        calibrate_method=q.CalibrationMethod.MinMax,
+        calibrate_method=getattr(q.CalibrationMethod, _METHODS[method]),
         nodes_to_exclude=kept,
+        # So many feeds at a time: histograms are made of every value that every tensor had for them.
+        extra_options={} if method == "min-max" else {"CalibStridedMinMax": _STRIDE},
     )
     return {
         "format": "QDQ",
@@ -96,7 +110,7 @@ def _static(
         "weights": "int8",
         "per_channel": True,
         "reduce_range": reduced,
-        "calibration": "min-max",
+        "calibration": method,
         "float_nodes": ",".join(kept),
     }
 
@@ -132,14 +146,24 @@ def _runs(path: Path) -> Callable[[Feed], bool]:
     return runs
 
 
-def _reader(source: Iterator[Feed]) -> Any:
+def _reader(source: Sequence[Feed]) -> Any:
     q = need("onnxruntime.quantization", extra="cpu")
 
     class Reader(q.CalibrationDataReader):  # type: ignore[misc,name-defined]  # no dependency of the type check
-        """Feeds one after the other."""
+        """Feeds one after the other, a stretch at a time."""
+
+        def __init__(self) -> None:
+            self._rest = iter(source)
+
+        def __len__(self) -> int:
+            return len(source)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            """Give this stretch next."""
+            self._rest = iter(source[start_index:end_index])
 
         def get_next(self) -> Feed | None:
-            return next(source, None)
+            return next(self._rest, None)
 
     return Reader()
 

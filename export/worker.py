@@ -175,8 +175,9 @@ def _export(state: _State, job: jobs.Export) -> jobs.Reply:
 def _quantize(state: _State, job: jobs.Quantize) -> jobs.Reply:
     calibration = Samples.load(Path(job.calibration), ModelUnreadable) if job.calibration else None
     recipe = Recipe.parse(job.recipe)
-    # Exporters of others need not know of tensors that stay float until one is asked for.
-    kept = {"keep_float": job.keep_float} if job.keep_float else {}
+    # Exporters of others need not know of tensors that stay float, or of methods, until one is asked for.
+    kept: dict[str, Any] = {"keep_float": job.keep_float} if job.keep_float else {}
+    kept |= {"method": job.method} if job.method != "min-max" else {}
     made = _exporter(job.exporter).quantize(Path(job.source), job.spec, recipe, calibration, Path(job.out), **kept)
     if job.feed:
         _try_engine(Path(job.out), job.spec, read_arrays(Path(job.feed), ModelUnreadable))

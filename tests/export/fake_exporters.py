@@ -145,6 +145,7 @@ class SilentQuantizer(OnnxExporter):
         out: Path,
         *,
         keep_float: Sequence[str] = (),
+        method: str = "min-max",
     ) -> Converted:
         return Converted()
 
@@ -161,6 +162,7 @@ class KilledQuantizer(OnnxExporter):
         out: Path,
         *,
         keep_float: Sequence[str] = (),
+        method: str = "min-max",
     ) -> Converted:
         os.kill(os.getpid(), signal.SIGKILL)
         return Converted()
@@ -178,6 +180,7 @@ class CrashingEngine(OnnxExporter):
         out: Path,
         *,
         keep_float: Sequence[str] = (),
+        method: str = "min-max",
     ) -> Converted:
         from edgekit.runtime.onnxruntime import OnnxRuntime
 

@@ -201,6 +201,29 @@ def test_a_mean_over_steps_is_calibrated_at_every_length_it_is_judged_at(
     assert failing(result) == []
 
 
+@pytest.mark.parametrize("method", ["entropy", "percentile"])
+def test_ranges_are_read_by_the_method_that_was_asked_for(method: str, convert: Convert, request_for: Request) -> None:
+    from dataclasses import replace
+
+    request = request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32,onnx-int8")
+
+    one, other = (convert(replace(request, method=name)).artifacts[1] for name in ("min-max", method))
+
+    assert other.record["options"]["calibration"] == method
+    assert one.sha256 != other.sha256
+
+
+def test_a_method_that_tflite_does_not_have_is_refused(request_for: Request, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    request = replace(request_for("Cnn", "x:float32[N,1,8,8]", "tflite-int8"), method="entropy")
+
+    with pytest.raises(Refused) as caught:
+        export_artifacts(request, tmp_path / "out")
+
+    assert (caught.value.code, caught.value.hint) == ("histogram-tflite", "--calibration-method min-max")
+
+
 def test_a_model_without_a_batch_axis_converts(convert: Convert, request_for: Request) -> None:
     result = convert(request_for("Single", "x:float32[6]", FOUR))
 

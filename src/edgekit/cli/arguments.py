@@ -11,7 +11,7 @@ import click
 
 from edgekit.cli.completion import names
 from edgekit.core.errors import EdgekitError
-from edgekit.core.recipe import DEFAULT_RECIPES
+from edgekit.core.recipe import CALIBRATION_METHODS, DEFAULT_RECIPES
 from edgekit.core.units import RATIO, TIME_S, parse_quantity
 
 if TYPE_CHECKING:
@@ -146,6 +146,13 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
             metavar="NUMBER",
             help="Samples that int8 ranges are read from.",
         ),
+        click.option(
+            "--calibration-method",
+            type=click.Choice(CALIBRATION_METHODS),
+            default="min-max",
+            show_default=True,
+            help="How int8 ranges are read from them; TFLite has min-max.",
+        ),
         click.option("--task", default="", metavar="TASK", help="classification or regression, if samples do not say."),
         click.option(
             "--include-samples",
@@ -170,6 +177,7 @@ _SOURCE_OPTIONS: Final = {
     "data": "data",
     "labels": "labels",
     "calibration": "calibration",
+    "calibration_method": "calibration_method",
     "task": "task",
     "include_samples": "include_samples",
 }

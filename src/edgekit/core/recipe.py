@@ -31,6 +31,8 @@ ALIASES: Final = {
     "onnx-int8-static": "static int8 in the variant that suits the target",
     "tflite-int8": "the int8 mode that suits the graph",
 }
+# How static int8 reads a range: the whole of it, the part that keeps most information, or all but the rarest values.
+CALIBRATION_METHODS: Final = ("min-max", "entropy", "percentile")
 DEFAULT_RECIPES: Final = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8")
 
 # Refused before any work, by the code of the reason in `core/refusals.py`.

@@ -195,6 +195,7 @@ def write_bundle(
         cpu_features=frozenset(read_facts().features),
         timeout_s=settings.timeout_s,
         seed=settings.seed,
+        method=source.calibration_method,
     )
     with progress.stage("export and parity"):
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)

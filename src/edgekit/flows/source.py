@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 
 from edgekit.core.config import Settings
-from edgekit.core.errors import EnvironmentFault, UserError, nearest
+from edgekit.core.errors import EnvironmentFault, UserError, nearest, unknown
 from edgekit.core.files import read_bytes, sha256_file
 from edgekit.core.generated import generated
-from edgekit.core.recipe import Recipe
+from edgekit.core.recipe import CALIBRATION_METHODS, Recipe
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import LABEL, Array, Samples, Split, read_arrays, read_user_samples, split
 from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
@@ -49,6 +49,7 @@ class SourceOptions:
     data: Path | None = None
     labels: Path | None = None
     calibration: int = 128
+    calibration_method: str = "min-max"
     task: str = ""
     include_samples: bool = False
 
@@ -67,6 +68,7 @@ class Source:
     facts: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     is_quantized: bool = False
+    calibration_method: str = "min-max"
     terms: str = ""
     training: Training | None = None
 
@@ -84,6 +86,12 @@ def open_source(source: str, options: SourceOptions, settings: Settings) -> Sour
         EnvironmentFault: A reference model without weights; the hint is the command that makes them.
     """
     refuse_unused(source, options)
+    if options.calibration_method not in CALIBRATION_METHODS:
+        raise unknown("calibration method", options.calibration_method, CALIBRATION_METHODS)
+    return dataclasses.replace(_opened(source, options, settings), calibration_method=options.calibration_method)
+
+
+def _opened(source: str, options: SourceOptions, settings: Settings) -> Source:
     if is_reference(source):
         return _reference(MODELS.get(source), _weights(source, options), options, settings)
     path = Path(source)
