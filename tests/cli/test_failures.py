@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -163,3 +164,19 @@ def test_a_slip_is_answered_with_what_was_meant(edgekit: Run, slip: Slip) -> Non
     assert done.err.startswith(("Error: ", "Usage: "))
     assert slip.says in done.err
     assert f"Hint: {slip.hint}" in done.err or not slip.hint
+
+
+@pytest.mark.parametrize("action", ["prepare", "clean", "remove"])
+def test_a_dry_run_knows_a_device_that_is_not_there(edgekit: Run, action: str) -> None:
+    edgekit("devices", "add", "pi5", "--ssh", "pi@pi5.invalid")
+
+    done = edgekit("devices", action, "pi4", "--dry-run")
+
+    assert done.code == 2
+    assert "Did you mean 'pi5'" in done.err
+
+
+def test_a_time_out_of_a_device_has_a_unit(edgekit: Run) -> None:
+    assert edgekit("devices", "add", "pi5", "--ssh", "pi@pi5.invalid", "--timeout", "2 min").code == 0
+
+    assert "timeout_s = 120.0" in next(Path.home().rglob("devices.toml")).read_text()

@@ -9,6 +9,7 @@ import pytest
 
 import edgekit
 from edgekit.core.bundle import SAMPLES, Bundle, Manifest, pack, write_manifest
+from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.target import Target
@@ -57,3 +58,48 @@ def test_a_bare_file_runs_on_inputs_of_a_size_it_takes(name: str) -> None:
         outputs = session.run(feed_at(found.spec, found.samples, 0))
 
     assert all(np.isfinite(array).all() for array in outputs.values())
+
+
+def free_axis(path: Path) -> Path:
+    """A model whose second axis, T, has no size of its own."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["x"], ["y"], keepdims=0)],
+        "sum",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", "T"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+    return path
+
+
+def test_a_bare_file_is_measured_at_the_sizes_that_are_asked_for(tmp_path: Path) -> None:
+    model = free_axis(tmp_path / "sum.onnx")
+
+    report = edgekit.profile(model, sizes=["T=64"], launches=1, time_limit_s=0.001)
+
+    assert report.latency[0].sizes == {"N": 1, "T": 64}
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "said"),
+    [
+        ("linear.onnx", ["U=3"], "free axis 'U'"),
+        ("linear.onnx", ["N=1,2"], "expected one size for 'N'"),
+        ("linear.tflite", ["N=77"], "expected one size of"),
+    ],
+)
+def test_sizes_that_a_file_does_not_have_are_refused(name: str, sizes: list[str], said: str) -> None:
+    with opened(DATA / name) as found:
+        axes = [axis for axis in found.spec.free_axes if axis in sizes[0]] or list(found.spec.free_axes)
+    asked = [sizes[0].replace("N=", f"{axes[0]}=")]
+
+    with pytest.raises(UserError, match=said.replace("'N'", f"'{axes[0]}'")), opened(DATA / name, sizes=asked):
+        pass
+
+
+def test_a_bundle_is_run_at_the_sizes_of_its_samples(reference: Path) -> None:
+    with pytest.raises(UserError, match="is a bundle"), opened(reference, sizes=["N=2"]):
+        pass

@@ -212,6 +212,9 @@ artifact_option = click.option(
     shell_complete=names("recipes"),
     help="Only these artifacts, comma-separated; repeatable.  [default: all]",
 )
+axis_sizes_option = click.option(
+    "--sizes", multiple=True, metavar="SPEC", help="Size of a free axis of a bare file, as T=64. Repeatable."
+)
 report_option = click.option(
     "--report",
     multiple=True,

@@ -94,10 +94,11 @@ def check(call: Call, name: str) -> int:
 @common(acts=True)
 def prepare(call: Call, name: str, libraries: Path | None) -> int | None:
     """Put the engines on a device; afterwards no network is needed."""
-    from edgekit.flows.devices import prepare_device
+    from edgekit.flows.devices import prepare_device, require_device
     from edgekit.flows.plan import Plan
 
     if call.dry_run:
+        require_device(name)
         steps = ("fetch the wheels of the engines with pip, unless they are in the cache", f"send them to '{name}'")
         return call.show_plan(Plan("devices prepare", steps))
     with call.progress() as progress, progress.stage(f"preparing '{name}'"):
@@ -111,10 +112,11 @@ def prepare(call: Call, name: str, libraries: Path | None) -> int | None:
 @common(acts=True)
 def clean(call: Call, name: str) -> int | None:
     """Remove everything that edgekit has put on a device."""
-    from edgekit.flows.devices import clean_device
+    from edgekit.flows.devices import clean_device, require_device
     from edgekit.flows.plan import Plan
 
     if call.dry_run:
+        require_device(name)
         return call.show_plan(Plan("devices clean", (f"remove edgekit's folder from '{name}'",)))
     _show(call, clean_device(name))
     return None
@@ -125,10 +127,11 @@ def clean(call: Call, name: str) -> int | None:
 @common(acts=True)
 def remove(call: Call, name: str) -> int | None:
     """Take a device out of the inventory; what is on it stays."""
-    from edgekit.flows.devices import remove_device
+    from edgekit.flows.devices import remove_device, require_device
     from edgekit.flows.plan import Plan
 
     if call.dry_run:
+        require_device(name)
         return call.show_plan(Plan("devices remove", (f"take '{name}' out of the inventory",)))
     _show(call, remove_device(name))
     return None

@@ -11,6 +11,7 @@ from edgekit.cli.arguments import (
     Duration,
     Sizes,
     artifact_option,
+    axis_sizes_option,
     launches_option,
     parts,
     path_argument,
@@ -61,6 +62,7 @@ from edgekit.cli.options import Call, Command, common
     metavar="TIME",
     help="Keep each under load for TIME afterwards, as 10min, to see what heat does.",
 )
+@axis_sizes_option
 @report_option
 @common(acts=True, chance=True)
 def command(
@@ -75,6 +77,7 @@ def command(
     batch: tuple[int, ...],
     operators: bool,
     sustain: float | None,
+    sizes: tuple[str, ...],
     report: tuple[Path, ...],
 ) -> int:
     """Measure latency, load time and memory on targets.
@@ -93,6 +96,7 @@ def command(
         "batch": batch,
         "operators": operators,
         "sustain_s": sustain,
+        "sizes": sizes,
         "settings": settings,
     }
     if call.dry_run:

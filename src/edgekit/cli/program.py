@@ -18,7 +18,7 @@ COMMANDS: Final = {
     "export": ("export", "Convert a model into artifacts, each checked for parity."),
     "validate": ("validate", "Check parity and accuracy of every artifact again."),
     "bisect": ("bisect", "Find the first tensor where one artifact leaves another."),
-    "run": ("run", "Run a model on input files and print its answers."),
+    "run": ("run", "Run a model on inputs and print its answers."),
     "profile": ("profile", "Measure latency, load time and memory on targets."),
     "tune": ("tune", "Find the best artifact, threads and options on a target."),
     "compare": ("compare", "Compare the latency of two artifacts, or of two reports."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from edgekit.cli.arguments import first_target, path_argument
+from edgekit.cli.arguments import axis_sizes_option, first_target, path_argument
 from edgekit.cli.completion import names
 from edgekit.cli.options import Call, Command, common
 from edgekit.cli.output import columns
@@ -58,8 +58,17 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
     shell_complete=names("recipes"),
     help="The artifact to run.  [default: the first]",
 )
+@axis_sizes_option
 @common()
-def command(call: Call, path: Path, input: tuple[str, ...], output: str, target: str | None, artifact: str) -> None:
+def command(
+    call: Call,
+    path: Path,
+    input: tuple[str, ...],
+    output: str,
+    target: str | None,
+    artifact: str,
+    sizes: tuple[str, ...],
+) -> None:
     """Run a model on inputs and print its answers.
 
     Files become inputs, and outputs become labels with their probability, a curve, a sentence or an image, as the
@@ -74,6 +83,7 @@ def command(call: Call, path: Path, input: tuple[str, ...], output: str, target:
             input=input,
             target=target or first_target(settings.target),
             artifact=artifact,
+            sizes=sizes,
             output=output,
             settings=settings,
             progress=progress,

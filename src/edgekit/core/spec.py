@@ -30,7 +30,7 @@ DTYPES: Final = (
 _INPUT = re.compile(r"(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]")
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
 _SIZE = re.compile(r"0*[1-9][0-9]{0,8}")
-_SIZES = re.compile(rf"(?P<axis>[A-Za-z_]\w*)=(?P<sizes>{_SIZE.pattern}(?:,{_SIZE.pattern})*)")
+_SIZES = re.compile(rf"(?P<axis>[A-Za-z_][\w.]*)=(?P<sizes>{_SIZE.pattern}(?:,{_SIZE.pattern})*)")
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

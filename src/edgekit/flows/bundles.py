@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.errors import ModelUnreadable, UserError, unknown
 from edgekit.core.files import sha256_file
 from edgekit.core.generated import generated
 from edgekit.core.recipe import Recipe, matches
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec import ModelSpec, parse_sizes
 from edgekit.core.target import Target
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session, offered_sizes
 
@@ -54,15 +56,23 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path, *, with_samples: bool = True) -> Iterator[Opened]:
-    """The bundle or bare model file at `path`; a bundle's samples are read when they are wanted.
+def opened(path: Path, *, with_samples: bool = True, sizes: Sequence[str] = ()) -> Iterator[Opened]:
+    """The bundle or bare model file at `path`.
+
+    Args:
+        with_samples: Whether a bundle's samples are read.
+        sizes: Of the free axes of a bare file, as in `parse_sizes`; its inputs are generated at them.
 
     Raises:
         BundleUnreadable, ModelUnreadable: It is neither, or damaged.
+        UserError: Sizes for a bundle, or of an axis that the file does not have or has other sizes for.
     """
     if path.is_file() and path.suffix in FORMATS:
-        yield _bare(path)
+        yield _bare(path, sizes)
         return
+    if sizes:
+        message = f"'{path}' is a bundle: it is run on the samples in it, at their sizes."
+        raise UserError(message, hint="Leave --sizes out; --batch 1,8 gives samples a call.")
     with Bundle.open(path) as bundle:
         files = {artifact.recipe: bundle.file(artifact) for artifact in bundle.artifacts}
         samples = Samples({})
@@ -109,7 +119,7 @@ def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed
     return {name: array[rows] for name, array in samples.inputs.items()}
 
 
-def _bare(path: Path) -> Opened:
+def _bare(path: Path, sizes: Sequence[str]) -> Opened:
     """A model file as an artifact of its own, described by what its engine reads."""
     kind = FORMATS[path.suffix]
     backend: Backend = BACKENDS.get(DEFAULT_BACKENDS[kind])()
@@ -117,6 +127,20 @@ def _bare(path: Path) -> Opened:
         spec = ModelSpec(path.stem, "other", session.inputs, session.outputs, sizes=offered_sizes(session))
     if not spec.inputs:
         raise ModelUnreadable(f"'{path}' has no inputs.")
+    spec = msgspec.structs.replace(spec, sizes={**spec.sizes, **_asked_sizes(spec, sizes)})
     digest = sha256_file(path)
     artifact = Artifact(path.stem, path.name, kind, "", path.stat().st_size, digest, digest, spec.inputs, spec.outputs)
     return Opened(path, spec, (artifact,), {path.stem: path}, generated(spec, count=_SAMPLE_COUNT), None, True)
+
+
+def _asked_sizes(spec: ModelSpec, texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """One size for each axis that the user names."""
+    asked = parse_sizes(texts)
+    for axis, sizes in asked.items():
+        if axis not in spec.free_axes:
+            raise unknown("free axis", axis, spec.free_axes)
+        offered = spec.sizes.get(axis, sizes)
+        if len(sizes) > 1 or sizes[0] not in offered:
+            choices = f" of {', '.join(map(str, offered))}" if axis in spec.sizes else ""
+            raise UserError(f"sizes: expected one size{choices} for '{axis}', got {', '.join(map(str, sizes))}.")
+    return asked

@@ -145,6 +145,20 @@ def clean_device(name: str) -> DeviceChange:
     return DeviceChange(device=name, done=f"Nothing of edgekit is on '{name}' any more.", command="devices clean")
 
 
+def require_device(name: str) -> Entry:
+    """The entry of a device in the inventory.
+
+    Raises:
+        UserError: It is not there (the nearest is offered), or is built in.
+    """
+    entries = inventory.read_inventory()
+    if name in DEVICES and name not in entries:
+        raise UserError(f"'{name}' is built in; there is nothing to check or prepare.", hint="edgekit doctor")
+    if name not in entries:
+        raise unknown("device", name, entries, hint="edgekit devices list")
+    return entries[name]
+
+
 @contextmanager
 def _shell(name: str) -> Iterator[Shell]:
     """A shell on a device of the inventory.
@@ -152,12 +166,7 @@ def _shell(name: str) -> Iterator[Shell]:
     Raises:
         UserError: It is not in the inventory, or has no shell.
     """
-    entries = inventory.read_inventory()
-    if name in DEVICES and name not in entries:
-        raise UserError(f"'{name}' is built in; there is nothing to check or prepare.", hint="edgekit doctor")
-    if name not in entries:
-        raise unknown("device", name, entries, hint="edgekit devices list")
-    shell = open_shell(name, entries[name])
+    shell = open_shell(name, require_device(name))
     try:
         yield shell
     finally:

@@ -83,6 +83,7 @@ def profile(
     batch: Sequence[int] = (1,),
     operators: bool = False,
     sustain_s: float | None = None,
+    sizes: Sequence[str] = (),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Report:
@@ -99,13 +100,14 @@ def profile(
         batch: Samples a call; each size is measured on its own.
         operators: Time every operator too, where the engine can.
         sustain_s: Seconds of load on each artifact afterwards, to see what heat does.
+        sizes: Of free axes of a bare file, as `T=64`; a bundle has samples.
 
     Raises:
         UserError, EnvironmentFault, Unreadable: As their messages say; nothing is written in any case.
     """
     targets = parse_targets(target)
     rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
-    with opened(Path(path)) as found:
+    with opened(Path(path), sizes=sizes) as found:
         extras = Extras(tuple(batch), operators, sustain_s)
         result = measure(found, targets, found.chosen(artifact), rounds, progress, extras)
         return explained(
@@ -144,11 +146,12 @@ def plan_profile(
     batch: Sequence[int] = (1,),
     operators: bool = False,
     sustain_s: float | None = None,
+    sizes: Sequence[str] = (),
     settings: Settings = Settings(),
 ) -> Plan:
     """What `profile` with the same arguments would do."""
     rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
-    with opened(Path(path)) as found:
+    with opened(Path(path), sizes=sizes) as found:
         _refuse_batches(found, batch)
         names = [one.recipe for one in found.chosen(artifact)]
     steps = [

@@ -80,6 +80,7 @@ def run(
     target: str = "local",
     artifact: str = "",
     output: str | Path = "",
+    sizes: Sequence[str] = (),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Prediction:
@@ -94,6 +95,7 @@ def run(
         artifact: Recipe name or alias; when empty the one that `edgekit tune` chose, else the first that opens.
         output: A file for the answers: `.csv` for curves and scores, `.png` for images, `.txt` for sentences and
             labels, `.npz` for every output, `.json` for what is given back.
+        sizes: Of free axes of a bare file, as `T=64`, for inputs that are generated.
 
     Raises:
         UserError: No input, or one that does not fit.
@@ -101,7 +103,7 @@ def run(
     where = Target.parse(target)
     if not input:
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
-    with opened(Path(path)) as found:
+    with opened(Path(path), sizes=sizes) as found:
         chosen = [one for one in found.chosen((artifact,) if artifact else ()) if opens(where, one)]
         if not chosen:
             raise UserError(f"Target '{target}' opens no such artifact of '{path}'.")
