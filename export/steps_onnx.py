@@ -20,6 +20,8 @@ BORDERS: Final = frozenset(("QuantizeLinear", "DequantizeLinear"))
 # Their results are integers that mean nothing before they are scaled, or scales.
 PARTS: Final = frozenset(("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"))
 SIZES: Final = frozenset(("Shape", "Size"))
+# Their range is known beforehand, whatever the samples use of it.
+FIXED_SCALES: Final = frozenset(("Softmax", "Sigmoid", "Tanh"))
 _KINDS: Final = {
     "Conv": ("conv",),
     "ConvInteger": ("conv",),
@@ -55,6 +57,27 @@ def trace_onnx(path: Path, feeds: Sequence[Feed]) -> Trace:
     runs = _run_all(model, graph, feeds, path)
     values = stacked({**feed, **run} for feed, run in zip(feeds, runs, strict=True))
     return trace_of(graph, _with_quantized(graph, values))
+
+
+def quantized_onnx(path: Path, feeds: Sequence[Feed]) -> Iterator[Mapping[str, Array]]:
+    """The integers of every tensor with a scale of its own on every feed, by the name of the tensor."""
+    model = _loaded(path)
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
+    constants = {one.name for one in model.graph.initializer}
+    found = {
+        node.output[0]: node.input[0]
+        for node in model.graph.node
+        if node.op_type == "QuantizeLinear" and node.input[0] not in constants and node.input[1] in constants
+        if makers.get(node.input[0]) not in FIXED_SCALES
+    }
+    if not found:
+        return
+    onnx = need("onnx", extra="export")
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in found)
+    session = _session(model)
+    for feed in feeds:
+        yield dict(zip(found.values(), session.run(list(found), feed), strict=True))
 
 
 def graph_of(graph: Any) -> Graph:

@@ -18,6 +18,9 @@ from edgekit.export.steps import Graph, Operation, Trace, stacked, trace_of
 MOVES: Final = frozenset(("RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "CAST", "BROADCAST_TO"))
 BORDERS: Final = frozenset(("QUANTIZE", "DEQUANTIZE"))
 SIZES: Final = frozenset(("SHAPE",))
+# Their range is known beforehand; or all their tensors have one scale, which need not suit each.
+FIXED_SCALES: Final = frozenset(("SOFTMAX", "LOGISTIC", "TANH"))
+SHARED_SCALES: Final = frozenset(("CONCATENATION", "PACK", "MAXIMUM", "MINIMUM", "SELECT_V2", "PADV2"))
 _KINDS: Final = {
     "CONV_2D": "conv",
     "DEPTHWISE_CONV_2D": "conv",
@@ -50,6 +53,16 @@ def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Tra
         raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
     graph = engine.graph()
     return trace_of(graph, stacked(engine.run(feed, graph) for feed in feeds))
+
+
+def quantized_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Iterator[Mapping[str, Array]]:
+    """The integers of every tensor with a scale of its own on every feed, by its name in a trace."""
+    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+    engine = _Engine(path, schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0), signature.name)
+    chosen = engine.scaled()
+    for feed in feeds if chosen else ():
+        engine.invoke(feed)
+        yield {engine.name(index): engine.stored(index) for index in chosen}
 
 
 def tensor_names(path: Path) -> dict[str, tuple[str, ...]]:
@@ -99,6 +112,12 @@ class _Engine:
 
     def run(self, feed: Feed, graph: Graph) -> Mapping[str, Array]:
         """The value of every tensor that an operator writes, quantized ones as the reals they stand for."""
+        self.invoke(feed)
+        written = {index for one in self._subgraph.operators for index in one.outputs}
+        return {**feed, **{self.name(index): self._real(index) for index in sorted(written)}}
+
+    def invoke(self, feed: Feed) -> None:
+        """Run the signature on a feed."""
         wrapper = self._engine._interpreter
         try:
             for name, index in self._inputs.items():
@@ -106,8 +125,24 @@ class _Engine:
             wrapper.Invoke(self.place)
         except (RuntimeError, ValueError) as err:
             raise UserError(f"litert does not run this feed: {str(err).splitlines()[0]}") from err
-        written = {index for one in self._subgraph.operators for index in one.outputs}
-        return {**feed, **{self.name(index): self._real(index) for index in sorted(written)}}
+
+    def scaled(self) -> list[int]:
+        """Places of int8 tensors whose scale is their own: no operator fixes it or shares it with its other inputs."""
+        schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+        operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+        every = [(self._operation(one, operators, {}).operator, one) for one in self._subgraph.operators]
+        shared = {index for name, one in every if name in SHARED_SCALES for index in (*one.inputs, *one.outputs)}
+        kinds = {index: name for name, one in every for index in one.outputs}
+        return [
+            index
+            for index, name in kinds.items()
+            if name not in FIXED_SCALES and name not in MOVES and index not in shared
+            if self._subgraph.tensors[index].type == schema.TensorType.INT8
+        ]
+
+    def stored(self, index: int) -> Array:
+        """A tensor as the file stores it."""
+        return np.array(self._engine._interpreter.GetTensor(index, self.place))
 
     def _operation(self, one: Any, operators: Mapping[int, str], fused: Mapping[int, str]) -> Operation:
         code = self._model.operatorCodes[one.opcodeIndex]

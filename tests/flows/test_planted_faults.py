@@ -125,6 +125,7 @@ FAULTS = [
     Fault("no activation, tflite", "tflite-fp32", without_activation("left"), "onnx-fp32", "right", missing="relu_1"),
     Fault("weights x 10, onnx", "onnx-int8", onnx_weight("module.left.weight_scale", tenfold), "onnx-fp32", "left"),
     Fault("activation / 10, onnx", "onnx-int8", onnx_weight("relu_1_scale", tenth), "onnx-fp32", "left"),
+    Fault("activation x 10, onnx", "onnx-int8", onnx_weight("relu_1_scale", tenfold), "onnx-fp32", "left"),
     Fault("weights x 10, tflite", "tflite-int8", ten_times("right", 1), "tflite-fp32", "right"),
 ]
 

@@ -49,7 +49,8 @@ class Bisection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     `first` is the place in `aligned` of the first tensor out of tolerance, `most` that of the tensor which adds most
     error. `missing` are tensors that A computes right before `first` and B does not. `only_a` and `only_b` count the
-    tensors that the other graph has no counterpart of, which is usual: engines fuse operators.
+    tensors that the other graph has no counterpart of, which is usual: engines fuse operators. `narrow` are quantized
+    tensors of B that use too small a share of their int8 values, with that share.
     """
 
     path: str
@@ -62,6 +63,7 @@ class Bisection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     most: int | None = None
     missing: tuple[str, ...] = ()
     refused: Refusal | None = None
+    narrow: dict[str, float] = {}
     only_a: int = 0
     only_b: int = 0
     command: str = "bisect"

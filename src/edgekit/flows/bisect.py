@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from edgekit.core.bisection import Bisection, Refusal
@@ -22,6 +23,7 @@ from edgekit.export.bisect import Bisected
 from edgekit.export.cases import Case, load_cases
 from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.process import Worker
+from edgekit.export.ranges import LEAST, used_shares
 from edgekit.export.raw import raw_input_of
 from edgekit.export.source import ModuleRef
 from edgekit.export.steps import Trace, stacked, trace_of
@@ -81,7 +83,18 @@ def bisect(
             progress.step(done, len(cases), one.name)
             if found[-1].refused or found[-1].first is not None:
                 return found[-1]
-        return found[0]
+        return _with_narrow(found[0], bundle, second)
+
+
+def _with_narrow(found: Bisection, bundle: Bundle, side: _Side) -> Bisection:
+    """`found`, in which nothing is out of tolerance, with the tensors whose scale is far too large."""
+    samples = bundle.samples()
+    if side.artifact is None or side.artifact.precision != "int8" or samples is None:
+        return found
+    shares = used_shares(side.file, side.artifact, bundle.spec, samples)
+    narrow = {name: share for name, share in shares.items() if share < LEAST}
+    places = [place for place, one in enumerate(found.aligned) if one.b in narrow]
+    return msgspec.structs.replace(found, narrow=narrow, first=places[0] if places else None)
 
 
 @dataclass(frozen=True)

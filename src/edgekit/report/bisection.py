@@ -41,7 +41,9 @@ def answer(found: Bisection) -> Iterator[str]:
         return
     runs = words.plural(found.runs, "run")
     yield f"{a} against {b} on case '{found.case}', {runs}: {words.plural(len(found.aligned), 'tensor')} aligned."
-    if found.first is None:
+    for name, share in found.narrow.items():
+        yield f"'{words.clean(name)}' uses {100 * share:.1f} % of its int8 values: its scale is far too large."
+    if found.first is None or found.aligned[found.first].is_within:
         yield "No tensor leaves the tolerance."
     else:
         yield from _first(found, found.aligned[found.first])
