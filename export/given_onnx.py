@@ -31,7 +31,9 @@ _QUANTIZED: Final = re.compile(r"Quantize|^QLinear|Integer$|^MatMulNBits$")
 _PASSING: Final = frozenset({"Cast", "Dropout", "Identity", "Reshape", "Transpose", "Where", "Mul", "Squeeze"})
 # What the engine says of models that are valid, and that it cannot run.
 _ENGINE: Final = {
-    "missing-kernel": re.compile(r"Could not find an implementation|not supported|NOT_IMPLEMENTED"),
+    "missing-kernel": re.compile(
+        r"Could not find an implementation|Failed to find kernel|not supported|NOT_IMPLEMENTED"
+    ),
     "unknown-operator": re.compile(r"is not a registered function/op|Unrecognized attribute"),
 }
 _KINDS: Final = {

@@ -1,0 +1,185 @@
+"""The node, simple and light tests of the `onnx` package, through our loading, the onnxruntime backend and validation.
+
+python benchmarks/onnx_suite.py        run all and write benchmarks/onnx_suite.json, which docs/matrix.md counts
+python benchmarks/onnx_suite.py NAME   run the tests whose names hold NAME, and say what came of each
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edgekit.core.bundle import Artifact
+from edgekit.core.errors import EdgekitError, Refused
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.core.verdict import Verdict
+from edgekit.export.given_onnx import GivenOnnx
+from edgekit.export.validation import compare_outputs, describe
+
+# Why a test that loads does not give what the package expects, by the beginning of its name.
+EXPLAINED: Final = {
+    "test_attention_4d_with_past_and_present_qk_matmul_bias": "the expected output holds minus infinity where the"
+    " mask is, the engine the lowest float; an output that is not finite never passes validation",
+    "test_attention_4d_diff_heads_mask4d_padded_kv": "the engine wants a mask as long as the keys, padding included",
+    "test_averagepool_2d_ceil_last_window_starts_on_pad": "off by 5.6e-5, which the package allows and our limit, a share of the output's range, does not",
+    "test_convinteger_with_padding": "the engine has no zero points per channel in ConvInteger",
+    "test_training_dropout": "chance: the engine draws other numbers than the package for the same seed",
+    "test_maxunpool_export_with_output_shape": "the engine places indices by the shape of the input, not of the output",
+    "test_mvn": "the package's own checker refuses the model: a constant of its function has no value",
+    "test_reduce_max_empty_set_bool": "the engine has no maximum of nothing for booleans",
+    "test_resize_downsample_scales_": "the engine aligns corners by the rounded size, the package by the exact one",
+    "test_rnn_seq_length": "off by one rounding step, which is more than the limit where an output hardly varies",
+    "test_simple_rnn_bidirectional": "off by one rounding step, which is more than the limit where an output hardly"
+    " varies",
+}
+RESULTS: Final = Path(__file__).with_name("onnx_suite.json")
+KINDS: Final = ("node", "simple", "light")
+
+
+class Case(NamedTuple):
+    """One test: a model, and feeds with what they must give, both in the order of the graph."""
+
+    name: str
+    kind: str
+    model: Any
+    sets: Sequence[tuple[Sequence[Any], Sequence[Any]]]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of one test: `pass`, `refused` by a code, or `fail` with the reason."""
+
+    name: str
+    kind: str
+    verdict: str
+    code: str = ""
+    reason: str = ""
+
+
+class Suite(msgspec.Struct, frozen=True):
+    """Every test of one version of the onnx package."""
+
+    version: str
+    outcomes: tuple[Outcome, ...]
+    schema_version: int = 1
+
+    def count(self, kind: str = "") -> Counter[str]:
+        """How many of one kind, or of all, ended in each verdict."""
+        return Counter(one.verdict for one in self.outcomes if kind in ("", one.kind))
+
+
+def cases() -> Iterator[Case]:
+    """Every test that comes with the package; nothing is fetched."""
+    yield from _nodes()
+    data = Path(str(importlib.resources.files("onnx.backend.test"))) / "data"
+    for folder in sorted(path for path in (data / "simple").iterdir() if path.is_dir()):
+        model = onnx.load(str(folder / "model.onnx"))
+        sets = [_stored(one, model) for one in sorted(folder.glob("test_data_set_*"))]
+        yield Case(folder.name, "simple", model, sets)
+    for path in sorted((data / "light").glob("*.onnx")):
+        model = onnx.load(str(path))
+        expected = numpy_helper.to_array(onnx.load_tensor(str(path.with_name(f"{path.stem}_output_0.pb"))))
+        yield Case(f"test_{path.stem}", "light", model, [(_ramps(model), [expected])])
+
+
+def _nodes() -> Iterator[Case]:
+    from onnx.backend.test.loader import load_node_model_tests
+
+    for case in load_node_model_tests():
+        yield Case(case.name, "node", case.model, [(list(feed), list(answer)) for feed, answer in case.data_sets or ()])
+
+
+def _stored(folder: Path, model: Any) -> tuple[list[Any], list[Any]]:
+    """The arrays in a folder of a test, in order."""
+    inputs = [_value(folder / f"input_{place}.pb", value) for place, value in enumerate(_fed(model))]
+    outputs = [_value(folder / f"output_{place}.pb", value) for place, value in enumerate(model.graph.output)]
+    return inputs, outputs
+
+
+def _value(path: Path, value: Any) -> Any:
+    if value.type.WhichOneof("value") != "tensor_type":
+        return None
+    return numpy_helper.to_array(onnx.load_tensor(str(path)))
+
+
+def _ramps(model: Any) -> list[Any]:
+    """What the package itself feeds to its light models: numbers that rise from 0 to 1."""
+    shapes = [[dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim] for value in _fed(model)]
+    return [(np.arange(np.prod(shape)).reshape(shape) / np.prod(shape)).astype(np.float32) for shape in shapes]
+
+
+def _fed(model: Any) -> list[Any]:
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in weights]
+
+
+def judged(test: Case, folder: Path) -> Outcome:
+    """What our loading, the backend and validation make of one test."""
+    path = folder / "model.onnx"
+    path.write_bytes(test.model.SerializeToString())
+    try:
+        given = GivenOnnx(path)
+        described = given.describe()
+        problems = [text for feed, answer in test.sets for text in _problems(given, described.inputs, feed, answer)]
+    except Refused as err:
+        return Outcome(test.name, test.kind, "refused", err.code)
+    except EdgekitError as err:
+        return Outcome(test.name, test.kind, "fail", reason=err.message)
+    if problems:
+        return Outcome(test.name, test.kind, "fail", reason=problems[0])
+    return Outcome(test.name, test.kind, "pass")
+
+
+def _problems(given: GivenOnnx, inputs: Sequence[Any], feed: Sequence[Any], answer: Sequence[Any]) -> list[str]:
+    """What validation says of the answer to one feed, as one sample without a batch."""
+    named = {tensor.name: _array(array) for tensor, array in zip(inputs, feed, strict=False)}
+    concrete = tuple(msgspec.structs.replace(one, shape=named[one.name].shape) for one in inputs)
+    spec = ModelSpec("test", "other", concrete)
+    answers = given.answer(spec, named)
+    names = list(answers)
+    expected = {name: _array(array)[None] for name, array in zip(names, answer, strict=True)}
+    samples = Samples({name: array[None] for name, array in named.items()}, expected=expected)
+    precision = "fp16" if any(array.dtype == np.float16 for array in (*named.values(), *expected.values())) else "fp32"
+    artifact = Artifact("onnx-fp32", "model.onnx", "onnx", precision, 1, "", "", (), ())
+    got = {name: array[None] for name, array in answers.items()}
+    checks = compare_outputs(artifact, spec, got, samples, where="onnxruntime")
+    return [describe(check) for check in checks if check.verdict is not Verdict.PASS]
+
+
+def _array(value: Any) -> Any:
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+
+
+def explained(name: str) -> str:
+    """Why this test fails; empty where nobody knows."""
+    return next((why for beginning, why in EXPLAINED.items() if name.startswith(beginning)), "")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the tests; without a name, write what came of them."""
+    outcomes = []
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        for test in cases():
+            if all(word in test.name for word in arguments):
+                outcomes.append(judged(test, Path(folder)))
+                if arguments:
+                    print(outcomes[-1])
+    suite = Suite(onnx.__version__, tuple(outcomes))
+    print(dict(suite.count()), Counter(one.code for one in outcomes if one.code))
+    if not arguments:
+        RESULTS.write_text(json.dumps(msgspec.to_builtins(suite), indent=0) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
