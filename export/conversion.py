@@ -19,6 +19,7 @@ from edgekit.core.errors import ConversionFailed, ModelUnreadable, UserError, fr
 from edgekit.core.files import sha256_file
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import OUTLIERS, Recipe
+from edgekit.core.refusals import refuse
 from edgekit.core.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
@@ -60,6 +61,7 @@ class ExportRequest:
     cpu_features: frozenset[str] = frozenset()
     timeout_s: float = 600.0
     seed: int = 0
+    method: str = "min-max"
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class _Run:
             feed=feed,
             calibration=calibration,
             calibration_digest=self.request.calibration.digest(),
+            method=self.request.method,
         )
 
     def _accept(self, made: Made, reference: Reference) -> Artifact:
@@ -262,7 +265,11 @@ def _workers(request: ExportRequest) -> Iterator[dict[str, Worker]]:
 def _resolved(request: ExportRequest, reference: Reference) -> tuple[Recipe, ...]:
     outliers = {OUTLIERS} if reference.spec.task == "anomaly detection" else set()
     operators = frozenset({*reference.traced.operators, *outliers})
-    return tuple(dict.fromkeys(recipe.resolve(operators, request.cpu_features) for recipe in request.recipes))
+    found = tuple(dict.fromkeys(recipe.resolve(operators, request.cpu_features) for recipe in request.recipes))
+    histogram = [one for one in found if one.format == "tflite" and one.needs_calibration]
+    if histogram and request.method != "min-max":
+        raise refuse("histogram-tflite", f"Recipe '{histogram[0].name}' with '{request.method}'")
+    return found
 
 
 def _calibrated_on(request: ExportRequest, recipes: Sequence[Recipe]) -> tuple[str, ...]:
