@@ -18,6 +18,39 @@ _END: Final = "edgekit-exit "
 _ENDED: Final = re.compile(rf"{_END}\d+\s*$")
 
 
+class Cable:
+    """A port of this machine on a phone's own loopback, as `adb reverse` leads it there.
+
+    Args:
+        serial: As `adb devices` lists it, or `any` for the only phone.
+    """
+
+    def __init__(self, name: str, serial: str) -> None:
+        if shutil.which("adb") is None:
+            raise EnvironmentFault("The program 'adb' is not installed.", hint="sudo apt install adb")
+        self._name = name
+        self._program = ["adb", *([] if serial == "any" else ["-s", serial]), "reverse"]
+        self._port = 0
+
+    def lead(self, port: int) -> None:
+        """Lead `port` there, until `close`.
+
+        Raises:
+            DeviceUnavailable: adb does not, with what it says.
+        """
+        finished = run_program([*self._program, f"tcp:{port}", f"tcp:{port}"], timeout_s=_TIMEOUT_S)
+        if finished.code:
+            said = finished.err.strip().splitlines()[-1:] or ["adb gave no reason"]
+            raise DeviceUnavailable(f"The cable to '{self._name}' leads nothing: {said[0]}", hint="adb devices")
+        self._port = port
+
+    def close(self) -> None:
+        """Lead nothing any more; closing twice is harmless."""
+        if self._port:
+            run_program([*self._program, "--remove", f"tcp:{self._port}"], timeout_s=_TIMEOUT_S)
+            self._port = 0
+
+
 class AdbShell(ProgramShell):
     """Commands on the phone that `adb devices` lists under `serial`; `any` is the only one that is connected.
 

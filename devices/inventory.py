@@ -27,7 +27,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     `port` is that of the transport, `ssh_config` another configuration file than the user's own. `emulated` says that
     times on it are no latency; `counter` is the device's command that counts instructions there (`docs/emulation.md`).
-    `timeout_s` bounds one launch.
+    `timeout_s` bounds one launch. `cable` is the adb serial of the phone whose browser it is (or `any`): edgekit leads
+    the port through the cable, so that the page is on the phone's own loopback.
     """
 
     ssh: str = ""
@@ -37,6 +38,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ssh_config: str = ""
     emulated: bool = False
     counter: str = ""
+    cable: str = ""
     timeout_s: float = 300.0
 
     @property
@@ -148,6 +150,8 @@ def _problems(name: str, entry: Entry) -> list[str]:
         found.append(f"expected one of {', '.join(_TRANSPORTS)}, got {', '.join(given) or 'none'}.")
     if entry.port is not None and not 1 <= entry.port <= 65535:
         found.append(f"port: expected 1 to 65535, got {entry.port}.")
+    if entry.cable and not entry.web:
+        found.append("cable: only a browser (web) is reached through one; a phone by itself is 'adb'.")
     if entry.counter and not (entry.emulated and (entry.ssh or entry.adb)):
         found.append("counter: instructions are counted on emulated devices with ssh or adb only.")
     if not 1 <= entry.timeout_s <= 86400:

@@ -6,7 +6,7 @@ import json
 import queue
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import msgspec
 
@@ -24,6 +24,16 @@ BACKENDS: Final = {"ort-web": "onnx", "litert-js": "tflite"}
 _HIDDEN: Final = "a browser does not show it"
 
 
+class Lead(Protocol):
+    """What leads a port of this machine to the phone."""
+
+    def lead(self, port: int) -> None:
+        """Lead `port` there; errors as in `Device.facts`."""
+
+    def close(self) -> None:
+        """Lead nothing any more."""
+
+
 class WebDevice:
     """A browser that opens the address it is given; the server listens while the device is open.
 
@@ -34,6 +44,7 @@ class WebDevice:
         connect_timeout_s: How long to wait for somebody to open the page.
         timeout_s: What one launch may take.
         is_isolated: Send the headers that give threads and a fine clock.
+        cable: Leads the server's port to the phone, where it is plugged in.
     """
 
     emulated = False
@@ -49,12 +60,14 @@ class WebDevice:
         connect_timeout_s: float = 300.0,
         timeout_s: float = 300.0,
         is_isolated: bool = True,
+        cable: Lead | None = None,
     ) -> None:
         self.name = name
         versions = {package.short.upper(): package.version for package in PACKAGES}
         self._site = Site(packages, versions, is_isolated=is_isolated)
         self._address = host, port
         self._announce = announce
+        self._cable = cable
         self._connect_timeout_s = connect_timeout_s
         self._timeout_s = timeout_s
         self._server: Server | None = None
@@ -105,6 +118,8 @@ class WebDevice:
         if self._server is not None:
             self._server.close()
             self._server = None
+        if self._cable is not None:
+            self._cable.close()
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +133,8 @@ class WebDevice:
             return
         if self._server is None:
             self._server = Server(self._site, *self._address)
+            if self._cable is not None:
+                self._cable.lead(self._server.port)
             self._announce(self._server.url)
         try:
             self._hello = json.loads(self._site.hello.get(timeout=self._connect_timeout_s))

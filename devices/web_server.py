@@ -98,7 +98,8 @@ class Server:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
-        self.url = f"http://{host}:{self._server.server_port}/{site.key}/"
+        self.port = int(self._server.server_port)
+        self.url = f"http://{host}:{self.port}/{site.key}/"
 
     def close(self) -> None:
         """Stop serving; a page that asks once more is told that it is over."""

@@ -19,12 +19,13 @@ from tests.standins.pi import arm64_root
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EnvironmentFault, UserError
 from edgekit.core.files import sha256_file
 from edgekit.core.samples import read_arrays
-from edgekit.devices.adb import AdbShell
+from edgekit.devices.adb import AdbShell, Cable
 from edgekit.devices.checks import OK, check
 from edgekit.devices.engines import clean
 from edgekit.devices.native import prepare_native
 from edgekit.devices.remote import Runners, ShellDevice
 from edgekit.devices.transfer import ensure
+from edgekit.devices.web import WebDevice
 from edgekit.runtime.launch import launch
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
@@ -223,3 +224,26 @@ def test_cleaning_leaves_no_trace() -> None:
 
         assert list((phone.state / "data/local/tmp").iterdir()) == []
         assert (phone.state / "data/local/tmp").is_dir()
+
+
+def test_a_browser_on_a_cable_gets_the_port_while_the_device_is_open(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(phone.server_port))
+    cable = Cable("phone", phone.serial)
+    urls: list[str] = []
+
+    with WebDevice("phone", {}, urls.append, connect_timeout_s=0.1, cable=cable) as device:
+        with pytest.raises(DeviceUnavailable, match="Nobody opened the page"):
+            device.facts()
+        assert phone.daemon.reversed == {f"tcp:{urls[0].split(':')[2].split('/')[0]}"}
+
+    assert phone.daemon.reversed == set()
+
+
+def test_a_cable_to_no_phone_says_what_adb_says(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(phone.server_port))
+    device = WebDevice("phone", {}, lambda url: None, cable=Cable("phone", "39121FDJH00123"))
+
+    with device, pytest.raises(DeviceUnavailable, match=r"leads nothing: .*not found"):
+        device.facts()

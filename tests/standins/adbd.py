@@ -1,6 +1,6 @@
 """A loopback adb daemon: the real `adb` client connects to it, runs commands and moves files, as on a phone.
 
-It speaks the transport protocol (CNXN, AUTH, OPEN, OKAY, WRTE, CLSE) and the services shell and shell v2.
+It speaks the transport protocol (CNXN, AUTH, OPEN, OKAY, WRTE, CLSE) and the services shell, shell v2 and reverse.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Daemon:
     features: str = "shell_v2,cmd"
     authorized: bool = True
     port: int = 0
+    reversed: set[str] = field(default_factory=set)
     _sockets: set[socket.socket] = field(default_factory=set)
 
     def start(self) -> None:
@@ -174,13 +175,23 @@ class Stream:
         """Do what was opened, and close."""
         kind, _, argument = service.partition(":")
         with contextlib.suppress(EOFError, OSError):
-            if kind.split(",")[0] in ("shell", "exec"):
+            if kind == "reverse":
+                self._connection.send(OKAY, self.local, self._remote)
+                self._reverse(argument)
+            elif kind.split(",")[0] in ("shell", "exec"):
                 self._connection.send(OKAY, self.local, self._remote)
                 self._run(argument, is_v2="v2" in kind)
         if not self._ended:
             self._ended = True
             self._connection.send(CLSE, self.local, self._remote)
         self._connection.forget(self)
+
+    def _reverse(self, argument: str) -> None:
+        """Take note of a port that is led to the phone, whose loopback is this machine's."""
+        action, _, ports = argument.partition(":")
+        reversed_ = self._connection.daemon.reversed
+        reversed_.add(ports.partition(";")[0]) if action == "forward" else reversed_.discard(ports)
+        self._write(b"OKAY")
 
     def _write(self, data: bytes) -> None:
         for start in range(0, len(data), MAX_DATA // 2):

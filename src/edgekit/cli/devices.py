@@ -49,6 +49,7 @@ def list_(call: Call) -> None:
 @click.option("--ssh", metavar="ADDRESS", help="Host, user@host, or a name of your own ssh configuration.")
 @click.option("--adb", metavar="SERIAL", help="Serial number, as 'adb devices' prints it.")
 @click.option("--web", metavar="ADDRESS", help="Address of this machine that the browser can open.")
+@click.option("--cable", metavar="SERIAL", help="With --web: the phone's adb serial, or 'any'; leads the port there.")
 @click.option("--port", type=int, metavar="NUMBER", help="Port of the transport.")
 @click.option("--ssh-config", metavar="FILE", help="Another ssh configuration than your own.")
 @click.option("--emulated", is_flag=True, help="Times on it are no latency: print correctness only.")

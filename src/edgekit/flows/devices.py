@@ -187,13 +187,15 @@ def open_shell(name: str, entry: Entry) -> Shell:
 
 
 def _opened(name: str, entry: Entry) -> Device:
+    from edgekit.devices.adb import Cable
     from edgekit.devices.remote import Runners, ShellDevice
     from edgekit.devices.web import WebDevice
 
     if entry.transport == "web":
         packages = web_packages.require(_cache(), name)
         host, port = entry.web, entry.port or 0
-        return WebDevice(name, packages, show_address, host=host, port=port, timeout_s=entry.timeout_s)
+        cable = Cable(name, entry.cable) if entry.cable else None
+        return WebDevice(name, packages, show_address, host=host, port=port, timeout_s=entry.timeout_s, cable=cable)
     shell = open_shell(name, entry)
     runners = Runners(PYTHON_RUNNER, C_RUNNERS)
     return ShellDevice(shell, runners, emulated=entry.emulated, counter=entry.counter, timeout_s=entry.timeout_s)
