@@ -18,7 +18,7 @@ LINKS := train export runtime devices
 # PROGRAM:PACKAGE of what tests drive and pip cannot install. The other stand-ins are unpacked by the tests themselves.
 STANDINS := chromium:chromium ssh:openssh-client
 # Those that take minutes at most; benchmarks/gate has its own page.
-BENCHMARKS := startup install_size profile_cost runtime_overhead
+BENCHMARKS := startup install_size profile_cost runtime_overhead export_time
 DATA_BENCHMARKS := train_overhead
 FAST := not slow and not browser and not device and not gpu and not timing
 
