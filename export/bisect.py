@@ -86,8 +86,13 @@ class Bisected:
             limit=limit,
             is_within=good,
             largest=difference.largest,
-            weights=pair.b.weights,
+            weights=pair.b.weights or self._weights_before(pair.b),
         )
+
+    def _weights_before(self, step: Step) -> tuple[str, ...]:
+        """The weights of operators whose result has no counterpart: those whose fault shows here first."""
+        known = {pair.b.name: pair for pair in self._pairs}
+        return tuple(name for one in _between(step, self._b.by_name, known) for name in one.weights)
 
 
 def _within(difference: Difference, tolerance: Tolerance) -> tuple[str, float | None, float, bool]:
