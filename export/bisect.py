@@ -17,6 +17,9 @@ from edgekit.export.validation import Tolerance
 # Kinds that no exporter folds into a neighbour without writing so into its operator.
 _LASTING: Final = frozenset({"conv", "deconv", "dense", "relu", "maxpool", "softmax", "tanh", "sigmoid", "lstm", "gru"})
 
+# Kinds that give a rest or a part of what they read.
+_PICKING: Final = frozenset({"slice", "strided_slice", "split", "gather", "select", "add", "sub", "concat", "pad"})
+
 
 class Bisected:
     """Two traces aligned and judged; the figures of `core.bisection.Bisection`."""
@@ -69,7 +72,7 @@ class Bisected:
 
     def _judged(self, pair: Pair) -> Aligned:
         difference = Difference.between(pair.a.value, pair.value)
-        kind, value, limit, good = _within(difference, self._tolerance)
+        kind, value, limit, good = _within(difference, self._span(pair), self._tolerance)
         noise = self._noise[pair.a.name]
         above = before(pair.a, self._a.by_name, self._by_a)
         inherited = max((self._noise[name] for name in above), default=0.0)
@@ -89,15 +92,26 @@ class Bisected:
             weights=pair.b.weights or self._weights_before(pair.b),
         )
 
+    def _span(self, pair: Pair) -> float:
+        """The range that a difference is held against: of the tensor, and of those it was computed from.
+
+        Where values are added or picked, a small rest of large ones is only as exact as those were.
+        """
+        own = Scale.of(pair.a.value).span
+        if not pair.a.kinds & _PICKING:
+            return own
+        above = before(pair.a, self._a.by_name, self._by_a)
+        return max([own, *(Scale.of(self._by_a[name].a.value).span for name in above)])
+
     def _weights_before(self, step: Step) -> tuple[str, ...]:
         """The weights of operators whose result has no counterpart: those whose fault shows here first."""
         known = {pair.b.name: pair for pair in self._pairs}
         return tuple(name for one in _between(step, self._b.by_name, known) for name in one.weights)
 
 
-def _within(difference: Difference, tolerance: Tolerance) -> tuple[str, float | None, float, bool]:
+def _within(difference: Difference, span: float, tolerance: Tolerance) -> tuple[str, float | None, float, bool]:
     if tolerance.difference is not None:
-        value = difference.largest / Scale.of(difference.reference).span
+        value = difference.largest / span
         return "difference", value, tolerance.difference, value <= tolerance.difference
     limit = tolerance.sqnr_db or 0.0
     decibels = difference.sqnr_db()

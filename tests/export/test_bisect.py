@@ -87,6 +87,18 @@ def test_the_first_wrong_tensor_is_named_and_what_inherits_its_error_is_not(tmp_
     assert (found.aligned[3].module, found.aligned[3].weights) == ("net.two", ("net.two.weight",))
 
 
+def test_a_small_rest_of_large_values_is_as_exact_as_those() -> None:
+    large = RNG.normal(size=(2, 1, 6)).astype(np.float32)
+    rest = np.full((2, 1, 6), 1e-6, np.float32) * large
+    a = Trace((step("x", large, "input"), step("rest", rest, "sub", "x")), {"y": "rest"})
+    b = Trace((step("x", large, "input"), step("rest", rest * np.float32(1.1), "sub", "x")), {"y": "rest"})
+
+    found = Bisected(a, b, TOLERANCES["fp32"])
+
+    assert found.first is None
+    assert found.aligned[1].error == pytest.approx(0.1, rel=1e-3)
+
+
 def test_a_layer_that_is_left_out_is_named(tmp_path: Path) -> None:
     weights = {name: RNG.normal(size=(4, 4)).astype(np.float32) for name in ("one", "two")}
     whole = [dense("x", "one", "a"), relu("a", "b"), dense("b", "two", "c")]
