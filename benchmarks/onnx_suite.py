@@ -33,7 +33,8 @@ EXPLAINED: Final = {
     "test_attention_4d_with_past_and_present_qk_matmul_bias": "the expected output holds minus infinity where the"
     " mask is, the engine the lowest float; an output that is not finite never passes validation",
     "test_attention_4d_diff_heads_mask4d_padded_kv": "the engine wants a mask as long as the keys, padding included",
-    "test_averagepool_2d_ceil_last_window_starts_on_pad": "off by 5.6e-5, which the package allows and our limit, a share of the output's range, does not",
+    "test_averagepool_2d_ceil_last_window_starts_on_pad": "off by 5.6e-5: the package allows that,"
+    " our share of the range does not",
     "test_convinteger_with_padding": "the engine has no zero points per channel in ConvInteger",
     "test_training_dropout": "chance: the engine draws other numbers than the package for the same seed",
     "test_maxunpool_export_with_output_shape": "the engine places indices by the shape of the input, not of the output",
