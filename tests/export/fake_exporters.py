@@ -15,7 +15,7 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.jobs import Converted
-from edgekit.export.onnx import OnnxExporter
+from edgekit.export.onnx import OnnxExporter, read_back
 
 
 class Plain:
@@ -166,6 +166,83 @@ class KilledQuantizer(OnnxExporter):
     ) -> Converted:
         os.kill(os.getpid(), signal.SIGKILL)
         return Converted()
+
+
+class HangingQuantizer(OnnxExporter):
+    """Converts, then never answers."""
+
+    def quantize(
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
+        method: str = "min-max",
+    ) -> Converted:
+        time.sleep(600)
+        return Converted()
+
+
+class GreedyQuantizer(OnnxExporter):
+    """Converts, then asks for more memory than there is."""
+
+    def quantize(
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
+        method: str = "min-max",
+    ) -> Converted:
+        raise MemoryError
+
+
+class ScribblingQuantizer(OnnxExporter):
+    """Converts, then leaves garbage and says that all is well."""
+
+    def quantize(
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
+        method: str = "min-max",
+    ) -> Converted:
+        out.write_bytes(b"garbage" * 100)
+        return Converted()
+
+
+class WrongQuantizer(OnnxExporter):
+    """Converts, then halves a weight and says that all is well."""
+
+    def quantize(
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
+        method: str = "min-max",
+    ) -> Converted:
+        import onnx
+        from onnx import numpy_helper
+
+        model = onnx.load(str(source))
+        weights = next(one for one in model.graph.initializer if len(one.dims) > 1)
+        weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) / 2, weights.name))
+        onnx.save(model, str(out))
+        return read_back(out, spec)
 
 
 class CrashingEngine(OnnxExporter):

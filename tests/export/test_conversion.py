@@ -306,14 +306,39 @@ def test_a_file_that_crashes_its_engine_takes_the_worker_along_and_nobody_else(
         export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-int8"), tmp_path / "out")
 
 
-@pytest.mark.parametrize(("exporter", "reason"), [("Silent", "wrote no file"), ("Killed", r"killed \(signal 9\)")])
+@pytest.mark.parametrize(
+    ("exporter", "reason"),
+    [
+        ("Silent", "wrote no file"),
+        ("Killed", r"killed \(signal 9\)"),
+        ("Hanging", r"no answer within 40 s"),
+        ("Greedy", "out of memory"),
+        ("Scribbling", "wrote no ONNX model|broken file"),
+    ],
+)
 def test_a_converter_that_gives_nothing_is_a_failed_conversion(
     exporter: str, reason: str, request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
 ) -> None:
-    fake_exporters(f"{exporter}Quantizer")
+    from dataclasses import replace
 
-    with pytest.raises(ConversionFailed, match=reason):
-        export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-int8"), tmp_path / "out")
+    fake_exporters(f"{exporter}Quantizer")
+    timeout_s = 40 if exporter == "Hanging" else 300
+    request = replace(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-int8"), timeout_s=timeout_s)
+
+    with pytest.raises(ConversionFailed, match=reason) as caught:
+        export_artifacts(request, tmp_path / "out")
+
+    assert caught.value.exit_code == 5
+
+
+def test_a_wrong_file_with_a_good_answer_fails_parity(
+    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
+) -> None:
+    fake_exporters("WrongQuantizer")
+
+    result = export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32,onnx-int8"), tmp_path / "out")
+
+    assert {check.artifact for check in failing(result)} == {"onnx-int8-static-u8s8"}
 
 
 @pytest.mark.parametrize(
