@@ -29,7 +29,7 @@ from edgekit.devices.shell import Finished, Shell, complaint
 from edgekit.devices.transfer import ensure
 
 _GRACE_S: Final = 5
-_COUNTED_CALLS: Final = 10
+_COUNTED_CALLS: Final = 50
 _MARK: Final = re.compile(r"^mark \d+ (\d+)$", re.MULTILINE)
 _TIMED_OUT: Final = 124
 _KILLED: Final = 128
@@ -55,7 +55,7 @@ def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float) -> JobR
 
 
 def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: float) -> tuple[int, ...]:
-    """Instructions of each of ten calls of `job`, started by `counter`; errors as in `measure`.
+    """Instructions of each of fifty calls of `job`, started by `counter`; errors as in `measure`.
 
     Args:
         counter: A command of the device that runs the command given to it, and prints `mark NUMBER COUNT` on standard
