@@ -44,7 +44,8 @@ def _head(rows: Sequence[Row]) -> Iterable[str]:
         " their batch norms; the two whose data may not be passed on are judged on"
         f" {PICTURES} enlarged pictures of CIFAR-10. Which class they prefer is not judged. Static int8 is calibrated"
         f" on {CALIBRATION} samples of the training split. With batch norms settled on those pictures,"
-        " static int8 left 11 dB of both MobileNets: they pass for the random values named here, and trained weights were not at hand."
+        " static int8 left 11 dB of both MobileNets: they pass for the random values named here, and trained weights"
+        " were not at hand."
         " **Bold** is what the short name `int8` becomes.",
         "",
     )
