@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import queue
 import shutil
 import tempfile
@@ -35,6 +36,7 @@ from edgekit.export.process import Worker
 from edgekit.export.ranges import range_checks
 from edgekit.export.reference import Reference, ask_reference
 from edgekit.export.routes import exporter_of
+from edgekit.export.sampling import MAX_ANSWERS_BYTES, bounded
 from edgekit.export.signatures import fits, signatures_of
 from edgekit.export.source import ModuleRef
 from edgekit.export.tools import versions
@@ -96,6 +98,8 @@ def export_artifacts(
         ConversionFailed: A converter failed, timed out, was killed, or wrote a file that its engine cannot open.
     """
     out.mkdir(parents=True, exist_ok=True)
+    total = len(request.evaluation)
+    request = dataclasses.replace(request, evaluation=bounded(request.evaluation, request.spec))
     spec = _with_sizes(request.spec, request.evaluation)
     _refuse_unfitting(spec, request)
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _workers(request) as workers:
@@ -113,6 +117,7 @@ def export_artifacts(
         tuple(run.accuracy[one.recipe] for one in artifacts),
         (
             *reference.warnings,
+            *_left_out(total, len(request.evaluation)),
             *_calibrated_on(request, recipes),
             *(f"{one.recipe}: {text}" for one in artifacts for text in one.warnings),
         ),
@@ -270,6 +275,12 @@ def _resolved(request: ExportRequest, reference: Reference) -> tuple[Recipe, ...
     if histogram and request.method != "min-max":
         raise refuse("histogram-tflite", f"Recipe '{histogram[0].name}' with '{request.method}'")
     return found
+
+
+def _left_out(total: int, used: int) -> tuple[str, ...]:
+    if used == total:
+        return ()
+    return (f"Evaluated on {used:,} of {total:,} samples: their answers fill {MAX_ANSWERS_BYTES >> 20} MiB.",)
 
 
 def _calibrated_on(request: ExportRequest, recipes: Sequence[Recipe]) -> tuple[str, ...]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Final
 
 import numpy as np
 
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
+from edgekit.export.lengths import sizes_of_samples
 from edgekit.runtime.backend import Session
 
 CHUNK: Final = 64
+# What PyTorch and every artifact answer for all samples is held in memory, several times over.
+MAX_ANSWERS_BYTES: Final = 256 << 20
 
 
 def feeds_of(samples: Samples, spec: ModelSpec) -> list[Feed]:
@@ -19,6 +23,18 @@ def feeds_of(samples: Samples, spec: ModelSpec) -> list[Feed]:
         return [{name: array[row] for name, array in samples.inputs.items()} for row in range(len(samples))]
     starts = range(0, len(samples), CHUNK)
     return [{name: array[start : start + CHUNK] for name, array in samples.inputs.items()} for start in starts]
+
+
+def bounded(samples: Samples, spec: ModelSpec, limit: int = MAX_ANSWERS_BYTES) -> Samples:
+    """Samples at equal distances, as many as have answers of at most `limit` bytes; all where that is known to fit."""
+    sizes = sizes_of_samples(samples, spec) | dict.fromkeys(filter(None, [spec.batch_axis]), 1)
+    each = sum(
+        np.dtype(output.dtype).itemsize
+        * prod(sizes.get(axis, 1) if isinstance(axis, str) else axis for axis in output.shape)
+        for output in spec.outputs
+    )
+    count = min(len(samples), max(1, limit // each)) if each else len(samples)
+    return samples if count == len(samples) else samples.take(np.linspace(0, len(samples) - 1, count).astype(np.int64))
 
 
 def joined(answers: list[Feed], spec: ModelSpec) -> Feed:
