@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -42,15 +43,31 @@ def range_checks(
 def used_shares(path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples) -> dict[str, float]:
     """The share of its 256 values that each quantized tensor takes over the samples, by its name in a trace.
 
-    Tensors whose scale follows from their operator or from another tensor are left out, and constant ones.
+    Tensors whose scale follows from their operator or from another tensor are left out, constant ones, and those of
+    which fewer than 256 values were seen: a few answers may well lie close together.
     """
     few = samples.take(slice(0, _ROWS))
-    limits: dict[str, tuple[int, int]] = {}
+    seen: dict[str, _Seen] = {}
     for run in _runs(path, artifact, spec, few):
         for name, array in run.items():
-            low, high = limits.get(name, (_VALUES, -_VALUES))
-            limits[name] = (min(low, int(array.min())), max(high, int(array.max())))
-    return {name: (high - low + 1) / _VALUES for name, (low, high) in limits.items() if high > low}
+            seen[name] = seen.get(name, _Seen()).joined(array)
+    return {
+        name: (one.high - one.low + 1) / _VALUES
+        for name, one in seen.items()
+        if one.high > one.low and one.count >= _VALUES
+    }
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The ends of the values seen so far, and how many there were."""
+
+    low: int = _VALUES
+    high: int = -_VALUES
+    count: int = 0
+
+    def joined(self, array: Array) -> _Seen:
+        return _Seen(min(self.low, int(array.min())), max(self.high, int(array.max())), self.count + array.size)
 
 
 def _runs(path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples) -> Iterator[Mapping[str, Array]]:

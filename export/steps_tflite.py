@@ -14,6 +14,7 @@ from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.need import need
 from edgekit.core.samples import Array, Feed
 from edgekit.export.steps import Graph, Operation, Trace, stacked, trace_of
+from edgekit.runtime.sniff import not_a_model
 
 MOVES: Final = frozenset(("RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "CAST", "BROADCAST_TO"))
 BORDERS: Final = frozenset(("QUANTIZE", "DEQUANTIZE"))
@@ -88,9 +89,12 @@ class _Engine:
         module = need("ai_edge_litert.interpreter", extra="tflite")
         # The default kernels are those of a delegate, whose inner tensors nobody can read.
         plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        self._engine = module.Interpreter(
-            str(path), num_threads=1, experimental_preserve_all_tensors=True, experimental_op_resolver_type=plain
-        )
+        try:
+            self._engine = module.Interpreter(
+                str(path), num_threads=1, experimental_preserve_all_tensors=True, experimental_op_resolver_type=plain
+            )
+        except (RuntimeError, ValueError) as err:
+            raise not_a_model(path, "TFLite", str(err).splitlines()[0]) from err
         self._model = model
         chosen = next((one for one in model.signatureDefs or () if one.signatureKey.decode() == signature), None)
         if chosen is None:
@@ -99,7 +103,10 @@ class _Engine:
         self._subgraph = model.subgraphs[self.place]
         self._inputs = {one.name.decode(): one.tensorIndex for one in chosen.inputs}
         self._outputs = {one.name.decode(): one.tensorIndex for one in chosen.outputs}
-        self._engine._interpreter.AllocateTensors(self.place)
+        try:
+            self._engine._interpreter.AllocateTensors(self.place)
+        except (RuntimeError, ValueError) as err:
+            raise ModelUnreadable(f"litert does not run '{path}': {str(err).splitlines()[0]}") from err
 
     def graph(self) -> Graph:
         """The operators; tensors are called by the module they come from and their place."""

@@ -1,0 +1,33 @@
+"""Which quantized tensors are judged by how much of their range they use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit.core.bundle import Artifact
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.export import ranges
+from edgekit.export.ranges import used_shares
+
+ARTIFACT = Artifact("onnx-int8-static-u8s8", "m.onnx", "onnx", "int8", 1, "0" * 64, "1" * 64, (), ())
+SAMPLES = Samples({"x": np.zeros((4, 1), np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("size", "span", "share"),
+    [(256, 25, 26 / 256), (64, 255, 1.0), (63, 25, None), (256, 0, None)],
+    ids=["a tenth", "all", "too few values", "constant"],
+)
+def test_shares_are_those_of_tensors_seen_often_enough(
+    monkeypatch: pytest.MonkeyPatch, size: int, span: int, share: float | None
+) -> None:
+    values = np.resize(np.array([-100, -100 + span], np.int64), size)
+    monkeypatch.setattr(ranges, "_runs", lambda *_: iter([{"t": values}] * 4))
+
+    found = used_shares(Path("m.onnx"), ARTIFACT, ModelSpec("m", "other", ()), SAMPLES)
+
+    assert found == ({} if share is None else {"t": share})
