@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
-import numpy as np
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.config import Settings
@@ -20,12 +19,10 @@ from edgekit.core.facts import Facts
 from edgekit.core.measurement import Measurement
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.report import Latency, Operators, Outcome, ParityCheck, Report
-from edgekit.core.samples import read_arrays
 from edgekit.core.sustained import Sustained
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
-from edgekit.export.validation import compare_outputs
 from edgekit.flows.bundles import Opened, opened, opens
 from edgekit.flows.cells import (
     DEFAULT_TIME_LIMIT_S,
@@ -39,6 +36,7 @@ from edgekit.flows.cells import (
 )
 from edgekit.flows.counting import Counts, count_all
 from edgekit.flows.explain import explained
+from edgekit.flows.parity import parity_on_target
 from edgekit.flows.plan import Plan
 from edgekit.flows.rounds import DEFAULT_TIME_BOX_S, Launched, Rounds, half_width, is_narrow, launch_in_rounds
 from edgekit.flows.summary import summarize
@@ -305,14 +303,8 @@ def _add_operators(profiled: Profiled, cells: Sequence[Cell], devices: Mapping[s
             profiled.warnings.append(f"No operator times of {cell.told}: {result.engine} gives none there.")
 
 
-def _parity(found: Opened, cell: Cell) -> list[ParityCheck]:
+def _parity(found: Opened, cell: Cell) -> tuple[ParityCheck, ...]:
     """What the device answered against PyTorch; nothing where there are no references."""
-    if not found.samples.expected:
-        return []
-    answers = read_arrays(Path(cell.job.outputs), UserError)
     rows = rows_fed(found, _feeds(cell.batch), cell.batch)
-    samples = found.samples.take([row for fed in rows for row in fed])
-    stack = np.concatenate if found.spec.batch_axis is not None else np.stack
-    got = {name: stack([answers[f"{place}:{name}"] for place in range(len(rows))]) for name in samples.expected}
     case = f"on the target{f', batch {cell.batch}' if cell.batch > 1 else ''}"
-    return list(compare_outputs(cell.artifact, found.spec, got, samples, where=str(cell.target), case=case))
+    return parity_on_target(found, cell.artifact, Path(cell.job.outputs), rows, where=str(cell.target), case=case)

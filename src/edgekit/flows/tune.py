@@ -20,16 +20,16 @@ from edgekit.core.errors import EdgekitError, EnvironmentFault, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.progress import Progress, Silent
 from edgekit.core.report import Estimate, ParityCheck
-from edgekit.core.samples import read_arrays
 from edgekit.core.statistics import MIN_LAUNCHES, launch_interval
 from edgekit.core.target import Target
 from edgekit.core.tuning import Candidate, Choice, TuneReport
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
-from edgekit.export.validation import compare_outputs, validate_artifact
+from edgekit.export.validation import validate_artifact
 from edgekit.flows.bundles import Opened, open_session, opened
-from edgekit.flows.cells import job_for, open_device, write_feeds
+from edgekit.flows.cells import job_for, open_device, rows_fed, write_feeds
 from edgekit.flows.cores import on_an_idle_core
+from edgekit.flows.parity import parity_on_target
 from edgekit.flows.plan import Plan
 from edgekit.flows.search import FULL, Trial, exhaustive, halve, tied, trials
 
@@ -134,12 +134,8 @@ class _Launcher:
         return made or write_feeds(self.found, self.folder, count=_FEEDS)
 
     def _parity(self, artifact: Artifact, outputs: Path, trial: Trial) -> tuple[ParityCheck, ...]:
-        answers = read_arrays(outputs, UserError)
-        rows = sorted({int(key.partition(":")[0]) for key in answers})
-        samples = self.found.samples.take(rows)
-        stack = np.concatenate if self.found.spec.batch_axis is not None else np.stack
-        got = {name: stack([answers[f"{row}:{name}"] for row in rows]) for name in samples.expected}
-        return compare_outputs(artifact, self.found.spec, got, samples, where=str(trial.target))
+        rows = rows_fed(self.found, _FEEDS, 1)
+        return parity_on_target(self.found, artifact, outputs, rows, where=str(trial.target), case="on the target")
 
 
 def _quality(found: Opened, artifact: Artifact, max_drop: float) -> Quality:
