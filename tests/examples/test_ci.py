@@ -40,7 +40,9 @@ def test_the_example_is_green_then_red_for_a_slow_layer_then_inconclusive_and_gr
     codes = re.findall(r"ended with (\d+)", done.stdout)
     assert codes == ["0", "1", "0"], done.stdout
     assert "VERDICT: pass" in unchanged
-    assert re.search(r"FAIL\s+not slower than the baseline commit\s+\+\d+\.\d % \[.*confirmed by", " ".join(slow.split()))
+    assert re.search(
+        r"FAIL\s+not slower than the baseline commit\s+\+\d+\.\d % \[.*confirmed by", " ".join(slow.split())
+    )
     assert re.search(r"INCONCLUSIVE\s+not slower than the baseline commit\s+[+-]\d", noisy)
     assert "VERDICT: pass (1 INCONCLUSIVE, policy 'pass')" in noisy
     comment = (tmp_path / "team" / "check.md").read_text()
