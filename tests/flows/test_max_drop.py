@@ -27,7 +27,9 @@ def candidates(count: int) -> list[Candidate]:
     return [Candidate((str(place),), Kept(str(place), "Conv", "", 0.1)) for place in range(count)]
 
 
-@pytest.mark.parametrize("needed", [{"0"}, {"3"}, {"1", "4"}, {"0", "1", "2"}, {"9"}], ids=str)
+@pytest.mark.parametrize(
+    "needed", [{"0"}, {"3"}, {"1", "4"}, {"0", "1", "2"}, {"9"}], ids=lambda one: " ".join(sorted(one))
+)
 def test_no_more_stays_float_than_is_needed(needed: set[str]) -> None:
     asked = []
 
