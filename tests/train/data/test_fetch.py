@@ -125,7 +125,9 @@ def test_files_are_taken_out_of_a_tar_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(tar("a.bin"), "holds no 'b.bin'"), (tar("a.bin", "b.bin")[:-20], "truncated or damaged")]
+    ("content", "said"),
+    [(tar("a.bin"), "holds no 'b.bin'"), (tar("a.bin", "b.bin")[:-20], "truncated or damaged")],
+    ids=["a file is missing", "truncated"],
 )
 def test_a_tar_that_is_not_whole_is_told(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "all.tar.gz").write_bytes(content)
