@@ -48,3 +48,11 @@ def test_a_package_that_does_not_import_says_why(
 
     with pytest.raises(MissingExtra, match=r"'broken_engine' is installed and does not import: .*(object|size)"):
         need("broken_engine", extra="gpu")
+
+
+def test_ctrl_c_during_an_import_is_no_broken_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "interrupted.py").write_text("raise ImportError('initialization failed') from KeyboardInterrupt()")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(KeyboardInterrupt):
+        need("interrupted", extra="cpu")
