@@ -1,4 +1,8 @@
-"""dcgan: a generator of handwritten digits and a discriminator, trained in turn (Radford et al. 2016)."""
+"""dcgan: a generator of handwritten digits and a discriminator, trained in turn (Radford et al. 2016).
+
+The discriminator also learns the ten digits, and the generator is asked for images that it takes for one digit each,
+and for every digit as often (Springenberg 2016). What ships and is exported is the generator alone.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +28,12 @@ from edgekit.train.options import TrainOptions
 from edgekit.train.score import Score, as_estimate, score_of
 
 NOISE = 64
+CLASSES = 10
 SURE = 0.9
 JUDGED = 2000
+# Weight of clear digits against real-looking ones, in nats each. Without it the judge was sure of 63 % after 8 epochs,
+# with 1.0 of 80 % after 14.
+CLEAR = 2.5
 
 
 class Generator(nn.Module):
@@ -49,7 +57,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Two convolutions with stride, one number: how real an image looks."""
+    """Two convolutions with stride; one number for how real an image looks, and ten for the digit it shows."""
 
     def __init__(self, channels: int = 32) -> None:
         super().__init__()
@@ -61,11 +69,11 @@ class Discriminator(nn.Module):
             nn.LeakyReLU(0.2),
             nn.Flatten(),
             nn.Dropout(0.3),
-            nn.Linear(2 * channels * 49, 1),
+            nn.Linear(2 * channels * 49, 1 + CLASSES),
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (N, 1) of images (N, 1, 28, 28) from 0 to 1."""
+        """Logits (N, 11) of images (N, 1, 28, 28) from 0 to 1."""
         return self.body(2 * image - 1)
 
 
@@ -87,31 +95,40 @@ def _initialized(module: nn.Module) -> nn.Module:
 
 
 def discriminate(learner: Learner, batch: Batch) -> Tensor:
-    """How badly the discriminator tells real images from made ones; the generator is left alone."""
+    """How badly the discriminator tells real images from made ones, and digits apart; the generator is left alone."""
     assert learner.companion is not None
     learner.companion.requires_grad_(True)
     real = learner.companion(batch.targets["image"])
     with torch.no_grad():
         made = learner.model(torch.randn_like(batch.inputs["noise"]))
+    told = F.cross_entropy(real[:, 1:], batch.targets["digit"].argmax(1))
     # Real images count 0.9: a discriminator that is never quite sure teaches longer (Salimans et al. 2016).
-    return F.binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9)) + _loss(learner.companion(made), 0.0)
+    return _loss(real, 0.9) + _loss(learner.companion(made), 0.0) + told
 
 
 def deceive(learner: Learner, batch: Batch) -> Tensor:
-    """How seldom made images pass for real; the discriminator is left alone."""
+    """How seldom made images pass for real and for one digit each; the discriminator is left alone."""
     assert learner.companion is not None
     learner.companion.requires_grad_(False)
-    return _loss(learner.companion(learner.model(torch.randn_like(batch.inputs["noise"]))), 1.0)
+    logits = learner.companion(learner.model(torch.randn_like(batch.inputs["noise"])))
+    digits = torch.softmax(logits[:, 1:].float(), 1)
+    return _loss(logits, 1.0) + CLEAR * (_entropy(digits).mean() - _entropy(digits.mean(0)))
+
+
+def _entropy(shares: Tensor) -> Tensor:
+    return -(shares * torch.log(shares + 1e-8)).sum(-1)
 
 
 def _loss(logits: Tensor, wanted: float) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, wanted))
+    return F.binary_cross_entropy_with_logits(logits[:, :1], torch.full_like(logits[:, :1], wanted))
 
 
 def data(folder: Path | None) -> Dataset:
     """The digits of MNIST as what shall be made, of noise; the test noise has no right answer."""
     found = mnist(folder)
-    train = Samples({"noise": noise(len(found.train), 1)}, None, {"image": found.train.inputs["image"]})
+    digits = np.eye(CLASSES, dtype=np.float32)[found.train.labels]
+    targets = {"image": found.train.inputs["image"], "digit": digits}
+    train = Samples({"noise": noise(len(found.train), 1)}, None, targets)
     test = Samples({"noise": noise(JUDGED, 2)}, None, {"real": found.test.inputs["image"][:JUDGED]})
     return dataset(train, test, source="mnist", licence=found.licence)
 
@@ -171,10 +188,11 @@ def _judge() -> tuple[nn.Module, nn.Module]:
 
 
 def generate(count: int) -> Samples:
-    """Noise, and images with one bright column."""
+    """Noise, and images with one bright column, which is called the digit of its place."""
     images = np.zeros((count, 1, 28, 28), dtype=np.float32)
     images[np.arange(count), 0, :, np.arange(count) % 28] = 1.0
-    return Samples({"noise": noise(count, 0)}, None, {"image": images})
+    digits = np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]
+    return Samples({"noise": noise(count, 0)}, None, {"image": images, "digit": digits})
 
 
 MODEL = ReferenceModel(
@@ -194,7 +212,7 @@ MODEL = ReferenceModel(
     data=data,
     dataset="mnist",
     options=TrainOptions(
-        epochs=8,
+        epochs=27,
         batch_size=128,
         optimizer="adam",
         momentum=0.5,
