@@ -15,7 +15,7 @@ from edgekit.core import documents
 from edgekit.core.bundle import Artifact, Signature
 from edgekit.core.checks import CheckReport
 from edgekit.core.errors import Unreadable, UserError
-from edgekit.core.explanation import Cause
+from edgekit.core.explanation import Cause, together
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Launch, Measurement, Trust
@@ -228,6 +228,7 @@ def test_a_busy_neighbour_is_named_by_the_scheduler_and_by_the_load(tmp_path: Pa
 
     assert names(written(tmp_path, measured(FLOAT, runs=runs))) == {"busy neighbour"}
     assert names(written(tmp_path, measured(FLOAT), facts=loaded)) == {"busy neighbour"}
+    assert names(written(tmp_path, measured(FLOAT), facts=loaded, command="build")) == set()
 
 
 @pytest.mark.parametrize(
@@ -355,3 +356,10 @@ def test_another_document_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(Unreadable, match="a document of 'compare', not a report"):
         explain(tmp_path / "plan.json")
+
+
+def test_a_cause_of_several_artifacts_is_told_once() -> None:
+    one = Cause("busy neighbour", "a", "local", "says", ("seen",), "command")
+    again, other = msgspec.structs.replace(one, artifact="b"), msgspec.structs.replace(one, target="pi")
+
+    assert together((one, other, again)) == ((one, ("a", "b")), (other, ("a",)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,16 +35,18 @@ def command(call: Call, report: Path, other: Path | None) -> None:
 
 
 def _lines(found: Explanation) -> Iterator[str]:
-    for cause in found.causes:
-        yield from _cause(cause)
+    from edgekit.core.explanation import together
+
+    for cause, names in together(found.causes):
+        yield from _cause(cause, names)
     yield from (f"Not explained: {text}." for text in found.unexplained)
     yield from (f"Not looked at: {text}." for text in found.unseen)
     if not found.causes and not found.unexplained:
         yield "There is nothing to explain."
 
 
-def _cause(cause: Cause) -> Iterator[str]:
-    yield f"{cause.artifact} on {cause.target}: {cause.name}"
+def _cause(cause: Cause, names: Sequence[str]) -> Iterator[str]:
+    yield f"{', '.join(names)} on {cause.target}: {cause.name}"
     yield f"  {cause.says}"
     yield from (f"  - {text}" for text in cause.evidence)
     yield f"  test it: {cause.command}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -19,6 +20,15 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     says: str
     evidence: tuple[str, ...]
     command: str
+
+
+def together(causes: Sequence[Cause]) -> tuple[tuple[Cause, tuple[str, ...]], ...]:
+    """Causes that say the same of several artifacts once, with all of these, in order."""
+    found: dict[tuple[object, ...], tuple[Cause, list[str]]] = {}
+    for cause in causes:
+        same = (cause.name, cause.target, cause.says, cause.evidence, cause.command)
+        found.setdefault(same, (cause, []))[1].append(cause.artifact)
+    return tuple((cause, tuple(dict.fromkeys(names))) for cause, names in found.values())
 
 
 class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -139,7 +139,8 @@ def neighbour(cell: Cell) -> Iterator[Cause]:
     if launches and len(disturbed) / len(launches) >= _DISTURBED:
         notes = [note for launch in disturbed for note in launch.notes if "context switches" in note]
         evidence.append(f"{len(disturbed)} of {len(launches)} launches were disturbed: {'; '.join(notes[:2])}")
-    if load is not None and cores and load >= cores:
+    # A build has just converted on all cores of this machine: its load is no neighbour's.
+    if load is not None and cores and load >= cores and cell.report.command != "build":
         evidence.append(f"load average {load:.1f} on {cores} cores before the first launch")
     if evidence:
         command = f"edgekit profile {cell.report.bundle} --target {cell.latency.target} --launches 12"

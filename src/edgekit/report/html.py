@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from edgekit.core.explanation import together
 from edgekit.core.files import write_atomic
 from edgekit.core.need import need
 from edgekit.core.recipe import RECIPES
@@ -71,6 +72,7 @@ def _context(report: Report) -> dict[str, Any]:
         "judge": lambda check: view.judged(report, check),
         "gauge": _gauge,
         "pictures": list(_pictures(targets, names)),
+        "causes": together(report.causes),
         "operators": [(found, operators.kinds(found)) for found in report.operators if found.times],
         "sustained": list(_sustained(report, names)),
         "disturbed": list(_disturbed(targets)),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from edgekit.core.explanation import together
 from edgekit.core.report import Accuracy, BudgetCheck, Estimate, Report
 from edgekit.report import sustained, training, view, words
 
@@ -25,8 +26,9 @@ def render_markdown(report: Report) -> str:
 
 def _why_lines(report: Report) -> list[str]:
     causes = [
-        f"{code(one.artifact)} on {code(one.target)}: **{prose(one.name)}**, {prose(one.says)}: {code(one.command)}"
-        for one in report.causes
+        f"{', '.join(map(code, names))} on {code(one.target)}: **{prose(one.name)}**, {prose(one.says)}: "
+        f"{code(one.command)}"
+        for one, names in together(report.causes)
     ]
     return causes + [f"not explained: {prose(text)}" for text in report.unexplained]
 

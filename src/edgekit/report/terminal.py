@@ -10,6 +10,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from edgekit.core.explanation import together
 from edgekit.core.measurement import Trust
 from edgekit.core.report import Accuracy, BudgetCheck, Operators, Outcome, Report
 from edgekit.core.sustained import Sustained
@@ -227,8 +228,8 @@ def _why(console: Console, report: Report) -> None:
     """Causes of times that stand out, in short; 'explain' shows all of them whole."""
     if report.causes or report.unexplained:
         _say(console, Text(""), Text("Why", style=_BOLD))
-    for cause in report.causes[:_MAX_LISTED]:
-        where = f"{words.clean(cause.artifact)} on {words.clean(cause.target)}: "
+    for cause, names in together(report.causes)[:_MAX_LISTED]:
+        where = f"{words.clean(', '.join(names))} on {words.clean(cause.target)}: "
         _say(console, Text.assemble(where, (words.clean(cause.name), _BOLD), f", {words.clean(cause.says)}"), indent=2)
         _say(console, Text(words.clean(cause.command), style=_DIM), indent=4)
     _say(console, *(Text(f"not explained: {words.clean(text)}") for text in report.unexplained[:_MAX_LISTED]), indent=2)
