@@ -31,8 +31,7 @@ NOTES = {
     "values, 10 or 60 epochs and three seeds.",
     "cifar-resnet8": "Trained and tested on JPEG images of quality 75, on which published ResNets lose 8 to 11 points.",
     "digits": "A quarter of every class is the test split, chosen by content.",
-    "fashion": "Trained on the first 20,000 of the 60,000 training images. The wall time is that of a machine under "
-    "heavy load; an epoch takes about 9 seconds of one core.",
+    "fashion": "Trained on the first 20,000 of the 60,000 training images.",
     "kws-crnn": "A subset of Speech Commands, split by speaker; not comparable with official results.",
     "kws-dscnn": "A subset of Speech Commands, split by speaker; not comparable with official results.",
 }
