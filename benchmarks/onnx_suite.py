@@ -136,7 +136,7 @@ def judged(test: Case, folder: Path) -> Outcome:
     except Refused as err:
         return Outcome(test.name, test.kind, "refused", err.code)
     except EdgekitError as err:
-        return Outcome(test.name, test.kind, "fail", reason=err.message)
+        return Outcome(test.name, test.kind, "fail", reason=err.message.replace(str(path), path.name))
     if problems:
         return Outcome(test.name, test.kind, "fail", reason=problems[0])
     return Outcome(test.name, test.kind, "pass")
@@ -167,6 +167,12 @@ def explained(name: str) -> str:
     return next((why for beginning, why in EXPLAINED.items() if name.startswith(beginning)), "")
 
 
+def written(suite: Suite) -> str:
+    """The file of the results, a line a test."""
+    lines = ",\n".join(json.dumps(msgspec.to_builtins(one)) for one in suite.outcomes)
+    return f'{{"version": "{suite.version}", "outcomes": [\n{lines}\n]}}\n'
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run the tests; without a name, write what came of them."""
     outcomes = []
@@ -179,7 +185,7 @@ def main(arguments: Sequence[str]) -> None:
     suite = Suite(onnx.__version__, tuple(outcomes))
     print(dict(suite.count()), Counter(one.code for one in outcomes if one.code))
     if not arguments:
-        RESULTS.write_text(json.dumps(msgspec.to_builtins(suite), indent=0) + "\n", encoding="utf-8")
+        RESULTS.write_text(written(suite), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ class Exporter(Protocol):
 
         Args:
             keep_float: Names of tensors of `source` whose operators are not quantized.
+
+        One that reads ranges by other methods than `min-max` takes `method` as well.
         """
 
 

@@ -22,7 +22,7 @@ from edgekit.core.config import Settings
 from edgekit.core.target import Target
 from edgekit.flows.bundles import opened
 from edgekit.flows.cells import open_device
-from edgekit.flows.search import FULL, Trial, trials
+from edgekit.flows.halving import FULL, Trial, trials
 from edgekit.flows.tune import DEFAULT_MAX_DROP, DEFAULT_TIME_LIMIT_S, _Launcher, _quality, tune
 
 HERE: Final = Path(__file__).parent

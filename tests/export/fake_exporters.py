@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,108 +132,60 @@ class Garbage(OnnxExporter):
         return made
 
 
-class SilentQuantizer(OnnxExporter):
-    """Converts, then says that all is well and writes nothing."""
+class Misquantizing(OnnxExporter):
+    """Converts as it should, and quantizes in a way of its own."""
 
     def quantize(
-        self,
-        source: Path,
-        spec: ModelSpec,
-        recipe: Recipe,
-        calibration: Samples | None,
-        out: Path,
-        *,
-        keep_float: Sequence[str] = (),
-        method: str = "min-max",
+        self, source: Path, spec: ModelSpec, recipe: Recipe, calibration: Samples | None, out: Path, **options: Any
     ) -> Converted:
+        return self.instead(source, spec, out)
+
+    def instead(self, source: Path, spec: ModelSpec, out: Path) -> Converted:
+        raise NotImplementedError
+
+
+class SilentQuantizer(Misquantizing):
+    """Converts, then says that all is well and writes nothing."""
+
+    def instead(self, source: Path, spec: ModelSpec, out: Path) -> Converted:
         return Converted()
 
 
-class KilledQuantizer(OnnxExporter):
+class KilledQuantizer(Misquantizing):
     """Converts, then takes too much memory."""
 
-    def quantize(
-        self,
-        source: Path,
-        spec: ModelSpec,
-        recipe: Recipe,
-        calibration: Samples | None,
-        out: Path,
-        *,
-        keep_float: Sequence[str] = (),
-        method: str = "min-max",
-    ) -> Converted:
+    def instead(self, source: Path, spec: ModelSpec, out: Path) -> Converted:
         os.kill(os.getpid(), signal.SIGKILL)
         return Converted()
 
 
-class HangingQuantizer(OnnxExporter):
+class HangingQuantizer(Misquantizing):
     """Converts, then never answers."""
 
-    def quantize(
-        self,
-        source: Path,
-        spec: ModelSpec,
-        recipe: Recipe,
-        calibration: Samples | None,
-        out: Path,
-        *,
-        keep_float: Sequence[str] = (),
-        method: str = "min-max",
-    ) -> Converted:
+    def instead(self, source: Path, spec: ModelSpec, out: Path) -> Converted:
         time.sleep(600)
         return Converted()
 
 
-class GreedyQuantizer(OnnxExporter):
+class GreedyQuantizer(Misquantizing):
     """Converts, then asks for more memory than there is."""
 
-    def quantize(
-        self,
-        source: Path,
-        spec: ModelSpec,
-        recipe: Recipe,
-        calibration: Samples | None,
-        out: Path,
-        *,
-        keep_float: Sequence[str] = (),
-        method: str = "min-max",
-    ) -> Converted:
+    def instead(self, source: Path, spec: ModelSpec, out: Path) -> Converted:
         raise MemoryError
 
 
-class ScribblingQuantizer(OnnxExporter):
+class ScribblingQuantizer(Misquantizing):
     """Converts, then leaves garbage and says that all is well."""
 
-    def quantize(
-        self,
-        source: Path,
-        spec: ModelSpec,
-        recipe: Recipe,
-        calibration: Samples | None,
-        out: Path,
-        *,
-        keep_float: Sequence[str] = (),
-        method: str = "min-max",
-    ) -> Converted:
+    def instead(self, source: Path, spec: ModelSpec, out: Path) -> Converted:
         out.write_bytes(b"garbage" * 100)
         return Converted()
 
 
-class WrongQuantizer(OnnxExporter):
+class WrongQuantizer(Misquantizing):
     """Converts, then halves a weight and says that all is well."""
 
-    def quantize(
-        self,
-        source: Path,
-        spec: ModelSpec,
-        recipe: Recipe,
-        calibration: Samples | None,
-        out: Path,
-        *,
-        keep_float: Sequence[str] = (),
-        method: str = "min-max",
-    ) -> Converted:
+    def instead(self, source: Path, spec: ModelSpec, out: Path) -> Converted:
         import onnx
         from onnx import numpy_helper
 
@@ -248,21 +199,11 @@ class WrongQuantizer(OnnxExporter):
 class CrashingEngine(OnnxExporter):
     """Converts to a file that its engine does not survive."""
 
-    def quantize(
-        self,
-        source: Path,
-        spec: ModelSpec,
-        recipe: Recipe,
-        calibration: Samples | None,
-        out: Path,
-        *,
-        keep_float: Sequence[str] = (),
-        method: str = "min-max",
-    ) -> Converted:
+    def quantize(self, *given: Any, **options: Any) -> Converted:
         from edgekit.runtime.onnxruntime import OnnxRuntime
 
         OnnxRuntime.open = crash  # type: ignore[method-assign, assignment]  # in the worker alone
-        return super().quantize(source, spec, recipe, calibration, out)
+        return super().quantize(*given, **options)
 
 
 def crash(*_: object) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.flows.scripted import fake_model
 
 from edgekit.core.errors import UserError
 from edgekit.flows.profile import plan_profile, profile
@@ -34,14 +35,20 @@ def test_operators_are_timed_in_a_launch_of_their_own() -> None:
 
 
 def test_an_engine_without_operator_times_says_so(tmp_path: Path) -> None:
-    from tests.flows.scripted import fake_model
-
     report = profile(fake_model(tmp_path / "a.fake.json"), operators=True, launches=1, time_limit_s=0.01)
 
     assert any("No operator times of a.fake on local: fake 1" in text for text in report.warnings)
 
 
-def test_a_model_of_one_sample_has_no_batches(tmp_path: Path) -> None:
+def test_a_model_without_a_free_batch_axis_has_no_batches(tmp_path: Path) -> None:
+    path = fake_model(tmp_path / "a.fake.json")
+    path.write_text(path.read_text().replace('["N", 2]', "[1, 2]"))
+
+    with pytest.raises(UserError, match="has no free batch axis"):
+        profile(path, batch=(1, 8))
+
+
+def test_a_batch_of_nothing_is_refused() -> None:
     with pytest.raises(UserError, match="batch: expected sizes of at least 1"):
         profile(LINEAR, batch=(0,))
 

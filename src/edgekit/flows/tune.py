@@ -29,9 +29,9 @@ from edgekit.export.validation import validate_artifact
 from edgekit.flows.bundles import Opened, open_session, opened
 from edgekit.flows.cells import job_for, open_device, rows_fed, write_feeds
 from edgekit.flows.cores import on_an_idle_core
+from edgekit.flows.halving import FULL, Trial, exhaustive, halve, tied, trials
 from edgekit.flows.parity import parity_on_target
 from edgekit.flows.plan import Plan
-from edgekit.flows.search import FULL, Trial, exhaustive, halve, tied, trials
 
 DEFAULT_TIME_LIMIT_S: Final = 0.1
 DEFAULT_MAX_DROP: Final = 0.005

@@ -10,7 +10,7 @@ import pytest
 
 from edgekit.core.job import JobResult
 from edgekit.core.target import Target
-from edgekit.flows.search import Trial, exhaustive, halve, tied
+from edgekit.flows.halving import Trial, exhaustive, halve, tied
 
 RECIPES = ("onnx-fp32", "onnx-fp16", "onnx-int8", "tflite-fp32", "tflite-fp16", "tflite-int8")
 OPTIONS = tuple(product(("1", "2"), ("all", "basic")))
