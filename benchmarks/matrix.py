@@ -3,6 +3,7 @@
 python benchmarks/matrix.py                        regenerate the page from the rows that are there
 python benchmarks/matrix.py --data DIR [MODEL ...] measure what is missing, a row a line; may be stopped at any time
 python benchmarks/matrix.py --data DIR --again MODEL ...   measure these models anew
+... --runs DIR                                     take a model without shipped weights from its run, DIR/MODEL
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +31,7 @@ from edgekit.export.source import ModuleRef
 from edgekit.runtime.facts import read_facts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.registry import MODELS
+from edgekit.train.run import read_run
 from edgekit.train.weights import shipped_weights
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -91,10 +94,11 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", default=[])
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--runs", type=Path)
     parser.add_argument("--again", action="store_true")
     given = parser.parse_args(arguments)
     if given.data or given.models:
-        measure(given.models or list(MODELS), given.data, again=given.again)
+        measure(given.models or list(MODELS), given.data, given.runs, again=given.again)
     from benchmarks.matrix_page import page
 
     PAGE.write_text(page(read_rows()), encoding="utf-8")
@@ -107,14 +111,14 @@ def read_rows() -> list[Row]:
     return list({(row.model, row.recipe): row for row in found}.values())
 
 
-def measure(models: Iterable[str], data: Path | None, *, again: bool) -> None:
+def measure(models: Iterable[str], data: Path | None, runs: Path | None, *, again: bool) -> None:
     """Append a row for every recipe of these models that has none."""
     for name in models:
         known = {row.recipe for row in read_rows() if row.model == name and row.verdict != "error"}
         missing = [one for one in recipes() if again or one not in known]
         if not missing:
             continue
-        for row in rows_of(name, missing, data):
+        for row in rows_of(name, missing, data, runs):
             with ROWS.open("ab") as stream:
                 stream.write(msgspec.json.encode(row) + b"\n")
             print(row.model, row.recipe, row.verdict, row.code or row.value, flush=True)
@@ -125,10 +129,10 @@ def recipes() -> list[str]:
     return [f"{kind}-{rest}" for kind, rests in FORMATS.items() for rest in rests]
 
 
-def rows_of(name: str, asked: Sequence[str], data: Path | None) -> Iterator[Row]:
+def rows_of(name: str, asked: Sequence[str], data: Path | None, runs: Path | None) -> Iterator[Row]:
     """Rows of one model: those refused by name, then the rest in one export, less whatever it refuses."""
-    model: ReferenceModel = MODELS.get(name)
-    trained = shipped_weights(name) is not None
+    model, weights = trained_model(name, runs)
+    trained = weights is not None
     left: dict[str, Recipe] = {}
     for text in asked:
         try:
@@ -139,7 +143,9 @@ def rows_of(name: str, asked: Sequence[str], data: Path | None) -> Iterator[Row]
     while left:
         try:
             with tempfile.TemporaryDirectory(prefix="edgekit-matrix-") as folder:
-                result = export_artifacts(request_of(model, split, ordered(left).values()), Path(folder), cache=CACHE)
+                result = export_artifacts(
+                    request_of(model, weights, split, ordered(left).values()), Path(folder), cache=CACHE
+                )
                 yield from made_rows(name, trained, left, result, Path(folder))
             return
         except EdgekitError as err:
@@ -147,6 +153,15 @@ def rows_of(name: str, asked: Sequence[str], data: Path | None) -> Iterator[Row]
             verdict, code = ("refused", err.code) if isinstance(err, Refused) else ("error", type(err).__name__)
             yield Row(name, text, verdict, code=code, reason=err.message.splitlines()[0], trained=trained)
             left.pop(text)
+
+
+def trained_model(name: str, runs: Path | None) -> tuple[ReferenceModel, Path | None]:
+    """The model with its shipped weights, those of its run, or none."""
+    model: ReferenceModel = MODELS.get(name)
+    if runs is None or shipped_weights(name) is not None or not (runs / name).is_dir():
+        return model, shipped_weights(name)
+    run = read_run(runs / name)
+    return replace(model, spec=run.spec), runs / name / run.weights
 
 
 CACHE: Final = Path(tempfile.gettempdir()) / "edgekit-matrix"
@@ -188,9 +203,8 @@ def pictures(spec: ModelSpec, data: Path | None) -> Split:
     return Split(enlarged(dataset.train, CALIBRATION), enlarged(dataset.test, PICTURES))
 
 
-def request_of(model: ReferenceModel, split: Split, wanted: Iterable[Recipe]) -> ExportRequest:
+def request_of(model: ReferenceModel, weights: Path | None, split: Split, wanted: Iterable[Recipe]) -> ExportRequest:
     """What `edgekit export` asks for."""
-    weights = shipped_weights(model.spec.name)
     # Which class an untrained network prefers means nothing, and near ties are all it has.
     spec = model.spec if weights else msgspec.structs.replace(model.spec, task="other")
     return ExportRequest(
@@ -253,7 +267,8 @@ def ordered(left: dict[str, Recipe]) -> dict[str, Recipe]:
 
 def figures(checks: Sequence[ParityCheck]) -> dict[str, Any]:
     """The check that is nearest to its limit, with the least signal over noise and the agreement of all samples."""
-    judged = [check for check in checks if check.kind != "agreement" and check.value is not None]
+    shown = [check for check in checks if check.kind != "range" or check.verdict is not Verdict.PASS]
+    judged = [check for check in shown if check.kind != "agreement" and check.value is not None]
     worst = max(judged, key=_nearness, default=None)
     clear = [check.sqnr_db for check in checks if check.case == "samples" and check.sqnr_db is not None]
     agreed = [check.value for check in checks if check.kind == "agreement" and check.case == "samples"]

@@ -27,15 +27,24 @@ from edgekit.core.spec import ModelSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.given_onnx import GivenOnnx
 from edgekit.export.validation import compare_outputs, describe
+from edgekit.export.widening import wider
 
 # Why a test that loads does not give what the package expects, by the beginning of its name.
 EXPLAINED: Final = {
     "test_attention_4d_with_past_and_present_qk_matmul_bias": "the expected output holds minus infinity where the"
     " mask is, the engine the lowest float; an output that is not finite never passes validation",
     "test_attention_4d_diff_heads_mask4d_padded_kv": "the engine wants a mask as long as the keys, padding included",
+    **{
+        f"test_attention_4d_{name}_bf16": "the engine's own definition of Attention mixes bfloat16 and float32"
+        for name in ("padded_kv", "causal_padded_kv", "attn_mask_causal")
+    },
     "test_averagepool_2d_ceil_last_window_starts_on_pad": "off by 5.6e-5: the package allows that,"
     " our share of the range does not",
     "test_convinteger_with_padding": "the engine has no zero points per channel in ConvInteger",
+    **{
+        f"test_{name}_monday": "the engine asks the system for the locale en_US.UTF-8, which was not installed"
+        for name in ("strnorm_model", "strnormalizer_export")
+    },
     "test_training_dropout": "chance: the engine draws other numbers than the package for the same seed",
     "test_maxunpool_export_with_output_shape": "the engine places indices by the shape of the input, not of the output",
     "test_mvn": "the package's own checker refuses the model: a constant of its function has no value",
@@ -159,7 +168,12 @@ def _problems(given: GivenOnnx, inputs: Sequence[Any], feed: Sequence[Any], answ
 
 
 def _array(value: Any) -> Any:
-    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+    """What is fed or expected, in the type that edgekit feeds and reads it as."""
+    array = numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+    if array.dtype == object:
+        return array.astype(str)
+    wide = wider(onnx.helper.np_dtype_to_tensor_dtype(array.dtype))
+    return array if wide is None else array.astype(onnx.helper.tensor_dtype_to_np_dtype(wide))
 
 
 def explained(name: str) -> str:

@@ -22,6 +22,8 @@ class Scale:
     @classmethod
     def of(cls, array: Array) -> Scale:
         """The scale of one output; a constant has its own size as range, nothing at all has 1."""
+        if array.dtype.kind == "U":
+            return cls(1.0, 0.0)
         values = np.asarray(array, dtype=np.float64)
         values = values[np.isfinite(values)]
         if not values.size:
@@ -43,7 +45,11 @@ class Difference:
         """Absolute differences of two arrays of one shape.
 
         Equal infinities and not-a-numbers are no difference; any other value that is not finite is infinitely far.
+        Text is as it should be (0) or is not (1).
         """
+        if expected.dtype.kind == "U":
+            wrong = (expected != answer).astype(np.float64)
+            return cls(np.zeros_like(wrong), wrong, wrong)
         reference, values = np.asarray(expected, np.float64), np.asarray(answer, np.float64)
         with np.errstate(invalid="ignore"):
             error = np.abs(values - reference)

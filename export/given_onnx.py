@@ -15,16 +15,17 @@ import numpy as np
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.files import sha256_file
 from edgekit.core.need import need
-from edgekit.core.recipe import LOG_SPECTRUM
+from edgekit.core.recipe import LOG_SPECTRUM, STRINGS
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
 from edgekit.core.spec import DTYPES, Axis, ModelSpec, TensorSpec
 from edgekit.export.explain import first_line
 from edgekit.export.frontend import front_end_of_onnx
 from edgekit.export.jobs import Converted, Described
-from edgekit.export.lowering import is_newer, lowered
+from edgekit.export.lowering import is_newer, lowered, written_out
 from edgekit.export.onnx import OnnxExporter, read_back, save
-from edgekit.runtime.backend import BACKENDS, Session
+from edgekit.export.widening import narrow_borders, widened, wider
+from edgekit.runtime.backend import BACKENDS, Backend, Session
 
 _QUANTIZED: Final = re.compile(r"Quantize|^QLinear|Integer$|^MatMulNBits$")
 # What may lie between attention weights and their product with the values.
@@ -36,6 +37,12 @@ _ENGINE: Final = {
     ),
     "unknown-operator": re.compile(r"is not a registered function/op|Unrecognized attribute"),
 }
+# How it names the operator that it lacks.
+_LACKING: Final = (
+    re.compile(r"(?:implementation|kernel) for (\w+)\(\d+\)"),
+    re.compile(r"[\w.]+:(\w+)\(-?\d+\) is not a registered"),
+    re.compile(r"Unrecognized attribute: \w+ for operator (\w+)"),
+)
 _KINDS: Final = {
     "sequence_type": "sequence-type",
     "optional_type": "optional-type",
@@ -50,6 +57,7 @@ class GivenOnnx:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._session: Session | None = None
+        self._lacking: frozenset[str] = frozenset()
 
     def describe(self) -> Described:
         """Checked in full: structure, types, and the place of external data; errors as in `Given.describe`."""
@@ -83,7 +91,9 @@ class GivenOnnx:
         found = {node.op_type for node in graph.node}
         attention = {"Softmax*MatMul"} if _has_attention(graph) else set()
         spectrum = {LOG_SPECTRUM} if front_end_of_onnx(read_graph(self.path)) else set()
-        return frozenset({*found, *attention, *spectrum})
+        borders = (*self._opened().inputs, *self._opened().outputs)
+        strings = {STRINGS} if any(tensor.dtype == "str" for tensor in borders) else set()
+        return frozenset({*found, *attention, *spectrum, *strings})
 
     def digest(self) -> str:
         """sha256 over the file and its external data."""
@@ -92,17 +102,54 @@ class GivenOnnx:
             whole.update(sha256_file(place).encode())
         return whole.hexdigest()
 
+    def model(self) -> Any:
+        """The model as the engine runs it: operators that it lacks are written out by their definition."""
+        self._opened()
+        return self._written_out()
+
+    def changes(self) -> tuple[str, ...]:
+        """How that model differs from the file, a sentence each."""
+        self._opened()
+        narrow = narrow_borders(read_graph(self.path))
+        wide = (
+            f"'{name}' is {kind} in the source, which arrays do not hold; a wider type is fed and read"
+            for name, kind in narrow.items()
+        )
+        return (
+            *wide,
+            *(
+                f"onnxruntime has no {name} like this; it is written out by its definition"
+                for name in sorted(self._lacking)
+            ),
+        )
+
     def _opened(self) -> Session:
-        if self._session is None:
-            backend = BACKENDS.get("onnxruntime")()
-            if not is_newer(read_graph(self.path)):
-                self._session = backend.open(self.path, {}, None)
-            else:
-                with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-                    older = Path(folder) / self.path.name
-                    need("onnx", extra="export").save(whole_model(self.path), str(older))
-                    self._session = backend.open(older, {}, None)
+        while self._session is None:
+            try:
+                self._session = self._open()
+            except ModelUnreadable as err:
+                lacking = self._lacking | {name for words in _LACKING for name in words.findall(err.message)}
+                if lacking == self._lacking:
+                    raise
+                self._lacking = lacking
         return self._session
+
+    def _open(self) -> Session:
+        backend: Backend = BACKENDS.get("onnxruntime")()
+        graph = read_graph(self.path)
+        if not (self._lacking or is_newer(graph) or narrow_borders(graph)):
+            return backend.open(self.path, {}, None)
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+            readable = Path(folder) / self.path.name
+            need("onnx", extra="export").save(self._written_out(), str(readable))
+            try:
+                return backend.open(readable, {}, None)
+            except ModelUnreadable as err:
+                raise ModelUnreadable(err.message.replace(str(readable), str(self.path)), hint=err.hint) from err
+
+    def _written_out(self) -> Any:
+        model = whole_model(self.path)
+        return written_out(model, self._lacking) if self._lacking else model
 
 
 class OnnxKeeper(OnnxExporter):
@@ -115,13 +162,13 @@ class OnnxKeeper(OnnxExporter):
     def export(self, module: GivenOnnx, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
         """Write the file with the axes of the spec, in one piece."""
         simplifier = "onnxslim"
-        warnings: tuple[str, ...] = ()
+        warnings = module.changes()
         try:
-            model = need("onnxslim", extra="export").slim(_freed(module.path, spec))
+            model = need("onnxslim", extra="export").slim(_freed(module, spec))
             save(model, out, spec)
         except Exception as err:  # noqa: BLE001  # the simplifier raises whatever its passes raise
-            simplifier, warnings = "none", (f"the graph was not simplified: {first_line(err)}",)
-            save(_freed(module.path, spec), out, spec)
+            simplifier, warnings = "none", (*warnings, f"the graph was not simplified: {first_line(err)}")
+            save(_freed(module, spec), out, spec)
         options: dict[str, str | int | float | bool] = {"exporter": "kept", "simplifier": simplifier}
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
@@ -147,20 +194,21 @@ def read_graph(path: Path) -> Any:
 
 
 def whole_model(path: Path) -> Any:
-    """The model with its external data inside, no weight among its inputs, and of an opset that the engine reads."""
+    """The model with its external data inside, no weight among its inputs, of an opset that the engine reads, and with
+    inputs and outputs that arrays hold."""
     onnx = need("onnx", extra="export")
     model = read_graph(path)
     onnx.load_external_data_for_model(model, str(path.parent))
-    model = lowered(model)
+    model = widened(lowered(model))
     kept = real_inputs(model)
     del model.graph.input[:]
     model.graph.input.extend(kept)
     return model
 
 
-def _freed(path: Path, spec: ModelSpec) -> Any:
+def _freed(module: GivenOnnx, spec: ModelSpec) -> Any:
     """The model with a free axis wherever the spec has one; shapes that follow from it are inferred anew."""
-    model = whole_model(path)
+    model = module.model()
     shapes = {tensor.name: tensor.shape for tensor in spec.inputs}
     dims = [
         (dim, axis)
@@ -217,8 +265,8 @@ def _tensor(value: Any, path: Path) -> TensorSpec:
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):
         raise refuse("unknown-rank", f"'{value.name}' of '{path}'")
-    dtype = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
-    dtype = {"float": "float32", "double": "float64"}.get(dtype, dtype)
+    dtype = onnx.TensorProto.DataType.Name(wider(tensor.elem_type) or tensor.elem_type).lower()
+    dtype = {"float": "float32", "double": "float64", "string": "str"}.get(dtype, dtype)
     if dtype not in DTYPES:
         raise refuse("element-type", f"'{value.name}' ({dtype}) of '{path}'")
     shape = tuple(_axis(dim, value.name, place) for place, dim in enumerate(tensor.shape.dim))

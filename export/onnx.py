@@ -13,6 +13,7 @@ from edgekit.core.need import need
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
+from edgekit.export.compact_onnx import lean, without_wrapper
 from edgekit.export.explain import first_line, untraceable
 from edgekit.export.jobs import Converted
 from edgekit.export.raw import layout_of
@@ -21,6 +22,7 @@ from edgekit.export.tracing import call, call_arguments, flatten, tensors
 # 18 runs everywhere: older runtimes read it, newer exporters write it without down-conversion.
 OPSET: Final = 18
 _DTYPES: Final = {
+    "STRING": "str",
     "FLOAT": "float32",
     "FLOAT16": "float16",
     "DOUBLE": "float64",
@@ -77,7 +79,7 @@ class OnnxExporter:
         from edgekit.export.quantize_onnx import quantize
 
         options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float, method=method)
-        save(need("onnx", extra="export").load(str(out)), out, spec)
+        save(lean(need("onnx", extra="export").load(str(out))), out, spec, shapes=recipe.precision == "fp16")
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
@@ -144,16 +146,21 @@ def _export_legacy(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None
 def slim(path: Path, spec: ModelSpec) -> None:
     """Simplify the file in place, give its free axes the spec's names, and run the full checker."""
     model = need("onnxslim", extra="export").slim(str(path))
-    save(model, path, spec)
+    save(without_wrapper(model), path, spec)
 
 
-def save(model: Any, path: Path, spec: ModelSpec) -> None:
-    """Write a checked model whose inputs and outputs have the axes of the spec."""
+def save(model: Any, path: Path, spec: ModelSpec, *, shapes: bool = True) -> None:
+    """Write a checked model whose inputs and outputs have the axes of the spec.
+
+    Args:
+        shapes: Whether the shapes inside are written as well; onnxruntime 1.31 crashes on float16 graphs without them.
+    """
     onnx = need("onnx", extra="export")
     _name_axes(model, spec)
-    # Not left out: onnxruntime 1.31 crashes on float16 graphs without the shapes inside.
     model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model, full_check=True)
+    if not shapes:
+        del model.graph.value_info[:]
     onnx.save(model, str(path))
 
 

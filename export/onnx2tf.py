@@ -16,7 +16,7 @@ from edgekit.core.need import need
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
-from edgekit.export.given_onnx import GivenOnnx, whole_model
+from edgekit.export.given_onnx import GivenOnnx
 from edgekit.export.jobs import Converted
 from edgekit.export.signatures import signatures_of
 from edgekit.export.tflite import TfliteExporter, read_back
@@ -41,16 +41,16 @@ class Onnx2tf(TfliteExporter):
             raise refuse("one-size-only", f"A TFLite file of {len(signatures)} sizes from '{module.path.name}'")
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
             fixed = Path(folder) / "model.onnx"
-            need("onnx", extra="export").save(_fixed(module.path, spec, signatures[0].sizes), str(fixed))
+            need("onnx", extra="export").save(_fixed(module, spec, signatures[0].sizes), str(fixed))
             shutil.copyfile(_converted(fixed, spec, Path(folder)), out)
         options: dict[str, str | int | float | bool] = {"exporter": TOOLS["onnx2tf"].requirement}
         return msgspec.structs.replace(read_back(out, spec), options=options)
 
 
-def _fixed(path: Path, spec: ModelSpec, sizes: dict[str, int]) -> Any:
+def _fixed(module: GivenOnnx, spec: ModelSpec, sizes: dict[str, int]) -> Any:
     """The model at one size: of free batches and lengths the converter makes wrong files without a word."""
     onnx = need("onnx", extra="export")
-    model = whole_model(path)
+    model = module.model()
     shapes = {tensor.name: tensor.concrete(sizes) for tensor in spec.inputs}
     for value in model.graph.input:
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True):

@@ -35,6 +35,20 @@ _FLOAT16: Final[Entry] = {
     },
 }
 
+# One scale for a whole table of words: with one a row, and its zero point, they are a fifth of the table again.
+_TABLES: Final[Entry] = {
+    "regex": ".*",
+    "operation": "EMBEDDING_LOOKUP",
+    "algorithm_key": "min_max_uniform_quantize",
+    "op_config": {
+        "weight_tensor_config": {"num_bits": 8, "symmetric": True, "granularity": "TENSORWISE", "dtype": "INT"},
+        "compute_precision": "INTEGER",
+        "explicit_dequantize": False,
+        "skip_checks": False,
+        "min_weight_elements": 0,
+    },
+}
+
 
 def quantize(
     source: Path,
@@ -94,7 +108,7 @@ def _entries(recipe: Recipe) -> list[Entry]:
     if recipe.precision == "int4":
         return list(ready.weight_only_wi4_afp32())
     if recipe.mode == "dynamic":
-        return list(ready.dynamic_wi8_afp32())
+        return [*ready.dynamic_wi8_afp32(), _TABLES]
     # Transposed convolutions are left float: the quantizer writes them with scales that LiteRT refuses.
     skipped = ["CONV_2D_TRANSPOSE", *([] if recipe.mode == "full" else ["INPUT", "OUTPUT"])]
     return [*ready.static_wi8_ai8(), *map(_unquantized, skipped)]

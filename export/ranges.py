@@ -25,28 +25,41 @@ _ROWS: Final = 64
 _VALUES: Final = 256
 
 
-def range_checks(
-    path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str
-) -> tuple[ParityCheck, ...]:
-    """One check, of the tensor that uses least of its int8 values; none where no activation has a fixed scale."""
-    if artifact.precision != "int8":
+def range_checks(artifact: Artifact, shares: Mapping[str, float], where: str) -> tuple[ParityCheck, ...]:
+    """One check, of the tensor that uses least of its int8 values; none where no activation has a fixed scale.
+
+    Those are left out of which the artifact says that only calibration filled them.
+    """
+    judged = {name: share for name, share in shares.items() if name not in artifact.rare}
+    if not judged:
         return ()
-    shares = used_shares(path, artifact, spec, samples)
-    if not shares:
-        return ()
-    worst = min(shares, key=lambda name: shares[name])
-    verdict = Verdict.PASS if shares[worst] >= LEAST else Verdict.FAIL
-    count = min(len(samples), _ROWS)
-    return (ParityCheck(artifact.recipe, where, CASE, worst, "range", shares[worst], LEAST, verdict, samples=count),)
+    worst = min(judged, key=lambda name: judged[name])
+    verdict = Verdict.PASS if judged[worst] >= LEAST else Verdict.FAIL
+    return (ParityCheck(artifact.recipe, where, CASE, worst, "range", judged[worst], LEAST, verdict),)
 
 
-def used_shares(path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples) -> dict[str, float]:
+def rarely_used(
+    path: Path, artifact: Artifact, spec: ModelSpec, shares: Mapping[str, float], calibration: Samples
+) -> tuple[str, ...]:
+    """Tensors with too small a share that the samples of their calibration fill: their scale is right."""
+    narrow = [name for name, share in shares.items() if share < LEAST]
+    if not narrow or not artifact.record.get("calibration"):
+        return ()
+    filled = used_shares(path, artifact, spec, calibration, rows=len(calibration))
+    return tuple(name for name in narrow if filled.get(name, 0.0) >= LEAST)
+
+
+def used_shares(
+    path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples, *, rows: int = _ROWS
+) -> dict[str, float]:
     """The share of its 256 values that each quantized tensor takes over the samples, by its name in a trace.
 
     Tensors whose scale follows from their operator or from another tensor are left out, constant ones, and those of
-    which fewer than 256 values were seen: a few answers may well lie close together.
+    which fewer than 256 values were seen: a few answers may well lie close together. None for other than int8.
     """
-    few = samples.take(slice(0, _ROWS))
+    if artifact.precision != "int8":
+        return {}
+    few = samples.take(slice(0, rows))
     seen: dict[str, _Seen] = {}
     for run in _runs(path, artifact, spec, few):
         for name, array in run.items():

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from edgekit.core.bisection import Refusal
 from edgekit.core.bundle import Signature
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.need import need
 from edgekit.core.samples import Array, Feed
+from edgekit.export.compact_tflite import module_of
 from edgekit.export.steps import Graph, Operation, Trace, stacked, trace_of
 from edgekit.runtime.sniff import not_a_model
 
@@ -34,7 +35,6 @@ _KINDS: Final = {
     "RELU6": "relu",
     "LOGISTIC": "sigmoid",
 }
-_SEGMENT: Final = re.compile(r"^_*[^_]+_(?P<name>.+)$")
 
 
 def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Trace:
@@ -54,6 +54,24 @@ def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Tra
         raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
     graph = engine.graph()
     return trace_of(graph, stacked(engine.run(feed, graph) for feed in feeds))
+
+
+def missing_signature(path: Path, signature: Signature, side: str) -> Refusal | None:
+    """The refusal of a file that lacks a signature which its bundle says it has; None where it is there.
+
+    Raises:
+        ModelUnreadable: The file is no TFLite model.
+    """
+    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+    try:
+        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+        known = {one.signatureKey.decode(): one.inputs[0].name.decode() for one in model.signatureDefs or ()}
+    except Exception as err:  # the schema raises whatever its offsets lead to
+        raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
+    if signature.name in known:
+        return None
+    reason = f"the file has no signature '{signature.name}'; it has {', '.join(known) or 'none'}"
+    return Refusal(side, next(iter(known.values()), ""), "input", reason)
 
 
 def quantized_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Iterator[Mapping[str, Array]]:
@@ -168,9 +186,7 @@ class _Engine:
 
     def _module(self, index: int) -> str:
         """The part of the network that the converter wrote into the tensor's name."""
-        text = self._subgraph.tensors[index].name.decode(errors="replace")
-        last = text.rpartition(";;")[2].partition(";")[0]
-        return ".".join(_names(last))
+        return module_of(self._subgraph.tensors[index].name.decode(errors="replace"))
 
     def _stored(self, array: Array, index: int) -> Array:
         detail = self._engine._get_tensor_details(index, self.place)
@@ -188,11 +204,3 @@ class _Engine:
             return np.array(array)
         zero, scale = quantization["zero_points"][0], quantization["scales"][0]
         return np.asarray((array.astype(np.float32) - np.float32(zero)) * np.float32(scale))
-
-
-def _names(text: str) -> Iterator[str]:
-    """`features`, `3` out of `Named/Digits_module/torch.nn.Sequential_features/torch.nn.Conv2d_3`."""
-    for segment in text.split("/")[1:]:
-        match = _SEGMENT.match(segment.rpartition(".")[2])
-        if match and match["name"] != "module":
-            yield match["name"]

@@ -16,6 +16,7 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.calibration import fitted
+from edgekit.export.compact_tflite import compact
 from edgekit.export.explain import untraceable
 from edgekit.export.jobs import Converted
 from edgekit.export.raw import layout_of
@@ -47,6 +48,7 @@ class TfliteExporter:
             if explained is not None:
                 raise explained from err
             raise
+        compact(out, rename=True)
         return read_back(out, spec)
 
     def quantize(
@@ -63,6 +65,7 @@ class TfliteExporter:
         from edgekit.export.quantize_tflite import outputs_read_again, quantize
 
         options = quantize(source, spec, recipe, calibration, out, keep_float=keep_float)
+        compact(out)
         made = read_back(out, spec)
         wrong = _not_float(made, spec) if recipe.needs_calibration else ()
         if recipe.mode == "full":
@@ -73,6 +76,7 @@ class TfliteExporter:
         # An output that the graph reads again is left int8 and empty: its operator has to stay float.
         names = (*keep_float, *(name for output in wrong for name in tensor_names(out, output, spec)))
         options = quantize(source, spec, recipe, calibration, out, keep_float=names)
+        compact(out)
         warnings = tuple(f"the operator of output '{output}' stays float32" for output in wrong)
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -68,8 +69,13 @@ def _array_problems(value: object, tensor: TensorSpec, also: tuple[str, ...]) ->
     )
     if not fits:
         yield f"'{tensor.name}' has shape {_text(value.shape)}, expected {_text(tensor.shape)}."
-    if not value.dtype.isnative or value.dtype.name not in (tensor.dtype, *also):
+    if not value.dtype.isnative or _dtype_name(value) not in (tensor.dtype, *also):
         yield f"'{tensor.name}' has dtype {_dtype_text(value.dtype)}, expected {' or '.join((tensor.dtype, *also))}."
+
+
+def _dtype_name(value: np.ndarray[Any, Any]) -> str:
+    """Its name in a spec: text of any length is `str`."""
+    return "str" if value.dtype.kind == "U" else value.dtype.name
 
 
 def _tie_problems(feed: Mapping[str, object], inputs: Sequence[TensorSpec]) -> Iterator[str]:

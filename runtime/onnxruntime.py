@@ -43,6 +43,7 @@ _DTYPES: Final = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
     "tensor(bool)": "bool",
+    "tensor(string)": "str",
     **{f"tensor({name})": name for name in ("float16", "int8", "int16", "int32", "int64")},
     **{f"tensor({name})": name for name in ("uint8", "uint16", "uint32", "uint64")},
 }
@@ -110,6 +111,7 @@ class OnnxSession:
         self._first = Lock()
         self._names = [tensor.name for tensor in self.outputs]
         self._count = len(self.inputs)
+        self._has_text = any(tensor.dtype == "str" for tensor in self.outputs)
         self._ties = ties(self.inputs)
 
     def run(self, feed: Mapping[str, object]) -> Feed:
@@ -121,17 +123,21 @@ class OnnxSession:
             raise self._explained(feed, err) from err
         if self._profiles is not None:
             self._check_placement()
+        if self._has_text:
+            # The engine gives Python objects, which no .npz without pickles holds.
+            found = [array.astype(str) if array.dtype == object else array for array in found]
         return dict(zip(self._names, found, strict=True))
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
         """The fast path: a call that runs again and gives the same output arrays each time, overwritten.
 
         The arrays of `feed` are read anew in each call: write into them to run other values of the same shape.
-        Where the size of an output is not known before the run, each call gives new arrays instead.
+        Where the size of an output is not known before the run, and with text, each call gives new arrays instead.
         """
         outputs = self.run(feed)
         known = {axis for tensor in self.inputs for axis in tensor.free_axes}
-        if any(axis not in known for tensor in self.outputs for axis in tensor.free_axes):
+        is_sized = all(axis in known for tensor in self.outputs for axis in tensor.free_axes)
+        if not is_sized or "str" in (tensor.dtype for tensor in (*self.inputs, *self.outputs)):
             return lambda: self.run(feed)
         binding = self._engine.io_binding()
         inputs = _bind_inputs(binding, feed, self._device())
@@ -262,7 +268,7 @@ class _Refused(Exception):
 def _tensor(arg: Any) -> TensorSpec:
     """A tensor as the file declares it; unnamed free axes are called after the tensor and their place."""
     if arg.type not in _DTYPES:
-        raise ModelUnreadable(f"'{arg.name}' has the type {arg.type}; edgekit runs dense tensors of numbers only.")
+        raise ModelUnreadable(f"'{arg.name}' has the type {arg.type}; edgekit runs dense tensors alone.")
     shape = tuple(
         axis if isinstance(axis, str) else (f"{arg.name}.{place}" if axis is None or axis < 0 else axis)
         for place, axis in enumerate(arg.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, median
@@ -57,6 +58,12 @@ METHODS: dict[str, Callable[[Row], str]] = {
 CELLS = (("same", False), ("same", True), ("slower", False), ("slower", True))
 
 
+def read(path: Path) -> str:
+    """A finished campaign is kept compressed."""
+    packed = path.with_name(f"{path.name}.xz")
+    return path.read_text() if path.is_file() else lzma.decompress(packed.read_bytes()).decode()
+
+
 def line(name: str, method: Callable[[Row], str], rows: list[Row]) -> str:
     parts = []
     for kind, busy in CELLS:
@@ -72,7 +79,7 @@ def line(name: str, method: Callable[[Row], str], rows: list[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=Path, default=HERE / "rows.jsonl")
-    rows = [json.loads(text) for text in parser.parse_args().rows.read_text().splitlines()]
+    rows = [json.loads(text) for text in read(parser.parse_args().rows).splitlines()]
     head, rows = rows[0], rows[1:]
     print(f"{head['cpu']}, {head['cores']} cores, {head['target']}, median {1e6 * head['median_s']:.0f} µs\n")
     print("| method | same, quiet | same, busy | +5 % found, quiet | +5 % found, busy |")

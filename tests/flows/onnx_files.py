@@ -58,3 +58,41 @@ def classifier(path: Path) -> Path:
     outputs = [tensor("label", ["N"], TensorProto.INT64), tensor("scores", ["N", 2])]
     onnx.save(model([node], [tensor("x", ["N", 3])], outputs), str(path))
     return path
+
+
+def plural(path: Path) -> Path:
+    """Words (N,) -> words (N,), by an operator of classical learning."""
+    words = ["cat", "dog", "horse"]
+    node = helper.make_node(
+        "LabelEncoder",
+        ["x"],
+        ["y"],
+        domain="ai.onnx.ml",
+        keys_strings=words,
+        values_strings=[f"{word}s" for word in words],
+        default_string="?",
+    )
+    text = TensorProto.STRING
+    onnx.save(model([node], [tensor("x", ["N"], text)], [tensor("y", ["N"], text)]), str(path))
+    return path
+
+
+def doubling(path: Path, kind: int) -> Path:
+    """(N, 4) -> (N, 4), twice as much, given and taken as `kind`."""
+    two = numpy_helper.from_array(np.float32(2), "two")
+    nodes = [
+        helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["wide", "two"], ["product"]),
+        helper.make_node("Cast", ["product"], ["y"], to=kind),
+    ]
+    onnx.save(model(nodes, [tensor("x", ["N", 4], kind)], [tensor("y", ["N", 4], kind)], [two]), str(path))
+    return path
+
+
+def swish(path: Path) -> Path:
+    """(N, 4) -> (N, 4), by an operator that the engine defines up to opset 24 alone."""
+    graph = helper.make_graph(
+        [helper.make_node("Swish", ["x"], ["y"])], "graph", [tensor("x", ["N", 4])], [tensor("y", ["N", 4])]
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 26)], ir_version=10), str(path))
+    return path

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from edgekit.core.bundle import Bundle, write_manifest
 from edgekit.core.files import sha256_file
+from edgekit.export.compact_tflite import module_of
 
 Damage = Callable[[Path], None]
 
@@ -101,10 +102,8 @@ def tflite_weight(part: str, change: Callable[[np.ndarray], np.ndarray]) -> Dama
 def operator_of(model: Any, part: str, subgraph: int = 0) -> Any:
     """The operator with weights whose result carries the name of module `part`."""
     graph = model.subgraphs[subgraph]
-    return next(
-        one for one in graph.operators if len(one.inputs) == 3 and f"_{part};" in _name(graph, one.outputs[0]) + ";"
-    )
+    return next(one for one in graph.operators if len(one.inputs) == 3 and module_of(_name(graph, one)) == part)
 
 
-def _name(graph: Any, index: int) -> str:
-    return str(graph.tensors[index].name.decode())
+def _name(graph: Any, operator: Any) -> str:
+    return str(graph.tensors[operator.outputs[0]].name.decode())

@@ -18,6 +18,7 @@ from edgekit.core.refusals import REFUSALS
 from edgekit.core.report import Report
 from edgekit.core.verdict import Verdict
 from edgekit.flows.export import export
+from edgekit.flows.run import run
 from edgekit.flows.source import SourceOptions, open_source
 
 DATA = Path(__file__).parents[1] / "runtime" / "data"
@@ -73,6 +74,46 @@ def test_classical_models_run_as_they_are(tmp_path: Path) -> None:
     assert [one.dtype for one in report.artifacts[0].outputs] == ["int64", "float32"]
 
 
+def test_text_goes_in_and_comes_out(tmp_path: Path) -> None:
+    words = np.array(["cat", "dog", "cat", "horse", "dog", "cat"])
+
+    report = made(onnx_files.plural(tmp_path / "words.onnx"), "onnx-fp32", x=words)
+
+    assert report.verdict is Verdict.PASS
+    assert inputs_of(report) == ["x:str[N]"]
+    answers = run(str(tmp_path / "out"), input=["sample:0"]).answers
+    assert [one.outputs["y"] for one in answers] in ([["cats"]], [["dogs"]], [["horses"]])
+
+
+def test_text_is_not_quantized(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as caught:
+        made(onnx_files.plural(tmp_path / "words.onnx"), "onnx-int8", x=np.array(["cat", "dog", "cat", "horse"]))
+
+    assert (caught.value.code, caught.value.hint) == ("strings", "--to onnx-fp32")
+
+
+def test_what_arrays_do_not_hold_is_fed_and_read_as_a_wider_type(tmp_path: Path) -> None:
+    source = onnx_files.doubling(tmp_path / "net.onnx", TensorProto.BFLOAT16)
+
+    report = made(source, "onnx-fp32", x=even(16, 4))
+
+    assert report.verdict is Verdict.PASS
+    assert inputs_of(report) == ["x:float32[N,4]"]
+    assert [str(one) for one in report.artifacts[0].outputs] == ["y:float32[N,4]"]
+    assert "'x' is bfloat16 in the source" in "".join(report.artifacts[0].warnings)
+
+
+def test_an_operator_that_the_engine_lacks_is_written_out(tmp_path: Path) -> None:
+    source = onnx_files.swish(tmp_path / "net.onnx")
+
+    report = made(source, "onnx-fp32,onnx-int8", x=even(64, 4))
+
+    assert report.verdict is Verdict.PASS
+    assert "onnxruntime has no Swish like this" in "".join(report.artifacts[0].warnings)
+    kept = onnx.load(str(tmp_path / "out" / "onnx-fp32.onnx"))
+    assert "Swish" not in {node.op_type for node in kept.graph.node}
+
+
 def test_weights_beside_the_file_come_along(tmp_path: Path) -> None:
     source = onnx_files.dense(tmp_path / "net.onnx", external="data.bin")
 
@@ -111,7 +152,7 @@ def test_what_is_no_tensor_of_numbers_is_refused_by_code(code: str, tmp_path: Pa
         "optional-type": helper.make_optional_type_proto(tensor),
         "map-type": helper.make_map_type_proto(TensorProto.INT64, tensor),
         "unknown-rank": helper.make_tensor_type_proto(TensorProto.FLOAT, None),
-        "element-type": helper.make_tensor_type_proto(TensorProto.STRING, [1]),
+        "element-type": helper.make_tensor_type_proto(TensorProto.COMPLEX64, [1]),
     }
     value = helper.make_value_info("x", kinds[code])
     graph = onnx_files.model([helper.make_node("Identity", ["x"], ["y"])], [value], [onnx_files.tensor("y", [1])])

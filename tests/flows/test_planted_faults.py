@@ -96,17 +96,22 @@ def without_activation(part: str) -> Damage:
 
 
 def ten_times(part: str, place: int) -> Damage:
-    """The scale of a tensor that the operator of `part` reads: 0 is its input, 1 its weights."""
+    """The scale of a tensor that the operator of `part` reads: 0 its input, with which its bias goes, 1 its weights."""
 
     def change(model: Any) -> None:
         operator = planting.operator_of(model, part)
-        tensor = model.subgraphs[0].tensors[operator.inputs[place]]
-        tensor.quantization.scale = np.asarray(tensor.quantization.scale, np.float32) * 10
+        tensors = model.subgraphs[0].tensors
+        for index in [operator.inputs[place], *([operator.inputs[2]] if place == 0 else [])]:
+            tensors[index].quantization.scale = np.asarray(tensors[index].quantization.scale, np.float32) * 10
+        if place == 0:
+            buffer = model.buffers[tensors[operator.inputs[2]].buffer]
+            bias = np.frombuffer(bytes(buffer.data), np.int32)
+            buffer.data = np.frombuffer(np.rint(bias / 10).astype(np.int32).tobytes(), np.uint8)
 
     return tflite(change)
 
 
-WEIGHT = "module.{}.weight"
+WEIGHT = "{}.weight"
 FAULTS = [
     *(
         Fault(f"{name}, {part}, onnx", "onnx-fp32", onnx_weight(WEIGHT.format(part), change), "torch", part)
@@ -123,10 +128,11 @@ FAULTS = [
     Fault("no activation, onnx", "onnx-fp32", onnx_without("relu_1"), "torch", "right", missing="relu"),
     Fault("no layer, onnx", "onnx-fp32", onnx_without("conv2d_2"), "torch", "", missing="right/convolution"),
     Fault("no activation, tflite", "tflite-fp32", without_activation("left"), "onnx-fp32", "right", missing="relu_1"),
-    Fault("weights x 10, onnx", "onnx-int8", onnx_weight("module.left.weight_scale", tenfold), "onnx-fp32", "left"),
+    Fault("weights x 10, onnx", "onnx-int8", onnx_weight("left.weight_scale", tenfold), "onnx-fp32", "left"),
     Fault("activation / 10, onnx", "onnx-int8", onnx_weight("relu_1_scale", tenth), "onnx-fp32", "left"),
     Fault("activation x 10, onnx", "onnx-int8", onnx_weight("relu_1_scale", tenfold), "onnx-fp32", "left"),
     Fault("weights x 10, tflite", "tflite-int8", ten_times("right", 1), "tflite-fp32", "right"),
+    Fault("activation x 10, tflite", "tflite-int8", ten_times("right", 0), "tflite-fp32", "left"),
 ]
 
 
@@ -177,6 +183,21 @@ def test_a_recurrent_net_exported_at_one_length_is_caught_and_named(recurrent: P
     assert report.verdict is Verdict.FAIL
     assert result.refused is not None
     assert (result.refused.tensor, result.refused.reason.partition(" is")[0]) == ("x", "axis 1")
+
+
+def test_a_recurrent_net_without_one_of_its_lengths_is_caught_and_named(recurrent: Path, tmp_path: Path) -> None:
+    def lose_one(model: Any) -> None:
+        model.signatureDefs = [one for one in model.signatureDefs if b"T8" not in one.signatureKey]
+
+    bundle = damaged(recurrent, tmp_path / "bundle", "tflite-fp32", tflite(lose_one))
+
+    report = edgekit.validate(bundle, artifact=["tflite-fp32"])
+    result = bisect(bundle, "onnx-fp32", "tflite-fp32")
+
+    assert report.verdict is Verdict.FAIL
+    assert result.refused is not None
+    assert (result.refused.side, result.refused.tensor) == ("tflite-fp32", "x")
+    assert result.refused.reason == "the file has no signature 'N1_T8'; it has N1_T4"
 
 
 def test_sound_graphs_of_every_kind_agree(recurrent: Path, residual: Path) -> None:

@@ -183,17 +183,35 @@ def test_opening_a_model_loads_no_openssl() -> None:
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
 
-def test_tensors_that_are_no_numbers_are_refused_by_name(tmp_path: Path) -> None:
+def test_tensors_of_a_type_that_no_array_has_are_refused_by_name(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    numbers = [helper.make_tensor_value_info(name, TensorProto.BFLOAT16, ["N"]) for name in ("narrow", "same")]
+    graph = helper.make_graph([helper.make_node("Identity", ["narrow"], ["same"])], "numbers", numbers[:1], numbers[1:])
+    opset = helper.make_opsetid("", 18)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), tmp_path / "narrow.onnx")
+
+    with pytest.raises(ModelUnreadable, match=r"'narrow' has the type tensor\(bfloat16\)"):
+        OnnxRuntime().open(tmp_path / "narrow.onnx", {})
+
+
+def test_text_is_given_as_arrays_without_objects(tmp_path: Path) -> None:
     import onnx
     from onnx import TensorProto, helper
 
     words = [helper.make_tensor_value_info(name, TensorProto.STRING, ["N"]) for name in ("text", "same")]
     graph = helper.make_graph([helper.make_node("Identity", ["text"], ["same"])], "words", words[:1], words[1:])
-    opset = helper.make_opsetid("", 18)
-    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), tmp_path / "words.onnx")
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), tmp_path / "words.onnx"
+    )
 
-    with pytest.raises(ModelUnreadable, match=r"'text' has the type tensor\(string\)"):
-        OnnxRuntime().open(tmp_path / "words.onnx", {})
+    with OnnxRuntime().open(tmp_path / "words.onnx", {}) as session:
+        feed = {"text": np.array(["one", "fifteen"])}
+        again = session.bind(feed)
+        answers = [session.run(feed)["same"], again()["same"]]
+
+    assert [(array.dtype.kind, array.tolist()) for array in answers] == [("U", ["one", "fifteen"])] * 2
 
 
 def test_a_refused_provider_leaves_no_profile_behind(

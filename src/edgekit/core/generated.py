@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 
+_WORDS: Final = ("one", "two", "three")
+
 
 def generated(spec: ModelSpec, *, count: int, seed: int = 0) -> Samples:
     """`count` inputs within the ranges of `spec`, free axes at their largest size. They have no references.
 
-    Floats without a range are standard normal, integers without one are 0 or 1.
+    Floats without a range are standard normal, integers without one are 0 or 1, text is one of three words.
     """
     rng = np.random.default_rng(seed)
     sizes = {axis: max(spec.sizes_of(axis)) for axis in spec.free_axes}
@@ -23,6 +25,8 @@ def generated(spec: ModelSpec, *, count: int, seed: int = 0) -> Samples:
 
 
 def _draw(rng: np.random.Generator, tensor: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
+    if tensor.dtype == "str":
+        return rng.choice(_WORDS, shape)
     if np.dtype(tensor.dtype).kind in "iub":
         low, high = int(tensor.low or 0), int(tensor.high if tensor.high is not None else 1)
         return rng.integers(low, high + 1, shape).astype(tensor.dtype)

@@ -43,6 +43,8 @@ REFUSED: Final = {"tflite-int2": "int2-weights", "tflite-int16": "int16-activati
 SEQUENCE_OPERATORS: Final = frozenset({"LSTM", "GRU", "RNN", "Attention", "Softmax*MatMul"})
 # Stands among the operators of a network whose inputs go beyond those it was calibrated with, as anomalies do.
 OUTLIERS: Final = "inputs beyond calibration"
+# Stands for inputs or outputs that are text.
+STRINGS: Final = "strings"
 # Stands for a logarithm that layers with weights follow, as in the front end of a network that hears.
 LOG_SPECTRUM: Final = "Log*Conv"
 _STATIC_FAILS: Final = {
@@ -94,14 +96,16 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
         """The recipe that is really made.
 
         Args:
-            operators: Operator types of the float graph, ONNX names; OUTLIERS may be one of them.
+            operators: Operator types of the float graph, ONNX names; OUTLIERS and STRINGS may be among them.
             cpu_features: Architecture and instruction-set names of the target, e.g. `{"x86_64", "avx512_vnni"}`.
 
         Raises:
             UserError: The recipe is known not to work on such a graph, with the reason.
         """
-        if self.format == "tflite" and self.needs_calibration and "LSTM" in operators:
-            raise refuse("static-lstm", f"Recipe '{self.name}'")
+        if STRINGS in operators and self.name != "onnx-fp32":
+            raise refuse("strings", f"Recipe '{self.name}'")
+        if self.needs_calibration and "LSTM" in operators:
+            raise refuse("static-lstm", f"Recipe '{self.name}'", instead=f"--to {self.format}-int8-dynamic")
         failing = next((code for kind, code in _STATIC_FAILS.items() if kind in operators), "")
         if failing and self.needs_calibration:
             raise refuse(failing, f"Recipe '{self.name}'", instead=f"--to {self.format}-int8-dynamic")

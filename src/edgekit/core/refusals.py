@@ -22,7 +22,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "int2-kernels": Refusal("2-bit weights have no kernels in this runtime", "--to onnx-int8"),
     "int16-activations": Refusal("16-bit activations ran 10 to 37 times slower than float32", "--to tflite-fp16"),
     "static-lstm": Refusal(
-        "static int8 left 2.1 dB of the signal of an LSTM, dynamic int8 37 dB", "--to tflite-int8-dynamic"
+        "static int8 left 2.1 to 11.5 dB of the signal of an LSTM, dynamic int8 37 to 61 dB", "--to tflite-int8-dynamic"
     ),
     "static-attention": Refusal(
         "static int8 left 12 to 19 dB of the signal of attention, dynamic int8 34 to 38 dB", "--to onnx-int8-dynamic"
@@ -38,6 +38,9 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "nothing-for-int4": Refusal(
         "4-bit weights exist for matrix products alone, and this graph has none with constant weights",
         "--to onnx-int8",
+    ),
+    "strings": Refusal(
+        "text has no values to round, and no other format than ONNX takes it as an input", "--to onnx-fp32"
     ),
     "histogram-tflite": Refusal(
         "the TFLite quantizer reads smallest and largest values alone; it has no entropy or percentile",
@@ -74,7 +77,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "map-type": Refusal("a map of values is no tensor", "Leave out the ZipMap at the end: zipmap=False"),
     "sparse-type": Refusal("a sparse tensor is opened by no engine on a device", "Give it dense."),
     "unknown-rank": Refusal("the file does not say how many axes it has", "--input 'NAME:float32[N,3,32,32]'"),
-    "element-type": Refusal("its element type is none that samples can have", "edgekit profile"),
+    "element-type": Refusal("arrays hold no numbers of this type, and no wider one holds them all", "edgekit profile"),
     "external-path": Refusal("its external data lies outside the folder of the file", "Put the data beside the file."),
 }
 

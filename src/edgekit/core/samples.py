@@ -299,7 +299,7 @@ def _finite(name: str, array: Array) -> list[str]:
 
 def _fitting(tensor: TensorSpec, array: Array) -> list[str]:
     """Values that a narrower dtype would turn into others: 200 as int8 is -56, 1e300 as float32 infinity."""
-    if array.ndim == 0 or array.size == 0 or tensor.dtype == "bool":
+    if array.ndim == 0 or array.size == 0 or tensor.dtype in ("bool", "str"):
         return []
     limits = np.iinfo(tensor.dtype) if "int" in tensor.dtype else np.finfo(tensor.dtype)
     low, high = array.min(), array.max()

@@ -26,6 +26,7 @@ DTYPES: Final = (
     "int64",
     "uint64",
     "bool",
+    "str",
 )
 _INPUT = re.compile(r"(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]")
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")

@@ -28,7 +28,7 @@ from edgekit.export.raw import raw_input_of
 from edgekit.export.source import ModuleRef
 from edgekit.export.steps import Trace, stacked, trace_of
 from edgekit.export.steps_onnx import first_refused, trace_onnx
-from edgekit.export.steps_tflite import trace_tflite
+from edgekit.export.steps_tflite import missing_signature, trace_tflite
 from edgekit.export.validation import TOLERANCES, Tolerance
 from edgekit.flows.bundles import backend_for
 from edgekit.runtime.preprocessing import is_raw
@@ -98,7 +98,7 @@ def _with_narrow(found: Bisection, bundle: Bundle, side: _Side) -> Bisection:
     if side.artifact is None or side.artifact.precision != "int8" or samples is None:
         return found
     shares = used_shares(side.file, side.artifact, bundle.spec, samples)
-    narrow = {name: share for name, share in shares.items() if share < LEAST}
+    narrow = {name: share for name, share in shares.items() if share < LEAST and name not in side.artifact.rare}
     places = [place for place, one in enumerate(found.aligned) if one.b in narrow]
     return msgspec.structs.replace(found, narrow=narrow, first=places[0] if places else None)
 
@@ -138,9 +138,11 @@ class _Side:
         return trace_tflite(self.file, inputs.feeds, _signature(self.signatures, inputs.sizes))
 
     def refuses(self, inputs: _Inputs) -> Refusal | None:
-        """What in an ONNX file does not run; TFLite files have fixed sizes, and are given none but those."""
-        if self.artifact is None or self.artifact.format != "onnx":
+        """What in an ONNX file does not run, or the entry point that a TFLite file should have for these sizes."""
+        if self.artifact is None:
             return None
+        if self.artifact.format == "tflite":
+            return missing_signature(self.file, _signature(self.signatures, inputs.sizes), self.name)
         feeds = [*inputs.feeds[:1], *([inputs.whole] if inputs.whole is not None else [])]
         return next((found for feed in feeds if (found := first_refused(self.file, feed, self.name))), None)
 

@@ -291,14 +291,15 @@ def _user_samples(spec: ModelSpec, options: SourceOptions, settings: Settings) -
 
 def _completed(spec: ModelSpec, samples: Samples, options: SourceOptions) -> ModelSpec:
     """`spec` with the task that the samples imply and the range that they span."""
-    inputs = tuple(
-        msgspec.structs.replace(
-            tensor, low=float(samples.inputs[tensor.name].min()), high=float(samples.inputs[tensor.name].max())
-        )
-        for tensor in spec.inputs
-    )
+    inputs = tuple(_spanning(tensor, samples.inputs[tensor.name]) for tensor in spec.inputs)
     implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
     return msgspec.structs.replace(spec, inputs=inputs, task=options.task or implied)
+
+
+def _spanning(tensor: TensorSpec, array: Array) -> TensorSpec:
+    if tensor.dtype == "str":
+        return tensor
+    return msgspec.structs.replace(tensor, low=float(array.min()), high=float(array.max()))
 
 
 def _label_names(path: Path | None) -> tuple[str, ...]:

@@ -1,0 +1,26 @@
+"""The nodes of an ONNX graph, those of branches and loop bodies included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def nodes_of(graph: Any) -> Iterator[Any]:
+    """Every node, in order."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from nodes_of(inner)
+
+
+def rename(graph: Any, names: Mapping[str, str]) -> None:
+    """Give tensors of the graph itself other names, wherever they are made and read; inputs and outputs keep theirs."""
+    for tensor in (*graph.initializer, *graph.value_info):
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in nodes_of(graph):
+        for place, name in enumerate(node.input):
+            node.input[place] = names.get(name, name)
+        for place, name in enumerate(node.output):
+            node.output[place] = names.get(name, name)
