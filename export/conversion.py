@@ -33,7 +33,7 @@ from edgekit.export.hygiene import warnings_of
 from edgekit.export.lane import Lane, Made, Subject
 from edgekit.export.lengths import sizes_of_samples
 from edgekit.export.process import Worker
-from edgekit.export.ranges import range_checks, rarely_used, used_shares
+from edgekit.export.ranges import range_checks
 from edgekit.export.reference import Reference, ask_reference
 from edgekit.export.routes import exporter_of
 from edgekit.export.sampling import MAX_ANSWERS_BYTES, bounded
@@ -228,9 +228,7 @@ class _Run:
             record=record,
             warnings=converted.warnings,
         )
-        artifact, checks, self.accuracy[artifact.recipe] = _validated(
-            artifact, target, reference, self.request.calibration
-        )
+        checks, self.accuracy[artifact.recipe] = _validated(artifact, target, reference)
         self.parity += checks
         return artifact
 
@@ -292,20 +290,15 @@ def _calibrated_on(request: ExportRequest, recipes: Sequence[Recipe]) -> tuple[s
     return warnings_of(request.calibration, request.evaluation, request.spec)
 
 
-def _validated(
-    artifact: Artifact, path: Path, reference: Reference, calibration: Samples
-) -> tuple[Artifact, tuple[ParityCheck, ...], Accuracy]:
-    """The artifact with what its samples say of its ranges, every check of it, and its quality."""
+def _validated(artifact: Artifact, path: Path, reference: Reference) -> tuple[tuple[ParityCheck, ...], Accuracy]:
     backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
     try:
         with backend.open(path, {}, reference.spec) as session:
             checks, accuracy = validate_artifact(
                 session, artifact, reference.spec, reference.samples, reference.cases, session.backend
             )
-        shares = used_shares(path, artifact, reference.spec, reference.samples)
-        rare = rarely_used(path, artifact, reference.spec, shares, calibration)
-        artifact = msgspec.structs.replace(artifact, rare=rare)
-        return artifact, (*checks, *range_checks(artifact, shares, session.backend)), accuracy
+        where = session.backend
+        return (*checks, *range_checks(path, artifact, reference.spec, reference.samples, where)), accuracy
     except ModelUnreadable as err:
         raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote a broken file: {err.message}") from err
 

@@ -25,47 +25,35 @@ _ROWS: Final = 64
 _VALUES: Final = 256
 
 
-def range_checks(artifact: Artifact, shares: Mapping[str, float], where: str) -> tuple[ParityCheck, ...]:
-    """One check, of the tensor that uses least of its int8 values; none where no activation has a fixed scale.
-
-    Those are left out of which the artifact says that only calibration filled them.
-    """
-    judged = {name: share for name, share in shares.items() if name not in artifact.rare}
-    if not judged:
+def range_checks(
+    path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str
+) -> tuple[ParityCheck, ...]:
+    """One check, of the tensor that uses least of its int8 values; none where no activation has a fixed scale."""
+    if artifact.precision != "int8":
         return ()
-    worst = min(judged, key=lambda name: judged[name])
-    verdict = Verdict.PASS if judged[worst] >= LEAST else Verdict.FAIL
-    return (ParityCheck(artifact.recipe, where, CASE, worst, "range", judged[worst], LEAST, verdict),)
-
-
-def rarely_used(
-    path: Path, artifact: Artifact, spec: ModelSpec, shares: Mapping[str, float], calibration: Samples
-) -> tuple[str, ...]:
-    """Tensors with too small a share that the samples of their calibration fill: their scale is right."""
-    narrow = [name for name, share in shares.items() if share < LEAST]
-    if not narrow or not artifact.record.get("calibration"):
+    shares = used_shares(path, artifact, spec, samples)
+    if not shares:
         return ()
-    filled = used_shares(path, artifact, spec, calibration, rows=len(calibration))
-    return tuple(name for name in narrow if filled.get(name, 0.0) >= LEAST)
+    worst = min(shares, key=lambda name: shares[name])
+    verdict = Verdict.PASS if shares[worst] >= LEAST else Verdict.FAIL
+    count = min(len(samples), _ROWS)
+    return (ParityCheck(artifact.recipe, where, CASE, worst, "range", shares[worst], LEAST, verdict, samples=count),)
 
 
-def used_shares(
-    path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples, *, rows: int = _ROWS
-) -> dict[str, float]:
-    """The share of its 256 values that each quantized tensor takes over the samples, by its name in a trace.
+def used_shares(path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples) -> dict[str, float]:
+    """The share of its 256 values that each quantized tensor takes over the samples, by its name in a trace: those from
+    the smallest to the largest, and to zero, which every range holds.
 
     Tensors whose scale follows from their operator or from another tensor are left out, constant ones, and those of
-    which fewer than 256 values were seen: a few answers may well lie close together. None for other than int8.
+    which fewer than 256 values were seen: a few answers may well lie close together.
     """
-    if artifact.precision != "int8":
-        return {}
-    few = samples.take(slice(0, rows))
+    few = samples.take(slice(0, _ROWS))
     seen: dict[str, _Seen] = {}
     for run in _runs(path, artifact, spec, few):
         for name, array in run.items():
             seen[name] = seen.get(name, _Seen()).joined(array)
     return {
-        name: (one.high - one.low + 1) / _VALUES
+        name: (max(one.high, 0) - min(one.low, 0) + 1) / _VALUES
         for name, one in seen.items()
         if one.high > one.low and one.count >= _VALUES
     }
@@ -73,7 +61,7 @@ def used_shares(
 
 @dataclass(frozen=True)
 class _Seen:
-    """The ends of the values seen so far, and how many there were."""
+    """The ends of the steps from zero seen so far, and how many there were."""
 
     low: int = _VALUES
     high: int = -_VALUES

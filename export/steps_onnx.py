@@ -60,12 +60,12 @@ def trace_onnx(path: Path, feeds: Sequence[Feed]) -> Trace:
 
 
 def quantized_onnx(path: Path, feeds: Sequence[Feed]) -> Iterator[Mapping[str, Array]]:
-    """The integers of every tensor with a scale of its own on every feed, by the name of the tensor."""
+    """How many steps from zero every value of every tensor with a scale of its own is, on every feed, by its name."""
     model = _loaded(path)
     makers = {name: node.op_type for node in model.graph.node for name in node.output}
-    constants = {one.name for one in model.graph.initializer}
+    constants = {one.name: one for one in model.graph.initializer}
     found = {
-        node.output[0]: node.input[0]
+        node.output[0]: node
         for node in model.graph.node
         if node.op_type == "QuantizeLinear" and node.input[0] not in constants and node.input[1] in constants
         if makers.get(node.input[0]) not in FIXED_SCALES
@@ -76,8 +76,10 @@ def quantized_onnx(path: Path, feeds: Sequence[Feed]) -> Iterator[Mapping[str, A
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in found)
     session = _session(model)
+    zeros = [onnx.numpy_helper.to_array(constants[node.input[2]]).astype("int32") for node in found.values()]
     for feed in feeds:
-        yield dict(zip(found.values(), session.run(list(found), feed), strict=True))
+        arrays = session.run(list(found), feed)
+        yield {node.input[0]: array - zero for node, array, zero in zip(found.values(), arrays, zeros, strict=True)}
 
 
 def graph_of(graph: Any) -> Graph:

@@ -75,13 +75,14 @@ def missing_signature(path: Path, signature: Signature, side: str) -> Refusal | 
 
 
 def quantized_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Iterator[Mapping[str, Array]]:
-    """The integers of every tensor with a scale of its own on every feed, by its name in a trace."""
+    """How many steps from zero every value of every tensor with a scale of its own is, on every feed, by its name in a
+    trace."""
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     engine = _Engine(path, schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0), signature.name)
     chosen = engine.scaled()
     for feed in feeds if chosen else ():
         engine.invoke(feed)
-        yield {engine.name(index): engine.stored(index) for index in chosen}
+        yield {engine.name(index): engine.steps(index) for index in chosen}
 
 
 def tensor_names(path: Path) -> dict[str, tuple[str, ...]]:
@@ -165,9 +166,10 @@ class _Engine:
             if self._subgraph.tensors[index].type == schema.TensorType.INT8
         ]
 
-    def stored(self, index: int) -> Array:
-        """A tensor as the file stores it."""
-        return np.array(self._engine._interpreter.GetTensor(index, self.place))
+    def steps(self, index: int) -> Array:
+        """A quantized tensor in steps from zero."""
+        zero = self._engine._get_tensor_details(index, self.place)["quantization_parameters"]["zero_points"][0]
+        return np.asarray(self._engine._interpreter.GetTensor(index, self.place).astype(np.int32) - zero)
 
     def _operation(self, one: Any, operators: Mapping[int, str], fused: Mapping[int, str]) -> Operation:
         code = self._model.operatorCodes[one.opcodeIndex]

@@ -68,7 +68,7 @@ def test_a_name_that_is_taken_stays() -> None:
 
 
 def test_biases_lose_their_zero_points_and_nothing_else_does() -> None:
-    weights = {
+    weights: dict[str, np.ndarray] = {
         "w": np.arange(-6, 6, dtype=np.int8).reshape(4, 3),
         "w_scale": np.full(3, 0.5, np.float32),
         "w_zero": np.zeros(3, np.int8),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,7 +79,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
         path = folder / model
         if not path.exists():
             source = small_mobilenet(folder) if model == "mobilenetv2" else [model]
-            assert run(["export", *source, "--to", RECIPES, "--out", str(path), "--quiet"]) == 0
+            with contextlib.redirect_stdout(io.StringIO()):
+                assert run(["export", *source, "--to", RECIPES, "--out", str(path), "--quiet"]) == 0
         return str(path)
 
     return made
@@ -91,7 +94,6 @@ def small_mobilenet(folder: Path) -> list[str]:
         f"{folder / 'small.py'}:net",
         *("--input", "x:float32[N,3,96,96]"),
         *("--samples", str(folder / "pictures.npz")),
-        "--include-samples",
     ]
 
 

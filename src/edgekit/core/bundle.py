@@ -46,8 +46,7 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file made by one recipe, described by what was read back from it.
 
     `record` is how it was made: recipe, options, tool versions, calibration digest; `id` is the sha256 of that record.
-    `inputs` and `outputs` carry the artifact's own tensor names, in the order of the ModelSpec. `rare` names quantized
-    tensors whose int8 values the evaluation samples hardly use, and the calibration samples do.
+    `inputs` and `outputs` carry the artifact's own tensor names, in the order of the ModelSpec.
     """
 
     recipe: str
@@ -64,7 +63,6 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signatures: tuple[Signature, ...] = ()
     record: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
-    rare: tuple[str, ...] = ()
 
 
 class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -98,7 +98,7 @@ def _with_narrow(found: Bisection, bundle: Bundle, side: _Side) -> Bisection:
     if side.artifact is None or side.artifact.precision != "int8" or samples is None:
         return found
     shares = used_shares(side.file, side.artifact, bundle.spec, samples)
-    narrow = {name: share for name, share in shares.items() if share < LEAST and name not in side.artifact.rare}
+    narrow = {name: share for name, share in shares.items() if share < LEAST}
     places = [place for place, one in enumerate(found.aligned) if one.b in narrow]
     return msgspec.structs.replace(found, narrow=narrow, first=places[0] if places else None)
 

@@ -15,7 +15,7 @@ from edgekit.core.report import Accuracy, Outcome, ParityCheck, Report
 from edgekit.core.target import Target
 from edgekit.core.verdict import worst
 from edgekit.export.cases import Case, load_cases
-from edgekit.export.ranges import range_checks, used_shares
+from edgekit.export.ranges import range_checks
 from edgekit.export.validation import validate_artifact
 from edgekit.flows.bundles import Opened, open_session, opened
 from edgekit.flows.tools import versions
@@ -69,8 +69,8 @@ def validate(
 def _validate_one(found: Opened, artifact: Artifact, cases: Sequence[Case]) -> tuple[tuple[ParityCheck, ...], Accuracy]:
     with open_session(found, artifact, Target("local")) as session:
         checks, accuracy = validate_artifact(session, artifact, found.spec, found.samples, cases, session.backend)
-    shares = used_shares(found.files[artifact.recipe], artifact, found.spec, found.samples)
-    return (*checks, *range_checks(artifact, shares, checks[0].where)), accuracy
+    path = found.files[artifact.recipe]
+    return (*checks, *range_checks(path, artifact, found.spec, found.samples, checks[0].where)), accuracy
 
 
 def _cases(found: Opened) -> tuple[Case, ...]:
