@@ -110,18 +110,10 @@ class GivenOnnx:
     def changes(self) -> tuple[str, ...]:
         """How that model differs from the file, a sentence each."""
         self._opened()
-        narrow = narrow_borders(read_graph(self.path))
-        wide = (
-            f"'{name}' is {kind} in the source, which arrays do not hold; a wider type is fed and read"
-            for name, kind in narrow.items()
-        )
-        return (
-            *wide,
-            *(
-                f"onnxruntime has no {name} like this; it is written out by its definition"
-                for name in sorted(self._lacking)
-            ),
-        )
+        narrow = narrow_borders(read_graph(self.path)).items()
+        wide = [f"'{name}' is {kind} in the source, and fed and read as a wider type" for name, kind in narrow]
+        defined = [f"onnxruntime has no {name} like this; its definition stands there" for name in self._lacking]
+        return (*wide, *sorted(defined))
 
     def _opened(self) -> Session:
         while self._session is None:

@@ -13,16 +13,20 @@ from edgekit.export.lengths import sizes_of_samples
 from edgekit.runtime.backend import Session
 
 CHUNK: Final = 64
+# Of inputs at a time: what a network computes on the way is many times as much.
+MAX_INPUT_BYTES: Final = 4 << 20
 # What PyTorch and every artifact answer for all samples is held in memory, several times over.
 MAX_ANSWERS_BYTES: Final = 256 << 20
 
 
 def feeds_of(samples: Samples, spec: ModelSpec) -> list[Feed]:
-    """The samples as feeds: 64 rows at a time where the batch is free, else one sample at a time."""
+    """The samples as feeds: up to 64 rows and 4 MiB at a time where the batch is free, else one sample at a time."""
     if spec.batch_axis is None:
         return [{name: array[row] for name, array in samples.inputs.items()} for row in range(len(samples))]
-    starts = range(0, len(samples), CHUNK)
-    return [{name: array[start : start + CHUNK] for name, array in samples.inputs.items()} for start in starts]
+    row = sum(array.nbytes for array in samples.inputs.values()) // max(len(samples), 1)
+    size = min(CHUNK, max(1, MAX_INPUT_BYTES // max(row, 1)))
+    starts = range(0, len(samples), size)
+    return [{name: array[start : start + size] for name, array in samples.inputs.items()} for start in starts]
 
 
 def bounded(samples: Samples, spec: ModelSpec, limit: int = MAX_ANSWERS_BYTES) -> Samples:

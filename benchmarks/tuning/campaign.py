@@ -69,7 +69,7 @@ def bundle_of(model: str, folder: Path, data: Path | None, runs: Path | None) ->
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    source, options = model, edgekit.SourceOptions(data=data)
+    source, options = model, edgekit.SourceOptions(data=data, include_samples=True)
     if runs is not None and (runs / model).is_dir():
         source = str(runs / model)
     elif model == "mobilenetv2":
@@ -143,7 +143,8 @@ def table(found: list[dict[str, Any]]) -> Iterator[str]:
     yield "| model | chosen | from the best | launches | gain over onnx-fp32 | loss | load |"
     yield "|---|---|---:|---:|---:|---:|---:|"
     for row in found:
-        loss = f"{100 * row['drop']:.2f} pt" if row["drop"] is not None else f"{row['sqnr_db']:.0f} dB"
+        loss = "no samples" if row["sqnr_db"] is None else f"{row['sqnr_db']:.0f} dB"
+        loss = loss if row["drop"] is None else f"{100 * row['drop']:.2f} pt"
         share = row["launches"] / row["exhaustive"]
         yield (
             f"| {row['model']} | {row['chosen']} | {100 * (row['chosen_s'] / row['best_s'] - 1):+.1f} % "

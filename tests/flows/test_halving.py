@@ -10,7 +10,7 @@ import pytest
 
 from edgekit.core.job import JobResult
 from edgekit.core.target import Target
-from edgekit.flows.halving import Trial, exhaustive, halve, tied
+from edgekit.flows.halving import Trial, exhaustive, halve, tied, within
 
 RECIPES = ("onnx-fp32", "onnx-fp16", "onnx-int8", "tflite-fp32", "tflite-fp16", "tflite-int8")
 OPTIONS = tuple(product(("1", "2"), ("all", "basic")))
@@ -106,3 +106,34 @@ def test_one_that_is_refused_is_launched_no_more() -> None:
 
     assert {trial.recipe for trial in finalists} == {"tflite-fp16"}
     assert not any(trial.results for trial in trials if trial.refused)
+
+
+def test_tied_by_noise_alone_is_not_as_fast() -> None:
+    fast, jumping, slow = (Trial("tflite-int8", Target("local", "fake", (("threads", count),))) for count in "234")
+    for trial, values in (
+        (fast, [1.0, 1.02, 0.99, 1.0]),
+        (jumping, [1.0, 2.0, 1.01, 1.02]),
+        (slow, [1.4, 0.9, 1.5, 1.4]),
+    ):
+        for value in values:
+            launching(lambda *_, value=value: value)(trial)
+
+    assert tied([fast, jumping, slow], 0.03) == [fast, jumping, slow]
+    assert within([fast, jumping, slow], 0.03) == [fast, jumping]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_leader_is_measured_with_other_threads_whatever_one_launch_said(seed: int) -> None:
+    trials = candidates()
+
+    def latency(trial: Trial, _: int) -> float:
+        # Two threads are faster, and their first launch fell into a slow phase.
+        faster = 0.7 if trial.target.threads == 2 else 1.0
+        return level(trial) * faster * (1.0 if trial.results or trial.target.threads == 1 else 3.0)
+
+    finalists = halve(trials, launching(latency), seed)
+
+    best = min(finalists, key=lambda trial: trial.level_s)
+    assert (best.recipe, best.target.threads) == ("tflite-int8", 2)
+    assert len({len(trial.results) for trial in finalists}) == 1
+    assert sum(len(trial.results) for trial in trials) <= 0.3 * exhaustive(trials)

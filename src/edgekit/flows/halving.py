@@ -96,12 +96,14 @@ def halve(
     """Measure in rounds, of which each keeps the faster ones; gives those of the last round.
 
     Candidates of a round are launched in turn, in an order that is shuffled anew each time: slow phases of the machine
-    fall on all of them.
+    fall on all of them. The leader's best other number of threads is in the last round whatever it was before: several
+    threads jump between two levels, and one launch may be at the wrong one.
     """
     search = _Search(candidates, measure, random.Random(seed), progress)  # noqa: S311  an order, not a secret
     left = search.round(candidates, _ROUNDS[0])
     left = search.round(_fastest(left, max(2 + (len(left) > 7), math.ceil(len(left) / 4))), _ROUNDS[1])
     left = _fastest(left, max(2, math.ceil(len(left) / 2)))
+    left += search.round(_other_threads(left[:1], [trial for trial in candidates if trial not in left]), _ROUNDS[1])
     return search.round(left, search.last_depth(len(left)))
 
 
@@ -141,6 +143,20 @@ def _fastest(trials: Sequence[Trial], count: int) -> list[Trial]:
     return sorted(trials, key=lambda trial: trial.level_s)[:count]
 
 
+def _other_threads(leader: Sequence[Trial], others: Sequence[Trial]) -> list[Trial]:
+    """The fastest of the others that has the leader's artifact and engine, and another number of threads."""
+    same = [
+        other
+        for other in others
+        for trial in leader
+        if (other.recipe, other.target.backend) == (trial.recipe, trial.target.backend)
+        and other.target.threads != trial.target.threads
+        and other.results
+        and not other.refused
+    ]
+    return _fastest(same, 1)
+
+
 def exhaustive(candidates: Sequence[Trial]) -> int:
     """Launches that measuring every candidate fully takes."""
     return FULL * len(candidates)
@@ -150,6 +166,15 @@ def tied(finalists: Sequence[Trial], minimum_effect: float) -> list[Trial]:
     """Those that are not shown to be slower than the fastest by more than `minimum_effect`, the fastest among them."""
     best = min(finalists, key=lambda trial: trial.level_s)
     return [trial for trial in finalists if trial is best or not _is_slower(best, trial, minimum_effect)]
+
+
+def within(trials: Sequence[Trial], minimum_effect: float) -> list[Trial]:
+    """Those whose level is at most `minimum_effect` above that of the fastest.
+
+    Of tied ones, too: several threads jump between two levels on a busy machine, so that little is shown of them.
+    """
+    level_s = min(trial.level_s for trial in trials)
+    return [trial for trial in trials if trial.level_s <= (1.0 + minimum_effect) * level_s]
 
 
 def _is_slower(best: Trial, other: Trial, minimum_effect: float) -> bool:

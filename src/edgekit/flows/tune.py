@@ -29,7 +29,7 @@ from edgekit.export.validation import validate_artifact
 from edgekit.flows.bundles import Opened, open_session, opened
 from edgekit.flows.cells import job_for, open_device, rows_fed, write_feeds
 from edgekit.flows.cores import on_an_idle_core
-from edgekit.flows.halving import FULL, Trial, exhaustive, halve, tied, trials
+from edgekit.flows.halving import FULL, Trial, exhaustive, halve, tied, trials, within
 from edgekit.flows.parity import parity_on_target
 from edgekit.flows.plan import Plan
 
@@ -171,7 +171,8 @@ def _reported(
     settings: Settings,
 ) -> TuneReport:
     equal = tied(finalists, settings.minimum_effect)
-    best = min(equal, key=lambda trial: (trial.target.threads, _size(found, trial), trial.level_s))
+    near = within(equal, settings.minimum_effect)
+    best = min(near, key=lambda trial: (trial.target.threads, _size(found, trial), trial.level_s))
     measured = [trial for trial in candidates if trial.results and not trial.refused]
     rows = {trial: _candidate(found, trial, quality[trial.recipe], is_tied=trial in equal) for trial in measured}
     efficient = _front(list(rows.values()))
