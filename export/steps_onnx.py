@@ -76,10 +76,19 @@ def quantized_onnx(path: Path, feeds: Sequence[Feed]) -> Iterator[Mapping[str, A
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in found)
     session = _session(model)
-    zeros = [onnx.numpy_helper.to_array(constants[node.input[2]]).astype("int32") for node in found.values()]
+    zeros = [_zero_point(node, constants) for node in found.values()]
     for feed in feeds:
         arrays = session.run(list(found), feed)
-        yield {node.input[0]: array - zero for node, array, zero in zip(found.values(), arrays, zeros, strict=True)}
+        yield {
+            node.input[0]: array.astype("int32") - zero
+            for node, array, zero in zip(found.values(), arrays, zeros, strict=True)
+        }
+
+
+def _zero_point(node: Any, constants: Mapping[str, Any]) -> int:
+    """That of a QuantizeLinear with one scale; zero where it has none."""
+    tensor = constants.get(node.input[2]) if len(node.input) > 2 else None
+    return 0 if tensor is None else int(need("onnx", extra="export").numpy_helper.to_array(tensor).flat[0])
 
 
 def graph_of(graph: Any) -> Graph:

@@ -168,8 +168,9 @@ class _Engine:
 
     def steps(self, index: int) -> Array:
         """A quantized tensor in steps from zero."""
-        zero = self._engine._get_tensor_details(index, self.place)["quantization_parameters"]["zero_points"][0]
-        return np.asarray(self._engine._interpreter.GetTensor(index, self.place).astype(np.int32) - zero)
+        zeros = self._engine._get_tensor_details(index, self.place)["quantization_parameters"]["zero_points"]
+        array = self._engine._interpreter.GetTensor(index, self.place).astype(np.int32)
+        return np.asarray(array - (zeros[0] if len(zeros) else 0))
 
     def _operation(self, one: Any, operators: Mapping[int, str], fused: Mapping[int, str]) -> Operation:
         code = self._model.operatorCodes[one.opcodeIndex]

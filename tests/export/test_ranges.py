@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export import ranges
 from edgekit.export.ranges import used_shares
+from edgekit.export.steps_onnx import quantized_onnx
 
 ARTIFACT = Artifact("onnx-int8-static-u8s8", "m.onnx", "onnx", "int8", 1, "0" * 64, "1" * 64, (), ())
 SAMPLES = Samples({"x": np.zeros((4, 1), np.float32)})
@@ -41,3 +44,20 @@ def test_a_range_goes_to_zero_wherever_the_values_lie(monkeypatch: pytest.Monkey
     found = used_shares(Path("m.onnx"), ARTIFACT, ModelSpec("m", "other", ()), SAMPLES)
 
     assert found == {"above": 251 / 256, "below": 0.5}
+
+
+@pytest.mark.parametrize("names", [["scale"], ["scale", "zero"]], ids=["none", "seven"])
+def test_steps_are_counted_from_the_zero_point_or_from_zero(names: list[str], tmp_path: Path) -> None:
+    weights = {"scale": np.float32(0.1), "zero": np.uint8(7)}
+    borders = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in "xy"]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", *names], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", *names], ["y"]),
+    ]
+    tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items() if name in names]
+    graph = helper.make_graph(nodes, "graph", borders[:1], borders[1:], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), tmp_path / "m.onnx")
+
+    (found,) = quantized_onnx(tmp_path / "m.onnx", [{"x": np.array([[0.0, 2.5]], np.float32)}])
+
+    assert found["x"].tolist() == [[0, 25]]
