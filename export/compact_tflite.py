@@ -89,11 +89,11 @@ def _builder(size: int) -> Any:
             super().__init__(size)
             self._known: dict[tuple[str, bytes], int] = {}
 
-        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803
+        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803  # the base class has these names
             """Begin a vector; those of bytes are data."""
             return super().StartVector(elemSize, numElems, _ALIGNMENT if elemSize == 1 else alignment)
 
-        def CreateNumpyVector(self, x: Any) -> int:  # noqa: N802
+        def CreateNumpyVector(self, x: Any) -> int:  # noqa: N802  # the base class has this name
             """Where a vector of these numbers is; written when it is asked for first."""
             key = (x.dtype.str, hashlib.sha256(x.tobytes()).digest())
             if key not in self._known:

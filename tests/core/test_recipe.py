@@ -12,6 +12,7 @@ OLD_X86 = frozenset({"x86_64", "avx2"})
 ARM = frozenset({"aarch64", "asimddp"})
 CNN = frozenset({"Conv", "Relu", "Gemm"})
 LSTM = frozenset({"LSTM", "Gemm"})
+GRU = frozenset({"GRU", "Gemm"})
 
 
 @pytest.mark.parametrize("name", [*RECIPES, *ALIASES])
@@ -28,7 +29,7 @@ def test_every_known_recipe_is_parsed_to_its_name(name: str) -> None:
         ("onnx-int8", CNN, ARM, "onnx-int8-static-s8s8"),
         ("onnx-int8", LSTM, VNNI, "onnx-int8-dynamic"),
         ("onnx-int8", frozenset({"Conv", "Softmax*MatMul"}), ARM, "onnx-int8-dynamic"),
-        ("onnx-int8-static", LSTM, VNNI, "onnx-int8-static-u8s8"),
+        ("onnx-int8-static", CNN, VNNI, "onnx-int8-static-u8s8"),
         ("tflite-int8", CNN, VNNI, "tflite-int8-static"),
         ("tflite-int8", LSTM, ARM, "tflite-int8-dynamic"),
     ],
@@ -48,7 +49,7 @@ def test_a_resolved_recipe_stays_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("alias", ALIASES)
-@pytest.mark.parametrize("operators", [CNN, LSTM], ids=["CNN", "LSTM"])
+@pytest.mark.parametrize("operators", [CNN, GRU], ids=["CNN", "GRU"])
 @pytest.mark.parametrize("features", [VNNI, OLD_X86, ARM], ids=["vnni", "x86", "arm"])
 def test_every_alias_becomes_a_recipe_that_it_covers(
     alias: str, operators: frozenset[str], features: frozenset[str]
@@ -59,12 +60,14 @@ def test_every_alias_becomes_a_recipe_that_it_covers(
     assert matches(alias, resolved.name)
 
 
-@pytest.mark.parametrize("name", ["tflite-int8-static", "tflite-int8-full"])
-def test_calibrated_tflite_is_refused_for_an_lstm(name: str) -> None:
-    with pytest.raises(UserError, match=r"is refused: static int8 left 2\.1 dB") as caught:
+@pytest.mark.parametrize(
+    "name", ["tflite-int8-static", "tflite-int8-full", "onnx-int8-static", "onnx-int8-static-s8s8"]
+)
+def test_static_int8_is_refused_for_an_lstm(name: str) -> None:
+    with pytest.raises(UserError, match=r"is refused: static int8 left 2\.1 to 11\.5 dB") as caught:
         Recipe.parse(name).resolve(LSTM, VNNI)
 
-    assert caught.value.hint == "--to tflite-int8-dynamic"
+    assert caught.value.hint == f"--to {name.partition('-')[0]}-int8-dynamic"
 
 
 @pytest.mark.parametrize("name", [name for refused in REFUSED for name in (refused, f"{refused}-static")])
