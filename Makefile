@@ -81,7 +81,7 @@ lint: install
 
 bench: install
 	@set -e; for name in $(BENCHMARKS) $(if $(EDGEKIT_DATA),$(DATA_BENCHMARKS)); do \
-		echo "== $$name"; $(BIN)/python benchmarks/$$name.py; \
+		echo "== $$name"; $(BIN)/python -m benchmarks.$$name; \
 	done
 	@$(if $(EDGEKIT_DATA),,echo "EDGEKIT_DATA names no folder of data sets: left out $(DATA_BENCHMARKS)")
 

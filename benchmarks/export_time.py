@@ -1,6 +1,6 @@
 """What an export costs: four artifacts with full validation against two plain scripts one after the other, interleaved.
 
-    python benchmarks/export_time.py [--rounds 3] [--models cifar-resnet8,mobilenetv2]
+    python -m benchmarks.export_time [--rounds 3] [--models cifar-resnet8,mobilenetv2]
 
 The plain scripts are what one writes by hand: torch.onnx.export and onnxruntime.quantization, then litert-torch and
 ai-edge-quantizer, on the same network and samples, and check nothing. Wall seconds, and the largest memory of any one
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,31 +22,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from benchmarks.matrix import untrained
 
 from edgekit.core.statistics import ratio_interval
+from edgekit.train.registry import MODELS
 
 GOAL_RATIO, GOAL_MB = 1.0, 900
 SAMPLES, CALIBRATION = 256, 128
 # Reference model: where its network is, and the shape of one input.
-MODELS = {
+NETWORKS = {
     "cifar-resnet8": ("edgekit.train.models.cifar_resnet8", (3, 32, 32)),
     "mobilenetv2": ("edgekit.train.models.mobilenetv2", (3, 224, 224)),
 }
 
 NET = """
-import torch
+from safetensors.torch import load_file
 from {module} import build
 
 def net():
-    torch.manual_seed(0)
     network = build().eval()
-    # As they begin, the batch norms of a deep network let its signal fade to nothing, which no quantizer takes.
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.1)
-            layer.running_var.uniform_(0.5, 1.5)
-            layer.weight.data.uniform_(0.5, 1.5)
-            layer.bias.data.normal_(0, 0.1)
+    network.load_state_dict(load_file("weights.safetensors"))
     return network
 """
 
@@ -97,7 +93,7 @@ class Cost:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--models", default=",".join(NETWORKS))
     arguments = parser.parse_args()
     for name in arguments.models.split(","):
         with tempfile.TemporaryDirectory() as folder:
@@ -107,8 +103,9 @@ def main() -> None:
 
 def prepare(folder: Path, name: str) -> None:
     """The network, samples and scripts of one model, in files of their own."""
-    module, shape = MODELS[name]
+    module, shape = NETWORKS[name]
     (folder / "net.py").write_text(NET.format(module=module))
+    shutil.copy(untrained(MODELS.get(name)), folder / "weights.safetensors")
     rows = np.random.default_rng(0).normal(size=(SAMPLES, *shape)).astype(np.float32)
     np.savez(folder / "samples.npz", x=rows)
     for script, text in (("plain_onnx.py", PLAIN_ONNX), ("plain_tflite.py", PLAIN_TFLITE)):

@@ -52,7 +52,7 @@ _KINDS: Final = {
 
 
 class GivenOnnx:
-    """An .onnx file, run by onnxruntime as it is."""
+    """An .onnx file, run by onnxruntime as it is, or changed as `changes` says where it cannot be."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ class Garbage(OnnxExporter):
         return made
 
 
-class Misquantizing(OnnxExporter):
+class Misquantizing(OnnxExporter, ABC):
     """Converts as it should, and quantizes in a way of its own."""
 
     def quantize(
@@ -140,8 +141,9 @@ class Misquantizing(OnnxExporter):
     ) -> Converted:
         return self.instead(source, spec, out)
 
+    @abstractmethod
     def instead(self, source: Path, spec: ModelSpec, out: Path) -> Converted:
-        raise NotImplementedError
+        """What quantizing does here."""
 
 
 class SilentQuantizer(Misquantizing):

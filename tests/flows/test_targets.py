@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.matrix import untrained
 from tests.standins.cache import cache_folder, required
 from tests.standins.world import Browser, running_world
 
 from edgekit.cli.main import run
 from edgekit.flows import devices
 from edgekit.flows.run import run as run_flow
+from edgekit.train.registry import MODELS
 
 pytestmark = [pytest.mark.slow, pytest.mark.device, pytest.mark.browser]
 
@@ -36,23 +38,6 @@ CASES = [
 ]
 ROWS = 4
 INPUTS = [part for row in range(ROWS) for part in ("--input", f"sample:{row}")]
-SMALL_MOBILENET = """
-import torch
-from edgekit.train.models.mobilenetv2 import build
-
-def net():
-    torch.manual_seed(0)
-    network = build()
-    # As they begin, its batch norms let the signal fade to nothing.
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.1)
-            layer.running_var.uniform_(0.5, 1.5)
-            layer.weight.data.uniform_(0.5, 1.5)
-            layer.bias.data.normal_(0, 0.1)
-    return network.eval()
-"""
-
 Call = Callable[..., dict[str, Any]]
 Array = np.ndarray[Any, Any]
 
@@ -87,11 +72,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
 
 
 def small_mobilenet(folder: Path) -> list[str]:
-    (folder / "small.py").write_text(SMALL_MOBILENET)
+    """The words that name mobilenetv2 at 96 px as a source, with random batch norms and smooth noise for pictures."""
+    (folder / "small.py").write_text("from edgekit.train.models.mobilenetv2 import build\n")
     pictures = np.random.default_rng(0).normal(size=(32, 3, 12, 12)).astype(np.float32)
     np.savez(folder / "pictures.npz", x=np.kron(pictures, np.ones((8, 8), np.float32)))
     return [
-        f"{folder / 'small.py'}:net",
+        f"{folder / 'small.py'}:build",
+        *("--weights", str(untrained(MODELS.get("mobilenetv2")))),
         *("--input", "x:float32[N,3,96,96]"),
         *("--samples", str(folder / "pictures.npz")),
     ]
@@ -171,3 +158,12 @@ def test_one_report_shows_them_side_by_side(
     if "onnx-fp32" in recipes:
         assert counts["pi4", "onnx-fp32"] == pytest.approx(counts["pi5", "onnx-fp32"], rel=0.01)
     assert f"{counts['pi4', INT8]:,.0f}" in page.read_text()
+
+
+def test_a_python_runner_counts_within_three_parts_in_a_thousand(call: Call, bundle: Callable[[str], str]) -> None:
+    wanted = ("--artifact", "tflite-int8", "--target", "pi5", "--launches", "1", "--time-limit", "10ms")
+
+    first, second = (call("profile", bundle("digits"), *wanted)["latency"][0]["instructions"] for _ in range(2))
+
+    assert first["n"] == second["n"] == 50
+    assert first["value"] == pytest.approx(second["value"], rel=0.003)

@@ -103,7 +103,8 @@ def halve(
     left = search.round(candidates, _ROUNDS[0])
     left = search.round(_fastest(left, max(2 + (len(left) > 7), math.ceil(len(left) / 4))), _ROUNDS[1])
     left = _fastest(left, max(2, math.ceil(len(left) / 2)))
-    left += search.round(_other_threads(left[:1], [trial for trial in candidates if trial not in left]), _ROUNDS[1])
+    if left:
+        left += search.round(_other_threads(left[0], [trial for trial in candidates if trial not in left]), _ROUNDS[1])
     return search.round(left, search.last_depth(len(left)))
 
 
@@ -143,14 +144,13 @@ def _fastest(trials: Sequence[Trial], count: int) -> list[Trial]:
     return sorted(trials, key=lambda trial: trial.level_s)[:count]
 
 
-def _other_threads(leader: Sequence[Trial], others: Sequence[Trial]) -> list[Trial]:
+def _other_threads(leader: Trial, others: Sequence[Trial]) -> list[Trial]:
     """The fastest of the others that has the leader's artifact and engine, and another number of threads."""
     same = [
         other
         for other in others
-        for trial in leader
-        if (other.recipe, other.target.backend) == (trial.recipe, trial.target.backend)
-        and other.target.threads != trial.target.threads
+        if (other.recipe, other.target.backend) == (leader.recipe, leader.target.backend)
+        and other.target.threads != leader.target.threads
         and other.results
         and not other.refused
     ]
@@ -171,7 +171,7 @@ def tied(finalists: Sequence[Trial], minimum_effect: float) -> list[Trial]:
 def within(trials: Sequence[Trial], minimum_effect: float) -> list[Trial]:
     """Those whose level is at most `minimum_effect` above that of the fastest.
 
-    Of tied ones, too: several threads jump between two levels on a busy machine, so that little is shown of them.
+    Narrower than `tied`: several threads jump between two levels, and such noise ties what is far slower.
     """
     level_s = min(trial.level_s for trial in trials)
     return [trial for trial in trials if trial.level_s <= (1.0 + minimum_effect) * level_s]
