@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from benchmarks.matrix import untrained
 
-from edgekit.core.statistics import ratio_interval
+from edgekit.core.statistics.intervals import ratio_interval
 from edgekit.train.registry import MODELS
 
 GOAL_RATIO, GOAL_MB = 1.0, 900

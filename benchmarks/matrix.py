@@ -22,12 +22,12 @@ import numpy as np
 
 from edgekit.core.errors import ConversionFailed, EdgekitError, EnvironmentFault, Refused
 from edgekit.core.recipe import Recipe, parse_recipes
-from edgekit.core.report import Accuracy, ParityCheck
+from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples, Split
 from edgekit.core.spec import ModelSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
-from edgekit.export.source import ModuleRef
+from edgekit.export.torch.module import ModuleRef
 from edgekit.runtime.facts import read_facts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.registry import MODELS

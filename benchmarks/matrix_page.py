@@ -11,7 +11,7 @@ from benchmarks.matrix import CALIBRATION, FEW, FORMATS, PICTURES, Row
 from benchmarks.onnx_suite import KINDS, RESULTS, Suite, explained
 
 from edgekit.core.refusals import REFUSALS
-from edgekit.export.validation import TOLERANCES
+from edgekit.export.checking.parity import TOLERANCES
 from edgekit.train.registry import MODELS
 
 TITLES: Final = {"onnx": "ONNX, in onnxruntime", "tflite": "TFLite, in LiteRT"}

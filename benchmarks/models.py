@@ -1,7 +1,7 @@
 """Makes docs/models.md: what each reference model reaches, from the cards of its trainings and nothing else.
 
 python benchmarks/models.py                  regenerate the page
-python benchmarks/models.py RUN ...          take finished runs in (cards only; weights ship by train/shipping.py)
+python benchmarks/models.py RUN ...          take in finished runs (cards only: train/release_weights.py ships weights)
 python benchmarks/models.py --starts 200     measure how often one start of `xor` succeeds
 """
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from edgekit.core import documents
-from edgekit.core.report import Estimate
-from edgekit.core.statistics import wilson
+from edgekit.core.reports.report import Estimate
+from edgekit.core.statistics.intervals import wilson
+from edgekit.core.system import documents
 from edgekit.core.units import format_value
-from edgekit.train.describe import ModelFacts, card_of, describe
+from edgekit.train.listing import ModelFacts, card_of, describe
 from edgekit.train.registry import MODELS
+from edgekit.train.release_weights import Card, card, read_card
 from edgekit.train.run import read_run
-from edgekit.train.shipping import Card, card, read_card
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, CARDS = ROOT / "docs" / "models.md", ROOT / "docs" / "cards"
@@ -136,7 +136,7 @@ def extra(name: str) -> list[str]:
 
 def starts(seeds: int) -> Starts:
     """Train `xor` with every seed, once without restarts, and for the first 20 with them."""
-    from edgekit.train.loop import train
+    from edgekit.train.fitting.loop import train
     from edgekit.train.models.xor import MODEL
 
     with tempfile.TemporaryDirectory() as folder:

@@ -25,9 +25,9 @@ from edgekit.core.errors import EdgekitError, Refused
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.verdict import Verdict
-from edgekit.export.given_onnx import GivenOnnx
-from edgekit.export.validation import compare_outputs, describe
-from edgekit.export.widening import wider
+from edgekit.export.checking.parity import compare_outputs, describe
+from edgekit.export.onnx.reader import GivenOnnx
+from edgekit.export.onnx.widening import wider
 
 # Why a test that loads does not give what the package expects, by the beginning of its name.
 EXPLAINED: Final = {

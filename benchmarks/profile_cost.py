@@ -73,7 +73,7 @@ def naive(path: Path, name: str) -> tuple[float, float]:
 
 def careful(path: Path, seed: int) -> tuple[float, float, float]:
     """(wall seconds, median in seconds, half-width as a share) of `edgekit profile`."""
-    from edgekit.core.config import Settings
+    from edgekit.core.system.settings import Settings
 
     start = time.perf_counter()
     report = profile(path, precision=PRECISION, settings=Settings(seed=seed))

@@ -18,10 +18,10 @@ import torch
 from lightning_fabric import Fabric
 from torch.nn import functional as F
 
-from edgekit.core.statistics import ratio_interval
-from edgekit.train.checkpoint import State
+from edgekit.core.statistics.intervals import ratio_interval
 from edgekit.train.data.dataset import dataset
-from edgekit.train.fitting import Fitting, Job, Rows
+from edgekit.train.fitting.checkpoint import State
+from edgekit.train.fitting.epochs import Fitting, Job, Rows
 from edgekit.train.models.mnist import MODEL
 
 ROWS = 6400

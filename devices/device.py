@@ -6,7 +6,7 @@ from typing import Protocol, Self, runtime_checkable
 
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
-from edgekit.core.registry import Registry
+from edgekit.core.system.registry import Registry
 
 
 class Device(Protocol):

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.files import read_bytes, write_atomic
+from edgekit.core.system.files import read_bytes, write_atomic
 from edgekit.devices.device import DEVICES
 
 # 1: first version.

@@ -11,10 +11,11 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
-from edgekit.core import documents, errors
+from edgekit.core import errors
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError
 from edgekit.core.facts import Facts
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult
+from edgekit.core.system import documents
 
 D = TypeVar("D")
 

@@ -17,30 +17,30 @@ import msgspec
 
 from edgekit.core.bundle import Artifact, artifact_id
 from edgekit.core.errors import ConversionFailed, ModelUnreadable, UserError, from_os_error
-from edgekit.core.files import sha256_file
-from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import OUTLIERS, Recipe
 from edgekit.core.refusals import refuse
-from edgekit.core.report import Accuracy, ParityCheck
+from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
-from edgekit.export import jobs
-from edgekit.export.cache import ConversionCache, key_of
-from edgekit.export.calibration import fitted
-from edgekit.export.cases import Case, make_cases
-from edgekit.export.exchange import save_arrays
-from edgekit.export.hygiene import warnings_of
-from edgekit.export.lane import Lane, Made, Subject
-from edgekit.export.lengths import sizes_of_samples
-from edgekit.export.process import Worker
-from edgekit.export.ranges import range_checks
-from edgekit.export.reference import Reference, ask_reference
+from edgekit.core.system.files import sha256_file
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.export import messages
+from edgekit.export.checking.calibration_quality import warnings_of
+from edgekit.export.checking.cases import Case, make_cases
+from edgekit.export.checking.parity import validate_artifact
+from edgekit.export.checking.ranges import range_checks
+from edgekit.export.checking.sampling import MAX_ANSWERS_BYTES, bounded
 from edgekit.export.routes import exporter_of
-from edgekit.export.sampling import MAX_ANSWERS_BYTES, bounded
-from edgekit.export.signatures import fits, signatures_of
-from edgekit.export.source import ModuleRef
-from edgekit.export.tools import versions
-from edgekit.export.validation import validate_artifact
+from edgekit.export.shapes.calibration import fitted
+from edgekit.export.shapes.lengths import sizes_of_samples
+from edgekit.export.shapes.signatures import fits, signatures_of
+from edgekit.export.torch.module import ModuleRef
+from edgekit.export.workers.arrays import save_arrays
+from edgekit.export.workers.cache import ConversionCache, key_of
+from edgekit.export.workers.reference import Reference, ask_reference
+from edgekit.export.workers.toolchain import Lane, Made, Subject
+from edgekit.export.workers.versions import versions
+from edgekit.export.workers.worker import Worker
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
 # Formats whose files are made for listed sizes only.
@@ -142,7 +142,7 @@ class _Run:
         self.workers[first].start()
         for name in others if not self.cache.has_seen(self._subject_key) else ():
             exporter = exporter_of(request.module.location, name)
-            self.workers[name].load(jobs.Load(request.module, exporter, request.seed))
+            self.workers[name].load(messages.Load(request.module, exporter, request.seed))
         return ask_reference(
             self.workers[first], request.module, spec, request.evaluation, cases, self.folder, request.seed
         )

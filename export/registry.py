@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgekit.core.recipe import Recipe
-from edgekit.core.registry import Registry
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
-from edgekit.export.jobs import Converted
+from edgekit.core.system.registry import Registry
+from edgekit.export.messages import Converted
 
 
 class Exporter(Protocol):
@@ -52,8 +52,8 @@ class Exporter(Protocol):
 EXPORTERS = Registry(
     "exporter",
     {
-        "onnx": ("edgekit.export.onnx:OnnxExporter", "torch.onnx with onnxslim and onnxruntime.quantization"),
-        "tflite": ("edgekit.export.tflite:TfliteExporter", "litert-torch with ai-edge-quantizer"),
+        "onnx": ("edgekit.export.onnx.exporter:OnnxExporter", "torch.onnx with onnxslim and onnxruntime.quantization"),
+        "tflite": ("edgekit.export.tflite.exporter:TfliteExporter", "litert-torch with ai-edge-quantizer"),
     },
     group="edgekit.exporters",
 )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from edgekit.core.environments import is_installed
 from edgekit.core.recipe import DEFAULT_RECIPES, Recipe
 from edgekit.core.refusals import refuse
-from edgekit.export.given import kind_of
+from edgekit.core.system.environments import is_installed
+from edgekit.export.model_files import kind_of
 from edgekit.export.registry import EXPORTERS
 
 # From files that were exported elsewhere; torch modules take the exporter that is registered for the format.
 ROUTES: Final = {
-    ("onnx", "onnx"): "edgekit.export.given_onnx:OnnxKeeper",
-    ("onnx", "tflite"): "edgekit.export.onnx2tf:Onnx2tf",
-    ("tflite", "tflite"): "edgekit.export.given_tflite:TfliteKeeper",
+    ("onnx", "onnx"): "edgekit.export.onnx.reader:OnnxKeeper",
+    ("onnx", "tflite"): "edgekit.export.tflite.onnx2tf:Onnx2tf",
+    ("tflite", "tflite"): "edgekit.export.tflite.reader:TfliteKeeper",
 }
 _DEFAULTS: Final = {"onnx": ("onnx-fp32", "onnx-int8"), "tflite": ("tflite-fp32", "tflite-int8")}
 

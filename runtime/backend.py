@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from edgekit.core.registry import Registry
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.registry import Registry
 
 if TYPE_CHECKING:
     from edgekit.core.job import OperatorTime
@@ -88,10 +88,10 @@ class TimesOperators(Protocol):
 BACKENDS = Registry(
     "backend",
     {
-        "onnxruntime": ("edgekit.runtime.onnxruntime:OnnxRuntime", "ONNX Runtime, for .onnx on CPU and CUDA"),
-        "litert": ("edgekit.runtime.litert:LiteRT", "LiteRT, for .tflite on CPU"),
-        "openvino": ("edgekit.runtime.openvino:OpenVino", "OpenVINO, for .onnx on the CPU (optional)"),
-        "fake": ("edgekit.runtime.fake:FakeBackend", "answers from a .fake.json file; for tests of tools"),
+        "onnxruntime": ("edgekit.runtime.backends.onnxruntime:OnnxRuntime", "ONNX Runtime, for .onnx on CPU and CUDA"),
+        "litert": ("edgekit.runtime.backends.litert:LiteRT", "LiteRT, for .tflite on CPU"),
+        "openvino": ("edgekit.runtime.backends.openvino:OpenVino", "OpenVINO, for .onnx on the CPU (optional)"),
+        "fake": ("edgekit.runtime.backends.fake:FakeBackend", "answers from a .fake.json file; for tests of tools"),
     },
     group="edgekit.backends",
 )

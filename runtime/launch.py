@@ -18,17 +18,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from edgekit.core import documents
 from edgekit.core.errors import EdgekitError, Interrupted, ModelUnreadable, UserError, from_os_error
-from edgekit.core.files import sha256_file
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult, OperatorTime
 from edgekit.core.samples import Feed, read_arrays, write_arrays
+from edgekit.core.system import documents
+from edgekit.core.system.files import sha256_file
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session, TimesOperators
+from edgekit.runtime.backends.file_kind import head_of
+from edgekit.runtime.backends.native_output import stdout_to_stderr
 from edgekit.runtime.energy import energy_between, read_energy
 from edgekit.runtime.facts import read_facts
 from edgekit.runtime.memory import involuntary_switches, peak_memory_bytes, reset_peak
-from edgekit.runtime.sniff import head_of
-from edgekit.runtime.streams import stdout_to_stderr
 from edgekit.runtime.timing import Timing, paused_garbage_collection, take_values, warm_up
 
 FROM_STDIN = "-"

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
-from edgekit.core.files import read_bytes
-from edgekit.core.need import need
 from edgekit.core.samples import Feed, read_arrays
 from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, SeriesInput, TensorSpec, TextInput
+from edgekit.core.system.files import read_bytes
+from edgekit.core.system.optional import need
 from edgekit.runtime.readers import fitted, read_rows, read_wav, tokens, words
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".gif", ".webp")

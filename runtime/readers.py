@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import EdgekitError, UserError
-from edgekit.core.files import read_bytes
 from edgekit.core.spec import SeriesInput, TextInput
+from edgekit.core.system.files import read_bytes
 
 PADDING: Final = 0
 UNKNOWN: Final = 1

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.core.errors import UserError
-from edgekit.core.need import need
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.optional import need
 from edgekit.train.metrics import classification, regression
 from edgekit.train.model import Answer, ReferenceModel
 from edgekit.train.score import Score, score_of

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.core.report import Estimate
-from edgekit.core.statistics import wilson
+from edgekit.core.reports.report import Estimate
+from edgekit.core.statistics.intervals import wilson
 from edgekit.train.score import Score, as_estimate, score_of
 
 Floats = NDArray[np.float64]

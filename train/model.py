@@ -19,7 +19,7 @@ from edgekit.train.score import Score
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from edgekit.train.learner import Learner
+    from edgekit.train.fitting.learner import Learner
 
 
 Answer = Callable[[Feed], Feed]

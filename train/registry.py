@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.core.registry import Registry
+from edgekit.core.system.registry import Registry
 
 MODELS = Registry(
     "model",

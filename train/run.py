@@ -10,11 +10,11 @@ from typing import Final
 
 import msgspec
 
-from edgekit.core import documents
 from edgekit.core.errors import Unreadable, UserError
-from edgekit.core.files import read_bytes, sha256_file
-from edgekit.core.report import Epoch, Estimate, Training
+from edgekit.core.reports.report import Epoch, Estimate, Training
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system import documents
+from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.train.options import TrainOptions
 from edgekit.train.score import Score
 

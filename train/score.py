@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from edgekit.core import statistics
-from edgekit.core.report import Estimate
+from edgekit.core.reports.report import Estimate
+from edgekit.core.statistics import intervals
 
 
 class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +28,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.estimate.value
 
 
-def as_estimate(found: statistics.Interval) -> Estimate:
+def as_estimate(found: intervals.Interval) -> Estimate:
     """A statistical estimate in the form reports use."""
     return Estimate(found.value, found.low, found.high, found.n)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.core.errors import EnvironmentFault, ModelUnreadable
-from edgekit.core.need import need
 from edgekit.core.samples import Samples
+from edgekit.core.system.optional import need
 
 if TYPE_CHECKING:
     from torch import nn

@@ -26,8 +26,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edgekit.core.comparison import ComparisonReport
 from edgekit.core.measurement import Measurement
+from edgekit.core.reports.comparison import ComparisonReport
 from edgekit.devices import local
 from edgekit.flows.compare import compare
 from edgekit.flows.profile import profile

@@ -12,7 +12,7 @@ from typing import Any
 
 from scipy.stats import mannwhitneyu
 
-from edgekit.core.statistics import ratio_interval, verdict
+from edgekit.core.statistics.intervals import ratio_interval, verdict
 
 Row = dict[str, Any]
 HERE = Path(__file__).parent

@@ -24,11 +24,11 @@ import numpy as np
 
 import edgekit
 from benchmarks import matrix
-from edgekit.core.config import Settings
+from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
-from edgekit.flows.bundles import opened
-from edgekit.flows.cells import open_device
-from edgekit.flows.halving import FULL, Trial, trials
+from edgekit.flows.measuring.cells import open_device
+from edgekit.flows.measuring.successive_halving import FULL, Trial, trials
+from edgekit.flows.opening.artifacts import opened
 from edgekit.flows.tune import DEFAULT_MAX_DROP, DEFAULT_TIME_LIMIT_S, _Launcher, _quality, tune
 from edgekit.train import registry
 

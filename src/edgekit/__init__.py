@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from edgekit.core.config import Settings
+    from edgekit.core.system.settings import Settings
     from edgekit.flows.build import build
     from edgekit.flows.compare import compare
     from edgekit.flows.export import export as export_model
     from edgekit.flows.load import load
+    from edgekit.flows.opening.source import SourceOptions
     from edgekit.flows.profile import profile
     from edgekit.flows.run import run
-    from edgekit.flows.source import SourceOptions
     from edgekit.flows.train import train as train_model
     from edgekit.flows.tune import tune
     from edgekit.flows.validate import validate
@@ -43,8 +43,8 @@ __all__ = [
 
 # `edgekit.export` and `edgekit.train` are packages, so these two functions carry the noun as well.
 _PUBLIC = {
-    "Settings": "edgekit.core.config:Settings",
-    "SourceOptions": "edgekit.flows.source:SourceOptions",
+    "Settings": "edgekit.core.system.settings:Settings",
+    "SourceOptions": "edgekit.flows.opening.source:SourceOptions",
     "build": "edgekit.flows.build:build",
     "compare": "edgekit.flows.compare:compare",
     "export_model": "edgekit.flows.export:export",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from edgekit.core.report import Report
+    from edgekit.core.reports.report import Report
 
 Profile = Callable[..., "Report"]
 MARKER = 'edgekit(budget="latency.p90 <= 8 ms"): what edgekit_profile measures in this test must meet the budget.'
@@ -46,7 +46,7 @@ def edgekit_profile(request: pytest.FixtureRequest) -> Profile:
     def profile(
         path: str | Path, *, artifact: Sequence[str] = (), target: str = "", launches: int = 0, **options: Any
     ) -> Report:
-        from edgekit.flows.budgets import profile_against
+        from edgekit.flows.pytest_fixture import profile_against
 
         option = request.config.getoption
         found = profile_against(

@@ -15,9 +15,9 @@ import pytest
 from benchmarks.gate import campaign, slowed_launch, summary
 from tests.flows.scripted import fake_model
 
-from edgekit.core.files import sha256_file
 from edgekit.core.job import Job
 from edgekit.core.samples import write_arrays
+from edgekit.core.system.files import sha256_file
 
 
 def row(kind: str, says: str, *, busy: bool = False, ratio: float = 1.0) -> summary.Row:

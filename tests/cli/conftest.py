@@ -18,9 +18,9 @@ import pytest
 
 from edgekit.cli.main import run
 from edgekit.core.bundle import SAMPLES, Artifact, Manifest, write_manifest
-from edgekit.core.files import sha256_file
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.files import sha256_file
 
 NET = """
 import torch

@@ -21,26 +21,26 @@ import jsonschema
 import psutil
 import pytest
 
-from edgekit.cli.bundle import InspectDocument, PackDocument, VerifyDocument
-from edgekit.cli.completion import CompletionDocument
-from edgekit.cli.config import SettingsDocument
+from edgekit.cli.commands.bundle import InspectDocument, PackDocument, VerifyDocument
+from edgekit.cli.commands.completion import CompletionDocument
+from edgekit.cli.commands.config import SettingsDocument
+from edgekit.cli.common import Command
 from edgekit.cli.main import run
-from edgekit.cli.options import Command
 from edgekit.cli.output import ErrorDocument
 from edgekit.cli.program import COMMANDS, Commands, program
-from edgekit.core import documents
-from edgekit.core.bisection import Bisection
-from edgekit.core.checks import CheckReport
-from edgekit.core.comparison import ComparisonReport
-from edgekit.core.explanation import Explanation
-from edgekit.core.graphs import GraphDiff
-from edgekit.core.report import Report
-from edgekit.core.tuning import TuneReport
+from edgekit.core.reports.bisection import Bisection
+from edgekit.core.reports.check import CheckReport
+from edgekit.core.reports.comparison import ComparisonReport
+from edgekit.core.reports.explanation import Explanation
+from edgekit.core.reports.graph import GraphDiff
+from edgekit.core.reports.report import Report
+from edgekit.core.reports.tuning import TuneReport
+from edgekit.core.system import documents
 from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
 from edgekit.flows.doctor import Diagnosis
 from edgekit.flows.history import AcceptDocument, HistoryDocument
-from edgekit.flows.listing import Listing
-from edgekit.flows.plan import Plan
+from edgekit.flows.list import Listing
+from edgekit.flows.order import Plan
 from edgekit.flows.run import Prediction
 from edgekit.flows.train import TrainReport
 
@@ -63,7 +63,7 @@ class Row:
     document: type
     plan: type | None = None
     stage: str = ""
-    stops_at: str = "edgekit.cli.options.Call.answer"
+    stops_at: str = "edgekit.cli.common.Call.answer"
     said: str = "Interrupted."
     slow: bool = False
     codes: tuple[int, ...] = (0,)
@@ -123,7 +123,7 @@ TABLE = [
     Row("devices prepare", "pi5", ErrorDocument, Plan, **_UNREACHABLE),
     Row("devices clean", "pi5", ErrorDocument, Plan, **_UNREACHABLE),
     Row("devices remove", "pi5", DeviceChange, Plan, stops_at="edgekit.devices.inventory.remove", before=_ADD),
-    Row("tools install", "onnx2tf", ErrorDocument, Plan, codes=(3,), stops_at="edgekit.flows.environments.install"),
+    Row("tools install", "onnx2tf", ErrorDocument, Plan, codes=(3,), stops_at="edgekit.flows.tools.install"),
     Row("list", "recipes", Listing),
     Row("doctor", "", Diagnosis, codes=(0, 3)),
     Row("config show", "--origin", SettingsDocument),

@@ -12,7 +12,8 @@ import pytest
 
 from edgekit.cli.failures import translate
 from edgekit.cli.output import ErrorDocument
-from edgekit.core import documents, errors
+from edgekit.core import errors
+from edgekit.core.system import documents
 
 Run = Callable[..., Any]
 Fail = Callable[[BaseException], None]
@@ -80,7 +81,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Fail:
         def listing(kind: str) -> None:
             raise raised
 
-        monkeypatch.setattr("edgekit.flows.listing.listing", listing)
+        monkeypatch.setattr("edgekit.flows.list.listing", listing)
 
     return fail
 

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from edgekit.cli.progress import Bars, Lines, progress
-from edgekit.core.progress import Silent
+from edgekit.core.system.progress import Silent
 
 STAGES = """
 from edgekit.cli.progress import progress

@@ -6,7 +6,7 @@ import msgspec
 from tests.report import variants
 
 from edgekit.cli.reports import bisect_command
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict
 
 

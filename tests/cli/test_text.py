@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from edgekit.cli.arguments import source_name
-from edgekit.core.report import Estimate
+from edgekit.core.reports.report import Estimate
 from edgekit.core.verdict import Verdict
 from edgekit.flows.doctor import Diagnosis, Finding, State
-from edgekit.flows.listing import Item, Listing
-from edgekit.flows.quality import QualityReport
+from edgekit.flows.judging.quality import QualityReport
+from edgekit.flows.list import Item, Listing
 from edgekit.flows.run import Answer, Curve, Prediction
 from edgekit.flows.train import TrainReport
 
@@ -115,7 +115,7 @@ def test_a_model_that_is_not_what_its_card_says_ends_in_one(edgekit: Run, monkey
         verdict=Verdict.FAIL,
         reason="the same data: off by 0.49",
     )
-    monkeypatch.setattr("edgekit.flows.quality.validate_quality", lambda source, **order: report)
+    monkeypatch.setattr("edgekit.flows.judging.quality.validate_quality", lambda source, **order: report)
 
     done = edgekit("validate", "digits")
 
@@ -158,7 +158,7 @@ def test_a_report_of_no_known_kind_is_refused_before_any_work(edgekit: Run, made
 
 def test_a_broken_plug_in_stays_in_the_list_with_its_error(edgekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Listing(kind="models", items=(Item("good", "works"), Item("bad", "breaks", "other:x", "ImportError: no")))
-    monkeypatch.setattr("edgekit.flows.listing.listing", lambda kind: found)
+    monkeypatch.setattr("edgekit.flows.list.listing", lambda kind: found)
 
     assert edgekit("list", "models").out == "good  works\nbad   breaks (ImportError: no)\n"
 

@@ -23,7 +23,7 @@ ARTIFACTS = {
     "openvino": "linear.onnx",
     "fake": "linear.fake.json",
 }
-# Its environment is one of its own, in which tests/runtime/test_openvino.py runs this file.
+# Its environment is one of its own, in which tests/runtime/backends/test_openvino.py runs this file.
 ELSEWHERE = {"openvino"}
 WEIGHTS = np.array([[1.0, -2.0, 0.5], [0.25, 0.0, -1.0]], dtype=np.float32)
 OFFSET = np.array([0.5, -0.5], dtype=np.float32)

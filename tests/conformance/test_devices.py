@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from edgekit.core.errors import EdgekitError, ModelUnreadable, ProviderRefused, UserError
-from edgekit.core.files import sha256_file
 from edgekit.core.job import Job
 from edgekit.core.samples import read_arrays, write_arrays
+from edgekit.core.system.files import sha256_file
 from edgekit.devices.device import DEVICES, Device
 
 DATA = Path(__file__).parents[1] / "runtime" / "data"

@@ -11,19 +11,19 @@ import pytest
 import torch
 
 from edgekit.core.errors import EnvironmentFault, Interrupted
-from edgekit.core.files import sha256_file
 from edgekit.core.generated import generated
-from edgekit.core.progress import Silent
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
-from edgekit.train.checkpoint import BEST, LAST
+from edgekit.core.system.files import sha256_file
+from edgekit.core.system.progress import Silent
 from edgekit.train.data.dataset import Dataset, dataset
 from edgekit.train.evaluate import answering
-from edgekit.train.fitting import Rows
-from edgekit.train.learner import Learner
-from edgekit.train.loop import train
+from edgekit.train.fitting.checkpoint import BEST, LAST
+from edgekit.train.fitting.epochs import Rows
+from edgekit.train.fitting.learner import Learner
+from edgekit.train.fitting.loop import train
+from edgekit.train.fitting.optimizers import optimizer_of
 from edgekit.train.model import ReferenceModel
-from edgekit.train.optimizers import optimizer_of
 from edgekit.train.registry import MODELS
 from edgekit.train.score import Score
 from edgekit.train.weights import load_network, read_tensors, require_weights, shipped_weights
@@ -62,7 +62,7 @@ def small(model: ReferenceModel) -> ReferenceModel:
         return dataset(samples, samples, source="made up", exhaustive=True)
 
     def score(answer: object, found: Samples, spec: ModelSpec) -> Score:
-        from edgekit.core.report import Estimate
+        from edgekit.core.reports.report import Estimate
 
         return Score("none", Estimate(0.0))
 
@@ -143,7 +143,7 @@ def test_it_trains_on_made_up_samples_and_resumes_to_the_same_weights(model: Ref
 
 
 def test_weights_survive_being_written_and_read(model: ReferenceModel, tmp_path: Path) -> None:
-    from edgekit.train.checkpoint import write_weights
+    from edgekit.train.fitting.checkpoint import write_weights
 
     torch.manual_seed(3)
     module = model.build().eval()

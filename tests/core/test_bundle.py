@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from edgekit.core import bundle as module
 from edgekit.core.bundle import MANIFEST, SAMPLES, Artifact, Bundle, Manifest, artifact_id, pack, write_manifest
 from edgekit.core.errors import BundleUnreadable, DiskFull, UserError
-from edgekit.core.files import sha256_bytes
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.files import sha256_bytes
 
 FILES = {
     "net-fp32.onnx": b"float weights",

@@ -15,8 +15,8 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.signal import lfilter
 
-from edgekit.core.statistics import launch_interval, launch_quantiles
-from edgekit.core.steady import drift, warmup_end
+from edgekit.core.statistics.intervals import launch_interval, launch_quantiles
+from edgekit.core.statistics.steady import drift, warmup_end
 
 Floats = npt.NDArray[np.float64]
 MEASUREMENTS, LAUNCHES, VALUES = 1000, 8, 100

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.standins.cache import Missing, built, required
 
-from edgekit.core.files import sha256_file
+from edgekit.core.system.files import sha256_file
 from edgekit.runtime.portable import C_RUNNERS, FOLDER
 
 ZIG = "ziglang==0.17.0"

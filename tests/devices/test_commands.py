@@ -18,9 +18,9 @@ from tests.standins.phone import running_phone
 from tests.standins.pi import PI4, Pi, arm64_root, running_pi
 
 from edgekit.core.bundle import SAMPLES, Artifact, Manifest, write_manifest
-from edgekit.core.files import sha256_file
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.files import sha256_file
 
 WEIGHTS = np.array([[1.0, -2.0, 0.5], [0.25, 0.0, -1.0]], dtype=np.float32)
 OFFSET = np.array([0.5, -0.5], dtype=np.float32)
@@ -131,7 +131,7 @@ def test_a_phone_is_prepared_and_profiled(edgekit: Any, bundle: Path) -> None:
 def test_a_browser_is_profiled_with_a_trust_of_c(
     edgekit: Any, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.devices.test_web import browser
+    from tests.devices.web.test_browser import browser
 
     monkeypatch.setenv("EDGEKIT_CACHE", str(cache_folder()))
     with required():

@@ -10,7 +10,7 @@ from tests.standins.cache import required
 from tests.standins.counting import instructions
 from tests.standins.pi import prepared_home
 
-from edgekit.devices.records import packed
+from edgekit.devices.remote.array_records import packed
 from edgekit.runtime.portable import C_RUNNERS
 
 pytestmark = [pytest.mark.device, pytest.mark.slow]

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, MissingExtra, ProviderRefused
-from edgekit.core.files import sha256_file
 from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.samples import write_arrays
+from edgekit.core.system.files import sha256_file
 from edgekit.devices import local
 from edgekit.devices.local import Ended, LocalDevice, read_answer, to_error
 

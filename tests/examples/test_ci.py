@@ -97,7 +97,7 @@ def test_the_step_of_the_action_reports_and_ends_as_the_check_does(
 
 
 def test_every_check_table_of_the_examples_is_one(repository: Path) -> None:
-    from edgekit.core.checkfile import completed, read_check
+    from edgekit.core.system.check_settings import completed, read_check
 
     found = read_check(repository / "examples" / "ci" / "edgekit.toml")
 

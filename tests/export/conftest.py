@@ -12,12 +12,12 @@ import pytest
 
 from edgekit.core.bundle import Artifact, Signature
 from edgekit.core.recipe import parse_recipes
-from edgekit.core.registry import Plugin
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.registry import Plugin
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
 from edgekit.export.registry import EXPORTERS
-from edgekit.export.source import ModuleRef
+from edgekit.export.torch.module import ModuleRef
 
 FOLDER = Path(__file__).parent
 NETS = FOLDER / "nets"

@@ -14,8 +14,8 @@ from typing import Any
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
-from edgekit.export.jobs import Converted
-from edgekit.export.onnx import OnnxExporter, read_back
+from edgekit.export.messages import Converted
+from edgekit.export.onnx.exporter import OnnxExporter, read_back
 
 
 class Plain:
@@ -202,7 +202,7 @@ class CrashingEngine(OnnxExporter):
     """Converts to a file that its engine does not survive."""
 
     def quantize(self, *given: Any, **options: Any) -> Converted:
-        from edgekit.runtime.onnxruntime import OnnxRuntime
+        from edgekit.runtime.backends.onnxruntime import OnnxRuntime
 
         OnnxRuntime.open = crash  # type: ignore[method-assign, assignment]  # in the worker alone
         return super().quantize(*given, **options)

@@ -18,11 +18,11 @@ import pytest
 
 from edgekit.core.bundle import artifact_id
 from edgekit.core.errors import ConversionFailed, Refused, UserError, VerdictFailed
-from edgekit.core.files import sha256_file
-from edgekit.core.report import ParityCheck
+from edgekit.core.reports.report import ParityCheck
+from edgekit.core.system.files import sha256_file
 from edgekit.core.verdict import Verdict, worst
+from edgekit.export.checking.parity import require_parity
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
-from edgekit.export.validation import require_parity
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
 pytestmark = pytest.mark.slow
@@ -262,7 +262,7 @@ def test_a_changed_weight_changes_what_the_cache_gives(convert: Convert, request
     import torch
     from safetensors.torch import save_file
 
-    from edgekit.export.source import load_module
+    from edgekit.export.torch.module import load_module
 
     request = request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32")
     before = convert(request)

@@ -13,8 +13,8 @@ import onnx
 from onnx import numpy_helper
 
 from edgekit.core.bundle import Bundle, write_manifest
-from edgekit.core.files import sha256_file
-from edgekit.export.compact_tflite import module_of
+from edgekit.core.system.files import sha256_file
+from edgekit.export.tflite.compact import module_of
 
 Damage = Callable[[Path], None]
 

@@ -11,7 +11,7 @@ import pytest
 
 import edgekit
 from edgekit.cli.main import run
-from edgekit.core.registry import Plugin
+from edgekit.core.system.registry import Plugin
 from edgekit.export.registry import EXPORTERS
 
 pytestmark = pytest.mark.slow

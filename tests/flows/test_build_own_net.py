@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
+from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
-from edgekit.flows.source import SourceOptions
+from edgekit.flows.opening.source import SourceOptions
 
 pytestmark = pytest.mark.slow
 

@@ -11,12 +11,12 @@ import pytest
 from tests.cli.conftest import write_bundle
 from tests.flows.scripted import Answer, Scripted, fake_model
 
-from edgekit.core import documents
 from edgekit.core.bundle import SAMPLES, Bundle, write_manifest
-from edgekit.core.checks import Checked, CheckReport
 from edgekit.core.errors import UserError
 from edgekit.core.job import Job
+from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.samples import Samples
+from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
 from edgekit.flows import devices, history
 from edgekit.flows.check import check, plan_check

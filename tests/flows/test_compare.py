@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from tests.flows.scripted import fake_model
 
-from edgekit.core import documents
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Launch, Measurement
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system import documents
+from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows.compare import compare, plan_compare
 

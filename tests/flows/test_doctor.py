@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.core.config import Settings
+from edgekit.core.system.settings import Settings
 from edgekit.flows.doctor import ENGINES, Diagnosis, Finding, Machine, State, diagnose, probe_module
 
 GOOD = {"numpy": "2.4.6", "onnxruntime": "1.31.1", "torch": "2.13.0"}

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 
 from edgekit.cli.program import program
-from edgekit.core import documents
 from edgekit.core.bundle import Artifact, Signature
-from edgekit.core.checks import CheckReport
 from edgekit.core.errors import Unreadable, UserError
-from edgekit.core.explanation import Cause, together
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Launch, Measurement, Trust
-from edgekit.core.report import BudgetCheck, Estimate, Latency, Operators, Report
+from edgekit.core.reports.check import CheckReport
+from edgekit.core.reports.explanation import Cause, together
+from edgekit.core.reports.report import BudgetCheck, Estimate, Latency, Operators, Report
 from edgekit.core.spec import TensorSpec
+from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
-from edgekit.flows import causes
 from edgekit.flows.explain import explain
-from edgekit.flows.graph import read_quantized
+from edgekit.flows.judging import causes
+from edgekit.flows.judging.islands import read_quantized
+from edgekit.flows.measuring.summary import quantiles
 from edgekit.flows.profile import profile
-from edgekit.flows.summary import quantiles
 
 FLOAT, INT8 = "onnx-fp32", "onnx-int8-static-u8s8"
 X86 = Facts(architecture="x86_64", features=("x86_64", "avx2", "avx512_vnni"), cpu="x", cores=2, load=0.1)

@@ -12,14 +12,14 @@ import pytest
 from onnx import TensorProto, helper
 from tests.flows import onnx_files
 
-from edgekit.core.config import Settings
 from edgekit.core.errors import ModelUnreadable, Refused, UserError
 from edgekit.core.refusals import REFUSALS
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
+from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows.export import export
+from edgekit.flows.opening.source import SourceOptions, open_source
 from edgekit.flows.run import run
-from edgekit.flows.source import SourceOptions, open_source
 
 DATA = Path(__file__).parents[1] / "runtime" / "data"
 

@@ -14,9 +14,9 @@ import edgekit
 from edgekit.core.bundle import Bundle
 from edgekit.core.errors import UserError
 from edgekit.core.verdict import Verdict
-from edgekit.export.mending import Candidate, Kept, fewest
+from edgekit.export.accuracy_control import Candidate, Kept, fewest
 from edgekit.flows.export import ExportOptions, plan_export
-from edgekit.flows.source import SourceOptions
+from edgekit.flows.opening.source import SourceOptions
 
 NETS = Path(__file__).parent / "nets" / "planted.py"
 # The random net decides by small margins, which the usual noise of int8 tips in one case of a hundred.

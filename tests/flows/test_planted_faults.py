@@ -16,7 +16,7 @@ import edgekit
 from edgekit.core.errors import UserError
 from edgekit.core.verdict import Verdict
 from edgekit.flows.bisect import ModuleOptions, bisect
-from edgekit.flows.source import SourceOptions
+from edgekit.flows.opening.source import SourceOptions
 
 pytestmark = pytest.mark.slow
 

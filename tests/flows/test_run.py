@@ -16,7 +16,6 @@ from PIL import Image
 
 from edgekit.core.bundle import Artifact, Manifest, write_manifest
 from edgekit.core.errors import UserError
-from edgekit.core.files import sha256_file
 from edgekit.core.spec import (
     AudioInput,
     ImageInput,
@@ -28,6 +27,7 @@ from edgekit.core.spec import (
     TextInput,
     TextOutput,
 )
+from edgekit.core.system.files import sha256_file
 from edgekit.flows.run import run
 
 WORDS = ("<pad>", "<unk>", "<s>", "</s>", "good", "bad", "film")

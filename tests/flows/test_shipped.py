@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.core.config import Settings
 from edgekit.core.errors import EnvironmentFault
-from edgekit.flows.source import SourceOptions, open_source
+from edgekit.core.system.settings import Settings
+from edgekit.flows.opening.source import SourceOptions, open_source
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.bundle import CASES, SAMPLES, Bundle
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
+from edgekit.core.system.settings import Settings
 from edgekit.flows.export import export
-from edgekit.flows.source import SourceOptions, open_source
+from edgekit.flows.opening.source import SourceOptions, open_source
 from edgekit.flows.train import train
 from edgekit.flows.validate import validate
 from edgekit.train.registry import MODELS

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from edgekit.core.bundle import Manifest, write_manifest
-from edgekit.core.config import Settings
 from edgekit.core.errors import EnvironmentFault, UserError
-from edgekit.core.progress import Silent
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.progress import Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows import train as flow
 from edgekit.flows.train import plan_search, plan_train, report_of, search, train, weights_of

@@ -13,11 +13,11 @@ import edgekit
 from edgekit.cli.main import run
 from edgekit.core.bundle import Bundle
 from edgekit.core.errors import UserError
-from edgekit.core.report import Estimate
+from edgekit.core.reports.report import Estimate
+from edgekit.core.reports.tuning import Choice, Tuning, device_kind, merged, read_tuning
 from edgekit.core.samples import Samples
-from edgekit.core.tuning import Choice, Tuning, device_kind, merged, read_tuning
 from edgekit.flows import tune as tuning_flow
-from edgekit.flows.bundles import opened
+from edgekit.flows.opening.artifacts import opened
 from edgekit.flows.tune import tune
 from edgekit.runtime.facts import read_facts
 
@@ -56,7 +56,7 @@ def keep(bundle: Path, **options: str) -> None:
 
 
 def edgekit_json(document: object) -> bytes:
-    from edgekit.core import documents
+    from edgekit.core.system import documents
 
     return documents.encode(document)
 

@@ -14,8 +14,8 @@ from edgekit.core.errors import UserError
 from edgekit.core.verdict import Verdict
 from edgekit.flows.bisect import bisect
 from edgekit.flows.export import ExportOptions, plan_export
+from edgekit.flows.opening.source import SourceOptions
 from edgekit.flows.run import run
-from edgekit.flows.source import SourceOptions
 
 FOUR = "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8"
 

@@ -9,7 +9,7 @@ import numpy as np
 from edgekit.core.bundle import Artifact, Signature
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Launch, Measurement, Trust
-from edgekit.core.report import (
+from edgekit.core.reports.report import (
     Accuracy,
     BudgetCheck,
     Estimate,
@@ -20,7 +20,7 @@ from edgekit.core.report import (
 )
 from edgekit.core.samples import SplitFacts
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec
-from edgekit.core.statistics import launch_interval, launch_quantiles, paired_drop, wilson
+from edgekit.core.statistics.intervals import launch_interval, launch_quantiles, paired_drop, wilson
 from edgekit.core.verdict import Verdict
 
 INPUT = TensorSpec("x", "float32", ("N", 1, 8, 8), 0.0, 1.0)

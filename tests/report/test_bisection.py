@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.core.bisection import Aligned, Bisection, Refusal
 from edgekit.core.errors import UserError
+from edgekit.core.reports.bisection import Aligned, Bisection, Refusal
 from edgekit.report.bisection import render_svg, render_text, write_bisection
 
 

@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 from tests.report.factory import make_report
 
-from edgekit.core import documents
-from edgekit.core.checks import CHECK_SCHEMA, Checked, CheckReport
 from edgekit.core.errors import UserError
+from edgekit.core.reports.check import CHECK_SCHEMA, Checked, CheckReport
+from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
-from edgekit.report.benchmarks import render_bencher, render_benchmark_action
 from edgekit.report.check import RENDERINGS, render, render_junit, render_markdown, write_check
+from edgekit.report.dashboards import render_bencher, render_benchmark_action
 from edgekit.report.registry import write_report
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from edgekit.core import documents
-from edgekit.core.comparison import COMPARISON_SCHEMA, Compared, ComparisonReport
 from edgekit.core.errors import UserError
-from edgekit.core.report import Estimate
-from edgekit.core.statistics import Comparison
+from edgekit.core.reports.comparison import COMPARISON_SCHEMA, Compared, ComparisonReport
+from edgekit.core.reports.report import Estimate
+from edgekit.core.statistics.intervals import Comparison
+from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
 from edgekit.report.comparison import render, render_markdown, write_comparison
 

@@ -8,7 +8,7 @@ import pytest
 from tests.report.factory import make_report
 from tests.report.page import Page
 
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
 from edgekit.report.html import render_html
 from edgekit.report.registry import SUFFIXES
 

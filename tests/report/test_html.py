@@ -14,9 +14,9 @@ from tests.report.page import Page
 from tests.report.variants import HOSTILE, VARIANTS, WITHHELD
 
 from edgekit.core.errors import MissingExtra
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict
-from edgekit.report import html, view, words
+from edgekit.report import formatting, html, rows
 from edgekit.report.html import render_html, write_html
 
 MINUS = "\u2212"
@@ -74,7 +74,7 @@ def test_the_policy_allows_the_style_sheet_of_the_page_and_nothing_else() -> Non
 def test_names_from_outside_are_text_and_never_markup() -> None:
     page = page_of(variants.hostile())
 
-    shown = words.clean(HOSTILE)
+    shown = formatting.clean(HOSTILE)
     assert not page.all("script")
     assert page.all("h1")[0].text.strip() == shown
     assert page.text.count(shown) > 50
@@ -99,14 +99,14 @@ def test_every_artifact_has_its_figures_with_intervals_on_every_target() -> None
 
     tables = page.all("table", " figures-table ")
     assert len(tables) == 2
-    for table, target in zip(tables, view.targets(report), strict=True):
+    for table, target in zip(tables, rows.targets(report), strict=True):
         for row in target.rows:
             assert row.accuracy is not None
             figures = [(row.quantile(name), "s") for name in ("p50", "p90", "p99")]
             figures += [(row.accuracy.quality, "ratio"), (row.accuracy.drop, "points")]
             for estimate, unit in figures:
-                assert words.quantity(estimate, unit).replace("-", MINUS) in table.text
-                assert words.interval(estimate, unit).replace("-", MINUS) in table.text
+                assert formatting.quantity(estimate, unit).replace("-", MINUS) in table.text
+                assert formatting.interval(estimate, unit).replace("-", MINUS) in table.text
             assert row.artifact in table.text
             assert row.counts in table.text
 
@@ -126,8 +126,8 @@ def test_every_budget_shows_verdict_value_and_miss() -> None:
 
     for check in report.budgets:
         assert check.budget in text
-        assert words.quantity(check.estimate, words.budget_unit(check)) in text
-        assert words.beyond(check) in text
+        assert formatting.quantity(check.estimate, formatting.budget_unit(check)) in text
+        assert formatting.beyond(check) in text
 
 
 def test_a_missing_figure_shows_its_reason() -> None:
@@ -167,7 +167,7 @@ def test_samples_records_warnings_and_stages_are_shown() -> None:
         "torch 2.13.0",
     ):
         assert expected in text
-    for warning in view.warnings(report):
+    for warning in rows.warnings(report):
         assert warning in text
     assert all(stage in text for stage in report.stages)
     assert "2026-03-02 09:41 UTC" in text
@@ -180,9 +180,9 @@ def test_a_failed_target_says_at_the_top_how_near_it_came() -> None:
 
     assert len(cards) == 2
     for card, target in zip(cards, (LOCAL, PI), strict=True):
-        (check,) = view.nearest_misses(report, target)
+        (check,) = rows.nearest_misses(report, target)
         assert check.metric == "latency"
-        assert f"{words.beyond(check)} ({check.artifact})" in " ".join(card.split())
+        assert f"{formatting.beyond(check)} ({check.artifact})" in " ".join(card.split())
 
 
 def test_a_parity_failure_is_told_at_the_top_with_output_and_sample() -> None:
@@ -205,7 +205,7 @@ def test_no_time_of_an_artifact_that_failed_parity_is_anywhere() -> None:
     assert not [text for text in pictures if WITHHELD in text]
     for latency in report.latency:
         if latency.artifact == WITHHELD:
-            assert words.interval(latency.quantiles["p90"], "s") not in page.text
+            assert formatting.interval(latency.quantiles["p90"], "s") not in page.text
 
 
 def test_an_emulated_target_shows_the_word_and_no_time() -> None:

@@ -7,7 +7,7 @@ from tests.report import variants
 from tests.report.factory import LOCAL, make_report
 from tests.report.variants import VARIANTS
 
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict
 from edgekit.report.junit import render_junit
 

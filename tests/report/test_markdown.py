@@ -7,7 +7,7 @@ from tests.report import variants
 from tests.report.factory import ARTIFACTS, LOCAL, PI, make_report
 from tests.report.variants import VARIANTS, WITHHELD
 
-from edgekit.report import words
+from edgekit.report import formatting
 from edgekit.report.markdown import code, prose, render_markdown
 
 
@@ -40,8 +40,8 @@ def test_figures_carry_intervals_and_reasons() -> None:
     text = render_markdown(report)
 
     for latency in report.latency:
-        shown = words.quantity(latency.quantiles["p90"], "s")
-        between = words.interval(latency.quantiles["p90"], "s").replace("[", "\\[").replace("]", "\\]")
+        shown = formatting.quantity(latency.quantiles["p90"], "s")
+        between = formatting.interval(latency.quantiles["p90"], "s").replace("[", "\\[").replace("]", "\\]")
         assert f"{shown} {between}" in text
     assert "3 launches, 5 are needed" in render_markdown(variants.few_launches())
 

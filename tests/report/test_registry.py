@@ -9,9 +9,9 @@ from tests.report import variants
 from tests.report.factory import make_report
 from tests.report.variants import VARIANTS
 
-from edgekit.core import documents
 from edgekit.core.errors import DiskFull, UserError
-from edgekit.core.report import REPORT_SCHEMA, Report
+from edgekit.core.reports.report import REPORT_SCHEMA, Report
+from edgekit.core.system import documents
 from edgekit.report.html import render_html
 from edgekit.report.junit import render_junit
 from edgekit.report.markdown import render_markdown

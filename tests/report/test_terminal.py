@@ -11,9 +11,9 @@ from tests.report import variants
 from tests.report.factory import ARTIFACTS, make_report
 from tests.report.variants import VARIANTS, WITHHELD
 
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict
-from edgekit.report import view, words
+from edgekit.report import formatting, rows
 from edgekit.report.terminal import render
 
 TIME = re.compile(r"\d (?:s|ms|µs|ns)\b")
@@ -36,7 +36,7 @@ def test_the_last_line_is_the_verdict_in_plain_text(name: str) -> None:
 
     last = printed(report).splitlines()[-1]
 
-    assert last.startswith(f"VERDICT: {words.VERDICTS[report.verdict]}")
+    assert last.startswith(f"VERDICT: {formatting.VERDICTS[report.verdict]}")
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -68,10 +68,10 @@ def test_quantiles_and_drops_carry_their_interval() -> None:
     for latency in report.latency:
         for name in ("p50", "p90"):
             estimate = latency.quantiles[name]
-            assert words.quantity(estimate, "s") in text
-            assert words.interval(estimate, "s", form="{}..{}") in text
+            assert formatting.quantity(estimate, "s") in text
+            assert formatting.interval(estimate, "s", form="{}..{}") in text
     for accuracy in report.accuracy:
-        assert words.interval(accuracy.drop, "points", form="{}..{}") in text
+        assert formatting.interval(accuracy.drop, "points", form="{}..{}") in text
 
 
 def test_budgets_say_by_how_much_they_were_missed() -> None:
@@ -81,7 +81,7 @@ def test_budgets_say_by_how_much_they_were_missed() -> None:
     missed = [check for check in report.budgets if check.verdict is Verdict.FAIL]
 
     assert len(missed) > 8
-    assert all(f"{words.beyond(check)}" in text for check in missed)
+    assert all(f"{formatting.beyond(check)}" in text for check in missed)
 
 
 def test_outcomes_name_the_chosen_artifact_or_the_reason() -> None:
@@ -92,11 +92,11 @@ def test_outcomes_name_the_chosen_artifact_or_the_reason() -> None:
 def test_an_artifact_that_failed_parity_shows_no_time() -> None:
     text = printed(variants.parity_failed())
 
-    rows = [line for line in text.splitlines() if WITHHELD in line]
+    lines = [line for line in text.splitlines() if WITHHELD in line]
 
-    assert len(rows) > 8
-    assert not [line for line in rows if TIME.search(line)]
-    assert text.count(view.FAILED_PARITY) >= 2
+    assert len(lines) > 8
+    assert not [line for line in lines if TIME.search(line)]
+    assert text.count(rows.FAILED_PARITY) >= 2
     assert "sample 7 of 32" in " ".join(text.split())
 
 

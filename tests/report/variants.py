@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 from tests.report.factory import LOCAL, PI, make_report
 
-from edgekit.core.explanation import Cause
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Trust
-from edgekit.core.report import Epoch, Estimate, Latency, Operators, Outcome, ParityCheck, Report, Training
-from edgekit.core.sustained import Point, Sustained
+from edgekit.core.reports.explanation import Cause
+from edgekit.core.reports.report import Epoch, Estimate, Latency, Operators, Outcome, ParityCheck, Report, Training
+from edgekit.core.reports.sustained import Point, Sustained
 from edgekit.core.verdict import Verdict
 
 HOSTILE = '<script>alert(1)</script>"`|&\x1b[31m\u202e\n**@everyone**'

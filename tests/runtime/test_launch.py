@@ -17,9 +17,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
-from edgekit.core.files import sha256_file
 from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.samples import read_arrays, write_arrays
+from edgekit.core.system.files import sha256_file
 from edgekit.runtime.launch import read_feeds, write_outputs
 
 Rows = NDArray[np.float32]

@@ -16,8 +16,8 @@ from edgekit.core.errors import DeviceUnavailable, UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec import TensorSpec
 from edgekit.runtime.backend import BACKENDS, Session
-from edgekit.runtime.litert import LiteRT
-from edgekit.runtime.onnxruntime import OnnxRuntime
+from edgekit.runtime.backends.litert import LiteRT
+from edgekit.runtime.backends.onnxruntime import OnnxRuntime
 from edgekit.runtime.serving import Worker, run_async, run_batch, stream
 
 Rows = NDArray[np.float32]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.core.files import sha256_file
 from edgekit.core.job import Job
 from edgekit.core.samples import Array, write_arrays
+from edgekit.core.system.files import sha256_file
 
 DATA = Path(__file__).parents[1] / "runtime" / "data"
 X = np.array([[1.0, 2.0, 4.0]], dtype=np.float32)

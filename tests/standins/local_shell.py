@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.core.errors import EdgekitError
-from edgekit.devices.shell import Finished, ProgramShell
+from edgekit.devices.remote.shell import Finished, ProgramShell
 
 
 class LocalShell(ProgramShell):

@@ -20,9 +20,9 @@ from tests.standins.cache import Missing, built, cache_folder
 from tests.standins.debian import unpack_packages
 
 from edgekit.core.errors import EnvironmentFault
-from edgekit.core.files import sha256_file
-from edgekit.devices import engines
-from edgekit.devices.ssh import SshShell
+from edgekit.core.system.files import sha256_file
+from edgekit.devices.remote import engines
+from edgekit.devices.remote.ssh import SshShell
 
 HERE: Final = Path(__file__).parent
 PYTHON: Final = ("python3.11-minimal", "libpython3.11-stdlib", "python3-minimal")

@@ -19,10 +19,10 @@ from tests.standins.pi import PI4, PI5, Board, Pi, arm64_root, running_pi
 
 from edgekit.core.errors import EnvironmentFault
 from edgekit.devices import inventory
-from edgekit.devices.adb import AdbShell
 from edgekit.devices.inventory import Entry
-from edgekit.devices.native import prepare_native
-from edgekit.devices.web_packages import fetch
+from edgekit.devices.remote.adb import AdbShell
+from edgekit.devices.remote.onnxruntime_library import prepare_native
+from edgekit.devices.web.packages import fetch
 from edgekit.runtime.portable import C_RUNNERS
 
 BOARDS: Final = {"pi4": PI4, "pi5": PI5}

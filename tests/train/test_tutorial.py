@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.core.registry import Registry
+from edgekit.core.system.registry import Registry
 from edgekit.train.run import read_run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial-model.md"

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from edgekit.core.errors import Unreadable
-from edgekit.core.need import need
 from edgekit.core.samples import Array, Samples
-from edgekit.train.data.checks import without_copies
+from edgekit.core.system.optional import need
 from edgekit.train.data.dataset import Dataset, dataset, hold_back
-from edgekit.train.data.files import find, read_plain
+from edgekit.train.data.dataset_checks import without_copies
+from edgekit.train.data.dataset_files import find, read_plain
 
 LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BINARY = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")

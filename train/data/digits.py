@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.core.need import need
 from edgekit.core.samples import Samples
+from edgekit.core.system.optional import need
 from edgekit.train.data.dataset import Dataset, dataset, stratified_rows
 
 LICENCE = (

@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from edgekit.core.errors import EnvironmentFault, Unreadable, UserError, from_os_error
-from edgekit.core.files import sha256_file, write_atomic
-from edgekit.core.progress import Progress, Silent
-from edgekit.train.data.files import cache_folder
+from edgekit.core.system.files import sha256_file, write_atomic
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.train.data.dataset_files import cache_folder
 
 _CHUNK_BYTES: Final = 1 << 20
 _TIMEOUT_S: Final = 30.0

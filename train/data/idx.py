@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit.core.errors import Unreadable
 from edgekit.core.samples import Array
-from edgekit.train.data.files import read_plain
+from edgekit.train.data.dataset_files import read_plain
 
 # The third byte of the header names the type (http://yann.lecun.com/exdb/mnist, "the IDX file format").
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgekit.core.samples import Array, Samples
 from edgekit.train.data.dataset import Dataset, dataset, hold_back
-from edgekit.train.data.files import find
+from edgekit.train.data.dataset_files import find
 from edgekit.train.data.idx import read_labelled_images
 
 TRAIN = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import Unreadable
-from edgekit.core.files import read_bytes
 from edgekit.core.samples import Samples
+from edgekit.core.system.files import read_bytes
 from edgekit.train.data.dataset import Dataset, dataset
-from edgekit.train.data.files import find
+from edgekit.train.data.dataset_files import find
 
 Floats = NDArray[np.float32]
 

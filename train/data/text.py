@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from edgekit.core.errors import Unreadable
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.runtime.readers import PADDING, UNKNOWN, words
-from edgekit.train.data.checks import without_copies
 from edgekit.train.data.dataset import Dataset, dataset, hold_back
-from edgekit.train.data.files import find, read_plain
+from edgekit.train.data.dataset_checks import without_copies
+from edgekit.train.data.dataset_files import find, read_plain
 
 BEGIN, END = 2, 3
 

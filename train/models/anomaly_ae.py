@@ -11,7 +11,7 @@ from edgekit.core.samples import Samples
 from edgekit.core.spec import Metric, ModelSpec, SeriesInput, SeriesOutput, TensorSpec
 from edgekit.train.data.tables import NAB_LICENCE, NAB_WINDOW, machine_temperature
 from edgekit.train.evaluate import in_batches
-from edgekit.train.learner import Learner
+from edgekit.train.fitting.learner import Learner
 from edgekit.train.metrics import auc, bootstrap
 from edgekit.train.model import Answer, Batch, ReferenceModel
 from edgekit.train.options import TrainOptions

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekit.core.report import Estimate
+from edgekit.core.reports.report import Estimate
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ImageOutput, Metric, ModelSpec, TensorSpec
-from edgekit.core.statistics import wilson
+from edgekit.core.statistics.intervals import wilson
 from edgekit.train.data.dataset import Dataset, dataset
 from edgekit.train.data.mnist import mnist
 from edgekit.train.evaluate import in_batches
-from edgekit.train.learner import Learner
+from edgekit.train.fitting.learner import Learner
 from edgekit.train.model import Answer, Batch, ReferenceModel
 from edgekit.train.options import TrainOptions
 from edgekit.train.score import Score, as_estimate, score_of

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from edgekit.core.spec import AudioInput, Metric, ModelSpec, TensorSpec
 from edgekit.train.audio import MELS, LogMel, Mask
-from edgekit.train.data.audio import LABELS, LICENCE, speech_commands12
+from edgekit.train.data.speech import LABELS, LICENCE, speech_commands12
 from edgekit.train.model import ReferenceModel
 from edgekit.train.models.kws_dscnn import INPUT, augment
 from edgekit.train.options import TrainOptions

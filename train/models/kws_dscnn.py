@@ -6,7 +6,7 @@ from torch import Generator, Tensor, nn
 
 from edgekit.core.spec import AudioInput, Metric, ModelSpec, TensorSpec
 from edgekit.train.audio import MELS, LogMel, Mask, add_noise, move, scale, stretch
-from edgekit.train.data.audio import LABELS, LICENCE, speech_commands12
+from edgekit.train.data.speech import LABELS, LICENCE, speech_commands12
 from edgekit.train.model import Batch, ReferenceModel
 from edgekit.train.options import TrainOptions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from edgekit.core.spec import ImageInput, ModelSpec, TensorSpec
-from edgekit.train.data.generated import untrained
+from edgekit.train.data.synthetic import untrained
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
 

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekit.core.report import Estimate
+from edgekit.core.reports.report import Estimate
 from edgekit.core.samples import Samples
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec
-from edgekit.train.data.generated import LICENCE, parabola
+from edgekit.train.data.synthetic import LICENCE, parabola
 from edgekit.train.evaluate import in_batches
-from edgekit.train.learner import Learner
+from edgekit.train.fitting.learner import Learner
 from edgekit.train.metrics import regression
 from edgekit.train.model import Answer, Batch, ReferenceModel
 from edgekit.train.options import TrainOptions

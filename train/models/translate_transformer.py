@@ -13,9 +13,9 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from edgekit.core.errors import UserError
-from edgekit.core.need import need
 from edgekit.core.samples import Samples
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec, TextInput, TextOutput
+from edgekit.core.system.optional import need
 from edgekit.runtime.postprocessing import greedy, sentence
 from edgekit.runtime.readers import PADDING
 from edgekit.train.data.dataset import Dataset
@@ -30,7 +30,7 @@ from edgekit.train.data.text import (
     decoded,
     multi30k,
 )
-from edgekit.train.learner import Learner
+from edgekit.train.fitting.learner import Learner
 from edgekit.train.metrics import bootstrap
 from edgekit.train.model import Answer, Batch, ReferenceModel
 from edgekit.train.options import TrainOptions

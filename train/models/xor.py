@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from edgekit.core.samples import Samples
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec
-from edgekit.train.data.generated import LICENCE, truth_table
+from edgekit.train.data.synthetic import LICENCE, truth_table
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edgekit.cli.completion import names
+from edgekit.cli.commands.completion import names
 from edgekit.core.errors import EdgekitError
 from edgekit.core.recipe import CALIBRATION_METHODS, DEFAULT_RECIPES
 from edgekit.core.units import RATIO, TIME_S, parse_quantity
@@ -17,7 +17,7 @@ from edgekit.core.units import RATIO, TIME_S, parse_quantity
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from edgekit.flows.source import SourceOptions
+    from edgekit.flows.opening.source import SourceOptions
 
 path_type: Final = click.Path(path_type=Path)
 _SECONDS: Final = {"": 1.0, "min": 60.0, **TIME_S}
@@ -163,7 +163,7 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
 
 
 def _source_options(given: dict[str, Any]) -> SourceOptions:
-    from edgekit.flows.source import SourceOptions
+    from edgekit.flows.opening.source import SourceOptions
 
     return SourceOptions(**given)
 

@@ -11,7 +11,7 @@ def main() -> NoReturn:
     arguments = sys.argv[1:]
     try:
         # Imported under the handler: Ctrl-C while packages load ends in 130 as well.
-        from edgekit.cli.process import prepare
+        from edgekit.cli.startup import prepare
 
         prepare()
         code = run(arguments)

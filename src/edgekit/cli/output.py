@@ -10,8 +10,8 @@ from typing import IO, Final, TextIO
 
 import msgspec
 
-from edgekit.core import documents
 from edgekit.core.errors import OutputClosed
+from edgekit.core.system import documents
 
 # 1: first version.
 ERROR_SCHEMA: Final = 1

@@ -11,7 +11,7 @@ import click
 
 from edgekit import __version__
 
-# Name: (module in edgekit.cli, what it does in one line; the command's own help begins with the same line).
+# Name: (module in edgekit.cli.commands, what it does in one line; the command's own help begins with the same line).
 COMMANDS: Final = {
     "build": ("build", "Take a model to a verdict: export, validate, profile, judge."),
     "train": ("train", "Train a reference model."),
@@ -64,7 +64,7 @@ class Program(Commands):
         """The command, its module imported now."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"edgekit.cli.{COMMANDS[cmd_name][0]}").command
+        command: click.Command = importlib.import_module(f"edgekit.cli.commands.{COMMANDS[cmd_name][0]}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Final, Self
 
-from edgekit.core.progress import Progress, Silent
+from edgekit.core.system.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task, TaskID

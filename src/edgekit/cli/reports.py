@@ -12,7 +12,7 @@ from edgekit.core.verdict import Verdict
 
 if TYPE_CHECKING:
     from edgekit.cli.output import Output
-    from edgekit.core.report import Report
+    from edgekit.core.reports.report import Report
 
 # Where nobody resizes a window: as wide as a CI log shows without a scroll bar.
 PIPE_COLUMNS: Final = 100

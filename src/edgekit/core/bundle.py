@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from edgekit.core import documents
 from edgekit.core.errors import BundleUnreadable, DiskFull, EdgekitError, from_os_error, unknown
-from edgekit.core.files import new_file, read_bytes, refuse_existing, sha256_bytes, sha256_file, zip_entry
 from edgekit.core.recipe import matches
 from edgekit.core.samples import Samples, SplitFacts
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system import documents
+from edgekit.core.system.files import new_file, read_bytes, refuse_existing, sha256_bytes, sha256_file, zip_entry
 
 if TYPE_CHECKING:
     import zipfile

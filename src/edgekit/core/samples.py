@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import EdgekitError, UserError, nearest
-from edgekit.core.files import new_sha256, read_bytes, write_atomic, zip_entry
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.files import new_sha256, read_bytes, write_atomic, zip_entry
 
 Array = NDArray[np.generic]
 Feed = dict[str, Array]

@@ -11,26 +11,26 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from edgekit.core.bisection import Bisection, Refusal
 from edgekit.core.bundle import CASES, Artifact, Bundle, Signature
-from edgekit.core.config import Settings
 from edgekit.core.errors import BundleUnreadable, ConversionFailed, ModelUnreadable, UserError, unknown
-from edgekit.core.progress import Progress, Silent
+from edgekit.core.reports.bisection import Bisection, Refusal
 from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
-from edgekit.export import jobs
-from edgekit.export.bisect import Bisected
-from edgekit.export.cases import Case, load_cases
-from edgekit.export.exchange import pack_feeds, save_arrays, unpack_feeds
-from edgekit.export.process import Worker
-from edgekit.export.ranges import LEAST, used_shares
-from edgekit.export.raw import raw_input_of
-from edgekit.export.source import ModuleRef
-from edgekit.export.steps import Trace, stacked, trace_of
-from edgekit.export.steps_onnx import first_refused, trace_onnx
-from edgekit.export.steps_tflite import missing_signature, trace_tflite
-from edgekit.export.validation import TOLERANCES, Tolerance
-from edgekit.flows.bundles import backend_for
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
+from edgekit.export import messages
+from edgekit.export.bisecting.bisect import Bisected
+from edgekit.export.checking.cases import Case, load_cases
+from edgekit.export.checking.parity import TOLERANCES, Tolerance
+from edgekit.export.checking.ranges import LEAST, used_shares
+from edgekit.export.graphs.trace import Trace, stacked, trace_of
+from edgekit.export.onnx.tracer import first_refused, trace_onnx
+from edgekit.export.raw_inputs import raw_input_of
+from edgekit.export.tflite.tracer import missing_signature, trace_tflite
+from edgekit.export.torch.module import ModuleRef
+from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
+from edgekit.export.workers.worker import Worker
+from edgekit.flows.opening.artifacts import backend_for
 from edgekit.runtime.preprocessing import is_raw
 from edgekit.train.registry import MODELS
 
@@ -151,7 +151,7 @@ class _Side:
         assert self.worker is not None
         given, made = self.file / "feeds.npz", self.file / "values.npz"
         save_arrays(given, pack_feeds(feeds))
-        job = jobs.Steps(self.module, self.spec, str(given), str(made), self.seed)
+        job = messages.Steps(self.module, self.spec, str(given), str(made), self.seed)
         stepped = self.worker.ask(job, "running the module").stepped
         if stepped is None:
             raise ConversionFailed("The worker gave no tensors of the module.")

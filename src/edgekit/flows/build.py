@@ -10,24 +10,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from edgekit.core import documents
 from edgekit.core.budget import Budget
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
-from edgekit.core.files import new_folder, refuse_existing
-from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import DEFAULT_RECIPES, Recipe, parse_recipes
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
+from edgekit.core.system import documents
+from edgekit.core.system.files import new_folder, refuse_existing
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
-from edgekit.flows.bundles import Opened, opened, opens
-from edgekit.flows.cells import open_device
 from edgekit.flows.explain import explained
 from edgekit.flows.export import Exported, ExportOptions, export_steps, prepared_source, refuse_unmendable, write_bundle
-from edgekit.flows.judge import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
-from edgekit.flows.plan import Plan
+from edgekit.flows.judging.budgets import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
+from edgekit.flows.measuring.cells import open_device
+from edgekit.flows.opening.artifacts import Opened, opened, opens
+from edgekit.flows.opening.source import (
+    Source,
+    SourceOptions,
+    is_reference,
+    open_source,
+    refuse_impossible,
+    refuse_unused,
+)
+from edgekit.flows.opening.versions import versions
+from edgekit.flows.order import Plan
 from edgekit.flows.profile import Profiled, measure, rounds_of
-from edgekit.flows.source import Source, SourceOptions, is_reference, open_source, refuse_impossible, refuse_unused
-from edgekit.flows.tools import versions
 from edgekit.flows.train import train
 from edgekit.train.weights import shipped_weights
 

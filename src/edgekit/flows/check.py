@@ -11,27 +11,27 @@ from typing import Final
 import msgspec
 
 from edgekit.core.budget import METRICS
-from edgekit.core.checkfile import CheckedModel, CheckFile, completed, read_check
-from edgekit.core.checks import Checked, CheckReport
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
-from edgekit.core.gate import RERUNS, judge
-from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import RECIPES, Recipe, matches
-from edgekit.core.report import BudgetCheck, Estimate, Report
+from edgekit.core.reports.check import Checked, CheckReport
+from edgekit.core.reports.report import BudgetCheck, Estimate, Report
+from edgekit.core.statistics.nightly import RERUNS, judge
+from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.units import format_value
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows import history
-from edgekit.flows.alarms import MEASURED, controlled, overall, p_value, patient
-from edgekit.flows.baseline import against_baseline, is_report
-from edgekit.flows.bundles import Opened, opened
-from edgekit.flows.cells import open_device
-from edgekit.flows.commits import make_models, plan_models
-from edgekit.flows.gate import Gate, Order, confirmed
-from edgekit.flows.judge import Evidence, judge_budgets, outcomes, parse_budgets, refuse_unmeasurable
-from edgekit.flows.plan import Plan
-from edgekit.flows.tools import versions
+from edgekit.flows.judging.alarms import MEASURED, controlled, overall, p_value, patient
+from edgekit.flows.judging.baseline import against_baseline, is_report
+from edgekit.flows.judging.budgets import Evidence, judge_budgets, outcomes, parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.gate import Gate, Order, confirmed
+from edgekit.flows.measuring.cells import open_device
+from edgekit.flows.opening.artifacts import Opened, opened
+from edgekit.flows.opening.commits import make_models, plan_models
+from edgekit.flows.opening.versions import versions
+from edgekit.flows.order import Plan
 from edgekit.flows.validate import validate
 
 DEFAULT_CONFIG: Final = "edgekit.toml"

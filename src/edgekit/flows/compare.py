@@ -10,22 +10,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from edgekit.core import documents
 from edgekit.core.bundle import Artifact
-from edgekit.core.comparison import Compared, ComparisonReport
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Measurement
-from edgekit.core.progress import Progress, Silent
-from edgekit.core.report import REPORT_SCHEMA, Estimate, Report
-from edgekit.core.statistics import launch_quantiles, ratio_interval, ratio_p_value, verdict
+from edgekit.core.reports.comparison import Compared, ComparisonReport
+from edgekit.core.reports.report import REPORT_SCHEMA, Estimate, Report
+from edgekit.core.statistics.intervals import launch_quantiles, ratio_interval, ratio_p_value, verdict
+from edgekit.core.system import documents
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict, worst
-from edgekit.flows.bundles import Opened, opened, opens
-from edgekit.flows.cells import Cell, job_for, open_device, write_feeds
-from edgekit.flows.pairs import DEFAULT_PAIRS, DEFAULT_TIME_BOX_S, DEFAULT_TIME_LIMIT_S, Protocol, compare_pairs
-from edgekit.flows.plan import Plan
+from edgekit.flows.measuring.cells import Cell, job_for, open_device, write_feeds
+from edgekit.flows.measuring.pairs import (
+    DEFAULT_PAIRS,
+    DEFAULT_TIME_BOX_S,
+    DEFAULT_TIME_LIMIT_S,
+    Protocol,
+    compare_pairs,
+)
+from edgekit.flows.opening.artifacts import Opened, opened, opens
+from edgekit.flows.order import Plan
 
 _OUTCOMES: Final = {"slower": Verdict.FAIL, "inconclusive": Verdict.INCONCLUSIVE}
 _SEPARATOR: Final = "::"

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgekit.core.config import Settings, load_settings
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.need import need
-from edgekit.core.progress import Progress, Silent
-from edgekit.devices import engines, inventory, web_packages
-from edgekit.devices.checks import PROBLEM, Check, check
+from edgekit.core.system.optional import need
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings, load_settings
+from edgekit.devices import inventory
 from edgekit.devices.device import DEVICES, Device
 from edgekit.devices.inventory import Entry
-from edgekit.devices.native import prepare_native
-from edgekit.devices.shell import Shell
-from edgekit.flows.cache import cache_folder
+from edgekit.devices.remote import engines
+from edgekit.devices.remote.onnxruntime_library import prepare_native
+from edgekit.devices.remote.readiness import PROBLEM, Check, check
+from edgekit.devices.remote.shell import Shell
+from edgekit.devices.web import packages
+from edgekit.flows.opening.cache import cache_folder
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ def prepare_device(name: str, *, settings: Settings = Settings(), libraries: Pat
     """
     entry = inventory.read_inventory().get(name)
     if entry is not None and entry.transport == "web":
-        found = web_packages.fetch(cache_folder(settings), offline=settings.offline)
+        found = packages.fetch(cache_folder(settings), offline=settings.offline)
         done = f"This machine has {found}; open the address that 'edgekit profile' prints on '{name}'."
         return DeviceChange(device=name, done=done, command="devices prepare")
     with _shell(name) as shell:
@@ -175,8 +177,8 @@ def _shell(name: str) -> Iterator[Shell]:
 
 def open_shell(name: str, entry: Entry) -> Shell:
     """The shell that reaches a device of the inventory."""
-    from edgekit.devices.adb import AdbShell
-    from edgekit.devices.ssh import SshShell
+    from edgekit.devices.remote.adb import AdbShell
+    from edgekit.devices.remote.ssh import SshShell
 
     if entry.transport == "ssh":
         return SshShell(name, entry.ssh, port=entry.port, config=entry.ssh_config)
@@ -187,15 +189,15 @@ def open_shell(name: str, entry: Entry) -> Shell:
 
 
 def _opened(name: str, entry: Entry) -> Device:
-    from edgekit.devices.adb import Cable
-    from edgekit.devices.remote import Runners, ShellDevice
-    from edgekit.devices.web import WebDevice
+    from edgekit.devices.remote.adb import Cable
+    from edgekit.devices.remote.shell_device import Runners, ShellDevice
+    from edgekit.devices.web.browser import WebDevice
 
     if entry.transport == "web":
-        packages = web_packages.require(_cache(), name)
+        found = packages.require(_cache(), name)
         host, port = entry.web, entry.port or 0
         cable = Cable(name, entry.cable) if entry.cable else None
-        return WebDevice(name, packages, show_address, host=host, port=port, timeout_s=entry.timeout_s, cable=cable)
+        return WebDevice(name, found, show_address, host=host, port=port, timeout_s=entry.timeout_s, cable=cable)
     shell = open_shell(name, entry)
     runners = Runners(PYTHON_RUNNER, C_RUNNERS)
     return ShellDevice(shell, runners, emulated=entry.emulated, counter=entry.counter, timeout_s=entry.timeout_s)

@@ -22,9 +22,9 @@ from typing import Final
 import msgspec
 
 from edgekit import __version__
-from edgekit.core.config import Settings
 from edgekit.core.errors import EnvironmentFault
-from edgekit.core.registry import Registry
+from edgekit.core.system.registry import Registry
+from edgekit.core.system.settings import Settings
 from edgekit.core.units import format_value
 
 # 1: first version.
@@ -253,7 +253,7 @@ def _load(machine: Machine) -> Iterator[Finding]:
 
 
 def _disk(machine: Machine) -> Iterator[Finding]:
-    from edgekit.flows.cache import conversion_cache
+    from edgekit.flows.opening.cache import conversion_cache
 
     for name, path in (("cache", conversion_cache(machine.settings)), ("temporary", Path(tempfile.gettempdir()))):
         place = next(folder for folder in (path, *path.parents) if folder.exists())

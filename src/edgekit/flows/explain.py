@@ -10,18 +10,18 @@ from typing import Final
 
 import msgspec
 
-from edgekit.core import documents
 from edgekit.core.bundle import Artifact
-from edgekit.core.checks import CHECK_SCHEMA, CheckReport
 from edgekit.core.errors import EdgekitError, Unreadable, UserError
-from edgekit.core.explanation import Cause, Explanation
 from edgekit.core.facts import Facts
-from edgekit.core.files import read_bytes
-from edgekit.core.report import REPORT_SCHEMA, Report
+from edgekit.core.reports.check import CHECK_SCHEMA, CheckReport
+from edgekit.core.reports.explanation import Cause, Explanation
+from edgekit.core.reports.report import REPORT_SCHEMA, Report
+from edgekit.core.system import documents
+from edgekit.core.system.files import read_bytes
 from edgekit.core.units import format_value
-from edgekit.flows.bundles import Opened, opened
-from edgekit.flows.causes import ALWAYS, Cell, no_dot_product, small_layers, threads_between
-from edgekit.flows.graph import QuantizedGraph, read_quantized
+from edgekit.flows.judging.causes import ALWAYS, Cell, no_dot_product, small_layers, threads_between
+from edgekit.flows.judging.islands import QuantizedGraph, read_quantized
+from edgekit.flows.opening.artifacts import Opened, opened
 
 _FIRST_RUN: Final = 50
 _TWO_MODES: Final = 1.25

@@ -12,25 +12,25 @@ from typing import Final
 import msgspec
 
 from edgekit.core.bundle import CASES, SAMPLES, Manifest, write_manifest
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
-from edgekit.core.files import new_folder, refuse_existing
-from edgekit.core.progress import Progress, Silent
 from edgekit.core.recipe import Recipe, parse_recipes
-from edgekit.core.report import Outcome, Report
+from edgekit.core.reports.report import Outcome, Report
 from edgekit.core.samples import Samples
+from edgekit.core.system.files import new_folder, refuse_existing
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import worst
-from edgekit.export.cases import save_cases
+from edgekit.export.accuracy_control import mended
+from edgekit.export.checking.cases import save_cases
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
-from edgekit.export.given import kind_of
-from edgekit.export.mending import mended
-from edgekit.export.raw import raw_input_of, raw_samples, raw_spec
+from edgekit.export.model_files import kind_of
+from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import default_recipes
-from edgekit.flows.cache import conversion_cache
-from edgekit.flows.card import model_card
-from edgekit.flows.plan import Plan
-from edgekit.flows.source import Source, SourceOptions, open_source, refuse_impossible
-from edgekit.flows.tools import versions
+from edgekit.flows.opening.cache import conversion_cache
+from edgekit.flows.opening.source import Source, SourceOptions, open_source, refuse_impossible
+from edgekit.flows.opening.versions import versions
+from edgekit.flows.order import Plan
+from edgekit.flows.writing.model_card import model_card
 from edgekit.runtime.facts import read_facts
 
 KEPT_SAMPLES: Final = 64

@@ -16,12 +16,12 @@ from typing import Final
 
 import msgspec
 
-from edgekit.core.checkfile import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.errors import Unreadable, UserError, from_os_error, unknown
-from edgekit.core.files import new_file, new_folder
-from edgekit.core.gate import blame, expected_level
+from edgekit.core.statistics.nightly import blame, expected_level
+from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
+from edgekit.core.system.files import new_file, new_folder
 from edgekit.core.verdict import Verdict
-from edgekit.flows.plan import Plan
+from edgekit.flows.order import Plan
 
 # 1: first version.
 HISTORY_SCHEMA: Final = 1

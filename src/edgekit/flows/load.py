@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edgekit.core.errors import UserError
 from edgekit.core.target import Target
-from edgekit.flows.bundles import open_session, opened, opens
-from edgekit.flows.tuned import facts_here, tuned
+from edgekit.flows.opening.artifacts import open_session, opened, opens
+from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.runtime.backend import Session
 
 

@@ -13,18 +13,18 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Measurement
-from edgekit.core.progress import Progress, Silent
-from edgekit.core.report import Latency, Operators, Outcome, ParityCheck, Report
-from edgekit.core.sustained import Sustained
+from edgekit.core.reports.report import Latency, Operators, Outcome, ParityCheck, Report
+from edgekit.core.reports.sustained import Sustained
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
-from edgekit.flows.bundles import Opened, opened, opens
-from edgekit.flows.cells import (
+from edgekit.flows.explain import explained
+from edgekit.flows.measuring.cells import (
     DEFAULT_TIME_LIMIT_S,
     SHORT_TIME_LIMIT_S,
     Cell,
@@ -34,14 +34,14 @@ from edgekit.flows.cells import (
     rows_fed,
     write_feeds,
 )
-from edgekit.flows.counting import Counts, count_all
-from edgekit.flows.explain import explained
-from edgekit.flows.parity import parity_on_target
-from edgekit.flows.plan import Plan
-from edgekit.flows.rounds import DEFAULT_TIME_BOX_S, Launched, Rounds, half_width, is_narrow, launch_in_rounds
-from edgekit.flows.summary import summarize
-from edgekit.flows.sustain import sustain
-from edgekit.flows.tools import versions
+from edgekit.flows.measuring.instructions import Counts, count_all
+from edgekit.flows.measuring.parity import parity_on_target
+from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Launched, Rounds, half_width, is_narrow, launch_in_rounds
+from edgekit.flows.measuring.summary import summarize
+from edgekit.flows.measuring.sustained import sustain
+from edgekit.flows.opening.artifacts import Opened, opened, opens
+from edgekit.flows.opening.versions import versions
+from edgekit.flows.order import Plan
 
 _PARITY_FEEDS = 8
 

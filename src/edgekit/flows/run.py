@@ -12,16 +12,16 @@ import msgspec
 import numpy as np
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
 from edgekit.core.generated import generated
-from edgekit.core.progress import Progress, Silent
 from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.spec import ModelSpec, SeriesOutput, TextOutput
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
-from edgekit.flows.answers import refuse_output, write_answers
-from edgekit.flows.bundles import Opened, feed_at, open_session, opened, opens
-from edgekit.flows.tuned import facts_here, tuned
+from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens
+from edgekit.flows.opening.tuned import facts_here, tuned
+from edgekit.flows.writing.answers import refuse_output, write_answers
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence, write_text, writes_text
 from edgekit.runtime.preprocessing import class_scores, read_input, read_sentence
 
@@ -143,7 +143,10 @@ def _run_there(
     found: Opened, artifacts: Sequence[Artifact], where: Target, feeds: Sequence[Feed], progress: Progress
 ) -> tuple[Artifact, str, list[Feed]]:
     """The artifact, its provider and the outputs of every feed, in one launch on the device."""
-    from edgekit.flows.cells import job_for, open_device  # transports and their engines, which runs here do not need
+    from edgekit.flows.measuring.cells import (  # transports and their engines, which runs here do not need
+        job_for,
+        open_device,
+    )
 
     if writes_text(found.spec):
         raise UserError(

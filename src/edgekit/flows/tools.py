@@ -1,34 +1,123 @@
-"""Versions of the tools that have a say in a result."""
+"""Environments of converters that cannot live beside the others: what `edgekit tools` lists and installs."""
 
 from __future__ import annotations
 
-import platform
-from importlib import metadata
-from typing import Final
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
-import edgekit
+import msgspec
 
-DISTRIBUTIONS: Final = (
-    "torch",
-    "onnx",
-    "onnxscript",
-    "onnxslim",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "litert-torch",
-    "ai-edge-litert",
-    "ai-edge-quantizer",
-    "tflite-runtime",
-    "numpy",
-)
+from edgekit.core.errors import EnvironmentFault, unknown
+from edgekit.core.system.environments import READY, TOOLS, folder_of, is_installed, program_of
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
+from edgekit.flows.order import Plan
 
 
-def versions() -> dict[str, str]:
-    """Version by name, of edgekit, Python, and whatever is installed of the engines and converters."""
-    found = {"edgekit": edgekit.__version__, "python": platform.python_version()}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+class ToolDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One environment: what pip was asked for, and where it is."""
+
+    tool: str
+    requirement: str
+    folder: str
+    was_there: bool = False
+    command: str = "tools install"
+    schema_version: int = 1
+
+
+def install(
+    tool: str, *, python: str = "", settings: Settings = Settings(), progress: Progress = Silent()
+) -> ToolDocument:
+    """Make the environment of a tool, and try its program once.
+
+    Args:
+        python: The interpreter to make it with; the first at hand that the tool takes for none.
+
+    Raises:
+        UserError: No such tool; the nearest is offered.
+        EnvironmentFault: No Python that it takes, no way to the package index, or pip failed.
+    """
+    _check(tool)
+    folder = folder_of(tool)
+    if is_installed(tool):
+        return _document(tool, was_there=True)
+    if settings.offline:
+        raise EnvironmentFault(f"'{tool}' comes from the package index.", hint=f"edgekit tools install {tool}")
+    interpreter = _python(tool, python)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with progress.stage(f"install {TOOLS[tool].requirement}"):
+            _run([interpreter, "-m", "venv", str(folder)], tool)
+            _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", TOOLS[tool].requirement], tool)
+            _run([str(program_of(tool)), "--help"], tool)
+        (folder / READY).write_text(f"{TOOLS[tool].requirement}\n", encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return _document(tool)
+
+
+def plan_install(tool: str) -> Plan:
+    """What `install` would do."""
+    _check(tool)
+    if is_installed(tool):
+        return Plan("tools install", (f"nothing: '{tool}' is installed in '{folder_of(tool)}'",))
+    return Plan(
+        "tools install", (f"make a Python environment in '{folder_of(tool)}'", f"pip install {TOOLS[tool].requirement}")
+    )
+
+
+def _check(tool: str) -> None:
+    if tool not in TOOLS:
+        raise unknown("tool", tool, TOOLS)
+
+
+def _document(tool: str, *, was_there: bool = False) -> ToolDocument:
+    return ToolDocument(
+        tool=tool, requirement=TOOLS[tool].requirement, folder=str(folder_of(tool)), was_there=was_there
+    )
+
+
+def _python(tool: str, given: str) -> str:
+    """The given Python, else the oldest at hand, that the tool takes."""
+    wanted = TOOLS[tool].python
+    for path in [given] if given else _pythons(wanted):
+        if _takes(path, wanted):
+            return path
+    version, where = ".".join(map(str, wanted)), f"'{given}' is none" if given else "none is here"
+    raise EnvironmentFault(
+        f"'{tool}' needs Python {version} or newer, and {where}.",
+        hint=f"edgekit tools install {tool} --python path/to/python{version}",
+    )
+
+
+def _takes(path: str, wanted: tuple[int, int]) -> bool:
+    code = f"import sys; raise SystemExit(sys.version_info[:2] < {wanted})"
+    try:
+        return subprocess.run([path, "-c", code], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _pythons(wanted: tuple[int, int]) -> Iterator[str]:
+    yield sys.executable
+    for minor in range(wanted[1], wanted[1] + 4):
+        found = shutil.which(f"python{wanted[0]}.{minor}")
+        if found:
+            yield found
+
+
+def _run(command: list[str], tool: str) -> None:
+    """Run one step; what it prints is told when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        said = "".join(f"\n  | {line[:200]}" for line in lines[-4:])
+        raise EnvironmentFault(
+            f"'{tool}' was not installed: '{Path(command[0]).name}' ended with {done.returncode}.{said}",
+            hint=f"edgekit tools install {tool}",
+        )

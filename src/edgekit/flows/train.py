@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from edgekit.core.bundle import MANIFEST, SUFFIX, Bundle
-from edgekit.core.config import Settings
 from edgekit.core.errors import UserError
-from edgekit.core.progress import Progress, Silent
-from edgekit.core.report import Estimate, Report
+from edgekit.core.reports.report import Estimate, Report
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
-from edgekit.flows.plan import Plan
-from edgekit.flows.source import RUN_FILE
-from edgekit.flows.tensorboard import on_board
+from edgekit.flows.opening.source import RUN_FILE
+from edgekit.flows.order import Plan
+from edgekit.flows.writing.tensorboard import on_board
 from edgekit.train.registry import MODELS
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def train(
     _check_order(order, settings)
     with progress.stage("load PyTorch"):  # ten seconds on a busy machine
         reference = MODELS.get(model)
-        from edgekit.train.loop import train as train_loop
+        from edgekit.train.fitting.loop import train as train_loop
     options, seed = _options(order, reference, settings)
     folder = _folder(order, reference, settings, progress)
     with weights_of(order.start.weights) as weights, on_board(progress, order.out, tensorboard) as told:
@@ -238,8 +238,8 @@ def search(
     _check_order(order, settings)
     with progress.stage("load PyTorch"):
         reference = MODELS.get(model)
-        from edgekit.train.search import SPACE
-        from edgekit.train.search import search as search_options
+        from edgekit.train.fitting.search import SPACE
+        from edgekit.train.fitting.search import search as search_options
     options, seed = _options(order, reference, settings)
     found = search_options(
         model,
@@ -291,7 +291,7 @@ def plan_search(
 
 def is_told() -> bool:
     """False in all but the first of the processes that `torchrun` started: one result is printed."""
-    from edgekit.train.processes import leads
+    from edgekit.train.fitting.distributed import leads
 
     return leads()
 

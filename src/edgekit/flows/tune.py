@@ -13,25 +13,26 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from edgekit.core import documents, tuning
 from edgekit.core.bundle import Artifact, tuning_file
-from edgekit.core.config import Settings
 from edgekit.core.errors import EdgekitError, EnvironmentFault, UserError
 from edgekit.core.facts import Facts
-from edgekit.core.progress import Progress, Silent
-from edgekit.core.report import Estimate, ParityCheck
-from edgekit.core.statistics import MIN_LAUNCHES, launch_interval
+from edgekit.core.reports import tuning
+from edgekit.core.reports.report import Estimate, ParityCheck
+from edgekit.core.reports.tuning import Candidate, Choice, TuneReport
+from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval
+from edgekit.core.system import documents
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
-from edgekit.core.tuning import Candidate, Choice, TuneReport
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
-from edgekit.export.validation import validate_artifact
-from edgekit.flows.bundles import Opened, open_session, opened
-from edgekit.flows.cells import job_for, open_device, rows_fed, write_feeds
-from edgekit.flows.cores import on_an_idle_core
-from edgekit.flows.halving import FULL, Trial, exhaustive, halve, tied, trials, within
-from edgekit.flows.parity import parity_on_target
-from edgekit.flows.plan import Plan
+from edgekit.export.checking.parity import validate_artifact
+from edgekit.flows.measuring.cells import job_for, open_device, rows_fed, write_feeds
+from edgekit.flows.measuring.idle_core import on_an_idle_core
+from edgekit.flows.measuring.parity import parity_on_target
+from edgekit.flows.measuring.successive_halving import FULL, Trial, exhaustive, halve, tied, trials, within
+from edgekit.flows.opening.artifacts import Opened, open_session, opened
+from edgekit.flows.order import Plan
 
 DEFAULT_TIME_LIMIT_S: Final = 0.1
 DEFAULT_MAX_DROP: Final = 0.005

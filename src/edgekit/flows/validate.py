@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgekit.core.bundle import CASES, Artifact
-from edgekit.core.config import Settings
 from edgekit.core.errors import BundleUnreadable, UserError
-from edgekit.core.progress import Progress, Silent
-from edgekit.core.report import Accuracy, Outcome, ParityCheck, Report
+from edgekit.core.reports.report import Accuracy, Outcome, ParityCheck, Report
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.core.verdict import worst
-from edgekit.export.cases import Case, load_cases
-from edgekit.export.ranges import range_checks
-from edgekit.export.validation import validate_artifact
-from edgekit.flows.bundles import Opened, open_session, opened
-from edgekit.flows.tools import versions
+from edgekit.export.checking.cases import Case, load_cases
+from edgekit.export.checking.parity import validate_artifact
+from edgekit.export.checking.ranges import range_checks
+from edgekit.flows.opening.artifacts import Opened, open_session, opened
+from edgekit.flows.opening.versions import versions
 
 
 def validate(

@@ -8,11 +8,11 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from edgekit.core import documents
-from edgekit.core.bisection import Aligned, Bisection
 from edgekit.core.errors import UserError
-from edgekit.core.files import write_atomic
-from edgekit.report import words
+from edgekit.core.reports.bisection import Aligned, Bisection
+from edgekit.core.system import documents
+from edgekit.core.system.files import write_atomic
+from edgekit.report import formatting
 
 SUFFIXES: Final = (".json", ".svg", ".txt")
 # Errors from one millionth of a per cent to all of the signal: eight powers of ten.
@@ -32,17 +32,17 @@ def render_text(found: Bisection) -> str:
 
 def answer(found: Bisection) -> Iterator[str]:
     """What was found, one sentence a line."""
-    a, b = words.clean(found.a), words.clean(found.b)
+    a, b = formatting.clean(found.a), formatting.clean(found.b)
     if found.refused is not None:
         one = found.refused
         yield f"'{one.side}' cannot run case '{found.case}': it stops at '{one.tensor}' ({one.operator})."
-        yield f"  {words.clean(one.reason)}"
+        yield f"  {formatting.clean(one.reason)}"
         yield from _weights(one.weights)
         return
-    runs = words.plural(found.runs, "run")
-    yield f"{a} against {b} on case '{found.case}', {runs}: {words.plural(len(found.aligned), 'tensor')} aligned."
+    runs = formatting.plural(found.runs, "run")
+    yield f"{a} against {b} on case '{found.case}', {runs}: {formatting.plural(len(found.aligned), 'tensor')} aligned."
     for name, share in found.narrow.items():
-        yield f"'{words.clean(name)}' uses {100 * share:.1f} % of its int8 values: its scale is far too large."
+        yield f"'{formatting.clean(name)}' uses {100 * share:.1f} % of its int8 values: its scale is far too large."
     if found.first is None or found.aligned[found.first].is_within:
         yield "No tensor leaves the tolerance."
     else:
@@ -76,7 +76,7 @@ def render_svg(found: Bisection) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
         f'font-family="sans-serif" font-size="12"><title>{escape(title)}</title>'
-        f'<text x="8" y="20">{escape(words.clean(title))}</text>{"".join(bars)}</svg>\n'
+        f'<text x="8" y="20">{escape(formatting.clean(title))}</text>{"".join(bars)}</svg>\n'
     )
 
 
@@ -85,7 +85,7 @@ def _svg_row(found: Bisection, place: int) -> str:
     y = 36 + _ROW * place
     width = max(1, round(_share(one.error) * (_WIDTH - _LEFT - 90)))
     colour = "#2a6fb0" if one.is_within else "#c0392b"
-    name = words.shortened(f"{one.a} {one.operator_a}", 40)
+    name = formatting.shortened(f"{one.a} {one.operator_a}", 40)
     return (
         f'<text x="{_LEFT - 8}" y="{y + 11}" text-anchor="end">{escape(name)}</text>'
         f'<rect x="{_LEFT}" y="{y}" width="{width}" height="{_ROW - 5}" fill="{colour}"/>'
@@ -109,7 +109,7 @@ def _first(found: Bisection, one: Aligned) -> Iterator[str]:
 
 def _weights(names: tuple[str, ...]) -> Iterator[str]:
     if names:
-        yield f"  It reads {', '.join(words.clean(name) for name in names[:4])}."
+        yield f"  It reads {', '.join(formatting.clean(name) for name in names[:4])}."
 
 
 def _rows(found: Bisection) -> Iterator[str]:
@@ -120,17 +120,17 @@ def _rows(found: Bisection) -> Iterator[str]:
     before = -1
     for place in shown:
         if place > before + 1:
-            yield f"  ... {words.plural(place - before - 1, 'tensor')}"
+            yield f"  ... {formatting.plural(place - before - 1, 'tensor')}"
         yield _row(found, place)
         before = place
     if before + 1 < len(found.aligned):
-        yield f"  ... {words.plural(len(found.aligned) - before - 1, 'tensor')}"
+        yield f"  ... {formatting.plural(len(found.aligned) - before - 1, 'tensor')}"
     yield f"Without a counterpart: {found.only_a} of A, {found.only_b} of B."
 
 
 def _row(found: Bisection, place: int) -> str:
     one = found.aligned[place]
-    name, operator = words.shortened(one.a, _NAME), words.shortened(one.operator_a, 18)
+    name, operator = formatting.shortened(one.a, _NAME), formatting.shortened(one.operator_a, 18)
     bar = "█" * round(_BAR * _share(one.error))
     mark = " < first" if place == found.first else " < most" if place == found.most else ""
     return f"{name:{_NAME}}  {operator:18}  {one.error:7.1e}  {bar}{mark}".rstrip()
@@ -156,7 +156,7 @@ def _operators(one: Aligned) -> str:
 
 
 def _module(one: Aligned) -> str:
-    return f", module {words.clean(one.module)}" if one.module else ""
+    return f", module {formatting.clean(one.module)}" if one.module else ""
 
 
 def _percent(share: float) -> str:

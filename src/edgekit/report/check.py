@@ -11,13 +11,13 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from edgekit.core import documents
-from edgekit.core.checks import Checked, CheckReport
 from edgekit.core.errors import UserError
-from edgekit.core.files import write_atomic
+from edgekit.core.reports.check import Checked, CheckReport
+from edgekit.core.system import documents
+from edgekit.core.system.files import write_atomic
 from edgekit.core.verdict import Verdict
-from edgekit.report import words
-from edgekit.report.benchmarks import render_bencher, render_benchmark_action
+from edgekit.report import formatting
+from edgekit.report.dashboards import render_bencher, render_benchmark_action
 from edgekit.report.junit import Case, render_cases
 from edgekit.report.markdown import code, prose
 
@@ -32,16 +32,16 @@ _ORDER: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 def render(report: CheckReport, console: Console) -> None:
     """Print every result, what failed first, and the verdict on the last line."""
-    console.print(Text(f"edgekit check  {words.clean(report.config)}"), soft_wrap=True)
+    console.print(Text(f"edgekit check  {formatting.clean(report.config)}"), soft_wrap=True)
     for series, results in _grouped(report).items():
-        console.print(Text(f"\n{words.clean(series)}", style=Style(bold=True)), soft_wrap=True)
+        console.print(Text(f"\n{formatting.clean(series)}", style=Style(bold=True)), soft_wrap=True)
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         table.add_column(overflow="fold")
         for one in results:
-            shown = Text(words.VERDICTS[one.verdict], style=_STYLES[one.verdict])
-            table.add_row(shown, words.clean(one.check), words.clean(_said(one)))
+            shown = Text(formatting.VERDICTS[one.verdict], style=_STYLES[one.verdict])
+            table.add_row(shown, formatting.clean(one.check), formatting.clean(_said(one)))
         console.print(table)
     console.print(Text(f"\nVERDICT: {_verdict(report)}", style=_STYLES[report.verdict]))
 
@@ -55,9 +55,8 @@ def render_markdown(report: CheckReport) -> str:
     if open_:
         parts.append(_table(open_))
     if passed:
-        parts.append(
-            f"<details><summary>{words.plural(len(passed), 'check')} passed</summary>\n\n{_table(passed)}\n\n</details>"
-        )
+        summary = f"<summary>{formatting.plural(len(passed), 'check')} passed</summary>"
+        parts.append(f"<details>{summary}\n\n{_table(passed)}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 
 
@@ -119,15 +118,15 @@ def _said(one: Checked) -> str:
 
 def _verdict(report: CheckReport) -> str:
     failed = sum(one.verdict is Verdict.FAIL for one in report.results)
-    counts = [f"{failed} of {words.plural(len(report.results), 'check')} failed"] if failed else []
+    counts = [f"{failed} of {formatting.plural(len(report.results), 'check')} failed"] if failed else []
     if report.inconclusive:
         counts.append(f"{len(report.inconclusive)} INCONCLUSIVE, policy '{report.policy}'")
-    return words.VERDICTS[report.verdict] + (f" ({', '.join(counts)})" if counts else "")
+    return formatting.VERDICTS[report.verdict] + (f" ({', '.join(counts)})" if counts else "")
 
 
 def _table(results: list[Checked]) -> str:
     rows = [
-        f"| {words.VERDICTS[one.verdict]} | {code(one.series)} | {code(one.check)} | {prose(_said(one))} |"
+        f"| {formatting.VERDICTS[one.verdict]} | {code(one.series)} | {code(one.check)} | {prose(_said(one))} |"
         for one in results
     ]
     return "\n".join(["| | what | check | result |", "|---|---|---|---|", *(row.replace("\n", " ") for row in rows)])

@@ -11,11 +11,11 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from edgekit.core import documents
-from edgekit.core.comparison import Compared, ComparisonReport
 from edgekit.core.errors import UserError
-from edgekit.core.files import write_atomic
-from edgekit.report import words
+from edgekit.core.reports.comparison import Compared, ComparisonReport
+from edgekit.core.system import documents
+from edgekit.core.system.files import write_atomic
+from edgekit.report import formatting
 from edgekit.report.markdown import code, prose
 
 SUFFIXES: Final = (".json", ".md")
@@ -30,19 +30,21 @@ _NAME_WIDTH: Final = 22
 
 def render(report: ComparisonReport, console: Console) -> None:
     """Print every pair as a row, what has to be known of it, and the verdict on the last line."""
-    console.print(Text(f"edgekit compare  A: {words.clean(report.a)}  B: {words.clean(report.b)}"), soft_wrap=True)
+    console.print(
+        Text(f"edgekit compare  A: {formatting.clean(report.a)}  B: {formatting.clean(report.b)}"), soft_wrap=True
+    )
     console.print()
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=Style(dim=True))
     for title in ("target", "A median", "B median", "change", "interval", "B is"):
         table.add_column(title, overflow="fold", justify="left" if title in ("target", "B is") else "right")
     for pair in report.pairs:
         table.add_row(
-            words.shortened(_name(pair), _NAME_WIDTH), *_figures(pair), Text(pair.says, style=_STYLES[pair.says])
+            formatting.shortened(_name(pair), _NAME_WIDTH), *_figures(pair), Text(pair.says, style=_STYLES[pair.says])
         )
     console.print(table)
     for line in notes(report):
         console.print(Text(f"  {line}", style=Style(dim=True)))
-    console.print(Text(f"\nVERDICT: {words.VERDICTS[report.verdict]}"))
+    console.print(Text(f"\nVERDICT: {formatting.VERDICTS[report.verdict]}"))
 
 
 def render_markdown(report: ComparisonReport) -> str:
@@ -55,7 +57,7 @@ def render_markdown(report: ComparisonReport) -> str:
         "| target | A | B | A median | B median | change | interval | B is |",
         "|---|---|---|---:|---:|---:|---|---|",
     ]
-    title = f"## edgekit compare: {words.VERDICTS[report.verdict]}"
+    title = f"## edgekit compare: {formatting.VERDICTS[report.verdict]}"
     below = "\n".join(f"- {prose(line)}" for line in notes(report))
     return "\n\n".join(part for part in (title, "\n".join([*head, *rows]), below) if part) + "\n"
 
@@ -83,11 +85,12 @@ def notes(report: ComparisonReport) -> Iterator[str]:
             yield f"{name}no ratio, {pair.ratio.reason}"
         elif pair.detectable is not None:
             yield (
-                f"{name}{words.plural(pair.ratio.n, 'launch')} of each; a difference of {percent(pair.detectable)} "
-                f"would be found in 80 % of cases, {percent(report.minimum_effect)} counts"
+                f"{name}{formatting.plural(pair.ratio.n, 'launch')} of each; a difference of "
+                f"{percent(pair.detectable)} would be found in 80 % of cases, {percent(report.minimum_effect)} counts"
             )
         if pair.repeated:
-            yield f"{name}{words.plural(pair.repeated, 'pair')} disturbed by other work and measured again; both kept"
+            repeated = formatting.plural(pair.repeated, "pair")
+            yield f"{name}{repeated} disturbed by other work and measured again; both kept"
         yield from (f"{name}the sides differ in {fact}" for fact in pair.differing)
 
 
@@ -109,10 +112,10 @@ def _figures(pair: Compared) -> tuple[str, str, str, str]:
     """Median of A, median of B, change, and its interval."""
     ratio = pair.ratio
     if ratio.value is None or ratio.low is None or ratio.high is None:
-        return words.ABSENT, words.ABSENT, words.ABSENT, ""
+        return formatting.ABSENT, formatting.ABSENT, formatting.ABSENT, ""
     between = f"{change(ratio.low)} .. {change(ratio.high)}"
     return _middle(pair.medians_a), _middle(pair.medians_b), change(ratio.value), between
 
 
 def _middle(values: tuple[float, ...]) -> str:
-    return words.amount(sorted(values)[len(values) // 2], "s") if values else words.ABSENT
+    return formatting.amount(sorted(values)[len(values) // 2], "s") if values else formatting.ABSENT

@@ -13,14 +13,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from edgekit.core.explanation import together
-from edgekit.core.files import write_atomic
-from edgekit.core.need import need
 from edgekit.core.recipe import RECIPES
-from edgekit.core.report import BudgetCheck, Estimate, Report
-from edgekit.core.sustained import Sustained
+from edgekit.core.reports.explanation import together
+from edgekit.core.reports.report import BudgetCheck, Estimate, Report
+from edgekit.core.reports.sustained import Sustained
+from edgekit.core.system.files import write_atomic
+from edgekit.core.system.optional import need
 from edgekit.core.verdict import Verdict
-from edgekit.report import devices, operators, plots, sustained, svg, tradeoff, training, view, words
+from edgekit.report import facts, formatting, operator_times, rows
+from edgekit.report.plots import latency, sustained, svg, tradeoff, training
 
 WORDS: Final = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE: "Inconclusive"}
 
@@ -54,35 +55,35 @@ def render_html(report: Report) -> str:
 
 
 def _context(report: Report) -> dict[str, Any]:
-    targets = view.targets(report)
-    names = view.artifact_names(report)
+    targets = rows.targets(report)
+    names = rows.artifact_names(report)
     style = _style()
     return {
         "report": report,
         "name": report.spec.name if report.spec else report.bundle or "report",
         "counts": _counted(report),
-        "parity_failures": [check for check in view.open_parity(report) if check.verdict is Verdict.FAIL],
+        "parity_failures": [check for check in rows.open_parity(report) if check.verdict is Verdict.FAIL],
         "targets": targets,
         "metric": next((entry.metric for entry in report.accuracy), "accuracy"),
         "detectable": _detectable(report),
         "tradeoffs": list(_tradeoffs(targets, names)),
-        "budget_groups": view.budget_groups(report.budgets),
-        "merged": view.merged,
-        "nearest_misses": lambda target: view.nearest_misses(report, target),
-        "judge": lambda check: view.judged(report, check),
+        "budget_groups": rows.budget_groups(report.budgets),
+        "merged": rows.merged,
+        "nearest_misses": lambda target: rows.nearest_misses(report, target),
+        "judge": lambda check: rows.judged(report, check),
         "gauge": _gauge,
         "pictures": list(_pictures(targets, names)),
         "causes": together(report.causes),
-        "operators": [(found, operators.kinds(found)) for found in report.operators if found.times],
+        "operators": [(found, operator_times.kinds(found)) for found in report.operators if found.times],
         "sustained": list(_sustained(report, names)),
         "disturbed": list(_disturbed(targets)),
         "training": _training(report),
-        "colour_of": lambda name: plots.colour(names, name),
-        "open_parity": view.open_parity(report),
-        "devices": devices.devices(report, targets),
-        "trust_words": devices.TRUST,
+        "colour_of": lambda name: latency.colour(names, name),
+        "open_parity": rows.open_parity(report),
+        "devices": facts.devices(report, targets),
+        "trust_words": facts.TRUST,
         "recipes": RECIPES,
-        "warnings": view.warnings(report),
+        "warnings": rows.warnings(report),
         "style": _markup(style),
         "style_hash": f"sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}",
         "new_notes": Notes,
@@ -115,22 +116,22 @@ def _markup(text: str) -> Any:
 
 def _clean(value: Any) -> Any:
     """Texts without control characters; markup was cleaned where it was made."""
-    return words.clean(value) if type(value) is str else value
+    return formatting.clean(value) if type(value) is str else value
 
 
 def _pictures(
-    targets: Sequence[view.TargetView], names: Sequence[str]
-) -> Iterator[tuple[view.TargetView, plots.Picture | None, list[plots.Picture]]]:
+    targets: Sequence[rows.TargetView], names: Sequence[str]
+) -> Iterator[tuple[rows.TargetView, latency.Picture | None, list[latency.Picture]]]:
     """Every measured target with the distribution over all artifacts and the calls of each."""
     for number, target in enumerate(targets):
-        overview = plots.distribution(target, names, f"distribution-{number}")
-        drawn = (plots.launches(row, names, f"calls-{number}-{place}") for place, row in enumerate(target.rows))
+        overview = latency.distribution(target, names, f"distribution-{number}")
+        drawn = (latency.launches(row, names, f"calls-{number}-{place}") for place, row in enumerate(target.rows))
         rows = [_marked(picture) for picture in drawn if picture]
         if rows:
             yield target, _marked(overview) if overview else None, rows
 
 
-def _sustained(report: Report, names: Sequence[str]) -> Iterator[tuple[Sustained, str, plots.Picture | None]]:
+def _sustained(report: Report, names: Sequence[str]) -> Iterator[tuple[Sustained, str, latency.Picture | None]]:
     for number, found in enumerate(report.sustained):
         picture = sustained.picture(found, names, f"sustained-{number}")
         yield found, sustained.told(found), _marked(picture) if picture else None
@@ -143,18 +144,18 @@ def _training(report: Report) -> dict[str, Any] | None:
     return {"told": training.told(found), "pictures": [_marked(one) for one in training.pictures(found, "training")]}
 
 
-def _tradeoffs(targets: Sequence[view.TargetView], names: Sequence[str]) -> Iterator[tuple[str, plots.Picture]]:
+def _tradeoffs(targets: Sequence[rows.TargetView], names: Sequence[str]) -> Iterator[tuple[str, latency.Picture]]:
     for number, target in enumerate(targets):
         picture = tradeoff.picture(target, names, f"tradeoff-{number}")
         if picture:
             yield target.target, _marked(picture)
 
 
-def _marked(picture: plots.Picture) -> plots.Picture:
-    return plots.Picture(picture.title, picture.caption, _markup(picture.markup))
+def _marked(picture: latency.Picture) -> latency.Picture:
+    return latency.Picture(picture.title, picture.caption, _markup(picture.markup))
 
 
-def _disturbed(targets: Sequence[view.TargetView]) -> Iterator[str]:
+def _disturbed(targets: Sequence[rows.TargetView]) -> Iterator[str]:
     for target in targets:
         for row in target.rows:
             for place, launch in enumerate(row.measurement.launches if row.is_timed and row.measurement else ()):
@@ -166,8 +167,8 @@ def _counted(report: Report) -> str:
     """`2 of 2 targets, 14 of 14 parity checks and 16 of 24 budget checks pass.`, or an empty text."""
     nouns = {"targets": "target", "parity": "parity check", "budgets": "budget check"}
     parts = [
-        f"{passed} of {words.plural(total, nouns[kind])} {'passes' if total == 1 else 'pass'}"
-        for kind, passed, total in view.counts(report)
+        f"{passed} of {formatting.plural(total, nouns[kind])} {'passes' if total == 1 else 'pass'}"
+        for kind, passed, total in rows.counts(report)
     ]
     return f"{', '.join(parts)}." if parts else ""
 
@@ -177,15 +178,17 @@ def _detectable(report: Report) -> str:
     found = [(entry.detectable, entry.metric) for entry in report.accuracy if entry.detectable is not None]
     if not found:
         return ""
-    smallest, largest = (words.amount(value, words.drop_unit(metric)) for value, metric in (min(found), max(found)))
+    smallest, largest = (
+        formatting.amount(value, formatting.drop_unit(metric)) for value, metric in (min(found), max(found))
+    )
     size = smallest if smallest == largest else f"{smallest} ({largest} where answers differ most)"
     return f"These samples can show a drop of {size} or more; a smaller one stays unseen."
 
 
 def _gauge(check: BudgetCheck, estimate: Estimate) -> Any:
     """The value against an upper limit, which stands at two thirds; a dash for limits of another kind."""
-    if estimate.value is None or estimate.value < 0 or check.limit <= 0 or not view.is_upper_limit(check):
-        return words.ABSENT
+    if estimate.value is None or estimate.value < 0 or check.limit <= 0 or not rows.is_upper_limit(check):
+        return formatting.ABSENT
     share = min(estimate.value / check.limit / 1.5, 1.0)
     label = f"{estimate.value / check.limit:.0%} of the limit"
     picture = svg.element(
@@ -201,9 +204,9 @@ def _gauge(check: BudgetCheck, estimate: Estimate) -> Any:
     return _markup(picture)
 
 
-def _budgets_met(row: view.Row) -> str:
+def _budgets_met(row: rows.Row) -> str:
     met = sum(check.verdict is Verdict.PASS for check in row.budgets)
-    return f"{met} of {len(row.budgets)}" if row.budgets else words.ABSENT
+    return f"{met} of {len(row.budgets)}" if row.budgets else formatting.ABSENT
 
 
 def _moment(created: str) -> str:
@@ -221,9 +224,9 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         elif isinstance(value, list | tuple):
-            yield f"{prefix}{name}", ", ".join(map(str, value)) or words.ABSENT
+            yield f"{prefix}{name}", ", ".join(map(str, value)) or formatting.ABSENT
         else:
-            yield f"{prefix}{name}", words.ABSENT if value is None else str(value)
+            yield f"{prefix}{name}", formatting.ABSENT if value is None else str(value)
 
 
 def _signed(text: str) -> str:
@@ -232,19 +235,19 @@ def _signed(text: str) -> str:
 
 
 _FILTERS: Final[dict[str, Callable[..., Any]]] = {
-    "instructions": words.instructions,
-    "rate": words.rate,
-    "quantity": lambda estimate, unit: _signed(words.quantity(estimate, unit)),
-    "interval": lambda estimate, unit: _signed(words.interval(estimate, unit)),
-    "amount": lambda value, unit: _signed(words.amount(value, unit)),
-    "quality_unit": words.quality_unit,
-    "drop_unit": words.drop_unit,
-    "budget_unit": words.budget_unit,
-    "beyond": words.beyond,
-    "parity_value": words.parity_value,
-    "parity_sample": words.parity_sample,
-    "sizes": words.sizes,
-    "plural": words.plural,
+    "instructions": formatting.instructions,
+    "rate": formatting.rate,
+    "quantity": lambda estimate, unit: _signed(formatting.quantity(estimate, unit)),
+    "interval": lambda estimate, unit: _signed(formatting.interval(estimate, unit)),
+    "amount": lambda value, unit: _signed(formatting.amount(value, unit)),
+    "quality_unit": formatting.quality_unit,
+    "drop_unit": formatting.drop_unit,
+    "budget_unit": formatting.budget_unit,
+    "beyond": formatting.beyond,
+    "parity_value": formatting.parity_value,
+    "parity_sample": formatting.parity_sample,
+    "sizes": formatting.sizes,
+    "plural": formatting.plural,
     "budgets_met": _budgets_met,
     "moment": _moment,
     "flat": lambda record: [pair for pair in _flat(record) if pair[0] != "recipe"],

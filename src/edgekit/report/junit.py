@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from edgekit.core.report import BudgetCheck, Outcome, ParityCheck, Report
+from edgekit.core.reports.report import BudgetCheck, Outcome, ParityCheck, Report
 from edgekit.core.verdict import Verdict
-from edgekit.report import view, words
+from edgekit.report import formatting, rows
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def render_junit(report: Report) -> str:
 
 def render_cases(name: str, found: Iterable[Case]) -> str:
     """JUnit XML of cases, one suite for each that they name."""
-    suites = ElementTree.Element("testsuites", name=words.clean(name))
+    suites = ElementTree.Element("testsuites", name=formatting.clean(name))
     grouped: dict[str, list[Case]] = {}
     for case in found:
         grouped.setdefault(case.suite, []).append(case)
@@ -50,24 +50,30 @@ def cases(report: Report) -> Iterator[Case]:
     for check in report.budgets:
         yield _budget_case(report, check)
     yield from map(_outcome_case, report.outcomes)
-    yield Case("verdict", report.command, "verdict", report.verdict, f"the verdict is {words.VERDICTS[report.verdict]}")
+    yield Case(
+        "verdict", report.command, "verdict", report.verdict, f"the verdict is {formatting.VERDICTS[report.verdict]}"
+    )
 
 
 def _parity_case(check: ParityCheck) -> Case:
-    parts = (f"'{check.artifact}' in {check.where}: output '{check.output}'", check.case, words.parity_value(check))
-    message = ", ".join(part for part in (*parts, words.parity_sample(check), check.reason) if part)
+    parts = (
+        f"'{check.artifact}' in {check.where}: output '{check.output}'",
+        check.case,
+        formatting.parity_value(check),
+    )
+    message = ", ".join(part for part in (*parts, formatting.parity_sample(check), check.reason) if part)
     name = f"parity of {check.output}, {check.case}, {check.kind}"
     return Case(check.where, check.artifact, name, check.verdict, message)
 
 
 def _budget_case(report: Report, check: BudgetCheck) -> Case:
-    estimate, unit = view.judged(report, check), words.budget_unit(check)
-    figure = f"{words.quantity(estimate, unit)} {words.interval(estimate, unit)}".strip()
-    miss = words.beyond(check) if estimate.value is not None else ""
+    estimate, unit = rows.judged(report, check), formatting.budget_unit(check)
+    figure = f"{formatting.quantity(estimate, unit)} {formatting.interval(estimate, unit)}".strip()
+    miss = formatting.beyond(check) if estimate.value is not None else ""
     message = ", ".join(part for part in (f"'{check.artifact}' has {figure}", miss, estimate.reason) if part)
     outcome = next((one.verdict for one in report.outcomes if one.target == check.target), report.verdict)
     if check.verdict is Verdict.FAIL and outcome is not Verdict.FAIL:
-        skipped = f"{message}; the outcome on this target is {words.VERDICTS[outcome]}, with another artifact"
+        skipped = f"{message}; the outcome on this target is {formatting.VERDICTS[outcome]}, with another artifact"
         return Case(check.target, check.artifact, check.budget, Verdict.INCONCLUSIVE, skipped)
     return Case(check.target, check.artifact, check.budget, check.verdict, message)
 
@@ -78,15 +84,18 @@ def _outcome_case(outcome: Outcome) -> Case:
 
 
 def _suite(name: str, found: list[Case]) -> ElementTree.Element:
-    suite = ElementTree.Element("testsuite", name=words.clean(name))
+    suite = ElementTree.Element("testsuite", name=formatting.clean(name))
     _count(suite, found)
     for case in found:
         element = ElementTree.SubElement(
-            suite, "testcase", classname=words.clean(f"{case.suite}.{case.group}"), name=words.clean(case.name)
+            suite,
+            "testcase",
+            classname=formatting.clean(f"{case.suite}.{case.group}"),
+            name=formatting.clean(case.name),
         )
         if case.verdict is not Verdict.PASS:
             kind = "failure" if case.verdict is Verdict.FAIL else "skipped"
-            ElementTree.SubElement(element, kind, message=words.clean(case.message))
+            ElementTree.SubElement(element, kind, message=formatting.clean(case.message))
     return suite
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from edgekit.core.explanation import together
-from edgekit.core.report import Accuracy, BudgetCheck, Estimate, Report
-from edgekit.report import sustained, training, view, words
+from edgekit.core.reports.explanation import together
+from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Report
+from edgekit.report import formatting, rows
+from edgekit.report.plots import sustained, training
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#~!&])")
 
@@ -16,11 +17,11 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#~!&])")
 def render_markdown(report: Report) -> str:
     """The report as GitHub-flavoured Markdown; names stand in code spans, so nothing in them is markup."""
     parts = [_headline(report)]
-    parts += [_target(target) for target in view.targets(report)]
+    parts += [_target(target) for target in rows.targets(report)]
     parts += [_section("Budgets", _budget_lines(report)), _section("Parity", _parity_lines(report))]
     parts += [_section("Why", _why_lines(report)), _section("Under load", _load_lines(report))]
     parts += [_section("Training", [prose(training.told(report.training))] if report.training else [])]
-    parts += [_section("Warnings", [prose(text) for text in view.warnings(report)])]
+    parts += [_section("Warnings", [prose(text) for text in rows.warnings(report)])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -39,7 +40,7 @@ def _load_lines(report: Report) -> list[str]:
 
 def code(text: str) -> str:
     """`text` as a code span, whatever backticks it holds."""
-    flat = words.clean(text) or " "
+    flat = formatting.clean(text) or " "
     fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
     padding = " " if flat.startswith("`") or flat.endswith("`") else ""
     return f"{fence}{padding}{flat}{padding}{fence}"
@@ -48,17 +49,17 @@ def code(text: str) -> str:
 def prose(text: str) -> str:
     """`text` with everything escaped that Markdown or a forge would act on; `@` can name nobody."""
     # A zero-width space keeps a forge from reading @NAME as a mention and #1 as a link.
-    return re.sub(r"([@#])(?=\w)", "\\1\u200b", _SPECIAL.sub(r"\\\1", words.clean(text)))
+    return re.sub(r"([@#])(?=\w)", "\\1\u200b", _SPECIAL.sub(r"\\\1", formatting.clean(text)))
 
 
 def _headline(report: Report) -> str:
     name = report.spec.name if report.spec else report.bundle
-    counted = ", ".join(f"{kind} {passed} of {total}" for kind, passed, total in view.counts(report))
-    title = f"## edgekit {prose(report.command)} {code(name)}: {words.VERDICTS[report.verdict]}"
+    counted = ", ".join(f"{kind} {passed} of {total}" for kind, passed, total in rows.counts(report))
+    title = f"## edgekit {prose(report.command)} {code(name)}: {formatting.VERDICTS[report.verdict]}"
     return f"{title}\n\nPassed: {counted}." if counted else title
 
 
-def _target(target: view.TargetView) -> str:
+def _target(target: rows.TargetView) -> str:
     parts = [f"### {code(target.target)}" if target.target else "", _outcome(target), _table(target)]
     parts += [
         f"Trust **{prose(trust.grade)}**: {'; '.join(map(prose, trust.reasons)) or 'nothing speaks against it'}."
@@ -67,16 +68,16 @@ def _target(target: view.TargetView) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _outcome(target: view.TargetView) -> str:
+def _outcome(target: rows.TargetView) -> str:
     outcome = target.outcome
     if outcome is None:
         return ""
     chosen = f", chosen {code(outcome.chosen)}" if outcome.chosen else ""
     reason = f": {prose(outcome.reason)}" if outcome.reason else ""
-    return f"**{words.VERDICTS[outcome.verdict]}**{chosen}{reason}"
+    return f"**{formatting.VERDICTS[outcome.verdict]}**{chosen}{reason}"
 
 
-def _table(target: view.TargetView) -> str:
+def _table(target: rows.TargetView) -> str:
     if not target.rows:
         return ""
     metric = next((row.accuracy.metric for row in target.rows if row.accuracy), "")
@@ -87,66 +88,67 @@ def _table(target: view.TargetView) -> str:
     return "\n".join(lines + [_line(_cells(row, target)) for row in target.rows])
 
 
-def _cells(row: view.Row, target: view.TargetView) -> list[str]:
-    sizes = f" {prose(words.sizes(row.latency.sizes))}" if row.latency and row.latency.sizes else ""
+def _cells(row: rows.Row, target: rows.TargetView) -> list[str]:
+    sizes = f" {prose(formatting.sizes(row.latency.sizes))}" if row.latency and row.latency.sizes else ""
     cells = [
         f"{code(row.artifact)}{sizes}{' **chosen**' if row.is_chosen else ''}",
-        words.amount(row.made.size_bytes if row.made else None, "bytes"),
-        words.VERDICTS[row.parity] if row.parity else words.ABSENT,
+        formatting.amount(row.made.size_bytes if row.made else None, "bytes"),
+        formatting.VERDICTS[row.parity] if row.parity else formatting.ABSENT,
     ]
     if target.has_accuracy:
         cells += _quality(row.accuracy)
     if target.has_latency:
         cells += [_latency(row, name) for name in target.quantiles or ("latency",)]
     if target.has_instructions:
-        cells.append(words.instructions(row.instructions))
+        cells.append(formatting.instructions(row.instructions))
     return cells
 
 
 def _quality(accuracy: Accuracy | None) -> list[str]:
     if accuracy is None:
-        return [words.ABSENT, words.ABSENT]
+        return [formatting.ABSENT, formatting.ABSENT]
     return [
-        _figure(accuracy.quality, words.quality_unit(accuracy.metric)),
-        _figure(accuracy.drop, words.drop_unit(accuracy.metric)),
+        _figure(accuracy.quality, formatting.quality_unit(accuracy.metric)),
+        _figure(accuracy.drop, formatting.drop_unit(accuracy.metric)),
     ]
 
 
-def _latency(row: view.Row, name: str) -> str:
-    return view.EMULATED if row.is_emulated else _figure(row.quantile(name), "s")
+def _latency(row: rows.Row, name: str) -> str:
+    return rows.EMULATED if row.is_emulated else _figure(row.quantile(name), "s")
 
 
 def _figure(estimate: Estimate, unit: str) -> str:
     """Value, interval and reason: `3.31 ms [3.28, 3.35]`."""
     reason = f"({prose(estimate.reason)})" if estimate.reason and estimate.value is None else ""
-    between = prose(words.interval(estimate, unit))
-    return " ".join(part for part in (words.quantity(estimate, unit), between, reason) if part)
+    between = prose(formatting.interval(estimate, unit))
+    return " ".join(part for part in (formatting.quantity(estimate, unit), between, reason) if part)
 
 
 def _budget_lines(report: Report) -> list[str]:
     return [
-        f"**{words.VERDICTS[check.verdict]}** {code(text)}: {code(check.artifact)} on "
+        f"**{formatting.VERDICTS[check.verdict]}** {code(text)}: {code(check.artifact)} on "
         f"{', '.join(map(code, where))}, {_judged(report, check)}"
-        for text, checks in view.budget_groups(report.budgets).items()
-        for check, where in view.merged(checks)
+        for text, checks in rows.budget_groups(report.budgets).items()
+        for check, where in rows.merged(checks)
     ]
 
 
 def _judged(report: Report, check: BudgetCheck) -> str:
-    estimate = view.judged(report, check)
-    miss = words.beyond(check) if estimate.value is not None else ""
-    return _figure(estimate, words.budget_unit(check)) + (f", {miss}" if miss else "")
+    estimate = rows.judged(report, check)
+    miss = formatting.beyond(check) if estimate.value is not None else ""
+    return _figure(estimate, formatting.budget_unit(check)) + (f", {miss}" if miss else "")
 
 
 def _parity_lines(report: Report) -> list[str]:
     return [
-        f"**{words.VERDICTS[check.verdict]}** {code(check.artifact)} in {code(check.where)}: {code(check.output)}, "
+        f"**{formatting.VERDICTS[check.verdict]}** {code(check.artifact)} in {code(check.where)}: "
+        f"{code(check.output)}, "
         + ", ".join(
             prose(part)
-            for part in (check.case, words.parity_value(check), words.parity_sample(check), check.reason)
+            for part in (check.case, formatting.parity_value(check), formatting.parity_sample(check), check.reason)
             if part
         )
-        for check in view.open_parity(report)
+        for check in rows.open_parity(report)
     ]
 
 

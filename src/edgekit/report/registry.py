@@ -6,10 +6,10 @@ import importlib
 from pathlib import Path
 from typing import Final
 
-from edgekit.core import documents
 from edgekit.core.errors import UserError
-from edgekit.core.files import write_atomic
-from edgekit.core.report import Report
+from edgekit.core.reports.report import Report
+from edgekit.core.system import documents
+from edgekit.core.system.files import write_atomic
 
 # Suffix: module and function that turns a report into text; a new rendering is one line here. JSON is the source.
 RENDERINGS: Final = {
@@ -40,6 +40,6 @@ def write_report(report: Report, path: Path) -> None:
     if suffix == ".json" and not dashboard:
         documents.write(path, report)
         return
-    module, function = ("edgekit.report.benchmarks", dashboard) if dashboard else RENDERINGS[suffix]
+    module, function = ("edgekit.report.dashboards", dashboard) if dashboard else RENDERINGS[suffix]
     text: str = getattr(importlib.import_module(module), function)(report)
     write_atomic(path, text.encode("utf-8", "replace"))

@@ -10,12 +10,13 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from edgekit.core.explanation import together
 from edgekit.core.measurement import Trust
-from edgekit.core.report import Accuracy, BudgetCheck, Operators, Outcome, Report
-from edgekit.core.sustained import Sustained
+from edgekit.core.reports.explanation import together
+from edgekit.core.reports.report import Accuracy, BudgetCheck, Operators, Outcome, Report
+from edgekit.core.reports.sustained import Sustained
 from edgekit.core.verdict import Verdict
-from edgekit.report import operators, sustained, view, words
+from edgekit.report import formatting, operator_times, rows
+from edgekit.report.plots import sustained
 
 WIDTH: Final = 80
 QUANTILES: Final = ("p50", "p90")
@@ -40,7 +41,7 @@ def render(report: Report, console: Console) -> None:
     read as markup.
     """
     _say(console, _heading(report))
-    for target in view.targets(report):
+    for target in rows.targets(report):
         _target(console, report, target)
     _depths(console, report)
     _why(console, report)
@@ -51,12 +52,12 @@ def render(report: Report, console: Console) -> None:
 
 def _heading(report: Report) -> Text:
     model = report.spec.name if report.spec else report.bundle
-    return Text.assemble(("edgekit ", _DIM), words.clean(report.command), " ", (words.clean(model), _BOLD))
+    return Text.assemble(("edgekit ", _DIM), formatting.clean(report.command), " ", (formatting.clean(model), _BOLD))
 
 
-def _target(console: Console, report: Report, target: view.TargetView) -> None:
+def _target(console: Console, report: Report, target: rows.TargetView) -> None:
     if target.target:
-        _say(console, Text(""), Text(words.clean(target.target), style=_BOLD))
+        _say(console, Text(""), Text(formatting.clean(target.target), style=_BOLD))
     if target.rows:
         _print_table(console, _table(report, target))
     _say(console, *_notes(target.rows), indent=2)
@@ -66,7 +67,7 @@ def _target(console: Console, report: Report, target: view.TargetView) -> None:
         _say(console, _outcome_line(target.outcome), indent=2)
 
 
-def _table(report: Report, target: view.TargetView) -> Table:
+def _table(report: Report, target: rows.TargetView) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=_DIM)
     table.add_column(Text(f"artifact\n  {'parity' if report.parity else ''}"), overflow="fold", min_width=20)
     table.add_column(Text(f"size\n{'budgets' if report.budgets else ' '}"), justify="right", no_wrap=True)
@@ -81,37 +82,37 @@ def _table(report: Report, target: view.TargetView) -> Table:
     return table
 
 
-def _cells(row: view.Row, target: view.TargetView) -> list[Text]:
+def _cells(row: rows.Row, target: rows.TargetView) -> list[Text]:
     cells = [_name_cell(row, target), _size_cell(row)]
     if target.has_accuracy:
         cells.append(_quality_cell(row.accuracy))
     cells.extend(_latency_cell(row, name) for name in _times(target))
     if target.has_instructions:
-        cells.append(Text(words.instructions(row.instructions)))
+        cells.append(Text(formatting.instructions(row.instructions)))
     return cells
 
 
-def _times(target: view.TargetView) -> tuple[str, ...]:
+def _times(target: rows.TargetView) -> tuple[str, ...]:
     """Quantiles that have a column: none where there is nothing but counted instructions."""
     is_counted = target.has_instructions and not target.timed
     return QUANTILES if target.has_latency and not is_counted else ()
 
 
-def _name_cell(row: view.Row, target: view.TargetView) -> Text:
+def _name_cell(row: rows.Row, target: rows.TargetView) -> Text:
     """The name, then on lines of their own the parity verdict with the choice, and the sizes where they differ."""
-    lines = [Text(words.clean(row.artifact), style=_BOLD if row.is_chosen else "")]
+    lines = [Text(formatting.clean(row.artifact), style=_BOLD if row.is_chosen else "")]
     second = [_verdict(row.parity)] if row.parity else []
     second += [Text("chosen")] * row.is_chosen
     if second:
         lines.append(Text("  ") + Text(", ").join(second))
     if row.latency and len(target.rows) > len(target.artifacts):
-        rate = f", {words.rate(row.throughput)}/s" if row.throughput.value is not None else ""
-        lines.append(Text(f"  at {words.clean(words.sizes(row.latency.sizes))}{rate}"))
+        rate = f", {formatting.rate(row.throughput)}/s" if row.throughput.value is not None else ""
+        lines.append(Text(f"  at {formatting.clean(formatting.sizes(row.latency.sizes))}{rate}"))
     return Text("\n").join(lines)
 
 
-def _size_cell(row: view.Row) -> Text:
-    size = Text(words.amount(row.made.size_bytes if row.made else None, "bytes"))
+def _size_cell(row: rows.Row) -> Text:
+    size = Text(formatting.amount(row.made.size_bytes if row.made else None, "bytes"))
     if not row.budgets:
         return size
     met = sum(check.verdict is Verdict.PASS for check in row.budgets)
@@ -119,109 +120,109 @@ def _size_cell(row: view.Row) -> Text:
     return Text.assemble(size, "\n", (f"{met}/{len(row.budgets)}", _STYLES[Verdict.FAIL] if failed else ""))
 
 
-def _quality_head(rows: Sequence[view.Row]) -> Text:
+def _quality_head(rows: Sequence[rows.Row]) -> Text:
     metric = next(row.accuracy.metric for row in rows if row.accuracy)
-    unit = "drop, pt" if words.drop_unit(metric) == "points" else "drop"
-    return Text(f"{words.shortened(metric, _METRIC_WIDTH)}\n{unit}")
+    unit = "drop, pt" if formatting.drop_unit(metric) == "points" else "drop"
+    return Text(f"{formatting.shortened(metric, _METRIC_WIDTH)}\n{unit}")
 
 
 def _quality_cell(accuracy: Accuracy | None) -> Text:
     if accuracy is None:
-        return Text(words.ABSENT)
-    unit = words.drop_unit(accuracy.metric)
-    quality = words.quantity(accuracy.quality, words.quality_unit(accuracy.metric))
-    drop = words.quantity(accuracy.drop, unit).removesuffix(" pt")
-    between = words.interval(accuracy.drop, unit, form=_RANGE)
+        return Text(formatting.ABSENT)
+    unit = formatting.drop_unit(accuracy.metric)
+    quality = formatting.quantity(accuracy.quality, formatting.quality_unit(accuracy.metric))
+    drop = formatting.quantity(accuracy.drop, unit).removesuffix(" pt")
+    between = formatting.interval(accuracy.drop, unit, form=_RANGE)
     # Points fit on one line with their interval; errors have as many digits as they please.
     gap = ", " if unit == "points" else "\n"
     return Text.assemble(quality, "\n", drop, (f"{gap}{between}" if between else "", _DIM))
 
 
-def _latency_cell(row: view.Row, quantile: str) -> Text:
+def _latency_cell(row: rows.Row, quantile: str) -> Text:
     if row.is_emulated:
-        return Text(view.EMULATED, style=_DIM)
+        return Text(rows.EMULATED, style=_DIM)
     estimate = row.quantile(quantile)
-    between = words.interval(estimate, "s", form=_RANGE)
-    return Text.assemble(words.quantity(estimate, "s"), (f"\n{between}" if between else "", _DIM))
+    between = formatting.interval(estimate, "s", form=_RANGE)
+    return Text.assemble(formatting.quantity(estimate, "s"), (f"\n{between}" if between else "", _DIM))
 
 
-def _notes(rows: Sequence[view.Row]) -> list[Text]:
+def _notes(rows: Sequence[rows.Row]) -> list[Text]:
     """Why a figure is missing, once for all artifacts it is missing for."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
         for text in _missing(row):
-            reasons.setdefault(text, []).append(words.clean(row.artifact))
+            reasons.setdefault(text, []).append(formatting.clean(row.artifact))
     return [
         Text(text if len(names) == len(rows) else f"{text}: {', '.join(dict.fromkeys(names))}", style=_DIM)
         for text, names in reasons.items()
     ]
 
 
-def _missing(row: view.Row) -> list[str]:
+def _missing(row: rows.Row) -> list[str]:
     found = []
-    if row.withheld == view.FAILED_PARITY:
-        found.append(view.FAILED_PARITY)
+    if row.withheld == rows.FAILED_PARITY:
+        found.append(rows.FAILED_PARITY)
     if row.accuracy and row.accuracy.drop.value is None and row.accuracy.drop.reason:
-        found.append(f"no {words.clean(row.accuracy.metric)}, {words.clean(row.accuracy.drop.reason)}")
+        found.append(f"no {formatting.clean(row.accuracy.metric)}, {formatting.clean(row.accuracy.drop.reason)}")
     for name in QUANTILES if row.is_timed else ():
         estimate = row.quantile(name)
         if estimate.value is None and estimate.reason:
-            found.append(f"no {name}, {words.clean(estimate.reason)}")
+            found.append(f"no {name}, {formatting.clean(estimate.reason)}")
     return found
 
 
 def _budgets(console: Console, report: Report, checks: Sequence[BudgetCheck]) -> None:
     """Every check under the text of its budget, in columns that all budgets of a target share."""
-    verdicts = max((len(words.VERDICTS[check.verdict]) for check in checks), default=0)
-    names = min(max((len(words.clean(check.artifact)) for check in checks), default=0), _NAME_WIDTH)
-    for text, group in view.budget_groups(checks).items():
-        _say(console, Text(words.clean(text)), indent=2)
+    verdicts = max((len(formatting.VERDICTS[check.verdict]) for check in checks), default=0)
+    names = min(max((len(formatting.clean(check.artifact)) for check in checks), default=0), _NAME_WIDTH)
+    for text, group in rows.budget_groups(checks).items():
+        _say(console, Text(formatting.clean(text)), indent=2)
         for check in group:
             verdict = _verdict(check.verdict)
             verdict.pad_right(verdicts - len(verdict))
-            name = words.clean(check.artifact).ljust(names)
+            name = formatting.clean(check.artifact).ljust(names)
             _say(console, Text.assemble(verdict, "  ", name, "  ", _figure(report, check)), indent=4)
 
 
 def _figure(report: Report, check: BudgetCheck) -> str:
-    estimate, unit = view.judged(report, check), words.budget_unit(check)
+    estimate, unit = rows.judged(report, check), formatting.budget_unit(check)
     if estimate.value is None:
-        return words.clean(estimate.reason) or words.ABSENT
-    figure = f"{words.quantity(estimate, unit)} {words.interval(estimate, unit)}".strip()
-    return ", ".join(part for part in (figure, words.beyond(check)) if part)
+        return formatting.clean(estimate.reason) or formatting.ABSENT
+    figure = f"{formatting.quantity(estimate, unit)} {formatting.interval(estimate, unit)}".strip()
+    return ", ".join(part for part in (figure, formatting.beyond(check)) if part)
 
 
-def _trust_line(trust: Trust, names: Sequence[str], target: view.TargetView) -> Text:
+def _trust_line(trust: Trust, names: Sequence[str], target: rows.TargetView) -> Text:
     everywhere = len(target.trust) == 1
-    of = "" if everywhere else f" ({', '.join(map(words.clean, names))})"
-    reasons = "; ".join(map(words.clean, trust.reasons)) or "nothing speaks against it"
-    raise_by = f" To raise it: {words.clean(trust.raise_by)}" if trust.raise_by else ""
-    return Text.assemble("trust ", (words.clean(trust.grade), _BOLD), f"{of}: {reasons}.{raise_by}")
+    of = "" if everywhere else f" ({', '.join(map(formatting.clean, names))})"
+    reasons = "; ".join(map(formatting.clean, trust.reasons)) or "nothing speaks against it"
+    raise_by = f" To raise it: {formatting.clean(trust.raise_by)}" if trust.raise_by else ""
+    return Text.assemble("trust ", (formatting.clean(trust.grade), _BOLD), f"{of}: {reasons}.{raise_by}")
 
 
 def _outcome_line(outcome: Outcome) -> Text:
-    chosen = f", chosen {words.clean(outcome.chosen)}" if outcome.chosen else ""
-    reason = f": {words.clean(outcome.reason)}" if outcome.reason else ""
+    chosen = f", chosen {formatting.clean(outcome.chosen)}" if outcome.chosen else ""
+    reason = f": {formatting.clean(outcome.reason)}" if outcome.reason else ""
     return Text.assemble("outcome ", _verdict(outcome.verdict), chosen, reason)
 
 
 def _depths(console: Console, report: Report) -> None:
     """Operators by type, and what sustained load did."""
     for found in report.operators:
-        shown = operators.kinds(found)[:_MAX_KINDS]
+        shown = operator_times.kinds(found)[:_MAX_KINDS]
         if shown:
             _say(console, Text(""), Text(f"Operators of {_where(found)}", style=_BOLD))
         for kind in shown:
-            figures = f"{kind.share:6.1%}  {words.amount(kind.seconds, 's'):>8}"
-            _say(console, Text(f"{figures}  {kind.count} {words.clean(kind.name)}"), indent=2)
+            figures = f"{kind.share:6.1%}  {formatting.amount(kind.seconds, 's'):>8}"
+            _say(console, Text(f"{figures}  {kind.count} {formatting.clean(kind.name)}"), indent=2)
     for load in report.sustained:
         _say(console, Text(""), Text(f"Under load: {_where(load)}", style=_BOLD))
-        _say(console, Text(words.clean(sustained.told(load))), indent=2)
+        _say(console, Text(formatting.clean(sustained.told(load))), indent=2)
 
 
 def _where(found: Operators | Sustained) -> str:
-    sizes = f", {words.sizes(found.sizes)}" if found.sizes else ""
-    return words.clean(f"{found.artifact} on {found.target}{sizes}")
+    sizes = f", {formatting.sizes(found.sizes)}" if found.sizes else ""
+    return formatting.clean(f"{found.artifact} on {found.target}{sizes}")
 
 
 def _why(console: Console, report: Report) -> None:
@@ -229,39 +230,53 @@ def _why(console: Console, report: Report) -> None:
     if report.causes or report.unexplained:
         _say(console, Text(""), Text("Why", style=_BOLD))
     for cause, names in together(report.causes)[:_MAX_LISTED]:
-        where = f"{words.clean(', '.join(names))} on {words.clean(cause.target)}: "
-        _say(console, Text.assemble(where, (words.clean(cause.name), _BOLD), f", {words.clean(cause.says)}"), indent=2)
-        _say(console, Text(words.clean(cause.command), style=_DIM), indent=4)
-    _say(console, *(Text(f"not explained: {words.clean(text)}") for text in report.unexplained[:_MAX_LISTED]), indent=2)
+        where = f"{formatting.clean(', '.join(names))} on {formatting.clean(cause.target)}: "
+        _say(
+            console,
+            Text.assemble(where, (formatting.clean(cause.name), _BOLD), f", {formatting.clean(cause.says)}"),
+            indent=2,
+        )
+        _say(console, Text(formatting.clean(cause.command), style=_DIM), indent=4)
+    _say(
+        console,
+        *(Text(f"not explained: {formatting.clean(text)}") for text in report.unexplained[:_MAX_LISTED]),
+        indent=2,
+    )
 
 
 def _parity(console: Console, report: Report) -> None:
-    left = view.open_parity(report)
+    left = rows.open_parity(report)
     if left:
         _say(console, Text(""), Text("Parity", style=_BOLD))
     for check in left[:_MAX_LISTED]:
-        parts = (check.output, check.case, words.parity_value(check), words.parity_sample(check), check.reason)
-        text = ", ".join(words.clean(part) for part in parts if part)
-        where = f" {words.clean(check.artifact)} in {words.clean(check.where)}: "
+        parts = (
+            check.output,
+            check.case,
+            formatting.parity_value(check),
+            formatting.parity_sample(check),
+            check.reason,
+        )
+        text = ", ".join(formatting.clean(part) for part in parts if part)
+        where = f" {formatting.clean(check.artifact)} in {formatting.clean(check.where)}: "
         _say(console, Text.assemble(_verdict(check.verdict), where, text), indent=2)
     if len(left) > _MAX_LISTED:
         _say(console, Text(f"and {len(left) - _MAX_LISTED} more"), indent=2)
 
 
 def _warnings(console: Console, report: Report) -> None:
-    found = view.warnings(report)
+    found = rows.warnings(report)
     if found:
         _say(console, Text(""), Text("Warnings", style=_BOLD))
-    _say(console, *(Text(words.clean(text)) for text in found), indent=2)
+    _say(console, *(Text(formatting.clean(text)) for text in found), indent=2)
 
 
 def _verdict_line(report: Report) -> Text:
-    counted = ", ".join(f"{kind} {passed} of {total}" for kind, passed, total in view.counts(report))
+    counted = ", ".join(f"{kind} {passed} of {total}" for kind, passed, total in rows.counts(report))
     return Text.assemble("VERDICT: ", _verdict(report.verdict), f" ({counted})" if counted else "")
 
 
 def _verdict(verdict: Verdict) -> Text:
-    return Text(words.VERDICTS[verdict], style=_STYLES[verdict])
+    return Text(formatting.VERDICTS[verdict], style=_STYLES[verdict])
 
 
 def _print_table(console: Console, table: Table) -> None:

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from edgekit.core.errors import Unreadable
-from edgekit.train.data.audio import LABELS, speech_commands12
 from edgekit.train.data.cifar import JPEG, cifar10, read_binary
 from edgekit.train.data.cifar import LABELS as OBJECTS
+from edgekit.train.data.speech import LABELS, speech_commands12
 from edgekit.train.data.tables import ETT_COLUMNS, NAB_SERIES, ett, machine_temperature
 from edgekit.train.data.text import PAIRS, decoded, multi30k, rt_polarity, vocabulary
 

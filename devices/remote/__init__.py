@@ -1,0 +1,1 @@
+"""Devices with a shell, over ssh or adb."""

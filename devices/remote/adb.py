@@ -1,0 +1,152 @@
+"""The adb transport: an Android phone through the platform's own `adb` program.
+
+Experimental: it runs against a daemon and an emulated arm64 system in tests; nobody has confirmed a real phone yet.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from typing import IO, Final
+
+from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault
+from edgekit.devices.remote.shell import COMMAND_TIMEOUT_S, Finished, ProgramShell, run_program
+
+_TIMEOUT_S: Final = 30.0
+_END: Final = "edgekit-exit "
+_ENDED: Final = re.compile(rf"{_END}\d+\s*$")
+
+
+class Cable:
+    """A port of this machine on a phone's own loopback, as `adb reverse` leads it there.
+
+    Args:
+        serial: As `adb devices` lists it, or `any` for the only phone.
+    """
+
+    def __init__(self, name: str, serial: str) -> None:
+        if shutil.which("adb") is None:
+            raise EnvironmentFault("The program 'adb' is not installed.", hint="sudo apt install adb")
+        self._name = name
+        self._program = ["adb", *([] if serial == "any" else ["-s", serial]), "reverse"]
+        self._port = 0
+
+    def lead(self, port: int) -> None:
+        """Lead `port` there, until `close`.
+
+        Raises:
+            DeviceUnavailable: adb does not, with what it says.
+        """
+        finished = run_program([*self._program, f"tcp:{port}", f"tcp:{port}"], timeout_s=_TIMEOUT_S)
+        if finished.code:
+            said = finished.err.strip().splitlines()[-1:] or ["adb gave no reason"]
+            raise DeviceUnavailable(f"The cable to '{self._name}' leads nothing: {said[0]}", hint="adb devices")
+        self._port = port
+
+    def close(self) -> None:
+        """Lead nothing any more; closing twice is harmless."""
+        if self._port:
+            run_program([*self._program, "--remove", f"tcp:{self._port}"], timeout_s=_TIMEOUT_S)
+            self._port = 0
+
+
+class AdbShell(ProgramShell):
+    """Commands on the phone that `adb devices` lists under `serial`; `any` is the only one that is connected.
+
+    Args:
+        name: What edgekit calls the device.
+        port: Of the adb server on this machine; adb's own unless given.
+    """
+
+    root = "/data/local/tmp/edgekit"
+
+    def __init__(self, name: str, serial: str, *, port: int | None = None) -> None:
+        if shutil.which("adb") is None:
+            raise EnvironmentFault("The program 'adb' is not installed.", hint="sudo apt install adb")
+        self.name = name
+        self._serial = "" if serial == "any" else serial
+        self._program = ["adb", *(["-P", str(port)] if port else [])]
+        self._is_checked = False
+
+    def connect(self) -> None:
+        """Make sure that the phone is there and may be used, once.
+
+        Raises:
+            DeviceUnavailable: It is not connected, or offline.
+            DeviceError: It has not been authorized, is one of several, or is too old for exit codes.
+        """
+        if self._is_checked:
+            return
+        self._serial = self._chosen(self._listed())
+        features = run_program([*self._program, "-s", self._serial, "features"], timeout_s=_TIMEOUT_S)
+        if "shell_v2" not in features.out.decode(errors="replace"):
+            raise DeviceError(
+                f"'{self.name}' (adb, {self._serial}) is too old: its adb daemon gives no exit codes (no shell v2).",
+                hint="Use Android 7 or newer, or the phone's browser: edgekit devices add phone --web 127.0.0.1",
+            )
+        self._is_checked = True
+
+    def run(
+        self, command: str, *, stdin: IO[bytes] | None = None, alive: bool = False, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> Finished:
+        """Run `command`, as in `Shell.run`; its exit code is the one the phone's shell reports at the end."""
+        finished = super().run(command, stdin=stdin, alive=alive, timeout_s=timeout_s)
+        said, _, code = finished.err.rpartition(_END)
+        return Finished(int(code), finished.out, said)
+
+    def arguments(self, command: str) -> Sequence[str]:
+        """`adb shell`, which hands its last argument to the phone's shell as it is."""
+        # adb ends with 0 and no word when the cable is pulled: only this line tells that the command came to its end.
+        marked = f'({command}); echo "{_END}$?" >&2'
+        return [*self._program, "-s", self._serial, "shell", "-T", marked]
+
+    def problem(self, finished: Finished) -> EdgekitError | None:
+        """A phone that is gone before the command's end."""
+        if _ENDED.search(finished.err):
+            return None
+        self._is_checked = False
+        said = finished.err.strip().splitlines()[-1:] or ["it is gone"]
+        return self._unavailable(f"The connection to {self._named} was lost: {said[0]}.")
+
+    def close(self) -> None:
+        """Nothing: the adb server is the user's."""
+        self._is_checked = False
+
+    @property
+    def _named(self) -> str:
+        return f"'{self.name}' (adb, {self._serial or 'any'})"
+
+    def _listed(self) -> dict[str, str]:
+        """State of every phone by its serial."""
+        done = run_program([*self._program, "devices"], timeout_s=_TIMEOUT_S)
+        if done.code:
+            said = done.err.strip().splitlines()[-1:] or ["adb gave no reason"]
+            raise EnvironmentFault(f"The adb server does not start: {said[0]}", hint="adb start-server")
+        rows = (line.split("\t") for line in done.text.splitlines() if "\t" in line)
+        return {row[0]: row[1].strip() for row in rows}
+
+    def _chosen(self, found: dict[str, str]) -> str:
+        """The serial to use, whose state is `device`."""
+        if not self._serial and len(found) > 1:
+            serials = ", ".join(found)
+            raise DeviceError(
+                f"{self._named} is one of several phones: {serials}.",
+                hint=f"edgekit devices add {self.name} --adb {next(iter(found))} --force",
+            )
+        serial = self._serial or next(iter(found), "")
+        state = found.get(serial, "")
+        if state == "device":
+            return serial
+        if state == "unauthorized":
+            raise DeviceError(
+                f"{self._named} has not been authorized.",
+                hint="Unlock the phone and accept the question about USB debugging on its screen.",
+            )
+        if state == "offline":
+            raise self._unavailable(f"{self._named} is offline.", hint="Plug the phone in again, or: adb reconnect")
+        known = f"; connected: {', '.join(found)}" if found else ""
+        raise self._unavailable(f"{self._named} is {state or f'not connected{known}'}.", hint="adb devices")
+
+    def _unavailable(self, message: str, hint: str = "") -> DeviceUnavailable:
+        return DeviceUnavailable(message, hint=hint or f"edgekit devices check {self.name}")

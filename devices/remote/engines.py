@@ -1,0 +1,270 @@
+"""Engines for a device: Python wheels fetched on this machine, packed once, unpacked there."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from edgekit.core.errors import DeviceError, EnvironmentFault
+from edgekit.core.system.files import new_file, new_folder, sha256_bytes, sha256_file
+from edgekit.devices.remote.shell import Shell, succeeded
+from edgekit.devices.remote.transfer import ensure
+
+ENGINES: Final = ("onnxruntime", "ai-edge-litert")
+ENGINES_32: Final = ("tflite-runtime",)
+FETCH_TIMEOUT_S: Final = 900
+UNPACK_TIMEOUT_S: Final = 600
+# Wheels name the oldest glibc 2.x they need; 17 is manylinux2014's.
+_OLDEST_GLIBC: Final = 17
+# What running a model never imports, half of the size.
+_UNUSED: Final = re.compile(
+    r"(^|/)tests?/|^onnxruntime/(tools|transformers|quantization)/|WebGpuAccelerator|ThirdParty"
+)
+_PROBE: Final = """uname -m; getconf LONG_BIT 2>/dev/null || echo 64
+getconf GNU_LIBC_VERSION 2>/dev/null || echo none 0.0
+python3 -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null || echo none"""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What wheels a device takes: architecture of its programs, minor version of its glibc 2.x, Python's version."""
+
+    machine: str
+    glibc: int
+    python: str
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Platform tags that pip may choose from, best first; pip does not accept older ones by itself."""
+        tags = [f"manylinux_2_{minor}_{self.machine}" for minor in range(self.glibc, _OLDEST_GLIBC - 1, -1)]
+        return (*tags, f"manylinux2014_{self.machine}")
+
+
+def look(shell: Shell) -> Platform:
+    """What the device is; glibc 0 and an empty Python where it has none."""
+    lines = succeeded(shell, shell.run(_PROBE), "looking at its system").text.splitlines()
+    machine, bits, libc, python = (*lines, "", "", "", "")[:4]
+    if bits == "32" and machine == "aarch64":
+        machine = "armv7l"
+    minor = int(libc.rpartition(".")[2]) if libc.startswith("glibc") else 0
+    return Platform(machine, minor, "" if python == "none" else ".".join(python.split()[:2]))
+
+
+def probe(shell: Shell) -> Platform:
+    """What the device is.
+
+    Raises:
+        DeviceError: It has no Python 3, or no glibc.
+    """
+    platform = look(shell)
+    if not platform.glibc:
+        raise DeviceError(
+            f"'{shell.name}' has no glibc, which wheels need.", hint="edgekit devices prepare " + shell.name
+        )
+    if not platform.python:
+        raise DeviceError(
+            f"'{shell.name}' has no Python 3.", hint=f"ssh to '{shell.name}' and type: sudo apt install python3"
+        )
+    return platform
+
+
+def prepare(shell: Shell, cache: Path, *, offline: bool = False, engines: Sequence[str] = ()) -> str:
+    """Put engines on the device and give their versions as text; quick when they are there.
+
+    Args:
+        cache: Where this machine keeps what it fetched; with it, no network is needed.
+
+    Raises:
+        DeviceError: There are no wheels for the device, or they do not import there.
+        EnvironmentFault: They are not in the cache, and `offline` is set or the network does not give them.
+    """
+    platform = probe(shell)
+    archive = packed(platform, cache, engines or _engines_for(platform, shell.name), offline=offline)
+    install(shell, archive, "site")
+    return verify(shell)
+
+
+def install(shell: Shell, archive: Path, name: str) -> None:
+    """Have `archive` (.tar.gz, with a file `.complete`) unpacked on the device as folder `name`; quick when it is."""
+    digest = sha256_file(archive)
+    folder = f"{name}-{digest[:16]}"
+    if shell.run(f'[ -f "{shell.root}/{folder}/.complete" ]').code:
+        ensure(shell, {digest: archive})
+        _unpack(shell, digest, folder)
+    succeeded(shell, shell.run(f'cd "{shell.root}" && ln -sfn {folder} {name}'), "choosing its engines")
+
+
+def verify(shell: Shell) -> str:
+    """Versions of the engines that import on the device, such as `onnxruntime 1.31.1, ai-edge-litert 2.3.0`.
+
+    Raises:
+        DeviceError: None of them imports.
+    """
+    finished = shell.run(_VERIFY.replace("ROOT", shell.root), timeout_s=UNPACK_TIMEOUT_S)
+    found = ", ".join(finished.text.splitlines())
+    if not found:
+        said = finished.err.strip().splitlines()[-1:] or ["nothing imports"]
+        raise DeviceError(
+            f"'{shell.name}' has no engine that works: {said[0]}", hint=f"edgekit devices prepare {shell.name}"
+        )
+    return found
+
+
+_VERIFY: Final = """ORT_DISABLE_TELEMETRY=1 PYTHONPATH="ROOT/site" exec python3 -c '
+import importlib, sys
+from importlib import metadata
+for module, name in (("onnxruntime", "onnxruntime"), ("ai_edge_litert.interpreter", "ai-edge-litert"),
+                     ("tflite_runtime.interpreter", "tflite-runtime")):
+    try:
+        importlib.import_module(module)
+        print(name, metadata.version(name))
+    except Exception as err:
+        print(f"{name}: {err}", file=sys.stderr)
+'"""
+
+
+def packed(platform: Platform, cache: Path, engines: Sequence[str], *, offline: bool = False) -> Path:
+    """The archive of `engines` for `platform`, made of wheels when it is not in `cache` yet."""
+    wanted = tuple(pinned(name) for name in engines)
+    key = sha256_bytes(f"{platform}{wanted}{_UNUSED.pattern}".encode())[:16]
+    archive = cache / "engines" / f"{platform.machine}-py{platform.python}-glibc2.{platform.glibc}-{key}.tar.gz"
+    if not archive.is_file():
+        if offline:
+            raise EnvironmentFault(
+                f"The engines for {platform.machine}, Python {platform.python} are not in the cache.",
+                hint="Run the same command once without --offline.",
+            )
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+            wheels = fetched(platform, wanted, Path(folder))
+            _pack(wheels, Path(folder) / "site", archive)
+    return archive
+
+
+def _engines_for(platform: Platform, name: str) -> tuple[str, ...]:
+    if platform.machine in ("aarch64", "x86_64"):
+        return ENGINES
+    if platform.machine == "armv7l":
+        return ENGINES_32
+    raise DeviceError(
+        f"There is no engine for the architecture '{platform.machine}' of '{name}'.",
+        hint="Use a 64-bit Arm or x86 device.",
+    )
+
+
+def pinned(name: str) -> str:
+    """The requirement of the version this machine has: the same engine gives the same answers."""
+    try:
+        return f"{name}=={metadata.version(name)}"
+    except metadata.PackageNotFoundError:
+        return name
+
+
+def fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Path]:
+    """Wheels of `wanted` and numpy in `folder`; without a wheel of a version, the newest that fits is taken.
+
+    Raises:
+        DeviceError: There are none for the platform.
+        EnvironmentFault: pip could not reach them.
+    """
+    _log.info("fetching %s for %s", ", ".join(wanted), platform)
+    said = ""
+    # tflite-runtime's boards have numpy from their system; there are no wheels of it for them.
+    numpy = [] if any(name.startswith("tflite-runtime") for name in wanted) else ["numpy"]
+    for names in (wanted, [name.partition("==")[0] for name in wanted]):
+        said = _pip_download(platform, [*names, *numpy], folder)
+        wheels = sorted(folder.glob("*.whl"))
+        if not said:
+            return wheels
+    if re.search(r"No matching distribution|Could not find a version", said):
+        raise DeviceError(
+            f"There are no wheels of {', '.join(wanted)} for {platform.machine}, Python {platform.python} and "
+            f"glibc 2.{platform.glibc}.",
+            hint="A 64-bit Raspberry Pi OS 12 (Bookworm) or newer has them.",
+        )
+    raise EnvironmentFault(f"pip could not fetch the engines: {said}", hint="Check the network, then try again.")
+
+
+def _pip_download(platform: Platform, names: Sequence[str], folder: Path) -> str:
+    """Let pip fetch `names` into `folder`; gives its last complaint, empty when all are there."""
+    tags = [part for tag in platform.tags for part in ("--platform", tag)]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--python-version", platform.python, *tags, "--dest", str(folder)]
+    try:
+        done = subprocess.run([*command, *names], capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"pip did not end within {FETCH_TIMEOUT_S} s"
+    complaints = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    return "" if done.returncode == 0 else (complaints or done.stderr.splitlines() or ["pip failed"])[-1]
+
+
+def _pack(wheels: Sequence[Path], site: Path, archive: Path) -> None:
+    """Write the content of `wheels` as one archive; the same wheels give the same bytes."""
+    with new_folder(site) as staging:
+        for wheel in wheels:
+            _unzip(wheel, staging)
+        (staging / ".complete").touch()
+        with new_file(archive) as part:
+            write_archive(staging, part)
+
+
+def write_archive(folder: Path, archive: Path) -> None:
+    """Write the files below `folder` as .tar.gz; equal content gives equal bytes."""
+    # Level 1: the last 4 % of size would take five times as long. No name, no time: equal content, equal bytes.
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1, mtime=0, filename="") as stream,
+        tarfile.open(fileobj=stream, mode="w") as tar,
+    ):
+        for path in sorted(folder.rglob("*")):
+            tar.add(path, path.relative_to(folder).as_posix(), recursive=False, filter=_plain)
+
+
+def _unzip(wheel: Path, folder: Path) -> None:
+    with zipfile.ZipFile(wheel) as content:
+        for entry in _used(content):
+            content.extract(entry, folder)
+    # auditwheel puts shared libraries into a folder beside the package; other *.data content is not for import.
+    for data in folder.glob("*.data"):
+        shutil.rmtree(data)
+
+
+def _used(content: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+    for entry in content.infolist():
+        parts = PurePosixPath(entry.filename).parts
+        if ".." not in parts and not entry.filename.startswith("/") and not _UNUSED.search(entry.filename):
+            yield entry
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime = 0
+    member.mode = 0o755 if member.isdir() else 0o644
+    return member
+
+
+def _unpack(shell: Shell, digest: str, folder: str) -> None:
+    """Unpack the archive under another name first; the archive is not needed any more then."""
+    command = f"""cd "{shell.root}" && rm -rf {folder}.part && mkdir {folder}.part &&
+tar -x -z -f blobs/{digest} -C {folder}.part && mv {folder}.part {folder} && rm -f blobs/{digest} && exit 0
+code=$?; rm -rf {folder}.part; exit $code"""
+    succeeded(shell, shell.run(command, timeout_s=UNPACK_TIMEOUT_S), "unpacking the engines")
+
+
+def clean(shell: Shell) -> None:
+    """Remove everything edgekit has put on the device, and the folder for caches where nothing else is in it."""
+    parent = ' && { rmdir "$HOME/.cache" 2>/dev/null || true; }' if shell.root.startswith("$HOME/.cache/") else ""
+    succeeded(shell, shell.run(f'rm -rf "{shell.root}"{parent}', timeout_s=UNPACK_TIMEOUT_S), "cleaning up")

@@ -1,0 +1,162 @@
+"""One launch of a job on a device that has a shell: files there, runner started, result read, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+import tempfile
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgekit.core.errors import (
+    DeviceError,
+    DeviceUnavailable,
+    DiskFull,
+    EdgekitError,
+    ModelUnreadable,
+    ProviderRefused,
+    UserError,
+)
+from edgekit.core.job import Job, JobFailure, JobResult
+from edgekit.devices.remote.runners import Runner, Staged
+from edgekit.devices.remote.shell import Finished, Shell, complaint
+from edgekit.devices.remote.transfer import ensure
+
+_GRACE_S: Final = 5
+_COUNTED_CALLS: Final = 50
+_MARK: Final = re.compile(r"^mark \d+ (\d+)$", re.MULTILINE)
+_TIMED_OUT: Final = 124
+_KILLED: Final = 128
+_NOT_FOUND: Final = 127
+_REPORTED: Final = (UserError, ModelUnreadable, ProviderRefused, DiskFull, DeviceError)
+
+
+def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float) -> JobResult:
+    """Run one launch of `job` by `runner`, and fetch its outputs where the job names a file for them.
+
+    Raises:
+        DeviceUnavailable: No connection, or it was lost, or the launch did not end within `timeout_s`.
+        DeviceError: The device has no runtime for the job, or its runner was killed.
+        DiskFull: No space is left on the device.
+        EdgekitError: What the runner itself reported.
+    """
+    finished = _launched(shell, job, runner, timeout_s)
+    line, _, outputs = finished.out.partition(b"\n")
+    result = _result(shell.name, finished, line, timeout_s)
+    if job.outputs:
+        runner.store(outputs, Path(job.outputs))
+    return result
+
+
+def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: float) -> tuple[int, ...]:
+    """Instructions of each of fifty calls of `job`, started by `counter`; errors as in `measure`.
+
+    Args:
+        counter: A command of the device that runs the command given to it, and prints `mark NUMBER COUNT` on standard
+            error each time that this makes system call 9999: the instructions so far.
+
+    Raises:
+        DeviceError: The counter printed no marks.
+    """
+    counted = msgspec.structs.replace(job, outputs="", min_values=_COUNTED_CALLS, max_values=_COUNTED_CALLS)
+    finished = _launched(shell, counted, runner, timeout_s, counter)
+    _result(shell.name, finished, finished.out.partition(b"\n")[0], timeout_s)
+    marks = [int(number) for number in _MARK.findall(finished.err)]
+    if len(marks) != _COUNTED_CALLS + 1:
+        message = f"The counter of '{shell.name}' ('{counter}') gave {len(marks)} marks, not {_COUNTED_CALLS + 1}."
+        raise DeviceError(message, hint="docs/emulation.md says what a counter does.")
+    return tuple(after - before for before, after in pairwise(marks))
+
+
+def _launched(shell: Shell, job: Job, runner: Runner, timeout_s: float, counter: str = "") -> Finished:
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        staged = runner.stage(job, Path(folder))
+        ensure(shell, staged.files)
+    if counter:
+        staged = _counted(staged, counter)
+    script = launch_script(shell.root, f"run/{secrets.token_hex(8)}", staged, timeout_s)
+    return shell.run(script, alive=True, timeout_s=timeout_s + 4 * _GRACE_S)
+
+
+def _counted(staged: Staged, counter: str) -> Staged:
+    # Without a fixed seed, Python's hashes, and with them the steps of a look-up, differ from process to process.
+    settings = (*staged.settings, "export EDGEKIT_MARK=1 PYTHONHASHSEED=0")
+    return replace(staged, command=f"{counter} {staged.command}", settings=settings)
+
+
+def launch_script(root: str, folder: str, staged: Staged, timeout_s: float) -> str:
+    """The commands of one launch. They end the runner when their standard input ends: the host or the link is gone."""
+    settings = "\n".join(staged.settings)
+    return f"""trap '' PIPE HUP
+cd "{root}" && mkdir -p {folder} && cd {folder} || exit 1
+clean() {{ cd ../.. && rm -rf {folder}; }}
+printf %s {shlex.quote(msgspec.json.encode(staged.job).decode())} > job.json || {{ clean; exit 1; }}
+{settings}
+exec 3<&0 </dev/null
+timeout -k {_GRACE_S} {timeout_s:.0f} {staged.command} >result 2>errors 3<&- &
+runner=$!
+echo $runner > pid
+{{ cat <&3; kill $runner; rm -rf "$PWD"; }} >/dev/null 2>&1 &
+keeper=$!
+exec 3<&-
+wait $runner
+code=$?
+kill $keeper 2>/dev/null
+cat result
+[ -f outputs ] && cat outputs
+tail -c 2000 errors >&2
+clean
+exit $code"""
+
+
+def _result(name: str, finished: Finished, line: bytes, timeout_s: float) -> JobResult:
+    """The result that a launch printed; errors as in `measure`."""
+    try:
+        json.loads(line)
+    except ValueError as err:
+        raise _no_result(name, finished, timeout_s) from err
+    return result_of(name, line)
+
+
+def result_of(name: str, line: bytes) -> JobResult:
+    """The result in a runner's line of JSON.
+
+    Raises:
+        DeviceError: The line is not understood, or says that the device lacks something.
+        EdgekitError: What the runner reported.
+    """
+    try:
+        document = json.loads(line)
+        if "error" in document:
+            raise _reported(name, msgspec.convert(document, JobFailure))
+        return msgspec.convert(document, JobResult)
+    except (ValueError, TypeError, msgspec.ValidationError) as err:
+        raise DeviceError(f"The runner on '{name}' gave a result that is not understood: {err}.") from err
+
+
+def _reported(name: str, failure: JobFailure) -> EdgekitError:
+    """The error that the runner named, as this side's own class."""
+    if failure.error == "MissingExtra":
+        return DeviceError(f"'{name}' cannot run this: {failure.message}.", hint=f"edgekit devices prepare {name}")
+    kinds: dict[str, type[EdgekitError]] = {kind.__name__: kind for kind in _REPORTED}
+    return kinds.get(failure.error, DeviceError)(f"On '{name}': {failure.message}", hint=failure.hint)
+
+
+def _no_result(name: str, finished: Finished, timeout_s: float) -> EdgekitError:
+    check = f"edgekit devices check {name}"
+    if "No space left on device" in finished.err:
+        return DiskFull(f"'{name}' has no space left for a launch.", hint=f"edgekit devices clean {name}")
+    if finished.code == _TIMED_OUT:
+        return DeviceUnavailable(f"The launch on '{name}' did not end within {timeout_s:.0f} s.", hint=check)
+    if finished.code == _NOT_FOUND:
+        return DeviceError(f"'{name}' lacks a program: {finished.err.strip()[-200:]}", hint=check)
+    if finished.code > _KILLED:
+        signal = finished.code - _KILLED
+        return DeviceError(f"The runner on '{name}' was killed by signal {signal}; is its memory full?", hint=check)
+    return complaint(name, finished, "running the job")

@@ -1,0 +1,152 @@
+"""ONNX Runtime as a bare library, for devices without Python: the C runner loads it.
+
+A phone has no glibc either: the loader and the libraries that ONNX Runtime needs travel with it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from edgekit.core.errors import DeviceError, EnvironmentFault, UserError
+from edgekit.core.system.files import new_file, new_folder, sha256_bytes, sha256_file
+from edgekit.devices.remote.engines import Platform, fetched, install, pinned, write_archive
+from edgekit.devices.remote.shell import Shell, succeeded
+from edgekit.devices.remote.transfer import ensure
+
+# ONNX Runtime's wheels are made for glibc 2.28; any Python's wheel holds the same library.
+_GLIBC: Final = 28
+_PYTHON: Final = "3.11"
+_LOADERS: Final = {"aarch64": "ld-linux-aarch64.so.1", "x86_64": "ld-linux-x86-64.so.2"}
+_LIBRARIES: Final = (
+    "libc.so.6",
+    "libm.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+)
+# Where Debian's packages libc6-arm64-cross, libgcc-s1-arm64-cross and libstdc++6-arm64-cross put them.
+_CROSS: Final = "/usr/{machine}-linux-gnu/lib"
+_HINT: Final = "sudo apt install libc6-arm64-cross libgcc-s1-arm64-cross libstdc++6-arm64-cross"
+
+
+def prepare_native(
+    shell: Shell,
+    runners: Mapping[str, Path],
+    cache: Path,
+    *,
+    libraries: Path | None = None,
+    has_glibc: bool = False,
+    offline: bool = False,
+) -> str:
+    """Put ONNX Runtime's library on the device and give its version as text; quick when it is there.
+
+    Args:
+        runners: The C program by architecture.
+        libraries: A folder of this machine that holds the device's glibc; Debian's own place unless given.
+        has_glibc: The device has a glibc of its own.
+
+    Raises:
+        DeviceError: No C program for the architecture, or the library does not load there.
+        UserError: `libraries` lacks one of the files.
+        EnvironmentFault: The wheel is not in the cache, and cannot be fetched.
+    """
+    machine = succeeded(shell, shell.run("uname -m"), "looking at its system").text
+    if machine not in runners:
+        raise DeviceError(
+            f"There is no engine for the architecture '{machine}' of '{shell.name}'.",
+            hint="Use a 64-bit Arm or x86 device.",
+        )
+    glibc = [] if has_glibc else _glibc_files(machine, libraries)
+    install(shell, _packed(machine, _library(machine, cache, offline=offline), glibc, cache), "native")
+    return verify_native(shell, runners[machine])
+
+
+def verify_native(shell: Shell, runner: Path) -> str:
+    """Name and version of the library that the C runner loads on the device.
+
+    Raises:
+        DeviceError: There is none, or it does not load.
+    """
+    digest = sha256_file(runner)
+    ensure(shell, {digest: runner})
+    command = f"""cd "{shell.root}" || exit
+chmod 700 blobs/{digest}
+for library in native/libonnxruntime.so* site/onnxruntime/capi/libonnxruntime.so.*; do
+  [ -f "$library" ] || continue
+  for loader in native/ld-linux*; do
+    [ -f "$loader" ] || continue
+    chmod 700 "$loader"
+    exec "./$loader" --library-path native blobs/{digest} -l "$library" -V
+  done
+  exec blobs/{digest} -l "./$library" -V
+done
+exit 1"""
+    finished = shell.run(command)
+    if finished.code:
+        said = finished.text or finished.err.strip() or "there is none"
+        raise DeviceError(
+            f"'{shell.name}' has no ONNX Runtime that loads: {said[-200:]}",
+            hint=f"edgekit devices prepare {shell.name}",
+        )
+    return finished.text
+
+
+def _glibc_files(machine: str, folder: Path | None) -> list[Path]:
+    source = folder or Path(_CROSS.format(machine=machine))
+    files = [_find(source, name) for name in (_LOADERS[machine], *_LIBRARIES)]
+    missing = [name for name, file in zip((_LOADERS[machine], *_LIBRARIES), files, strict=True) if file is None]
+    if missing and folder is None:
+        raise EnvironmentFault(f"The C library of {machine} is not on this machine ('{source}').", hint=_HINT)
+    if missing:
+        raise UserError(f"'{folder}' lacks {', '.join(missing)}.", hint=_HINT)
+    return [file for file in files if file is not None]
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    """The file called `name` in `folder` or below its lib folders, links followed."""
+    places = (folder, *folder.glob("lib"), *folder.glob("lib/*-linux-gnu"), *folder.glob("usr/lib/*-linux-gnu"))
+    return next((place / name for place in places if (place / name).is_file()), None)
+
+
+def _library(machine: str, cache: Path, *, offline: bool) -> Path:
+    """ONNX Runtime's library out of its wheel."""
+    wanted = pinned("onnxruntime")
+    folder = cache / "engines" / f"libonnxruntime-{machine}-{wanted.partition('==')[2] or 'newest'}"
+    if not folder.is_dir():
+        if offline:
+            raise EnvironmentFault(
+                f"ONNX Runtime for {machine} is not in the cache.", hint="Run the same command once without --offline."
+            )
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as wheels:
+            found = fetched(Platform(machine, _GLIBC, _PYTHON), (wanted,), Path(wheels))
+            _extract(next(wheel for wheel in found if wheel.name.startswith("onnxruntime-")), folder)
+    return next(folder.iterdir())
+
+
+def _extract(wheel: Path, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(wheel) as content, new_folder(folder) as staging:
+        name = next(name for name in content.namelist() if "/capi/libonnxruntime.so." in name)
+        (staging / Path(name).name).write_bytes(content.read(name))
+
+
+def _packed(machine: str, library: Path, glibc: list[Path], cache: Path) -> Path:
+    """One archive of the library and the C library."""
+    files = [library, *glibc]
+    key = sha256_bytes("".join(sha256_file(file) for file in files).encode())[:16]
+    archive = cache / "engines" / f"native-{machine}-{key}.tar.gz"
+    if not archive.is_file():
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+            for file in files:
+                shutil.copyfile(file, Path(folder) / file.name)
+            (Path(folder) / ".complete").touch()
+            with new_file(archive) as part:
+                write_archive(Path(folder), part)
+    return archive

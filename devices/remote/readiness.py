@@ -1,0 +1,130 @@
+"""What stands between a device and a job, and how to mend it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgekit.core.errors import EnvironmentFault
+from edgekit.core.facts import Facts
+from edgekit.devices.remote.engines import probe, verify
+from edgekit.devices.remote.facts import Sections, architecture, facts_of, read_sections, throttling_bits
+from edgekit.devices.remote.onnxruntime_library import verify_native
+from edgekit.devices.remote.shell import Shell, succeeded
+
+OK: Final = "ok"
+WARNING: Final = "warning"
+PROBLEM: Final = "problem"
+_LEAST_FREE_BYTES: Final = 300_000_000
+_MAX_SKEW_S: Final = 60
+_HOT_C: Final = 70.0
+_THROTTLING: Final = {0: "under-voltage", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing that was looked at: `state` is ok, warning or problem; `mend` is what to do about it."""
+
+    name: str
+    state: str
+    found: str
+    mend: str = ""
+
+
+def check(shell: Shell, runners: Mapping[str, Path]) -> Iterator[Check]:
+    """Look at connection, system, disk, runtime, clock, governor and temperature, in that order, one by one.
+
+    Without a connection all else is pointless, and is left out.
+
+    Args:
+        runners: The C program by architecture.
+    """
+    try:
+        sections = read_sections(shell)
+    except EnvironmentFault as err:
+        yield Check("connection", PROBLEM, err.message, err.hint)
+        return
+    facts = facts_of(sections)
+    yield Check("connection", OK, f"{facts.system}, {facts.cpu or 'unknown processor'}")
+    yield from _system(shell, facts)
+    yield _disk(shell)
+    yield _runtime(shell, sections, runners)
+    yield _clock(shell)
+    yield _governor(facts)
+    yield _temperature(facts, throttling_bits(sections) or 0)
+
+
+def _system(shell: Shell, facts: Facts) -> Iterator[Check]:
+    yield _architecture(facts)
+    if facts.emulated:
+        yield Check("emulation", WARNING, "an emulated processor: no latency will be printed", "Use the device itself.")
+    try:
+        platform = probe(shell)
+    except EnvironmentFault as err:
+        yield Check("python", WARNING, f"{err.message} Only .onnx runs without.")
+        return
+    yield Check("python", OK, f"Python {platform.python}, glibc 2.{platform.glibc}")
+
+
+def _architecture(facts: Facts) -> Check:
+    if facts.architecture in ("aarch64", "x86_64"):
+        return Check("architecture", OK, facts.architecture)
+    if facts.architecture == "armv7l":
+        mend = "Install a 64-bit system; ONNX Runtime and LiteRT have no 32-bit builds."
+        return Check("architecture", WARNING, "armv7l: only .tflite, with the old tflite-runtime", mend)
+    return Check("architecture", PROBLEM, facts.architecture, "Use a 64-bit Arm or x86 device.")
+
+
+def _disk(shell: Shell) -> Check:
+    command = f'd="{shell.root}"; while [ ! -d "$d" ]; do d=$(dirname "$d"); done; df -Pk "$d"'
+    finished = shell.run(command)
+    fields = finished.text.splitlines()[-1].split() if finished.text else []
+    if len(fields) < 4 or not fields[3].isdigit():
+        return Check("disk", WARNING, "its free space cannot be read")
+    free = int(fields[3]) * 1024
+    found = f"{free / 1e6:.0f} MB free"
+    if free < _LEAST_FREE_BYTES:
+        return Check("disk", WARNING, found, f"{_LEAST_FREE_BYTES / 1e6:.0f} MB are needed to put engines there.")
+    return Check("disk", OK, found)
+
+
+def _runtime(shell: Shell, sections: Sections, runners: Mapping[str, Path]) -> Check:
+    """The engines of Python where there are any, else the bare library."""
+    machine = architecture(sections)
+    is_native = any(line.startswith("native/") for line in sections.get("native", ()))
+    try:
+        found = verify_native(shell, runners[machine]) if is_native and machine in runners else verify(shell)
+    except EnvironmentFault as err:
+        return Check("runtime", PROBLEM, err.message, err.hint)
+    return Check("runtime", OK, found)
+
+
+def _clock(shell: Shell) -> Check:
+    there = int(succeeded(shell, shell.run("date +%s"), "asking for the time").text)
+    skew = there - time.time()
+    if abs(skew) > _MAX_SKEW_S:
+        return Check("clock", WARNING, f"{abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}", "sudo timedatectl")
+    return Check("clock", OK, "agrees with this machine's")
+
+
+def _governor(facts: Facts) -> Check:
+    if facts.governor is None:
+        return Check("governor", WARNING, facts.missing["governor"])
+    if facts.governor == "performance":
+        return Check("governor", OK, facts.governor)
+    mend = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    return Check("governor", WARNING, f"'{facts.governor}': the clock changes while measuring", mend)
+
+
+def _temperature(facts: Facts, bits: int) -> Check:
+    now = [name for bit, name in _THROTTLING.items() if bits >> bit & 1]
+    heat = "unknown temperature" if facts.temperature_c is None else f"{facts.temperature_c:.1f} °C"
+    if now or facts.throttled:
+        mend = "Cool it, or use a stronger power supply."
+        return Check("temperature", WARNING, f"{heat}, {', '.join(now) or 'throttled'} now", mend)
+    if facts.temperature_c is not None and facts.temperature_c > _HOT_C:
+        return Check("temperature", WARNING, f"{heat}: near the limit", "Let it cool down, or add a fan.")
+    return Check("temperature", OK if facts.temperature_c is not None else WARNING, heat)

@@ -1,0 +1,109 @@
+"""A Device on a Shell: what ssh and adb have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+from edgekit.core.facts import Facts
+from edgekit.core.job import Job, JobResult
+from edgekit.devices.remote.facts import architecture, facts_of, read_sections, throttling_bits
+from edgekit.devices.remote.launches import count, measure
+from edgekit.devices.remote.runners import NativeRunner, PythonRunner, Runner, suits_native
+from edgekit.devices.remote.shell import Shell
+
+_NOT_READ: Final = "not read around a launch, or the device does not show it"
+
+
+@dataclass(frozen=True)
+class Runners:
+    """What can be sent to a device: the Python file, and the C program by architecture."""
+
+    python: Path
+    native: Mapping[str, Path]
+
+
+class ShellDevice:
+    """A device that is reached by a Shell; it owns the shell.
+
+    Args:
+        runners: The programs that can be sent there: Python files, and C programs by architecture.
+        emulated: True when times on it are no latency of any device.
+        counter: The device's command that counts instructions, or empty.
+        timeout_s: What one launch may take.
+    """
+
+    def __init__(
+        self,
+        shell: Shell,
+        runners: Runners,
+        *,
+        emulated: bool = False,
+        counter: str = "",
+        timeout_s: float = 300.0,
+    ) -> None:
+        self.name = shell.name
+        self.emulated = emulated
+        self.shell = shell
+        self._counter = counter
+        self._runners = runners
+        self._runtime: tuple[str, list[str]] | None = None
+        self._timeout_s = timeout_s
+        self._throttled_before: int | None = None
+
+    def facts(self) -> Facts:
+        """What is known of the device now; a throttling before the first call does not count."""
+        sections = read_sections(self.shell)
+        self._runtime = architecture(sections), list(sections.get("native", ()))
+        if self._throttled_before is None:
+            self._throttled_before = throttling_bits(sections) or 0
+        facts = facts_of(sections, throttled_before=self._throttled_before)
+        self.emulated = self.emulated or facts.emulated
+        return facts
+
+    def measure(self, job: Job) -> JobResult:
+        """Run one launch; errors as in `Device.measure`."""
+        result = measure(self.shell, job, self._runner(job), timeout_s=self._timeout_s)
+        result = msgspec.structs.replace(result, before=_reasoned(result.before), after=_reasoned(result.after))
+        if not self.emulated:
+            return result
+        note = "peak memory under emulation holds the translator too and is not reported"
+        return msgspec.structs.replace(result, peak_memory_bytes=None, notes=(*result.notes, note))
+
+    def count(self, job: Job) -> tuple[int, ...]:
+        """Instructions of single calls on one thread; none where the device has no counter."""
+        if not self._counter or job.options.get("threads", "1") != "1":
+            return ()
+        return count(self.shell, job, self._runner(job), self._counter, timeout_s=self._timeout_s)
+
+    def _runner(self, job: Job) -> Runner:
+        """The C program where the job and what is on the device allow it, else the Python file."""
+        if self._runtime is None:
+            self.facts()
+        assert self._runtime is not None
+        machine, files = self._runtime
+        library = next((file for file in files if Path(file).name.startswith("libonnxruntime.so")), "")
+        if not (library and suits_native(job) and machine in self._runners.native):
+            return PythonRunner(self._runners.python)
+        loader = next((file for file in files if Path(file).name.startswith("ld-linux")), "")
+        return NativeRunner(self._runners.native[machine], library, loader)
+
+    def close(self) -> None:
+        """End the connection."""
+        self.shell.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _reasoned(facts: Facts) -> Facts:
+    """Facts whose every null has a reason; runners read only what changes from moment to moment."""
+    missing = {name: _NOT_READ for name in facts.__struct_fields__ if getattr(facts, name) is None}
+    return msgspec.structs.replace(facts, missing={**missing, **facts.missing})

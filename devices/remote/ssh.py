@@ -1,0 +1,184 @@
+"""The ssh transport: the user's own OpenSSH client, over one connection that all commands share."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault, UserError
+from edgekit.devices.remote.shell import Finished, ProgramShell, as_posix, end
+
+CONNECT_TIMEOUT_S: Final = 10
+# What a slow device may take from the handshake to its first answer.
+_START_TIMEOUT_S: Final = 20
+_READY: Final = b"edgekit-ready"
+_LOST: Final = 255
+# A Unix socket's path has at most 104 characters, and ssh appends 17 to the one it is given.
+_LONGEST_SOCKET: Final = 80
+_OPTIONS: Final = {
+    "BatchMode": "yes",
+    # An unknown key is never accepted on the user's behalf, whatever the configuration says.
+    "StrictHostKeyChecking": "yes",
+    "ConnectTimeout": str(CONNECT_TIMEOUT_S),
+    "ServerAliveInterval": "5",
+    "ServerAliveCountMax": "3",
+    "ClearAllForwardings": "yes",
+    "ForwardAgent": "no",
+    "PermitLocalCommand": "no",
+    "RemoteCommand": "none",
+    "RequestTTY": "no",
+}
+
+
+class SshShell(ProgramShell):
+    """Commands on a machine that `ssh ADDRESS` reaches.
+
+    Args:
+        name: What edgekit calls the device.
+        address: Host, `user@host`, or a name of the user's own ssh configuration.
+        config: Another configuration file than the user's own.
+    """
+
+    root = "$HOME/.cache/edgekit"
+
+    def __init__(self, name: str, address: str, *, port: int | None = None, config: str = "") -> None:
+        if shutil.which("ssh") is None:
+            raise EnvironmentFault("The program 'ssh' is not installed.", hint="sudo apt install openssh-client")
+        if address.startswith("-"):
+            raise UserError(f"'{address}' is no address for ssh.", hint="edgekit devices add pi --ssh pi@raspberrypi")
+        self.name = name
+        self.address = address
+        self._port = port
+        self._config = config
+        self._folder = ""
+        self._master: subprocess.Popen[bytes] | None = None
+
+    def connect(self) -> None:
+        """Open the connection that all commands share, unless it is open.
+
+        Raises:
+            DeviceUnavailable: No route, refused, or no answer in time.
+            DeviceError: The host key is unknown or changed, or no key of the user is accepted.
+        """
+        if self._master is not None and self._master.poll() is None:
+            return
+        self.close()
+        self._folder = _socket_folder()
+        # The device closes the connection's own command when its input ends, so the connection ends with this process.
+        greeting = as_posix(f"echo {_READY.decode()}; exec cat >/dev/null")
+        self._master = subprocess.Popen(
+            [*self._program(), "-o", "ControlMaster=yes", self.address, greeting],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        if not _greets(self._master, CONNECT_TIMEOUT_S + _START_TIMEOUT_S):
+            raise self._refusal(self._master)
+
+    def arguments(self, command: str) -> Sequence[str]:
+        """`ssh` over the open connection."""
+        return [*self._program(), "-o", "ControlMaster=no", self.address, command]
+
+    def problem(self, finished: Finished) -> EdgekitError | None:
+        """A lost connection; ssh's own exit code is 255."""
+        if finished.code != _LOST:
+            return None
+        said = finished.err.strip().splitlines()[-1:] or ["ssh gave no reason"]
+        return DeviceUnavailable(
+            f"The connection to '{self.name}' (ssh, {self.address}) was lost: {said[0]}",
+            hint=f"edgekit devices check {self.name}",
+        )
+
+    def close(self) -> None:
+        """End the connection; closing twice is harmless."""
+        if self._master is not None:
+            end(self._master)
+            self._master = None
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = ""
+
+    def _program(self) -> list[str]:
+        where = [*(["-F", self._config] if self._config else []), *(["-p", str(self._port)] if self._port else [])]
+        options = [part for name, value in _OPTIONS.items() for part in ("-o", f"{name}={value}")]
+        return ["ssh", *where, *options, "-S", f"{self._folder}/c"]
+
+    def _refusal(self, master: subprocess.Popen[bytes]) -> EdgekitError:
+        """Why there is no connection, from what ssh said."""
+        is_silent = master.poll() is None
+        end_stdin(master)
+        said = "" if is_silent or master.stderr is None else master.stderr.read().decode(errors="replace")
+        self.close()
+        if is_silent:
+            return self._unavailable(f"within {CONNECT_TIMEOUT_S + _START_TIMEOUT_S} s")
+        return self._explained(said)
+
+    def _explained(self, said: str) -> EdgekitError:
+        where = f"'{self.name}' (ssh, {self.address})"
+        if "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
+            return DeviceError(
+                f"The host key of {where} has changed: it is another machine, was installed anew, or is not yours.",
+                hint=f"ssh-keygen -R {self._known_as(said)}   # if you know why; then: ssh {self.address}",
+            )
+        if "Host key verification failed" in said:
+            return DeviceError(
+                f"The host key of {where} is unknown.", hint=f"ssh {self.address}   # compare its fingerprint once"
+            )
+        if "Permission denied" in said or "Too many authentication failures" in said:
+            return DeviceError(f"{where} accepts no key of yours.", hint=f"ssh-copy-id {self.address}")
+        if "timed out" in said:
+            return self._unavailable(f"within {CONNECT_TIMEOUT_S} s")
+        last = said.strip().splitlines()[-1:] or ["ssh gave no reason"]
+        if "Bad configuration" in said or "Can't open user config" in said:
+            return UserError(f"ssh does not read its configuration: {last[0]}", hint=f"ssh -v {self.address}")
+        return self._unavailable(f"({last[0].strip()})")
+
+    def _unavailable(self, how: str) -> DeviceUnavailable:
+        hint = f"edgekit devices check {self.name}"
+        return DeviceUnavailable(f"No answer from '{self.name}' (ssh, {self.address}) {how}.", hint=hint)
+
+    def _known_as(self, said: str) -> str:
+        """What ssh-keygen -R has to be given, from ssh's own advice where it stands there."""
+        quoted = [line.split('-R "')[1].split('"')[0] for line in said.splitlines() if '-R "' in line]
+        return f"'{quoted[0]}'" if quoted else self.address.rpartition("@")[2]
+
+
+def end_stdin(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program that is not wanted any more, and keep what it said readable."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+def _socket_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="ek-")
+    if len(folder) > _LONGEST_SOCKET and Path("/tmp").is_dir():  # noqa: S108 - mkdtemp makes a private folder in it
+        os.rmdir(folder)
+        folder = tempfile.mkdtemp(prefix="ek-", dir="/tmp")
+    return folder
+
+
+def _greets(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+    """True when the greeting arrives on the process's output before it ends and before the time is over."""
+    assert process.stdout is not None
+    deadline = monotonic() + timeout_s
+    heard = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while _READY not in heard:
+            if not selector.select(max(0.0, deadline - monotonic())):
+                return False
+            chunk = os.read(process.stdout.fileno(), 4096)
+            if not chunk:
+                process.wait(_START_TIMEOUT_S)
+                return False
+            heard += chunk
+    return True

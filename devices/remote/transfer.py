@@ -1,0 +1,63 @@
+"""Files on a device by content: what is there is not sent again, and what was cut is continued."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+
+from edgekit.core.errors import DeviceError
+from edgekit.devices.remote.shell import Shell, succeeded
+
+_log = logging.getLogger(__name__)
+
+
+def ensure(shell: Shell, files: Mapping[str, Path]) -> None:
+    """Have every file on the device, as `blobs/DIGEST`.
+
+    Args:
+        files: Files of this machine by their sha256.
+
+    Raises:
+        DeviceUnavailable: The connection was lost; the next call goes on where this one ended.
+        DiskFull: No space is left there.
+    """
+    if not files:
+        return
+    for digest, there in _present(shell, list(files)).items():
+        if there is not None:
+            _send(shell, files[digest], digest, there)
+
+
+def _present(shell: Shell, digests: list[str]) -> dict[str, int | None]:
+    """How many bytes of each file are on the device; None for a complete one."""
+    command = f"""mkdir -p "{shell.root}/blobs" "{shell.root}/run" && cd "{shell.root}/blobs" || exit
+for name in {" ".join(digests)}; do
+  if [ -f $name ]; then echo all; elif [ -f $name.part ]; then wc -c < $name.part; else echo 0; fi
+done"""
+    answers = succeeded(shell, shell.run(command), "looking for files").text.split()
+    return {name: None if answer == "all" else int(answer) for name, answer in zip(digests, answers, strict=True)}
+
+
+def _send(shell: Shell, source: Path, digest: str, there: int) -> None:
+    size = source.stat().st_size
+    part = f"blobs/{digest}.part"
+    start = monotonic()
+    if there > size:
+        succeeded(shell, shell.run(f'rm -f "{shell.root}/{part}"'), "removing a damaged file")
+        there = 0
+    if there < size or size == 0:
+        shell.put(source, part, offset=there)
+    check = (
+        f'cd "{shell.root}/blobs" && set -- $(sha256sum < {digest}.part) && '
+        f'if [ "$1" = {digest} ]; then mv {digest}.part {digest}; else rm -f {digest}.part; exit 9; fi'
+    )
+    finished = shell.run(check)
+    if finished.code == 9:
+        raise DeviceError(
+            f"'{source.name}' arrived damaged on '{shell.name}'.", hint=f"edgekit devices check {shell.name}"
+        )
+    succeeded(shell, finished, f"storing '{source.name}'")
+    resumed = f", continued from {there / 1e6:.1f} MB" if there else ""
+    _log.info("sent %.1f MB to '%s' in %.1f s%s", (size - there) / 1e6, shell.name, monotonic() - start, resumed)

@@ -1,0 +1,1 @@
+"""Any phone, through its browser."""

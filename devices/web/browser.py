@@ -1,0 +1,168 @@
+"""The web transport: any phone, in its browser. A page of ours asks for jobs and runs each in a fresh frame."""
+
+from __future__ import annotations
+
+import json
+import queue
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+import msgspec
+
+from edgekit.core.errors import DeviceError, DeviceUnavailable, UserError
+from edgekit.core.facts import Facts
+from edgekit.core.job import Job, JobResult
+from edgekit.core.samples import read_arrays, write_arrays
+from edgekit.core.system.files import read_bytes
+from edgekit.devices.remote.array_records import packed, unpacked
+from edgekit.devices.remote.launches import result_of
+from edgekit.devices.web.packages import PACKAGES
+from edgekit.devices.web.server import Server, Site, Work
+
+BACKENDS: Final = {"ort-web": "onnx", "litert-js": "tflite"}
+_HIDDEN: Final = "a browser does not show it"
+
+
+class Lead(Protocol):
+    """What leads a port of this machine to the phone."""
+
+    def lead(self, port: int) -> None:
+        """Lead `port` there; errors as in `Device.facts`."""
+
+    def close(self) -> None:
+        """Lead nothing any more."""
+
+
+class WebDevice:
+    """A browser that opens the address it is given; the server listens while the device is open.
+
+    Args:
+        host: Address of this machine to serve on; loopback unless a phone shall reach it.
+        packages: Folders of the engines by short name.
+        announce: Told the address to open, once.
+        connect_timeout_s: How long to wait for somebody to open the page.
+        timeout_s: What one launch may take.
+        is_isolated: Send the headers that give threads and a fine clock.
+        cable: Leads the server's port to the phone, where it is plugged in.
+    """
+
+    emulated = False
+
+    def __init__(
+        self,
+        name: str,
+        packages: Mapping[str, Path],
+        announce: Callable[[str], None],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        connect_timeout_s: float = 300.0,
+        timeout_s: float = 300.0,
+        is_isolated: bool = True,
+        cable: Lead | None = None,
+    ) -> None:
+        self.name = name
+        versions = {package.short.upper(): package.version for package in PACKAGES}
+        self._site = Site(packages, versions, is_isolated=is_isolated)
+        self._address = host, port
+        self._announce = announce
+        self._cable = cable
+        self._connect_timeout_s = connect_timeout_s
+        self._timeout_s = timeout_s
+        self._server: Server | None = None
+        self._hello: dict[str, Any] = {}
+
+    def facts(self) -> Facts:
+        """What the browser tells of its device; waits until the page is opened.
+
+        Raises:
+            DeviceUnavailable: Nobody opened it in time.
+        """
+        self._connect()
+        hello = self._hello
+        values = {"cpu": str(hello.get("model") or "") or None, "cores": hello.get("cores")}
+        nulls = [name for name in Facts.__struct_fields__ if getattr(Facts(), name) is None and not values.get(name)]
+        return Facts(
+            system=f"{hello.get('platform') or 'unknown system'}, {_browser(str(hello.get('user_agent', '')))}",
+            architecture="wasm",
+            cpu=values["cpu"],
+            cores=hello.get("cores"),
+            features=("wasm", *(["webgpu"] if hello.get("webgpu") else [])),
+            missing=dict.fromkeys(nulls, _HIDDEN),
+        )
+
+    def measure(self, job: Job) -> JobResult:
+        """Run one launch in a fresh frame of the page; errors as in `Device.measure`."""
+        self._connect()
+        _check(job, self.name)
+        there = {**msgspec.to_builtins(job), "artifact": "model", "feeds": "feeds", "outputs": bool(job.outputs)}
+        feeds = packed(read_arrays(Path(job.feeds), UserError))
+        self._site.work = Work(json.dumps(there).encode(), read_bytes(Path(job.artifact)), feeds)
+        self._site.is_given = False
+        try:
+            answer = self._site.results.get(timeout=self._timeout_s)
+        except queue.Empty as err:
+            raise DeviceUnavailable(
+                f"No result from '{self.name}' (web) within {self._timeout_s:.0f} s: was the page closed?",
+                hint="Keep the page open and in front.",
+            ) from err
+        line, _, outputs = answer.partition(b"\n")
+        result = result_of(self.name, line)
+        if job.outputs:
+            write_arrays(Path(job.outputs), unpacked(outputs))
+        return self._reasoned(result)
+
+    def close(self) -> None:
+        """Stop serving; closing twice is harmless."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        if self._cable is not None:
+            self._cable.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _connect(self) -> None:
+        """Serve the page and wait until somebody opens it, once."""
+        if self._hello:
+            return
+        if self._server is None:
+            self._server = Server(self._site, *self._address)
+            if self._cable is not None:
+                self._cable.lead(self._server.port)
+            self._announce(self._server.url)
+        try:
+            self._hello = json.loads(self._site.hello.get(timeout=self._connect_timeout_s))
+        except queue.Empty as err:
+            raise DeviceUnavailable(
+                f"Nobody opened the page of '{self.name}' (web) within {self._connect_timeout_s:.0f} s.",
+                hint="Open the printed address in the phone's browser.",
+            ) from err
+        except ValueError as err:
+            raise DeviceError(f"The page of '{self.name}' (web) said something that is not understood.") from err
+
+    def _reasoned(self, result: JobResult) -> JobResult:
+        moment = self.facts()
+        return msgspec.structs.replace(result, before=moment, after=moment)
+
+
+def _check(job: Job, name: str) -> None:
+    wanted = BACKENDS.get(job.backend, job.format)
+    if job.backend in BACKENDS and wanted != job.format:
+        raise UserError(f"Backend '{job.backend}' of '{name}' does not open {job.format} files.")
+    if job.backend and job.backend not in BACKENDS:
+        raise UserError(
+            f"'{name}' is a browser, which has no backend '{job.backend}'.", hint=f"--target {name}/ort-web"
+        )
+
+
+def _browser(user_agent: str) -> str:
+    """The browser's own name and version, such as `Chrome/156.0.0.0`."""
+    known = ("Firefox/", "Edg/", "HeadlessChrome/", "Chrome/", "Version/")
+    words = [word for mark in known for word in user_agent.split() if word.startswith(mark)]
+    return words[0] if words else "unknown browser"

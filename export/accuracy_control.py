@@ -1,0 +1,317 @@
+"""Mending a quantized artifact that costs too much: the fewest operators that must stay float, by measured effect."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edgekit.core.bundle import Artifact, artifact_id
+from edgekit.core.errors import ConversionFailed, VerdictFailed
+from edgekit.core.reports.report import Accuracy, ParityCheck
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.core.system.files import sha256_file
+from edgekit.export import messages
+from edgekit.export.bisecting.bisect import Bisected
+from edgekit.export.checking.cases import Case
+from edgekit.export.checking.parity import TOLERANCES, measure_accuracy, validate_artifact
+from edgekit.export.checking.sampling import feeds_of
+from edgekit.export.conversion import ExportRequest, ExportResult
+from edgekit.export.graphs.trace import Trace
+from edgekit.export.onnx.tracer import trace_onnx
+from edgekit.export.routes import exporter_of
+from edgekit.export.tflite.tracer import tensor_names, trace_tflite
+from edgekit.export.workers.arrays import save_arrays
+from edgekit.export.workers.worker import Worker
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
+
+# Up to so many kept operators, each is tried without: it costs one quantization.
+_PRUNED: Final = 8
+_RUNS: Final = 4
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """One operator that stays float: the tensor it computes, the error that quantizing adds there as a share of the
+    tensor's size, and the drop without keeping it, where that was measured."""
+
+    tensor: str
+    operator: str
+    module: str
+    added: float
+    drop_without: float | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An operator that may stay float; `tensors` are the names that tell a quantizer so."""
+
+    tensors: tuple[str, ...]
+    kept: Kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is mended: a quantized artifact beside the float one of its format, both in `folder`."""
+
+    folder: Path
+    spec: ModelSpec
+    whole: Artifact
+    quantized: Artifact
+    calibration: Samples
+    evaluation: Samples
+    cases: tuple[Case, ...]
+    exporter: str
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class Mended:
+    """The artifact in its new form, checked anew, and what it took."""
+
+    artifact: Artifact
+    parity: tuple[ParityCheck, ...]
+    accuracy: Accuracy
+    kept: tuple[Kept, ...]
+    trials: int
+
+
+def mended(result: ExportResult, request: ExportRequest, folder: Path, limit: float) -> ExportResult:
+    """`result` with every quantized artifact of `folder` that drops more than `limit` (a share) mended.
+
+    The float artifact of the same format must be among them.
+
+    Raises:
+        VerdictFailed: One that cannot be mended.
+    """
+    for artifact, accuracy in zip(result.artifacts, result.accuracy, strict=True):
+        drop = drop_of(accuracy)
+        if artifact.precision in ("fp32", "fp16") or drop is None or drop <= limit:
+            continue
+        subject = Subject(
+            folder=folder,
+            spec=result.spec,
+            whole=next(one for one in result.artifacts if one.recipe == f"{artifact.format}-fp32"),
+            quantized=artifact,
+            calibration=request.calibration,
+            evaluation=result.evaluation,
+            cases=result.cases,
+            exporter=exporter_of(request.module.location, artifact.format),
+            timeout_s=request.timeout_s,
+        )
+        result = _with(result, mend(subject, limit, drop))
+    return result
+
+
+def _with(result: ExportResult, new: Mended) -> ExportResult:
+    """`result` with an artifact in its new form, and what was done among the warnings."""
+    recipe = new.artifact.recipe
+    kept = tuple(check for check in result.parity if check.artifact != recipe)
+    place = next(place for place, one in enumerate(result.artifacts) if one.recipe == recipe)
+    return replace(
+        result,
+        artifacts=(*result.artifacts[:place], new.artifact, *result.artifacts[place + 1 :]),
+        parity=(*kept, *new.parity),
+        accuracy=(*result.accuracy[:place], new.accuracy, *result.accuracy[place + 1 :]),
+        warnings=(*result.warnings, *(f"{recipe}: {text}" for text in new.artifact.warnings)),
+    )
+
+
+def drop_of(accuracy: Accuracy) -> float | None:
+    """How much worse than PyTorch, as a share: of all samples, or of the reference's own error."""
+    if accuracy.drop.value is None or accuracy.metric == "accuracy":
+        return accuracy.drop.value
+    reference = accuracy.reference.value
+    return accuracy.drop.value / reference if reference else None
+
+
+def fewest(
+    candidates: Sequence[Candidate], measure: Callable[[Sequence[Candidate]], float], limit: float
+) -> tuple[Candidate, ...] | None:
+    """The fewest of `candidates`, which come in the order of their promise, with which the drop is within `limit`.
+
+    Doubles their number until it is, halves the last step, then leaves out what is not needed. None when all of them
+    are not enough.
+    """
+    high = 1
+    while measure(candidates[:high]) > limit:
+        if high >= len(candidates):
+            return None
+        high = min(2 * high, len(candidates))
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if measure(candidates[:middle]) <= limit else (middle, high)
+    chosen = list(candidates[:high])
+    for one in reversed(chosen[:-1] if high <= _PRUNED else []):
+        rest = [other for other in chosen if other is not one]
+        if measure(rest) <= limit:
+            chosen = rest
+    return tuple(chosen)
+
+
+def mend(subject: Subject, limit: float, before: float) -> Mended:
+    """A new file in the place of the quantized artifact, whose drop is at most `limit` (a share), not `before`.
+
+    Raises:
+        VerdictFailed: Not even with every operator in float.
+    """
+    candidates = tuple(_candidates(subject))
+    with (
+        tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
+        Worker(subject.quantized.format, timeout_s=subject.timeout_s) as worker,
+    ):
+        trials = _Trials(subject, Path(folder), worker)
+        chosen = fewest(candidates, trials.drop, limit)
+        if chosen is None:
+            raise VerdictFailed(
+                f"Artifact '{subject.quantized.recipe}' drops more than {100 * limit:g} pt with every operator that "
+                "can be named in float32.",
+                hint=f"edgekit bisect BUNDLE {subject.whole.recipe} {subject.quantized.recipe}",
+            )
+        return trials.accept(chosen, before)
+
+
+@dataclass
+class _Trials:
+    """Quantizations with some operators in float, each made and measured once."""
+
+    subject: Subject
+    folder: Path
+    worker: Worker
+    known: dict[frozenset[str], tuple[float, Path, messages.Converted]] = field(default_factory=dict)
+
+    def drop(self, chosen: Sequence[Candidate]) -> float:
+        """The drop with these in float."""
+        return self._made(chosen)[0]
+
+    def accept(self, chosen: Sequence[Candidate], before: float) -> Mended:
+        """Put the file of this trial into the place of the artifact."""
+        drop, path, converted = self._made(chosen)
+        subject = self.subject
+        target = subject.folder / subject.quantized.file
+        target.write_bytes(path.read_bytes())
+        kept = tuple(self._explained(chosen))
+        tensors = [msgspec.to_builtins(one) for one in kept]
+        record = {**subject.quantized.record, "options": converted.options, "float_tensors": tensors}
+        artifact = msgspec.structs.replace(
+            subject.quantized,
+            size_bytes=target.stat().st_size,
+            sha256=sha256_file(target),
+            id=artifact_id(record),
+            inputs=converted.inputs,
+            outputs=converted.outputs,
+            record=record,
+            warnings=(
+                *converted.warnings,
+                f"{_told(kept)}: drop {100 * before:.2f} pt before, {100 * drop:.2f} pt now",
+            ),
+        )
+        backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
+        with backend.open(target, {}, subject.spec) as session:
+            checks, accuracy = validate_artifact(
+                session, artifact, subject.spec, subject.evaluation, subject.cases, session.backend
+            )
+        return Mended(artifact, checks, accuracy, kept, len(self.known))
+
+    def _explained(self, chosen: Sequence[Candidate]) -> Iterator[Kept]:
+        for one in chosen:
+            rest = [other for other in chosen if other is not one]
+            drop = self.drop(rest) if len(chosen) <= _PRUNED else None
+            yield msgspec.structs.replace(one.kept, drop_without=drop)
+
+    def _made(self, chosen: Sequence[Candidate]) -> tuple[float, Path, messages.Converted]:
+        names = frozenset(name for one in chosen for name in one.tensors)
+        if names not in self.known:
+            path = self.folder / f"{len(self.known)}.{self.subject.quantized.format}"
+            converted = self._quantize(sorted(names), path)
+            self.known[names] = (self._measured(path), path, converted)
+        return self.known[names]
+
+    def _quantize(self, names: Sequence[str], out: Path) -> messages.Converted:
+        subject = self.subject
+        samples, feed = self.folder / "calibration.npz", self.folder / "feed.npz"
+        if not samples.exists():
+            save_arrays(samples, {f"input:{name}": array for name, array in subject.calibration.inputs.items()})
+            save_arrays(feed, feeds_of(subject.evaluation.take(slice(0, 2)), subject.spec)[0])
+        job = messages.Quantize(
+            subject.spec,
+            subject.exporter,
+            str(subject.folder / subject.whole.file),
+            subject.quantized.recipe,
+            str(samples) if subject.quantized.record.get("calibration") else "",
+            str(feed),
+            str(out),
+            tuple(names),
+        )
+        converted = self.worker.ask(
+            job, f"keeping {len(names)} tensors of '{subject.quantized.recipe}' in float"
+        ).converted
+        if converted is None or not out.is_file():
+            raise ConversionFailed(f"The {subject.quantized.format} converter wrote no file.")
+        return converted
+
+    def _measured(self, path: Path) -> float:
+        subject = self.subject
+        backend = BACKENDS.get(DEFAULT_BACKENDS[subject.quantized.format])()
+        with backend.open(path, {}, subject.spec) as session:
+            accuracy = measure_accuracy(session, subject.quantized, subject.spec, subject.evaluation, session.backend)
+        drop = drop_of(accuracy)
+        assert drop is not None
+        return drop
+
+
+def _candidates(subject: Subject) -> Iterator[Candidate]:
+    """Operators in the order of the error that quantizing adds at them."""
+    whole, quantized = (_trace(subject, one) for one in (subject.whole, subject.quantized))
+    found = Bisected(whole, quantized, TOLERANCES["int8"])
+    names = tensor_names(subject.folder / subject.whole.file) if subject.whole.format == "tflite" else {}
+    order = sorted(range(len(found.aligned)), key=lambda place: -found.aligned[place].added)
+    for place in order:
+        one = found.aligned[place]
+        own = [name for name in found.behind(place) if one.operator_a != "input" or name != one.a]
+        if own:
+            tensors = tuple(file_name for name in own for file_name in names.get(name, (name,)))
+            yield Candidate(tensors, Kept(one.a, one.operator_a, one.module, one.added))
+
+
+def _trace(subject: Subject, artifact: Artifact) -> Trace:
+    path = subject.folder / artifact.file
+    samples = subject.evaluation.take(slice(0, _RUNS))
+    rows = range(len(samples))
+    if artifact.format == "onnx" and subject.spec.batch_axis is None:
+        return trace_onnx(path, feeds_of(samples, subject.spec))
+    if artifact.format == "onnx":
+        return trace_onnx(
+            path, [{name: array[row : row + 1] for name, array in samples.inputs.items()} for row in rows]
+        )
+    return trace_tflite(path, *_fixed(artifact, subject, samples))
+
+
+def _fixed(artifact: Artifact, subject: Subject, samples: Samples) -> tuple[list[dict[str, Any]], Any]:
+    """Feeds for the first signature whose sizes the samples have, and the signature."""
+    batch = subject.spec.batch_axis
+    if batch is None:
+        return feeds_of(samples, subject.spec), artifact.signatures[0]
+    for signature in artifact.signatures:
+        size = signature.sizes[batch]
+        feeds = [
+            {
+                name: array.take(range(start, start + size), axis=0, mode="wrap")
+                for name, array in samples.inputs.items()
+            }
+            for start in range(0, len(samples), size)
+        ]
+        wanted = [tensor.concrete(signature.sizes) for tensor in subject.spec.inputs]
+        if [feeds[0][tensor.name].shape for tensor in subject.spec.inputs] == wanted:
+            return feeds, signature
+    raise ConversionFailed(f"No signature of '{artifact.recipe}' takes the samples.")
+
+
+def _told(kept: Sequence[Kept]) -> str:
+    names = ", ".join(f"'{one.tensor}'{f' ({one.module})' if one.module else ''}" for one in kept)
+    return f"stays float32 at {names}"

@@ -1,0 +1,1 @@
+"""Where two graphs part: tensors aligned, and the first that differs."""

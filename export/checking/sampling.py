@@ -1,0 +1,52 @@
+"""Running a session over samples."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Final
+
+import numpy as np
+
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.export.shapes.lengths import sizes_of_samples
+from edgekit.runtime.backend import Session
+
+CHUNK: Final = 64
+# Of inputs at a time: what a network computes on the way is many times as much.
+MAX_INPUT_BYTES: Final = 4 << 20
+# What PyTorch and every artifact answer for all samples is held in memory, several times over.
+MAX_ANSWERS_BYTES: Final = 256 << 20
+
+
+def feeds_of(samples: Samples, spec: ModelSpec) -> list[Feed]:
+    """The samples as feeds: up to 64 rows and 4 MiB at a time where the batch is free, else one sample at a time."""
+    if spec.batch_axis is None:
+        return [{name: array[row] for name, array in samples.inputs.items()} for row in range(len(samples))]
+    row = sum(array.nbytes for array in samples.inputs.values()) // max(len(samples), 1)
+    size = min(CHUNK, max(1, MAX_INPUT_BYTES // max(row, 1)))
+    starts = range(0, len(samples), size)
+    return [{name: array[start : start + size] for name, array in samples.inputs.items()} for start in starts]
+
+
+def bounded(samples: Samples, spec: ModelSpec, limit: int = MAX_ANSWERS_BYTES) -> Samples:
+    """Samples at equal distances, as many as have answers of at most `limit` bytes; all where that is known to fit."""
+    sizes = sizes_of_samples(samples, spec) | dict.fromkeys(filter(None, [spec.batch_axis]), 1)
+    each = sum(
+        np.dtype(output.dtype).itemsize
+        * prod(sizes.get(axis, 1) if isinstance(axis, str) else axis for axis in output.shape)
+        for output in spec.outputs
+    )
+    count = min(len(samples), max(1, limit // each)) if each else len(samples)
+    return samples if count == len(samples) else samples.take(np.linspace(0, len(samples) - 1, count).astype(np.int64))
+
+
+def joined(answers: list[Feed], spec: ModelSpec) -> Feed:
+    """The answers to the feeds of `feeds_of` as one array an output, one row a sample."""
+    join = np.stack if spec.batch_axis is None else np.concatenate
+    return {name: join([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def run_samples(session: Session, spec: ModelSpec, samples: Samples) -> Feed:
+    """What the session answers for every sample: `{name: (S, ...)}`."""
+    return joined([session.run(feed) for feed in feeds_of(samples, spec)], spec)

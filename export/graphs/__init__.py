@@ -1,0 +1,1 @@
+"""What the formats have in common as graphs: contents, traces, audio front ends."""

@@ -1,0 +1,107 @@
+"""Reading what a file is made of: operators, weights, the work of one call, its largest tensors."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from edgekit.core.reports.graph import Changed, GraphFacts, TensorFacts
+from edgekit.core.samples import Array
+
+LARGEST: Final = 5
+_WIDE: Final = 4
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator with its shapes; `work` are its multiplications, None where a shape is not known."""
+
+    operator: str
+    work: int | None = 0
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One constant that an operator computes with. `real` is what it stands for, `stored_bytes` what it takes."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    stored_bytes: int
+    real: Array
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What was read of one file."""
+
+    nodes: tuple[Node, ...]
+    weights: tuple[Weight, ...]
+    tensors: tuple[TensorFacts, ...]
+
+    def facts(self, artifact: str) -> GraphFacts:
+        """The figures of these contents."""
+        works = [node.work for node in self.nodes]
+        every = [*self.tensors, *(_as_tensor(one) for one in self.weights)]
+        wide = sum(_WIDE * one.real.size for one in self.weights)
+        small = sum(_WIDE * one.real.size for one in self.weights if one.stored_bytes <= one.real.size)
+        return GraphFacts(
+            artifact=artifact,
+            operators=dict(Counter(node.operator for node in self.nodes).most_common()),
+            parameters=sum(one.real.size for one in self.weights),
+            macs=None if None in works else sum(work for work in works if work),
+            weight_bytes=sum(one.stored_bytes for one in self.weights),
+            quantized_share=small / wide if wide else None,
+            largest=tuple(sorted(every, key=lambda one: -one.size_bytes)[:LARGEST]),
+        )
+
+
+def changes(a: Contents, b: Contents) -> tuple[tuple[Changed, ...], int, tuple[str, ...], tuple[str, ...]]:
+    """Weights of one name that differ (most changed first), how many are equal, and those that only one file has."""
+    first, second = ({one.name: one.real for one in contents.weights} for contents in (a, b))
+    shared = [name for name in first if name in second and first[name].shape == second[name].shape]
+    found = [Changed(name, _change(first[name], second[name])) for name in shared]
+    differing = sorted((one for one in found if one.change > 0), key=lambda one: -one.change)
+    only_a, only_b = (tuple(name for name in one if name not in shared) for one in (first, second))
+    return tuple(differing), len(found) - len(differing), only_a, only_b
+
+
+def product(shape: Iterable[int | None]) -> int | None:
+    """The number of elements; None where a size is not known."""
+    sizes = list(shape)
+    return None if any(size is None for size in sizes) else math.prod(size or 0 for size in sizes)
+
+
+def times(*factors: int | None) -> int | None:
+    """The product; None where a factor is not known."""
+    return product(factors)
+
+
+def dequantized(array: Array, scale: Array, zero: Array | None, axis: int) -> Array:
+    """Reals that stored integers stand for; one scale for all, or one for every place along `axis`."""
+    shape = [1] * array.ndim
+    if scale.size > 1 and axis < array.ndim:
+        shape[axis] = scale.size
+    offset = np.zeros_like(scale) if zero is None else zero.astype(np.float32)
+    values = array.astype(np.float32) - offset.astype(np.float32).reshape(shape)
+    return np.asarray(values * scale.astype(np.float32).reshape(shape))
+
+
+def _as_tensor(one: Weight) -> TensorFacts:
+    return TensorFacts(one.name, one.dtype, one.shape, one.stored_bytes, True)
+
+
+def _change(a: Array, b: Array) -> float:
+    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    size = float(np.sqrt(np.mean(first**2))) if first.size else 0.0
+    return float(np.sqrt(np.mean((first - second) ** 2))) / size if size else float(np.any(second != 0))
+
+
+def shape_of(sizes: Mapping[str, Sequence[int | None]], name: str) -> Sequence[int | None]:
+    """The shape of a tensor, or one unknown size."""
+    return sizes.get(name, (None,))

@@ -1,0 +1,81 @@
+"""Front ends: what a logarithm is taken of, before the layers with weights, stays float in every reduced file.
+
+The power spectrum of a second of speech spans more than six decades, and 8 bits in equal steps hold little more than
+two: with its front end quantized a keyword spotter of 90 % was left with 0.8 dB of its signal, and 17 % top-1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from edgekit.core.system.optional import need
+
+_LOGARITHMS: Final = frozenset({"Log", "LOG"})
+_WEIGHTED: Final = frozenset(
+    {"Conv", "Gemm", "MatMul", "LSTM", "GRU", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL"}
+)
+
+
+class Operation(NamedTuple):
+    """One operator of a graph in order: its type, and the tensors it reads and makes."""
+
+    kind: str
+    inputs: frozenset[str]
+    outputs: tuple[str, ...]
+
+
+def front_end(operations: Sequence[Operation]) -> tuple[str, ...]:
+    """Tensors made on the way to a logarithm, itself included, that layers with weights come after."""
+    found: dict[str, None] = {}
+    for place, one in enumerate(operations):
+        if one.kind in _LOGARITHMS and _feeds_weights(operations, place):
+            found |= dict.fromkeys(name for earlier in _way_to(operations, place) for name in earlier.outputs)
+    return tuple(found)
+
+
+def front_end_of_onnx(model: Any) -> tuple[str, ...]:
+    """`front_end` of an ONNX model."""
+    return front_end([Operation(one.op_type, frozenset(one.input), tuple(one.output)) for one in model.graph.node])
+
+
+def front_end_of_tflite(path: Path) -> tuple[str, ...]:
+    """`front_end` of every graph of a TFLite file."""
+    files = need("ai_edge_quantizer.utils.tfl_flatbuffer_utils", extra="tflite-export")
+    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+    kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    model = files.read_model(str(path))
+    return tuple(
+        name
+        for graph in model.subgraphs
+        for name in front_end([_operation(model, graph, one, kinds) for one in graph.operators])
+    )
+
+
+def _operation(model: Any, graph: Any, one: Any, kinds: dict[int, str]) -> Operation:
+    names = [tensor.name.decode() for tensor in graph.tensors]
+    read = frozenset(names[index] for index in one.inputs if index >= 0)
+    code = model.operatorCodes[one.opcodeIndex].builtinCode
+    return Operation(kinds.get(code, ""), read, tuple(names[index] for index in one.outputs))
+
+
+def _way_to(operations: Sequence[Operation], place: int) -> list[Operation]:
+    """The operator at `place` and every one before it that it depends on."""
+    way = [operations[place]]
+    wanted = set(operations[place].inputs)
+    for one in reversed(operations[:place]):
+        if wanted & set(one.outputs):
+            way.append(one)
+            wanted |= one.inputs
+    return way[::-1]
+
+
+def _feeds_weights(operations: Sequence[Operation], place: int) -> bool:
+    reached = set(operations[place].outputs)
+    for one in operations[place + 1 :]:
+        if reached & one.inputs:
+            if one.kind in _WEIGHTED:
+                return True
+            reached |= set(one.outputs)
+    return False

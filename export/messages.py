@@ -1,0 +1,137 @@
+"""What the parent and a worker say to each other: one JSON document a line."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgekit.core.bundle import Signature
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.graphs.trace import Graph
+from edgekit.export.torch.module import ModuleRef
+
+
+class Load(msgspec.Struct, frozen=True, tag="load"):
+    """Import what this toolchain needs and build the module, so that later jobs start at once."""
+
+    module: ModuleRef
+    exporter: str = ""
+    seed: int = 0
+
+
+class Reference(msgspec.Struct, frozen=True, tag="reference"):
+    """Run the module on every feed of the .npz `feeds` (`INDEX:INPUT`) and write `INDEX:OUTPUT` to `answers`."""
+
+    module: ModuleRef
+    spec: ModelSpec
+    feeds: str
+    answers: str
+    seed: int = 0
+
+
+class Export(msgspec.Struct, frozen=True, tag="export"):
+    """Convert the module to the float file `out` with the exporter at `exporter`; `feed` holds one real feed."""
+
+    module: ModuleRef
+    spec: ModelSpec
+    exporter: str
+    feed: str
+    out: str
+    seed: int = 0
+
+
+class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
+    """Make `out` by `recipe` from the float file `source`; `calibration` is an .npz of samples, or empty.
+
+    `feed` holds one real feed, on which the file must not crash its engine. The operators that make the tensors in
+    `keep_float` are not quantized. `method` is one of CALIBRATION_METHODS.
+    """
+
+    spec: ModelSpec
+    exporter: str
+    source: str
+    recipe: str
+    calibration: str
+    feed: str
+    out: str
+    keep_float: tuple[str, ...] = ()
+    method: str = "min-max"
+
+
+class Steps(msgspec.Struct, frozen=True, tag="steps"):
+    """Run the module on every feed of the .npz `feeds` and write every tensor it computes to `values`, by feed."""
+
+    module: ModuleRef
+    spec: ModelSpec
+    feeds: str
+    values: str
+    seed: int = 0
+
+
+class Describe(msgspec.Struct, frozen=True, tag="describe"):
+    """Read what the file at `location` takes and gives."""
+
+    location: str
+
+
+Job = Describe | Load | Reference | Export | Quantize | Steps
+
+
+class Traced(msgspec.Struct, frozen=True):
+    """What running the module told: outputs, operators, and the digests of its weights and of the code around it.
+
+    `failures` are the feeds on which the module itself failed, with the reason.
+    """
+
+    outputs: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    weights: str = ""
+    sources: str = ""
+    failures: dict[int, str] = {}
+
+
+class Described(msgspec.Struct, frozen=True):
+    """What a file that is a source says of itself; `sizes` are those of free axes where it has only some."""
+
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    is_quantized: bool = False
+    sizes: dict[str, tuple[int, ...]] = {}
+
+
+class Converted(msgspec.Struct, frozen=True):
+    """What an exporter made: the options it used, and the tensors read back from the file, in the spec's order."""
+
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    opset: int | None = None
+    layout: str = ""
+    signatures: tuple[Signature, ...] = ()
+    options: dict[str, str | int | float | bool] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class Stepped(msgspec.Struct, frozen=True):
+    """What the module computes, and the digest of its weights."""
+
+    graph: Graph
+    weights: str
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error of edgekit by class name, or of foreign code with `error` empty and its stack in `trace`."""
+
+    message: str
+    error: str = ""
+    hint: str = ""
+    trace: str = ""
+    code: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The answer to one job: exactly one field is set."""
+
+    described: Described | None = None
+    traced: Traced | None = None
+    converted: Converted | None = None
+    stepped: Stepped | None = None
+    failure: Failure | None = None

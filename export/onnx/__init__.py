@@ -1,0 +1,1 @@
+"""The ONNX format: exporter, quantizer, reader, tracer."""

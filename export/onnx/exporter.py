@@ -1,0 +1,236 @@
+"""The ONNX exporter: torch.onnx with onnxslim, read back and checked. Runs in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edgekit.core.errors import ConversionFailed
+from edgekit.core.recipe import Recipe
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import Axis, ModelSpec, TensorSpec
+from edgekit.core.system.optional import need
+from edgekit.export.messages import Converted
+from edgekit.export.onnx.compact import lean, without_wrapper
+from edgekit.export.raw_inputs import layout_of
+from edgekit.export.torch.call import call, call_arguments, flatten, tensors
+from edgekit.export.torch.untraceable import first_line, untraceable
+
+# 18 runs everywhere: older runtimes read it, newer exporters write it without down-conversion.
+OPSET: Final = 18
+_DTYPES: Final = {
+    "STRING": "str",
+    "FLOAT": "float32",
+    "FLOAT16": "float16",
+    "DOUBLE": "float64",
+    "INT8": "int8",
+    "UINT8": "uint8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "BOOL": "bool",
+}
+
+
+class OnnxExporter:
+    """Writes .onnx files of opset 18 with every free axis free."""
+
+    def prepare(self) -> None:
+        """Import the converter."""
+        need("torch.onnx", extra="export")
+        need("onnxscript", extra="export")
+        need("onnxslim", extra="export")
+
+    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+        """Write the float32 file; falls back to the older exporter, and says so."""
+        wrapped = positional(module, spec)
+        exporter = "dynamo"
+        warnings: tuple[str, ...] = ()
+        try:
+            _export_dynamo(wrapped, spec, feed, out)
+        except Exception as err:  # the exporter raises whatever its passes raise
+            # The older exporter would follow the branch that one sample takes, and be wrong for others.
+            explained = untraceable(err)
+            if explained is not None:
+                raise explained from err
+            exporter = "legacy"
+            warnings = (f"torch.onnx failed ({first_line(err)}); its older exporter made this file",)
+            _export_legacy(wrapped, spec, feed, out)
+        slim(out, spec)
+        options: dict[str, str | int | float | bool] = {"exporter": exporter, "opset": OPSET, "simplifier": "onnxslim"}
+        made = read_back(out, spec)
+        return msgspec.structs.replace(made, options=options, warnings=(*warnings, *_frozen(made, spec)))
+
+    def quantize(
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
+        method: str = "min-max",
+    ) -> Converted:
+        """Write the file of `recipe` from the float32 file."""
+        from edgekit.export.onnx.quantizer import quantize
+
+        options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float, method=method)
+        save(lean(need("onnx", extra="export").load(str(out))), out, spec, shapes=recipe.precision == "fp16")
+        return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
+
+
+def positional(module: Any, spec: ModelSpec) -> Any:
+    """The module behind a wrapper that takes the inputs by position, in the spec's order, and gives a flat tuple."""
+    torch = need("torch", extra="export")
+    arguments = call_arguments(module, spec)
+
+    class Positional(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
+        """Inputs in the spec's order."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *feed: Any) -> Any:
+            return tuple(flatten(call(self.module, arguments, feed)).values())
+
+    return Positional().eval()
+
+
+def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
+    torch = need("torch", extra="export")
+    # A prefix, because `in` and `E` mean something to Python and to the algebra behind these names.
+    free = {axis: torch.export.Dim(f"axis_{axis}") for axis in spec.free_axes}
+    shapes = tuple(
+        {index: free[axis] for index, axis in enumerate(tensor.shape) if isinstance(axis, str)}
+        for tensor in spec.inputs
+    )
+    with torch.no_grad():
+        made = torch.onnx.export(
+            wrapped,
+            tuple(tensors(feed, spec).values()),
+            dynamo=True,
+            opset_version=OPSET,
+            external_data=False,
+            dynamic_shapes=(shapes,) if free else None,
+            input_names=[tensor.name for tensor in spec.inputs],
+            output_names=[tensor.name for tensor in spec.outputs],
+            verbose=False,
+        )
+    made.save(out, external_data=False)
+
+
+def _export_legacy(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
+    torch = need("torch", extra="export")
+    free = {
+        tensor.name: {index: axis for index, axis in enumerate(tensor.shape) if isinstance(axis, str)}
+        for tensor in (*spec.inputs, *spec.outputs)
+    }
+    with torch.no_grad():
+        torch.onnx.export(
+            wrapped,
+            tuple(tensors(feed, spec).values()),
+            out,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[tensor.name for tensor in spec.inputs],
+            output_names=[tensor.name for tensor in spec.outputs],
+            dynamic_axes={name: axes for name, axes in free.items() if axes},
+        )
+
+
+def slim(path: Path, spec: ModelSpec) -> None:
+    """Simplify the file in place, give its free axes the spec's names, and run the full checker."""
+    model = need("onnxslim", extra="export").slim(str(path))
+    save(without_wrapper(model), path, spec)
+
+
+def save(model: Any, path: Path, spec: ModelSpec, *, shapes: bool = True) -> None:
+    """Write a checked model whose inputs and outputs have the axes of the spec.
+
+    Args:
+        shapes: Whether the shapes inside are written as well; onnxruntime 1.31 crashes on float16 graphs without them.
+    """
+    onnx = need("onnx", extra="export")
+    _name_axes(model, spec)
+    model = onnx.shape_inference.infer_shapes(model)
+    onnx.checker.check_model(model, full_check=True)
+    if not shapes:
+        del model.graph.value_info[:]
+    onnx.save(model, str(path))
+
+
+def _name_axes(model: Any, spec: ModelSpec) -> None:
+    """Free axes get the spec's names instead of the exporter's symbols (`s47`).
+
+    Inputs that the exporter fixed stay as they are: they tell the truth. Shapes inside the graph are dropped and have
+    to be inferred anew: around recurrent layers the exporter writes the length it was traced at.
+    """
+    del model.graph.value_info[:]
+    inputs = {tensor.name: tensor for tensor in spec.inputs}
+    for value in model.graph.input:
+        for dim, axis in zip(value.type.tensor_type.shape.dim, inputs[value.name].shape, strict=True):
+            if dim.dim_param and isinstance(axis, str):
+                dim.dim_param = axis
+    outputs = {tensor.name: tensor for tensor in spec.outputs}
+    for value in model.graph.output:
+        _set_shape(value.type.tensor_type.shape, outputs[value.name].shape)
+
+
+def _set_shape(shape: Any, axes: tuple[Axis, ...]) -> None:
+    del shape.dim[:]
+    for axis in axes:
+        if isinstance(axis, str):
+            shape.dim.add().dim_param = axis
+        else:
+            shape.dim.add().dim_value = axis
+
+
+def read_back(path: Path, spec: ModelSpec) -> Converted:
+    """What the file says of itself.
+
+    Raises:
+        ConversionFailed: The file is no ONNX model, or lacks an input or output of the spec.
+    """
+    onnx = need("onnx", extra="export")
+    try:
+        model = onnx.load(str(path))
+    except Exception as err:
+        raise ConversionFailed(f"The converter wrote no ONNX model: {err}.") from err
+    inputs = {value.name: _tensor(value) for value in model.graph.input}
+    outputs = {value.name: _tensor(value) for value in model.graph.output}
+    return Converted(
+        inputs=_ordered(inputs, spec.inputs, "input"),
+        outputs=_ordered(outputs, spec.outputs, "output"),
+        opset=next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None),
+        layout=layout_of(spec),
+    )
+
+
+def _frozen(made: Converted, spec: ModelSpec) -> tuple[str, ...]:
+    """Free axes of the spec that the exporter fixed."""
+    return tuple(
+        f"axis '{axis}' of '{tensor.name}' is fixed at {size} in this file"
+        for tensor, got in zip(spec.inputs, made.inputs, strict=True)
+        for axis, size in zip(tensor.shape, got.shape, strict=True)
+        if isinstance(axis, str) and isinstance(size, int)
+    )
+
+
+def _ordered(found: Mapping[str, TensorSpec], wanted: tuple[TensorSpec, ...], what: str) -> tuple[TensorSpec, ...]:
+    missing = [tensor.name for tensor in wanted if tensor.name not in found]
+    if missing:
+        raise ConversionFailed(f"The converter lost the {what} '{missing[0]}'; the file has {', '.join(found)}.")
+    return tuple(found[tensor.name] for tensor in wanted)
+
+
+def _tensor(value: Any) -> TensorSpec:
+    onnx = need("onnx", extra="export")
+    kind = value.type.tensor_type
+    dtype = onnx.TensorProto.DataType.Name(kind.elem_type)
+    shape = tuple(dim.dim_param or dim.dim_value for dim in kind.shape.dim)
+    return TensorSpec(value.name, _DTYPES.get(dtype, dtype.lower()), shape)

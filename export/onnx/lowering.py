@@ -1,0 +1,87 @@
+"""Lowering: a model that the engine reads, out of one of a newer format or with operators that it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from edgekit.core.refusals import refuse
+from edgekit.core.system.optional import need
+from edgekit.export.onnx.nodes import nodes_of
+
+# What onnxruntime 1.31.1 reads, by its own messages.
+IR_VERSION: Final = 13
+OPSET: Final = 26
+_STANDARD: Final = ("", "ai.onnx")
+
+
+def is_newer(model: Any) -> bool:
+    """True when the engine would refuse the model for its version alone."""
+    return model.ir_version > IR_VERSION or bool(_newer(model))
+
+
+def lowered(model: Any) -> Any:
+    """The model as the engine reads it: with an older stamp; operators that changed since are written out or converted.
+
+    Raises:
+        Refused: An operator that the older version cannot say.
+    """
+    model.ir_version = min(model.ir_version, IR_VERSION)
+    if changed := _changed(model):
+        model = written_out(model, changed)
+    if changed := _changed(model):
+        return _converted(model, changed[0])
+    for one in _newer(model):
+        one.version = OPSET
+    return model
+
+
+def written_out(model: Any, operators: Collection[str]) -> Any:
+    """The model with the definition of each of these operators in its place, where there is one and it fits."""
+    found = [node for node in nodes_of(model.graph) if node.op_type in operators]
+    for node in found:
+        _spell_defaults(node, next((one.version for one in model.opset_import if one.domain == node.domain), OPSET))
+    inliner = need("onnx.inliner", extra="export")
+    names = sorted({(node.domain, node.op_type) for node in found})
+    try:
+        return inliner.inline_selected_functions(model, names, inline_schema_functions=True)
+    except Exception:  # noqa: BLE001  # the inliner raises whatever it asserts, such as an input of unknown type
+        return model
+
+
+def _spell_defaults(node: Any, version: int) -> None:
+    """Give a node the attributes that it leaves to their defaults: the inliner would leave them out."""
+    defs = need("onnx", extra="export").defs
+    if defs.has(node.op_type, version, node.domain):
+        given = {attribute.name for attribute in node.attribute}
+        attributes = defs.get_schema(node.op_type, version, node.domain).attributes
+        node.attribute.extend(
+            one.default_value for name, one in attributes.items() if name not in given and one.default_value.name
+        )
+
+
+def _converted(model: Any, operator: str) -> Any:
+    try:
+        return need("onnx.version_converter", extra="export").convert_version(model, OPSET)
+    except Exception as err:
+        raise refuse("newer-opset", f"Operator '{operator}'") from err
+
+
+def _newer(model: Any) -> list[Any]:
+    return [one for one in _standard(model) if one.version > OPSET]
+
+
+def _changed(model: Any) -> list[str]:
+    """Operators that are not what they were in the version that the engine reads."""
+    nodes = list(nodes_of(model.graph))
+    return [node.op_type for one in _newer(model) for node in nodes if _has_changed(node, one.version)]
+
+
+def _standard(model: Any) -> list[Any]:
+    return [one for one in model.opset_import if one.domain in _STANDARD]
+
+
+def _has_changed(node: Any, version: int) -> bool:
+    defs = need("onnx", extra="export").defs
+    known = node.domain in _STANDARD and defs.has(node.op_type, version)
+    return known and defs.get_schema(node.op_type, version).since_version > OPSET

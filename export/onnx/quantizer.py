@@ -1,0 +1,178 @@
+"""Reduced-precision ONNX files: float16, and int8 by onnxruntime.quantization. Runs in the worker."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from edgekit.core.errors import ConversionFailed
+from edgekit.core.recipe import Recipe
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.core.system.optional import need
+from edgekit.export.graphs.front_end import front_end_of_onnx
+from edgekit.export.shapes.calibration import feeds_at_lengths, feeds_of_sizes
+from edgekit.export.shapes.lengths import sizes_of_samples
+
+Options = dict[str, str | int | float | bool]
+_METHODS: Final = {"min-max": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+_STRIDE: Final = 8
+
+# Operators whose weights are quantized without calibration. Conv is left out: ConvInteger is slower than float.
+DYNAMIC_OPERATORS: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather", "EmbedLayerNormalization")
+
+
+def quantize(
+    source: Path,
+    spec: ModelSpec,
+    recipe: Recipe,
+    calibration: Samples | None,
+    out: Path,
+    *,
+    keep_float: Sequence[str] = (),
+    method: str = "min-max",
+) -> tuple[Options, tuple[str, ...]]:
+    """Write the file of `recipe` to `out`; gives the options used and warnings.
+
+    Args:
+        keep_float: Names of tensors whose operators are not quantized.
+        method: How ranges are read, one of CALIBRATION_METHODS.
+    """
+    if recipe.precision == "fp16":
+        from edgekit.export.onnx.float16 import write_float16
+
+        return write_float16(source, out), ()
+    if recipe.precision == "int4":
+        from edgekit.export.onnx.int4 import quantize_weights
+
+        return quantize_weights(source, recipe, out), ()
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        symbolic = _prepare(source, prepared)
+        if recipe.mode == "dynamic":
+            options = _dynamic(prepared, out, _nodes_of(prepared, keep_float))
+        else:
+            assert calibration is not None
+            given = list(_feeds(calibration, spec, prepared, method))
+            options = _static(prepared, recipe, given, out, _nodes_of(prepared, keep_float), method)
+    return {**options, "symbolic_shapes": symbolic}, _warnings(out)
+
+
+def _prepare(source: Path, out: Path) -> bool:
+    """Fold and infer shapes; True when symbolic shape inference worked."""
+    shapes = need("onnxruntime.quantization.shape_inference", extra="cpu")
+    try:
+        shapes.quant_pre_process(str(source), str(out), skip_symbolic_shape=False)
+    except Exception:  # noqa: BLE001  # it raises Exception itself: "Incomplete symbolic shape inference"
+        # Its documented way out for graphs whose shapes it cannot follow.
+        shapes.quant_pre_process(str(source), str(out), skip_symbolic_shape=True)
+        return False
+    return True
+
+
+def _nodes_of(prepared: Path, tensors: Collection[str]) -> list[str]:
+    """Names of the nodes that make these tensors, and of those of the front end."""
+    model = need("onnx", extra="export").load(str(prepared))
+    kept = {*tensors, *front_end_of_onnx(model)}
+    return [node.name for node in model.graph.node if kept & set(node.output)]
+
+
+def _feeds(calibration: Samples, spec: ModelSpec, prepared: Path, method: str) -> Iterator[Feed]:
+    """Feeds at every length; of one shape for methods that stack what they give to count it."""
+    if method == "min-max":
+        return feeds_at_lengths(calibration, spec, _runs(prepared))
+    own = sizes_of_samples(calibration, spec)
+    return feeds_of_sizes(calibration, spec, {**own, **({spec.batch_axis: 1} if spec.batch_axis else {})})
+
+
+def _static(prepared: Path, recipe: Recipe, given: Sequence[Feed], out: Path, kept: list[str], method: str) -> Options:
+    q = need("onnxruntime.quantization", extra="cpu")
+    unsigned, reduced = recipe.variant != "s8s8", recipe.variant == "u8s7"
+    q.quantize_static(
+        str(prepared),
+        str(out),
+        _reader(given),
+        quant_format=q.QuantFormat.QDQ,
+        activation_type=q.QuantType.QUInt8 if unsigned else q.QuantType.QInt8,
+        weight_type=q.QuantType.QInt8,
+        per_channel=True,
+        reduce_range=reduced,
+        calibrate_method=getattr(q.CalibrationMethod, _METHODS[method]),
+        nodes_to_exclude=kept,
+        # So many feeds at a time: histograms are made of every value that every tensor had for them.
+        extra_options={} if method == "min-max" else {"CalibStridedMinMax": _STRIDE},
+    )
+    return {
+        "format": "QDQ",
+        "activations": "uint8" if unsigned else "int8",
+        "weights": "int8",
+        "per_channel": True,
+        "reduce_range": reduced,
+        "calibration": method,
+        "float_nodes": ",".join(kept),
+    }
+
+
+def _dynamic(prepared: Path, out: Path, kept: list[str]) -> Options:
+    q = need("onnxruntime.quantization", extra="cpu")
+    q.quantize_dynamic(
+        str(prepared),
+        str(out),
+        weight_type=q.QuantType.QInt8,
+        op_types_to_quantize=list(DYNAMIC_OPERATORS),
+        nodes_to_exclude=kept,
+    )
+    operators = ",".join(DYNAMIC_OPERATORS)
+    return {"weights": "int8", "per_channel": False, "operators": operators, "float_nodes": ",".join(kept)}
+
+
+def _runs(path: Path) -> Callable[[Feed], bool]:
+    """Tells whether the file runs on a feed: a graph may hold the length that it was traced at."""
+    ort = need("onnxruntime", extra="cpu")
+    options = ort.SessionOptions()
+    # Fatal alone: what is refused here is left out, and no news.
+    options.log_severity_level = 4
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def runs(feed: Feed) -> bool:
+        try:
+            session.run(None, feed)
+        except Exception:  # noqa: BLE001  # its errors have no class in common
+            return False
+        return True
+
+    return runs
+
+
+def _reader(source: Sequence[Feed]) -> Any:
+    q = need("onnxruntime.quantization", extra="cpu")
+
+    class Reader(q.CalibrationDataReader):  # type: ignore[misc,name-defined]  # no dependency of the type check
+        """Feeds one after the other, a stretch at a time."""
+
+        def __init__(self) -> None:
+            self._rest = iter(source)
+
+        def __len__(self) -> int:
+            return len(source)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            """Give this stretch next."""
+            self._rest = iter(source[start_index:end_index])
+
+        def get_next(self) -> Feed | None:
+            return next(self._rest, None)
+
+    return Reader()
+
+
+def _warnings(out: Path) -> tuple[str, ...]:
+    onnx = need("onnx", extra="export")
+    try:
+        kinds = {node.op_type for node in onnx.load(str(out)).graph.node}
+    except Exception as err:
+        raise ConversionFailed(f"The quantizer wrote no ONNX model: {err}.") from err
+    quantized = {kind for kind in kinds if "Quantize" in kind or "Integer" in kind}
+    return () if quantized else ("nothing in this graph could be quantized; the file is float32",)

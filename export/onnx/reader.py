@@ -1,0 +1,287 @@
+"""An .onnx that was exported elsewhere: read with suspicion, run as it is, kept and simplified. Runs in the worker."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import ModelUnreadable
+from edgekit.core.recipe import LOG_SPECTRUM, STRINGS
+from edgekit.core.refusals import refuse
+from edgekit.core.samples import Feed
+from edgekit.core.spec import DTYPES, Axis, ModelSpec, TensorSpec
+from edgekit.core.system.files import sha256_file
+from edgekit.core.system.optional import need
+from edgekit.export.graphs.front_end import front_end_of_onnx
+from edgekit.export.messages import Converted, Described
+from edgekit.export.onnx.exporter import OnnxExporter, read_back, save
+from edgekit.export.onnx.lowering import is_newer, lowered, written_out
+from edgekit.export.onnx.widening import narrow_borders, widened, wider
+from edgekit.export.torch.untraceable import first_line
+from edgekit.runtime.backend import BACKENDS, Backend, Session
+
+_QUANTIZED: Final = re.compile(r"Quantize|^QLinear|Integer$|^MatMulNBits$")
+# What may lie between attention weights and their product with the values.
+_PASSING: Final = frozenset({"Cast", "Dropout", "Identity", "Reshape", "Transpose", "Where", "Mul", "Squeeze"})
+# What the engine says of models that are valid, and that it cannot run.
+_ENGINE: Final = {
+    "missing-kernel": re.compile(
+        r"Could not find an implementation|Failed to find kernel|not supported|NOT_IMPLEMENTED"
+    ),
+    "unknown-operator": re.compile(r"is not a registered function/op|Unrecognized attribute"),
+}
+# How it names the operator that it lacks.
+_LACKING: Final = (
+    re.compile(r"(?:implementation|kernel) for (\w+)\(\d+\)"),
+    re.compile(r"[\w.]+:(\w+)\(-?\d+\) is not a registered"),
+    re.compile(r"Unrecognized attribute: \w+ for operator (\w+)"),
+)
+_KINDS: Final = {
+    "sequence_type": "sequence-type",
+    "optional_type": "optional-type",
+    "map_type": "map-type",
+    "sparse_tensor_type": "sparse-type",
+}
+
+
+class GivenOnnx:
+    """An .onnx file, run by onnxruntime as it is, or changed as `changes` says where it cannot be."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._session: Session | None = None
+        self._lacking: frozenset[str] = frozenset()
+
+    def describe(self) -> Described:
+        """Checked in full: structure, types, and the place of external data; errors as in `Given.describe`."""
+        model = read_graph(self.path)
+        inputs = tuple(_tensor(value, self.path) for value in real_inputs(model))
+        outputs = tuple(_tensor(value, self.path) for value in model.graph.output)
+        if not inputs:
+            raise refuse("no-inputs", f"'{self.path}'")
+        _check(self.path)
+        try:
+            self._opened()
+        except ModelUnreadable as err:
+            code = next((code for code, words in _ENGINE.items() if words.search(err.message)), "")
+            raise (refuse(code, f"'{self.path}'") if code else err) from err
+        kinds = [node.op_type for node in model.graph.node]
+        return Described(inputs, outputs, any(_QUANTIZED.search(kind) for kind in kinds))
+
+    def answer(self, spec: ModelSpec, feed: Feed) -> Feed:
+        """Outputs by name; a file of a fixed batch answers row by row."""
+        session = self._opened()
+        rows = len(next(iter(feed.values()))) if spec.batch_axis else 1
+        fixed = session.inputs[0].shape[0] if session.inputs[0].shape else None
+        if spec.batch_axis is None or not isinstance(fixed, int) or fixed == rows:
+            return session.run(feed)
+        parts = [session.run({name: array[row : row + 1] for name, array in feed.items()}) for row in range(rows)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def operators(self) -> frozenset[str]:
+        """Operator types, and `Softmax*MatMul` for attention."""
+        graph = read_graph(self.path).graph
+        found = {node.op_type for node in graph.node}
+        attention = {"Softmax*MatMul"} if _has_attention(graph) else set()
+        spectrum = {LOG_SPECTRUM} if front_end_of_onnx(read_graph(self.path)) else set()
+        borders = (*self._opened().inputs, *self._opened().outputs)
+        strings = {STRINGS} if any(tensor.dtype == "str" for tensor in borders) else set()
+        return frozenset({*found, *attention, *spectrum, *strings})
+
+    def digest(self) -> str:
+        """sha256 over the file and its external data."""
+        whole = hashlib.sha256(self.path.read_bytes())
+        for place in sorted(set(external_files(read_graph(self.path), self.path))):
+            whole.update(sha256_file(place).encode())
+        return whole.hexdigest()
+
+    def model(self) -> Any:
+        """The model as the engine runs it: operators that it lacks are written out by their definition."""
+        self._opened()
+        return self._written_out()
+
+    def changes(self) -> tuple[str, ...]:
+        """How that model differs from the file, a sentence each."""
+        self._opened()
+        narrow = narrow_borders(read_graph(self.path)).items()
+        wide = [f"'{name}' is {kind} in the source, and fed and read as a wider type" for name, kind in narrow]
+        defined = [f"onnxruntime has no {name} like this; its definition stands there" for name in self._lacking]
+        return (*wide, *sorted(defined))
+
+    def _opened(self) -> Session:
+        while self._session is None:
+            try:
+                self._session = self._open()
+            except ModelUnreadable as err:
+                lacking = self._lacking | {name for words in _LACKING for name in words.findall(err.message)}
+                if lacking == self._lacking:
+                    raise
+                self._lacking = lacking
+        return self._session
+
+    def _open(self) -> Session:
+        backend: Backend = BACKENDS.get("onnxruntime")()
+        graph = read_graph(self.path)
+        if not (self._lacking or is_newer(graph) or narrow_borders(graph)):
+            return backend.open(self.path, {}, None)
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+            readable = Path(folder) / self.path.name
+            need("onnx", extra="export").save(self._written_out(), str(readable))
+            try:
+                return backend.open(readable, {}, None)
+            except ModelUnreadable as err:
+                raise ModelUnreadable(err.message.replace(str(readable), str(self.path)), hint=err.hint) from err
+
+    def _written_out(self) -> Any:
+        model = whole_model(self.path)
+        return written_out(model, self._lacking) if self._lacking else model
+
+
+class OnnxKeeper(OnnxExporter):
+    """Keeps an .onnx file: simplified where that is possible, its opset and operators as they are."""
+
+    def prepare(self) -> None:
+        """Import what simplifies; torch has no part in it."""
+        need("onnxslim", extra="export")
+
+    def export(self, module: GivenOnnx, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+        """Write the file with the axes of the spec, in one piece."""
+        simplifier = "onnxslim"
+        warnings = module.changes()
+        try:
+            model = need("onnxslim", extra="export").slim(_freed(module, spec))
+            save(model, out, spec)
+        except Exception as err:  # noqa: BLE001  # the simplifier raises whatever its passes raise
+            simplifier, warnings = "none", (*warnings, f"the graph was not simplified: {first_line(err)}")
+            save(_freed(module, spec), out, spec)
+        options: dict[str, str | int | float | bool] = {"exporter": "kept", "simplifier": simplifier}
+        return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
+
+
+def read_graph(path: Path) -> Any:
+    """The model without its external data.
+
+    Raises:
+        ModelUnreadable: No ONNX model.
+        Refused: External data outside the folder of the file.
+    """
+    onnx = need("onnx", extra="export")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as err:
+        raise ModelUnreadable(f"'{path}' is no ONNX model: {first_line(err)}.") from err
+    if not model.graph.node and not model.graph.output:
+        raise ModelUnreadable(f"'{path}' is no ONNX model: it has no graph.")
+    for place in external_files(model, path):
+        if not place.is_file():
+            raise ModelUnreadable(f"'{path}' has its weights in '{place.name}', which is not beside it.")
+    return model
+
+
+def whole_model(path: Path) -> Any:
+    """The model with its external data inside, no weight among its inputs, of an opset that the engine reads, and with
+    inputs and outputs that arrays hold."""
+    onnx = need("onnx", extra="export")
+    model = read_graph(path)
+    onnx.load_external_data_for_model(model, str(path.parent))
+    model = widened(lowered(model))
+    kept = real_inputs(model)
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    return model
+
+
+def _freed(module: GivenOnnx, spec: ModelSpec) -> Any:
+    """The model with a free axis wherever the spec has one; shapes that follow from it are inferred anew."""
+    model = module.model()
+    shapes = {tensor.name: tensor.shape for tensor in spec.inputs}
+    dims = [
+        (dim, axis)
+        for value in model.graph.input
+        for dim, axis in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True)
+        if isinstance(axis, str) and dim.dim_value
+    ]
+    for dim, axis in dims:
+        dim.dim_param = axis
+    if dims:
+        del model.graph.value_info[:]
+        for value in model.graph.output:
+            value.type.tensor_type.ClearField("shape")
+    return model
+
+
+def real_inputs(model: Any) -> list[Any]:
+    """Inputs that are fed: old files list their weights as inputs too."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in weights]
+
+
+def external_files(model: Any, path: Path) -> Iterator[Path]:
+    """Where the external data of every tensor lies.
+
+    Raises:
+        Refused: A place that is absolute, or leaves the folder of the file by `..` or a link.
+    """
+    onnx = need("onnx", extra="export")
+    folder = path.resolve().parent
+    for tensor in onnx.external_data_helper._get_all_tensors(model):
+        if not onnx.external_data_helper.uses_external_data(tensor):
+            continue
+        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        place = folder / location
+        if not location or not place.resolve().is_relative_to(folder) or place.is_symlink():
+            raise refuse("external-path", f"'{path}' with the data '{location}' of '{tensor.name}'")
+        yield place
+
+
+def _check(path: Path) -> None:
+    onnx = need("onnx", extra="export")
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except Exception as err:
+        raise ModelUnreadable(f"'{path}' is no valid ONNX model: {first_line(err)}.") from err
+
+
+def _tensor(value: Any, path: Path) -> TensorSpec:
+    onnx = need("onnx", extra="export")
+    kind = value.type.WhichOneof("value") or "tensor_type"
+    if kind in _KINDS:
+        raise refuse(_KINDS[kind], f"'{value.name}' of '{path}'")
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        raise refuse("unknown-rank", f"'{value.name}' of '{path}'")
+    dtype = onnx.TensorProto.DataType.Name(wider(tensor.elem_type) or tensor.elem_type).lower()
+    dtype = {"float": "float32", "double": "float64", "string": "str"}.get(dtype, dtype)
+    if dtype not in DTYPES:
+        raise refuse("element-type", f"'{value.name}' ({dtype}) of '{path}'")
+    shape = tuple(_axis(dim, value.name, place) for place, dim in enumerate(tensor.shape.dim))
+    return TensorSpec(value.name, dtype, shape)
+
+
+def _axis(dim: Any, name: str, place: int) -> Axis:
+    """A size, or a name: the file's own where it is one, else after the tensor."""
+    if dim.dim_value > 0:
+        return int(dim.dim_value)
+    text = dim.dim_param or (f"{name}_{place}" if place else "N")
+    clean = re.sub(r"\W", "_", text)
+    return clean if clean[:1].isalpha() or clean[:1] == "_" else f"axis_{clean}"
+
+
+def _has_attention(graph: Any) -> bool:
+    """True where a softmax reaches a matrix product through operators that only pass it on."""
+    reached = {name for node in graph.node if node.op_type == "Softmax" for name in node.output}
+    for node in graph.node:
+        if reached.isdisjoint(node.input):
+            continue
+        if node.op_type in ("MatMul", "Einsum"):
+            return True
+        if node.op_type in _PASSING:
+            reached.update(node.output)
+    return False

@@ -1,0 +1,40 @@
+"""Sizes of the free axes: those the samples have, and shorter ones that every file is tried and calibrated at."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec
+from edgekit.export.shapes.signatures import is_padded
+
+# How many lengths besides the samples' own every free axis but the batch is tried at.
+LENGTHS: Final = 2
+
+
+def sizes_of_samples(samples: Samples, spec: ModelSpec) -> dict[str, int]:
+    """The size of every free axis but the batch, as the samples have it."""
+    sizes: dict[str, int] = {}
+    for tensor in spec.inputs:
+        shape = samples.inputs[tensor.name].shape[0 if spec.batch_axis else 1 :]
+        sizes |= {
+            axis: shape[index]
+            for index, axis in enumerate(tensor.shape)
+            if isinstance(axis, str) and axis != spec.batch_axis
+        }
+    return sizes
+
+
+def lengths(size: int, spec: ModelSpec, axis: str) -> tuple[int, ...]:
+    """Shorter lengths to try, the most telling first: the module may refuse some of them."""
+    wanted = [size // 2, size * 3 // 4, size - 1, size - 2, size // 4, size - 4, size - 8]
+    if is_padded(axis, spec):
+        # One below the smallest size a fixed-shape file is made for: it has to be padded.
+        wanted.insert(0, spec.sizes_of(axis)[0] - 1)
+    return tuple(dict.fromkeys(length for length in wanted if 0 < length < size))
+
+
+def other_lengths(size: int, spec: ModelSpec, axis: str) -> tuple[int, ...]:
+    """Lengths that a file is judged at besides `size`: the sizes it was asked for, then `lengths`."""
+    asked = [length for length in spec.sizes.get(axis, ()) if length != size]
+    return tuple(dict.fromkeys([*asked, *lengths(size, spec, axis)]))

@@ -1,0 +1,115 @@
+"""What a .tflite file is made of: its first signature, which is that of the smallest sizes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from edgekit.core.errors import ModelUnreadable
+from edgekit.core.reports.graph import TensorFacts
+from edgekit.core.system.optional import need
+from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized
+
+# Types of the schema: name in numpy, and bits a value.
+_TYPES: Final = {
+    "FLOAT32": ("float32", 32),
+    "FLOAT16": ("float16", 16),
+    "INT32": ("int32", 32),
+    "UINT8": ("uint8", 8),
+    "INT64": ("int64", 64),
+    "BOOL": ("bool", 8),
+    "INT16": ("int16", 16),
+    "INT8": ("int8", 8),
+    "INT4": ("int4", 4),
+}
+
+
+def read_tflite(path: Path) -> Contents:
+    """The contents of the file.
+
+    Raises:
+        ModelUnreadable: It is no TFLite model.
+    """
+    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+    try:
+        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+        return _read(model, schema)
+    except Exception as err:  # the schema raises whatever its offsets lead to
+        raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
+
+
+def _read(model: Any, schema: Any) -> Contents:
+    operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    types = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+    graph = model.subgraphs[0]
+    nodes = []
+    for one in graph.operators:
+        code = model.operatorCodes[one.opcodeIndex]
+        name = operators[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        nodes.append(Node(name, _work(name, one, graph)))
+    read = {index for one in graph.operators for index in one.inputs if index >= 0}
+    made = {index for one in graph.operators for index in one.outputs} | set(graph.inputs)
+    constants = [index for index in sorted(read - made) if _holds_data(model, graph.tensors[index])]
+    weights = [found for index in constants if (found := _weight(model, graph.tensors[index], types)) is not None]
+    tensors = [_tensor(graph.tensors[index], types) for index in sorted(made)]
+    return Contents(tuple(nodes), tuple(weights), tuple(tensors))
+
+
+def _work(name: str, one: Any, graph: Any) -> int:
+    """Multiplications of one operator."""
+
+    def shape(index: int) -> tuple[int, ...]:
+        return tuple(int(size) for size in graph.tensors[index].shape)
+
+    made = math.prod(shape(one.outputs[0])) if len(one.outputs) else 0
+    if name == "CONV_2D":
+        return made * math.prod(shape(one.inputs[1])[1:])
+    if name == "DEPTHWISE_CONV_2D":
+        return made * math.prod(shape(one.inputs[1])[1:3])
+    if name == "TRANSPOSE_CONV":
+        weight = shape(one.inputs[1])
+        return math.prod(shape(one.inputs[2])) * math.prod(weight[:3])
+    if name in ("FULLY_CONNECTED", "BATCH_MATMUL"):
+        return made * shape(one.inputs[0])[-1]
+    return 0
+
+
+def _holds_data(model: Any, tensor: Any) -> bool:
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def _weight(model: Any, tensor: Any, types: dict[int, str]) -> Weight | None:
+    dtype, bits = _TYPES.get(types[tensor.type], (types[tensor.type].lower(), 8))
+    shape = tuple(int(size) for size in tensor.shape)
+    quantization = tensor.quantization
+    scales = None if quantization is None or quantization.scale is None else np.asarray(quantization.scale)
+    is_index = dtype in ("int32", "int64", "bool") and (scales is None or not scales.size)
+    if is_index or not shape:
+        return None  # shapes, orders of axes, lone factors
+    data = np.asarray(model.buffers[tensor.buffer].data, np.uint8).tobytes()
+    stored = math.ceil(math.prod(shape) * bits / 8)
+    array = _unpacked(data, dtype, math.prod(shape)).reshape(shape)
+    if scales is not None and scales.size:
+        zero = None if quantization.zeroPoint is None else np.asarray(quantization.zeroPoint)
+        array = dequantized(array, scales, zero, quantization.quantizedDimension)
+    return Weight(tensor.name.decode(errors="replace"), dtype, shape, stored, array)
+
+
+def _unpacked(data: bytes, dtype: str, count: int) -> Any:
+    if dtype != "int4":
+        return np.frombuffer(data, dtype, count=count)
+    pairs = np.frombuffer(data, np.uint8)
+    low, high = (pairs & 15).astype(np.int8), (pairs >> 4).astype(np.int8)
+    values = np.stack([low, high], axis=1).reshape(-1)[:count]
+    return np.where(values > 7, values - 16, values).astype(np.int8)
+
+
+def _tensor(tensor: Any, types: dict[int, str]) -> TensorFacts:
+    dtype, bits = _TYPES.get(types[tensor.type], (types[tensor.type].lower(), 8))
+    shape = tuple(int(size) for size in tensor.shape)
+    size = math.ceil(math.prod(shape) * bits / 8)
+    return TensorFacts(tensor.name.decode(errors="replace"), dtype, shape, size, False)

@@ -1,0 +1,173 @@
+"""The TFLite exporter: litert-torch with one signature per combination of sizes. Runs in the worker."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import ConversionFailed, UserError
+from edgekit.core.recipe import Recipe
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.optional import need
+from edgekit.export.messages import Converted
+from edgekit.export.raw_inputs import layout_of
+from edgekit.export.shapes.calibration import fitted
+from edgekit.export.shapes.signatures import signatures_of
+from edgekit.export.tflite.compact import compact
+from edgekit.export.torch.call import call, call_arguments, flatten, tensors
+from edgekit.export.torch.untraceable import untraceable
+
+
+class TfliteExporter:
+    """Writes .tflite files; inputs keep the layout of the torch module."""
+
+    def prepare(self) -> None:
+        """Import the converter."""
+        need("litert_torch", extra="tflite-export")
+
+    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+        """Write the float32 file: one signature per combination of sizes, weights shared."""
+        _refuse_names(spec)
+        torch = need("torch", extra="tflite-export")
+        converter = need("litert_torch", extra="tflite-export").Converter()
+        named = _named(module, spec)
+        for signature in signatures_of(spec):
+            cut = {tensor.name: fitted(feed[tensor.name], tensor, signature.sizes) for tensor in spec.inputs}
+            converter.signature(signature.name, named, None, tensors(cut, spec))
+        try:
+            with torch.no_grad():
+                converter.convert().export(str(out))
+        except Exception as err:
+            explained = untraceable(err)
+            if explained is not None:
+                raise explained from err
+            raise
+        compact(out, rename=True)
+        return read_back(out, spec)
+
+    def quantize(
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
+    ) -> Converted:
+        """Write the file of `recipe` from the float32 file."""
+        from edgekit.export.tflite.quantizer import outputs_read_again, quantize
+
+        options = quantize(source, spec, recipe, calibration, out, keep_float=keep_float)
+        compact(out)
+        made = read_back(out, spec)
+        wrong = _not_float(made, spec) if recipe.needs_calibration else ()
+        if recipe.mode == "full":
+            again = outputs_read_again(source)
+            wrong = tuple(name for name in wrong if again & set(tensor_names(out, name, spec)))
+        if not wrong:
+            return msgspec.structs.replace(made, options=options)
+        # An output that the graph reads again is left int8 and empty: its operator has to stay float.
+        names = (*keep_float, *(name for output in wrong for name in tensor_names(out, output, spec)))
+        options = quantize(source, spec, recipe, calibration, out, keep_float=names)
+        compact(out)
+        warnings = tuple(f"the operator of output '{output}' stays float32" for output in wrong)
+        return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
+
+
+def _refuse_names(spec: ModelSpec) -> None:
+    """The converter makes Python arguments of input names."""
+    for tensor in spec.inputs:
+        if not tensor.name.isidentifier() or keyword.iskeyword(tensor.name) or tensor.name == "self":
+            kind = str(tensor).partition(":")[2]
+            raise UserError(
+                f"A TFLite file cannot have an input called '{tensor.name}'.",
+                hint=f"--input 'x:{kind}', with the samples under the same name",
+            )
+
+
+def _named(module: Any, spec: ModelSpec) -> Any:
+    """The module behind a wrapper with keyword inputs and a dictionary of outputs: the file takes its names from it."""
+    torch = need("torch", extra="tflite-export")
+    arguments = call_arguments(module, spec)
+    inputs = [tensor.name for tensor in spec.inputs]
+    outputs = [tensor.name for tensor in spec.outputs]
+
+    class Named(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
+        """Inputs and outputs by the spec's names."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, **feed: Any) -> Any:
+            result = flatten(call(self.module, arguments, [feed[name] for name in inputs]))
+            return dict(zip(outputs, result.values(), strict=True))
+
+    return Named().eval()
+
+
+def read_back(path: Path, spec: ModelSpec) -> Converted:
+    """What the file says of itself.
+
+    Raises:
+        ConversionFailed: The file is no TFLite model, or its signatures have other names than the spec.
+    """
+    interpreter = need("ai_edge_litert.interpreter", extra="tflite")
+    try:
+        model = interpreter.Interpreter(str(path), num_threads=1)
+        found = model.get_signature_list()
+    except (ValueError, RuntimeError) as err:
+        raise ConversionFailed(f"The converter wrote no TFLite model: {err}.") from err
+    wanted = signatures_of(spec)
+    for signature in wanted:
+        _check_names(found.get(signature.name), signature.name, spec)
+    runner = model.get_signature_runner(wanted[0].name)
+    return Converted(
+        inputs=_tensors(runner.get_input_details(), spec.inputs),
+        outputs=_tensors(runner.get_output_details(), spec.outputs),
+        layout=layout_of(spec),
+        signatures=wanted,
+    )
+
+
+def _not_float(made: Converted, spec: ModelSpec) -> tuple[str, ...]:
+    """Outputs that are float in the spec and not in the file."""
+    pairs = zip(spec.outputs, made.outputs, strict=True)
+    return tuple(wanted.name for wanted, got in pairs if "float" in wanted.dtype and "float" not in got.dtype)
+
+
+def tensor_names(path: Path, output: str, spec: ModelSpec) -> tuple[str, ...]:
+    """The file's own names of an output's tensor, one a signature."""
+    model = need("ai_edge_litert.interpreter", extra="tflite").Interpreter(str(path), num_threads=1)
+    runners = (model.get_signature_runner(signature.name) for signature in signatures_of(spec))
+    return tuple(runner.get_output_details()[output]["name"] for runner in runners)
+
+
+def _check_names(found: dict[str, list[str]] | None, name: str, spec: ModelSpec) -> None:
+    if found is None:
+        raise ConversionFailed(f"The converter lost the signature '{name}'.")
+    for what, wanted in (("inputs", spec.inputs), ("outputs", spec.outputs)):
+        if set(found[what]) != {tensor.name for tensor in wanted}:
+            raise ConversionFailed(f"Signature '{name}' has {what} {', '.join(found[what])}, not those of the model.")
+
+
+def _tensors(details: dict[str, dict[str, Any]], wanted: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """Name, dtype and shape from the file; free axes keep the spec's names, their sizes stand in the signatures."""
+    return tuple(
+        TensorSpec(
+            tensor.name,
+            np.dtype(details[tensor.name]["dtype"]).name,
+            tuple(
+                axis if isinstance(axis, str) else int(size)
+                for axis, size in zip(tensor.shape, details[tensor.name]["shape"], strict=True)
+            ),
+        )
+        for tensor in wanted
+    )

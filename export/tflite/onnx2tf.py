@@ -1,0 +1,78 @@
+"""From an .onnx to a .tflite: onnx2tf, in the environment that `edgekit tools install` made. Runs in the worker."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgekit.core.errors import ConversionFailed
+from edgekit.core.refusals import refuse
+from edgekit.core.samples import Feed
+from edgekit.core.spec import ModelSpec
+from edgekit.core.system.environments import TOOLS, program_of
+from edgekit.core.system.optional import need
+from edgekit.export.messages import Converted
+from edgekit.export.onnx.reader import GivenOnnx
+from edgekit.export.shapes.signatures import signatures_of
+from edgekit.export.tflite.exporter import TfliteExporter, read_back
+
+
+class Onnx2tf(TfliteExporter):
+    """Writes .tflite files of one size from an .onnx; inputs and outputs keep their layout and names."""
+
+    def prepare(self) -> None:
+        """Import the engine that reads the file back; the converter is a program."""
+        need("ai_edge_litert.interpreter", extra="tflite")
+
+    def export(self, module: GivenOnnx, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+        """Write the float32 file.
+
+        Raises:
+            Refused: Several sizes were asked for; this converter makes one entry point a file.
+        """
+        del feed
+        signatures = signatures_of(spec)
+        if len(signatures) > 1:
+            raise refuse("one-size-only", f"A TFLite file of {len(signatures)} sizes from '{module.path.name}'")
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+            fixed = Path(folder) / "model.onnx"
+            need("onnx", extra="export").save(_fixed(module, spec, signatures[0].sizes), str(fixed))
+            shutil.copyfile(_converted(fixed, spec, Path(folder)), out)
+        options: dict[str, str | int | float | bool] = {"exporter": TOOLS["onnx2tf"].requirement}
+        return msgspec.structs.replace(read_back(out, spec), options=options)
+
+
+def _fixed(module: GivenOnnx, spec: ModelSpec, sizes: dict[str, int]) -> Any:
+    """The model at one size: of free batches and lengths the converter makes wrong files without a word."""
+    onnx = need("onnx", extra="export")
+    model = module.model()
+    shapes = {tensor.name: tensor.concrete(sizes) for tensor in spec.inputs}
+    for value in model.graph.input:
+        for dim, size in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True):
+            dim.Clear()
+            dim.dim_value = size
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    model = onnx.shape_inference.infer_shapes(model)
+    onnx.checker.check_model(model)
+    return need("onnxslim", extra="export").slim(model)
+
+
+def _converted(source: Path, spec: ModelSpec, folder: Path) -> Path:
+    made = folder / "made"
+    names = [tensor.name for tensor in spec.inputs]
+    command = [str(program_of("onnx2tf")), "-i", str(source), "-o", str(made), "-n", "-kat", *names]
+    # Its working folder is its own: it looks for calibration files there, and would fetch them.
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+    files = sorted(made.glob("*_float32.tflite"))
+    if not files:
+        lines = [line.strip() for line in (found.stdout + found.stderr).splitlines() if "error" in line.lower()]
+        reason = lines[-1][-300:] if lines else f"it ended with {found.returncode}"
+        raise ConversionFailed(f"onnx2tf wrote no file: {reason}.", hint="--to onnx-fp32,onnx-int8")
+    return files[0]

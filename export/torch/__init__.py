@@ -1,0 +1,1 @@
+"""PyTorch modules: loading, calling, tracing, and saying why one cannot be traced."""

@@ -1,0 +1,248 @@
+"""Where a module comes from: `file.py:factory` or `package.module:function`, and its weights. Runs in the worker."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import os
+import pickle
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+
+from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError, nearest
+from edgekit.core.system.optional import need
+from edgekit.export.raw_inputs import RawInput, wrapped
+
+SHOWN: Final = 3
+_STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
+_GLOBAL: Final = re.compile(r"GLOBAL (?P<name>[\w.]+)")
+_SAVE: Final = "safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')"
+
+
+class ModuleRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A torch module that a worker can build.
+
+    `location` is `path/to/net.py:factory` or `package.module:function`; the factory takes no arguments. `weights` is a
+    safetensors file, or a .pt file of plain tensors; empty for the weights that the factory itself gives. With `raw`
+    the module takes raw values: its pre-processing becomes part of it.
+    """
+
+    location: str
+    weights: str = ""
+    raw: RawInput | None = None
+
+
+def load_module(ref: ModuleRef, *, seed: int = 0) -> Any:
+    """The torch module of `ref` in eval mode, on the CPU, with gradients off.
+
+    Raises:
+        UserError: No such file or factory, a factory that raises or returns something else, weights that do not fit.
+        ModelUnreadable: The weights file cannot be read as plain tensors.
+    """
+    torch = need("torch", extra="export")
+    torch.manual_seed(seed)
+    if ref.location.endswith(".pt2"):
+        from edgekit.export.torch.exported_program import load_program
+
+        return load_program(Path(ref.location))
+    module = _call(load_factory(ref.location), ref.location)
+    if not isinstance(module, torch.nn.Module):
+        raise UserError(
+            f"'{ref.location}' returned {type(module).__name__}, not a torch.nn.Module.",
+            hint="Let the factory return the network itself: def net(): return Net()",
+        )
+    if ref.weights:
+        _load_weights(module, Path(ref.weights))
+    module = module.to("cpu").eval().requires_grad_(False)
+    return wrapped(module, ref.raw) if ref.raw else module
+
+
+def load_factory(location: str) -> Callable[[], Any]:
+    """The function at `location`.
+
+    Raises:
+        UserError: No such file, a module that does not import, or no such name in it.
+    """
+    place, _, name = location.rpartition(":")
+    if not place or not name:
+        raise UserError(f"'{location}' is not FILE.py:FACTORY.", hint="edgekit build path/to/net.py:Net")
+    module = _from_file(Path(place)) if place.endswith(".py") else _from_package(place)
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        close = difflib.get_close_matches(name, functions, n=1) or functions[:1]
+        raise UserError(
+            f"'{place}' has no function or class '{name}'.{nearest(name, functions)}",
+            hint=f"edgekit build {place}:{close[0] if close else 'FACTORY'}",
+        )
+    return factory  # type: ignore[no-any-return]  # whatever it returns is checked by load_module
+
+
+def code_place(err: BaseException, default: str = "") -> str:
+    """`file:line` of the last frame of `err` outside installed packages, or `default`."""
+    frames = [frame for frame in traceback.extract_tb(err.__traceback__) if not _is_foreign(Path(frame.filename))]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else default
+
+
+def _is_foreign(path: Path) -> bool:
+    """True for files that Python, pip or edgekit brought, and for code without a file."""
+    return (
+        not path.is_file()
+        or "site-packages" in path.parts
+        or path.resolve().is_relative_to(_STANDARD_LIBRARY)
+        or path.resolve().is_relative_to(Path(__file__).resolve().parents[1])
+    )
+
+
+def sources_digest() -> str:
+    """sha256 over the source of every imported module that is not part of an installed package or of Python itself."""
+    whole = hashlib.sha256()
+    for name, path in sorted(_own_files()):
+        whole.update(f"{name}:{path.stat().st_size}:".encode())
+        whole.update(path.read_bytes())
+    return whole.hexdigest()
+
+
+def state_digest(module: Any) -> str:
+    """sha256 over the structure of a module and every parameter and buffer."""
+    whole = hashlib.sha256(repr(module).encode())
+    for name, tensor in sorted(module.state_dict().items()):
+        array = tensor.detach().cpu().contiguous()
+        whole.update(f"{name}:{array.dtype}:{tuple(array.shape)}".encode())
+        whole.update(array.flatten().view(need("torch", extra="export").uint8).numpy().tobytes())
+    return whole.hexdigest()
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UserError(f"There is no file '{path}'.", hint="edgekit build path/to/net.py:Net")
+    # At the end, where a neighbour called `onnx.py` cannot take the place of a package.
+    sys.path.append(str(path.resolve().parent))
+    name = f"_edgekit_source_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise UserError(f"'{path}' is no Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    _run(lambda: spec.loader.exec_module(module), f"Importing '{path}'")  # type: ignore[union-attr]  # checked above
+    return module
+
+
+def _from_package(name: str) -> ModuleType:
+    module: ModuleType = _run(lambda: importlib.import_module(name), f"Importing '{name}'")
+    return module
+
+
+def _call(factory: Callable[[], Any], location: str) -> Any:
+    return _run(factory, f"The factory '{location}'")
+
+
+def _run(call: Callable[[], Any], what: str) -> Any:
+    """What `call` returns; whatever foreign code raises, SystemExit included, becomes a UserError."""
+    try:
+        return call()
+    except EdgekitError:
+        raise
+    except (Exception, SystemExit) as err:
+        place = code_place(err)
+        if isinstance(err, SyntaxError) and err.filename:
+            place = f"{err.filename}:{err.lineno}"
+        raise UserError(
+            f"{what} failed: {type(err).__name__}: {err}{f' ({place})' if place else ''}.",
+            hint="Call the factory from Python on its own first: it must return the network without arguments.",
+        ) from err
+
+
+def _load_weights(module: Any, path: Path) -> None:
+    given = read_weights(path)
+    wanted = module.state_dict()
+    problems = [
+        *_listing("missing", [name for name in wanted if name not in given]),
+        *_listing("unexpected", [name for name in given if name not in wanted]),
+        *_listing("of another shape", _misshapen(wanted, given)),
+    ]
+    if problems:
+        listing = "".join(f"\n  {problem}" for problem in problems)
+        raise UserError(f"Weights '{path}' do not fit the module:{listing}", hint=_SAVE)
+    module.load_state_dict(given)
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Tensors by name from a .safetensors file, or from a .pt file that holds nothing but tensors.
+
+    Raises:
+        ModelUnreadable: No such file, damaged, or a pickle that would run code.
+    """
+    if not path.is_file():
+        raise ModelUnreadable(f"There is no weights file '{path}'.", hint=_SAVE)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    torch = need("torch", extra="export")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as err:
+        raise ModelUnreadable(f"Weights '{path}' are not plain tensors: {_no_tensors(err)}.", hint=_SAVE) from err
+    return _plain(content, path)
+
+
+def _no_tensors(err: Exception) -> str:
+    """Why torch refused a file; its own text is a page of advice, the first of which is to load it unsafely."""
+    found = _GLOBAL.search(str(err))
+    if found:
+        return f"loading them would run '{found['name']}'"
+    if "TorchScript" in str(err):
+        return "this is a TorchScript archive"
+    return "their pickle is damaged, or holds objects"
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    safetensors = need("safetensors", extra="export")
+    try:
+        return dict(need("safetensors.torch", extra="export").load_file(path))
+    except (safetensors.SafetensorError, OSError, ValueError) as err:
+        raise ModelUnreadable(f"Weights '{path}' are not a safetensors file: {err}.") from err
+
+
+def _plain(content: Any, path: Path) -> dict[str, Any]:
+    torch = need("torch", extra="export")
+    # Many training scripts wrap the weights: {"state_dict": ..., "epoch": ...}.
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise ModelUnreadable(f"Weights '{path}' are not a dictionary of tensors.")
+    return dict(content)
+
+
+def _misshapen(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} {tuple(given[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+
+
+def _listing(what: str, names: list[str]) -> list[str]:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return [f"{len(names)} {what}: {', '.join(names[:SHOWN])}{more}"] if names else []
+
+
+def _own_files() -> Iterable[tuple[str, Path]]:
+    """Names and files of imported modules that neither pip nor Python brought."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not file or not file.endswith(".py"):
+            continue
+        path = Path(file).resolve()
+        if path.is_file() and "site-packages" not in path.parts and not path.is_relative_to(_STANDARD_LIBRARY):
+            yield name, path

@@ -1,0 +1,53 @@
+"""Why a module cannot be traced, in words its author can act on. Runs in the worker."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from edgekit.core.errors import UserError
+from edgekit.export.torch.module import code_place
+
+_FRAME: Final = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in \w+\n\s*(?P<code>[^\n]*)')
+_OWN_CODE: Final = re.compile(r"site-packages|<|/lib/python")
+
+
+def untraceable(err: BaseException, hint: str = "") -> UserError | None:
+    """The UserError for code whose path depends on the values of its inputs; None for any other failure.
+
+    Names the line, where torch says it.
+    """
+    for one in _chain(err):
+        name, text = type(one).__name__, str(one)
+        if "DataDependent" in name or "data-dependent" in text.lower():
+            return UserError(
+                f"The module's control flow depends on the values of its inputs, which no exported file can follow"
+                f"{_place(one)}.",
+                hint=hint or "Compute both branches and choose with torch.where.",
+            )
+    return None
+
+
+def first_line(err: BaseException) -> str:
+    """The innermost error in one line: torch wraps its errors in pages of advice."""
+    inner = list(_chain(err))[-1]
+    text = next((line.strip() for line in str(inner).splitlines() if line.strip()), "")
+    return f"{type(inner).__name__}: {text}" if text else type(inner).__name__
+
+
+def _chain(err: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    current: BaseException | None = err
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__
+    return chain
+
+
+def _place(err: BaseException) -> str:
+    frames = [match for match in _FRAME.finditer(str(err)) if not _OWN_CODE.search(match["file"])]
+    if frames:
+        code = frames[-1]["code"].strip()
+        return f": {frames[-1]['file']}:{frames[-1]['line']}{f' `{code}`' if code else ''}"
+    place = code_place(err)
+    return f": {place}" if place else ""

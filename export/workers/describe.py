@@ -1,0 +1,26 @@
+"""What a file that is a source says of itself, read in a process that may crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekit.core.errors import ConversionFailed, ModelUnreadable
+from edgekit.export import messages
+from edgekit.export.workers.worker import Worker
+
+
+def describe_file(path: Path, *, timeout_s: float) -> messages.Described:
+    """Inputs and outputs of an .onnx, .tflite or .pt2 file.
+
+    Raises:
+        ModelUnreadable: It is damaged, or takes whoever reads it along.
+        Refused: It takes or gives something that no engine on a device takes.
+    """
+    with Worker(path.suffix[1:].lower(), timeout_s=timeout_s) as worker:
+        try:
+            found = worker.ask(messages.Describe(str(path.resolve())), f"reading '{path}'").described
+        except ConversionFailed as err:
+            raise ModelUnreadable(err.message, hint=err.hint) from err
+    if found is None or not found.inputs:
+        raise ModelUnreadable(f"'{path}' has no inputs.")
+    return found

@@ -1,0 +1,239 @@
+"""The worker process: builds the module once and answers jobs, one JSON line each. Started by `process.Worker`."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import ConversionFailed, DiskFull, EdgekitError, ModelUnreadable, UserError, from_os_error
+from edgekit.core.recipe import Recipe
+from edgekit.core.samples import Feed, Samples, read_arrays
+from edgekit.core.spec import ModelSpec
+from edgekit.core.system.optional import need
+from edgekit.export import messages
+from edgekit.export.model_files import kind_of, open_given
+from edgekit.export.torch.module import ModuleRef, load_module, sources_digest, state_digest
+from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
+
+
+def main() -> None:
+    """Answer jobs from stdin on what was stdout at the start, until stdin closes."""
+    source, replies = _private_pipes()
+    # -P keeps the current folder out of the way of our own imports; the user's modules are still found there.
+    sys.path.append(os.getcwd())
+    warnings.simplefilter("ignore")
+    lines: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=_read_jobs, args=(source, lines), daemon=True).start()
+    state = _State()
+    while True:
+        reply = _answer(state, lines.get())
+        replies.write(msgspec.json.encode(reply) + b"\n")
+        replies.flush()
+
+
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Where jobs come from and answers go.
+
+    From here on a module that reads gets nothing, and what is printed, by C++ code too, goes to stderr, which the
+    parent keeps.
+    """
+    source, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return source, replies
+
+
+def _read_jobs(source: BinaryIO, lines: queue.Queue[bytes]) -> None:
+    for line in source:
+        lines.put(line)
+    # The parent is gone, or has no more work: a conversion in progress is of no use to anybody.
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
+class _State:
+    """The module this worker has built."""
+
+    def __init__(self) -> None:
+        self._key: tuple[ModuleRef, int] | None = None
+        self._module: Any = None
+
+    def module(self, ref: ModuleRef, seed: int) -> Any:
+        if self._key != (ref, seed):
+            self._module = _opened(ref, seed)
+            self._key = (ref, seed)
+        return self._module
+
+
+def _opened(ref: ModuleRef, seed: int) -> Any:
+    if kind_of(ref.location) != "torch":
+        return open_given(ref.location)
+    _quiet_torch()
+    return load_module(ref, seed=seed)
+
+
+def _answer(state: _State, line: bytes) -> messages.Reply:
+    try:
+        job = msgspec.json.decode(line, type=messages.Job)
+        reply: messages.Reply = _HANDLERS[type(job)](state, job)
+        return reply
+    except EdgekitError as err:
+        return messages.Reply(
+            failure=messages.Failure(err.message, type(err).__name__, err.hint, code=getattr(err, "code", ""))
+        )
+    except MemoryError:
+        return messages.Reply(failure=messages.Failure("out of memory"))
+    except OSError as err:
+        found = from_os_error(err, "converting")
+        kind = type(found).__name__ if isinstance(found, DiskFull) else ""
+        return messages.Reply(failure=messages.Failure(found.message, kind, found.hint, traceback.format_exc()))
+    except BaseException as err:  # noqa: BLE001  # converters raise anything, SystemExit included
+        first = next(iter(str(err).strip().splitlines()), "")
+        trace = "".join(traceback.format_exception(err))
+        return messages.Reply(failure=messages.Failure(f"{type(err).__name__}: {first}", trace=trace))
+
+
+def _describe(state: _State, job: messages.Describe) -> messages.Reply:
+    del state
+    if kind_of(job.location) == "torch":
+        from edgekit.export.torch.exported_program import describe_program
+
+        return messages.Reply(described=describe_program(Path(job.location)))
+    return messages.Reply(described=open_given(job.location).describe())
+
+
+def _load(state: _State, job: messages.Load) -> messages.Reply:
+    state.module(job.module, job.seed)
+    if job.exporter:
+        _exporter(job.exporter).prepare()
+    return messages.Reply(converted=messages.Converted())
+
+
+def _reference(state: _State, job: messages.Reference) -> messages.Reply:
+    module = state.module(job.module, job.seed)
+    answers: Feed = {}
+    failures: dict[int, str] = {}
+    names: tuple[str, ...] = ()
+    feeds = unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable))
+    for index, feed in sorted(feeds.items()):
+        try:
+            outputs = _outputs(module, job, feed)
+        except UserError as err:
+            failures[index] = err.message
+            continue
+        names = tuple(outputs)
+        answers |= {f"{index}:{name}": array for name, array in outputs.items()}
+    if not answers:
+        raise UserError(failures[min(failures)])
+    save_arrays(Path(job.answers), answers)
+    good = next(feed for index, feed in sorted(feeds.items()) if index not in failures)
+    operators, weights = _made_of(module, job, good)
+    traced = messages.Traced(names, tuple(sorted(operators)), weights, sources_digest(), failures)
+    return messages.Reply(traced=traced)
+
+
+def _outputs(module: Any, job: messages.Reference, feed: Feed) -> Feed:
+    if kind_of(job.module.location) != "torch":
+        answers: Feed = module.answer(job.spec, feed)
+        return answers
+    from edgekit.export.torch.call import run_module
+
+    return run_module(module, job.spec, feed)
+
+
+def _made_of(module: Any, job: messages.Reference, feed: Feed) -> tuple[frozenset[str], str]:
+    """Operators, and the digest of the weights."""
+    if kind_of(job.module.location) != "torch":
+        return module.operators(), module.digest()
+    from edgekit.export.torch.call import operators_of
+
+    return operators_of(module, job.spec, feed), state_digest(module)
+
+
+def _export(state: _State, job: messages.Export) -> messages.Reply:
+    module = state.module(job.module, job.seed)
+    feed = read_arrays(Path(job.feed), ModelUnreadable)
+    made = _exporter(job.exporter).export(module, job.spec, feed, Path(job.out))
+    _try_engine(Path(job.out), job.spec, feed)
+    return messages.Reply(converted=made)
+
+
+def _quantize(state: _State, job: messages.Quantize) -> messages.Reply:
+    calibration = Samples.load(Path(job.calibration), ModelUnreadable) if job.calibration else None
+    recipe = Recipe.parse(job.recipe)
+    # Exporters of others need not know of tensors that stay float, or of methods, until one is asked for.
+    kept: dict[str, Any] = {"keep_float": job.keep_float} if job.keep_float else {}
+    kept |= {"method": job.method} if job.method != "min-max" else {}
+    made = _exporter(job.exporter).quantize(Path(job.source), job.spec, recipe, calibration, Path(job.out), **kept)
+    if job.feed:
+        _try_engine(Path(job.out), job.spec, read_arrays(Path(job.feed), ModelUnreadable))
+    return messages.Reply(converted=made)
+
+
+def _steps(state: _State, job: messages.Steps) -> messages.Reply:
+    from edgekit.export.torch.tracer import record
+
+    module = state.module(job.module, job.seed)
+    feeds = unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable))
+    graph, runs = record(module, job.spec, [feeds[index] for index in sorted(feeds)])
+    save_arrays(Path(job.values), pack_feeds(runs))
+    return messages.Reply(stepped=messages.Stepped(graph, state_digest(module)))
+
+
+def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
+    """Open and run the file here, where an engine that crashes takes nobody along; answers are judged elsewhere."""
+    backend = BACKENDS.get(DEFAULT_BACKENDS[path.suffix[1:]])() if path.is_file() else None
+    if backend is None:
+        return
+    try:
+        with backend.open(path, {}, spec) as session:
+            session.run(feed)
+    except ModelUnreadable as err:
+        raise ConversionFailed(f"The converter wrote a broken file: {err.message}") from err
+    except EdgekitError:
+        return
+
+
+_HANDLERS: dict[type, Any] = {
+    messages.Describe: _describe,
+    messages.Load: _load,
+    messages.Reference: _reference,
+    messages.Export: _export,
+    messages.Quantize: _quantize,
+    messages.Steps: _steps,
+}
+
+
+def _exporter(location: str) -> Any:
+    import importlib
+
+    module, _, name = location.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as err:
+        raise ConversionFailed(f"The exporter '{location}' does not load: {err}.") from err
+
+
+def _quiet_torch() -> None:
+    torch = need("torch", extra="export")
+    # The fast path of attention layers has no exportable operators.
+    torch.backends.mha.set_fastpath_enabled(False)
+    np.seterr(all="ignore")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""What PyTorch answers: for every sample and case, and what that tells of the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edgekit.core.errors import ConversionFailed, UserError
+from edgekit.core.samples import Samples, read_arrays
+from edgekit.core.spec import Axis, ModelSpec, TensorSpec
+from edgekit.export import messages
+from edgekit.export.checking.accuracy import refuse_unfitting
+from edgekit.export.checking.cases import Case, worth_keeping
+from edgekit.export.checking.sampling import feeds_of, joined
+from edgekit.export.shapes.lengths import sizes_of_samples
+from edgekit.export.torch.module import ModuleRef
+from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
+from edgekit.export.workers.worker import Worker
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The completed spec, and samples and cases with what they must give."""
+
+    spec: ModelSpec
+    samples: Samples
+    cases: tuple[Case, ...]
+    traced: messages.Traced
+    warnings: tuple[str, ...]
+
+
+def ask_reference(
+    worker: Worker, module: ModuleRef, spec: ModelSpec, samples: Samples, cases: Sequence[Case], folder: Path, seed: int
+) -> Reference:
+    """Run the module on samples and cases in the worker.
+
+    Raises:
+        UserError: The module fails on the samples, has no batch axis in an output, or its outputs do not fit the
+            labels or targets of the samples.
+    """
+    feeds = [*(case.feed for case in cases), *feeds_of(samples, spec)]
+    save_arrays(folder / "feeds.npz", pack_feeds(feeds))
+    job = messages.Reference(module, spec, str(folder / "feeds.npz"), str(folder / "answers.npz"), seed)
+    traced = worker.ask(job, "running the module").traced
+    if traced is None:
+        raise ConversionFailed(f"The {worker.toolchain} converter gave no reference outputs.")
+    answers = unpack_feeds(read_arrays(folder / "answers.npz", ConversionFailed))
+    failed = next((reason for index, reason in sorted(traced.failures.items()) if index >= len(cases)), None)
+    if failed is not None:
+        raise UserError(failed)
+    answered = [case.with_expected(answers[index]) for index, case in enumerate(cases) if index in answers]
+    complete = _with_outputs(spec, traced.outputs, answered)
+    kept = worth_keeping(answered, samples, spec)
+    expected = joined([answers[index] for index in range(len(cases), len(feeds))], spec)
+    failures = [(cases[index], reason) for index, reason in sorted(traced.failures.items())]
+    _refuse_failed_signatures(failures, spec)
+    answered_samples = samples.with_expected(expected)
+    refuse_unfitting(complete, answered_samples)
+    warnings = tuple(_unchecked(kept, failures, samples, spec))
+    return Reference(complete, answered_samples, kept, traced, warnings)
+
+
+def _refuse_failed_signatures(failures: Sequence[tuple[Case, str]], spec: ModelSpec) -> None:
+    """Sizes that the user asked for and the module does not take."""
+    for case, reason in failures:
+        if case.sizes and not case.is_extreme and all(size in spec.sizes_of(axis) for axis, size in case.sizes.items()):
+            raise UserError(f"The module does not take {case.name}, which the sizes ask for. {reason}")
+
+
+def _unchecked(
+    kept: Sequence[Case], failures: Sequence[tuple[Case, str]], samples: Samples, spec: ModelSpec
+) -> Iterator[str]:
+    """One warning for every free axis that was checked at one size only, and for every other case left out."""
+    whole = sizes_of_samples(samples, spec)
+    for axis, size in whole.items():
+        if {case.sizes[axis] for case in kept} == {size}:
+            reason = next((why for case, why in failures if case.sizes[axis] != size), "there is no shorter length")
+            yield f"axis '{axis}' was checked at {size} only: {reason}"
+    for case, why in failures:
+        if all(case.sizes[axis] == size for axis, size in whole.items()):
+            yield f"case '{case.name}' was left out: {why}"
+
+
+def _with_outputs(spec: ModelSpec, names: Sequence[str], cases: Sequence[Case]) -> ModelSpec:
+    found = tuple(_output(name, cases, spec) for name in names)
+    for tensor in found:
+        if spec.batch_axis is not None and (not tensor.shape or tensor.shape[0] != spec.batch_axis):
+            raise UserError(
+                f"Output '{tensor.name}' of shape {list(tensor.shape)} does not begin with the batch axis "
+                f"'{spec.batch_axis}' of the inputs.",
+                hint="Give the inputs a fixed first axis: --input 'x:float32[1,...]'",
+            )
+    if not spec.outputs:
+        return msgspec.structs.replace(spec, outputs=found)
+    for wanted, got in zip(spec.outputs, found, strict=True):
+        if wanted.dtype != got.dtype or not _agrees(wanted.shape, got.shape):
+            raise UserError(f"The spec has the output '{wanted}', the module gives '{got}'.")
+    return spec
+
+
+def _output(name: str, cases: Sequence[Case], spec: ModelSpec) -> TensorSpec:
+    arrays = [case.expected[name] for case in cases]
+    if len({array.ndim for array in arrays}) > 1:
+        raise UserError(f"Output '{name}' changes its number of axes with the size of the input.")
+    shape = tuple(_axis(name, index, cases, spec) for index in range(arrays[0].ndim))
+    return TensorSpec(name, str(arrays[0].dtype), shape)
+
+
+def _axis(name: str, index: int, cases: Sequence[Case], spec: ModelSpec) -> Axis:
+    """A size, the input's free axis that always has this size, or a name of its own for one that follows from them."""
+    sizes = [case.expected[name].shape[index] for case in cases]
+    if len(set(sizes)) == 1:
+        return int(sizes[0])
+    for axis in spec.free_axes:
+        if all(case.sizes[axis] == size for case, size in zip(cases, sizes, strict=True)):
+            return axis
+    return f"{name}_{index}".replace(".", "_")
+
+
+def _agrees(wanted: tuple[Axis, ...], got: tuple[Axis, ...]) -> bool:
+    pairs = zip(wanted, got, strict=False)
+    return len(wanted) == len(got) and all(
+        isinstance(a, str) == isinstance(b, str) and (a == b or isinstance(a, str)) for a, b in pairs
+    )

@@ -1,0 +1,148 @@
+"""A lane: the conversions of one format, in turn, in one worker."""
+
+from __future__ import annotations
+
+import importlib.util
+import queue
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgekit.core.errors import ConversionFailed, UserError
+from edgekit.core.recipe import Recipe
+from edgekit.core.spec import ModelSpec
+from edgekit.core.system.files import sha256_bytes, sha256_file
+from edgekit.export import messages
+from edgekit.export.torch.module import ModuleRef
+from edgekit.export.workers.cache import ConversionCache, key_of
+from edgekit.export.workers.versions import versions
+from edgekit.export.workers.worker import Worker
+
+
+@dataclass(frozen=True)
+class Made:
+    """One finished file; it stays where it lies, because later conversions may read it."""
+
+    recipe: Recipe
+    path: Path
+    converted: messages.Converted
+
+    def copy_to(self, target: Path) -> None:
+        """Copy the file to its place: another file system perhaps, and without the modes that converters set."""
+        shutil.copyfile(self.path, target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is converted: the module, its completed spec, and the files the workers read."""
+
+    module: ModuleRef
+    spec: ModelSpec
+    traced: messages.Traced
+    seed: int
+    folder: Path
+    feed: Path
+    calibration: Path
+    calibration_digest: str
+    method: str = "min-max"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """What one format's thread works with."""
+
+    worker: Worker
+    exporter: str
+    recipes: tuple[Recipe, ...]
+    subject: Subject
+    cache: ConversionCache
+
+    def run(self, finished: queue.Queue[Made | BaseException]) -> None:
+        """Put every finished file into `finished`, or the error that ended this lane."""
+        try:
+            self.worker.finish_loading()
+            source = self.folder / f"float.{self.worker.toolchain}"
+            converted = self._export(source)
+            for recipe in sorted(self.recipes, key=lambda recipe: recipe.precision != "fp32"):
+                finished.put(self._made(recipe, source, converted))
+        except BaseException as err:  # noqa: BLE001  # raised again by the thread that reads the queue
+            finished.put(err)
+
+    @property
+    def folder(self) -> Path:
+        """Where files are made."""
+        return self.subject.folder
+
+    def _made(self, recipe: Recipe, source: Path, converted: messages.Converted) -> Made:
+        if recipe.precision == "fp32":
+            return Made(recipe, source, converted)
+        out = self.folder / f"{recipe.name}.{recipe.format}"
+        return Made(recipe, out, self._quantize(recipe, source, out))
+
+    def _export(self, out: Path) -> messages.Converted:
+        subject = self.subject
+        job = messages.Export(subject.module, subject.spec, self.exporter, str(subject.feed), str(out), subject.seed)
+        key = key_of(kind="export", traced=msgspec.to_builtins(subject.traced), **self._dependencies)
+        return self._ask(key, job, out, f"converting '{subject.spec.name}'")
+
+    def _quantize(self, recipe: Recipe, source: Path, out: Path) -> messages.Converted:
+        subject = self.subject
+        samples = (subject.calibration, subject.calibration_digest) if recipe.needs_calibration else ("", "")
+        job = messages.Quantize(
+            subject.spec,
+            self.exporter,
+            str(source),
+            recipe.name,
+            str(samples[0]),
+            str(subject.feed),
+            str(out),
+            method=subject.method,
+        )
+        key = key_of(
+            kind="quantize",
+            recipe=recipe.name,
+            source=sha256_file(source),
+            calibration=(samples[1], subject.method if samples[1] else ""),
+            **self._dependencies,
+        )
+        return self._ask(key, job, out, f"making '{recipe.name}'")
+
+    def _ask(self, key: str, job: messages.Job, out: Path, what: str) -> messages.Converted:
+        known = self.cache.get(key, out)
+        if known is not None:
+            return known
+        converted = self.worker.ask(job, what).converted
+        if converted is None or not out.is_file():
+            raise ConversionFailed(f"The {self.worker.toolchain} converter wrote no file while {what}.")
+        self.cache.put(key, out, converted)
+        return converted
+
+    @cached_property
+    def _dependencies(self) -> dict[str, Any]:
+        """What every conversion of this lane depends on besides its own inputs."""
+        spec = self.subject.spec
+        return {
+            "exporter": self.exporter,
+            "code": _code_digest(self.exporter),
+            "tools": versions(self.worker.toolchain),
+            "inputs": [msgspec.to_builtins(tensor) for tensor in spec.inputs],
+            "outputs": [msgspec.to_builtins(tensor) for tensor in spec.outputs],
+            "sizes": {axis: list(sizes) for axis, sizes in spec.sizes.items()},
+        }
+
+
+def _code_digest(exporter: str) -> str:
+    """sha256 over the code of this package and of the module that holds the exporter."""
+    module = exporter.partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as err:
+        raise UserError(f"The exporter '{exporter}' does not load: {err}.") from err
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    if found is not None and found.origin:
+        files.append(Path(found.origin))
+    return sha256_bytes(b"".join(path.read_bytes() for path in files if path.is_file()))

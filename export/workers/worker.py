@@ -1,0 +1,200 @@
+"""The parent's side of a worker: a process of its own that is asked, waited for, and killed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from typing import Final
+
+import msgspec
+
+from edgekit.core import errors
+from edgekit.core.errors import ConversionFailed, EdgekitError
+from edgekit.export import messages
+
+_TAIL_BYTES: Final = 4000
+_TAIL_LINES: Final = 6
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """One worker process for one toolchain; a context manager. Started when first asked, or by `start`.
+
+    Whatever it and its converters print is kept for the error message. After a failure that is no answer (time-out,
+    crash, garbage) the process is killed, and the next job starts a fresh one.
+    """
+
+    def __init__(self, toolchain: str, *, timeout_s: float) -> None:
+        self.toolchain = toolchain
+        self.timeout_s = timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
+        self._pending = b""
+        self._is_closed = False
+        # Whoever stops the worker must not miss a process that another thread is just starting.
+        self._starting = threading.Lock()
+        self._is_loading = False
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while there is a process."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process if there is none."""
+        with self._starting:
+            if self._is_closed:
+                raise ConversionFailed(f"The {self.toolchain} converter was stopped.")
+            if self._process is None:
+                self._pending = b""
+                self._process = self._launched()
+
+    def _launched(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "edgekit.export.workers.main"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            # A group of its own: Ctrl-C reaches the parent alone, and one signal ends all of the converter.
+            start_new_session=True,
+        )
+
+    def send(self, job: messages.Job) -> None:
+        """Give the worker a job; `receive` takes its answer. A worker that died is noticed by `receive`."""
+        self.start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._log.seek(0)
+        self._log.truncate()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(msgspec.json.encode(job) + b"\n")
+            self._process.stdin.flush()
+
+    def receive(self, what: str) -> messages.Reply:
+        """The answer to the oldest job, which did `what`.
+
+        Raises:
+            EdgekitError: What the worker reported, of its own class.
+            ConversionFailed: Time-out, crash, killed, or an answer that is none.
+        """
+        try:
+            line = self._line(what)
+            reply = msgspec.json.decode(line, type=messages.Reply)
+        except (msgspec.DecodeError, msgspec.ValidationError) as err:
+            self.kill()
+            raise self._failed(what, f"its answer is garbage: {line[:80]!r}") from err
+        except BaseException:
+            self.kill()
+            raise
+        if reply.failure is not None:
+            raise self._reported(what, reply.failure)
+        return reply
+
+    def load(self, job: messages.Load) -> None:
+        """Let the worker import and build what it needs, without waiting for it."""
+        self.send(job)
+        self._is_loading = True
+
+    def finish_loading(self) -> None:
+        """Wait for what `load` began; errors as in `receive`."""
+        if self._is_loading:
+            self._is_loading = False
+            self.receive("loading the module")
+
+    def ask(self, job: messages.Job, what: str) -> messages.Reply:
+        """`send` and `receive` in one."""
+        self.send(job)
+        return self.receive(what)
+
+    def stop(self) -> None:
+        """End the process and its children at once, from any thread; whoever waits for an answer gets an error."""
+        with self._starting:
+            self._is_closed = True
+            _kill_group(self._process)
+
+    def kill(self) -> None:
+        """End the process and its children at once; a later job starts a fresh one."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        _kill_group(process)
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        process.wait()
+
+    def close(self) -> None:
+        """End the process for good."""
+        self._is_closed = True
+        self.kill()
+        self._log.close()
+
+    def _line(self, what: str) -> bytes:
+        process = self._process
+        if process is None or process.stdout is None:
+            raise ConversionFailed(f"The {self.toolchain} converter was stopped while {what}.")
+        handle = process.stdout.fileno()
+        deadline = time.monotonic() + self.timeout_s
+        while b"\n" not in self._pending:
+            rest = deadline - time.monotonic()
+            if rest <= 0:
+                raise self._failed(what, f"no answer within {self.timeout_s:g} s", hint="--timeout SECONDS")
+            if not select.select([handle], [], [], min(rest, 1.0))[0]:
+                continue
+            data = os.read(handle, 1 << 16)
+            if not data:
+                raise self._died(what, process)
+            self._pending += data
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line
+
+    def _died(self, what: str, process: subprocess.Popen[bytes]) -> ConversionFailed:
+        code = process.wait()
+        if code == -signal.SIGKILL:
+            return self._failed(what, "it was killed (signal 9), most likely for using too much memory", hint="free -h")
+        if code < 0:
+            return self._failed(what, f"it crashed ({signal.Signals(-code).name})")
+        return self._failed(what, f"it ended with exit code {code} and no answer")
+
+    def _reported(self, what: str, failure: messages.Failure) -> EdgekitError:
+        kind = getattr(errors, failure.error, None) if failure.error else None
+        if failure.code:
+            return errors.Refused(failure.message, hint=failure.hint, code=failure.code)
+        if isinstance(kind, type) and issubclass(kind, EdgekitError):
+            return kind(failure.message, hint=failure.hint)
+        _log.debug("%s", failure.trace)
+        return self._failed(what, failure.message)
+
+    def _failed(self, what: str, reason: str, hint: str = "") -> ConversionFailed:
+        chatter = "".join(f"\n  | {line}" for line in self._chatter())
+        return ConversionFailed(f"The {self.toolchain} converter failed while {what}: {reason}.{chatter}", hint=hint)
+
+    def _chatter(self) -> list[str]:
+        """The last lines the worker printed."""
+        if self._log.closed:
+            return []
+        size = os.fstat(self._log.fileno()).st_size
+        data = os.pread(self._log.fileno(), _TAIL_BYTES, max(0, size - _TAIL_BYTES))
+        lines = [line.rstrip() for line in data.decode(errors="replace").splitlines()]
+        return [line[:200] for line in lines if line.strip()][-_TAIL_LINES:]
+
+
+def _kill_group(process: subprocess.Popen[bytes] | None) -> None:
+    if process is not None and process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""The engines, one module each, and what they share."""

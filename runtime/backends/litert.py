@@ -1,0 +1,378 @@
+"""LiteRT: opens .tflite files on the CPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+
+from edgekit.core.errors import EdgekitError, ProviderRefused, UserError, unknown
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.optional import need
+from edgekit.runtime.backends.feeds import check_feed
+from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model
+from edgekit.runtime.backends.native_output import captured_stderr
+from edgekit.runtime.backends.quantized import giving, storing
+from edgekit.runtime.backends.signatures import Entry, Family, TensorEntry, family_of
+from edgekit.runtime.backends.target_options import check_names, threads_of
+
+if TYPE_CHECKING:
+    from edgekit.core.samples import Array, Feed
+
+OPTIONS: Final = ("threads", "provider")
+# `cpu` lets the engine choose its kernels, which on most machines are those of XNNPACK; `xnnpack` insists on them.
+PROVIDERS: Final = ("cpu", "xnnpack")
+_DEFAULT_SIGNATURE: Final = "serving_default"
+
+
+class LiteRT:
+    """Opens .tflite files."""
+
+    name = "litert"
+
+    def formats(self) -> tuple[str, ...]:
+        """`tflite`."""
+        return ("tflite",)
+
+    def check(self) -> str:
+        """The engine's name and version; errors as in `Backend.check`."""
+        _engine_module()
+        return f"litert {_version()}"
+
+    def open(self, path: Path, options: Mapping[str, str], spec: ModelSpec | None = None) -> LiteRTSession:
+        """A session for the file at `path`; errors as in `Backend.open`.
+
+        Args:
+            options: `threads` (1), `provider`: cpu or xnnpack (cpu).
+        """
+        check_names(options, OPTIONS, self.name)
+        provider = options.get("provider", "cpu")
+        _check_provider(provider)
+        engine = _opened(path, threads_of(options))
+        kernels = _kernels(engine)
+        if provider == "xnnpack" != kernels:
+            raise ProviderRefused(
+                f"Provider 'xnnpack' did not take the model '{path}'.", hint="--target local/litert@provider=cpu"
+            )
+        return LiteRTSession(engine, kernels, _family(engine, spec))
+
+
+class LiteRTSession:
+    """A loaded .tflite file. One thread at a time: open a session for each.
+
+    The file has fixed shapes, one signature for each combination of sizes that it was made for. A feed runs in the
+    smallest signature that takes it; a larger batch is split; a free axis is padded where its inputs have a padding
+    value, and the outputs are cut back. Anything else is a `UserError` that lists the sizes.
+
+    Quantized inputs take float32, and the stored integers as well; quantized outputs are float32. An int32 input
+    takes int64 too, when its values fit.
+    """
+
+    backend = "litert"
+
+    def __init__(self, engine: Any, provider: str, family: Family) -> None:
+        self.provider = provider
+        self.family = family
+        self.inputs = family.inputs
+        self.outputs = family.outputs
+        self._engine = engine
+        self._also = _also_taken(family)
+        self._allocated: set[int] = set()
+        self._last: _Plan | None = None
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """The sizes of each free axis, over all signatures."""
+        axes = dict.fromkeys(axis for each in self.family.sizes for axis in each)
+        return {axis: tuple(sorted({each[axis] for each in self.family.sizes})) for axis in axes}
+
+    def run(self, feed: Mapping[str, object]) -> Feed:
+        """Outputs by name, owned by the caller; errors as in `Session.run`."""
+        plan = self._last
+        if plan is not None and plan.takes(feed):
+            try:
+                return plan.invoke()
+            except (RuntimeError, ValueError) as err:
+                raise _failed(err) from err
+        return self._run_checked(feed)
+
+    def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
+        """The fast path: a call that sets this feed, runs, and gives the outputs, which the next call may overwrite.
+
+        The arrays of `feed` are read anew in each call: write into them to run other values of the same shape.
+        """
+        arrays: dict[str, Any] = dict(feed)
+        self._run_checked(arrays)
+        plan = self._last
+        if plan is None or not plan.takes(arrays):
+            return lambda: self._run_checked(arrays)
+        return plan.bound(arrays)
+
+    def close(self) -> None:
+        """Free the engine's memory; closing twice is harmless."""
+        self._engine = None
+        self._last = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _run_checked(self, feed: Mapping[str, object]) -> Feed:
+        if self._engine is None:
+            raise UserError("This session is closed.")
+        check_feed(feed, self.inputs, self._also)
+        arrays = {tensor.name: np.asarray(feed[tensor.name]) for tensor in self.inputs}
+        sizes = {
+            axis: size
+            for tensor in self.inputs
+            for axis, size in zip(tensor.shape, arrays[tensor.name].shape, strict=True)
+            if isinstance(axis, str)
+        }
+        try:
+            return self._run_sizes(arrays, sizes)
+        except (RuntimeError, ValueError) as err:
+            raise _failed(err) from err
+
+    def _run_sizes(self, arrays: Feed, sizes: dict[str, int]) -> Feed:
+        batch = self.family.batch
+        chunks = self.family.chunks(sizes)
+        if batch is None or not chunks or len(chunks) == 1:
+            return self._run_one(arrays, sizes)
+        parts = []
+        for rows in _slices(chunks, sizes[batch]):
+            part = {name: array[rows] for name, array in arrays.items()}
+            parts.append(self._run_one(part, {**sizes, batch: rows.stop - rows.start}))
+        return {tensor.name: np.concatenate([part[tensor.name] for part in parts]) for tensor in self.outputs}
+
+    def _run_one(self, arrays: Feed, sizes: Mapping[str, int]) -> Feed:
+        entry = self.family.fitting(sizes)
+        if entry is None:
+            raise self._no_signature(sizes)
+        plan = self._plan(entry)
+        plan.set_inputs(
+            {
+                tensor.name: _padded(arrays[tensor.name], tensor, spec)
+                for tensor, spec in zip(entry.inputs, self.inputs, strict=True)
+            }
+        )
+        outputs = plan.invoke()
+        return {spec.name: _cut(outputs[spec.name], spec, sizes) for spec in self.outputs}
+
+    def _plan(self, entry: Entry) -> _Plan:
+        if entry.subgraph not in self._allocated:
+            self._engine._interpreter.AllocateTensors(entry.subgraph)
+            self._allocated.add(entry.subgraph)
+        if self._last is None or self._last.entry is not entry:
+            self._last = _Plan(self._engine, entry)
+        return self._last
+
+    def _no_signature(self, sizes: Mapping[str, int]) -> EdgekitError:
+        wanted = ", ".join(f"{axis}={size}" for axis, size in sizes.items())
+        hint = "".join(f" --sizes {axis}={size}" for axis, size in sizes.items() if axis.isidentifier())
+        message = f"This file has no signature for {wanted}; it has {self.family.offered()}."
+        return UserError(message, hint=f"edgekit export SOURCE{hint or ' --sizes AXIS=SIZE'}")
+
+
+class _Plan:
+    """One signature, ready to run: tensor indices looked up once."""
+
+    def __init__(self, engine: Any, entry: Entry) -> None:
+        # The public methods reach the first subgraph only, and the signature runner allocates anew in each call.
+        wrapper = engine._interpreter
+        self.entry = entry
+        self._subgraph = entry.subgraph
+        self._inputs = [(tensor.name, tensor.index, np.dtype(tensor.dtype), storing(tensor)) for tensor in entry.inputs]
+        self._outputs = [(tensor.name, tensor.index) for tensor in entry.outputs]
+        self._giving = [(tensor.name, convert) for tensor in entry.outputs if (convert := giving(tensor))]
+        self._set, self._get, self._invoke = wrapper.SetTensor, wrapper.GetTensor, wrapper.Invoke
+
+    def takes(self, feed: Mapping[str, Any]) -> bool:
+        """Whether `feed` fits this signature without splitting or padding; if so it is set."""
+        try:
+            self.set_inputs(feed)
+        except (KeyError, AttributeError, ValueError, TypeError):
+            return False
+        return len(feed) == len(self._inputs)
+
+    def set_inputs(self, feed: Mapping[str, Any]) -> None:
+        """Set every input; the engine checks shapes, and raises ValueError.
+
+        Raises:
+            KeyError: A name is missing, or a dtype is not taken.
+        """
+        for name, index, dtype, converts in self._inputs:
+            array = feed[name]
+            if array.dtype != dtype:
+                array = converts[array.dtype](array)
+            self._set(index, array, self._subgraph)
+
+    def invoke(self) -> Feed:
+        """Run what was set; outputs that the caller owns."""
+        subgraph, get = self._subgraph, self._get
+        self._invoke(subgraph)
+        outputs = {name: get(index, subgraph) for name, index in self._outputs}
+        for name, convert in self._giving:
+            outputs[name] = convert(outputs[name])
+        return outputs
+
+    def bound(self, feed: Mapping[str, Array]) -> Callable[[], Feed]:
+        """A call that sets `feed`, which fits, and runs."""
+        arrays = [(index, feed[name], converts.get(feed[name].dtype)) for name, index, _, converts in self._inputs]
+        subgraph, put, invoke = self._subgraph, self._set, self.invoke
+
+        def call() -> Feed:
+            for index, array, convert in arrays:
+                put(index, array if convert is None else convert(array), subgraph)
+            try:
+                return invoke()
+            except (RuntimeError, ValueError) as err:
+                raise _failed(err) from err
+
+        return call
+
+
+def _engine_module() -> Any:
+    return need("ai_edge_litert.interpreter", extra="tflite")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("ai-edge-litert")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _check_provider(provider: str) -> None:
+    from edgekit.runtime.backends.providers import PACKAGES
+
+    if provider in PROVIDERS:
+        return
+    if provider in PACKAGES:
+        raise ProviderRefused(
+            f"Provider '{provider}' is not in litert, which has {', '.join(PROVIDERS)}.",
+            hint="--target local/litert@provider=cpu",
+        )
+    raise unknown("provider", provider, PROVIDERS)
+
+
+def _opened(path: Path, threads: int) -> Any:
+    """The engine's interpreter with its first subgraph allocated, which is what applies its default kernels to all."""
+    head = head_of(path)
+    module = _engine_module()
+    # The engine aborts the process on some files that are no models.
+    if not is_tflite(head):
+        raise not_a_model(path, "TFLite")
+    try:
+        with captured_stderr() as captured:
+            engine = module.Interpreter(model_path=os.fspath(path), num_threads=threads)
+            engine.allocate_tensors()
+    except (ValueError, RuntimeError) as err:
+        raise not_a_model(path, "TFLite", f"{_first_line(err)} {captured.text}".strip()) from err
+    return engine
+
+
+def _kernels(engine: Any) -> str:
+    """`xnnpack` when it took at least one operator, else `cpu`."""
+    wrapper = engine._interpreter
+    names = (wrapper.NodeName(place) for place in reversed(range(wrapper.NumNodes())))
+    return "xnnpack" if "DELEGATE" in names else "cpu"
+
+
+def _family(engine: Any, spec: ModelSpec | None) -> Family:
+    inputs, outputs = (spec.inputs, spec.outputs) if spec else ((), ())
+    order = [tensor.name for tensor in (*inputs, *outputs)]
+    return family_of(tuple(_entries(engine, order)), inputs, outputs)
+
+
+def _entries(engine: Any, order: Sequence[str]) -> Iterator[Entry]:
+    """Every signature with the inputs and outputs of the default one; the whole file where it has no signatures."""
+    signatures = engine._get_full_signature_list()
+    if not signatures:
+        yield _bare_entry(engine)
+        return
+    first = signatures.get(_DEFAULT_SIGNATURE) or next(iter(signatures.values()))
+    inputs, outputs = _ordered(first["inputs"], order), _ordered(first["outputs"], order)
+    for name, tensors in signatures.items():
+        if set(tensors["inputs"]) == set(inputs) and set(tensors["outputs"]) == set(outputs):
+            subgraph = engine._interpreter.GetSubgraphIndexFromSignature(name)
+            yield Entry(
+                name,
+                subgraph,
+                tuple(_tensor(engine, tensors["inputs"][key], subgraph, key) for key in inputs),
+                tuple(_tensor(engine, tensors["outputs"][key], subgraph, key) for key in outputs),
+            )
+
+
+def _bare_entry(engine: Any) -> Entry:
+    inputs, outputs = engine.get_input_details(), engine.get_output_details()
+    return Entry(
+        "",
+        0,
+        tuple(_tensor(engine, detail["index"], 0, detail["name"]) for detail in inputs),
+        tuple(_tensor(engine, detail["index"], 0, detail["name"]) for detail in outputs),
+    )
+
+
+def _tensor(engine: Any, index: int, subgraph: int, name: str) -> TensorEntry:
+    detail = engine._get_tensor_details(index, subgraph)
+    quantization = detail["quantization_parameters"]
+    scales, zero_points = quantization["scales"], quantization["zero_points"]
+    per_tensor = len(scales) == 1
+    return TensorEntry(
+        name,
+        int(index),
+        tuple(int(size) for size in detail["shape"]),
+        np.dtype(detail["dtype"]).name,
+        float(scales[0]) if per_tensor else 0.0,
+        int(zero_points[0]) if per_tensor and len(zero_points) else 0,
+    )
+
+
+def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
+    """`names` in the order of the spec; those it does not know come last."""
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def _also_taken(family: Family) -> dict[str, tuple[str, ...]]:
+    """Further dtypes that each input takes: the stored one where callers see another, and what is converted to it."""
+    taken = {entry.name: {entry.dtype, *(dtype.name for dtype in storing(entry))} for entry in family.entries[0].inputs}
+    return {spec.name: tuple(sorted(taken[spec.name] - {spec.dtype})) for spec in family.inputs}
+
+
+def _slices(chunks: Sequence[int], total: int) -> Iterator[slice]:
+    start = 0
+    for size in chunks:
+        yield slice(start, min(start + size, total))
+        start += size
+
+
+def _padded(array: Array, tensor: TensorEntry, spec: TensorSpec) -> Array:
+    """`array` in the shape of the signature, filled up at the end of each axis."""
+    if array.shape == tensor.shape:
+        return array
+    widths = [(0, wanted - size) for wanted, size in zip(tensor.shape, array.shape, strict=True)]
+    return np.pad(array, widths, constant_values=spec.padding or 0)
+
+
+def _cut(array: Array, spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
+    """`array` without what padding added."""
+    rows = tuple(slice(sizes.get(axis)) if isinstance(axis, str) else slice(None) for axis in spec.shape)
+    cut = array[rows]
+    return array if cut.shape == array.shape else np.ascontiguousarray(cut)
+
+
+def _failed(err: Exception) -> UserError:
+    # The engine strings its messages together, and repeats those of earlier failures.
+    what = _first_line(err).partition("Node number")[0]
+    return UserError(f"litert cannot run this feed: {what or err}")
+
+
+def _first_line(err: Exception) -> str:
+    return next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)

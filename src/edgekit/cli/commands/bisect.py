@@ -1,0 +1,61 @@
+"""`edgekit bisect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgekit.cli.arguments import path_type, timeout_option
+from edgekit.cli.common import Call, Command, common
+
+
+@click.command(
+    "bisect",
+    cls=Command,
+    examples=[
+        "edgekit bisect digits-bundle onnx-fp32 tflite-int8",
+        "edgekit bisect digits-bundle torch onnx-fp32",
+        "edgekit bisect net-bundle torch onnx-fp32 --source net.py:Net --case N=5",
+    ],
+)
+@click.argument("path", type=path_type, help="A bundle.")
+@click.argument("a", help="The artifact that is right, or 'torch' for the module it was made from.")
+@click.argument("b", help="The artifact that is looked into.")
+@click.option("--case", default="", metavar="CASE", help="A case of validation.  [default: the first that differs]")
+@click.option("--source", default="", metavar="SOURCE", help="The module behind 'torch', as FILE.py:FACTORY.")
+@click.option("--weights", type=path_type, metavar="FILE", help="Its weights, where they do not travel in the bundle.")
+@click.option(
+    "--report", multiple=True, type=path_type, metavar="FILE", help="Write it to FILE too: .json, .svg or .txt."
+)
+@timeout_option
+@common()
+def command(
+    call: Call,
+    path: Path,
+    a: str,
+    b: str,
+    case: str,
+    source: str,
+    weights: Path | None,
+    report: tuple[Path, ...],
+    timeout: float | None,
+) -> None:
+    """Find the first tensor where one artifact leaves another.
+
+    Both graphs run with every tensor kept. Tensors are aligned by their values and the flow of data, whatever the
+    layout. Names the first one out of tolerance and the one that adds most error, with the module each comes from.
+    """
+    from edgekit.flows.bisect import ModuleOptions, bisect
+    from edgekit.report.bisection import refuse_suffix, render_text, write_bisection
+
+    for file in report:
+        refuse_suffix(file)
+    options = ModuleOptions(source, weights)
+    with call.progress() as progress:
+        found = bisect(
+            path, a, b, case=case, module=options, settings=call.settings(timeout_s=timeout), progress=progress
+        )
+    for file in report:
+        write_bisection(found, file)
+    call.answer(found, lambda: render_text(found))

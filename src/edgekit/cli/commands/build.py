@@ -1,0 +1,100 @@
+"""`edgekit build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli.arguments import (
+    force_option,
+    launches_option,
+    making_options,
+    path_type,
+    report_option,
+    source_argument,
+    source_name,
+    source_options,
+    target_option,
+    time_limit_option,
+    timeout_option,
+    to_option,
+)
+from edgekit.cli.common import Call, Command, common
+from edgekit.core.recipe import DEFAULT_RECIPES
+
+if TYPE_CHECKING:
+    from edgekit.flows.export import ExportOptions
+    from edgekit.flows.opening.source import SourceOptions
+
+
+@click.command(
+    "build",
+    cls=Command,
+    examples=[
+        "edgekit build digits --target local",
+        'edgekit build digits --budget "latency.p90 <= 8 ms, size <= 100 kB"',
+        "edgekit build net.py:Net --samples samples.npz --to onnx-fp32,onnx-int8",
+        "edgekit build net.py:Net --input 'x:float32[N,T,40]' --sizes T=32,64 \\",
+        "    --samples samples.npz --weights net.safetensors",
+    ],
+)
+@source_argument
+@target_option
+@to_option
+@click.option(
+    "--budget", multiple=True, metavar="LIMITS", help="As 'latency.p90 <= 8 ms', comma-separated; repeatable."
+)
+@click.option("--out", type=path_type, metavar="DIR", help="Folder to write.  [default: NAME-edgekit]")
+@force_option
+@report_option
+@source_options
+@making_options
+@click.option("--train", "train_first", is_flag=True, help="Train a reference model even if it has weights.")
+@launches_option
+@time_limit_option
+@timeout_option
+@common(acts=True, chance=True)
+def command(
+    call: Call,
+    source: str,
+    target: tuple[str, ...],
+    to: tuple[str, ...],
+    budget: tuple[str, ...],
+    out: Path | None,
+    force: bool,
+    report: tuple[Path, ...],
+    options: SourceOptions,
+    how: ExportOptions,
+    train_first: bool,
+    launches: int | None,
+    time_limit: float | None,
+    timeout: float | None,
+) -> int:
+    """Take a model to a verdict: export, validate, profile, judge.
+
+    Writes DIR/bundle, DIR/report.json and DIR/report.html, whole or not at all. Ends with 0 when, on every target, an
+    artifact meets all budgets and none fails parity; with 1 when not; with 4 when the measurement cannot tell.
+    """
+    from edgekit.flows.build import REPORT_HTML, build, plan_build
+
+    settings = call.settings(launches=launches, timeout_s=timeout)
+    folder = out or Path(f"{source_name(source)}-edgekit")
+    order: dict[str, Any] = {
+        "out": folder,
+        "target": target or settings.target,
+        "to": to or DEFAULT_RECIPES,
+        "budget": budget,
+        "options": options,
+        "how": how,
+        "settings": settings,
+        "train_first": train_first,
+        "time_limit_s": time_limit,
+        "force": force,
+    }
+    if call.dry_run:
+        return call.show_plan(plan_build(source, **order))
+    with call.progress() as progress:
+        found = build(source, **order, progress=progress)
+    return call.show_report(found, files=report, written=(folder / REPORT_HTML,))

@@ -1,0 +1,250 @@
+"""`edgekit bundle`."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from edgekit.cli.common import Call, Command, common
+from edgekit.cli.output import columns
+from edgekit.cli.program import Commands
+from edgekit.core.bundle import SUFFIX, TUNING, Bundle, Manifest, pack, tuning_file
+from edgekit.core.errors import UserError
+from edgekit.core.reports.graph import GraphDiff, GraphFacts, TensorFacts
+from edgekit.core.system.files import refuse_existing
+from edgekit.core.units import format_value
+from edgekit.report import formatting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# 1: first version.
+BUNDLE_DOCUMENT_SCHEMA: Final = 1
+_NAME: Final = 40
+_SHOWN: Final = 5
+
+bundle_argument = click.argument(
+    "bundle", type=click.Path(path_type=Path), help="A bundle: a folder, or a file NAME.edgekit."
+)
+
+
+class InspectDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The manifest of a bundle whose every hash was right."""
+
+    bundle: str
+    manifest: Manifest
+    graphs: tuple[GraphFacts, ...] = ()
+    command: str = "bundle inspect"
+    schema_version: int = BUNDLE_DOCUMENT_SCHEMA
+
+
+class VerifyDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How many files of how many bytes had the right hash; there is no document for one that had not."""
+
+    bundle: str
+    files: int
+    size_bytes: int
+    command: str = "bundle verify"
+    schema_version: int = BUNDLE_DOCUMENT_SCHEMA
+
+
+class PackDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the packed bundle lies (with `--dry-run`: would lie)."""
+
+    bundle: str
+    out: str
+    written: bool
+    size_bytes: int | None = None
+    command: str = "bundle pack"
+    schema_version: int = BUNDLE_DOCUMENT_SCHEMA
+
+
+@click.group("bundle", cls=Commands)
+def command() -> None:
+    """Look into, compare, verify or pack a bundle.
+
+    A bundle is a folder, or the same as one file NAME.edgekit. Every command checks the hash of every file in it.
+    """
+
+
+@command.command("inspect", cls=Command, examples=["edgekit bundle inspect digits-edgekit/bundle"])
+@bundle_argument
+@common()
+def inspect(call: Call, bundle: Path) -> None:
+    """Print what a bundle holds, and what its graphs are made of."""
+    from edgekit.flows.bundle import graph_facts
+
+    with Bundle.open(bundle) as opened:
+        graphs = tuple(graph_facts(opened, artifact) for artifact in opened.artifacts)
+        document = InspectDocument(bundle=str(bundle), manifest=opened.manifest, graphs=graphs)
+    call.answer(document, lambda: "\n".join([*_description(document.manifest), *_graphs(graphs)]))
+
+
+@command.command("diff", cls=Command, examples=["edgekit bundle diff digits-bundle onnx-fp32 onnx-int8"])
+@bundle_argument
+@click.argument("a", help="One artifact.")
+@click.argument("b", help="The other.")
+@common()
+def diff_command(call: Call, bundle: Path, a: str, b: str) -> None:
+    """Print how two artifacts differ: operators, size, weights."""
+    from edgekit.flows.bundle import diff
+
+    found = diff(bundle, a, b)
+    call.answer(found, lambda: "\n".join(_difference(found)))
+
+
+@command.command("verify", cls=Command, examples=["edgekit bundle verify digits.edgekit"])
+@bundle_argument
+@common()
+def verify(call: Call, bundle: Path) -> None:
+    """Check the hash of every file of a bundle."""
+    with Bundle.open(bundle) as opened:
+        records = opened.manifest.files.values()
+    document = VerifyDocument(
+        bundle=str(bundle), files=len(records), size_bytes=sum(record.size_bytes for record in records)
+    )
+    size = format_value(document.size_bytes, "bytes")
+    call.answer(document, lambda: f"'{bundle}' is whole: {document.files} files, {size}, every hash is right.")
+
+
+@command.command("pack", cls=Command, examples=["edgekit bundle pack digits-edgekit/bundle --out digits.edgekit"])
+@bundle_argument
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="File to write.  [default: NAME.edgekit]")
+@click.option("--with-tuning", is_flag=True, help="Add what 'edgekit tune' chose: the file is a new bundle.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@common(acts=True)
+def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, force: bool) -> None:
+    """Write a bundle as one file; equal bundles give equal files."""
+    more = _tuning(bundle) if with_tuning else {}
+    with Bundle.open(bundle) as opened:
+        target = out or Path(f"{opened.spec.name}{SUFFIX}")
+        if call.dry_run:
+            refuse_existing(target, force=force)
+        else:
+            pack(opened, target, force=force, more=more)
+    size = None if call.dry_run else target.stat().st_size
+    document = PackDocument(bundle=str(bundle), out=str(target), written=not call.dry_run, size_bytes=size)
+    call.answer(document, lambda: _packed(document))
+
+
+def _tuning(bundle: Path) -> dict[str, bytes]:
+    """The tuning beside the bundle, as a file of a new one."""
+    from edgekit.core.reports.tuning import read_tuning
+
+    file = tuning_file(bundle)
+    if read_tuning(file) is None:
+        raise UserError(f"There is no tuning beside '{bundle}'.", hint=f"edgekit tune {bundle}")
+    return {TUNING: file.read_bytes()}
+
+
+def _packed(document: PackDocument) -> str:
+    if not document.written:
+        return f"write '{document.bundle}' as '{document.out}'"
+    return f"{document.out}  {format_value(document.size_bytes, 'bytes')}"
+
+
+def _description(manifest: Manifest) -> Iterator[str]:
+    spec = manifest.spec
+    yield columns(_facts(manifest))
+    yield ""
+    rows = [
+        (one.recipe, format_value(one.size_bytes, "bytes"), f"opset {one.opset}" if one.opset else "", one.sha256[:12])
+        for one in manifest.artifacts
+    ]
+    yield columns([("artifact", "size", "", "sha256"), *rows])
+    for one in manifest.artifacts:
+        for warning in one.warnings:
+            yield f"Warning: {one.recipe}: {warning}"
+    if spec.labels:
+        yield ""
+        yield f"labels: {', '.join(spec.labels)}"
+
+
+def _graphs(graphs: Iterable[GraphFacts]) -> Iterator[str]:
+    for one in graphs:
+        yield ""
+        yield one.artifact
+        if one.reason:
+            yield f"  not looked into: {one.reason}"
+            continue
+        yield f"  {_figures(one)}"
+        yield from _wrapped(", ".join(f"{count} {name}" for name, count in one.operators.items()))
+        rows = [
+            ("", _title(tensor.name), f"{tensor.dtype}{list(tensor.shape)}", _size(tensor)) for tensor in one.largest
+        ]
+        yield columns(rows) if rows else "  no tensors"
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of at most 80 columns, indented."""
+    return textwrap.wrap(text, 80, initial_indent="  ", subsequent_indent="    ")
+
+
+def _figures(one: GraphFacts) -> str:
+    parts = [f"{sum(one.operators.values())} operators"]
+    if one.parameters is not None:
+        parts.append(f"{one.parameters:,} parameters in {format_value(one.weight_bytes, 'bytes')}")
+    if one.quantized_share:
+        parts.append(f"{100 * one.quantized_share:.0f} % quantized")
+    parts.append("work not known" if one.macs is None else f"{one.macs:,} MACs")
+    return ", ".join(parts)
+
+
+def _size(tensor: TensorFacts) -> str:
+    return f"{format_value(tensor.size_bytes, 'bytes')}{' of weights' if tensor.is_weight else ''}"
+
+
+def _difference(found: GraphDiff) -> Iterator[str]:
+    sizes = [format_value(size, "bytes") for size in (found.size_a_bytes, found.size_b_bytes)]
+    rows = [("", found.a.artifact, found.b.artifact), ("size", *sizes)]
+    for name, key in (("parameters", "parameters"), ("MACs", "macs")):
+        rows.append(
+            (name, *("unknown" if (value := getattr(one, key)) is None else f"{value:,}" for one in _two(found)))
+        )
+    for name in dict.fromkeys([*found.a.operators, *found.b.operators]):
+        counts = [one.operators.get(name, 0) for one in _two(found)]
+        if counts[0] != counts[1]:
+            rows.append((name, *map(str, counts)))
+    yield columns(rows)
+    yield ""
+    yield f"Weights of one name: {found.equal_weights} equal, {len(found.weights)} differ."
+    changed = [("", _title(one.name), f"{100 * one.change:.2g} %") for one in found.weights[:_SHOWN]]
+    if changed:
+        yield columns(changed)
+    for side, names in ((found.a.artifact, found.only_a), (found.b.artifact, found.only_b)):
+        if names:
+            yield f"Only {side} has {len(names)} weights: {', '.join(_title(one) for one in names[:3])}"
+
+
+def _count(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
+
+
+def _title(name: str) -> str:
+    """The end of a name: converters write the whole way through the modules into it."""
+    parts = [part.rpartition(".")[2] for part in name.rpartition(";;")[2].split("/")] if "/" in name else [name]
+    return formatting.shortened(".".join(parts[-2:]), _NAME)
+
+
+def _two(found: GraphDiff) -> tuple[GraphFacts, GraphFacts]:
+    return found.a, found.b
+
+
+def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    spec = manifest.spec
+    yield "model", " ".join(part for part in (spec.name, spec.summary and f"({spec.summary})") if part)
+    yield "task", spec.task
+    yield from (("input", str(tensor)) for tensor in spec.inputs)
+    yield from (("output", str(tensor)) for tensor in spec.outputs)
+    if spec.metric:
+        yield "metric", spec.metric.name
+    if spec.licence:
+        yield "licence", spec.licence
+    if manifest.split:
+        yield "samples", f"{manifest.split.calibration} to calibrate, {manifest.split.evaluation} to evaluate"
+    yield "made", manifest.created
+    yield "with", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items())) or "unknown tools"

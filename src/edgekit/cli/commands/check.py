@@ -1,0 +1,118 @@
+"""`edgekit check`."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from edgekit.cli.arguments import Duration, Share, path_type
+from edgekit.cli.common import Call, Command, common
+
+if TYPE_CHECKING:
+    from edgekit.cli.output import Output
+    from edgekit.core.reports.check import CheckReport
+
+SUMMARY: Final = "GITHUB_STEP_SUMMARY"
+PIPE_COLUMNS: Final = 100
+
+config_option = click.option(
+    "--config",
+    type=path_type,
+    default=Path("edgekit.toml"),
+    show_default=True,
+    metavar="FILE",
+    help="File with a [check] table, or a pyproject.toml.",
+)
+
+
+@click.command(
+    "check",
+    cls=Command,
+    examples=[
+        "edgekit check",
+        "edgekit check --config ci/edgekit.toml --report check.xml --report check.md",
+        "edgekit check --launches 12 --time-box 2min",
+        "edgekit check --baseline-commit origin/main",
+    ],
+)
+@config_option
+@click.option("--launches", type=click.IntRange(min=5), metavar="NUMBER", help="In place of 'launches' in FILE.")
+@click.option("--time-limit", type=Duration(), metavar="TIME", help="In place of 'time_limit_s' in FILE.")
+@click.option("--time-box", type=Duration(), metavar="TIME", help="In place of 'time_box_s' in FILE.")
+@click.option("--minimum-effect", type=Share(), metavar="SHARE", help="In place of 'minimum_effect' in FILE.")
+@click.option(
+    "--baseline-commit", metavar="COMMIT", help="In place of 'baseline_commit' in FILE: what models are compared with."
+)
+@click.option("--no-record", is_flag=True, help="Leave the history as it is.")
+@click.option(
+    "--report",
+    multiple=True,
+    type=path_type,
+    metavar="FILE",
+    help="Write the result to FILE too: .json, .md, .xml (JUnit), .bencher.json or .benchmark-action.json. Repeatable.",
+)
+@common(acts=True, chance=True)
+def command(
+    call: Call,
+    config: Path,
+    launches: int | None,
+    time_limit: float | None,
+    time_box: float | None,
+    minimum_effect: float | None,
+    baseline_commit: str | None,
+    no_record: bool,
+    report: tuple[Path, ...],
+) -> int:
+    """Judge models in CI: budgets, a baseline, the runs before.
+
+    Ends with 1 when a check failed. One that cannot be decided is printed as INCONCLUSIVE and counted; whether it
+    changes the exit code is the policy in FILE. In GitHub Actions the result goes into the summary of the step.
+    """
+    from edgekit.flows.check import check, plan_check
+    from edgekit.report.check import refuse_name, write_check
+
+    for path in report:
+        refuse_name(path)
+    given = {
+        "launches": launches,
+        "time_limit_s": time_limit,
+        "time_box_s": time_box,
+        "minimum_effect": minimum_effect,
+        "baseline_commit": baseline_commit,
+    }
+    changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    if call.dry_run:
+        return call.show_plan(plan_check(config, changes=changes))
+    settings = call.settings()
+    with call.progress() as progress:
+        found = check(config, record=not no_record, changes=changes, settings=settings, progress=progress)
+    for path in report:
+        write_check(found, path)
+    _summarize(found)
+    call.answer(found, lambda: _text(found, call.output))
+    return found.verdict.exit_code
+
+
+def _summarize(found: CheckReport) -> None:
+    """Add the result to the summary of a step of GitHub Actions, where there is one."""
+    path = os.environ.get(SUMMARY)
+    if path:
+        from edgekit.report.check import render_markdown
+
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(render_markdown(found))
+
+
+def _text(found: CheckReport, output: Output) -> str:
+    from rich.console import Console
+
+    from edgekit.report.check import render
+
+    buffer = io.StringIO()
+    width = output.columns or PIPE_COLUMNS
+    render(found, Console(file=buffer, force_terminal=output.is_terminal or None, width=width))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

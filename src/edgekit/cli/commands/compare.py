@@ -1,0 +1,100 @@
+"""`edgekit compare`."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli.arguments import Duration, Share, path_type, target_option, time_limit_option
+from edgekit.cli.common import Call, Command, common
+
+if TYPE_CHECKING:
+    from edgekit.cli.output import Output
+    from edgekit.core.reports.comparison import ComparisonReport
+
+
+@click.command(
+    "compare",
+    cls=Command,
+    examples=[
+        "edgekit compare digits-bundle::onnx-fp32 digits-bundle::onnx-int8",
+        "edgekit compare before.onnx after.onnx --target local --report comparison.md",
+        "edgekit compare monday.json tuesday.json",
+    ],
+)
+@click.argument("a", help="The reference: BUNDLE::RECIPE, a .onnx or .tflite file, or a report (.json).")
+@click.argument("b", help="What is compared with it, of the same kind.")
+@target_option
+@click.option(
+    "--launches",
+    type=int,
+    default=8,
+    show_default=True,
+    metavar="NUMBER",
+    help="Pairs of fresh processes before the first look; four times as many at most.",
+)
+@time_limit_option
+@click.option(
+    "--time-box", type=Duration(), default=45.0, show_default="45s", metavar="TIME", help="Longest time on each target."
+)
+@click.option(
+    "--minimum-effect",
+    type=Share(),
+    metavar="SHARE",
+    help="The smallest difference that counts, as 3%.  [setting: minimum_effect]",
+)
+@click.option(
+    "--report", multiple=True, type=path_type, metavar="FILE", help="Write the result to FILE too: .json or .md."
+)
+@common(acts=True, chance=True)
+def command(
+    call: Call,
+    a: str,
+    b: str,
+    target: tuple[str, ...],
+    launches: int,
+    time_limit: float | None,
+    time_box: float,
+    minimum_effect: float | None,
+    report: tuple[Path, ...],
+) -> int:
+    """Compare the latency of two artifacts, or of two reports.
+
+    Artifacts are measured in turn, pair by pair, until it is clear whether B is faster, slower or as fast as A within
+    the minimum effect. Ends with 0 when B is faster or equal, with 1 when it is slower, with 4 when the time is over
+    and it is still unclear.
+    """
+    from edgekit.flows.compare import compare, plan_compare
+    from edgekit.report.comparison import refuse_suffix, write_comparison
+
+    for path in report:
+        refuse_suffix(path)
+    settings = call.settings(minimum_effect=minimum_effect)
+    order: dict[str, Any] = {
+        "target": target or settings.target,
+        "launches": launches,
+        "time_limit_s": time_limit,
+        "time_box_s": time_box,
+        "settings": settings,
+    }
+    if call.dry_run:
+        return call.show_plan(plan_compare(a, b, **order))
+    with call.progress() as progress:
+        found = compare(a, b, **order, progress=progress)
+    for path in report:
+        write_comparison(found, path)
+    call.answer(found, lambda: _text(found, call.output))
+    return found.verdict.exit_code
+
+
+def _text(found: ComparisonReport, output: Output) -> str:
+    from rich.console import Console
+
+    from edgekit.report.comparison import render
+
+    buffer = io.StringIO()
+    render(found, Console(file=buffer, force_terminal=output.is_terminal or None, width=output.columns or 80))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

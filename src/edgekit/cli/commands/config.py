@@ -1,0 +1,53 @@
+"""`edgekit config`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+import msgspec
+
+from edgekit.cli.common import Call, Command, common
+from edgekit.cli.output import columns
+from edgekit.cli.program import Commands
+from edgekit.core.system.settings import Setting
+
+# 1: first version.
+CONFIG_DOCUMENT_SCHEMA: Final = 1
+
+
+class SettingsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every setting in force, with where it came from."""
+
+    settings: tuple[Setting, ...]
+    command: str = "config show"
+    schema_version: int = CONFIG_DOCUMENT_SCHEMA
+
+
+@click.group("config", cls=Commands)
+def command() -> None:
+    """Show the settings in force.
+
+    A flag wins over an EDGEKIT_* variable, that over edgekit.toml (or [tool.edgekit] in pyproject.toml), that over
+    the user's own file, that over the default.
+    """
+
+
+@command.command(
+    "show", cls=Command, examples=["edgekit config show --origin", "EDGEKIT_LAUNCHES=12 edgekit config show --json"]
+)
+@click.option("--origin", is_flag=True, help="Say where each value came from.")
+@common()
+def show(call: Call, origin: bool) -> None:
+    """Print every setting that is in force."""
+    _, found = call.origins()
+    call.answer(SettingsDocument(settings=found), lambda: _text(found, origin))
+
+
+def _text(found: tuple[Setting, ...], origin: bool) -> str:
+    return columns((one.name, _toml(one.value), *([one.origin] if origin else [])) for one in found)
+
+
+def _toml(value: object) -> str:
+    """The value as it is written in a TOML file."""
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,153 @@
+"""`edgekit devices`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekit.cli.arguments import Duration
+from edgekit.cli.common import Call, Command, common
+from edgekit.cli.output import columns
+from edgekit.cli.program import Commands
+
+if TYPE_CHECKING:
+    from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
+
+name_argument = click.argument("name", help="What targets call the device, such as pi5.")
+
+
+@click.group("devices", cls=Commands)
+def command() -> None:
+    """Manage the devices that targets name.
+
+    A device is reached by ssh (a Raspberry Pi, any Linux), by adb (Android) or in its browser (any phone).
+    """
+
+
+@command.command("list", cls=Command, examples=["edgekit devices list"])
+@common()
+def list_(call: Call) -> None:
+    """List every device that a target may name."""
+    from edgekit.flows.devices import list_devices
+
+    found = list_devices()
+    call.answer(found, lambda: _table(found))
+
+
+@command.command(
+    "add",
+    cls=Command,
+    examples=[
+        "edgekit devices add pi5 --ssh pi@raspberrypi.local",
+        "edgekit devices add phone --adb 39121FDJH00123",
+        "edgekit devices add browser --web 127.0.0.1",
+    ],
+)
+@name_argument
+@click.option("--ssh", metavar="ADDRESS", help="Host, user@host, or a name of your own ssh configuration.")
+@click.option("--adb", metavar="SERIAL", help="Serial number, as 'adb devices' prints it.")
+@click.option("--web", metavar="ADDRESS", help="Address of this machine that the browser can open.")
+@click.option("--cable", metavar="SERIAL", help="With --web: the phone's adb serial, or 'any'; leads the port there.")
+@click.option("--port", type=int, metavar="NUMBER", help="Port of the transport.")
+@click.option("--ssh-config", metavar="FILE", help="Another ssh configuration than your own.")
+@click.option("--emulated", is_flag=True, help="Times on it are no latency: print correctness only.")
+@click.option("--counter", metavar="COMMAND", help="With --emulated: what counts instructions there.")
+@click.option("--timeout", "timeout_s", type=Duration(), metavar="TIME", help="What one launch may take (300s).")
+@click.option("--force", is_flag=True, help="Replace a device of that name.")
+@common(acts=True)
+def add(call: Call, name: str, force: bool, emulated: bool, **given: str | float | None) -> int | None:
+    """Add a device; nothing is reached for yet."""
+    from edgekit.devices.inventory import Entry
+    from edgekit.flows.devices import add_device
+    from edgekit.flows.order import Plan
+
+    chosen = {option: value for option, value in given.items() if value is not None}
+    entry = Entry(emulated=emulated, **chosen)  # type: ignore[arg-type] # click has converted each option
+    if call.dry_run:
+        return call.show_plan(Plan("devices add", (f"add '{name}' to the inventory",)))
+    _show(call, add_device(name, entry, force=force))
+    return None
+
+
+@command.command("check", cls=Command, examples=["edgekit devices check pi5"])
+@name_argument
+@common()
+def check(call: Call, name: str) -> int:
+    """Look at everything that a job on a device needs, and say what to mend."""
+    from edgekit.core.errors import DeviceError
+    from edgekit.flows.devices import check_device
+
+    with call.progress() as progress, progress.stage(f"checking '{name}'"):
+        found = check_device(name, progress=progress)
+    call.answer(found, lambda: _checks(found))
+    return 0 if found.is_ready else DeviceError.exit_code
+
+
+@command.command("prepare", cls=Command, examples=["edgekit devices prepare pi5"])
+@name_argument
+@click.option(
+    "--libraries",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="For a phone: the folder that holds a C library for its processor.",
+)
+@common(acts=True)
+def prepare(call: Call, name: str, libraries: Path | None) -> int | None:
+    """Put the engines on a device; afterwards no network is needed."""
+    from edgekit.flows.devices import prepare_device, require_device
+    from edgekit.flows.order import Plan
+
+    if call.dry_run:
+        require_device(name)
+        steps = ("fetch the wheels of the engines with pip, unless they are in the cache", f"send them to '{name}'")
+        return call.show_plan(Plan("devices prepare", steps))
+    with call.progress() as progress, progress.stage(f"preparing '{name}'"):
+        done = prepare_device(name, settings=call.settings(), libraries=libraries)
+    _show(call, done)
+    return None
+
+
+@command.command("clean", cls=Command, examples=["edgekit devices clean pi5"])
+@name_argument
+@common(acts=True)
+def clean(call: Call, name: str) -> int | None:
+    """Remove everything that edgekit has put on a device."""
+    from edgekit.flows.devices import clean_device, require_device
+    from edgekit.flows.order import Plan
+
+    if call.dry_run:
+        require_device(name)
+        return call.show_plan(Plan("devices clean", (f"remove edgekit's folder from '{name}'",)))
+    _show(call, clean_device(name))
+    return None
+
+
+@command.command("remove", cls=Command, examples=["edgekit devices remove pi5"])
+@name_argument
+@common(acts=True)
+def remove(call: Call, name: str) -> int | None:
+    """Take a device out of the inventory; what is on it stays."""
+    from edgekit.flows.devices import remove_device, require_device
+    from edgekit.flows.order import Plan
+
+    if call.dry_run:
+        require_device(name)
+        return call.show_plan(Plan("devices remove", (f"take '{name}' out of the inventory",)))
+    _show(call, remove_device(name))
+    return None
+
+
+def _show(call: Call, done: DeviceChange) -> None:
+    call.answer(done, lambda: done.done)
+
+
+def _table(found: DeviceList) -> str:
+    rows = [(one.name, one.transport, f"{one.address}{' (emulated)' if one.emulated else ''}") for one in found.devices]
+    return columns(rows)
+
+
+def _checks(found: DeviceChecks) -> str:
+    lines = [columns((one.name, one.state, one.found) for one in found.checks)]
+    lines += [f"Mend {one.name}: {one.mend}" for one in found.checks if one.mend]
+    return "\n".join(lines)

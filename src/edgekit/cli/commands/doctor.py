@@ -1,0 +1,41 @@
+"""`edgekit doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekit.cli.common import Call, Command, common
+from edgekit.cli.output import columns
+
+if TYPE_CHECKING:
+    from edgekit.flows.doctor import Diagnosis, Finding
+
+
+@click.command("doctor", cls=Command, examples=["edgekit doctor", "edgekit doctor --json"])
+@common()
+def command(call: Call) -> int:
+    """Check this machine, and name the command that mends it.
+
+    Ends with 3 when something is in the way of building, running or measuring. Changes nothing.
+    """
+    from edgekit.flows.doctor import diagnose
+
+    diagnosis = diagnose(settings=call.settings())
+    call.answer(diagnosis, lambda: _text(diagnosis))
+    return diagnosis.exit_code
+
+
+def _text(diagnosis: Diagnosis) -> str:
+    table = columns((_MARKS[one.state], one.name, _line(one)) for one in diagnosis.findings)
+    mends = [f"Hint: {one.mend}" for one in diagnosis.findings if one.state != "ok"]
+    return "\n".join([table, *dict.fromkeys(mends)])
+
+
+def _line(finding: Finding) -> str:
+    """What was found; what could be added is named in the line, what must be mended in a hint below the table."""
+    return f"{finding.text} ({finding.mend})" if finding.state == "ok" and finding.mend else finding.text
+
+
+_MARKS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM"}

@@ -1,0 +1,53 @@
+"""`edgekit explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekit.cli.arguments import path_type
+from edgekit.cli.common import Call, Command, common
+
+if TYPE_CHECKING:
+    from edgekit.core.reports.explanation import Cause, Explanation
+
+
+@click.command(
+    "explain",
+    cls=Command,
+    examples=["edgekit explain digits-edgekit/report.json", "edgekit explain tuesday.json monday.json"],
+)
+@click.argument("report", type=path_type, help="A report (.json) of 'build' or 'profile'.")
+@click.argument("other", type=path_type, required=False, help="Another report whose times differ.")
+@common()
+def command(call: Call, report: Path, other: Path | None) -> None:
+    """Say why a report's times are what they are.
+
+    Every cause comes with what was seen and the command that tests it. What has no cause is listed as not explained.
+    """
+    from edgekit.flows.explain import explain
+
+    found = explain(report, other)
+    call.answer(found, lambda: "\n".join(_lines(found)))
+
+
+def _lines(found: Explanation) -> Iterator[str]:
+    from edgekit.core.reports.explanation import together
+
+    for cause, names in together(found.causes):
+        yield from _cause(cause, names)
+    yield from (f"Not explained: {text}." for text in found.unexplained)
+    yield from (f"Not looked at: {text}." for text in found.unseen)
+    if not found.causes and not found.unexplained:
+        yield "There is nothing to explain."
+
+
+def _cause(cause: Cause, names: Sequence[str]) -> Iterator[str]:
+    yield f"{', '.join(names)} on {cause.target}: {cause.name}"
+    yield f"  {cause.says}"
+    yield from (f"  - {text}" for text in cause.evidence)
+    yield f"  test it: {cause.command}"
+    yield ""

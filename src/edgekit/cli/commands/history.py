@@ -1,0 +1,100 @@
+"""`edgekit history`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekit.cli.commands.check import config_option
+from edgekit.cli.common import Call, Command, common
+from edgekit.cli.output import columns
+from edgekit.cli.program import Commands
+from edgekit.core.units import format_value
+
+if TYPE_CHECKING:
+    from edgekit.flows.history import HistoryDocument, Point, Series
+
+_COMMIT_LETTERS = 10
+
+
+@click.group("history", cls=Commands)
+def command() -> None:
+    """Look into earlier checks, find the first bad one, accept a new level.
+
+    The history lies beside the configuration: one line a run, oldest first.
+    """
+
+
+@command.command(
+    "show", cls=Command, examples=["edgekit history show", "edgekit history show --config ci/edgekit.toml"]
+)
+@config_option
+@common()
+def show_command(call: Call, config: Path) -> None:
+    """Print every series: its runs, its last value and its level."""
+    from edgekit.flows.history import show
+
+    found = show(config)
+    call.answer(found, lambda: _shown(found))
+
+
+@command.command("blame", cls=Command, examples=["edgekit history blame", "edgekit history blame --json"])
+@config_option
+@common()
+def blame_command(call: Call, config: Path) -> None:
+    """Name the first slow run of every series that became slower."""
+    from edgekit.flows.history import show
+
+    found = show(config, command="history blame")
+    call.answer(found, lambda: "\n".join(_blamed(found)))
+
+
+@command.command(
+    "accept",
+    cls=Command,
+    examples=['edgekit history accept --why "larger input"', 'edgekit history accept --model kws --why "new labels"'],
+)
+@config_option
+@click.option("--why", required=True, metavar="TEXT", help="The reason, which the history keeps.")
+@click.option("--model", multiple=True, metavar="NAME", help="Only this model; repeatable.  [default: all]")
+@common(acts=True)
+def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -> int:
+    """Make the present models the baseline, and say why.
+
+    Copies every model over its baseline file, and lets its series begin anew. Nothing else ever changes a baseline.
+    """
+    from edgekit.flows.history import accept, plan_accept
+
+    if call.dry_run:
+        return call.show_plan(plan_accept(config, why=why, model=model))
+    found = accept(config, why=why, model=model)
+    call.answer(found, lambda: f"accepted: {', '.join(found.accepted.models)} ({found.accepted.why})")
+    return 0
+
+
+def _shown(found: HistoryDocument) -> str:
+    if not found.series:
+        return f"'{found.file}' holds no runs yet."
+    rows = [(one.name, str(one.runs), *_level(one), _place(one.last)) for one in found.series]
+    accepted = [f"{one.created}  accepted: {', '.join(one.models)} ({one.why})" for one in found.accepted]
+    return "\n".join([columns([("series", "runs", "last", "level", "change", "at"), *rows]), *accepted])
+
+
+def _level(one: Series) -> tuple[str, str, str]:
+    change = "" if one.level is None else f"{100 * (one.last.value / one.level - 1):+.1f} %"
+    return format_value(one.last.value, "s"), format_value(one.level, "s"), change
+
+
+def _blamed(found: HistoryDocument) -> Iterator[str]:
+    slow = [(one.name, one.slower) for one in found.series if one.slower]
+    for name, step in slow:
+        yield f"{name}: {100 * step.size:+.1f} % since {_place(step.since)}; the last good run is {_place(step.before)}"
+    if not slow:
+        yield "No series became slower by a step that stands out of its noise."
+
+
+def _place(point: Point) -> str:
+    return f"{point.created} {point.commit[:_COMMIT_LETTERS]}".strip()

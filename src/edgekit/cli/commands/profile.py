@@ -1,0 +1,106 @@
+"""`edgekit profile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.arguments import (
+    Duration,
+    Sizes,
+    artifact_option,
+    axis_sizes_option,
+    launches_option,
+    parts,
+    path_argument,
+    precision_option,
+    report_option,
+    target_option,
+    time_limit_option,
+)
+from edgekit.cli.common import Call, Command, common
+
+
+@click.command(
+    "profile",
+    cls=Command,
+    examples=[
+        "edgekit profile digits-bundle --target local",
+        "edgekit profile digits-bundle --target local,local/onnxruntime@threads=2",
+        "edgekit profile model.tflite --precision 1% --report latency.html",
+        "edgekit profile digits-bundle --batch 1,8,32 --operators",
+    ],
+)
+@path_argument
+@target_option
+@artifact_option
+@launches_option
+@time_limit_option
+@precision_option
+@click.option(
+    "--time-box",
+    type=Duration(),
+    default="60s",
+    show_default=True,
+    metavar="TIME",
+    help="With --precision, begin no further launches after it.",
+)
+@click.option(
+    "--batch",
+    type=Sizes(),
+    default="1",
+    show_default=True,
+    metavar="SIZES",
+    help="Samples a call, as 1,8,32: latency and throughput of each.",
+)
+@click.option("--operators", is_flag=True, help="Time every operator too, where the engine can.")
+@click.option(
+    "--sustain",
+    type=Duration(),
+    metavar="TIME",
+    help="Keep each under load for TIME afterwards, as 10min, to see what heat does.",
+)
+@axis_sizes_option
+@report_option
+@common(acts=True, chance=True)
+def command(
+    call: Call,
+    path: Path,
+    target: tuple[str, ...],
+    artifact: tuple[str, ...],
+    launches: int | None,
+    time_limit: float | None,
+    precision: float | None,
+    time_box: float,
+    batch: tuple[int, ...],
+    operators: bool,
+    sustain: float | None,
+    sizes: tuple[str, ...],
+    report: tuple[Path, ...],
+) -> int:
+    """Measure latency, load time and memory on targets.
+
+    Several fresh processes each, interleaved in random order; raw values are kept in the report.
+    """
+    from edgekit.flows.profile import plan_profile, profile
+
+    settings = call.settings(launches=launches)
+    order: dict[str, Any] = {
+        "target": target or settings.target,
+        "artifact": parts(artifact),
+        "time_limit_s": time_limit,
+        "precision": precision,
+        "time_box_s": time_box,
+        "batch": batch,
+        "operators": operators,
+        "sustain_s": sustain,
+        "sizes": sizes,
+        "settings": settings,
+    }
+    if call.dry_run:
+        return call.show_plan(plan_profile(path, **order))
+    with call.progress() as progress:
+        found = profile(path, **order, progress=progress)
+    return call.show_report(found, files=report)

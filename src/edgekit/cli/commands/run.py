@@ -1,0 +1,129 @@
+"""`edgekit run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from edgekit.cli.arguments import axis_sizes_option, first_target, path_argument
+from edgekit.cli.commands.completion import names
+from edgekit.cli.common import Call, Command, common
+from edgekit.cli.output import columns
+from edgekit.core.units import format_value
+
+if TYPE_CHECKING:
+    from edgekit.flows.run import Answer, Curve, Prediction
+
+_SHOWN_SCORES: Final = 5
+_SHOWN_CHARACTERS: Final = 200
+_SHOWN_VALUES: Final = 24
+_TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
+
+
+@click.command(
+    "run",
+    cls=Command,
+    examples=[
+        "edgekit run digits-bundle --input photo.png",
+        "edgekit run digits.edgekit --artifact tflite-int8 --input sample:0",
+        "edgekit run model.onnx --input x.npy --json",
+        "edgekit run forecast.edgekit --input hours.csv --output tomorrow.csv",
+        "edgekit run translate.edgekit --input 'a man rides a horse'",
+        "edgekit run dcgan.edgekit --input random:0 --output digit.png",
+    ],
+)
+@path_argument
+@click.option(
+    "--input",
+    multiple=True,
+    metavar="FILE",
+    help="A file as the model takes it (image, wav, csv, txt, .npy, .npz), a sentence, sample:NUMBER of the bundle, "
+    "or random:SEED. Repeatable.",
+)
+@click.option(
+    "--output",
+    default="",
+    metavar="FILE",
+    help="Write the answers to FILE too: .csv (curve, scores), .png (image), .txt (sentence, label), .npz or .json.",
+)
+@click.option("--target", metavar="TARGET", help="local[/BACKEND][@key=value].  [setting: target]")
+@click.option(
+    "--artifact",
+    default="",
+    metavar="RECIPE",
+    shell_complete=names("recipes"),
+    help="The artifact to run.  [default: the first]",
+)
+@axis_sizes_option
+@common()
+def command(
+    call: Call,
+    path: Path,
+    input: tuple[str, ...],
+    output: str,
+    target: str | None,
+    artifact: str,
+    sizes: tuple[str, ...],
+) -> None:
+    """Run a model on inputs and print its answers.
+
+    Files become inputs, and outputs become labels with their probability, a curve, a sentence or an image, as the
+    bundle says; of other models every output is printed.
+    """
+    from edgekit.flows.run import run
+
+    settings = call.settings()
+    with call.progress() as progress:
+        found = run(
+            path,
+            input=input,
+            target=target or first_target(settings.target),
+            artifact=artifact,
+            sizes=sizes,
+            output=output,
+            settings=settings,
+            progress=progress,
+        )
+    call.answer(found, lambda: _text(found))
+
+
+def _text(found: Prediction) -> str:
+    lines = [line for answer in found.answers for line in _answer(answer, found.written)]
+    return "\n".join([*lines, f"Written: {found.written}"] if found.written else lines)
+
+
+def _answer(answer: Answer, written: str) -> Iterator[str]:
+    yield answer.input
+    if answer.scores:
+        best = sorted(answer.scores, key=lambda score: -score.probability)[:_SHOWN_SCORES]
+        rows = [("", score.label, format_value(score.probability, "ratio")) for score in best]
+        yield columns(rows)
+        return
+    if answer.text:
+        yield f"  {answer.text}"
+        return
+    if answer.curve is not None:
+        yield from _curve(answer.curve)
+    if answer.image:
+        yield f"  an image of {answer.image[1]} x {answer.image[0]}" + ("" if written else " (--output FILE.png)")
+    is_shown = answer.curve is not None or bool(answer.image)
+    for place, (name, values) in enumerate(answer.outputs.items()):
+        if place or not is_shown:
+            yield f"  {name}  {_short(values)}"
+
+
+def _curve(curve: Curve) -> Iterator[str]:
+    unit, size = next((unit, size) for unit, size in _TIMES if curve.step_s >= size or size == 1)
+    rows = [("", f"{curve.step_s * place / size:g} {unit}", f"{value:.4g}") for place, value in enumerate(curve.values)]
+    yield columns([("", "time", curve.name), *rows[:_SHOWN_VALUES]])
+    if len(rows) > _SHOWN_VALUES:
+        yield f"  ... {len(rows) - _SHOWN_VALUES} more (all of them with --output FILE.csv)"
+
+
+def _short(values: list[Any]) -> str:
+    text = msgspec.json.encode(values).decode()
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}... (all of it with --json)"

@@ -1,0 +1,45 @@
+"""`edgekit tools`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekit.cli.common import Call, Command, common
+from edgekit.cli.program import Commands
+
+if TYPE_CHECKING:
+    from edgekit.flows.tools import ToolDocument
+
+
+@click.group("tools", cls=Commands)
+def command() -> None:
+    """Install converters that need an environment of their own."""
+
+
+@command.command(
+    "install",
+    cls=Command,
+    examples=["edgekit tools install onnx2tf", "edgekit tools install onnx2tf --python /usr/bin/python3.12"],
+)
+@click.argument("tool", help="onnx2tf: makes .tflite files from .onnx files; 0.7 GB.")
+@click.option("--python", default="", metavar="FILE", help="The Python to make it with.  [default: one that fits]")
+@common(acts=True)
+def install_command(call: Call, tool: str, python: str) -> int:
+    """Make a Python environment for a converter, in edgekit's cache.
+
+    Takes the converter from the package index. It may be deleted at any time; installing twice does nothing.
+    """
+    from edgekit.flows.tools import install, plan_install
+
+    if call.dry_run:
+        return call.show_plan(plan_install(tool))
+    with call.progress() as progress:
+        found = install(tool, python=python, settings=call.settings(), progress=progress)
+    call.answer(found, lambda: _text(found))
+    return 0
+
+
+def _text(found: ToolDocument) -> str:
+    return f"{found.requirement} {'was' if found.was_there else 'is'} installed in {found.folder}"

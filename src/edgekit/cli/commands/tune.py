@@ -1,0 +1,105 @@
+"""`edgekit tune`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli.arguments import Duration, Share, artifact_option, first_target, parts, path_argument
+from edgekit.cli.commands.completion import names
+from edgekit.cli.common import Call, Command, common
+from edgekit.cli.output import columns
+from edgekit.core.units import format_value
+
+if TYPE_CHECKING:
+    from edgekit.core.reports.tuning import Candidate, TuneReport
+
+
+@click.command(
+    "tune",
+    cls=Command,
+    examples=[
+        "edgekit tune digits-bundle --target local",
+        "edgekit tune digits-bundle --target pi5@threads=4 --max-drop 1pt",
+        "edgekit tune model.onnx --json",
+    ],
+)
+@path_argument
+@click.option(
+    "--target",
+    metavar="TARGET",
+    shell_complete=names("devices"),
+    help="One device; what it names beside is not searched.  [setting: target]",
+)
+@artifact_option
+@click.option("--max-drop", type=Share(), default=0.005, show_default="0.5pt", help="Quality that may be lost.")
+@click.option(
+    "--time-limit",
+    type=Duration(),
+    default=0.1,
+    show_default="100ms",
+    metavar="TIME",
+    help="Steady calls of each process.",
+)
+@common(acts=True, chance=True)
+def command(
+    call: Call, path: Path, target: str | None, artifact: tuple[str, ...], max_drop: float, time_limit: float
+) -> int | None:
+    """Find the best artifact, threads and options on a target.
+
+    Candidates are measured in turn, and only the faster ones go on to the next round. The choice is kept in
+    NAME.tuning.json beside the bundle, where 'run' and edgekit.load find it on the same kind of device.
+    """
+    from edgekit.flows.tune import plan_tune, tune
+
+    settings = call.settings()
+    order: dict[str, Any] = {
+        "target": target or first_target(settings.target),
+        "artifact": parts(artifact),
+        "max_drop": max_drop,
+        "time_limit_s": time_limit,
+        "settings": settings,
+    }
+    if call.dry_run:
+        return call.show_plan(plan_tune(path, **order))
+    with call.progress() as progress, progress.stage(f"tuning on {order['target']}"):
+        found = tune(path, **order, progress=progress)
+    call.answer(found, lambda: "\n".join(_text(found)))
+    return None
+
+
+def _text(found: TuneReport) -> Iterator[str]:
+    yield f"edgekit tune  {found.bundle} on {found.target} ({found.device})"
+    yield ""
+    shown = [one for one in found.candidates if one.is_efficient or one.is_tied]
+    yield columns(
+        [("artifact", "options", "p50", "runs", "memory", "size", "loss", ""), *(_row(one, found) for one in shown)]
+    )
+    yield ""
+    equal = [one for one in shown if one.is_tied]
+    if len(equal) > 1:
+        yield f"{len(equal)} candidates are tied: the measurement does not tell which is fastest. Chosen is the one"
+        yield "with the fewest threads, then the smallest file."
+    yield from found.warnings
+    yield f"{found.launches} launches of the {found.exhaustive} that measuring everything fully takes."
+    yield f"Chosen: {found.chosen.artifact} as {found.target.split('/')[0].split('@')[0]}{found.chosen.target}"
+    yield f"Kept in {found.file}"
+
+
+def _row(one: Candidate, found: TuneReport) -> tuple[str, ...]:
+    marks = ["chosen"] * (one == found.chosen) + ["tied"] * (one.is_tied and one != found.chosen)
+    loss = format_value(one.drop, "ratio") if one.drop is not None else format_value(one.sqnr_db, "dB")
+    options = " ".join(f"{name}={value}" for name, value in sorted(one.options.items()))
+    return (
+        one.artifact,
+        options,
+        format_value(one.latency.value, "s"),
+        str(one.launches),
+        format_value(one.memory.value, "bytes"),
+        format_value(one.size_bytes, "bytes"),
+        loss,
+        ", ".join(marks),
+    )

@@ -1,0 +1,102 @@
+"""`edgekit validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekit.cli.arguments import artifact_option, data_option, parts, path_type, report_option
+from edgekit.cli.commands.completion import names
+from edgekit.cli.common import Call, Command, common
+from edgekit.cli.output import columns
+from edgekit.core.errors import UserError
+from edgekit.core.spec import metric_unit
+from edgekit.core.units import format_value
+
+if TYPE_CHECKING:
+    from edgekit.core.reports.report import Estimate
+    from edgekit.flows.judging.quality import QualityReport
+
+
+@click.command(
+    "validate",
+    cls=Command,
+    examples=[
+        "edgekit validate digits-bundle",
+        "edgekit validate digits.edgekit --artifact tflite-int8",
+        "edgekit validate model.onnx --reference digits-bundle",
+        "edgekit validate mnist --data data",
+    ],
+)
+@click.argument(
+    "path",
+    type=path_type,
+    shell_complete=names("models", files=True),
+    help="A bundle, a bare .onnx or .tflite file, a reference model with shipped weights, or a run directory.",
+)
+@artifact_option
+@click.option(
+    "--reference", type=path_type, metavar="BUNDLE", help="What a bare file must agree with: a bundle with samples."
+)
+@data_option
+@report_option
+@common()
+def command(
+    call: Call,
+    path: Path,
+    artifact: tuple[str, ...],
+    reference: Path | None,
+    data: Path | None,
+    report: tuple[Path, ...],
+) -> int:
+    """Check parity and accuracy of every artifact again.
+
+    Every artifact runs in its own engine, on the samples that travel in the bundle. Ends with 1 when one differs from
+    the model it was made from.
+
+    Of a reference model or a run directory the headline metric is computed again, on the whole test split. Ends with 1
+    when it is not the one of their card.
+    """
+    from edgekit.flows.judging.quality import is_trained
+    from edgekit.flows.validate import validate
+
+    if is_trained(str(path)):
+        _refuse(path, {"--artifact": artifact, "--reference": reference, "--report": report}, "has no artifacts")
+        return _quality(call, path, data)
+    _refuse(path, {"--data": data}, "brings its own samples")
+    with call.progress() as progress:
+        found = validate(
+            path, artifact=parts(artifact), reference=reference, settings=call.settings(), progress=progress
+        )
+    return call.show_report(found, files=report)
+
+
+def _refuse(path: Path, given: dict[str, object], reason: str) -> None:
+    for option, value in given.items():
+        if value:
+            raise UserError(f"'{path}' has no use for {option}: it {reason}.", hint=f"Leave {option} out.")
+
+
+def _quality(call: Call, path: Path, data: Path | None) -> int:
+    from edgekit.flows.judging.quality import validate_quality
+
+    with call.progress() as progress:
+        found = validate_quality(str(path), data=data, settings=call.settings(), progress=progress)
+    call.answer(found, lambda: _text(found))
+    return found.verdict.exit_code
+
+
+def _text(found: QualityReport) -> str:
+    unit = metric_unit(found.metric)
+    rows = [
+        (found.model, found.metric, *_estimate(found.quality, unit)),
+        ("its card", found.metric, *_estimate(found.card, unit)),
+    ]
+    return f"{columns(rows)}\n{found.verdict.upper()}: {found.reason}"
+
+
+def _estimate(estimate: Estimate, unit: str) -> tuple[str, str]:
+    value, low, high = (format_value(one, unit) for one in (estimate.value, estimate.low, estimate.high))
+    return value, f"({low} to {high}, n = {estimate.n})"

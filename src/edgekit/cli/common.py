@@ -1,0 +1,191 @@
+"""What every command has in common: its options, its help page, and the Call it is given."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from edgekit.cli.output import Output, results_apart
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekit.core.reports.report import Report
+    from edgekit.core.system.progress import Progress
+    from edgekit.core.system.settings import Setting, Settings
+    from edgekit.flows.order import Plan
+
+COMMON: Final = ("dry_run", "seed", "offline", "json", "quiet", "verbose", "debug")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a command: what the common options asked for, and where its result goes."""
+
+    command: str
+    output: Output
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    dry_run: bool = False
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+    def origins(self, **flags: Any) -> tuple[Settings, tuple[Setting, ...]]:
+        """The settings in force and where each came from; `flags` are options of this command that are settings."""
+        import platformdirs
+
+        from edgekit.core.system.settings import USER_FILE, load_settings
+
+        user_file = platformdirs.user_config_path("edgekit") / USER_FILE
+        return load_settings({**self.flags, **flags}, user_file=user_file)
+
+    def settings(self, **flags: Any) -> Settings:
+        """The settings in force."""
+        return self.origins(**flags)[0]
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """Who is told of stages and steps: bars on a terminal, a line a stage elsewhere, nobody with `--quiet`."""
+        from edgekit.cli.progress import progress
+
+        return progress(quiet=self.quiet)
+
+    def answer(self, document: object, text: Callable[[], str]) -> None:
+        """Write the result: the document with `--json`, else what `text` gives."""
+        if self.json:
+            self.output.write_document(document)
+        else:
+            self.output.write_text(text())
+
+    def note(self, text: str) -> None:
+        """Say something beside the result, on stderr."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def show_plan(self, plan: Plan) -> int:
+        """Print what would be done, for `--dry-run`."""
+        self.answer(plan, lambda: "\n".join(plan.steps))
+        return 0
+
+    def show_report(self, report: Report, *, files: Iterable[Path] = (), written: Iterable[Path] = ()) -> int:
+        """Print a report, and give the exit code of its verdict.
+
+        Args:
+            files: Where to write it as well, in the form each suffix names.
+            written: What the command wrote already, to be told to the user.
+        """
+        from edgekit.cli.reports import as_text, bisect_command, write_files
+
+        files = tuple(files)
+        write_files(report, files)
+        self.answer(report, lambda: as_text(report, self.output, (*written, *files)))
+        if command := bisect_command(report):
+            self.note(f"Hint: {command}")
+        return report.verdict.exit_code
+
+
+class Command(click.Command):
+    """A command whose help page ends with examples, and keeps the common options apart from its own."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, then the common ones; arguments have a section of their own."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Common options": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and not isinstance(parameter, click.Argument):
+                sections[self._section(parameter, ctx)].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def _section(self, parameter: click.Parameter, ctx: click.Context) -> str:
+        is_common = parameter.name in COMMON or parameter is self.get_help_option(ctx)
+        return "Common options" if is_common else "Options"
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they are: a wrapped command line cannot be copied."""
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write(f"  {example}\n")
+
+
+def common(*, acts: bool = False, chance: bool = False) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
+    """Give a command the options every command has, and a Call as its first argument.
+
+    Args:
+        acts: The command changes something: `--dry-run` shows what.
+        chance: Random choices play a part: `--seed`.
+    """
+
+    def decorate(function: Callable[..., int | None]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def command(*, json: bool, quiet: bool, verbose: bool, debug: bool, offline: bool, **arguments: Any) -> int:
+            flags = {"offline": offline or None, "seed": arguments.pop("seed", None)}
+            with _logging(quiet=quiet, verbose=verbose, debug=debug), results_apart() as output:
+                path = click.get_current_context().command_path.partition(" ")[2]
+                call = Call(path, output, json, quiet, verbose, arguments.pop("dry_run", False), flags)
+                return function(call, **arguments) or 0
+
+        decorated = command
+        for option in reversed(_options(acts, chance)):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def _options(acts: bool, chance: bool) -> list[Callable[[Any], Any]]:
+    flag = functools.partial(click.option, is_flag=True)
+    options = []
+    if acts:
+        options.append(flag("--dry-run", help="Say what would be done, and do nothing."))
+    if chance:
+        options.append(click.option("--seed", type=int, metavar="NUMBER", help="Seed of every random choice."))
+    return [
+        *options,
+        flag("--offline", help="Reach for no network."),
+        flag("--json", help="Print one JSON document, errors included."),
+        flag("-q", "--quiet", help="Print the result and errors only."),
+        flag("-v", "--verbose", help="Say more on standard error."),
+        flag("--debug", help="Show tracebacks, and all that is logged."),
+    ]
+
+
+@contextmanager
+def _logging(*, quiet: bool, verbose: bool, debug: bool) -> Iterator[None]:
+    """Show the log of edgekit on stderr while a command runs; other packages only with `--verbose`."""
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
+    handler = _StderrHandler()
+    ours, root = logging.getLogger("edgekit"), logging.getLogger()
+    others: logging.Handler = handler if verbose or debug else logging.NullHandler()
+    before = ours.level, ours.propagate
+    ours.addHandler(handler)
+    root.addHandler(others)
+    ours.setLevel(level)
+    ours.propagate = False
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        root.removeHandler(others)
+        ours.level, ours.propagate = before[0], before[1]
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what sys.stderr is at that moment, so that a progress bar can move out of the way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        prefix = f"{record.levelname.capitalize()}: " if record.levelno >= logging.WARNING else ""
+        sys.stderr.write(f"{prefix}{self.format(record)}\n")

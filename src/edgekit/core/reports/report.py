@@ -1,0 +1,201 @@
+"""Report: measurements, checks and the facts they were taken under. Its JSON is the source of every rendering."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from edgekit.core.bundle import Artifact
+from edgekit.core.facts import Facts
+from edgekit.core.job import OperatorTime
+from edgekit.core.measurement import Measurement, Trust
+from edgekit.core.reports.explanation import Cause
+from edgekit.core.reports.sustained import Sustained
+from edgekit.core.samples import SplitFacts
+from edgekit.core.spec import ModelSpec
+from edgekit.core.verdict import Verdict, worst
+
+# 1: first version.
+REPORT_SCHEMA: Final = 1
+
+
+class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value in SI units with its 95 % interval; `n` is the number of values, or of launches for a latency.
+
+    `value` is null when it could not be had, with the reason.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    reason: str = ""
+
+
+class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One output of one artifact against PyTorch on one case, such as batch 5 at length 32.
+
+    `kind` is `difference` (`value` is the largest absolute difference, `limit` its bound), `sqnr` (in dB, at least
+    the limit), `agreement` (top-1 ratio, at least the limit) or `range` (the least share of its int8 values that a
+    quantized tensor uses). `sample` is the row, of `samples`, that differs most. `cosine` is that of the two outputs as
+    vectors, `top1` the share of rows with the same largest value, where rows have several.
+    """
+
+    artifact: str
+    where: str
+    case: str
+    output: str
+    kind: str
+    value: float | None
+    limit: float
+    verdict: Verdict
+    max_abs: float | None = None
+    mean_abs: float | None = None
+    sqnr_db: float | None = None
+    sample: int | None = None
+    samples: int = 0
+    reason: str = ""
+    cosine: float | None = None
+    top1: float | None = None
+
+    @property
+    def unit(self) -> str:
+        """The unit of `value` and `limit`."""
+        return {"difference": "1", "sqnr": "dB", "agreement": "ratio", "range": "ratio"}[self.kind]
+
+
+class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The quality of one artifact on held-back samples, and how much worse than PyTorch it is, paired by sample.
+
+    `drop` is positive when the artifact is worse. `detectable` is the smallest drop that this many samples could show.
+    """
+
+    artifact: str
+    where: str
+    metric: str
+    quality: Estimate
+    reference: Estimate
+    drop: Estimate
+    detectable: float | None = None
+
+
+class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Statistics of one measurement: quantiles by name (`p50`, `p90`), each with its interval over launches.
+
+    `instructions` are those of one inference, counted where an emulator has no latency. `throughput` is in samples a
+    second, `energy` in joules a call.
+    """
+
+    target: str
+    artifact: str
+    sizes: dict[str, int]
+    quantiles: dict[str, Estimate]
+    load: Estimate
+    first_run: Estimate
+    memory: Estimate
+    trust: Trust
+    backend: str = ""
+    engine: str = ""
+    provider: str = ""
+    instructions: Estimate = Estimate(None)
+    throughput: Estimate = Estimate(None)
+    energy: Estimate = Estimate(None)
+
+
+class Operators(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The operators of one artifact as the engine ran them, in their order; none where it does not tell."""
+
+    target: str
+    artifact: str
+    sizes: dict[str, int]
+    times: tuple[OperatorTime, ...]
+
+
+class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One budget judged for one artifact on one target; `excess` is how far the value lies beyond the limit, in SI."""
+
+    budget: str
+    artifact: str
+    target: str
+    metric: str
+    unit: str
+    limit: float
+    estimate: Estimate
+    verdict: Verdict
+    excess: float | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The verdict on one target: which artifact was chosen there, or why none was."""
+
+    target: str
+    verdict: Verdict
+    chosen: str | None = None
+    reason: str = ""
+
+
+class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One epoch of a training. `metric` is the validation score, null without a validation split."""
+
+    epoch: int
+    attempt: int
+    loss: float
+    learning_rate: float
+    metric: float | None
+    wall_s: float
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a model was trained: every epoch in order, and the quality of the kept weights on the test split.
+
+    `command` is what to type for the same again, but for its folders; `wall_s` are the seconds of all epochs.
+    """
+
+    metric: str
+    quality: Estimate
+    floor: float | None
+    epochs: tuple[Epoch, ...]
+    command: str
+    data: str
+    seed: int
+    wall_s: float
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything one command found out. `stages` are wall times in seconds, in order.
+
+    `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain
+    times that stand out; `unexplained` are observations that have no cause. `training` is that of the weights, where
+    edgekit made them.
+    """
+
+    command: str
+    created: str
+    spec: ModelSpec | None = None
+    bundle: str = ""
+    split: SplitFacts | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    parity: tuple[ParityCheck, ...] = ()
+    accuracy: tuple[Accuracy, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    latency: tuple[Latency, ...] = ()
+    operators: tuple[Operators, ...] = ()
+    sustained: tuple[Sustained, ...] = ()
+    budgets: tuple[BudgetCheck, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    unexplained: tuple[str, ...] = ()
+    training: Training | None = None
+    facts: dict[str, Facts] = {}
+    facts_after: dict[str, Facts] = {}
+    tools: dict[str, str] = {}
+    stages: dict[str, float] = {}
+    warnings: tuple[str, ...] = ()
+    verdict: Verdict = Verdict.PASS
+    seed: int = 0
+    schema_version: int = REPORT_SCHEMA
+
+    def parity_of(self, artifact: str) -> Verdict:
+        """Fail when any parity check of this artifact failed."""
+        return worst(check.verdict for check in self.parity if check.artifact == artifact)

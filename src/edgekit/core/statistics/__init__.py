@@ -1,0 +1,1 @@
+"""Statistics of latencies: intervals over launches, paired comparison, steadiness, the nightly gate, trust."""

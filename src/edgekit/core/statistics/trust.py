@@ -1,0 +1,110 @@
+"""Trust: how far a latency can be relied on, with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from edgekit.core.facts import Facts
+from edgekit.core.measurement import Measurement, Trust
+from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval, launch_quantiles
+from edgekit.core.statistics.steady import drift
+
+MAX_RELATIVE_WIDTH: Final = 0.03
+MAX_CLOCK_CHANGE: Final = 0.02
+MAX_WARMING_C: Final = 5.0
+MAX_DRIFT: Final = 0.01
+MODES_APART: Final = 0.05
+# Of the range of the medians. Of simulated launches of one kind that spread by 5 %, 2.6 % look like two kinds with 6
+# launches and 0.1 % with 10; of those of two kinds 15 % apart, more than 97 % are seen.
+MODES_SHARE: Final = 0.6
+
+
+def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
+    """A when nothing speaks against the measurement, B for one reason, C (indicative) for more, E when emulated.
+
+    Args:
+        measurement: Latency launches.
+        before: Facts of the device before the first launch.
+        after: Facts after the last one.
+    """
+    if measurement.emulated:
+        return Trust("E", ("emulated: no latency of any device",), "Measure on the device itself.")
+    found = [*_sample_reasons(measurement), *_device_reasons(before, after)]
+    reasons = tuple(reason for reason, _ in found)
+    return Trust("ABC"[min(len(found), 2)], reasons, found[0][1] if found else "")
+
+
+def _sample_reasons(measurement: Measurement) -> list[tuple[str, str]]:
+    """(reason, what would mend it) of what the values themselves show."""
+    launches = measurement.counted
+    if len(launches) < MIN_LAUNCHES:
+        return [(f"{len(launches)} launches, {MIN_LAUNCHES} are needed for an interval", "--launches 8")]
+    medians = launch_quantiles(measurement.launch_values, 0.5)
+    if medians is None:
+        return [("too few values in a launch", "--time-limit 2s")]
+    reasons = []
+    interval = launch_interval(medians)
+    width = (interval.high - interval.low) / 2 / interval.value
+    if width > MAX_RELATIVE_WIDTH:
+        reasons.append((f"the median is known to ±{100 * width:.1f} % only", "--launches 12, on a quieter machine"))
+    if has_two_modes(medians):
+        low, high = min(medians), max(medians)
+        reasons.append((f"launches are of two kinds, {100 * (high / low - 1):.0f} % apart", "--launches 12"))
+    disturbed = sum(launch.disturbed for launch in launches)
+    if disturbed:
+        reasons.append((f"{disturbed} of {len(launches)} launches were disturbed", "Stop other work on the device."))
+    drifting = sum(_drifts(launch.values) for launch in launches)
+    if drifting > len(launches) // 2:
+        reasons.append(
+            (f"{drifting} of {len(launches)} launches drift", "--time-limit 5s, after the device has cooled")
+        )
+    return reasons
+
+
+def has_two_modes(medians: Sequence[float]) -> bool:
+    """True when launches fall into two groups of two or more that are 5 % apart, and most of the spread is the gap."""
+    ordered = sorted(medians)
+    gaps = [(after - before, place) for place, (before, after) in enumerate(pairwise(ordered), 1)]
+    if len(ordered) < MIN_LAUNCHES or ordered[-1] == ordered[0]:
+        return False
+    gap, place = max(gaps)
+    is_group = 2 <= place <= len(ordered) - 2
+    return is_group and gap > MODES_APART * ordered[place - 1] and gap > MODES_SHARE * (ordered[-1] - ordered[0])
+
+
+def _drifts(values: Sequence[float]) -> bool:
+    """True when the values are shown to change by more than 1 % in 100 iterations, not merely not shown steady."""
+    found = drift(values)
+    return found.low > MAX_DRIFT or found.high < -MAX_DRIFT
+
+
+def _device_reasons(before: Facts, after: Facts) -> list[tuple[str, str]]:
+    reasons = []
+    if before.architecture == "wasm":
+        reasons.append(("measured in a browser, which is one program among many", "Measure over ssh or adb."))
+    if before.governor is None:
+        reasons.append(("the clock governor cannot be read", "Measure on the machine itself, not in a guest."))
+    elif before.governor not in (None, "performance") and not _is_clock_stable(before, after):
+        reasons.append((f"the governor is '{before.governor}'", "sudo cpupower frequency-set -g performance"))
+    elif (
+        before.governor == "performance" and before.clock_hz and after.clock_hz and not _is_clock_stable(before, after)
+    ):
+        change = f"{before.clock_hz / 1e9:.2f} to {after.clock_hz / 1e9:.2f} GHz"
+        reasons.append((f"the clock changed from {change}", "Cool the device, or fix its clock."))
+    if after.throttled:
+        reasons.append(("the device was throttled", "Cool the device, or use a stronger power supply."))
+    if before.temperature_c is not None and after.temperature_c is not None:
+        rise = after.temperature_c - before.temperature_c
+        if rise > MAX_WARMING_C:
+            reasons.append(
+                (f"the device warmed by {rise:.0f} °C", "Let the device reach its working temperature first.")
+            )
+    return reasons
+
+
+def _is_clock_stable(before: Facts, after: Facts) -> bool:
+    if not before.clock_hz or not after.clock_hz:
+        return False
+    return abs(after.clock_hz / before.clock_hz - 1) <= MAX_CLOCK_CHANGE

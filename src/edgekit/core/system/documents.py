@@ -1,0 +1,71 @@
+"""Versioned JSON documents: encode, decode, and the schema that is generated from the types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from edgekit.core.errors import EdgekitError, Unreadable
+from edgekit.core.system.files import read_bytes, write_atomic
+
+
+class Versioned(Protocol):
+    """A document type: a struct whose `schema_version` says which shape it has."""
+
+    schema_version: int
+
+
+D = TypeVar("D")
+
+
+def encode(document: Any) -> bytes:
+    """Indented UTF-8 JSON with a final newline; not-a-number becomes null."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def write(path: Path, document: Any) -> None:
+    """Write `document` to `path` at once or not at all."""
+    write_atomic(path, encode(document))
+
+
+def decode(data: bytes, kind: type[D], *, what: str, newest: int, error: type[EdgekitError] = Unreadable) -> D:
+    """A document of type `kind`.
+
+    Raises:
+        Unreadable (or `error`): Not JSON, a wrong field (with its path), or a schema newer than `newest`.
+    """
+    _refuse_newer(data, what, newest, error)
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as err:
+        raise error(f"{what} is damaged: {err}.") from err
+
+
+def read(path: Path, kind: type[D], *, newest: int, error: type[EdgekitError] = Unreadable) -> D:
+    """The document in the file `path`; errors as in `decode`."""
+    return decode(read_bytes(path, error), kind, what=f"'{path}'", newest=newest, error=error)
+
+
+def canonical(document: Any) -> bytes:
+    """Compact JSON with sorted keys: the bytes that hashes are taken of."""
+    return json.dumps(msgspec.to_builtins(document), sort_keys=True, separators=(",", ":")).encode()
+
+
+def schema(kind: type) -> dict[str, Any]:
+    """The JSON Schema of a document type."""
+    return msgspec.json.schema(kind)
+
+
+def _refuse_newer(data: bytes, what: str, newest: int, error: type[EdgekitError]) -> None:
+    try:
+        version = json.loads(data).get("schema_version")
+    except (ValueError, AttributeError, RecursionError) as err:
+        raise error(f"{what} is not a JSON document of edgekit.") from err
+    if not isinstance(version, int) or version < 1:
+        raise error(f"{what} has no schema_version.")
+    if version > newest:
+        message = f"{what} has schema {version}; this edgekit reads up to {newest}."
+        raise error(message, hint="pip install --upgrade edgekit")

@@ -1,0 +1,58 @@
+"""What the artifacts of a bundle are made of, and how two of them differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekit.core.bundle import Artifact, Bundle
+from edgekit.core.errors import MissingExtra, UserError
+from edgekit.core.reports.graph import GraphDiff, GraphFacts
+from edgekit.export.graphs.contents import Contents, changes
+from edgekit.export.onnx.contents import read_onnx
+from edgekit.export.tflite.contents import read_tflite
+
+
+def graph_facts(bundle: Bundle, artifact: Artifact) -> GraphFacts:
+    """The figures of one artifact; where its format cannot be read here, the reason."""
+    try:
+        contents = _contents(bundle, artifact)
+    except MissingExtra as err:
+        return GraphFacts(artifact=artifact.recipe, reason=f"{err.message} {err.hint}")
+    if contents is None:
+        return GraphFacts(artifact=artifact.recipe, reason=f"files of format '{artifact.format}' are not looked into")
+    return contents.facts(artifact.recipe)
+
+
+def diff(path: Path, a: str, b: str) -> GraphDiff:
+    """Two artifacts of a bundle side by side.
+
+    Raises:
+        UserError: The bundle has no such artifact, or one without a graph.
+        MissingExtra: What reads the format is not installed.
+    """
+    with Bundle.open(path) as bundle:
+        first, second = bundle.artifact(a), bundle.artifact(b)
+        one, other = _contents(bundle, first), _contents(bundle, second)
+    for artifact, contents in ((first, one), (second, other)):
+        if contents is None:
+            raise UserError(f"'{artifact.recipe}' has no graph that can be looked into.")
+    assert one is not None
+    assert other is not None
+    weights, equal, only_a, only_b = changes(one, other)
+    return GraphDiff(
+        bundle=str(path),
+        a=one.facts(first.recipe),
+        b=other.facts(second.recipe),
+        size_a_bytes=first.size_bytes,
+        size_b_bytes=second.size_bytes,
+        weights=weights,
+        equal_weights=equal,
+        only_a=only_a,
+        only_b=only_b,
+    )
+
+
+def _contents(bundle: Bundle, artifact: Artifact) -> Contents | None:
+    if artifact.format == "onnx":
+        return read_onnx(bundle.file(artifact), bundle.spec)
+    return read_tflite(bundle.file(artifact)) if artifact.format == "tflite" else None

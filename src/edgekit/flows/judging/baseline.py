@@ -1,0 +1,100 @@
+"""A model against its baseline: another bundle or file measured in turn with it, or a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgekit.core.bundle import Artifact
+from edgekit.core.reports.check import Checked
+from edgekit.core.reports.comparison import Compared
+from edgekit.core.reports.report import REPORT_SCHEMA, Report
+from edgekit.core.system import documents
+from edgekit.core.target import Target
+from edgekit.core.verdict import Verdict
+from edgekit.flows.compare import Side, compare_reports, compare_sides
+from edgekit.flows.judging.gate import Gate, Order, confirmed
+from edgekit.flows.measuring.pairs import DEFAULT_TIME_LIMIT_S
+from edgekit.flows.opening.artifacts import Opened, opened
+
+_VERDICTS: Final = {"slower": Verdict.FAIL, "inconclusive": Verdict.INCONCLUSIVE}
+
+
+def against_baseline(
+    gate: Gate, order: Order, found: Opened, report: Report, target: Target, artifact: str
+) -> Iterator[Checked]:
+    """One result where the model has a baseline and the artifact kept parity; an alarm is measured once more."""
+    measured = any((one.target, one.artifact) == (str(target), artifact) for one in report.measurements)
+    if order.baseline is None or not measured:
+        return
+    first = _comparison(gate, order, found, report, target, artifact, again=False)
+    gate.comparisons.append(first)
+    says = _VERDICTS.get(first.says, Verdict.PASS)
+    result = Checked(
+        model=order.model.called,
+        artifact=artifact,
+        target=str(target),
+        kind="baseline",
+        check=f"not slower than {order.against}",
+        verdict=says,
+        message=_ratio_told(first),
+        unit="x",
+        estimate=first.ratio,
+        p_value=first.p_value,
+    )
+    if says is Verdict.FAIL:
+        second = _comparison(gate, order, found, report, target, artifact, again=True)
+        gate.comparisons.append(second)
+        verdict = _VERDICTS.get(second.says, Verdict.PASS)
+        result = confirmed(result, verdict, _ratio_told(second))
+    yield result
+
+
+def _ratio_told(found: Compared) -> str:
+    ratio = found.ratio
+    if ratio.value is None or ratio.low is None or ratio.high is None:
+        return ratio.reason
+    value, low, high = (f"{100 * (one - 1):+.1f} %" for one in (ratio.value, ratio.low, ratio.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _comparison(
+    gate: Gate, order: Order, found: Opened, report: Report, target: Target, artifact: str, *, again: bool
+) -> Compared:
+    """The artifact against the baseline; `again` measures afresh."""
+    baseline = order.baseline
+    assert baseline is not None
+    chosen = found.chosen((artifact,))
+    if is_report(baseline):
+        if again:
+            profiled = gate.profile(order, found, chosen, again=1)
+            report = msgspec.structs.replace(report, measurements=tuple(profiled.measurements))
+        return _with_report(gate, baseline, report, target, artifact)
+    with ExitStack() as stack:
+        other = stack.enter_context(opened(baseline))
+        sides = (_baseline_side(other, chosen[0]), Side(str(order.path), found, chosen[0]))
+        time_limit_s = min(gate.file.time_limit_s, DEFAULT_TIME_LIMIT_S)
+        return compare_sides(*sides, target, gate.protocol(again=again), time_limit_s, gate.progress)[0]
+
+
+def _with_report(gate: Gate, baseline: Path, report: Report, target: Target, artifact: str) -> Compared:
+    before = documents.read(baseline, Report, newest=REPORT_SCHEMA)
+    wanted = [one for one in report.measurements if (one.target, one.artifact) == (str(target), artifact)]
+    now = msgspec.structs.replace(report, measurements=tuple(wanted))
+    return compare_reports(before, now, gate.file.minimum_effect)[0]
+
+
+def _baseline_side(other: Opened, artifact: Artifact) -> Side:
+    """The artifact of the baseline that corresponds: of the same recipe, or the only one there is."""
+    if len(other.artifacts) == 1:
+        return Side(str(other.path), other, other.artifacts[0])
+    return Side(str(other.path), other, other.chosen((artifact.recipe,))[0])
+
+
+def is_report(path: Path) -> bool:
+    """True for the name of a report, which is no model file of the fake backend."""
+    return path.name.endswith(".json") and not path.name.endswith(".fake.json")

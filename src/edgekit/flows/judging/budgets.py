@@ -1,0 +1,187 @@
+"""Judging: budgets against figures, and the artifact that is chosen on each target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgekit.core.budget import Budget
+from edgekit.core.bundle import Artifact
+from edgekit.core.errors import UserError, unknown
+from edgekit.core.measurement import Measurement
+from edgekit.core.recipe import Recipe, matches
+from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Latency, Outcome, ParityCheck
+from edgekit.core.target import Target
+from edgekit.core.verdict import Verdict, best, worst
+from edgekit.flows.measuring.summary import quantile_estimate
+from edgekit.flows.opening.artifacts import opens
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All figures that budgets may be judged on."""
+
+    artifacts: tuple[Artifact, ...]
+    parity: tuple[ParityCheck, ...] = ()
+    accuracy: tuple[Accuracy, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    latency: tuple[Latency, ...] = ()
+
+
+def parse_budgets(
+    texts: str | Sequence[str], targets: Sequence[Target], recipes: Sequence[Recipe]
+) -> tuple[Budget, ...]:
+    """Budgets from `a, b` or a list of such texts.
+
+    Raises:
+        UserError: A text that is no budget, or a scope that covers none of `targets` or `recipes`.
+    """
+    parts = [texts] if isinstance(texts, str) else texts
+    budgets = tuple(Budget.parse(part) for text in parts for part in text.split(",") if part.strip())
+    for budget in budgets:
+        _check_scope(budget, targets, recipes)
+    return budgets
+
+
+def refuse_unmeasurable(budgets: Sequence[Budget], *, labelled: bool) -> None:
+    """Raise for a budget that nothing here can be held against."""
+    for budget in budgets:
+        if budget.metric.startswith("accuracy") and not labelled:
+            raise UserError(
+                f"Budget '{budget.text}' needs labelled samples, and these have no labels.",
+                hint="numpy.savez(FILE, ..., label=class_indices), then --samples FILE",
+            )
+
+
+def judge_budgets(budgets: Sequence[Budget], targets: Sequence[Target], evidence: Evidence) -> tuple[BudgetCheck, ...]:
+    """Each budget on each artifact and target it applies to."""
+    return tuple(
+        _check(budget, artifact, str(target), evidence)
+        for target in targets
+        for artifact in evidence.artifacts
+        if opens(target, artifact)
+        for budget in budgets
+        if budget.applies_to(artifact.recipe, str(target))
+    )
+
+
+def outcomes(
+    budgets: Sequence[Budget], checks: Sequence[BudgetCheck], targets: Sequence[Target], evidence: Evidence
+) -> tuple[Outcome, ...]:
+    """The verdict and the chosen artifact of every target."""
+    scoped = {budget.text for budget in budgets if budget.artifact}
+    return tuple(_outcome(target, scoped, checks, evidence) for target in targets)
+
+
+def overall(found: Sequence[Outcome], parity: Sequence[ParityCheck]) -> Verdict:
+    """A parity failure always fails; else the gravest outcome."""
+    return worst([*(check.verdict for check in parity), *(outcome.verdict for outcome in found)])
+
+
+def estimate(budget: Budget, artifact: str, target: str, evidence: Evidence) -> Estimate:
+    """The figure a budget is held against; without a value where it could not be had, with the reason."""
+    if budget.metric == "size":
+        size = next(one.size_bytes for one in evidence.artifacts if one.recipe == artifact)
+        return Estimate(size, size, size, 1)
+    if budget.metric == "latency":
+        return _latency_quantile(budget, artifact, target, evidence)
+    if budget.metric == "sqnr":
+        return _sqnr(artifact, evidence)
+    if budget.metric.startswith("accuracy"):
+        found = next((one for one in evidence.accuracy if one.artifact == artifact), None)
+        if found is None or found.metric != "accuracy":
+            reason = "accuracy was not measured" if found is None else f"the quality here is {found.metric}"
+            return Estimate(None, reason=reason)
+        return found.drop if budget.metric == "accuracy.drop" else found.quality
+    row = next((one for one in evidence.latency if (one.artifact, one.target) == (artifact, target)), None)
+    figures = {} if row is None else {"load": row.load, "first_run": row.first_run, "memory": row.memory}
+    return figures.get(budget.metric, Estimate(None, reason="not measured on this target"))
+
+
+def _latency_quantile(budget: Budget, artifact: str, target: str, evidence: Evidence) -> Estimate:
+    found = next((one for one in evidence.measurements if (one.artifact, one.target) == (artifact, target)), None)
+    if found is None or budget.quantile is None:
+        return Estimate(None, reason="not measured on this target")
+    if found.emulated:
+        return Estimate(None, reason="emulated: no latency of any device")
+    return quantile_estimate(found, budget.quantile)
+
+
+def _sqnr(artifact: str, evidence: Evidence) -> Estimate:
+    known = [check.sqnr_db for check in evidence.parity if check.artifact == artifact and check.sqnr_db is not None]
+    return Estimate(min(known), min(known), min(known), len(known)) if known else Estimate(None, reason="no reference")
+
+
+def _check(budget: Budget, artifact: Artifact, target: str, evidence: Evidence) -> BudgetCheck:
+    figure = estimate(budget, artifact.recipe, target, evidence)
+    verdict, excess = Verdict.INCONCLUSIVE, None
+    if figure.value is not None:
+        low = figure.value if figure.low is None else figure.low
+        high = figure.value if figure.high is None else figure.high
+        verdict = budget.judge(low, high)
+        excess = figure.value - budget.limit
+    return BudgetCheck(
+        budget.text, artifact.recipe, target, budget.metric, budget.unit, budget.limit, figure, verdict, excess
+    )
+
+
+def _outcome(where: Target, scoped: set[str], checks: Sequence[BudgetCheck], evidence: Evidence) -> Outcome:
+    target = str(where)
+    here = [check for check in checks if check.target == target]
+    must = worst(check.verdict for check in here if check.budget in scoped)
+    open_ = [check for check in here if check.budget not in scoped]
+    candidates = [one.recipe for one in evidence.artifacts if opens(where, one) and _keeps_parity(one.recipe, evidence)]
+    if not candidates:
+        return Outcome(target, Verdict.FAIL, None, "no artifact keeps parity")
+    of_each = {name: worst(check.verdict for check in open_ if check.artifact == name) for name in candidates}
+    passing = [name for name, verdict in of_each.items() if verdict is Verdict.PASS]
+    verdict = worst([must, best(of_each.values())])
+    if not passing:
+        return Outcome(target, verdict, None, _nearest_miss(open_, candidates))
+    unmet = dict.fromkeys(one.budget for one in here if one.budget in scoped and one.verdict is not Verdict.PASS)
+    reason = f"but not every scoped budget is met: {', '.join(unmet)}" if unmet else ""
+    return Outcome(target, verdict, min(passing, key=lambda name: _speed(name, target, evidence)), reason)
+
+
+def _keeps_parity(artifact: str, evidence: Evidence) -> bool:
+    return all(check.verdict is not Verdict.FAIL for check in evidence.parity if check.artifact == artifact)
+
+
+def _speed(artifact: str, target: str, evidence: Evidence) -> tuple[float, int]:
+    """Sort key: the fastest by median latency, then the smallest."""
+    row = next((one for one in evidence.latency if (one.artifact, one.target) == (artifact, target)), None)
+    median = row.quantiles.get("p50") if row else None
+    size = next(one.size_bytes for one in evidence.artifacts if one.recipe == artifact)
+    return (median.value if median and median.value is not None else float("inf"), size)
+
+
+def _nearest_miss(checks: Sequence[BudgetCheck], candidates: Sequence[str]) -> str:
+    """The candidate whose farthest missed budget is nearest, and that budget."""
+    farthest: dict[str, tuple[float, str]] = {}
+    for check in checks:
+        if check.artifact in candidates and check.verdict is not Verdict.PASS:
+            share = math.inf if check.excess is None else abs(check.excess) / (check.limit or 1.0)
+            farthest[check.artifact] = max(farthest.get(check.artifact, (-1.0, "")), (share, check.budget))
+    if not farthest:
+        return ""
+    nearest = min(farthest, key=lambda name: farthest[name])
+    return f"no artifact meets every budget; nearest is '{nearest}' on '{farthest[nearest][1]}'"
+
+
+def _check_scope(budget: Budget, targets: Sequence[Target], recipes: Sequence[Recipe]) -> None:
+    if budget.target and not any(budget.applies_to(budget.artifact, str(target)) for target in targets):
+        known = [target.device for target in targets]
+        raise unknown("target in a budget", budget.target, known, hint=f"--target {budget.target}")
+    if not budget.artifact or not recipes:
+        return
+    related = [one for one in recipes if matches(budget.artifact, one.name) or matches(one.name, budget.artifact)]
+    if not related:
+        names = [recipe.name for recipe in recipes]
+        raise unknown("artifact in a budget", budget.artifact, names, hint=f"--to {budget.artifact}")
+    places = [target for target in targets if budget.applies_to(budget.artifact, str(target))]
+    if not any(opens(target, recipe) for target in places for recipe in related):
+        raise UserError(
+            f"Budget '{budget.text}' limits an artifact that no target of it opens.",
+            hint=f"--target {targets[0].device}",
+        )

@@ -1,0 +1,1 @@
+"""Launching artifacts on devices, and summing up what the launches say."""

@@ -1,0 +1,94 @@
+"""Cells: one artifact on one target, with the job that a device is given for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgekit.core.bundle import Artifact
+from edgekit.core.job import Job
+from edgekit.core.measurement import Launch, Measurement
+from edgekit.core.samples import write_arrays
+from edgekit.core.target import Target
+from edgekit.devices.device import Device
+from edgekit.flows import devices
+from edgekit.flows.opening.artifacts import Opened, feed_at
+
+DEFAULT_TIME_LIMIT_S: Final = 0.5
+SHORT_TIME_LIMIT_S: Final = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One artifact of an opened bundle on one target, with its job: `batch` samples a call.
+
+    Compared and hashed by identity.
+    """
+
+    found: Opened
+    artifact: Artifact
+    target: Target
+    job: Job
+    batch: int = 1
+
+    @property
+    def told(self) -> str:
+        """`onnx-fp32 on pi5`, for people."""
+        return f"{self.artifact.recipe} on {self.target}{f', batch {self.batch}' if self.batch > 1 else ''}"
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The free axes of the timed feed."""
+        feed = feed_at(self.found.spec, self.found.samples, 0, self.batch)
+        return {
+            axis: feed[tensor.name].shape[place]
+            for tensor in self.found.spec.inputs
+            for place, axis in enumerate(tensor.shape)
+            if isinstance(axis, str)
+        }
+
+
+def open_device(target: Target) -> Device:
+    """The device a target names, built in or of the user's inventory.
+
+    Raises:
+        UserError: No device of that name (the nearest is offered).
+    """
+    return devices.open_device(target.device)
+
+
+def write_feeds(found: Opened, folder: Path, *, count: int, batch: int = 1) -> Path:
+    """The feeds of a job: the timed one first, then the next samples, `count` in all, of `batch` samples each."""
+    feeds = [feed_at(found.spec, found.samples, rows[0], batch) for rows in rows_fed(found, count, batch)]
+    arrays = {f"{place}:{name}": array for place, feed in enumerate(feeds) for name, array in feed.items()}
+    path = folder / f"feeds-{batch}.npz"
+    write_arrays(path, arrays)
+    return path
+
+
+def rows_fed(found: Opened, count: int, batch: int) -> list[list[int]]:
+    """The samples of each feed; past the last one they begin anew, and no feed begins with the same as another."""
+    total = len(found.samples)
+    return [[(start + row) % total for row in range(batch)] for start in range(min(count, total))]
+
+
+def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outputs: str, time_limit_s: float) -> Job:
+    """One launch of `artifact`; with `outputs`, the answers to every feed are written there."""
+    return Job(
+        artifact=str(found.files[artifact.recipe].resolve()),
+        sha256=artifact.sha256,
+        format=artifact.format,
+        feeds=str(feeds),
+        backend=target.backend,
+        options=dict(target.options),
+        outputs=outputs,
+        time_limit_s=time_limit_s,
+    )
+
+
+def measurement_of(cell: Cell, launches: Sequence[Launch], emulated: bool) -> Measurement:
+    """The launches of a cell as a measurement at the sizes of its timed feed."""
+    target, name = str(cell.target), cell.artifact.recipe
+    return Measurement(target, name, "latency", "s", tuple(launches), cell.sizes, emulated, batch=cell.batch)

@@ -1,0 +1,117 @@
+"""From raw launches to the figures of a report: quantiles with intervals, load, first run, memory, trust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from edgekit.core.facts import Facts
+from edgekit.core.job import JobResult
+from edgekit.core.measurement import Launch, Measurement
+from edgekit.core.reports.report import Estimate, Latency
+from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval, launch_quantiles, required_n
+from edgekit.core.statistics.trust import grade
+
+QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+_DISTURBED_PER_CALL: Final = 0.1
+
+
+def to_launch(order: int, result: JobResult) -> Launch:
+    """A launch from what its process reported; disturbed when the scheduler took the core away too often."""
+    switched = (result.nivcsw or 0) / max(len(result.values), 1)
+    disturbed = switched > _DISTURBED_PER_CALL
+    notes = (*result.notes, f"{switched:.2f} involuntary context switches a call") if disturbed else result.notes
+    return Launch(
+        order,
+        result.values,
+        result.warmups,
+        result.load_s,
+        result.first_run_s,
+        result.peak_memory_bytes,
+        disturbed,
+        notes,
+        energy_j=result.energy_j,
+    )
+
+
+def replaced(launch: Launch) -> Launch:
+    """The launch, kept and marked: it was repeated, and another one counts in its place."""
+    notes = (*launch.notes, "repeated: another launch counts in its place")
+    return msgspec.structs.replace(launch, replaced=True, notes=notes)
+
+
+def summarize(measurement: Measurement, results: Sequence[JobResult], before: Facts, after: Facts) -> Latency:
+    """Every figure that the launches of one artifact on one target support."""
+    launches = measurement.counted
+    found = {} if measurement.emulated else quantiles(measurement)
+    return Latency(
+        measurement.target,
+        measurement.artifact,
+        measurement.sizes,
+        found,
+        _over_launches([launch.load_s for launch in launches]),
+        _over_launches([launch.first_run_s for launch in launches]),
+        _over_launches([launch.peak_memory_bytes for launch in launches]),
+        grade(measurement, before, after),
+        results[0].backend,
+        results[0].engine,
+        results[0].provider,
+        instructions(measurement.instructions),
+        throughput(found.get("p50", Estimate(None)), measurement.batch),
+        energy(measurement),
+    )
+
+
+def instructions(counts: Sequence[int]) -> Estimate:
+    """The median of counted instructions; no value where none were counted."""
+    return Estimate(float(np.median(counts)), n=len(counts)) if counts else Estimate(None)
+
+
+def throughput(median: Estimate, batch: int) -> Estimate:
+    """Samples a second, one call after the other, from the median latency of a call of `batch` samples."""
+    if median.value is None or median.low is None or median.high is None:
+        return Estimate(None, reason=median.reason)
+    return Estimate(batch / median.value, batch / median.high, batch / median.low, median.n)
+
+
+def energy(measurement: Measurement) -> Estimate:
+    """Joules a call, over the launches that a sensor told of."""
+    counted = [launch for launch in measurement.counted if launch.energy_j is not None]
+    if not counted:
+        return Estimate(None, reason="no sensor that can be read")
+    return _over_launches([launch.energy_j / len(launch.values) for launch in counted if launch.energy_j])
+
+
+def quantiles(measurement: Measurement) -> dict[str, Estimate]:
+    """p50 upwards as far as the sample supports; the first unsupported one is present without a value."""
+    found: dict[str, Estimate] = {}
+    for name, quantile in QUANTILES.items():
+        found[name] = quantile_estimate(measurement, quantile)
+        if found[name].value is None:
+            break
+    return found
+
+
+def quantile_estimate(measurement: Measurement, quantile: float) -> Estimate:
+    """One latency quantile with its interval over launches, or no value and the reason."""
+    values = launch_quantiles(measurement.launch_values, quantile)
+    if values is not None:
+        interval = launch_interval(values)
+        return Estimate(interval.value, interval.low, interval.high, len(values))
+    fewest = min((len(values) for values in measurement.launch_values), default=0)
+    if len(measurement.counted) < MIN_LAUNCHES:
+        return Estimate(None, reason=f"{len(measurement.counted)} launches, {MIN_LAUNCHES} are needed")
+    return Estimate(None, reason=f"n too small: {fewest} values a launch, {required_n(quantile)} are needed")
+
+
+def _over_launches(values: Sequence[float | None]) -> Estimate:
+    known = [float(value) for value in values if value]
+    if not known:
+        return Estimate(None, reason="not reported by the launch")
+    if len(known) < MIN_LAUNCHES:
+        return Estimate(float(np.median(known)), n=len(known), reason=f"no interval from {len(known)} launches")
+    interval = launch_interval(known)
+    return Estimate(interval.value, interval.low, interval.high, len(known))

@@ -1,0 +1,71 @@
+"""Sustained load: one launch after the other of the same artifact, for minutes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from edgekit.core.errors import UserError
+from edgekit.core.job import Job, JobResult
+from edgekit.core.reports.sustained import MIN_POINTS, Point, Sustained, change
+from edgekit.core.system.progress import Progress
+from edgekit.devices.device import Device
+from edgekit.flows.measuring.cells import Cell
+
+MIN_SUSTAIN_S: Final = 5.0
+_MAX_POINT_S: Final = 5.0
+# A launch ends early when it has taken these; at 25 µs a call they fill the 5 seconds.
+_MAX_CALLS: Final = 200_000
+
+
+def sustain(
+    cells: Sequence[Cell],
+    devices: Mapping[str, Device],
+    seconds: float,
+    progress: Progress,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Sustained]:
+    """Each cell under load for `seconds`, one after the other; the device rests only while a process starts.
+
+    Raises:
+        UserError: Less than 5 s, or a device that is emulated and has no latency.
+    """
+    if seconds < MIN_SUSTAIN_S:
+        raise UserError(f"sustain: expected at least {MIN_SUSTAIN_S:g} s, got {seconds:g} s.", hint="--sustain 5min")
+    for cell in cells:
+        if devices[cell.target.device].emulated:
+            raise UserError(f"'{cell.target.device}' is emulated: it has no latency to sustain.")
+    return [_sustained(cell, devices[cell.target.device], seconds, progress, clock) for cell in cells]
+
+
+def _sustained(cell: Cell, device: Device, seconds: float, progress: Progress, clock: Callable[[], float]) -> Sustained:
+    job = msgspec.structs.replace(
+        cell.job, outputs="", time_limit_s=min(_MAX_POINT_S, seconds / 2 / MIN_POINTS), max_values=_MAX_CALLS
+    )
+    points: list[Point] = []
+    start = clock()
+    while not points or points[-1].elapsed_s < seconds:
+        points.append(_point(device, job, start, clock))
+        progress.step(min(int(points[-1].elapsed_s), int(seconds)), int(seconds), f"seconds of {cell.told}")
+    found = change(points)
+    where = str(cell.target), cell.artifact.recipe, cell.sizes, tuple(points)
+    if found is None:
+        return Sustained(*where, reason=f"{len(points)} launches fit into the time, {MIN_POINTS} are needed")
+    return Sustained(*where, found.value, found.low, found.high)
+
+
+def _point(device: Device, job: Job, start: float, clock: Callable[[], float]) -> Point:
+    result: JobResult = device.measure(job)
+    after = result.after
+    return Point(
+        round(clock() - start, 3),
+        median(result.values),
+        len(result.warmups) + len(result.values),
+        after.temperature_c,
+        after.clock_hz,
+        after.throttled,
+    )

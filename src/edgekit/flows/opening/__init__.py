@@ -1,0 +1,1 @@
+"""Opening what a user names: sources, artifacts, what was tuned for them."""

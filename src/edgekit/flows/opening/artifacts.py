@@ -1,0 +1,146 @@
+"""Opening what a user names: a bundle, or a bare .onnx or .tflite file, as one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgekit.core.bundle import Artifact, Bundle
+from edgekit.core.errors import ModelUnreadable, UserError, unknown
+from edgekit.core.generated import generated
+from edgekit.core.recipe import Recipe, matches
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import ModelSpec, parse_sizes
+from edgekit.core.system.files import sha256_file
+from edgekit.core.target import Target
+from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session, offered_sizes
+
+FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".json": "fake"}
+# Engines that only other machines have, with the format each opens.
+REMOTE_BACKENDS: Final = {"ort-web": "onnx", "litert-js": "tflite", "tflite-runtime": "tflite"}
+_SAMPLE_COUNT: Final = 8
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Artifacts with the files that hold them, and samples to run them on (without references for a bare file).
+
+    `is_described_by_file` is true when `spec` was read from a bare file, and holds nothing its engine does not know.
+    """
+
+    path: Path
+    spec: ModelSpec
+    artifacts: tuple[Artifact, ...]
+    files: dict[str, Path]
+    samples: Samples
+    bundle: Bundle | None
+    is_described_by_file: bool = False
+
+    def chosen(self, names: Sequence[str]) -> tuple[Artifact, ...]:
+        """The artifacts that `names` (recipes or aliases) cover, all of them for no names.
+
+        Raises:
+            UserError: A name that covers none; the nearest is offered.
+        """
+        for name in names:
+            if not any(matches(name, artifact.recipe) for artifact in self.artifacts):
+                raise unknown("artifact", name, [artifact.recipe for artifact in self.artifacts])
+        if not names:
+            return self.artifacts
+        return tuple(one for one in self.artifacts if any(matches(name, one.recipe) for name in names))
+
+
+@contextmanager
+def opened(path: Path, *, with_samples: bool = True, sizes: Sequence[str] = ()) -> Iterator[Opened]:
+    """The bundle or bare model file at `path`.
+
+    Args:
+        with_samples: Whether a bundle's samples are read.
+        sizes: Of the free axes of a bare file, as in `parse_sizes`; its inputs are generated at them.
+
+    Raises:
+        BundleUnreadable, ModelUnreadable: It is neither, or damaged.
+        UserError: Sizes for a bundle, or of an axis that the file does not have or has other sizes for.
+    """
+    if path.is_file() and path.suffix in FORMATS:
+        yield _bare(path, sizes)
+        return
+    if sizes:
+        message = f"'{path}' is a bundle: it is run on the samples in it, at their sizes."
+        raise UserError(message, hint="Leave --sizes out; --batch 1,8 gives samples a call.")
+    with Bundle.open(path) as bundle:
+        files = {artifact.recipe: bundle.file(artifact) for artifact in bundle.artifacts}
+        samples = Samples({})
+        if with_samples:
+            samples = bundle.samples() or generated(bundle.spec, count=_SAMPLE_COUNT)
+        yield Opened(path, bundle.spec, bundle.artifacts, files, samples, bundle)
+
+
+def backend_for(artifact: Artifact, name: str = "") -> Backend:
+    """The backend called `name`, or the one that opens this artifact by default.
+
+    Raises:
+        UserError: The backend does not open this format.
+    """
+    backend: Backend = BACKENDS.get(name or DEFAULT_BACKENDS[artifact.format])()
+    if artifact.format not in backend.formats():
+        raise UserError(
+            f"Backend '{backend.name}' does not open '{artifact.recipe}'; it opens {', '.join(backend.formats())}."
+        )
+    return backend
+
+
+def opens(target: Target, artifact: Artifact | Recipe) -> bool:
+    """True when the target's backend (or its default) opens the format of this artifact, or of what a recipe makes."""
+    if not target.backend:
+        return True
+    if target.backend in REMOTE_BACKENDS:
+        return artifact.format == REMOTE_BACKENDS[target.backend]
+    return artifact.format in BACKENDS.get(target.backend)().formats()
+
+
+def open_session(opened_: Opened, artifact: Artifact, target: Target) -> Session:
+    """A session in this process, with the target's backend and options."""
+    backend = backend_for(artifact, target.backend)
+    spec = None if opened_.is_described_by_file else opened_.spec
+    return backend.open(opened_.files[artifact.recipe], dict(target.options), spec)
+
+
+def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed:
+    """The feed of `batch` samples from `row` on, cycling; a model without a free batch axis takes one sample."""
+    if spec.batch_axis is None:
+        return {name: array[row % len(samples)] for name, array in samples.inputs.items()}
+    rows = [(row + offset) % len(samples) for offset in range(batch)]
+    return {name: array[rows] for name, array in samples.inputs.items()}
+
+
+def _bare(path: Path, sizes: Sequence[str]) -> Opened:
+    """A model file as an artifact of its own, described by what its engine reads."""
+    kind = FORMATS[path.suffix]
+    backend: Backend = BACKENDS.get(DEFAULT_BACKENDS[kind])()
+    with backend.open(path, {}, None) as session:
+        spec = ModelSpec(path.stem, "other", session.inputs, session.outputs, sizes=offered_sizes(session))
+    if not spec.inputs:
+        raise ModelUnreadable(f"'{path}' has no inputs.")
+    spec = msgspec.structs.replace(spec, sizes={**spec.sizes, **_asked_sizes(spec, sizes)})
+    digest = sha256_file(path)
+    artifact = Artifact(path.stem, path.name, kind, "", path.stat().st_size, digest, digest, spec.inputs, spec.outputs)
+    return Opened(path, spec, (artifact,), {path.stem: path}, generated(spec, count=_SAMPLE_COUNT), None, True)
+
+
+def _asked_sizes(spec: ModelSpec, texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """One size for each axis that the user names."""
+    asked = parse_sizes(texts)
+    for axis, sizes in asked.items():
+        if axis not in spec.free_axes:
+            raise unknown("free axis", axis, spec.free_axes)
+        offered = spec.sizes.get(axis, sizes)
+        if len(sizes) > 1 or sizes[0] not in offered:
+            choices = f" of {', '.join(map(str, offered))}" if axis in spec.sizes else ""
+            raise UserError(f"sizes: expected one size{choices} for '{axis}', got {', '.join(map(str, sizes))}.")
+    return asked

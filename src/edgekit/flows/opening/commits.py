@@ -1,0 +1,109 @@
+"""Models that `edgekit check` makes itself: from the working tree, and from the commit they are compared with."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edgekit.core.errors import EnvironmentFault, UserError
+from edgekit.core.system.check_settings import CheckedModel, CheckFile
+from edgekit.core.system.progress import Progress
+from edgekit.core.system.settings import Settings
+from edgekit.flows.export import export
+from edgekit.flows.opening.source import SourceOptions
+
+
+def make_models(config: Path, file: CheckFile, settings: Settings, progress: Progress) -> None:
+    """Export every model that has a source; with `baseline_commit`, its baseline from the sources of that commit.
+
+    The code of both is run. Conversions whose input is unchanged come from the cache.
+
+    Raises:
+        UserError: No such commit, or no such source in it.
+        EnvironmentFault: git is missing, or this is no repository of it.
+        ConversionFailed, Unreadable: As their messages say.
+    """
+    made = [model for model in file.models if model.source]
+    if file.baseline_commit and made:
+        with checked_out(config.parent, file.baseline_commit) as folder:
+            for model in made:
+                with progress.stage(f"export {model.called} of {file.baseline_commit}"):
+                    _export(model, folder, config.parent / model.baseline, settings, progress)
+    for model in made:
+        with progress.stage(f"export {model.called}"):
+            _export(model, config.parent, config.parent / model.path, settings, progress)
+
+
+def plan_models(file: CheckFile) -> list[str]:
+    """What `make_models` would do."""
+    made = [model for model in file.models if model.source]
+    before = [f"export '{one.source}' of {file.baseline_commit} to '{one.baseline}'" for one in made]
+    return [*(before if file.baseline_commit else []), *(f"export '{one.source}' to '{one.path}'" for one in made)]
+
+
+@contextmanager
+def checked_out(folder: Path, commit: str) -> Iterator[Path]:
+    """A copy of `folder` as it is in `commit`, gone afterwards; the working tree and the repository stay as they are.
+
+    Raises:
+        UserError: No such commit.
+        EnvironmentFault: git is missing, or `folder` lies in no repository of it.
+    """
+    prefix = _git(folder, ["rev-parse", "--show-prefix"]).decode().strip()
+    digest = _resolved(folder, commit)
+    with TemporaryDirectory(prefix="edgekit-commit-") as copy:
+        archive = Path(copy) / ".tar"
+        _git(folder, ["-C", _top(folder), "archive", f"--output={archive}", digest])
+        with tarfile.open(archive) as content:
+            content.extractall(copy, filter="data")
+        archive.unlink()
+        yield Path(copy) / prefix
+
+
+def _export(model: CheckedModel, folder: Path, out: Path, settings: Settings, progress: Progress) -> None:
+    options = SourceOptions(
+        weights=_inside(folder, model.weights),
+        inputs=model.inputs,
+        sizes=model.sizes,
+        samples=_inside(folder, model.samples),
+    )
+    source = model.source
+    if ".py:" in source or Path(source).suffix:
+        source = str(folder / source)
+    export(source, out=out, to=model.to, options=options, settings=settings, force=True, progress=progress)
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    return folder / name if name else None
+
+
+def _resolved(folder: Path, commit: str) -> str:
+    try:
+        return (
+            _git(folder, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"])
+            .decode()
+            .strip()
+        )
+    except EnvironmentFault as err:
+        raise UserError(
+            f"There is no commit '{commit}' here.", hint="git fetch --unshallow, or --baseline-commit HEAD~1"
+        ) from err
+
+
+def _top(folder: Path) -> str:
+    return _git(folder, ["rev-parse", "--show-toplevel"]).decode().strip()
+
+
+def _git(folder: Path, arguments: Sequence[str]) -> bytes:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
+    except FileNotFoundError as err:
+        raise EnvironmentFault("git is not installed.", hint="apt-get install git") from err
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise EnvironmentFault(f"git {arguments[0]} failed in '{folder}': {said[-1] if said else 'no reason given'}.")
+    return done.stdout

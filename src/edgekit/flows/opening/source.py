@@ -1,0 +1,326 @@
+"""Sources: from the text a user types to a module, its ModelSpec and its samples."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import EnvironmentFault, UserError, nearest, unknown
+from edgekit.core.generated import generated
+from edgekit.core.recipe import CALIBRATION_METHODS, Recipe
+from edgekit.core.refusals import refuse
+from edgekit.core.samples import LABEL, Array, Samples, Split, read_arrays, read_user_samples, split
+from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
+from edgekit.core.system.files import read_bytes, sha256_file
+from edgekit.core.system.settings import Settings
+from edgekit.export.messages import Described
+from edgekit.export.model_files import SUFFIXES
+from edgekit.export.routes import refuse_unreachable
+from edgekit.export.torch.module import ModuleRef
+from edgekit.export.workers.describe import describe_file
+from edgekit.train.registry import MODELS
+
+if TYPE_CHECKING:
+    from edgekit.core.reports.report import Training
+    from edgekit.train.model import ReferenceModel
+
+RUN_FILE: Final = "run.json"
+GENERATED: Final = "generated"
+_GENERATED_COUNT: Final = 32
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a user says about a source. `inputs` and `sizes` are texts as in `TensorSpec.parse` and `parse_sizes`.
+
+    `calibration` is how many samples static quantization reads its ranges from. `include_samples` lets samples travel
+    in the bundle although the terms of their data restrict passing them on.
+    """
+
+    weights: Path | None = None
+    inputs: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    samples: Path | None = None
+    data: Path | None = None
+    labels: Path | None = None
+    calibration: int = 128
+    calibration_method: str = "min-max"
+    task: str = ""
+    include_samples: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model ready to be exported: where its module comes from, what it looks like, and real inputs for it.
+
+    `terms` say why no sample may travel in the bundle, and are empty where they may.
+    """
+
+    module: ModuleRef
+    spec: ModelSpec
+    split: Split
+    samples_from: str
+    facts: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    is_quantized: bool = False
+    calibration_method: str = "min-max"
+    terms: str = ""
+    training: Training | None = None
+
+
+def is_reference(source: str) -> bool:
+    """True for the name of a reference model."""
+    return source in MODELS
+
+
+def open_source(source: str, options: SourceOptions, settings: Settings) -> Source:
+    """The source a user named: a reference model with weights, a run directory, or `file.py:factory`.
+
+    Raises:
+        UserError: Nothing of that name (the nearest is offered), or options that do not fit it.
+        EnvironmentFault: A reference model without weights; the hint is the command that makes them.
+    """
+    refuse_unused(source, options)
+    if options.calibration_method not in CALIBRATION_METHODS:
+        raise unknown("calibration method", options.calibration_method, CALIBRATION_METHODS)
+    return dataclasses.replace(_opened(source, options, settings), calibration_method=options.calibration_method)
+
+
+def _opened(source: str, options: SourceOptions, settings: Settings) -> Source:
+    if is_reference(source):
+        return _reference(MODELS.get(source), _weights(source, options), options, settings)
+    path = Path(source)
+    if (path / RUN_FILE).is_file():
+        return _run_directory(path, options, settings)
+    if _is_factory(source):
+        return _factory(source, options, settings)
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        return _file(path, options, settings)
+    raise _not_a_source(source, path)
+
+
+def refuse_impossible(source: Source, recipes: tuple[Recipe, ...]) -> None:
+    """Raise for a recipe that no converter leads to from here, or that would be calibrated on invented inputs."""
+    refuse_unreachable(source.module.location, recipes, is_quantized=source.is_quantized)
+    invented = [recipe.name for recipe in recipes if recipe.needs_calibration or recipe.is_alias]
+    if source.samples_from == GENERATED and invented:
+        others = [recipe.name for recipe in recipes if recipe.name not in invented]
+        instead = ",".join(others) or f"{recipes[0].format}-fp32"
+        raise refuse("no-real-samples", f"Recipe '{invented[0]}'", instead=f"--samples FILE.npz, or --to {instead}")
+
+
+def refuse_unused(source: str, options: SourceOptions) -> None:
+    """Raise for an option that this kind of source would silently pass over."""
+    for name, reason in _unused(source).items():
+        if getattr(options, name):
+            flag = "--input" if name == "inputs" else f"--{name.replace('_', '-')}"
+            raise UserError(f"'{source}' has no use for {flag}: {reason}.", hint=f"Leave {flag} out.")
+
+
+def _unused(source: str) -> dict[str, str]:
+    """Fields of SourceOptions that say nothing of this source, each with the reason."""
+    own = dict.fromkeys(("inputs", "samples", "labels", "task"), "a reference model has its own")
+    if is_reference(source):
+        return own
+    if (Path(source) / RUN_FILE).is_file():
+        return {**own, "weights": "a run directory has its own"}
+    given = {"include_samples": "samples of your own always travel in the bundle"}
+    if Path(source).suffix.lower() in SUFFIXES:
+        return {**given, "data": "a file is given samples with --samples", "weights": "it has its own"}
+    return {**given, "data": "a file.py:factory is given samples with --samples"} if _is_factory(source) else {}
+
+
+def _is_factory(source: str) -> bool:
+    return ".py:" in source or source.endswith(".py")
+
+
+def _weights(name: str, options: SourceOptions) -> Path:
+    from edgekit.train.weights import require_weights
+
+    return options.weights or require_weights(MODELS.get(name))
+
+
+def _reference(model: ReferenceModel, weights: Path, options: SourceOptions, settings: Settings) -> Source:
+    folder = _data_folder(options, settings)
+    if folder is None and (shipped := _shipped(model, weights, options, settings)) is not None:
+        return shipped
+    dataset = model.data(folder)
+    order = np.random.default_rng(settings.seed).permutation(len(dataset.train))[: options.calibration]
+    parts = Split(dataset.train.take(np.sort(order)), dataset.test, settings.seed)
+    facts = {"model": model.spec.name, "weights": weights.name, "data": dataset.source, "data_digest": dataset.digest}
+    module, spec = ModuleRef(model.location, str(weights)), _with_sizes(model.spec, options)
+    if not model.terms or options.include_samples:
+        return Source(module, spec, parts, dataset.source, facts)
+    warning = f"No samples are in the bundle ({model.terms}); --include-samples puts them there, for yourself."
+    return Source(module, spec, parts, dataset.source, facts, (warning,), terms=model.terms)
+
+
+def _shipped(model: ReferenceModel, weights: Path, options: SourceOptions, settings: Settings) -> Source | None:
+    """The source on the few real samples that come with the weights, where the whole data set is not at hand."""
+    from edgekit.train.weights import shipped_samples
+
+    samples = shipped_samples(model.spec.name)
+    if samples is None:
+        return None
+    try:
+        model.data(None)
+    except EnvironmentFault:
+        came_from = f"samples shipped with {model.spec.name}"
+        parts = split(samples, calibration=options.calibration, seed=settings.seed)
+        facts = {"model": model.spec.name, "weights": weights.name, "data": came_from}
+        module = ModuleRef(model.location, str(weights))
+        warning = f"Only the {len(samples)} samples that are shipped were used; --data DIR takes the whole data set."
+        return Source(module, _with_sizes(model.spec, options), parts, came_from, facts, (warning,))
+    return None
+
+
+def _run_directory(path: Path, options: SourceOptions, settings: Settings) -> Source:
+    from edgekit.train.run import read_run, training_of
+
+    run = read_run(path)
+    # The spec of the run knows what was learnt from the data, such as a vocabulary.
+    model = dataclasses.replace(MODELS.get(run.model), spec=run.spec)
+    found = _reference(model, path / run.weights, options, settings)
+    return dataclasses.replace(found, training=training_of(path))
+
+
+def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:
+    folder = options.data or (Path(settings.data) if settings.data else None)
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"There is no data folder '{folder}'.", hint="--data DIR")
+    return folder
+
+
+def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
+    path, _, function = source.rpartition(":")
+    if not path or not function.isidentifier():
+        raise UserError(f"'{source}' does not say which function makes the model.", hint=f"{source.rstrip(':')}:Net")
+    if not Path(path).is_file():
+        raise UserError(f"There is no file '{path}'.", hint="edgekit build path/to/net.py:Net")
+    spec = _user_spec(function, options)
+    samples, came_from = _user_samples(spec, options, settings)
+    spec = _completed(spec, samples, options)
+    parts = split(samples, calibration=options.calibration, seed=settings.seed)
+    module = ModuleRef(f"{Path(path).resolve()}:{function}", str(options.weights or ""))
+    warnings = () if came_from != GENERATED else ("No samples were given: parity was checked on generated inputs.",)
+    return Source(module, spec, parts, came_from, {"factory": f"{Path(path).name}:{function}"}, warnings)
+
+
+def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
+    """A model that was exported elsewhere; `--input` says which of its fixed axes shall be free."""
+    described = describe_file(path, timeout_s=settings.timeout_s)
+    spec = _with_sizes(_file_spec(path, described, options), options)
+    samples, came_from = _user_samples(spec, options, settings)
+    spec = _completed(spec, samples, options)
+    parts = split(samples, calibration=options.calibration, seed=settings.seed)
+    facts = {"file": path.name, "sha256": sha256_file(path)}
+    warnings = () if came_from != GENERATED else ("No samples were given: parity was checked on generated inputs.",)
+    module = ModuleRef(str(path.resolve()))
+    return Source(module, spec, parts, came_from, facts, warnings, is_quantized=described.is_quantized)
+
+
+def _file_spec(path: Path, described: Described, options: SourceOptions) -> ModelSpec:
+    given = {tensor.name: tensor for tensor in map(TensorSpec.parse, options.inputs)}
+    names = [tensor.name for tensor in described.inputs]
+    wrong = next((name for name in given if name not in names), None)
+    if wrong is not None:
+        raise UserError(
+            f"'{path}' has no input '{wrong}'.{nearest(wrong, names)}", hint=f"Its inputs: {', '.join(names)}"
+        )
+    inputs = tuple(_freed(tensor, given.get(tensor.name), path) for tensor in described.inputs)
+    return ModelSpec(
+        path.stem, options.task or "other", inputs, sizes=described.sizes, labels=_label_names(options.labels)
+    )
+
+
+def _freed(tensor: TensorSpec, wanted: TensorSpec | None, path: Path) -> TensorSpec:
+    """The tensor with the axes of `wanted`: names where the file has any, and a free batch where it has a fixed one."""
+    if wanted is None:
+        return tensor
+    pairs = list(zip(tensor.shape, wanted.shape, strict=False))
+    fits = len(tensor.shape) == len(wanted.shape) and all(
+        one == other or isinstance(one, str) or (place == 0 and isinstance(other, str))
+        for place, (one, other) in enumerate(pairs)
+    )
+    if wanted.dtype != tensor.dtype or not fits:
+        raise UserError(f"'{path}' takes '{tensor}', not '{wanted}'.", hint=f"--input '{tensor}'")
+    return msgspec.structs.replace(tensor, shape=wanted.shape)
+
+
+def _user_spec(name: str, options: SourceOptions) -> ModelSpec:
+    inputs = tuple(TensorSpec.parse(text) for text in options.inputs) or _inputs_of_samples(options)
+    repeated = {tensor.name for tensor in inputs if [other.name for other in inputs].count(tensor.name) > 1}
+    if repeated:
+        raise UserError(f"Input '{repeated.pop()}' is given twice.")
+    spec = ModelSpec(name, options.task or "other", inputs, labels=_label_names(options.labels))
+    return _with_sizes(spec, options)
+
+
+def _inputs_of_samples(options: SourceOptions) -> tuple[TensorSpec, ...]:
+    """Inputs as the samples file has them, with the batch free; for users who name none.
+
+    float64 is what numpy makes of any list of numbers, and hardly ever what a network computes in: float32 is taken.
+    """
+    if options.samples is None:
+        raise UserError("The model's inputs are not known.", hint="--input 'x:float32[N,3,32,32]' --samples FILE.npz")
+    arrays = read_arrays(options.samples, UserError)
+    named = {name: array for name, array in arrays.items() if name != LABEL and not name.startswith("target:")}
+    return tuple(_input_of(name, array) for name, array in named.items())
+
+
+def _input_of(name: str, array: Array) -> TensorSpec:
+    dtype = "float32" if array.dtype == np.float64 else str(array.dtype)
+    if dtype not in DTYPES:
+        raise UserError(
+            f"Samples '{name}' have dtype {dtype}; an input has one of {', '.join(DTYPES)}.",
+            hint=f"numpy.savez(FILE, {name}=array.astype('float32'))",
+        )
+    return TensorSpec(name, dtype, ("N", *array.shape[1:]))
+
+
+def _user_samples(spec: ModelSpec, options: SourceOptions, settings: Settings) -> tuple[Samples, str]:
+    if options.samples is not None:
+        return read_user_samples(options.samples, spec), options.samples.name
+    return generated(spec, count=_GENERATED_COUNT, seed=settings.seed), GENERATED
+
+
+def _completed(spec: ModelSpec, samples: Samples, options: SourceOptions) -> ModelSpec:
+    """`spec` with the task that the samples imply and the range that they span."""
+    inputs = tuple(_spanning(tensor, samples.inputs[tensor.name]) for tensor in spec.inputs)
+    implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
+    return msgspec.structs.replace(spec, inputs=inputs, task=options.task or implied)
+
+
+def _spanning(tensor: TensorSpec, array: Array) -> TensorSpec:
+    if tensor.dtype == "str":
+        return tensor
+    return msgspec.structs.replace(tensor, low=float(array.min()), high=float(array.max()))
+
+
+def _label_names(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    return tuple(line.strip() for line in read_bytes(path).decode(errors="replace").splitlines() if line.strip())
+
+
+def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:
+    sizes = parse_sizes(options.sizes)
+    unknown = next((axis for axis in sizes if axis not in spec.free_axes), None)
+    if unknown is not None:
+        raise UserError(f"'{spec.name}' has no free axis '{unknown}'.{nearest(unknown, spec.free_axes)}")
+    return msgspec.structs.replace(spec, sizes={**spec.sizes, **sizes})
+
+
+def _not_a_source(source: str, path: Path) -> UserError:
+    if path.suffix.lower() in SUFFIXES:
+        return UserError(f"There is no file '{source}'.", hint="edgekit export path/to/model.onnx")
+    offer = nearest(source, MODELS)
+    return UserError(
+        f"'{source}' is no reference model, run directory, file.py:factory, .onnx, .tflite or .pt2.{offer}",
+        hint="edgekit list models",
+    )

@@ -1,0 +1,72 @@
+"""Finding what `edgekit tune` chose: beside a bundle, or in one that was packed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from edgekit.core.bundle import TUNING, Artifact, tuning_file
+from edgekit.core.errors import EdgekitError
+from edgekit.core.target import Target
+from edgekit.flows.opening.artifacts import Opened
+from edgekit.runtime.backend import BACKENDS
+
+if TYPE_CHECKING:
+    from edgekit.core.facts import Facts
+    from edgekit.core.reports.tuning import Choice, Tuning
+
+
+def tuned(
+    found: Opened, artifacts: Sequence[Artifact], target: Target, facts: Callable[[], Facts]
+) -> tuple[Artifact, Target]:
+    """The artifact and the full target to use: the tuned ones for the kind of device, else the first as it is.
+
+    A target that names a backend or an option is taken at its word. A choice counts only for the very file, and the
+    version of the engine, that were measured.
+
+    Args:
+        facts: Asked for the device's facts only when there is a tuning.
+    """
+    known = tuning_of(found) if not (target.backend or target.options) else None
+    if known is None:
+        return artifacts[0], target
+    # Most bundles have no tuning: loading them shall not pay for reading one.
+    from edgekit.core.reports.tuning import device_kind, fitting
+
+    by_hash = {artifact.sha256: artifact for artifact in artifacts}
+    device = facts()
+    for choice in fitting(known, device_kind(device), by_hash):
+        if _has_engine(choice, device, is_here=target.device == "local"):
+            options = tuple(sorted(choice.options.items()))
+            return by_hash[choice.sha256], Target(target.device, choice.backend, options)
+    return artifacts[0], target
+
+
+def tuning_of(found: Opened) -> Tuning | None:
+    """The tuning beside a bundle or file, else the one packed into the bundle; errors as in `read_tuning`."""
+    file = tuning_file(found.path)
+    if not file.is_file() and found.bundle is not None and TUNING in found.bundle.manifest.files:
+        file = found.bundle.root / TUNING
+    if not file.is_file():
+        return None
+    from edgekit.core.reports.tuning import read_tuning
+
+    return read_tuning(file)
+
+
+def facts_here() -> Facts:
+    """The facts of this machine."""
+    from edgekit.runtime.facts import read_facts
+
+    return read_facts()
+
+
+def _has_engine(choice: Choice, device: Facts, *, is_here: bool) -> bool:
+    """True when the engine has the version that was measured."""
+    if is_here:
+        try:
+            return bool(BACKENDS.get(choice.backend)().check() == choice.engine)
+        except EdgekitError:
+            return False
+    name, _, version = choice.engine.partition(" ")
+    return version in (device.engines.get(name), device.engines.get({"litert": "ai-edge-litert"}.get(name, "")))

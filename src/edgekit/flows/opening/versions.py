@@ -1,0 +1,34 @@
+"""Versions of the tools that have a say in a result."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import Final
+
+import edgekit
+
+DISTRIBUTIONS: Final = (
+    "torch",
+    "onnx",
+    "onnxscript",
+    "onnxslim",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "litert-torch",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "tflite-runtime",
+    "numpy",
+)
+
+
+def versions() -> dict[str, str]:
+    """Version by name, of edgekit, Python, and whatever is installed of the engines and converters."""
+    found = {"edgekit": edgekit.__version__, "python": platform.python_version()}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

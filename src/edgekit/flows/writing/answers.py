@@ -1,0 +1,115 @@
+"""Answers of a model in files: a curve or scores as csv, an image as png, sentences as txt, or all of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgekit.core.errors import UserError
+from edgekit.core.samples import Feed, write_arrays
+from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput
+from edgekit.core.system import documents
+from edgekit.core.system.files import new_file, write_atomic
+from edgekit.core.system.optional import need
+from edgekit.runtime.postprocessing import pixels, writes_text
+
+if TYPE_CHECKING:
+    from edgekit.flows.run import Prediction
+
+
+def refuse_output(path: Path, spec: ModelSpec) -> None:
+    """Raise, before any work, for a file that cannot hold what this model answers.
+
+    Raises:
+        UserError: Another suffix, or one for other answers; those that fit are named.
+        MissingExtra: A png, without the package that writes it.
+    """
+    fitting = [suffix for suffix, (fits, _) in _FORMS.items() if fits(spec)]
+    if path.suffix.lower() not in fitting:
+        raise UserError(f"'{path}' cannot hold the answers of '{spec.name}': expected {', '.join(fitting)}.")
+    if path.suffix.lower() == ".png":
+        need("PIL.Image", extra="images")
+
+
+def write_answers(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+    """Write the answers in the form that the suffix names, whole or not at all."""
+    _FORMS[path.suffix.lower()][1](found, outputs, spec, path)
+
+
+def _json(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+    write_atomic(path, documents.encode(found))
+
+
+def _npz(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+    """Every output by its name; of several inputs with the number of the input before it."""
+    arrays = outputs[0] if len(outputs) == 1 else _numbered(outputs)
+    with new_file(path) as temporary:
+        write_arrays(temporary, arrays)
+
+
+def _numbered(outputs: Sequence[Feed]) -> Feed:
+    return {f"{row}:{name}": array for row, feed in enumerate(outputs) for name, array in feed.items()}
+
+
+def _png(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+    """The images of all inputs in one row."""
+    rows = [image for feed in outputs if (image := pixels(feed, spec)) is not None]
+    whole = need("PIL.Image", extra="images").fromarray(np.concatenate(rows, axis=1))
+    buffer = io.BytesIO()
+    whole.save(buffer, format="png")
+    write_atomic(path, buffer.getvalue())
+
+
+def _txt(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+    """A line an input: its sentence, or its likeliest class."""
+    lines = [answer.text or (answer.scores[0].label if answer.scores else "") for answer in found.answers]
+    write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _csv(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(_rows(found, spec))
+    write_atomic(path, buffer.getvalue().encode())
+
+
+def _rows(found: Prediction, spec: ModelSpec) -> Iterator[tuple[object, ...]]:
+    if isinstance(spec.postprocessing, SeriesOutput):
+        yield "input", "seconds", spec.postprocessing.name
+        for answer in found.answers:
+            step_s, values = (answer.curve.step_s, answer.curve.values) if answer.curve else (0.0, ())
+            yield from ((answer.input, step_s * place, value) for place, value in enumerate(values))
+        return
+    yield "input", "label", "probability"
+    for answer in found.answers:
+        yield from ((answer.input, score.label, score.probability) for score in answer.scores)
+
+
+def _always(spec: ModelSpec) -> bool:
+    return True
+
+
+def _in_columns(spec: ModelSpec) -> bool:
+    return isinstance(spec.postprocessing, SeriesOutput) or spec.task == "classification"
+
+
+def _in_lines(spec: ModelSpec) -> bool:
+    return writes_text(spec) or spec.task == "classification"
+
+
+def _in_pixels(spec: ModelSpec) -> bool:
+    return isinstance(spec.postprocessing, ImageOutput)
+
+
+# By suffix: the models whose answers it can hold, and what writes it.
+_FORMS: Final[dict[str, tuple[Callable[[ModelSpec], bool], Callable[..., None]]]] = {
+    ".csv": (_in_columns, _csv),
+    ".txt": (_in_lines, _txt),
+    ".png": (_in_pixels, _png),
+    ".json": (_always, _json),
+    ".npz": (_always, _npz),
+}

@@ -1,0 +1,118 @@
+"""The model card of a bundle: measured numbers only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgekit.core.bundle import Manifest
+from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck
+from edgekit.core.units import format_value
+from edgekit.core.verdict import worst
+from edgekit.export.checking.parity import WHOLE
+
+
+def model_card(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequence[Accuracy]) -> str:
+    """README.md of a bundle, in Markdown."""
+    spec = manifest.spec
+    parts = [
+        f"# {spec.name}",
+        spec.summary or f"A {spec.task} model.",
+        _tensors(manifest),
+        _artifacts(manifest, parity, accuracy),
+        _outputs(parity),
+        _kept(manifest),
+        _data(manifest),
+        f"Made by edgekit {manifest.tools.get('edgekit', '')} on {manifest.created}.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _tensors(manifest: Manifest) -> str:
+    rows = [("input", tensor) for tensor in manifest.spec.inputs] + [
+        ("output", tensor) for tensor in manifest.spec.outputs
+    ]
+    return "\n".join(["| | tensor |", "|---|---|", *(f"| {kind} | `{tensor}` |" for kind, tensor in rows)])
+
+
+def _artifacts(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequence[Accuracy]) -> str:
+    quality = {row.artifact: row for row in accuracy}
+    metric = next((row.metric for row in accuracy), "accuracy")
+    head = [
+        f"| artifact | size | parity with PyTorch | {metric} | drop | least drop these samples show |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join(
+        [*head, *(_row(artifact.recipe, artifact.size_bytes, parity, quality) for artifact in manifest.artifacts)]
+    )
+
+
+def _row(recipe: str, size_bytes: int, parity: Sequence[ParityCheck], quality: dict[str, Accuracy]) -> str:
+    verdict = worst(check.verdict for check in parity if check.artifact == recipe)
+    row = quality.get(recipe)
+    unit = "ratio" if row is None or row.metric == "accuracy" else "1"
+    shown = (_estimate(row.quality, unit), _estimate(row.drop, _drop_unit(unit))) if row else ("–", "–")
+    least = "–" if row is None or row.detectable is None else format_value(row.detectable, _drop_unit(unit))
+    return f"| `{recipe}` | {format_value(size_bytes, 'bytes')} | {verdict} | {shown[0]} | {shown[1]} | {least} |"
+
+
+def _drop_unit(unit: str) -> str:
+    return "points" if unit == "ratio" else "1"
+
+
+def _outputs(parity: Sequence[ParityCheck]) -> str:
+    """How far every output is from PyTorch's, over all samples."""
+    whole = [check for check in parity if check.case == WHOLE and check.max_abs is not None]
+    if not whole:
+        return ""
+    head = [
+        "| artifact | output | largest difference | mean | SQNR | cosine | top-1 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join(["Against PyTorch, on all samples:", "", *head, *map(_output, whole)])
+
+
+def _output(check: ParityCheck) -> str:
+    figures = (
+        _figure(check.max_abs, "1"),
+        _figure(check.mean_abs, "1"),
+        _figure(check.sqnr_db, "dB"),
+        "–" if check.cosine is None else f"{check.cosine:.6f}",
+        _figure(check.top1, "ratio"),
+    )
+    return f"| `{check.artifact}` | `{check.output}` | {' | '.join(figures)} |"
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "–" if value is None else format_value(value, unit)
+
+
+def _kept(manifest: Manifest) -> str:
+    """What stays float of artifacts that were mended."""
+    lines = []
+    for artifact in manifest.artifacts:
+        for one in artifact.record.get("float_tensors", ()):
+            without = one.get("drop_without")
+            drop = "" if without is None else f"; quantized there too, the drop is {100 * without:.2f} pt"
+            place = f" of `{one['module']}`" if one.get("module") else ""
+            added = f"int8 adds {100 * one['added']:.2g} % of error there"
+            lines.append(f"- `{artifact.recipe}` keeps `{one['tensor']}`{place} in float32: {added}{drop}.")
+    return "\n".join(lines)
+
+
+def _estimate(estimate: Estimate, unit: str) -> str:
+    if estimate.value is None:
+        return f"not measured: {estimate.reason}"
+    if estimate.low is None or estimate.high is None:
+        return format_value(estimate.value, unit)
+    interval = f"{format_value(estimate.low, unit)} to {format_value(estimate.high, unit)}"
+    return f"{format_value(estimate.value, unit)} (95 %: {interval}, n = {estimate.n})"
+
+
+def _data(manifest: Manifest) -> str:
+    split = manifest.split
+    if split is None:
+        return ""
+    return (
+        f"Samples: {split.source}. Calibrated on {split.calibration}, evaluated on {split.evaluation} others "
+        f"(seed {split.seed})."
+    )

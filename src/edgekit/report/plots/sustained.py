@@ -1,0 +1,68 @@
+"""Sustained load in words and as a picture: latency over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Final
+
+from edgekit.core.reports.sustained import Sustained
+from edgekit.report import formatting
+from edgekit.report.plots import svg
+from edgekit.report.plots.latency import Picture, colour
+
+_HEIGHT: Final = 180
+
+
+def told(found: Sustained) -> str:
+    """What the load did, in one sentence: `8.3 µs at first, 10.9 µs at the end: +32 % (+20 to +44 %).`"""
+    quarter = max(len(found.points) // 4, 1)
+    first, last = (
+        formatting.amount(median(point.median_s for point in part), "s")
+        for part in (found.points[:quarter], found.points[-quarter:])
+    )
+    parts = [f"{first} at first, {last} at the end: {_change(found)}", *_heat(found)]
+    if found.throttled_s is not None:
+        parts.append(f"throttled after {formatting.amount(found.throttled_s, 's')}")
+    return "; ".join(parts)
+
+
+def picture(found: Sustained, names: Sequence[str], key: str) -> Picture | None:
+    """The median of every launch over time; None with a single one."""
+    if len(found.points) < 2:
+        return None
+    times = svg.Scale(0.0, found.points[-1].elapsed_s, is_log=False)
+    levels = svg.Scale.around([point.median_s for point in found.points], is_log=False, margin=0.15)
+    bottom = _HEIGHT - 26
+    drawn = [
+        (svg.SIDE * times.place(point.elapsed_s), svg.SIDE * (1 - levels.place(point.median_s)))
+        for point in found.points
+    ]
+    body = (
+        svg.y_axis(
+            [(6 + (bottom - 6) * (1 - levels.place(one)), formatting.tick(one, "s")) for one in levels.ticks(3)]
+        ),
+        svg.x_axis(times, "s", top=6, bottom=bottom),
+        svg.stretched(svg.line(drawn, f"curve c{colour(names, found.artifact)}"), y=6, height=bottom - 6),
+    )
+    sizes = f", {formatting.sizes(found.sizes)}" if found.sizes else ""
+    title = f"{found.artifact} on {found.target}{sizes}"
+    markup = svg.picture(body, height=_HEIGHT, title=title, description=told(found), key=key)
+    return Picture(title, f"{told(found)}.", markup)
+
+
+def _change(found: Sustained) -> str:
+    if found.change is None or found.low is None or found.high is None:
+        return found.reason
+    value, low, high = (f"{100 * one:+.1f} %" for one in (found.change, found.low, found.high))
+    return f"{value} ({low} to {high})"
+
+
+def _heat(found: Sustained) -> list[str]:
+    """Temperature and clock at both ends, where the device tells."""
+    known = [point.temperature_c for point in found.points if point.temperature_c is not None]
+    clocks = [point.clock_hz for point in found.points if point.clock_hz is not None]
+    parts = [f"{known[0]:.0f} to {known[-1]:.0f} °C"] if known else ["no temperature to read"]
+    if clocks and abs(clocks[-1] / clocks[0] - 1) > 0.01:
+        parts.append(f"{clocks[0] / 1e9:.2f} to {clocks[-1] / 1e9:.2f} GHz")
+    return parts

@@ -1,0 +1,326 @@
+"""What every rendering shows of a report: one row an artifact on each target, and which figures are withheld."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from edgekit.core.budget import METRICS
+from edgekit.core.bundle import Artifact
+from edgekit.core.measurement import Measurement, Trust
+from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Latency, Outcome, ParityCheck, Report
+from edgekit.core.verdict import Verdict, worst
+from edgekit.report.formatting import plural
+
+EMULATED: Final = "emulated"
+FAILED_PARITY: Final = "failed parity, so there is no latency"
+NOT_MEASURED: Final = "not measured"
+TIMES: Final = ("latency", "load", "first_run")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One artifact on one target, at one choice of sizes.
+
+    `withheld` says why no time is shown, or is empty: a fast wrong answer has no latency, an emulator has none either.
+    """
+
+    artifact: str
+    target: str
+    made: Artifact | None = None
+    parity: Verdict | None = None
+    accuracy: Accuracy | None = None
+    latency: Latency | None = None
+    measurement: Measurement | None = None
+    budgets: tuple[BudgetCheck, ...] = ()
+    withheld: str = NOT_MEASURED
+    is_chosen: bool = False
+
+    @property
+    def is_timed(self) -> bool:
+        """True when times may be shown."""
+        return not self.withheld
+
+    @property
+    def is_emulated(self) -> bool:
+        """True when there is no time because no device was measured."""
+        return self.withheld == EMULATED
+
+    @property
+    def trust(self) -> Trust | None:
+        """The trust grade of what was measured; none where the artifact is wrong."""
+        return self.latency.trust if self.latency and self.withheld != FAILED_PARITY else None
+
+    def quantile(self, name: str) -> Estimate:
+        """The latency quantile called `name`; without a value, and with the reason, when it is not shown."""
+        if self.withheld or self.latency is None:
+            return Estimate(None, reason=self.withheld)
+        return self.latency.quantiles.get(name, Estimate(None))
+
+    def time(self, name: str) -> Estimate:
+        """`load` or `first_run`, withheld as latencies are."""
+        if self.withheld or self.latency is None:
+            return Estimate(None, reason=self.withheld)
+        return self.latency.load if name == "load" else self.latency.first_run
+
+    @property
+    def memory(self) -> Estimate:
+        """Peak memory, which an emulator tells as well."""
+        return self.latency.memory if self.latency else Estimate(None, reason=NOT_MEASURED)
+
+    @property
+    def instructions(self) -> Estimate:
+        """Instructions of one inference; without a value where they were not counted, or the artifact is wrong."""
+        if self.latency is None or self.withheld == FAILED_PARITY:
+            return Estimate(None, reason=self.withheld)
+        return self.latency.instructions
+
+    @property
+    def throughput(self) -> Estimate:
+        """Samples a second, withheld as latencies are."""
+        if self.withheld or self.latency is None:
+            return Estimate(None, reason=self.withheld)
+        return self.latency.throughput
+
+    @property
+    def energy(self) -> Estimate:
+        """Joules a call, withheld as latencies are."""
+        if self.withheld or self.latency is None:
+            return Estimate(None, reason=self.withheld)
+        return self.latency.energy
+
+    @property
+    def counts(self) -> str:
+        """What the latency rests on: `6 launches, 1,800 calls`."""
+        if self.withheld or self.measurement is None:
+            return ""
+        launches = self.measurement.launch_values
+        return f"{plural(len(launches), 'launch')}, {plural(sum(map(len, launches)), 'call')}"
+
+
+@dataclass(frozen=True)
+class TargetView:
+    """One target with its outcome and rows; the empty target stands for a report that measured none."""
+
+    target: str
+    outcome: Outcome | None
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def quantiles(self) -> tuple[str, ...]:
+        """Names of the latency quantiles that any row has, in order."""
+        shown = [row.latency.quantiles for row in self.rows if row.is_timed and row.latency]
+        return tuple(dict.fromkeys(name for quantiles in shown for name in quantiles))
+
+    @cached_property
+    def artifacts(self) -> tuple[Row, ...]:
+        """One row an artifact: the first of those that differ by sizes only."""
+        found: dict[str, Row] = {}
+        for row in self.rows:
+            found.setdefault(row.artifact, row)
+        return tuple(found.values())
+
+    @property
+    def timed(self) -> tuple[str, ...]:
+        """Names of the artifacts whose times are shown."""
+        return tuple(row.artifact for row in self.artifacts if row.is_timed)
+
+    @property
+    def has_latency(self) -> bool:
+        """True when the target was measured at all, even if nothing may be shown of it."""
+        return any(row.latency is not None or row.withheld != NOT_MEASURED for row in self.rows)
+
+    @property
+    def has_instructions(self) -> bool:
+        """True when instructions were counted for any row."""
+        return any(row.instructions.value is not None for row in self.rows)
+
+    @property
+    def has_energy(self) -> bool:
+        """True when a sensor told the energy of any row."""
+        return any(row.energy.value is not None for row in self.rows)
+
+    @property
+    def has_accuracy(self) -> bool:
+        """True when any row has a quality figure or a reason for having none."""
+        return any(row.accuracy is not None for row in self.rows)
+
+    @property
+    def trust(self) -> tuple[tuple[Trust, tuple[str, ...]], ...]:
+        """Each distinct trust with the artifacts it holds for, in order."""
+        found: dict[tuple[object, ...], tuple[Trust, list[str]]] = {}
+        for row in self.rows:
+            if (trust := row.trust) is not None:
+                _, names = found.setdefault((trust.grade, trust.reasons, trust.raise_by), (trust, []))
+                names.append(row.artifact)
+        return tuple((trust, tuple(dict.fromkeys(names))) for trust, names in found.values())
+
+
+def targets(report: Report) -> tuple[TargetView, ...]:
+    """Every target of the report in order; a single unnamed one when it has none."""
+    names = _target_names(report) or [""]
+    return tuple(TargetView(name, _outcome(report, name), tuple(_rows(report, name))) for name in names)
+
+
+def withheld(report: Report, artifact: str, target: str) -> str:
+    """Why no time of `artifact` on `target` may be shown, or an empty text."""
+    if parity(report, artifact, target) is Verdict.FAIL:
+        return FAILED_PARITY
+    return EMULATED if _is_emulated(report, artifact, target) else ""
+
+
+def parity(report: Report, artifact: str, target: str) -> Verdict | None:
+    """The gravest parity verdict that concerns this target; None when nothing was checked.
+
+    A check made on another target of the report does not concern this one; one made in an engine does, whatever the
+    target, because the artifact itself is suspect then.
+    """
+    others = set(_target_names(report)) - {target}
+    checks = [check.verdict for check in report.parity if check.artifact == artifact and check.where not in others]
+    return worst(checks) if checks else None
+
+
+def judged(report: Report, check: BudgetCheck) -> Estimate:
+    """The figure of a budget, without its value where the time is withheld."""
+    reason = withheld(report, check.artifact, check.target) if check.metric in TIMES else ""
+    return Estimate(None, reason=reason) if reason else check.estimate
+
+
+def nearest_misses(report: Report, target: str) -> tuple[BudgetCheck, ...]:
+    """For each budget that no artifact meets on this target, the check that comes nearest to its limit."""
+    groups = budget_groups([check for check in report.budgets if check.target == target]).values()
+    missed = [checks for checks in groups if all(check.verdict is not Verdict.PASS for check in checks)]
+    return tuple(min(checks, key=lambda check: _distance(report, check)) for checks in missed)
+
+
+def _distance(report: Report, check: BudgetCheck) -> float:
+    shown = judged(report, check).value is not None and check.excess is not None
+    return abs(check.excess or 0.0) if shown else math.inf
+
+
+def budget_groups(checks: Sequence[BudgetCheck]) -> dict[str, tuple[BudgetCheck, ...]]:
+    """Checks by the text of their budget, in order."""
+    return {
+        text: tuple(check for check in checks if check.budget == text)
+        for text in dict.fromkeys(check.budget for check in checks)
+    }
+
+
+def merged(checks: Sequence[BudgetCheck]) -> list[tuple[BudgetCheck, tuple[str, ...]]]:
+    """Checks of one budget, those that say the same of several targets (as sizes do) once, with all these targets."""
+    found: dict[tuple[object, ...], tuple[BudgetCheck, list[str]]] = {}
+    for check in checks:
+        same = (check.artifact, check.estimate, check.verdict)
+        found.setdefault(same, (check, []))[1].append(check.target)
+    return [(check, tuple(targets)) for check, targets in found.values()]
+
+
+def open_parity(report: Report) -> tuple[ParityCheck, ...]:
+    """Parity checks that did not pass, failures first."""
+    left = [check for check in report.parity if check.verdict is not Verdict.PASS]
+    return tuple(sorted(left, key=lambda check: check.verdict is not Verdict.FAIL))
+
+
+def counts(report: Report) -> tuple[tuple[str, int, int], ...]:
+    """How many of each kind of check pass, as (kind, passed, all), for kinds that there are."""
+    kinds = {
+        "targets": [outcome.verdict for outcome in report.outcomes],
+        "parity": [check.verdict for check in report.parity],
+        "budgets": [check.verdict for check in report.budgets],
+    }
+    return tuple((kind, found.count(Verdict.PASS), len(found)) for kind, found in kinds.items() if found)
+
+
+def is_upper_limit(check: BudgetCheck) -> bool:
+    """True when values below the limit are the good ones."""
+    return METRICS[check.metric].lower_is_better if check.metric in METRICS else True
+
+
+def warnings(report: Report) -> tuple[str, ...]:
+    """Warnings of the run, then those of each artifact with its name."""
+    made = (f"{artifact.recipe}: {text}" for artifact in report.artifacts for text in artifact.warnings)
+    return tuple(dict.fromkeys((*report.warnings, *made)))
+
+
+def artifact_names(report: Report) -> list[str]:
+    """Every artifact the report speaks of, in order."""
+    made = [artifact.recipe for artifact in report.artifacts]
+    parts = (report.parity, report.accuracy, report.latency, report.measurements, report.budgets)
+    return list(dict.fromkeys([*made, *(entry.artifact for part in parts for entry in part)]))
+
+
+def _target_names(report: Report) -> list[str]:
+    parts = (report.outcomes, report.latency, report.measurements, report.budgets)
+    return list(dict.fromkeys(entry.target for part in parts for entry in part))
+
+
+def _outcome(report: Report, target: str) -> Outcome | None:
+    return next((outcome for outcome in report.outcomes if outcome.target == target), None)
+
+
+def _rows(report: Report, target: str) -> Iterator[Row]:
+    for artifact in _shown_on(report, target):
+        latencies = [entry for entry in report.latency if (entry.artifact, entry.target) == (artifact, target)]
+        for latency in latencies or (None,):
+            yield _row(report, artifact, target, latency)
+
+
+def _row(report: Report, artifact: str, target: str, latency: Latency | None) -> Row:
+    outcome = _outcome(report, target)
+    measurement = _measurement(report, artifact, target, latency)
+    return Row(
+        artifact,
+        target,
+        next((made for made in report.artifacts if made.recipe == artifact), None),
+        parity(report, artifact, target),
+        _accuracy(report, artifact, target),
+        latency,
+        measurement,
+        tuple(check for check in report.budgets if (check.artifact, check.target) == (artifact, target)),
+        withheld(report, artifact, target) or ("" if latency else NOT_MEASURED),
+        outcome is not None and outcome.chosen == artifact,
+    )
+
+
+def _shown_on(report: Report, target: str) -> list[str]:
+    """Artifacts with a figure on this target, and those that failed or have one on no target: nothing disappears."""
+    measured = {(entry.target, entry.artifact) for part in (report.latency, report.budgets) for entry in part}
+    anywhere = {artifact for _, artifact in measured}
+    return [
+        name
+        for name in artifact_names(report)
+        if name not in anywhere or (target, name) in measured or report.parity_of(name) is Verdict.FAIL
+    ]
+
+
+def _accuracy(report: Report, artifact: str, target: str) -> Accuracy | None:
+    found = [entry for entry in report.accuracy if entry.artifact == artifact]
+    return next((entry for entry in found if entry.where == target), found[0] if found else None)
+
+
+def _measurement(report: Report, artifact: str, target: str, latency: Latency | None) -> Measurement | None:
+    return next(
+        (
+            entry
+            for entry in report.measurements
+            if (entry.artifact, entry.target, entry.metric) == (artifact, target, "latency")
+            and (latency is None or entry.sizes == latency.sizes)
+        ),
+        None,
+    )
+
+
+def _is_emulated(report: Report, artifact: str, target: str) -> bool:
+    facts = report.facts.get(target)
+    declared = facts is not None and facts.emulated
+    graded = any(
+        entry.trust.grade == "E" for entry in report.latency if (entry.artifact, entry.target) == (artifact, target)
+    )
+    return (
+        declared
+        or graded
+        or any(entry.emulated for entry in report.measurements if (entry.artifact, entry.target) == (artifact, target))
+    )

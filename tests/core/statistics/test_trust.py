@@ -1,0 +1,106 @@
+"""Trust grades and their reasons."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from edgekit.core.facts import Facts
+from edgekit.core.measurement import Launch, Measurement
+from edgekit.core.statistics.trust import grade, has_two_modes
+
+QUIET = Facts(governor="performance", clock_hz=2e9, temperature_c=40.0)
+
+
+def measurement(*, launches: int = 8, noise: float = 0.01, **changes: bool) -> Measurement:
+    rng = np.random.default_rng(1)
+    values = [tuple(float(v) for v in 1e-3 * (1 + noise * rng.random(60))) for _ in range(launches)]
+    disturbed = changes.get("disturbed", False)
+    runs = tuple(Launch(order, value, disturbed=disturbed and order == 0) for order, value in enumerate(values))
+    return Measurement("pi", "onnx-fp32", "latency", "s", runs, emulated=changes.get("emulated", False))
+
+
+def test_a_quiet_measurement_is_graded_a_without_reasons() -> None:
+    trust = grade(measurement(), QUIET, QUIET)
+
+    assert (trust.grade, trust.reasons) == ("A", ())
+
+
+def test_one_reason_gives_b_and_says_what_would_mend_it() -> None:
+    trust = grade(measurement(), Facts(governor="ondemand"), Facts(governor="ondemand"))
+
+    assert trust.grade == "B"
+    assert "ondemand" in trust.reasons[0]
+    assert "performance" in trust.raise_by
+
+
+def test_several_reasons_give_c() -> None:
+    hot = Facts(governor="performance", clock_hz=2e9, temperature_c=60.0, throttled=True)
+
+    trust = grade(measurement(disturbed=True), QUIET, hot)
+
+    assert trust.grade == "C"
+    assert len(trust.reasons) == 3
+
+
+def test_a_launch_that_slows_down_is_called_drifting() -> None:
+    steady = measurement()
+    slowing = tuple(
+        Launch(one.order, tuple(value * (1 + 0.002 * index) for index, value in enumerate(one.values)))
+        for one in steady.launches
+    )
+
+    trust = grade(Measurement("pi", "onnx-fp32", "latency", "s", slowing), QUIET, QUIET)
+
+    assert any("drift" in reason for reason in trust.reasons)
+
+
+def test_too_few_launches_are_named() -> None:
+    assert "3 launches" in grade(measurement(launches=3), QUIET, QUIET).reasons[0]
+
+
+def test_a_steady_clock_makes_up_for_another_governor() -> None:
+    scaled = Facts(governor="schedutil", clock_hz=1.5e9)
+
+    assert grade(measurement(), scaled, Facts(governor="schedutil", clock_hz=1.51e9)).grade == "A"
+
+
+def test_a_governor_that_cannot_be_read_is_a_reason() -> None:
+    assert "cannot be read" in grade(measurement(), Facts(), Facts()).reasons[0]
+
+
+def test_emulation_is_graded_e_whatever_else_holds() -> None:
+    assert grade(measurement(emulated=True), QUIET, QUIET).grade == "E"
+
+
+def test_launches_of_two_kinds_are_named() -> None:
+    found = measurement(launches=8)
+    runs = tuple(
+        Launch(one.order, tuple(value * (1.2 if one.order % 3 == 0 else 1.0) for value in one.values))
+        for one in found.launches
+    )
+
+    trust = grade(Measurement("pi", "onnx-fp32", "latency", "s", runs), QUIET, QUIET)
+
+    assert any("two kinds, 2" in reason for reason in trust.reasons)
+
+
+def test_launches_of_one_kind_are_rarely_called_two() -> None:
+    rng = np.random.default_rng(0)
+
+    called = [has_two_modes(list(np.exp(rng.normal(0, 0.02, 8)))) for _ in range(500)]
+
+    assert sum(called) <= 2
+
+
+def test_a_launch_that_was_repeated_does_not_count() -> None:
+    found = measurement(disturbed=True)
+    runs = tuple(msgspec.structs.replace(one, replaced=one.disturbed) for one in found.launches)
+
+    assert grade(Measurement("pi", "onnx-fp32", "latency", "s", runs), QUIET, QUIET).grade == "A"
+
+
+def test_a_clock_that_changes_under_a_fixed_governor_is_named() -> None:
+    trust = grade(measurement(), QUIET, Facts(governor="performance", clock_hz=1.5e9, temperature_c=40.0))
+
+    assert "2.00 to 1.50 GHz" in trust.reasons[0]

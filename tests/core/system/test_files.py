@@ -1,0 +1,280 @@
+"""Promises of core/system/files.py: a file is whole or absent, and what was there before stays until then."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekit.core.errors import DiskFull, EnvironmentFault, Unreadable, UserError
+from edgekit.core.system import files
+from edgekit.core.system.files import (
+    new_file,
+    new_folder,
+    read_bytes,
+    refuse_existing,
+    sha256_bytes,
+    sha256_file,
+    write_atomic,
+)
+
+TOO_LONG = "x" * 300
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def fail_second_rename(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """The new folder cannot take the place that the old one has just left; putting the old one back works."""
+    rename, calls = Path.rename, iter(range(9))
+
+    def failing(source: Path, target: Path) -> Path:
+        if next(calls) == 1:
+            raise error
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+
+
+def write_half(path: Path, error: BaseException, *, force: bool) -> None:
+    with new_folder(path, force=force) as staging:
+        (staging / "new").write_bytes(b"half")
+        raise error
+
+
+def test_the_digest_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 8193  # more than one piece, and no multiple of it
+    (tmp_path / "file").write_bytes(data)
+
+    assert sha256_file(tmp_path / "file") == sha256_bytes(data)
+
+
+@given(first=st.binary(max_size=64), second=st.binary(max_size=64))
+def test_a_file_holds_what_was_written_last(
+    first: bytes, second: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("write") / "deeper" / "file"
+
+    write_atomic(path, first)
+    write_atomic(path, second)
+
+    assert content(path.parent) == {"file": second}
+
+
+def test_a_file_is_readable_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomic(tmp_path / "file", b"x")
+        with new_folder(tmp_path / "folder"):
+            pass
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_full_disk_leaves_the_old_file(tiny_disk: Path) -> None:
+    write_atomic(tiny_disk / "file", b"old")
+
+    with pytest.raises(DiskFull, match=r"No space left while writing '.*file'") as caught:
+        write_atomic(tiny_disk / "file", bytes(1 << 20))
+
+    assert caught.value.hint == "df -h"
+    assert content(tiny_disk) == {"file": b"old"}
+
+
+@pytest.mark.parametrize("where", ["taken/file", f"{TOO_LONG}", f"{TOO_LONG}/file", "."])
+def test_a_place_that_cannot_be_written_says_so(where: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_bytes(b"a file, no folder")
+
+    with pytest.raises(EnvironmentFault, match="Failed while writing"):
+        write_atomic(tmp_path / where, b"x")
+
+    assert content(tmp_path) == {"taken": b"a file, no folder"}
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong"), KeyboardInterrupt(), ConnectionError("lost")], ids=repr)
+def test_an_interrupted_file_leaves_the_old_one(error: BaseException, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+
+    def write_half() -> None:
+        with new_file(tmp_path / "file") as temporary:
+            temporary.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(type(error)):
+        write_half()
+
+    assert content(tmp_path) == {"file": b"old"}
+
+
+def test_a_folder_appears_when_its_block_ends_well(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "a" / "out") as staging:
+        (staging / "file").write_bytes(b"x")
+        seen = (tmp_path / "a" / "out").exists()
+
+    assert not seen
+    assert content(tmp_path) == {"a/out/file": b"x"}
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong"), KeyboardInterrupt(), BrokenPipeError(32, "closed")], ids=repr)
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_vanishes_when_its_block_fails(error: BaseException, force: bool, tmp_path: Path) -> None:
+    with pytest.raises(type(error)):
+        write_half(tmp_path / "out", error, force=force)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_inside_the_block_is_said_and_leaves_nothing(tiny_disk: Path) -> None:
+    with pytest.raises(DiskFull, match=r"writing '.*out'"), new_folder(tiny_disk / "out") as staging:
+        (staging / "file").write_bytes(bytes(1 << 20))
+
+    assert list(tiny_disk.iterdir()) == []
+
+
+def test_a_taken_folder_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "file").write_bytes(b"old")
+
+    with pytest.raises(UserError, match=r"'.*out' exists") as caught, new_folder(tmp_path / "out"):
+        pytest.fail("the block must not run")
+
+    assert "--force" in caught.value.hint
+    assert content(tmp_path) == {"out/file": b"old"}
+
+
+def test_an_empty_folder_is_free(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+
+    with new_folder(tmp_path / "out") as staging:
+        (staging / "file").write_bytes(b"new")
+
+    assert content(tmp_path) == {"out/file": b"new"}
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+    (path / "old").write_bytes(b"old")
+
+
+def _file(path: Path) -> None:
+    path.write_bytes(b"old")
+
+
+def _link(path: Path) -> None:
+    _folder(path.parent / "elsewhere")
+    path.symlink_to("elsewhere")
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("there", [_folder, _file, _link, _dangling])
+def test_force_replaces_whatever_is_there(there: Callable[[Path], None], tmp_path: Path) -> None:
+    there(tmp_path / "out")
+    beside = {name: data for name, data in content(tmp_path).items() if name.startswith("elsewhere")}
+    with pytest.raises(UserError, match="exists"):
+        refuse_existing(tmp_path / "out")
+
+    with new_folder(tmp_path / "out", force=True) as staging:
+        (staging / "new").write_bytes(b"new")
+
+    assert content(tmp_path) == {"out/new": b"new"} | beside
+    assert not (tmp_path / "out").is_symlink()
+
+
+def test_force_keeps_the_old_folder_until_the_block_ends(tmp_path: Path) -> None:
+    _folder(tmp_path / "out")
+
+    with new_folder(tmp_path / "out", force=True):
+        during = content(tmp_path / "out")
+
+    assert during == {"old": b"old"}
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong"), KeyboardInterrupt()], ids=repr)
+def test_force_keeps_the_old_folder_when_the_block_fails(error: BaseException, tmp_path: Path) -> None:
+    _folder(tmp_path / "out")
+
+    with pytest.raises(type(error)):
+        write_half(tmp_path / "out", error, force=True)
+
+    assert content(tmp_path) == {"out/old": b"old"}
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(OSError(16, "busy"), EnvironmentFault), (KeyboardInterrupt(), KeyboardInterrupt)], ids=repr
+)
+def test_force_puts_the_old_folder_back_when_the_exchange_fails(
+    error: BaseException, raised: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _folder(tmp_path / "out")
+    fail_second_rename(monkeypatch, error)
+
+    with pytest.raises(raised), new_folder(tmp_path / "out", force=True) as staging:
+        (staging / "new").write_bytes(b"new")
+
+    assert content(tmp_path) == {"out/old": b"old"}
+
+
+@pytest.mark.parametrize("where", [".", "..", "/"])
+def test_force_never_replaces_the_folder_one_works_in(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "thesis.tex").write_bytes(b"years of work")
+    monkeypatch.chdir(tmp_path / "project")
+
+    with pytest.raises(UserError, match="is not replaced"), new_folder(Path(where), force=True):
+        pytest.fail("the block must not run")
+
+    assert content(tmp_path) == {"project/thesis.tex": b"years of work"}
+
+
+def test_force_never_replaces_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _folder(tmp_path / "home")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+    with pytest.raises(UserError, match="is not replaced"):
+        refuse_existing(tmp_path / "home", force=True)
+
+
+@pytest.mark.parametrize("where", ["taken/out", TOO_LONG])
+def test_a_folder_that_cannot_be_made_says_so(where: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_bytes(b"a file, no folder")
+
+    with pytest.raises(EnvironmentFault, match="Failed while writing"), new_folder(tmp_path / where):
+        pytest.fail("the block must not run")
+
+    assert content(tmp_path) == {"taken": b"a file, no folder"}
+
+
+def test_a_missing_file_raises_the_error_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Cannot read '.*nothing': No such file or directory"):
+        read_bytes(tmp_path / "nothing")
+    with pytest.raises(Unreadable, match="Is a directory"):
+        read_bytes(tmp_path, Unreadable)
+
+
+def test_zip_entries_carry_no_time_and_no_system() -> None:
+    entry = files.zip_entry("a")
+
+    assert (entry.date_time, entry.create_system, entry.external_attr >> 16) == ((1980, 1, 1, 0, 0, 0), 3, 0o644)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, (1 << 20) - 1, 1 << 20, 3 << 20])
+def test_a_digest_is_the_same_whichever_code_takes_it(tmp_path: Path, size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    data = data[:size]
+    (tmp_path / "file").write_bytes(data)
+
+    assert sha256_bytes(data) == sha256_file(tmp_path / "file") == hashlib.sha256(data).hexdigest()

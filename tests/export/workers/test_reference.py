@@ -1,0 +1,128 @@
+"""What PyTorch answers completes the spec: names, dtypes and axes of the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from edgekit.core.errors import ModelUnreadable, UserError
+from edgekit.core.samples import Feed, Samples, read_arrays
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export import messages
+from edgekit.export.checking.cases import make_cases
+from edgekit.export.torch.module import ModuleRef
+from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
+from edgekit.export.workers.reference import Reference, ask_reference
+from edgekit.export.workers.worker import Worker
+
+STEPS = TensorSpec("x", "float32", ("N", "T", 2))
+X = np.random.default_rng(0).normal(size=(70, 8, 2)).astype(np.float32)
+
+
+class NumpyWorker:
+    """Answers a reference job with a numpy function in the place of a module."""
+
+    toolchain = "onnx"
+
+    def __init__(self, function: Callable[[Feed], Feed]) -> None:
+        self.function = function
+
+    def ask(self, job: messages.Reference, what: str) -> messages.Reply:
+        answers: dict[int, Feed] = {}
+        failures = {}
+        for index, feed in unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable)).items():
+            try:
+                answers[index] = self.function(feed)
+            except ValueError as err:
+                failures[index] = f"The module fails: {err}."
+        packed: Feed = {f"{i}:{name}": array for i, feed in answers.items() for name, array in feed.items()}
+        save_arrays(Path(job.answers), packed)
+        names = tuple(next(iter(answers.values())))
+        return messages.Reply(traced=messages.Traced(names, (), "weights", "sources", failures))
+
+
+def ask(function: Callable[[Feed], Feed], folder: Path, **changes: Any) -> Reference:
+    spec = ModelSpec("net", "other", (STEPS,), **{"sizes": {"N": (1,), "T": (8,)}, **changes})
+    samples = Samples({"x": X})
+    worker = cast(Worker, NumpyWorker(function))
+    return ask_reference(worker, ModuleRef("net.py:Net"), spec, samples, make_cases(samples, spec), folder, 0)
+
+
+def test_outputs_are_described_from_what_they_do(tmp_path: Path) -> None:
+    def answer(feed: Feed) -> Feed:
+        x = feed["x"]
+        half = x[:, ::2]
+        return {"steps": x * 2, "half": half, "best": x.sum(axis=(1, 2)).argsort()}
+
+    found = ask(answer, tmp_path)
+
+    assert [str(tensor) for tensor in found.spec.outputs] == [
+        "steps:float32[N,T,2]",
+        "half:float32[N,half_1,2]",
+        "best:int64[N]",
+    ]
+
+
+def test_every_sample_has_its_answer_in_order(tmp_path: Path) -> None:
+    found = ask(lambda feed: {"y": feed["x"][:, 0]}, tmp_path)
+
+    np.testing.assert_array_equal(found.samples.expected["y"], X[:, 0])
+    assert found.warnings == ()
+
+
+def test_a_module_that_fails_on_the_samples_is_a_user_error(tmp_path: Path) -> None:
+    def picky(feed: Feed) -> Feed:
+        if feed["x"].shape[0] > 5:
+            raise ValueError("too many rows")
+        return {"y": feed["x"]}
+
+    with pytest.raises(UserError, match="too many rows"):
+        ask(picky, tmp_path)
+
+
+def test_an_axis_that_takes_one_size_only_is_warned_of(tmp_path: Path) -> None:
+    def rigid(feed: Feed) -> Feed:
+        if feed["x"].shape[1] != 8:
+            raise ValueError("8 steps are expected")
+        return {"y": feed["x"]}
+
+    found = ask(rigid, tmp_path)
+
+    assert found.warnings == ("axis 'T' was checked at 8 only: The module fails: 8 steps are expected.",)
+
+
+def test_a_size_that_was_asked_for_and_does_not_run_is_a_user_error(tmp_path: Path) -> None:
+    def rigid(feed: Feed) -> Feed:
+        if feed["x"].shape[1] == 4:
+            raise ValueError("no 4 steps")
+        return {"y": feed["x"]}
+
+    with pytest.raises(UserError, match=r"does not take N=1 T=4, which the sizes ask for.*no 4 steps"):
+        ask(rigid, tmp_path, sizes={"N": (1,), "T": (4, 8)})
+
+
+def test_an_output_without_the_batch_axis_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Output 'y' of shape \\['T', 2\\] does not begin with the batch axis 'N'"):
+        ask(lambda feed: {"y": feed["x"].mean(axis=0)}, tmp_path)
+
+
+def test_a_spec_that_says_otherwise_than_the_module_is_refused(tmp_path: Path) -> None:
+    wrong = (TensorSpec("y", "float32", ("N", "T", 3)),)
+
+    with pytest.raises(UserError, match="The spec has the output 'y:float32\\[N,T,3\\]', the module gives"):
+        ask(lambda feed: {"y": feed["x"]}, tmp_path, outputs=wrong)
+
+
+def test_feeds_survive_the_exchange(tmp_path: Path) -> None:
+    feeds: list[Feed] = [{"x": np.arange(3), "a:b": np.ones((2, 2), np.float16)}, {"x": np.zeros(0)}]
+
+    save_arrays(tmp_path / "feeds.npz", pack_feeds(feeds))
+    found = unpack_feeds(read_arrays(tmp_path / "feeds.npz", ModelUnreadable))
+
+    assert sorted(found) == [0, 1]
+    np.testing.assert_array_equal(found[0]["a:b"], feeds[0]["a:b"])
+    assert found[1]["x"].shape == (0,)

@@ -1,0 +1,101 @@
+"""Many checks in one run: chance, patience and the policy."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgekit.core.budget import Budget
+from edgekit.core.reports.check import Checked
+from edgekit.core.reports.report import BudgetCheck, Estimate
+from edgekit.core.statistics.intervals import launch_interval
+from edgekit.core.system.check_settings import CheckedModel, CheckFile
+from edgekit.core.verdict import Verdict
+from edgekit.flows.judging.alarms import controlled, overall, p_value, patient
+
+FILE = CheckFile(models=(CheckedModel(path="a.onnx"),))
+
+
+def result(verdict: Verdict, p: float | None = None, check: str = "latency.p50 <= 1 ms") -> Checked:
+    return Checked(
+        model="a", artifact="a", target="local", kind="budget", check=check, verdict=verdict, message="1 ms", p_value=p
+    )
+
+
+def budget(text: str, estimate: Estimate) -> BudgetCheck:
+    parsed = Budget.parse(text)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    verdict = parsed.judge(estimate.low, estimate.high)
+    return BudgetCheck(text, "a", "local", parsed.metric, parsed.unit, parsed.limit, estimate, verdict)
+
+
+def test_one_weak_alarm_among_many_checks_is_chance() -> None:
+    results = [result(Verdict.FAIL, 0.01), *(result(Verdict.PASS, 0.5) for _ in range(19))]
+
+    found = controlled(results, 0.05)
+
+    assert found[0].verdict is Verdict.INCONCLUSIVE
+    assert "not beyond chance among 20 checks" in found[0].message
+    assert controlled(results[:1], 0.05)[0].verdict is Verdict.FAIL
+
+
+def test_what_has_no_noise_takes_no_part() -> None:
+    results = [result(Verdict.FAIL), *(result(Verdict.PASS, 0.5) for _ in range(19))]
+
+    assert controlled(results, 0.05)[0].verdict is Verdict.FAIL
+
+
+def test_false_alarms_over_twenty_metrics_stay_below_alpha() -> None:
+    rng = np.random.default_rng(0)
+    runs, count = 0, 1000
+    for _ in range(count):
+        checks = []
+        for _ in range(20):
+            interval = launch_interval(list(1e-3 * np.exp(rng.normal(0, 0.02, 8))))
+            checks.append(budget("latency.p50 <= 1 ms", Estimate(interval.value, interval.low, interval.high, 8)))
+        results = [result(one.verdict, p_value(one, lower_is_better=True)) for one in checks]
+        runs += any(one.verdict is Verdict.FAIL for one in controlled(results, 0.05))
+
+    assert runs / count <= 0.05 + 3 * (0.05 * 0.95 / count) ** 0.5  # three standard errors of the share
+
+
+@pytest.mark.parametrize(
+    ("text", "estimate", "low", "high"),
+    [
+        ("latency.p50 <= 1 ms", Estimate(1e-3, 0.9e-3, 1.11e-3, 8), 0.45, 0.55),
+        ("latency.p50 <= 1 ms", Estimate(1.2e-3, 1.1e-3, 1.3e-3, 8), 0.0, 0.005),
+        ("latency.p50 <= 1 ms", Estimate(0.8e-3, 0.7e-3, 0.9e-3, 8), 0.995, 1.0),
+        ("accuracy >= 90 %", Estimate(0.8, 0.75, 0.85, 400), 0.0, 1e-3),
+        ("size <= 1 kB", Estimate(2000, 2000, 2000, 1), 0.0, 0.0),
+        ("size <= 1 kB", Estimate(500, 500, 500, 1), 1.0, 1.0),
+    ],
+)
+def test_p_values_of_budgets(text: str, estimate: Estimate, low: float, high: float) -> None:
+    found = p_value(budget(text, estimate), lower_is_better=">=" not in text)
+
+    assert found is not None
+    assert low <= found <= high
+
+
+def test_the_tenth_inconclusive_run_in_a_row_fails_with_that_reason() -> None:
+    undecided = [result(Verdict.INCONCLUSIVE)]
+
+    ninth, tenth = (patient(undecided, FILE, lambda key, before=before: before)[0] for before in (8, 9))  # type: ignore[misc]  # a default binds it
+
+    assert (ninth.verdict, ninth.in_a_row) == (Verdict.INCONCLUSIVE, 9)
+    assert tenth.verdict is Verdict.FAIL
+    assert "inconclusive 10 runs in a row" in tenth.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict"),
+    [("pass", Verdict.PASS), ("report", Verdict.INCONCLUSIVE), ("fail", Verdict.FAIL)],
+)
+def test_the_policy_decides_what_undecided_means(policy: str, verdict: Verdict) -> None:
+    file = msgspec.structs.replace(FILE, inconclusive=policy)
+
+    assert overall([result(Verdict.PASS), result(Verdict.INCONCLUSIVE)], file) is verdict
+    assert overall([result(Verdict.FAIL), result(Verdict.INCONCLUSIVE)], file) is Verdict.FAIL
+    assert overall([result(Verdict.PASS)], file) is Verdict.PASS

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.core.errors import UserError
+from edgekit.train.fitting.search import Choice, search
+from edgekit.train.models.digits import MODEL
+from edgekit.train.options import with_overrides
+
+SHORT = with_overrides(MODEL.options, {"epochs": "1", "batch_size": "256", "average": "0", "threads": "1"})
+SPACE = {"learning_rate": Choice((1e-5, 1e-2), 1e-5, 1e-2)}
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_grid_is_walked_once_and_the_best_is_a_command(tmp_path: Path) -> None:
+    found = search("digits", tmp_path, trials=2, sampler="grid", options=SHORT, space=SPACE)
+
+    assert found.trials == 2
+    assert found.options == {"learning_rate": "0.01"}
+    set_before = "--set epochs=1 --set batch_size=256 --set average=0.0"
+    assert found.command == f"edgekit train digits --out runs/digits {set_before} --set learning_rate=0.01"
+
+
+def test_a_search_goes_on_where_it_was(tmp_path: Path) -> None:
+    search("digits", tmp_path, trials=2, options=SHORT, space=SPACE)
+
+    found = search("digits", tmp_path, trials=3, options=SHORT, space=SPACE)
+
+    assert found.trials == 3
+    assert len(list(tmp_path.glob("trial-*"))) == 3
+
+
+def test_two_processes_share_one_journal(tmp_path: Path) -> None:
+    found = search("digits", tmp_path, trials=3, options=SHORT, space=SPACE, processes=2)
+
+    assert found.trials >= 3
+
+
+def test_an_unknown_sampler_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Unknown sampler 'magic'"):
+        search("digits", tmp_path, trials=1, sampler="magic")  # type: ignore[arg-type]  # what a user may type

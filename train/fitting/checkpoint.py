@@ -1,0 +1,99 @@
+"""Checkpoints: everything a training needs to go on, in one safetensors file that is written at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from edgekit.core.errors import Unreadable
+from edgekit.core.system.files import write_atomic
+
+LAST: Final = "last.safetensors"
+BEST: Final = "best.safetensors"
+_STATE: Final = "edgekit"
+
+
+class State(msgspec.Struct, forbid_unknown_fields=True):
+    """How far a training is. `best` is the validation score of the kept weights, `since` the epochs after it.
+
+    `wall_s` are the seconds of all attempts together, `cpu_s` those of cores of this process.
+    """
+
+    attempt: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    epoch: int = 0
+    best: float | None = None
+    since: int = 0
+
+
+def write_weights(path: Path, module: nn.Module) -> None:
+    """The network's own tensors as a safetensors file, at once or not at all."""
+    write_atomic(path, save(_copied(module.state_dict())))
+
+
+def write_checkpoint(
+    path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor], state: State
+) -> None:
+    """Weights, optimizer state, averaged weights and progress in one file: they cannot disagree after a kill."""
+    tensors = {f"learner/{name}": tensor for name, tensor in learner.state_dict().items()}
+    tensors |= {f"average/{name}": tensor for name, tensor in average.items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items() if value is not None}
+    write_atomic(path, save(_copied(tensors), {_STATE: msgspec.json.encode(state).decode()}))
+
+
+def read_checkpoint(
+    path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
+) -> State:
+    """Put a checkpoint back; gives how far the training was.
+
+    Raises:
+        Unreadable: The file is missing, damaged, or of another network.
+    """
+    tensors, state = _read(path)
+    try:
+        learner.load_state_dict(_part(tensors, "learner/"))
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": _optimizer_state(tensors)})
+    except (RuntimeError, ValueError, KeyError) as err:
+        raise Unreadable(f"'{path}' is a checkpoint of another network: {err}.") from err
+    average.update(_part(tensors, "average/"))
+    return state
+
+
+def read_state(path: Path) -> State:
+    """How far the training of a checkpoint was."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], State]:
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            state = msgspec.json.decode((file.metadata() or {})[_STATE], type=State)
+    except (OSError, SafetensorError, KeyError, msgspec.MsgspecError) as err:
+        raise Unreadable(f"'{path}' is no checkpoint: {err}.") from err
+    return tensors, state
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _part(tensors, "optimizer/").items():
+        index, _, key = name.partition("/")
+        state.setdefault(int(index), {})[key] = tensor
+    return state
+
+
+def _copied(tensors: dict[str, Any]) -> dict[str, Tensor]:
+    # Tied weights share memory, which safetensors refuses to write.
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}

@@ -1,0 +1,156 @@
+"""The training loop: from a reference model to a folder with weights and the record of how they were made."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from edgekit.core.errors import Interrupted, UserError
+from edgekit.core.system import documents
+from edgekit.core.system.files import refuse_existing, sha256_file
+from edgekit.core.system.progress import Progress, Silent
+from edgekit.train.data.dataset import Dataset
+from edgekit.train.data.dataset_checks import check
+from edgekit.train.evaluate import evaluate
+from edgekit.train.fitting.checkpoint import BEST, State
+from edgekit.train.fitting.distributed import leads
+from edgekit.train.fitting.epochs import Job, fit, start_from
+from edgekit.train.fitting.epochs import freeze as freeze_parts
+from edgekit.train.model import ReferenceModel
+from edgekit.train.options import TrainOptions
+from edgekit.train.run import RUN_FILE, DataFacts, Run, peak_memory_bytes, read_any, resume_command, tool_versions
+from edgekit.train.weights import load_state
+
+_TOOLS = ("edgekit", "torch", "lightning-fabric", "numpy")
+
+
+def train(
+    model: ReferenceModel,
+    out: Path,
+    options: TrainOptions,
+    *,
+    data: Path | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    progress: Progress | None = None,
+    init_from: Path | None = None,
+    freeze: tuple[str, ...] = (),
+    processes: int = 1,
+    command: str = "",
+) -> Run:
+    """Train `model`, and keep weights, checkpoints, history and the record of it in the folder `out`.
+
+    The same seed on the same machine gives the same weights, however often the training was interrupted.
+
+    Args:
+        data: Folder of data sets; see `ReferenceModel.data`.
+        resume: Go on from the last finished epoch of `out`. A run that is finished is given back as it is.
+        init_from: Weights (safetensors) to start from; tensors that do not fit the network are left out.
+        freeze: Prefixes of parameter names that are not trained.
+        processes: How many train together on this machine; the batch size counts the samples of all.
+        command: How the user would type this training, but for `--out` and `--data`; stands in the record.
+
+    Raises:
+        UserError: `out` exists and `resume` is not set, or `resume` with other options than the run was begun with.
+        Interrupted: Ctrl-C; the hint is the command that goes on.
+    """
+    told = progress or Silent()
+    if leads():
+        _check_out(model, out, resume)
+    with told.stage("read data"):
+        job = Job(model, out, options, seed, model.data(data), init_from, freeze, processes)
+        warnings = (*check(job.dataset), *_started(job))
+    run = _begun(job, resume, command, warnings)
+    if run.finished:
+        return run
+    try:
+        with told.stage(f"train {model.spec.name}"):
+            state = fit(job, told)
+        if not leads():
+            return run
+        with told.stage("test"):
+            return _finished(job, run, state)
+    except KeyboardInterrupt as err:
+        # Whatever the moment, the last checkpoint stands: the hint must not depend on it.
+        hint = resume_command(run, out, data)
+        raise Interrupted(f"The training of '{model.spec.name}' was stopped.", hint=hint) from err
+
+
+def _check_out(model: ReferenceModel, out: Path, resume: bool) -> None:
+    if not resume:
+        if (out / RUN_FILE).is_file():
+            hint = f"edgekit train {model.spec.name} --out {out} --resume"
+            raise UserError(f"'{out}' holds a training already.", hint=hint)
+        refuse_existing(out)
+
+
+def _started(job: Job) -> tuple[str, ...]:
+    """What the network will not take over from `init_from`; a wrong prefix to freeze is told before any work."""
+    network = job.model.build()
+    freeze_parts(network, job.freeze)
+    fresh = start_from(network, job.init_from) if job.init_from else ()
+    return (f"These begin anew, as they fit nothing in the given weights: {', '.join(fresh)}.",) if fresh else ()
+
+
+def _begun(job: Job, resume: bool, command: str, warnings: tuple[str, ...]) -> Run:
+    """The record of a new run, or the one that is resumed once it is known to be the same training."""
+    fresh = Run(
+        model=job.model.spec.name,
+        spec=job.spec,
+        options=job.options,
+        seed=job.seed,
+        data=_facts(job.dataset),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        tools=tool_versions(_TOOLS),
+        warnings=warnings,
+        init_from=sha256_file(job.init_from) if job.init_from else "",
+        processes=job.processes,
+        freeze=job.freeze,
+    )
+    if resume and (job.out / RUN_FILE).is_file():
+        before = read_any(job.out)
+        _check_same(before, fresh, job.out)
+        return before
+    if leads():
+        documents.write(job.out / RUN_FILE, fresh)
+    return fresh
+
+
+def _check_same(before: Run, now: Run, out: Path) -> None:
+    for name in ("model", "options", "seed", "data", "init_from", "freeze", "processes"):
+        if getattr(before, name) != getattr(now, name):
+            raise UserError(
+                f"The training in '{out}' was begun with another {name}: {_text(getattr(before, name))}.",
+                hint=f"{resume_command(before, out)}, or another --out",
+            )
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _facts(dataset: Dataset) -> DataFacts:
+    held = 0 if dataset.validation is None else len(dataset.validation)
+    return DataFacts(dataset.source, dataset.digest, dataset.licence, len(dataset.train), held, len(dataset.test))
+
+
+def _finished(job: Job, run: Run, state: State) -> Run:
+    module = job.model.build()
+    load_state(module, job.out / BEST)
+    done = msgspec.structs.replace(
+        run,
+        finished=True,
+        score=evaluate(job.model, module, job.dataset.test, spec=job.spec),
+        epochs=state.epoch,
+        attempts=state.attempt + 1,
+        wall_s=state.wall_s,
+        cpu_s=state.cpu_s,
+        peak_memory_bytes=peak_memory_bytes(),
+        weights=BEST,
+        weights_sha256=sha256_file(job.out / BEST),
+    )
+    documents.write(job.out / RUN_FILE, done)
+    return done

@@ -1,0 +1,130 @@
+"""Makes the weights that ship with edgekit from finished runs: `python -m edgekit.train.release_weights RUN…`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import UserError
+from edgekit.core.samples import Samples
+from edgekit.core.system import documents
+from edgekit.core.system.files import read_bytes, write_atomic
+from edgekit.train.data.dataset import Dataset
+from edgekit.train.registry import MODELS
+from edgekit.train.run import DataFacts, Run, read_run
+from edgekit.train.score import Score
+
+# 1: first version.
+CARD_SCHEMA: Final = 1
+MAX_SAMPLES: Final = 64
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is known of shipped weights: quality on the test split, data, and the command and time of the training.
+
+    `samples` is the file of its samples, where that is another model's: models of the same data share one.
+    """
+
+    model: str
+    score: Score
+    data: DataFacts
+    command: str
+    seed: int
+    epochs: int
+    wall_s: float
+    cpu_s: float | None = None
+    peak_memory_bytes: int
+    parameters: int
+    weights_sha256: str
+    samples: str = ""
+    tools: dict[str, str]
+    created: str
+    schema_version: int = CARD_SCHEMA
+
+
+def ship(folder: Path, dataset: Dataset, weights: Path) -> Card:
+    """Write weights, samples and card of a finished run into the folder `weights`.
+
+    Raises:
+        UserError: The terms of the data do not allow it, or the run misses the floor.
+    """
+    run = read_run(folder)
+    _refuse(run)
+    write_atomic(weights / f"{run.model}.safetensors", read_bytes(folder / run.weights))
+    made = card(run)
+    if len(dataset.test):
+        made = msgspec.structs.replace(made, samples=_written(chosen(dataset.test), run.model, weights))
+    documents.write(weights / f"{run.model}.card.json", made)
+    return made
+
+
+def _written(samples: Samples, model: str, weights: Path) -> str:
+    """The file that holds `samples`: one that is there with the same content, or a new one of the model's own."""
+    own = weights / f"{model}.samples.npz"
+    samples.save(own)
+    others = [path for path in sorted(weights.glob("*.samples.npz")) if path != own]
+    same = next((path for path in others if path.read_bytes() == own.read_bytes()), None)
+    if same is None:
+        return own.name
+    own.unlink()
+    return same.name
+
+
+def read_card(path: Path) -> Card:
+    """The card of shipped weights."""
+    return documents.read(path, Card, newest=CARD_SCHEMA)
+
+
+def chosen(samples: Samples, count: int = MAX_SAMPLES) -> Samples:
+    """At most `count` samples at equal distances, after sorting by label so that all classes are there."""
+    order = np.arange(len(samples)) if samples.labels is None else np.argsort(samples.labels, kind="stable")
+    return samples.take(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(np.int64)])
+
+
+def _refuse(run: Run) -> None:
+    model = MODELS.get(run.model)
+    if model.terms:
+        raise UserError(f"Weights of '{run.model}' are not shipped: {model.terms}.")
+    metric = model.spec.metric
+    value = run.quality.value
+    if metric is None or metric.floor is None or value is None:
+        return
+    reached = value >= metric.floor if metric.higher_is_better else value <= metric.floor
+    if not reached:
+        raise UserError(f"'{run.model}' reached {metric.name} {value:.4f}; its floor is {metric.floor}.")
+
+
+def card(run: Run) -> Card:
+    """The card of a finished run."""
+    assert run.score is not None
+    return Card(
+        model=run.model,
+        score=run.score,
+        data=run.data,
+        command=run.command,
+        seed=run.seed,
+        epochs=run.epochs,
+        wall_s=run.wall_s,
+        cpu_s=run.cpu_s,
+        peak_memory_bytes=run.peak_memory_bytes,
+        parameters=sum(parameter.numel() for parameter in MODELS.get(run.model).build().parameters()),
+        weights_sha256=run.weights_sha256,
+        tools=run.tools,
+        created=run.created,
+    )
+
+
+def main(runs: list[str], data: Path | None = None) -> None:
+    """Ship every run; the data sets are found as in a training."""
+    for run in runs:
+        folder = Path(run)
+        model = MODELS.get(read_run(folder).model)
+        ship(folder, model.data(data), Path(__file__).parent / "weights")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
