@@ -49,7 +49,7 @@ PACKAGES: Final = {
     "onnxslim": ("to export ONNX", "export"),
     "litert-torch": ("to export TFLite", "tflite-export"),
     "ai-edge-quantizer": ("to quantize TFLite", "tflite-export"),
-    "scikit-learn": ("for the digits and for metrics", "train"),
+    "scikit-learn": ("for the dataset of digits", "train"),
     "lightning-fabric": ("to train", "train"),
 }
 # Programs, what they are for, and the Debian package that brings them.
