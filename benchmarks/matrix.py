@@ -27,7 +27,7 @@ from edgekit.core.samples import Samples, Split
 from edgekit.core.spec import ModelSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
-from edgekit.export.torch.module import ModuleRef
+from edgekit.export.messages import ModuleRef
 from edgekit.runtime.facts import read_facts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.registry import MODELS

@@ -30,11 +30,11 @@ from edgekit.export.checking.cases import Case, make_cases
 from edgekit.export.checking.parity import validate_artifact
 from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.sampling import MAX_ANSWERS_BYTES, bounded
+from edgekit.export.messages import ModuleRef
 from edgekit.export.routes import exporter_of
 from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.lengths import sizes_of_samples
 from edgekit.export.shapes.signatures import fits, signatures_of
-from edgekit.export.torch.module import ModuleRef
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.cache import ConversionCache, key_of
 from edgekit.export.workers.reference import Reference, ask_reference

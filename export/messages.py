@@ -7,7 +7,20 @@ import msgspec
 from edgekit.core.bundle import Signature
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.graphs.trace import Graph
-from edgekit.export.torch.module import ModuleRef
+from edgekit.export.raw_inputs import RawInput
+
+
+class ModuleRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A torch module that a worker can build.
+
+    `location` is `path/to/net.py:factory` or `package.module:function`; the factory takes no arguments. `weights` is a
+    safetensors file, or a .pt file of plain tensors; empty for the weights that the factory itself gives. With `raw`
+    the module takes raw values: its pre-processing becomes part of it.
+    """
+
+    location: str
+    weights: str = ""
+    raw: RawInput | None = None
 
 
 class Load(msgspec.Struct, frozen=True, tag="load"):

@@ -13,6 +13,8 @@ from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx
+from edgekit.export.onnx.float16 import write_float16
+from edgekit.export.onnx.int4 import quantize_weights
 from edgekit.export.shapes.calibration import feeds_at_lengths, feeds_of_sizes
 from edgekit.export.shapes.lengths import sizes_of_samples
 
@@ -41,12 +43,8 @@ def quantize(
         method: How ranges are read, one of CALIBRATION_METHODS.
     """
     if recipe.precision == "fp16":
-        from edgekit.export.onnx.float16 import write_float16
-
         return write_float16(source, out), ()
     if recipe.precision == "int4":
-        from edgekit.export.onnx.int4 import quantize_weights
-
         return quantize_weights(source, recipe, out), ()
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         prepared = Path(folder) / "prepared.onnx"

@@ -12,7 +12,7 @@ from edgekit.core.recipe import LOG_SPECTRUM
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
-from edgekit.export.torch.module import code_place
+from edgekit.export.torch.untraceable import code_place
 
 # Operators that decide how a network is quantized, by the torch function that stands for them.
 _OPERATORS: Final = {

@@ -10,36 +10,23 @@ import os
 import pickle
 import re
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-import msgspec
-
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError, nearest
 from edgekit.core.system.optional import need
-from edgekit.export.raw_inputs import RawInput, wrapped
+from edgekit.export.messages import ModuleRef
+from edgekit.export.raw_inputs import wrapped
+from edgekit.export.torch.exported_program import load_program
+from edgekit.export.torch.untraceable import code_place
 
 SHOWN: Final = 3
 _STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
 _GLOBAL: Final = re.compile(r"GLOBAL (?P<name>[\w.]+)")
 _SAVE: Final = "safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')"
-
-
-class ModuleRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A torch module that a worker can build.
-
-    `location` is `path/to/net.py:factory` or `package.module:function`; the factory takes no arguments. `weights` is a
-    safetensors file, or a .pt file of plain tensors; empty for the weights that the factory itself gives. With `raw`
-    the module takes raw values: its pre-processing becomes part of it.
-    """
-
-    location: str
-    weights: str = ""
-    raw: RawInput | None = None
 
 
 def load_module(ref: ModuleRef, *, seed: int = 0) -> Any:
@@ -52,8 +39,6 @@ def load_module(ref: ModuleRef, *, seed: int = 0) -> Any:
     torch = need("torch", extra="export")
     torch.manual_seed(seed)
     if ref.location.endswith(".pt2"):
-        from edgekit.export.torch.exported_program import load_program
-
         return load_program(Path(ref.location))
     module = _call(load_factory(ref.location), ref.location)
     if not isinstance(module, torch.nn.Module):
@@ -86,22 +71,6 @@ def load_factory(location: str) -> Callable[[], Any]:
             hint=f"edgekit build {place}:{close[0] if close else 'FACTORY'}",
         )
     return factory  # type: ignore[no-any-return]  # whatever it returns is checked by load_module
-
-
-def code_place(err: BaseException, default: str = "") -> str:
-    """`file:line` of the last frame of `err` outside installed packages, or `default`."""
-    frames = [frame for frame in traceback.extract_tb(err.__traceback__) if not _is_foreign(Path(frame.filename))]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else default
-
-
-def _is_foreign(path: Path) -> bool:
-    """True for files that Python, pip or edgekit brought, and for code without a file."""
-    return (
-        not path.is_file()
-        or "site-packages" in path.parts
-        or path.resolve().is_relative_to(_STANDARD_LIBRARY)
-        or path.resolve().is_relative_to(Path(__file__).resolve().parents[1])
-    )
 
 
 def sources_digest() -> str:

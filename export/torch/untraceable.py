@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import traceback
+from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import UserError
-from edgekit.export.torch.module import code_place
 
 _FRAME: Final = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in \w+\n\s*(?P<code>[^\n]*)')
+_STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
 _OWN_CODE: Final = re.compile(r"site-packages|<|/lib/python")
 
 
@@ -33,6 +36,22 @@ def first_line(err: BaseException) -> str:
     inner = list(_chain(err))[-1]
     text = next((line.strip() for line in str(inner).splitlines() if line.strip()), "")
     return f"{type(inner).__name__}: {text}" if text else type(inner).__name__
+
+
+def code_place(err: BaseException, default: str = "") -> str:
+    """`file:line` of the last frame of `err` outside installed packages, or `default`."""
+    frames = [frame for frame in traceback.extract_tb(err.__traceback__) if not _is_foreign(Path(frame.filename))]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else default
+
+
+def _is_foreign(path: Path) -> bool:
+    """True for files that Python, pip or edgekit brought, and for code without a file."""
+    return (
+        not path.is_file()
+        or "site-packages" in path.parts
+        or path.resolve().is_relative_to(_STANDARD_LIBRARY)
+        or path.resolve().is_relative_to(Path(__file__).resolve().parents[1])
+    )
 
 
 def _chain(err: BaseException) -> list[BaseException]:

@@ -21,8 +21,12 @@ from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export import messages
+from edgekit.export.messages import ModuleRef
 from edgekit.export.model_files import kind_of, open_given
-from edgekit.export.torch.module import ModuleRef, load_module, sources_digest, state_digest
+from edgekit.export.torch.call import operators_of, run_module
+from edgekit.export.torch.exported_program import describe_program
+from edgekit.export.torch.module import load_module, sources_digest, state_digest
+from edgekit.export.torch.tracer import record
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
@@ -110,8 +114,6 @@ def _answer(state: _State, line: bytes) -> messages.Reply:
 def _describe(state: _State, job: messages.Describe) -> messages.Reply:
     del state
     if kind_of(job.location) == "torch":
-        from edgekit.export.torch.exported_program import describe_program
-
         return messages.Reply(described=describe_program(Path(job.location)))
     return messages.Reply(described=open_given(job.location).describe())
 
@@ -150,8 +152,6 @@ def _outputs(module: Any, job: messages.Reference, feed: Feed) -> Feed:
     if kind_of(job.module.location) != "torch":
         answers: Feed = module.answer(job.spec, feed)
         return answers
-    from edgekit.export.torch.call import run_module
-
     return run_module(module, job.spec, feed)
 
 
@@ -159,8 +159,6 @@ def _made_of(module: Any, job: messages.Reference, feed: Feed) -> tuple[frozense
     """Operators, and the digest of the weights."""
     if kind_of(job.module.location) != "torch":
         return module.operators(), module.digest()
-    from edgekit.export.torch.call import operators_of
-
     return operators_of(module, job.spec, feed), state_digest(module)
 
 
@@ -185,8 +183,6 @@ def _quantize(state: _State, job: messages.Quantize) -> messages.Reply:
 
 
 def _steps(state: _State, job: messages.Steps) -> messages.Reply:
-    from edgekit.export.torch.tracer import record
-
     module = state.module(job.module, job.seed)
     feeds = unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable))
     graph, runs = record(module, job.spec, [feeds[index] for index in sorted(feeds)])

@@ -15,8 +15,8 @@ from edgekit.export import messages
 from edgekit.export.checking.accuracy import refuse_unfitting
 from edgekit.export.checking.cases import Case, worth_keeping
 from edgekit.export.checking.sampling import feeds_of, joined
+from edgekit.export.messages import ModuleRef
 from edgekit.export.shapes.lengths import sizes_of_samples
-from edgekit.export.torch.module import ModuleRef
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.workers.worker import Worker
 

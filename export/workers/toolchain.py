@@ -17,7 +17,7 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_bytes, sha256_file
 from edgekit.export import messages
-from edgekit.export.torch.module import ModuleRef
+from edgekit.export.messages import ModuleRef
 from edgekit.export.workers.cache import ConversionCache, key_of
 from edgekit.export.workers.versions import versions
 from edgekit.export.workers.worker import Worker

@@ -37,7 +37,15 @@ FAULTS = [
     Fault("src/edgekit/report/planted.py", "import edgekit.runtime.backend", "report imports core only"),
     Fault("runtime/planted.py", "import torch", "free of training and converter packages"),
     Fault("export/planted.py", "import edgekit.devices.device", "train and export know no device"),
+    Fault("export/bisecting/planted.py", "import edgekit.export.conversion", "the rooms of export"),
 ]
+UPWARDS = {
+    "export/shapes/planted.py": "edgekit.export.messages",
+    "export/graphs/planted.py": "edgekit.export.onnx.tracer",
+    "export/torch/planted.py": "edgekit.export.tflite.exporter",
+    "export/checking/planted.py": "edgekit.export.workers.worker",
+    "export/workers/planted.py": "edgekit.export.conversion",
+}
 ACROSS = [
     Fault(
         "runtime/planted.py",
@@ -81,6 +89,28 @@ def test_layers_side_by_side_do_not_import_each_other(tree: Path) -> None:
 
     assert done.returncode == 1
     assert [fault.contract for fault in ACROSS if fault.contract not in " ".join(done.stdout.split())] == []
+
+
+def test_a_room_of_export_imports_nothing_from_the_rooms_above_it_not_even_later(tree: Path) -> None:
+    for module, above in UPWARDS.items():
+        plant(tree, module, f"def later() -> None:\n    import {above}")
+
+    done = run(["lint-imports", "--no-cache"], tree)
+
+    assert done.returncode == 1
+    rooms = {Path(module).parent.name: above for module, above in UPWARDS.items()}
+    wanted = [f"edgekit.export.{room}.planted -> {above}" for room, above in rooms.items()]
+    assert [arrow for arrow in wanted if arrow not in " ".join(done.stdout.split())] == []
+
+
+def test_a_circle_within_a_room_of_export_is_found_where_one_import_is_deferred(tree: Path) -> None:
+    plant(tree, "export/torch/planted.py", "def later() -> None:\n    import edgekit.export.torch.planted_too")
+    plant(tree, "export/torch/planted_too.py", "import edgekit.export.torch.planted")
+
+    done = run(["lint-imports", "--no-cache"], tree)
+
+    broken = [line for line in done.stdout.splitlines() if line.rstrip().endswith("BROKEN")]
+    assert broken == ["export holds no circle of imports, deferred ones included BROKEN"]
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.registry import Plugin
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.messages import ModuleRef
 from edgekit.export.registry import EXPORTERS
-from edgekit.export.torch.module import ModuleRef
 
 FOLDER = Path(__file__).parent
 NETS = FOLDER / "nets"

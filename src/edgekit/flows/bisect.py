@@ -24,10 +24,10 @@ from edgekit.export.checking.cases import Case, load_cases
 from edgekit.export.checking.parity import TOLERANCES, Tolerance
 from edgekit.export.checking.ranges import LEAST, used_shares
 from edgekit.export.graphs.trace import Trace, stacked, trace_of
+from edgekit.export.messages import ModuleRef
 from edgekit.export.onnx.tracer import first_refused, trace_onnx
 from edgekit.export.raw_inputs import raw_input_of
 from edgekit.export.tflite.tracer import missing_signature, trace_tflite
-from edgekit.export.torch.module import ModuleRef
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.workers.worker import Worker
 from edgekit.flows.opening.artifacts import backend_for

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.messages import ModuleRef
 from edgekit.export.torch.call import call_arguments, flatten, operators_of, run_module
-from edgekit.export.torch.module import ModuleRef, load_module
+from edgekit.export.torch.module import load_module
 
 NETS = Path(__file__).parents[1] / "nets"
 Pair = namedtuple("Pair", ["scores", "boxes"])

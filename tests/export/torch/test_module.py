@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edgekit.core.errors import ModelUnreadable, UserError
-from edgekit.export.torch.module import ModuleRef, load_factory, load_module, read_weights, sources_digest, state_digest
+from edgekit.export.messages import ModuleRef
+from edgekit.export.torch.module import load_factory, load_module, read_weights, sources_digest, state_digest
 
 NETS = Path(__file__).parents[1] / "nets"
 GOOD, FAULTY = f"{NETS / 'good.py'}", f"{NETS / 'faulty.py'}"

@@ -10,8 +10,9 @@ import pytest
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.messages import ModuleRef
 from edgekit.export.onnx.exporter import OnnxExporter
-from edgekit.export.torch.module import ModuleRef, load_module
+from edgekit.export.torch.module import load_module
 from edgekit.export.torch.untraceable import first_line, untraceable
 
 NETS = Path(__file__).parents[1] / "nets"

@@ -14,7 +14,7 @@ from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export import messages
 from edgekit.export.checking.cases import make_cases
-from edgekit.export.torch.module import ModuleRef
+from edgekit.export.messages import ModuleRef
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.workers.reference import Reference, ask_reference
 from edgekit.export.workers.worker import Worker

@@ -16,7 +16,7 @@ import pytest
 from edgekit.core.errors import ConversionFailed, MissingExtra, UserError
 from edgekit.core.spec import ModelSpec
 from edgekit.export import messages
-from edgekit.export.torch.module import ModuleRef
+from edgekit.export.messages import ModuleRef
 from edgekit.export.workers.worker import Worker
 
 Use = Callable[[str], str]

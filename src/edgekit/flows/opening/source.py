@@ -18,10 +18,9 @@ from edgekit.core.samples import LABEL, Array, Samples, Split, read_arrays, read
 from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
-from edgekit.export.messages import Described
+from edgekit.export.messages import Described, ModuleRef
 from edgekit.export.model_files import SUFFIXES
 from edgekit.export.routes import refuse_unreachable
-from edgekit.export.torch.module import ModuleRef
 from edgekit.export.workers.describe import describe_file
 from edgekit.train.registry import MODELS
 
