@@ -26,9 +26,9 @@ import edgekit
 from benchmarks import matrix
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
-from edgekit.flows.measuring.cells import open_device
 from edgekit.flows.measuring.successive_halving import FULL, Trial, trials
 from edgekit.flows.opening.artifacts import opened
+from edgekit.flows.opening.devices import open_device
 from edgekit.flows.tune import DEFAULT_MAX_DROP, DEFAULT_TIME_LIMIT_S, _Launcher, _quality, tune
 from edgekit.train import registry
 
@@ -129,7 +129,7 @@ def threads(options: str) -> tuple[int, bool]:
 def measure_all(bundle: Path, target: str) -> list[Trial]:
     """Every candidate, fully and interleaved."""
     where = Target.parse(target)
-    with opened(bundle) as found, open_device(where) as device, tempfile.TemporaryDirectory() as folder:
+    with opened(bundle) as found, open_device(where.device) as device, tempfile.TemporaryDirectory() as folder:
         names = [one.recipe for one in found.artifacts if not _quality(found, one, DEFAULT_MAX_DROP).refused]
         candidates = trials(found, where, names, device.facts())
         launcher = _Launcher(found, device, Path(folder), DEFAULT_TIME_LIMIT_S)

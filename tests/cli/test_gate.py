@@ -11,7 +11,7 @@ import pytest
 from tests.flows.scripted import Answer, Scripted, fake_model
 
 from edgekit.core.job import Job
-from edgekit.flows import devices
+from edgekit.flows.opening import devices
 
 Run = Callable[..., Any]
 

@@ -18,8 +18,9 @@ from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.samples import Samples
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
-from edgekit.flows import devices, history
+from edgekit.flows import history
 from edgekit.flows.check import check, plan_check
+from edgekit.flows.opening import devices
 from edgekit.flows.profile import profile
 
 Use = Callable[[Answer], Scripted]

@@ -8,7 +8,7 @@ import pytest
 from tests.flows.scripted import fake_model
 
 from edgekit.core.errors import UserError
-from edgekit.flows.profile import plan_profile, profile
+from edgekit.flows.profile import profile, profile_order
 
 DATA = Path(__file__).parent.parent / "runtime" / "data"
 LINEAR = DATA / "linear.onnx"
@@ -54,13 +54,14 @@ def test_a_batch_of_nothing_is_refused() -> None:
 
 
 def test_the_plan_says_when_it_ends() -> None:
-    plan = plan_profile(LINEAR, precision=0.01, time_box_s=30.0, batch=(1, 8), operators=True)
+    with profile_order(LINEAR, precision=0.01, time_box_s=30.0, batch=(1, 8), operators=True) as order:
+        steps = order.steps()
 
-    assert plan.steps[0] == (
+    assert steps[0] == (
         "measure 'linear' on local: 6 fresh processes, interleaved, 0.1 s of steady calls each; more, for 30 s, "
         "until the median is known to ±1 %"
     )
-    assert [("batch 8" in step) for step in plan.steps] == [False, True, False]
+    assert [("batch 8" in step) for step in steps] == [False, True, False]
 
 
 def test_facts_are_read_again_after_the_last_launch() -> None:

@@ -16,7 +16,7 @@ from tests.standins.cache import cache_folder, required
 from tests.standins.world import Browser, running_world
 
 from edgekit.cli.main import run
-from edgekit.flows import devices
+from edgekit.flows.opening import devices
 from edgekit.flows.run import run as run_flow
 from edgekit.train.registry import MODELS
 

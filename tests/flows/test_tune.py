@@ -17,6 +17,7 @@ from edgekit.core.reports.report import Estimate
 from edgekit.core.reports.tuning import Choice, Tuning, device_kind, merged, read_tuning
 from edgekit.core.samples import Samples
 from edgekit.flows import tune as tuning_flow
+from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import opened
 from edgekit.flows.tune import tune
 from edgekit.runtime.facts import read_facts
@@ -121,7 +122,7 @@ def test_packing_without_a_tuning_says_what_to_type(bundle: Path, capsys: pytest
 
 def test_an_emulated_device_has_nothing_to_be_tuned(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = Scripted(lambda number, job: 1e-3, emulated=True)
-    monkeypatch.setattr(tuning_flow, "open_device", lambda target: device)
+    monkeypatch.setattr(devices, "open_device", lambda target: device)
 
     with pytest.raises(UserError, match="emulated"):
         tune(bundle)
@@ -136,7 +137,7 @@ def test_what_the_device_refuses_is_listed_with_the_reason(bundle: Path, monkeyp
             raise UserError("no such level")
         return 1e-3
 
-    monkeypatch.setattr(tuning_flow, "open_device", lambda target: Scripted(answer))
+    monkeypatch.setattr(devices, "open_device", lambda target: Scripted(answer))
     monkeypatch.setattr(tuning_flow._Launcher, "_parity", lambda *_: ())
 
     report = tune(bundle)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from edgekit.core.reports.report import Report
     from edgekit.core.system.progress import Progress
     from edgekit.core.system.settings import Setting, Settings
-    from edgekit.flows.order import Plan
+    from edgekit.flows.order import Order, Plan
 
+Result = TypeVar("Result")
 COMMON: Final = ("dry_run", "seed", "offline", "json", "quiet", "verbose", "debug")
 
 
@@ -67,6 +68,20 @@ class Call:
         """Say something beside the result, on stderr."""
         if not self.quiet:
             click.echo(text, err=True)
+
+    def perform(
+        self,
+        prepare: Callable[[Progress], AbstractContextManager[Order[Result]]],
+        show: Callable[[Result], int | None],
+    ) -> int:
+        """Run the order that `prepare` checks and opens, and show its result; with `--dry-run` print its steps."""
+        with self.progress() as progress, prepare(progress) as order:
+            if self.dry_run:
+                from edgekit.flows.order import Plan
+
+                return self.show_plan(Plan(order.command, order.steps()))
+            result = order.run(progress)
+        return show(result) or 0
 
     def show_plan(self, plan: Plan) -> int:
         """Print what would be done, for `--dry-run`."""

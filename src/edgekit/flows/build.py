@@ -22,7 +22,8 @@ from edgekit.core.target import Target, parse_targets
 from edgekit.flows.explain import explained
 from edgekit.flows.export import Exported, ExportOptions, export_steps, prepared_source, refuse_unmendable, write_bundle
 from edgekit.flows.judging.budgets import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
-from edgekit.flows.measuring.cells import open_device
+from edgekit.flows.measuring.measure import Profiled, measure, rounds_of
+from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opened, opens
 from edgekit.flows.opening.source import (
     Source,
@@ -34,7 +35,6 @@ from edgekit.flows.opening.source import (
 )
 from edgekit.flows.opening.versions import versions
 from edgekit.flows.order import Plan
-from edgekit.flows.profile import Profiled, measure, rounds_of
 from edgekit.flows.train import train
 from edgekit.train.weights import shipped_weights
 
@@ -174,7 +174,7 @@ def _checked(
     budgets = parse_budgets(budget, targets, recipes)
     refuse_existing(out, force=force)
     for one in targets:
-        open_device(one).close()
+        devices.open_device(one.device).close()
         if not any(opens(one, recipe) for recipe in recipes):
             names = ", ".join(recipe.name for recipe in recipes)
             raise UserError(f"Target '{one}' opens none of {names}.", hint=f"--target {one.device}")

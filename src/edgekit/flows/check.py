@@ -27,7 +27,7 @@ from edgekit.flows.judging.alarms import MEASURED, controlled, overall, p_value,
 from edgekit.flows.judging.baseline import against_baseline, is_report
 from edgekit.flows.judging.budgets import Evidence, judge_budgets, outcomes, parse_budgets, refuse_unmeasurable
 from edgekit.flows.judging.gate import Gate, Order, confirmed
-from edgekit.flows.measuring.cells import open_device
+from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opened
 from edgekit.flows.opening.commits import make_models, plan_models
 from edgekit.flows.opening.versions import versions
@@ -118,7 +118,7 @@ def _file(config: Path, changes: dict[str, object] | None) -> CheckFile:
 def _order(folder: Path, file: CheckFile, model: CheckedModel) -> Order:
     targets = parse_targets(model.target or file.target)
     for target in targets:
-        open_device(target).close()
+        devices.open_device(target.device).close()
     path = folder / model.path
     with opened(path) as found:
         chosen = found.chosen(model.artifact)

@@ -22,7 +22,7 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict, worst
-from edgekit.flows.measuring.cells import Cell, job_for, open_device, write_feeds
+from edgekit.flows.measuring.cells import Cell, job_for, write_feeds
 from edgekit.flows.measuring.pairs import (
     DEFAULT_PAIRS,
     DEFAULT_TIME_BOX_S,
@@ -30,6 +30,7 @@ from edgekit.flows.measuring.pairs import (
     Protocol,
     compare_pairs,
 )
+from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opened, opens
 from edgekit.flows.order import Plan
 
@@ -147,7 +148,7 @@ def compare_sides(
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
         feeds = write_feeds(a.found, folder, count=1)
         cells = [_cell(side, target, feeds, time_limit_s or DEFAULT_TIME_LIMIT_S) for side in (a, b)]
-        device = stack.enter_context(open_device(target))
+        device = stack.enter_context(devices.open_device(target.device))
         return compare_pairs(cells, device, protocol, progress)
 
 

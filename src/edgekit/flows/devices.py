@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.system.optional import need
 from edgekit.core.system.progress import Progress, Silent
-from edgekit.core.system.settings import Settings, load_settings
+from edgekit.core.system.settings import Settings
 from edgekit.devices import inventory
-from edgekit.devices.device import DEVICES, Device
+from edgekit.devices.device import DEVICES
 from edgekit.devices.inventory import Entry
 from edgekit.devices.remote import engines
 from edgekit.devices.remote.onnxruntime_library import prepare_native
@@ -22,7 +20,8 @@ from edgekit.devices.remote.readiness import PROBLEM, Check, check
 from edgekit.devices.remote.shell import Shell
 from edgekit.devices.web import packages
 from edgekit.flows.opening.cache import cache_folder
-from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
+from edgekit.flows.opening.devices import open_shell
+from edgekit.runtime.portable import C_RUNNERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,21 +66,6 @@ class DeviceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     done: str
     command: str
     schema_version: int = 1
-
-
-def open_device(name: str) -> Device:
-    """The device called `name`, of the inventory or built in; close it.
-
-    Raises:
-        UserError: No device of that name (the nearest is offered).
-    """
-    entries = inventory.read_inventory()
-    if name in entries:
-        return _opened(name, entries[name])
-    if name not in DEVICES:
-        raise unknown("device", name, [*DEVICES, *entries], hint="edgekit devices list")
-    device: Device = DEVICES.get(name)()
-    return device
 
 
 def list_devices() -> DeviceList:
@@ -173,43 +157,3 @@ def _shell(name: str) -> Iterator[Shell]:
         yield shell
     finally:
         shell.close()
-
-
-def open_shell(name: str, entry: Entry) -> Shell:
-    """The shell that reaches a device of the inventory."""
-    from edgekit.devices.remote.adb import AdbShell
-    from edgekit.devices.remote.ssh import SshShell
-
-    if entry.transport == "ssh":
-        return SshShell(name, entry.ssh, port=entry.port, config=entry.ssh_config)
-    if entry.transport == "adb":
-        return AdbShell(name, entry.adb, port=entry.port)
-    message = f"'{name}' is a browser: there is nothing to check or clean on it."
-    raise UserError(message, hint=f"edgekit profile BUNDLE --target {name}")
-
-
-def _opened(name: str, entry: Entry) -> Device:
-    from edgekit.devices.remote.adb import Cable
-    from edgekit.devices.remote.shell_device import Runners, ShellDevice
-    from edgekit.devices.web.browser import WebDevice
-
-    if entry.transport == "web":
-        found = packages.require(_cache(), name)
-        host, port = entry.web, entry.port or 0
-        cable = Cable(name, entry.cable) if entry.cable else None
-        return WebDevice(name, found, show_address, host=host, port=port, timeout_s=entry.timeout_s, cable=cable)
-    shell = open_shell(name, entry)
-    runners = Runners(PYTHON_RUNNER, C_RUNNERS)
-    return ShellDevice(shell, runners, emulated=entry.emulated, counter=entry.counter, timeout_s=entry.timeout_s)
-
-
-def show_address(url: str) -> None:
-    """Say on stderr which address the phone has to open, with a QR code on a terminal."""
-    sys.stderr.write(f"Open {url} in the phone's browser, and keep the page in front.\n")
-    if sys.stderr.isatty():
-        need("segno", extra="devices").make(url).terminal(out=sys.stderr, compact=True)
-
-
-def _cache() -> Path:
-    """The cache that the environment and the configuration files name."""
-    return cache_folder(load_settings()[0])

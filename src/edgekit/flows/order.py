@@ -1,8 +1,19 @@
-"""Plan: what a command would do, for `--dry-run`."""
+"""Order: what one command was asked to do, with its arguments checked and what they name opened."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import ParamSpec, Protocol, TypeVar, cast
+
 import msgspec
+
+from edgekit.core.system.progress import Progress, Silent
+
+Asked = ParamSpec("Asked")
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -11,3 +22,31 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: str
     steps: tuple[str, ...]
     schema_version: int = 1
+
+
+class Order(Protocol[Result_co]):
+    """One command, ready to run: a frozen value that holds the checked arguments and whatever was opened to check them.
+
+    Nothing was written or measured yet. What an order opened, its `run` uses: nothing is opened twice.
+    """
+
+    @property
+    def command(self) -> str:
+        """The words that name the command: `profile`, `history accept`."""
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do, one sentence a step, for `--dry-run`."""
+
+    def run(self, progress: Progress) -> Result_co:
+        """Do the work and return its report."""
+
+
+def door(ordered: Callable[Asked, AbstractContextManager[Order[Result]]]) -> Callable[Asked, Result]:
+    """The function of the Python API that runs what `ordered` prepares, with the same arguments and errors."""
+
+    @functools.wraps(ordered)
+    def function(*args: Asked.args, **kwargs: Asked.kwargs) -> Result:
+        with ordered(*args, **kwargs) as order:
+            return order.run(cast(Progress, kwargs.get("progress", Silent())))
+
+    return function

@@ -2,74 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import product
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import msgspec
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import UserError
-from edgekit.core.facts import Facts
-from edgekit.core.measurement import Measurement
-from edgekit.core.reports.report import Latency, Operators, Outcome, ParityCheck, Report
-from edgekit.core.reports.sustained import Sustained
+from edgekit.core.reports.report import Outcome, Report
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
-from edgekit.core.verdict import Verdict, worst
-from edgekit.devices.device import Device
+from edgekit.core.verdict import worst
 from edgekit.flows.explain import explained
-from edgekit.flows.measuring.cells import (
-    DEFAULT_TIME_LIMIT_S,
-    SHORT_TIME_LIMIT_S,
-    Cell,
-    job_for,
-    measurement_of,
-    open_device,
-    rows_fed,
-    write_feeds,
-)
-from edgekit.flows.measuring.instructions import Counts, count_all
-from edgekit.flows.measuring.parity import parity_on_target
-from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Launched, Rounds, half_width, is_narrow, launch_in_rounds
-from edgekit.flows.measuring.summary import summarize
-from edgekit.flows.measuring.sustained import sustain
-from edgekit.flows.opening.artifacts import Opened, opened, opens
-from edgekit.flows.opening.versions import versions
-from edgekit.flows.order import Plan
-
-_PARITY_FEEDS = 8
-
-
-@dataclass
-class Profiled:
-    """What profiling found out, in the words of a report."""
-
-    measurements: list[Measurement] = field(default_factory=list)
-    latency: list[Latency] = field(default_factory=list)
-    operators: list[Operators] = field(default_factory=list)
-    sustained: list[Sustained] = field(default_factory=list)
-    parity: list[ParityCheck] = field(default_factory=list)
-    facts: dict[str, Facts] = field(default_factory=dict)
-    facts_after: dict[str, Facts] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+from edgekit.flows.measuring.findings import Findings
+from edgekit.flows.measuring.measure import Extras, measure, refuse_batches, rounds_of
+from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Rounds
+from edgekit.flows.opening.artifacts import Opened, opened
+from edgekit.flows.order import door
 
 
 @dataclass(frozen=True)
-class Extras:
-    """What is measured beside the latency of single samples; as in `profile`."""
+class ProfileOrder:
+    """Artifacts of an opened bundle, the targets to measure them on, and how."""
 
-    batch: tuple[int, ...] = (1,)
-    operators: bool = False
-    sustain_s: float | None = None
+    found: Opened
+    artifacts: tuple[Artifact, ...]
+    targets: tuple[Target, ...]
+    rounds: Rounds
+    extras: Extras
+    settings: Settings
+    command: str = "profile"
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do, one sentence a step."""
+        steps = [
+            f"measure '{one.recipe}' on {target}{f', batch {size}' if size > 1 else ''}: {self.rounds.told}"
+            for target in self.targets
+            for one in self.artifacts
+            for size in sorted(set(self.extras.batch))
+        ]
+        steps += ["time every operator once more, where the engine can"] * self.extras.operators
+        if self.extras.sustain_s is not None:
+            steps.append(f"keep each under load for {self.extras.sustain_s:g} s")
+        return tuple(steps)
+
+    def run(self, progress: Progress) -> Report:
+        """Measure, and explain what stands out."""
+        profiled = measure(self.found, self.targets, self.artifacts, self.rounds, progress, self.extras)
+        verdict = worst(check.verdict for check in profiled.parity)
+        report = Findings(self.found.spec, str(self.found.path), self.artifacts, profiled=profiled).report(
+            self.command,
+            self.settings,
+            verdict=verdict,
+            outcomes=tuple(Outcome(str(one), verdict) for one in self.targets),
+        )
+        return explained(report, self.found)
 
 
-def profile(
+@contextmanager
+def profile_order(
     path: str | Path,
     *,
     target: str | Sequence[str] = "local",
@@ -84,18 +75,18 @@ def profile(
     sizes: Sequence[str] = (),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
-) -> Report:
+) -> Iterator[ProfileOrder]:
     """Latency of every artifact of a bundle (or of a bare model file) on every target, as a Report.
 
     Args:
         path: A bundle, `.onnx` or `.tflite`.
         target: Targets as text, see `Target.parse`.
         artifact: Recipe names or aliases; all artifacts for none.
-        launches: Fresh processes per artifact and target; with `precision` the least.
+        launches: Fresh processes per artifact and target; with `precision` the minimum.
         time_limit_s: Seconds of steady calls in each launch.
         precision: Launch until the interval of every median is this share of it, to either side: 0.01 for 1 %.
         time_box_s: With `precision`, seconds after which no further round of launches is begun.
-        batch: Samples a call; each size is measured on its own.
+        batch: Batch sizes; each is measured on its own.
         operators: Time every operator too, where the engine can.
         sustain_s: Seconds of load on each artifact afterwards, to see what heat does.
         sizes: Of free axes of a bare file, as `T=64`; a bundle has samples.
@@ -105,206 +96,10 @@ def profile(
     """
     targets = parse_targets(target)
     rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
-    with opened(Path(path), sizes=sizes) as found:
+    with opened(Path(path), sizes=sizes, progress=progress) as found:
+        refuse_batches(found, batch)
         extras = Extras(tuple(batch), operators, sustain_s)
-        result = measure(found, targets, found.chosen(artifact), rounds, progress, extras)
-        return explained(
-            Report(
-                command="profile",
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-                spec=found.spec,
-                bundle=str(path),
-                artifacts=found.chosen(artifact),
-                parity=tuple(result.parity),
-                measurements=tuple(result.measurements),
-                latency=tuple(result.latency),
-                operators=tuple(result.operators),
-                sustained=tuple(result.sustained),
-                facts=result.facts,
-                facts_after=result.facts_after,
-                outcomes=tuple(Outcome(str(one), worst(check.verdict for check in result.parity)) for one in targets),
-                tools=versions(),
-                warnings=tuple(result.warnings),
-                verdict=worst(check.verdict for check in result.parity),
-                seed=settings.seed,
-            ),
-            found,
-        )
+        yield ProfileOrder(found, found.chosen(artifact), targets, rounds, extras, settings)
 
 
-def plan_profile(
-    path: str | Path,
-    *,
-    target: str | Sequence[str] = "local",
-    artifact: Sequence[str] = (),
-    launches: int | None = None,
-    time_limit_s: float | None = None,
-    precision: float | None = None,
-    time_box_s: float = DEFAULT_TIME_BOX_S,
-    batch: Sequence[int] = (1,),
-    operators: bool = False,
-    sustain_s: float | None = None,
-    sizes: Sequence[str] = (),
-    settings: Settings = Settings(),
-) -> Plan:
-    """What `profile` with the same arguments would do."""
-    rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
-    with opened(Path(path), sizes=sizes) as found:
-        _refuse_batches(found, batch)
-        names = [one.recipe for one in found.chosen(artifact)]
-    steps = [
-        f"measure '{name}' on {one}{f', batch {size}' if size > 1 else ''}: {rounds.told}"
-        for one in parse_targets(target)
-        for name in names
-        for size in sorted(set(batch))
-    ]
-    steps += ["time every operator once more, where the engine can"] * operators
-    steps += [f"keep each under load for {sustain_s:g} s"] if sustain_s is not None else []
-    return Plan("profile", tuple(steps))
-
-
-def measure(
-    found: Opened,
-    targets: Sequence[Target],
-    artifacts: Sequence[Artifact],
-    rounds: Rounds,
-    progress: Progress,
-    extras: Extras = Extras(),
-) -> Profiled:
-    """Launch every artifact on every target, in rounds; arguments as in `profile`."""
-    _refuse_batches(found, extras.batch)
-    with TemporaryDirectory(prefix="edgekit-") as folder, ExitStack() as stack:
-        devices = {one.device: stack.enter_context(open_device(one)) for one in targets}
-        cells = _cells(found, targets, artifacts, Path(folder), rounds.time_limit_s, sorted(set(extras.batch)))
-        before = {name: device.facts() for name, device in devices.items()}
-        launched = launch_in_rounds(cells, devices, rounds, progress)
-        after = {name: _facts_after(name, device, launched) for name, device in devices.items()}
-        counts = count_all(cells, devices, progress)
-        profiled = _collect(found, cells, launched, counts, devices, before, after)
-        timed = [cell for cell in cells if _is_timed(cell, profiled)]
-        if extras.operators:
-            with progress.stage("operators"):
-                _add_operators(profiled, timed, devices)
-        if extras.sustain_s is not None:
-            with progress.stage("sustained load"):
-                profiled.sustained += sustain(timed, devices, extras.sustain_s, progress)
-    profiled.warnings += [
-        f"The median of {cell.told} is known to ±{100 * width:.1f} %, not ±{100 * (rounds.precision or 0.0):g} %: "
-        f"{rounds.time_box_s:g} s were over."
-        for cell in cells
-        if not is_narrow(launched[cell], rounds) and (width := half_width(launched[cell])) is not None
-    ]
-    return profiled
-
-
-def rounds_of(
-    settings: Settings,
-    launches: int | None = None,
-    time_limit_s: float | None = None,
-    precision: float | None = None,
-    time_box_s: float = DEFAULT_TIME_BOX_S,
-) -> Rounds:
-    """How to profile, with the settings and defaults for what is not given; errors as in `Rounds`."""
-    count = settings.launches if launches is None else launches
-    # Many short launches tell more of the median than few long ones.
-    usual_s = DEFAULT_TIME_LIMIT_S if precision is None else SHORT_TIME_LIMIT_S
-    return Rounds(count, time_limit_s or usual_s, precision, time_box_s, settings.seed)
-
-
-def _refuse_batches(found: Opened, batch: Sequence[int]) -> None:
-    if not batch or min(batch) < 1:
-        raise UserError(f"batch: expected sizes of at least 1, got {list(batch)}.", hint="--batch 1,8")
-    if max(batch) > 1 and found.spec.batch_axis is None:
-        raise UserError(f"'{found.path}' has no free batch axis.", hint="--batch 1")
-
-
-def _cells(
-    found: Opened,
-    targets: Sequence[Target],
-    artifacts: Sequence[Artifact],
-    folder: Path,
-    time_limit_s: float,
-    batches: Sequence[int],
-) -> list[Cell]:
-    fed = {size: write_feeds(found, folder, count=_feeds(size), batch=size) for size in batches}
-    cells: list[Cell] = []
-    for target, artifact in product(targets, artifacts):
-        if opens(target, artifact):
-            for size in batches:
-                outputs = str(folder / f"{len(cells)}.npz")
-                job = job_for(found, artifact, target, fed[size], outputs, time_limit_s)
-                cells.append(Cell(found, artifact, target, job, size))
-    missed = [str(target) for target in targets if not any(cell.target == target for cell in cells)]
-    if missed:
-        names = ", ".join(one.recipe for one in artifacts)
-        raise UserError(f"Target '{missed[0]}' opens none of {names}.", hint=f"edgekit bundle inspect {found.path}")
-    return cells
-
-
-def _feeds(batch: int) -> int:
-    """How many feeds are answered for parity; larger batches hold several samples in one."""
-    return _PARITY_FEEDS if batch == 1 else 1
-
-
-def _collect(
-    found: Opened,
-    cells: Sequence[Cell],
-    launched: Mapping[Cell, Sequence[Launched]],
-    counts: Counts,
-    devices: Mapping[str, Device],
-    before: Mapping[str, Facts],
-    after: Mapping[str, Facts],
-) -> Profiled:
-    profiled = Profiled(
-        facts={str(cell.target): before[cell.target.device] for cell in cells},
-        facts_after={str(cell.target): after[cell.target.device] for cell in cells},
-    )
-    if not found.samples.expected:
-        profiled.warnings.append("Parity was not checked: there are no reference outputs.")
-    for cell in cells:
-        checks = _parity(found, cell)
-        profiled.parity += checks
-        if worst(check.verdict for check in checks) is Verdict.FAIL:
-            profiled.warnings.append(
-                f"No latency of '{cell.artifact.recipe}' on {cell.target}: it failed parity there."
-            )
-            continue
-        emulated = devices[cell.target.device].emulated or before[cell.target.device].emulated
-        measurement = msgspec.structs.replace(
-            measurement_of(cell, [one.launch for one in launched[cell]], emulated), instructions=counts.get(cell, ())
-        )
-        profiled.measurements.append(measurement)
-        pair = before[cell.target.device], after[cell.target.device]
-        profiled.latency.append(summarize(measurement, [one.result for one in launched[cell]], *pair))
-    return profiled
-
-
-def _facts_after(name: str, device: Device, launched: Mapping[Cell, Sequence[Launched]]) -> Facts:
-    """The facts that the last launch on a device read at its end; the device's own where its runner reads none."""
-    here = [one for cell, launches in launched.items() if cell.target.device == name for one in launches]
-    last = max(here, key=lambda one: one.launch.order).result.after
-    return last if last != Facts() else device.facts()
-
-
-def _is_timed(cell: Cell, profiled: Profiled) -> bool:
-    """True for what kept parity: a fast wrong answer has no times."""
-    where = str(cell.target), cell.artifact.recipe, cell.sizes
-    return where in [(one.target, one.artifact, one.sizes) for one in profiled.latency]
-
-
-def _add_operators(profiled: Profiled, cells: Sequence[Cell], devices: Mapping[str, Device]) -> None:
-    """One more launch of each cell, in which the engine times its operators."""
-    for cell in cells:
-        result = devices[cell.target.device].measure(
-            msgspec.structs.replace(cell.job, operators=True, outputs="", time_limit_s=0.0, min_values=1)
-        )
-        profiled.operators.append(Operators(str(cell.target), cell.artifact.recipe, cell.sizes, result.operators))
-        if not result.operators:
-            profiled.warnings.append(f"No operator times of {cell.told}: {result.engine} gives none there.")
-
-
-def _parity(found: Opened, cell: Cell) -> tuple[ParityCheck, ...]:
-    """What the device answered against PyTorch; nothing where there are no references."""
-    rows = rows_fed(found, _feeds(cell.batch), cell.batch)
-    case = f"on the target{f', batch {cell.batch}' if cell.batch > 1 else ''}"
-    return parity_on_target(found, cell.artifact, Path(cell.job.outputs), rows, where=str(cell.target), case=case)
+profile = door(profile_order)

@@ -143,17 +143,16 @@ def _run_there(
     found: Opened, artifacts: Sequence[Artifact], where: Target, feeds: Sequence[Feed], progress: Progress
 ) -> tuple[Artifact, str, list[Feed]]:
     """The artifact, its provider and the outputs of every feed, in one launch on the device."""
-    from edgekit.flows.measuring.cells import (  # transports and their engines, which runs here do not need
-        job_for,
-        open_device,
-    )
+    # Transports and their engines, which runs here do not need.
+    from edgekit.flows.measuring.cells import job_for
+    from edgekit.flows.opening import devices
 
     if writes_text(found.spec):
         raise UserError(
             f"'{found.spec.name}' is asked again for every word, and a launch on '{where.device}' asks once.",
             hint=f"edgekit run {found.path} --target local",
         )
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, open_device(where) as device:
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, devices.open_device(where.device) as device:
         given, answered = Path(folder) / "feeds.npz", Path(folder) / "outputs.npz"
         write_arrays(given, {f"{row}:{name}": array for row, feed in enumerate(feeds) for name, array in feed.items()})
         facts = device.facts()  # a device that is not there says so before anything is sent

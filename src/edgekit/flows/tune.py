@@ -27,10 +27,11 @@ from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
 from edgekit.export.checking.parity import validate_artifact
-from edgekit.flows.measuring.cells import job_for, open_device, rows_fed, write_feeds
+from edgekit.flows.measuring.cells import job_for, rows_fed, write_feeds
 from edgekit.flows.measuring.idle_core import on_an_idle_core
 from edgekit.flows.measuring.parity import parity_on_target
 from edgekit.flows.measuring.successive_halving import FULL, Trial, exhaustive, halve, tied, trials, within
+from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, open_session, opened
 from edgekit.flows.order import Plan
 
@@ -77,7 +78,7 @@ def tune(
     with opened(Path(path)) as found, ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
         quality = {one.recipe: _quality(found, one, max_drop) for one in found.chosen(artifact)}
-        device = stack.enter_context(open_device(where))
+        device = stack.enter_context(devices.open_device(where.device))
         facts = device.facts()
         if device.emulated or facts.emulated:
             raise UserError(f"'{where.device}' is emulated: it has no latency to be tuned.", hint="docs/emulation.md")

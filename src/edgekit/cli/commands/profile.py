@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -84,23 +83,23 @@ def command(
 
     Several fresh processes each, interleaved in random order; raw values are kept in the report.
     """
-    from edgekit.flows.profile import plan_profile, profile
+    from edgekit.flows.profile import profile_order
 
     settings = call.settings(launches=launches)
-    order: dict[str, Any] = {
-        "target": target or settings.target,
-        "artifact": parts(artifact),
-        "time_limit_s": time_limit,
-        "precision": precision,
-        "time_box_s": time_box,
-        "batch": batch,
-        "operators": operators,
-        "sustain_s": sustain,
-        "sizes": sizes,
-        "settings": settings,
-    }
-    if call.dry_run:
-        return call.show_plan(plan_profile(path, **order))
-    with call.progress() as progress:
-        found = profile(path, **order, progress=progress)
-    return call.show_report(found, files=report)
+    return call.perform(
+        lambda progress: profile_order(
+            path,
+            target=target or settings.target,
+            artifact=parts(artifact),
+            time_limit_s=time_limit,
+            precision=precision,
+            time_box_s=time_box,
+            batch=batch,
+            operators=operators,
+            sustain_s=sustain,
+            sizes=sizes,
+            settings=settings,
+            progress=progress,
+        ),
+        lambda found: call.show_report(found, files=report),
+    )

@@ -20,10 +20,10 @@ from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 from edgekit.flows import history
 from edgekit.flows.measuring.cells import DEFAULT_TIME_LIMIT_S
+from edgekit.flows.measuring.measure import Profiled, measure
 from edgekit.flows.measuring.pairs import Protocol
 from edgekit.flows.measuring.rounds import Rounds
 from edgekit.flows.opening.artifacts import Opened
-from edgekit.flows.profile import Profiled, measure
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from edgekit.core.job import Job
 from edgekit.core.measurement import Launch, Measurement
 from edgekit.core.samples import write_arrays
 from edgekit.core.target import Target
-from edgekit.devices.device import Device
-from edgekit.flows import devices
 from edgekit.flows.opening.artifacts import Opened, feed_at
 
 DEFAULT_TIME_LIMIT_S: Final = 0.5
@@ -48,15 +46,6 @@ class Cell:
             for place, axis in enumerate(tensor.shape)
             if isinstance(axis, str)
         }
-
-
-def open_device(target: Target) -> Device:
-    """The device a target names, built in or of the user's inventory.
-
-    Raises:
-        UserError: No device of that name (the nearest is offered).
-    """
-    return devices.open_device(target.device)
 
 
 def write_feeds(found: Opened, folder: Path, *, count: int, batch: int = 1) -> Path:

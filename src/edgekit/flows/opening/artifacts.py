@@ -17,6 +17,7 @@ from edgekit.core.recipe import Recipe, matches
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec, parse_sizes
 from edgekit.core.system.files import sha256_file
+from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session, offered_sizes
 
@@ -56,12 +57,15 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path, *, with_samples: bool = True, sizes: Sequence[str] = ()) -> Iterator[Opened]:
+def opened(
+    path: Path, *, with_samples: bool = True, sizes: Sequence[str] = (), progress: Progress = Silent()
+) -> Iterator[Opened]:
     """The bundle or bare model file at `path`.
 
     Args:
         with_samples: Whether a bundle's samples are read.
         sizes: Of the free axes of a bare file, as in `parse_sizes`; its inputs are generated at them.
+        progress: Shows that a bundle is opened, which takes time: every file in it is hashed.
 
     Raises:
         BundleUnreadable, ModelUnreadable: It is neither, or damaged.
@@ -73,7 +77,9 @@ def opened(path: Path, *, with_samples: bool = True, sizes: Sequence[str] = ()) 
     if sizes:
         message = f"'{path}' is a bundle: it is run on the samples in it, at their sizes."
         raise UserError(message, hint="Leave --sizes out; --batch 1,8 gives samples a call.")
-    with Bundle.open(path) as bundle:
+    with progress.stage(f"open {path.name}"):
+        bundle = Bundle.open(path)
+    with bundle:
         files = {artifact.recipe: bundle.file(artifact) for artifact in bundle.artifacts}
         samples = Samples({})
         if with_samples:

@@ -1,0 +1,89 @@
+"""Findings: everything that a command found out about one model, and the Report that is assembled from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from edgekit.core.bundle import Artifact
+from edgekit.core.measurement import Measurement
+from edgekit.core.reports.report import Accuracy, BudgetCheck, Latency, Outcome, ParityCheck, Report, Training
+from edgekit.core.samples import SplitFacts
+from edgekit.core.spec import ModelSpec
+from edgekit.core.system.settings import Settings
+from edgekit.core.verdict import Verdict
+from edgekit.flows.measuring.measure import Profiled
+from edgekit.flows.opening.versions import versions
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Figures of the artifacts of one model: what this machine checked, and what was measured on targets."""
+
+    spec: ModelSpec | None
+    bundle: str
+    artifacts: tuple[Artifact, ...]
+    checked: tuple[ParityCheck, ...] = ()
+    accuracy: tuple[Accuracy, ...] = ()
+    profiled: Profiled = field(default_factory=Profiled)
+    split: SplitFacts | None = None
+    training: Training | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def parity(self) -> tuple[ParityCheck, ...]:
+        """Checks on this machine, then those of what the targets answered."""
+        return (*self.checked, *self.profiled.parity)
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Raw values of every artifact on every target."""
+        return tuple(self.profiled.measurements)
+
+    @property
+    def latency(self) -> tuple[Latency, ...]:
+        """The figures of those values."""
+        return tuple(self.profiled.latency)
+
+    def report(
+        self,
+        command: str,
+        settings: Settings,
+        *,
+        verdict: Verdict,
+        outcomes: tuple[Outcome, ...],
+        budgets: tuple[BudgetCheck, ...] = (),
+        stages: Mapping[str, float] = MappingProxyType({}),
+    ) -> Report:
+        """The Report of `command`, as of now."""
+        return Report(
+            command=command,
+            created=now(),
+            spec=self.spec,
+            bundle=self.bundle,
+            split=self.split,
+            artifacts=self.artifacts,
+            parity=self.parity,
+            accuracy=self.accuracy,
+            measurements=self.measurements,
+            latency=self.latency,
+            operators=tuple(self.profiled.operators),
+            sustained=tuple(self.profiled.sustained),
+            budgets=budgets,
+            outcomes=outcomes,
+            training=self.training,
+            facts=self.profiled.facts,
+            facts_after=self.profiled.facts_after,
+            tools=versions(),
+            stages=dict(stages),
+            warnings=(*self.warnings, *self.profiled.warnings),
+            verdict=verdict,
+            seed=settings.seed,
+        )
+
+
+def now() -> str:
+    """This moment in UTC, as every document writes it: ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,72 @@
+"""Devices by the names that targets use: opened through the transport that the inventory gives."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from edgekit.core.errors import UserError, unknown
+from edgekit.core.system.optional import need
+from edgekit.core.system.settings import load_settings
+from edgekit.devices import inventory
+from edgekit.devices.device import DEVICES, Device
+from edgekit.devices.inventory import Entry
+from edgekit.devices.remote.shell import Shell
+from edgekit.devices.web import packages
+from edgekit.flows.opening.cache import cache_folder
+from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
+
+
+def open_device(name: str) -> Device:
+    """The device called `name`, of the inventory or built in; close it.
+
+    Raises:
+        UserError: No device of that name (the nearest is offered).
+    """
+    entries = inventory.read_inventory()
+    if name in entries:
+        return _opened(name, entries[name])
+    if name not in DEVICES:
+        raise unknown("device", name, [*DEVICES, *entries], hint="edgekit devices list")
+    device: Device = DEVICES.get(name)()
+    return device
+
+
+def open_shell(name: str, entry: Entry) -> Shell:
+    """The shell that reaches a device of the inventory."""
+    from edgekit.devices.remote.adb import AdbShell
+    from edgekit.devices.remote.ssh import SshShell
+
+    if entry.transport == "ssh":
+        return SshShell(name, entry.ssh, port=entry.port, config=entry.ssh_config)
+    if entry.transport == "adb":
+        return AdbShell(name, entry.adb, port=entry.port)
+    message = f"'{name}' is a browser: there is nothing to check or clean on it."
+    raise UserError(message, hint=f"edgekit profile BUNDLE --target {name}")
+
+
+def _opened(name: str, entry: Entry) -> Device:
+    from edgekit.devices.remote.adb import Cable
+    from edgekit.devices.remote.shell_device import Runners, ShellDevice
+    from edgekit.devices.web.browser import WebDevice
+
+    if entry.transport == "web":
+        found = packages.require(_cache(), name)
+        host, port = entry.web, entry.port or 0
+        cable = Cable(name, entry.cable) if entry.cable else None
+        return WebDevice(name, found, show_address, host=host, port=port, timeout_s=entry.timeout_s, cable=cable)
+    shell = open_shell(name, entry)
+    runners = Runners(PYTHON_RUNNER, C_RUNNERS)
+    return ShellDevice(shell, runners, emulated=entry.emulated, counter=entry.counter, timeout_s=entry.timeout_s)
+
+
+def show_address(url: str) -> None:
+    """Say on stderr which address the phone has to open, with a QR code on a terminal."""
+    sys.stderr.write(f"Open {url} in the phone's browser, and keep the page in front.\n")
+    if sys.stderr.isatty():
+        need("segno", extra="devices").make(url).terminal(out=sys.stderr, compact=True)
+
+
+def _cache() -> Path:
+    """The cache that the environment and the configuration files name."""
+    return cache_folder(load_settings()[0])
