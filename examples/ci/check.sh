@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What CI runs, whichever CI it is: both models made and measured in the same job. $1 is the commit to compare with.
+# Runs in any CI: exports and measures both versions of the model in the same job. $1 is the commit to compare with.
 set -euo pipefail
 cd "$(dirname "$0")"
 base=$1

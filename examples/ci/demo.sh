@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Three days of a team in a copy of this folder: nothing changes, somebody adds a slow layer, a runner is noisy.
-# The output says which exit code each ended with; 0 0 1 0 is what it should be.
+# Three days of a team, in a copy of this folder: nothing changes, a commit adds a slow layer, a runner is noisy.
+# Prints the exit code of each check; 0 1 0 is expected.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=${1:-$(mktemp -d)}
@@ -22,7 +22,7 @@ git commit --quiet -am "a better net"
 code=0; bash check.sh HEAD~1 || code=$?
 ended "a slow layer" "$code"
 
-# Two processes a core that work at random moments, and a difference of 0.1 % that is asked for: nobody could tell.
+# Two processes per core work at random moments, and the check has to detect a difference of 0.1 %: no method could.
 neighbours=()
 for _ in $(seq $((2 * $(nproc)))); do
     python3 -c 'import random, time

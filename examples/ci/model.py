@@ -18,6 +18,6 @@ class Net(nn.Module):
 
 
 def net() -> nn.Module:
-    """The same weights each time."""
+    """The network with the same weights every time."""
     torch.manual_seed(0)
     return Net()
