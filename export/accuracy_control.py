@@ -89,7 +89,7 @@ def mended(result: ExportResult, request: ExportRequest, folder: Path, limit: fl
         VerdictFailed: One that cannot be mended.
     """
     for artifact, accuracy in zip(result.artifacts, result.accuracy, strict=True):
-        drop = drop_of(accuracy)
+        drop = accuracy.relative_drop
         if artifact.precision in ("fp32", "fp16") or drop is None or drop <= limit:
             continue
         subject = Subject(
@@ -119,14 +119,6 @@ def _with(result: ExportResult, new: Mended) -> ExportResult:
         accuracy=(*result.accuracy[:place], new.accuracy, *result.accuracy[place + 1 :]),
         warnings=(*result.warnings, *(f"{recipe}: {text}" for text in new.artifact.warnings)),
     )
-
-
-def drop_of(accuracy: Accuracy) -> float | None:
-    """How much worse than PyTorch, as a share: of all samples, or of the reference's own error."""
-    if accuracy.drop.value is None or accuracy.metric == "accuracy":
-        return accuracy.drop.value
-    reference = accuracy.reference.value
-    return accuracy.drop.value / reference if reference else None
 
 
 def fewest(
@@ -260,7 +252,7 @@ class _Trials:
         backend = BACKENDS.get(DEFAULT_BACKENDS[subject.quantized.format])()
         with backend.open(path, {}, subject.spec) as session:
             accuracy = measure_accuracy(session, subject.quantized, subject.spec, subject.evaluation, session.backend)
-        drop = drop_of(accuracy)
+        drop = accuracy.relative_drop
         assert drop is not None
         return drop
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from scipy.stats import mannwhitneyu
 
-from edgekit.core.statistics.intervals import ratio_interval, verdict
+from edgekit.core.statistics.intervals import direction, ratio_interval
 
 Row = dict[str, Any]
 HERE = Path(__file__).parent
@@ -26,7 +26,7 @@ def edgekit(row: Row) -> str:
 def plain(row: Row) -> str:
     """8 + 8 interleaved launches, their medians, a paired interval, 3 %; no repeats, no core, no second look."""
     a, b = ([median(launch) for launch in row[side]] for side in ("a_ns", "b_ns"))
-    return verdict(ratio_interval(a, b, paired=True))
+    return direction(ratio_interval(a, b, paired=True))
 
 
 def means(row: Row) -> str:

@@ -94,10 +94,8 @@ def _act(report: Report, policy: str) -> None:
 
 
 def _told(check: Any) -> str:
-    from edgekit.core.units import format_value
+    from edgekit.core.units import format_figure
 
-    value, low, high = (
-        format_value(one, check.unit) for one in (check.estimate.value, check.estimate.low, check.estimate.high)
-    )
-    figure = check.estimate.reason or (value if low == high else f"{value} [{low}, {high}]")
+    found = check.estimate
+    figure = found.reason or format_figure(found.value, found.low, found.high, check.display_unit)
     return f"'{check.artifact}' on {check.target}: {check.budget}, got {figure}"

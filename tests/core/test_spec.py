@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import DTYPES, ImageInput, Metric, ModelSpec, TensorSpec, parse_sizes
+from edgekit.core.spec import (
+    DTYPES,
+    ImageInput,
+    Metric,
+    ModelSpec,
+    TensorSpec,
+    drop_unit,
+    metric_unit,
+    parse_sizes,
+)
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.]{0,8}", fullmatch=True)
 AXES = st.integers(min_value=1, max_value=999_999_999) | st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True)
@@ -96,6 +105,14 @@ def test_sizes_of_an_axis_are_ascending_and_one_by_default() -> None:
 @pytest.mark.parametrize(("metric", "higher"), [("accuracy", True), ("mae", False), ("mse", False)])
 def test_errors_are_better_when_lower(metric: str, higher: bool) -> None:
     assert Metric(metric).higher_is_better is higher
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "drop"),
+    [("accuracy", "ratio", "points"), ("auc", "ratio", "points"), ("bleu", "1", "1"), ("mae", "1", "1")],
+)
+def test_shares_are_printed_in_per_cent_and_their_drops_in_points(metric: str, unit: str, drop: str) -> None:
+    assert (metric_unit(metric), drop_unit(metric)) == (unit, drop)
 
 
 @pytest.mark.parametrize(

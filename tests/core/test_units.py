@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.core import units
 from edgekit.core.errors import UserError
-from edgekit.core.units import format_value, parse_quantity
+from edgekit.core.units import format_figure, format_value, parse_points, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,9 @@ def test_text_that_is_no_quantity_is_refused(text: str, table: dict[str, float],
         (5.5e9, "bytes", "5.50 GB"),
         (0.9917, "ratio", "99.17 %"),
         (-0.004, "points", "-0.40 pt"),
-        (0.004, "points", "+0.40 pt"),
+        (0.004, "points", "0.40 pt"),
+        (-1e-6, "points", "0.00 pt"),
+        (2.5e-3, "J", "2.50 mJ"),
         (41.24, "dB", "41.2 dB"),
         (0.00012345, "1", "0.0001234"),
         (None, "s", "–"),
@@ -94,3 +98,44 @@ def test_a_duration_is_shown_to_three_digits_and_reads_back(seconds: float) -> N
 @given(st.integers(min_value=1, max_value=10**12))
 def test_a_size_reads_back(size: int) -> None:
     assert parse_quantity(format_value(size, "bytes"), units.SIZE_BYTES) == pytest.approx(size, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "text"),
+    [
+        (0.00331, 0.0031, 0.0035, "s", "3.31 ms [3.10, 3.50]"),
+        (0.00331, 0.003305, 0.003315, "s", "3.310 ms [3.305, 3.315]"),
+        (0.0028, -0.001, 0.006, "points", "0.28 pt [-0.10, 0.60]"),
+        (58_120, 58_120, 58_120, "bytes", "58.1 kB"),
+        (0.9, None, None, "ratio", "90.00 %"),
+        (None, None, None, "s", "–"),
+    ],
+)
+def test_a_figure_is_a_value_with_its_interval_in_one_scale(
+    value: float | None, low: float | None, high: float | None, unit: str, text: str
+) -> None:
+    assert format_figure(value, low, high, unit) == text
+
+
+@pytest.mark.parametrize("text", ["0.5", "0.5pt", " 0.5 pt ", "0.5%", "0.5 %"])
+def test_points_are_hundredths_in_every_spelling(text: str) -> None:
+    assert parse_points(text) == 0.005
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("11", "'11' has no unit and is more than 10 points: write '11 pt'."),
+        ("100 pt", "expected at least 0 and less than 100 pt, got '100 pt'."),
+        ("-1 pt", "expected at least 0 and less than 100 pt, got '-1 pt'."),
+        ("0.5 ms", "Unknown unit 'ms'."),
+        ("much", "'much' is not a number with a unit, such as '8 pt'."),
+    ],
+)
+def test_what_no_artifact_can_miss_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        parse_points(text)
+
+
+def test_many_points_are_taken_with_their_unit() -> None:
+    assert parse_points("11 pt") == pytest.approx(0.11)

@@ -11,14 +11,14 @@ from rich.console import Console
 from edgekit.core.errors import UserError
 from edgekit.core.reports.comparison import COMPARISON_SCHEMA, Compared, ComparisonReport
 from edgekit.core.reports.report import Estimate
-from edgekit.core.statistics.intervals import Comparison
+from edgekit.core.statistics.intervals import Direction
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
 from edgekit.report.comparison import render, render_markdown, write_comparison
 
 
 def made(
-    says: Comparison = "slower", verdict: Verdict = Verdict.FAIL, ratio: Estimate | None = None
+    says: Direction = "slower", verdict: Verdict = Verdict.FAIL, ratio: Estimate | None = None
 ) -> ComparisonReport:
     pair = Compared(
         "pi5/onnxruntime@threads=4",

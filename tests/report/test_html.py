@@ -126,7 +126,7 @@ def test_every_budget_shows_verdict_value_and_miss() -> None:
 
     for check in report.budgets:
         assert check.budget in text
-        assert formatting.quantity(check.estimate, formatting.budget_unit(check)) in text
+        assert formatting.quantity(check.estimate, check.display_unit) in text
         assert formatting.beyond(check) in text
 
 

@@ -173,8 +173,16 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def metric_unit(name: str) -> str:
-    """The unit a metric is printed in: `ratio` for shares, `1` for numbers."""
+    """The unit a metric is printed in: `ratio` for shares, `1` for numbers.
+
+    `auc` is a share: of all pairs of one positive and one negative sample, those that are ranked rightly.
+    """
     return "ratio" if name in ("accuracy", "auc", "sure") else "1"
+
+
+def drop_unit(name: str) -> str:
+    """The unit a drop of a metric is printed in: points of shares, else that of the metric."""
+    return "points" if metric_unit(name) == "ratio" else "1"
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,10 +14,23 @@ TIME_S: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1
 SIZE_BYTES: Final = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 RATIO: Final = {"": 1.0, "%": 0.01, "pt": 0.01}
 COUNT: Final = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+POINTS: Final = {"pt": 0.01, "%": 0.01, "": 0.01}
 DECIBEL: Final = {"dB": 1.0}
 
 _QUANTITY = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([^\s\d]*)\s*")
-_KILO: Final = 1000.0
+
+ABSENT: Final = "–"
+# Largest first: the first scale that a value reaches is taken, the last one for all below.
+_SCALES: Final = {
+    "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)),
+    "J": (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6)),
+    "bytes": (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)),
+}
+# Factor, suffix and decimals of units whose digits do not depend on the value.
+_FIXED: Final = {"ratio": (0.01, " %", 2), "points": (0.01, " pt", 2), "dB": (1.0, " dB", 1)}
+# More than so many points are a mistake unless they are written with their unit.
+_MOST_BARE_POINTS: Final = 10
+_MOST_DECIMALS: Final = 6
 
 
 def parse_quantity(text: str, units: dict[str, float]) -> float:
@@ -35,54 +48,76 @@ def parse_quantity(text: str, units: dict[str, float]) -> float:
     return float(number) * units[unit]
 
 
-def format_value(value: float | None, unit: str) -> str:
-    """A value for people: `3.31 ms`, `58.0 kB`, `99.17 %`, `41.2 dB`; an absent one is a dash."""
+def parse_points(text: str) -> float:
+    """The share of 1 of a loss in points, such as `0.5 pt`; `0.5 %` and `0.5` mean the same.
+
+    Raises:
+        UserError: Another unit, no number, a loss that nothing can exceed, or a high one without its unit.
+    """
+    share = parse_quantity(text, POINTS)
+    if not 0 <= share < 1:
+        raise UserError(f"expected at least 0 and less than 100 pt, got '{text}'.", hint="0.5 pt")
+    if text.strip()[-1].isdigit() and share > _MOST_BARE_POINTS / 100:
+        raise UserError(f"'{text}' has no unit and is more than {_MOST_BARE_POINTS} points: write '{text.strip()} pt'.")
+    return share
+
+
+def format_value(value: float | None, unit: str, *, low: float | None = None, high: float | None = None) -> str:
+    """A value for people: `3.31 ms`, `58.0 kB`, `99.17 %`, `-0.28 pt`, `41.2 dB`; an absent one is a dash.
+
+    With its interval it has one digit more where the interval is narrow: `3.310 ms`.
+    """
     if value is None or not math.isfinite(value):
-        return "–"
-    return _FORMATTERS.get(unit, _plain)(value)
+        return ABSENT
+    factor, suffix, decimals = _scale(value, low, high, unit)
+    return f"{_number(value, factor, decimals)}{suffix}"
 
 
-def _seconds(value: float) -> str:
-    value = _rounded(value)
-    for unit, factor in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if abs(value) >= factor:
-            return f"{_digits(value / factor)} {unit}"
-    return f"{_digits(value / 1e-9)} ns"
+def format_interval(
+    value: float | None, low: float | None, high: float | None, unit: str, *, form: str = "[{}, {}]"
+) -> str:
+    """The interval in the scale of the value, without a unit: `[3.28, 3.35]`; empty when there is none."""
+    if value is None or low is None or high is None or low == high:
+        return ""
+    factor, _, decimals = _scale(value, low, high, unit)
+    return form.format(_number(low, factor, decimals), _number(high, factor, decimals))
 
 
-def _bytes(value: float) -> str:
-    if abs(value) < _KILO:
-        return f"{value:.0f} B"
-    value = _rounded(value)
-    for unit in ("kB", "MB"):
-        value /= _KILO
-        if abs(value) < _KILO:
-            return f"{_digits(value)} {unit}"
-    return f"{_digits(value / _KILO)} GB"
+def format_figure(value: float | None, low: float | None, high: float | None, unit: str) -> str:
+    """A value and its interval: `3.31 ms [3.28, 3.35]`; the value alone where it has no interval."""
+    return f"{format_value(value, unit, low=low, high=high)} {format_interval(value, low, high, unit)}".rstrip()
 
 
-def _rounded(value: float) -> float:
-    """Three significant digits, taken before the unit is chosen: 999.96 µs is 1.00 ms."""
-    return float(f"{value:.3g}")
-
-
-def _digits(value: float) -> str:
-    """Three significant digits without an exponent."""
+def format_tick(value: float, unit: str) -> str:
+    """A round value on an axis, as short as it can be: `2 ms`, `97.5 %`."""
     if value == 0:
         return "0"
-    decimals = max(0, 2 - math.floor(math.log10(abs(_rounded(value)))))
-    return f"{value:.{min(decimals, 6)}f}"
+    factor, suffix, _ = _scale(value, None, None, unit)
+    return f"{float(f'{value / factor:.4g}'):g}{suffix}"
 
 
-def _plain(value: float) -> str:
-    return f"{value:.4g}"
+def _scale(value: float, low: float | None, high: float | None, unit: str) -> tuple[float, str, int | None]:
+    """Factor, suffix and decimals that value and interval share; no decimals means four significant digits."""
+    if unit in _FIXED:
+        return _FIXED[unit]
+    if unit not in _SCALES:
+        return 1.0, "", None
+    # 0.9995: what rounds to 1000 of one scale is shown as 1 of the next.
+    suffix, factor = next((pair for pair in _SCALES[unit] if abs(value) >= 0.9995 * pair[1]), _SCALES[unit][-1])
+    return factor, f" {suffix}", 0 if suffix == "B" else _decimals(value, low, high, factor)
 
 
-_FORMATTERS: Final = {
-    "s": _seconds,
-    "bytes": _bytes,
-    "ratio": lambda value: f"{100 * value:.2f} %",
-    "points": lambda value: f"{100 * value:+.2f} pt",
-    "dB": lambda value: f"{value:.1f} dB",
-    "1": _plain,
-}
+def _decimals(value: float, low: float | None, high: float | None, factor: float) -> int:
+    """Three significant digits of the value, one more where the interval spans less than three steps of the last."""
+    value = abs(value) / factor
+    # The exponent after rounding: 0.9996 is shown as 1.00.
+    decimals = max(0, 2 - int(f"{value:.2e}".partition("e")[2])) if value else 0
+    if low is None or high is None:
+        return min(decimals, _MOST_DECIMALS)
+    steps = (high - low) / factor * 10.0**decimals
+    return min(decimals + (0 < steps < 3), _MOST_DECIMALS)
+
+
+def _number(value: float, factor: float, decimals: int | None) -> str:
+    text = f"{value / factor:.4g}" if decimals is None else f"{value / factor:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text

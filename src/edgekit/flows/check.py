@@ -14,17 +14,17 @@ from edgekit.core.budget import METRICS
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import RECIPES, Recipe, matches
 from edgekit.core.reports.check import Checked, CheckReport
-from edgekit.core.reports.report import BudgetCheck, Estimate, Report
+from edgekit.core.reports.report import BudgetCheck, Estimate, Report, is_report
 from edgekit.core.statistics.nightly import RERUNS, judge
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
-from edgekit.core.units import format_value
+from edgekit.core.units import format_figure, format_value
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows import history
 from edgekit.flows.judging.alarms import MEASURED, controlled, overall, p_value, patient
-from edgekit.flows.judging.baseline import against_baseline, is_report
+from edgekit.flows.judging.baseline import against_baseline
 from edgekit.flows.judging.budgets import Evidence, judge_budgets, outcomes, parse_budgets, refuse_unmeasurable
 from edgekit.flows.judging.gate import Gate, Order, confirmed
 from edgekit.flows.opening import devices
@@ -238,16 +238,15 @@ def _budget_result(order: Order, one: BudgetCheck) -> Checked:
         kind="budget",
         check=one.budget,
         verdict=one.verdict,
-        message=one.estimate.reason or _told(one.estimate, one.unit),
+        message=one.estimate.reason or _told(one),
         unit=one.unit,
         estimate=one.estimate,
         p_value=p_value(one, lower_is_better=METRICS[one.metric].lower_is_better),
     )
 
 
-def _told(estimate: Estimate, unit: str) -> str:
-    value, low, high = (format_value(one, unit) for one in (estimate.value, estimate.low, estimate.high))
-    return value if low == high else f"{value} [{low}, {high}]"
+def _told(one: BudgetCheck) -> str:
+    return format_figure(one.estimate.value, one.estimate.low, one.estimate.high, one.display_unit)
 
 
 def _confirm_budgets(gate: Gate, orders: Sequence[Order]) -> None:
@@ -266,7 +265,7 @@ def _confirm_budgets(gate: Gate, orders: Sequence[Order]) -> None:
         }
         for alarm in alarms:
             fresh = second[alarm.artifact, alarm.target, alarm.check]
-            gate.results[gate.results.index(alarm)] = confirmed(alarm, fresh.verdict, _told(fresh.estimate, fresh.unit))
+            gate.results[gate.results.index(alarm)] = confirmed(alarm, fresh.verdict, _told(fresh))
 
 
 def _is_measured_alarm(one: Checked, order: Order) -> bool:

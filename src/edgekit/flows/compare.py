@@ -15,13 +15,13 @@ from edgekit.core.errors import UserError
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared, ComparisonReport
-from edgekit.core.reports.report import REPORT_SCHEMA, Estimate, Report
-from edgekit.core.statistics.intervals import launch_quantiles, ratio_interval, ratio_p_value, verdict
+from edgekit.core.reports.report import REPORT_SCHEMA, Estimate, Report, is_report
+from edgekit.core.statistics.intervals import direction, launch_quantiles, ratio_interval, ratio_p_value
 from edgekit.core.system import documents
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
-from edgekit.core.verdict import Verdict, worst
+from edgekit.core.verdict import worst
 from edgekit.flows.measuring.cells import Cell, job_for, write_feeds
 from edgekit.flows.measuring.pairs import (
     DEFAULT_PAIRS,
@@ -34,10 +34,7 @@ from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opened, opens
 from edgekit.flows.order import Plan
 
-_OUTCOMES: Final = {"slower": Verdict.FAIL, "inconclusive": Verdict.INCONCLUSIVE}
 _SEPARATOR: Final = "::"
-_REPORT: Final = ".json"
-_FAKE: Final = ".fake.json"
 _FACTS: Final = ("system", "governor", "cores", "throttled", "engines")
 
 
@@ -87,7 +84,7 @@ def compare(
         b=str(b),
         minimum_effect=settings.minimum_effect,
         pairs=tuple(pairs),
-        verdict=worst(_OUTCOMES.get(pair.says, Verdict.PASS) for pair in pairs),
+        verdict=worst(pair.verdict for pair in pairs),
         measurements=tuple(measurements),
     )
 
@@ -169,7 +166,7 @@ def side_of(text: str, found: Opened) -> Side:
 
 
 def _are_reports(a: str | Path, b: str | Path) -> bool:
-    kinds = [str(side).endswith(_REPORT) and not str(side).endswith(_FAKE) for side in (a, b)]
+    kinds = [is_report(side) for side in (a, b)]
     if any(kinds) and not all(kinds):
         report = a if kinds[0] else b
         raise UserError("A report can only be compared with a report.", hint=f"edgekit compare {report} OTHER.json")
@@ -237,7 +234,7 @@ def _compared(a: Measurement, b: Measurement, minimum_effect: float, differing: 
         b.artifact,
         Estimate(ratio.value, ratio.low, ratio.high, ratio.n),
         ratio.detectable,
-        verdict(ratio, minimum_effect),
+        direction(ratio, minimum_effect),
         differing,
         before,
         after,

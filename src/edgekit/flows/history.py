@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.errors import Unreadable, UserError, from_os_error, unknown
+from edgekit.core.reports.report import is_report
 from edgekit.core.statistics.nightly import blame, expected_level
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.system.files import new_file, new_folder
@@ -249,7 +250,7 @@ def _accepted_models(file: CheckFile, why: str, names: Sequence[str]) -> tuple[C
             raise unknown("model", name, known)
     chosen = tuple(known[name] for name in names) if names else file.models
     for model in chosen:
-        if model.baseline.endswith(".json") and not model.baseline.endswith(".fake.json"):
+        if is_report(model.baseline):
             raise UserError(
                 f"The baseline '{model.baseline}' is a report, which only a measurement can make.",
                 hint=f"edgekit profile {model.path} --report {model.baseline}",

@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from edgekit.core.bundle import Artifact, tuning_file
 from edgekit.core.errors import EdgekitError, EnvironmentFault, UserError
@@ -19,11 +18,11 @@ from edgekit.core.facts import Facts
 from edgekit.core.reports import tuning
 from edgekit.core.reports.report import Estimate, ParityCheck
 from edgekit.core.reports.tuning import Candidate, Choice, TuneReport
-from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval
 from edgekit.core.system import documents
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
+from edgekit.core.units import format_value
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
 from edgekit.export.checking.parity import validate_artifact
@@ -31,6 +30,7 @@ from edgekit.flows.measuring.cells import job_for, rows_fed, write_feeds
 from edgekit.flows.measuring.idle_core import on_an_idle_core
 from edgekit.flows.measuring.parity import parity_on_target
 from edgekit.flows.measuring.successive_halving import FULL, Trial, exhaustive, halve, tied, trials, within
+from edgekit.flows.measuring.summary import over_launches
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, open_session, opened
 from edgekit.flows.order import Plan
@@ -146,13 +146,13 @@ def _quality(found: Opened, artifact: Artifact, max_drop: float) -> Quality:
         return Quality()
     with open_session(found, artifact, Target("local")) as session:
         checks, accuracy = validate_artifact(session, artifact, found.spec, found.samples, (), session.backend)
-    drop = accuracy.drop.value
+    drop = accuracy.relative_drop
     sqnr = min((check.sqnr_db for check in checks if check.sqnr_db is not None), default=None)
     refused = ""
     if worst(check.verdict for check in checks) is Verdict.FAIL:
         refused = "it fails parity"
     elif drop is not None and drop > max_drop:
-        refused = f"it loses {100 * drop:.2f} points, more than {100 * max_drop:g}"
+        refused = f"it loses {format_value(drop, 'points')}, more than {format_value(max_drop, 'points')}"
     elif drop is None and sqnr is not None and sqnr < MIN_SQNR_DB:
         refused = f"its SQNR is {sqnr:.1f} dB, less than {MIN_SQNR_DB:g}"
     return Quality(drop, sqnr, refused)
@@ -200,8 +200,8 @@ def _candidate(found: Opened, trial: Trial, quality: Quality, *, is_tied: bool) 
         backend=trial.target.backend,
         options=dict(trial.target.options),
         launches=len(trial.results),
-        latency=_estimate(trial.medians),
-        memory=_estimate(peaks),
+        latency=over_launches(trial.medians),
+        memory=over_launches(peaks),
         size_bytes=_size(found, trial),
         drop=quality.drop,
         sqnr_db=quality.sqnr_db,
@@ -212,15 +212,6 @@ def _candidate(found: Opened, trial: Trial, quality: Quality, *, is_tied: bool) 
 def _refused(found: Opened, trial: Trial, quality: Mapping[str, Quality]) -> Candidate:
     row = _candidate(found, trial, quality[trial.recipe], is_tied=False)
     return msgspec.structs.replace(row, latency=Estimate(None, reason=trial.refused), refused=trial.refused)
-
-
-def _estimate(values: Sequence[float]) -> Estimate:
-    if not values:
-        return Estimate(None, reason="not reported by the launch")
-    if len(values) < MIN_LAUNCHES:
-        return Estimate(float(np.median(values)), n=len(values), reason=f"no interval from {len(values)} launches")
-    interval = launch_interval(values)
-    return Estimate(interval.value, interval.low, interval.high, len(values))
 
 
 def _size(found: Opened, trial: Trial) -> int:
@@ -280,6 +271,6 @@ def _choice(found: Opened, trial: Trial, facts: Facts) -> Choice:
         sha256=artifact.sha256,
         backend=trial.target.backend,
         options=dict(trial.target.options),
-        latency=_estimate(trial.medians),
+        latency=over_launches(trial.medians),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -15,6 +15,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.reports.comparison import Compared, ComparisonReport
 from edgekit.core.system import documents
 from edgekit.core.system.files import write_atomic
+from edgekit.core.units import ABSENT, format_value
 from edgekit.report import formatting
 from edgekit.report.markdown import code, prose
 
@@ -112,10 +113,10 @@ def _figures(pair: Compared) -> tuple[str, str, str, str]:
     """Median of A, median of B, change, and its interval."""
     ratio = pair.ratio
     if ratio.value is None or ratio.low is None or ratio.high is None:
-        return formatting.ABSENT, formatting.ABSENT, formatting.ABSENT, ""
+        return ABSENT, ABSENT, ABSENT, ""
     between = f"{change(ratio.low)} .. {change(ratio.high)}"
     return _middle(pair.medians_a), _middle(pair.medians_b), change(ratio.value), between
 
 
 def _middle(values: tuple[float, ...]) -> str:
-    return formatting.amount(sorted(values)[len(values) // 2], "s") if values else formatting.ABSENT
+    return format_value(sorted(values)[len(values) // 2], "s") if values else ABSENT

@@ -9,7 +9,7 @@ from typing import Final
 from edgekit.core.facts import Facts, Gpu
 from edgekit.core.measurement import Trust
 from edgekit.core.reports.report import Report
-from edgekit.report import formatting
+from edgekit.core.units import format_value
 from edgekit.report.rows import TargetView
 
 TRUST: Final = {
@@ -93,7 +93,7 @@ def facts_of(facts: Facts) -> tuple[Fact, ...]:
 
 def _gpu(gpu: Gpu) -> str:
     parts = [gpu.name, f"driver {gpu.driver}"]
-    parts += [formatting.amount(gpu.memory_bytes, "bytes")] * (gpu.memory_bytes is not None)
+    parts += [format_value(gpu.memory_bytes, "bytes")] * (gpu.memory_bytes is not None)
     parts += [_value("clock_hz", gpu.clock_hz)] * (gpu.clock_hz is not None)
     parts += [_value("temperature_c", gpu.temperature_c)] * (gpu.temperature_c is not None)
     return ", ".join(parts)
@@ -105,7 +105,7 @@ def _value(field: str, value: str | float | bool | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if field == "memory_bytes":
-        return formatting.amount(value if isinstance(value, int) else None, "bytes")
+        return format_value(value if isinstance(value, int) else None, "bytes")
     if field == "clock_hz":
         return f"{float(value) / 1e9:.2f} GHz"
     return f"{float(value):.1f} °C" if field == "temperature_c" else str(value)

@@ -17,8 +17,10 @@ from edgekit.core.recipe import RECIPES
 from edgekit.core.reports.explanation import together
 from edgekit.core.reports.report import BudgetCheck, Estimate, Report
 from edgekit.core.reports.sustained import Sustained
+from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.system.files import write_atomic
 from edgekit.core.system.optional import need
+from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
 from edgekit.report import facts, formatting, operator_times, rows
 from edgekit.report.plots import latency, sustained, svg, tradeoff, training
@@ -178,9 +180,7 @@ def _detectable(report: Report) -> str:
     found = [(entry.detectable, entry.metric) for entry in report.accuracy if entry.detectable is not None]
     if not found:
         return ""
-    smallest, largest = (
-        formatting.amount(value, formatting.drop_unit(metric)) for value, metric in (min(found), max(found))
-    )
+    smallest, largest = (format_value(value, drop_unit(metric)) for value, metric in (min(found), max(found)))
     size = smallest if smallest == largest else f"{smallest} ({largest} where answers differ most)"
     return f"These samples can show a drop of {size} or more; a smaller one stays unseen."
 
@@ -188,7 +188,7 @@ def _detectable(report: Report) -> str:
 def _gauge(check: BudgetCheck, estimate: Estimate) -> Any:
     """The value against an upper limit, which stands at two thirds; a dash for limits of another kind."""
     if estimate.value is None or estimate.value < 0 or check.limit <= 0 or not rows.is_upper_limit(check):
-        return formatting.ABSENT
+        return ABSENT
     share = min(estimate.value / check.limit / 1.5, 1.0)
     label = f"{estimate.value / check.limit:.0%} of the limit"
     picture = svg.element(
@@ -206,7 +206,7 @@ def _gauge(check: BudgetCheck, estimate: Estimate) -> Any:
 
 def _budgets_met(row: rows.Row) -> str:
     met = sum(check.verdict is Verdict.PASS for check in row.budgets)
-    return f"{met} of {len(row.budgets)}" if row.budgets else formatting.ABSENT
+    return f"{met} of {len(row.budgets)}" if row.budgets else ABSENT
 
 
 def _moment(created: str) -> str:
@@ -224,9 +224,9 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         elif isinstance(value, list | tuple):
-            yield f"{prefix}{name}", ", ".join(map(str, value)) or formatting.ABSENT
+            yield f"{prefix}{name}", ", ".join(map(str, value)) or ABSENT
         else:
-            yield f"{prefix}{name}", formatting.ABSENT if value is None else str(value)
+            yield f"{prefix}{name}", ABSENT if value is None else str(value)
 
 
 def _signed(text: str) -> str:
@@ -239,10 +239,9 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "rate": formatting.rate,
     "quantity": lambda estimate, unit: _signed(formatting.quantity(estimate, unit)),
     "interval": lambda estimate, unit: _signed(formatting.interval(estimate, unit)),
-    "amount": lambda value, unit: _signed(formatting.amount(value, unit)),
-    "quality_unit": formatting.quality_unit,
-    "drop_unit": formatting.drop_unit,
-    "budget_unit": formatting.budget_unit,
+    "amount": lambda value, unit: _signed(format_value(value, unit)),
+    "quality_unit": metric_unit,
+    "drop_unit": drop_unit,
     "beyond": formatting.beyond,
     "parity_value": formatting.parity_value,
     "parity_sample": formatting.parity_sample,

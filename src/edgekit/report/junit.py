@@ -67,7 +67,7 @@ def _parity_case(check: ParityCheck) -> Case:
 
 
 def _budget_case(report: Report, check: BudgetCheck) -> Case:
-    estimate, unit = rows.judged(report, check), formatting.budget_unit(check)
+    estimate, unit = rows.judged(report, check), check.display_unit
     figure = f"{formatting.quantity(estimate, unit)} {formatting.interval(estimate, unit)}".strip()
     miss = formatting.beyond(check) if estimate.value is not None else ""
     message = ", ".join(part for part in (f"'{check.artifact}' has {figure}", miss, estimate.reason) if part)

@@ -8,6 +8,8 @@ from typing import Final
 
 from edgekit.core.reports.explanation import together
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Report
+from edgekit.core.spec import drop_unit, metric_unit
+from edgekit.core.units import ABSENT, format_value
 from edgekit.report import formatting, rows
 from edgekit.report.plots import sustained, training
 
@@ -92,8 +94,8 @@ def _cells(row: rows.Row, target: rows.TargetView) -> list[str]:
     sizes = f" {prose(formatting.sizes(row.latency.sizes))}" if row.latency and row.latency.sizes else ""
     cells = [
         f"{code(row.artifact)}{sizes}{' **chosen**' if row.is_chosen else ''}",
-        formatting.amount(row.made.size_bytes if row.made else None, "bytes"),
-        formatting.VERDICTS[row.parity] if row.parity else formatting.ABSENT,
+        format_value(row.made.size_bytes if row.made else None, "bytes"),
+        formatting.VERDICTS[row.parity] if row.parity else ABSENT,
     ]
     if target.has_accuracy:
         cells += _quality(row.accuracy)
@@ -106,10 +108,10 @@ def _cells(row: rows.Row, target: rows.TargetView) -> list[str]:
 
 def _quality(accuracy: Accuracy | None) -> list[str]:
     if accuracy is None:
-        return [formatting.ABSENT, formatting.ABSENT]
+        return [ABSENT, ABSENT]
     return [
-        _figure(accuracy.quality, formatting.quality_unit(accuracy.metric)),
-        _figure(accuracy.drop, formatting.drop_unit(accuracy.metric)),
+        _figure(accuracy.quality, metric_unit(accuracy.metric)),
+        _figure(accuracy.drop, drop_unit(accuracy.metric)),
     ]
 
 
@@ -136,7 +138,7 @@ def _budget_lines(report: Report) -> list[str]:
 def _judged(report: Report, check: BudgetCheck) -> str:
     estimate = rows.judged(report, check)
     miss = formatting.beyond(check) if estimate.value is not None else ""
-    return _figure(estimate, formatting.budget_unit(check)) + (f", {miss}" if miss else "")
+    return _figure(estimate, check.display_unit) + (f", {miss}" if miss else "")
 
 
 def _parity_lines(report: Report) -> list[str]:

@@ -14,6 +14,8 @@ from edgekit.core.measurement import Trust
 from edgekit.core.reports.explanation import together
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Operators, Outcome, Report
 from edgekit.core.reports.sustained import Sustained
+from edgekit.core.spec import drop_unit, metric_unit
+from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
 from edgekit.report import formatting, operator_times, rows
 from edgekit.report.plots import sustained
@@ -112,7 +114,7 @@ def _name_cell(row: rows.Row, target: rows.TargetView) -> Text:
 
 
 def _size_cell(row: rows.Row) -> Text:
-    size = Text(formatting.amount(row.made.size_bytes if row.made else None, "bytes"))
+    size = Text(format_value(row.made.size_bytes if row.made else None, "bytes"))
     if not row.budgets:
         return size
     met = sum(check.verdict is Verdict.PASS for check in row.budgets)
@@ -122,15 +124,15 @@ def _size_cell(row: rows.Row) -> Text:
 
 def _quality_head(rows: Sequence[rows.Row]) -> Text:
     metric = next(row.accuracy.metric for row in rows if row.accuracy)
-    unit = "drop, pt" if formatting.drop_unit(metric) == "points" else "drop"
+    unit = "drop, pt" if drop_unit(metric) == "points" else "drop"
     return Text(f"{formatting.shortened(metric, _METRIC_WIDTH)}\n{unit}")
 
 
 def _quality_cell(accuracy: Accuracy | None) -> Text:
     if accuracy is None:
-        return Text(formatting.ABSENT)
-    unit = formatting.drop_unit(accuracy.metric)
-    quality = formatting.quantity(accuracy.quality, formatting.quality_unit(accuracy.metric))
+        return Text(ABSENT)
+    unit = drop_unit(accuracy.metric)
+    quality = formatting.quantity(accuracy.quality, metric_unit(accuracy.metric))
     drop = formatting.quantity(accuracy.drop, unit).removesuffix(" pt")
     between = formatting.interval(accuracy.drop, unit, form=_RANGE)
     # Points fit on one line with their interval; errors have as many digits as they please.
@@ -185,10 +187,10 @@ def _budgets(console: Console, report: Report, checks: Sequence[BudgetCheck]) ->
 
 
 def _figure(report: Report, check: BudgetCheck) -> str:
-    estimate, unit = rows.judged(report, check), formatting.budget_unit(check)
+    estimate, unit = rows.judged(report, check), check.display_unit
     if estimate.value is None:
-        return formatting.clean(estimate.reason) or formatting.ABSENT
-    figure = f"{formatting.quantity(estimate, unit)} {formatting.interval(estimate, unit)}".strip()
+        return formatting.clean(estimate.reason) or ABSENT
+    figure = formatting.figure(estimate, unit)
     return ", ".join(part for part in (figure, formatting.beyond(check)) if part)
 
 
@@ -213,7 +215,7 @@ def _depths(console: Console, report: Report) -> None:
         if shown:
             _say(console, Text(""), Text(f"Operators of {_where(found)}", style=_BOLD))
         for kind in shown:
-            figures = f"{kind.share:6.1%}  {formatting.amount(kind.seconds, 's'):>8}"
+            figures = f"{kind.share:6.1%}  {format_value(kind.seconds, 's'):>8}"
             _say(console, Text(f"{figures}  {kind.count} {formatting.clean(kind.name)}"), indent=2)
     for load in report.sustained:
         _say(console, Text(""), Text(f"Under load: {_where(load)}", style=_BOLD))

@@ -10,6 +10,7 @@ from scipy.special import xlogy
 
 from edgekit.core.statistics.intervals import (
     Interval,
+    direction,
     holm,
     launch_interval,
     launch_quantiles,
@@ -19,7 +20,6 @@ from edgekit.core.statistics.intervals import (
     ratio_p_value,
     required_n,
     supported,
-    verdict,
     wilson,
 )
 from edgekit.core.statistics.student import t_quantile, t_tail
@@ -96,8 +96,8 @@ def test_a_paired_ratio_cancels_the_drift_of_the_device() -> None:
 
     paired, unpaired = ratio_interval(a, b, paired=True), ratio_interval(a, b, paired=False)
 
-    assert verdict(paired) == "slower"
-    assert verdict(unpaired) == "inconclusive"
+    assert direction(paired) == "slower"
+    assert direction(unpaired) == "inconclusive"
     assert ratio_p_value(a, b, paired=True) == pytest.approx(stats.ttest_rel(np.log(b), np.log(a)).pvalue, rel=1e-6)
 
 
@@ -107,7 +107,7 @@ def test_a_paired_ratio_needs_pairs() -> None:
 
 
 def test_launches_without_any_spread_still_compare() -> None:
-    assert verdict(ratio_interval([1.0] * 5, [1.1] * 5, paired=False)) == "slower"
+    assert direction(ratio_interval([1.0] * 5, [1.1] * 5, paired=False)) == "slower"
     assert ratio_p_value([1.0] * 5, [1.1] * 5, paired=False) == 0.0
     assert ratio_p_value([1.0] * 5, [1.0] * 5, paired=True) == 1.0
 
@@ -125,7 +125,7 @@ def test_launches_without_any_spread_still_compare() -> None:
     ],
 )
 def test_a_verdict_needs_both_an_effect_and_an_interval(ratio: float, low: float, high: float, expected: str) -> None:
-    assert verdict(Interval(ratio, low, high, 8)) == expected
+    assert direction(Interval(ratio, low, high, 8)) == expected
 
 
 @pytest.mark.slow
@@ -145,7 +145,7 @@ def test_equal_launches_are_called_different_in_at_most_one_of_twenty_measuremen
     rng = np.random.default_rng(2)
     sides = np.exp(0.05 * rng.standard_normal((2000, 2, 8)))
 
-    verdicts = [verdict(ratio_interval(list(a), list(b), paired=False)) for a, b in sides]
+    verdicts = [direction(ratio_interval(list(a), list(b), paired=False)) for a, b in sides]
 
     assert 0.02 < np.mean([v in ("slower", "faster") for v in verdicts]) < 0.065
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekit.core.statistics.intervals import ratio_interval, verdict
+from edgekit.core.statistics.intervals import direction, ratio_interval
 from edgekit.core.statistics.paired import LOOKS, paired_p_value, paired_ratio
 
 PAIRS = 8
@@ -20,7 +20,7 @@ def decided(rng: np.random.Generator, effect: float, noise: float) -> str:
     """What the adaptive design says: up to four looks, each after eight more pairs."""
     a, b = pairs(rng, effect, noise, LOOKS * PAIRS)
     for look in range(1, LOOKS + 1):
-        says = verdict(paired_ratio(a[: look * PAIRS], b[: look * PAIRS]))
+        says = direction(paired_ratio(a[: look * PAIRS], b[: look * PAIRS]))
         if says != "inconclusive":
             return says
     return "inconclusive"
@@ -60,7 +60,7 @@ def test_a_disturbed_launch_hardly_widens_the_interval() -> None:
     trimmed, plain = paired_ratio(a, b, looks=1), ratio_interval(a, b, paired=True)
 
     assert trimmed.high - trimmed.low < (plain.high - plain.low) / 10
-    assert verdict(trimmed) == "equal"
+    assert direction(trimmed) == "equal"
 
 
 def test_a_drift_of_the_device_cancels() -> None:

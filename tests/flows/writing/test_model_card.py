@@ -22,6 +22,16 @@ def test_the_metric_is_named_beside_its_value() -> None:
     assert "0.25 (95 %: 0.2 to 0.3, n = 100)" in card
 
 
+def test_the_area_under_a_curve_is_a_share_as_in_every_report() -> None:
+    spec = ModelSpec("net", "anomaly", (TensorSpec("x", "float32", ("N", 3)),))
+    artifact = Artifact("onnx-fp32", "a.onnx", "onnx", "fp32", 700, "0" * 64, "1" * 64, (), ())
+    row = Accuracy("onnx-fp32", "here", "auc", Estimate(0.9), Estimate(0.91), Estimate(0.01), 0.02)
+
+    card = model_card(Manifest(spec, (artifact,), {}, "2026-01-01"), (), (row,))
+
+    assert "| 90.00 % | 1.00 pt | 2.00 pt |" in card
+
+
 def test_parity_figures_and_what_stays_float_are_told() -> None:
     spec = ModelSpec("net", "other", (TensorSpec("x", "float32", ("N", 3)),))
     kept = {"tensor": "relu", "operator": "Relu", "module": "body.0", "added": 0.2, "drop_without": 0.031}

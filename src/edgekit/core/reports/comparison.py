@@ -8,11 +8,12 @@ import msgspec
 
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.report import Estimate
-from edgekit.core.statistics.intervals import Comparison
+from edgekit.core.statistics.intervals import Direction
 from edgekit.core.verdict import Verdict
 
 # 1: first version.
 COMPARISON_SCHEMA: Final = 1
+_VERDICTS: Final = {"slower": Verdict.FAIL, "inconclusive": Verdict.INCONCLUSIVE}
 
 
 class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,12 +30,17 @@ class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     b: str
     ratio: Estimate
     detectable: float | None
-    says: Comparison
+    says: Direction
     differing: tuple[str, ...] = ()
     medians_a: tuple[float, ...] = ()
     medians_b: tuple[float, ...] = ()
     repeated: int = 0
     p_value: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Fail when B is slower; faster and equal pass."""
+        return _VERDICTS.get(self.says, Verdict.PASS)
 
 
 class ComparisonReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -13,11 +14,16 @@ from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.reports.explanation import Cause
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.samples import SplitFacts
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec import ModelSpec, metric_unit
 from edgekit.core.verdict import Verdict, worst
 
 # 1: first version.
 REPORT_SCHEMA: Final = 1
+
+
+def is_report(path: str | Path) -> bool:
+    """Whether a file name is that of a report: `.json`, other than the `.fake.json` of the fake backend's models."""
+    return str(path).endswith(".json") and not str(path).endswith(".fake.json")
 
 
 class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +85,13 @@ class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drop: Estimate
     detectable: float | None = None
 
+    @property
+    def relative_drop(self) -> float | None:
+        """The drop as `--max-drop` limits it: of a share as it is, of an error relative to PyTorch's own."""
+        if self.drop.value is None or metric_unit(self.metric) == "ratio":
+            return self.drop.value
+        return self.drop.value / self.reference.value if self.reference.value else None
+
 
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Statistics of one measurement: quantiles by name (`p50`, `p90`), each with its interval over launches.
@@ -124,6 +137,11 @@ class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     estimate: Estimate
     verdict: Verdict
     excess: float | None = None
+
+    @property
+    def display_unit(self) -> str:
+        """The unit that figure and excess are printed in."""
+        return "points" if self.metric == "accuracy.drop" else self.unit
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,9 @@ from edgekit.core.statistics.student import NORMAL, t_quantile, t_tail
 MIN_LAUNCHES = 5
 POWER = 0.80
 
-Comparison = Literal["faster", "slower", "equal", "inconclusive"]
+Direction = Literal["faster", "slower", "equal", "inconclusive"]
+"""How B compares with A; whether that is good is a `Verdict`."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -111,7 +113,7 @@ def ratio_p_value(a: Sequence[float], b: Sequence[float], *, paired: bool) -> fl
     return t_tail(mean / error, df)
 
 
-def verdict(ratio: Interval, minimum_effect: float = 0.03) -> Comparison:
+def direction(ratio: Interval, minimum_effect: float = 0.03) -> Direction:
     """What a ratio B/A says about B.
 
     "slower" and "faster" need an interval that excludes 1 and a ratio beyond the minimum effect; "equal" needs the

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.reports.check import Checked
 from edgekit.core.reports.comparison import Compared
-from edgekit.core.reports.report import REPORT_SCHEMA, Report
+from edgekit.core.reports.report import REPORT_SCHEMA, Report, is_report
 from edgekit.core.system import documents
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
@@ -20,8 +19,6 @@ from edgekit.flows.compare import Side, compare_reports, compare_sides
 from edgekit.flows.judging.gate import Gate, Order, confirmed
 from edgekit.flows.measuring.pairs import DEFAULT_TIME_LIMIT_S
 from edgekit.flows.opening.artifacts import Opened, opened
-
-_VERDICTS: Final = {"slower": Verdict.FAIL, "inconclusive": Verdict.INCONCLUSIVE}
 
 
 def against_baseline(
@@ -33,24 +30,22 @@ def against_baseline(
         return
     first = _comparison(gate, order, found, report, target, artifact, again=False)
     gate.comparisons.append(first)
-    says = _VERDICTS.get(first.says, Verdict.PASS)
     result = Checked(
         model=order.model.called,
         artifact=artifact,
         target=str(target),
         kind="baseline",
         check=f"not slower than {order.against}",
-        verdict=says,
+        verdict=first.verdict,
         message=_ratio_told(first),
         unit="x",
         estimate=first.ratio,
         p_value=first.p_value,
     )
-    if says is Verdict.FAIL:
+    if first.verdict is Verdict.FAIL:
         second = _comparison(gate, order, found, report, target, artifact, again=True)
         gate.comparisons.append(second)
-        verdict = _VERDICTS.get(second.says, Verdict.PASS)
-        result = confirmed(result, verdict, _ratio_told(second))
+        result = confirmed(result, second.verdict, _ratio_told(second))
     yield result
 
 
@@ -93,8 +88,3 @@ def _baseline_side(other: Opened, artifact: Artifact) -> Side:
     if len(other.artifacts) == 1:
         return Side(str(other.path), other, other.artifacts[0])
     return Side(str(other.path), other, other.chosen((artifact.recipe,))[0])
-
-
-def is_report(path: Path) -> bool:
-    """True for the name of a report, which is no model file of the fake backend."""
-    return path.name.endswith(".json") and not path.name.endswith(".fake.json")

@@ -17,7 +17,7 @@ from edgekit.core.job import Job
 from edgekit.core.measurement import Launch, Measurement
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import Estimate
-from edgekit.core.statistics.intervals import Comparison, Interval, required_n, verdict
+from edgekit.core.statistics.intervals import Direction, Interval, direction, required_n
 from edgekit.core.statistics.paired import LOOKS, MIN_PAIRS, paired_p_value, paired_ratio
 from edgekit.core.system.progress import Progress
 from edgekit.devices.device import Device
@@ -67,14 +67,14 @@ class Paired:
     launched: int = 0
     repeated: int = 0
     ratio: Interval | None = None
-    says: Comparison = "inconclusive"
+    says: Direction = "inconclusive"
 
     def look(self, protocol: Protocol) -> bool:
-        """Compute ratio and verdict; True when they decide."""
+        """Compute ratio and direction; True when they decide."""
         if len(self.medians[0]) < MIN_PAIRS:
             return False
         self.ratio = paired_ratio(*self.medians, alpha=protocol.alpha)
-        self.says = verdict(self.ratio, protocol.minimum_effect)
+        self.says = direction(self.ratio, protocol.minimum_effect)
         return self.says != "inconclusive"
 
 

@@ -52,9 +52,9 @@ def summarize(measurement: Measurement, results: Sequence[JobResult], before: Fa
         measurement.artifact,
         measurement.sizes,
         found,
-        _over_launches([launch.load_s for launch in launches]),
-        _over_launches([launch.first_run_s for launch in launches]),
-        _over_launches([launch.peak_memory_bytes for launch in launches]),
+        over_launches([launch.load_s for launch in launches]),
+        over_launches([launch.first_run_s for launch in launches]),
+        over_launches([launch.peak_memory_bytes for launch in launches]),
         grade(measurement, before, after),
         results[0].backend,
         results[0].engine,
@@ -82,7 +82,7 @@ def energy(measurement: Measurement) -> Estimate:
     counted = [launch for launch in measurement.counted if launch.energy_j is not None]
     if not counted:
         return Estimate(None, reason="no sensor that can be read")
-    return _over_launches([launch.energy_j / len(launch.values) for launch in counted if launch.energy_j])
+    return over_launches([launch.energy_j / len(launch.values) for launch in counted if launch.energy_j])
 
 
 def quantiles(measurement: Measurement) -> dict[str, Estimate]:
@@ -107,7 +107,8 @@ def quantile_estimate(measurement: Measurement, quantile: float) -> Estimate:
     return Estimate(None, reason=f"n too small: {fewest} values a launch, {required_n(quantile)} are needed")
 
 
-def _over_launches(values: Sequence[float | None]) -> Estimate:
+def over_launches(values: Sequence[float | None]) -> Estimate:
+    """The median of one value a launch, with an interval from enough of them; absent values are left out."""
     known = [float(value) for value in values if value]
     if not known:
         return Estimate(None, reason="not reported by the launch")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgekit.core.bundle import Manifest
 from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck
+from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.units import format_value
 from edgekit.core.verdict import worst
 from edgekit.export.checking.parity import WHOLE
@@ -46,17 +47,21 @@ def _artifacts(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequ
     )
 
 
-def _row(recipe: str, size_bytes: int, parity: Sequence[ParityCheck], quality: dict[str, Accuracy]) -> str:
+def _row(recipe: str, size_bytes: int, parity: Sequence[ParityCheck], measured: dict[str, Accuracy]) -> str:
     verdict = worst(check.verdict for check in parity if check.artifact == recipe)
-    row = quality.get(recipe)
-    unit = "ratio" if row is None or row.metric == "accuracy" else "1"
-    shown = (_estimate(row.quality, unit), _estimate(row.drop, _drop_unit(unit))) if row else ("–", "–")
-    least = "–" if row is None or row.detectable is None else format_value(row.detectable, _drop_unit(unit))
-    return f"| `{recipe}` | {format_value(size_bytes, 'bytes')} | {verdict} | {shown[0]} | {shown[1]} | {least} |"
+    row = measured.get(recipe)
+    quality = " | ".join(_quality(row)) if row else "– | – | –"
+    return f"| `{recipe}` | {format_value(size_bytes, 'bytes')} | {verdict} | {quality} |"
 
 
-def _drop_unit(unit: str) -> str:
-    return "points" if unit == "ratio" else "1"
+def _quality(row: Accuracy) -> tuple[str, str, str]:
+    """Quality, drop, and the least drop that the samples show."""
+    unit = drop_unit(row.metric)
+    return (
+        _estimate(row.quality, metric_unit(row.metric)),
+        _estimate(row.drop, unit),
+        format_value(row.detectable, unit),
+    )
 
 
 def _outputs(parity: Sequence[ParityCheck]) -> str:

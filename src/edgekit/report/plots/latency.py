@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from edgekit.core.measurement import Launch
+from edgekit.core.units import format_tick, format_value
 from edgekit.report import formatting
 from edgekit.report.plots import svg
 from edgekit.report.rows import Row, TargetView
@@ -149,7 +150,7 @@ def _strip_axis(strip: _Strip, bottom: float) -> str:
         x = strip.percent(value)
         drawn.append(svg.element("line", x1=x, x2=x, y1="4", y2=str(bottom), class_="grid"))
         anchor = "start" if strip.place(value) < 0.04 else "end" if strip.place(value) > 0.84 else "middle"
-        drawn.append(svg.text(formatting.tick(value, "s"), x, bottom + 16, class_="tick", text_anchor=anchor))
+        drawn.append(svg.text(format_tick(value, "s"), x, bottom + 16, class_="tick", text_anchor=anchor))
     edge = f"{100 * _MAIN:g}%"
     drawn.append(svg.element("line", x1=edge, x2=edge, y1="4", y2=str(bottom), class_="edge"))
     drawn.append(svg.text("slower", "100%", bottom + 16, class_="tick", text_anchor="end"))
@@ -178,5 +179,5 @@ def _beyond(found: Sequence[Launch], scale: svg.Scale) -> str:
     if not slow and not warm:
         return ""
     parts = [formatting.plural(len(slow), "call")] * bool(slow) + [formatting.plural(len(warm), "warm-up")] * bool(warm)
-    slowest = formatting.amount(max(slow + warm), "s")
+    slowest = format_value(max(slow + warm), "s")
     return f"In the margin: {' and '.join(parts)}, the slowest {slowest}."

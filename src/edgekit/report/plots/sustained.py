@@ -7,6 +7,7 @@ from statistics import median
 from typing import Final
 
 from edgekit.core.reports.sustained import Sustained
+from edgekit.core.units import format_tick, format_value
 from edgekit.report import formatting
 from edgekit.report.plots import svg
 from edgekit.report.plots.latency import Picture, colour
@@ -18,12 +19,12 @@ def told(found: Sustained) -> str:
     """What the load did, in one sentence: `8.3 µs at first, 10.9 µs at the end: +32 % (+20 to +44 %).`"""
     quarter = max(len(found.points) // 4, 1)
     first, last = (
-        formatting.amount(median(point.median_s for point in part), "s")
+        format_value(median(point.median_s for point in part), "s")
         for part in (found.points[:quarter], found.points[-quarter:])
     )
     parts = [f"{first} at first, {last} at the end: {_change(found)}", *_heat(found)]
     if found.throttled_s is not None:
-        parts.append(f"throttled after {formatting.amount(found.throttled_s, 's')}")
+        parts.append(f"throttled after {format_value(found.throttled_s, 's')}")
     return "; ".join(parts)
 
 
@@ -39,9 +40,7 @@ def picture(found: Sustained, names: Sequence[str], key: str) -> Picture | None:
         for point in found.points
     ]
     body = (
-        svg.y_axis(
-            [(6 + (bottom - 6) * (1 - levels.place(one)), formatting.tick(one, "s")) for one in levels.ticks(3)]
-        ),
+        svg.y_axis([(6 + (bottom - 6) * (1 - levels.place(one)), format_tick(one, "s")) for one in levels.ticks(3)]),
         svg.x_axis(times, "s", top=6, bottom=bottom),
         svg.stretched(svg.line(drawn, f"curve c{colour(names, found.artifact)}"), y=6, height=bottom - 6),
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from edgekit.report.formatting import clean, tick
+from edgekit.core.units import format_tick
+from edgekit.report.formatting import clean
 
 # Data lives in a square of this many units, which `stretched` maps onto whatever room there is.
 SIDE: Final = 1000
@@ -135,7 +136,9 @@ def x_axis(scale: Scale, unit: str, *, top: float, bottom: float) -> str:
     for value in scale.ticks():
         x = scale.percent(value)
         drawn.append(element("line", x1=x, x2=x, y1=_short(top), y2=_short(bottom), class_="grid"))
-        drawn.append(text(tick(value, unit), x, bottom + 16, class_="tick", text_anchor=_anchor(scale.place(value))))
+        drawn.append(
+            text(format_tick(value, unit), x, bottom + 16, class_="tick", text_anchor=_anchor(scale.place(value)))
+        )
     return "".join(drawn)
 
 

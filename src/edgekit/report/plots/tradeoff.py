@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgekit.core.reports.report import Estimate
+from edgekit.core.spec import metric_unit
+from edgekit.core.units import format_tick, format_value
 from edgekit.report import formatting
 from edgekit.report.plots import label_placement, svg
 from edgekit.report.plots.latency import Picture, colour
@@ -61,9 +63,9 @@ def picture(target: TargetView, names: Sequence[str], key: str) -> Picture | Non
     metric = next(row.accuracy.metric for row in target.rows if row.accuracy)
     what, x_unit = ("median latency", "s") if is_timed else ("size", "bytes")
     where = f" on {target.target}" if target.target else ""
-    description = "; ".join(_said(point, x_unit, formatting.quality_unit(metric)) for point in points)
+    description = "; ".join(_said(point, x_unit, metric_unit(metric)) for point in points)
     markup = svg.picture(
-        _body(points, names, x_unit, formatting.quality_unit(metric)),
+        _body(points, names, x_unit, metric_unit(metric)),
         height=_HEIGHT,
         title=f"{metric} and {what}{where}",
         description=description,
@@ -85,7 +87,7 @@ def _body(points: Sequence[_Point], names: Sequence[str], x_unit: str, y_unit: s
     frame = _Frame.around(points)
     dots = [frame.dot(point) for point in points]
     drawn = [
-        svg.y_axis([(frame.height(value), formatting.tick(value, y_unit)) for value in frame.up.ticks()]),
+        svg.y_axis([(frame.height(value), format_tick(value, y_unit)) for value in frame.up.ticks()]),
         svg.x_axis(frame.across, x_unit, top=_TOP, bottom=_BOTTOM),
     ]
     drawn += [_whiskers(point, frame) for point in points]
@@ -112,7 +114,7 @@ def _whiskers(point: _Point, frame: _Frame) -> str:
 
 
 def _said(point: _Point, x_unit: str, y_unit: str) -> str:
-    size = formatting.amount(point.size_bytes or None, "bytes")
+    size = format_value(point.size_bytes or None, "bytes")
     across = "" if x_unit == "bytes" else f"{formatting.quantity(point.across, x_unit)}, "
     return f"{point.row.artifact}: {across}{formatting.quantity(point.quality, y_unit)}, {size}"
 

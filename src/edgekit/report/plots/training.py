@@ -7,6 +7,7 @@ from typing import Final
 
 from edgekit.core.reports.report import Epoch, Training
 from edgekit.core.spec import metric_unit
+from edgekit.core.units import format_tick, format_value
 from edgekit.report import formatting
 from edgekit.report.plots import svg
 from edgekit.report.plots.latency import COLOURS, Picture
@@ -43,11 +44,11 @@ def told(training: Training) -> str:
     unit = metric_unit(training.metric)
     quality = formatting.quantity(training.quality, unit)
     interval = formatting.interval(training.quality, unit)
-    floor = "" if training.floor is None else f", floor {formatting.amount(training.floor, unit)}"
+    floor = "" if training.floor is None else f", floor {format_value(training.floor, unit)}"
     epochs = _epochs(len(training.epochs))
     return (
         f"{training.metric} {quality}{f' {interval}' if interval else ''} on the test split of {training.data}{floor}; "
-        f"{epochs} in {formatting.amount(training.wall_s, 's')}."
+        f"{epochs} in {format_value(training.wall_s, 's')}."
     )
 
 
@@ -59,13 +60,13 @@ def _picture(title: str, caption: str, series: Series, unit: str, key: str) -> P
     scale = svg.Scale.around(values, is_log=is_log)
     last = max(one.epoch for one, _ in series)
     height = _BOTTOM - _TOP
-    levels = [(_BOTTOM - height * scale.place(value), formatting.tick(value, unit)) for value in scale.ticks()]
+    levels = [(_BOTTOM - height * scale.place(value), format_tick(value, unit)) for value in scale.ticks()]
     body = (
         svg.y_axis(levels),
         _epochs_axis(last),
         svg.stretched(*_lines(series, scale, last), y=_TOP, height=height),
     )
-    ends = f"From {formatting.amount(values[0], unit)} to {formatting.amount(values[-1], unit)} in {_epochs(last)}."
+    ends = f"From {format_value(values[0], unit)} to {format_value(values[-1], unit)} in {_epochs(last)}."
     markup = svg.picture(body, height=_HEIGHT, title=title, description=ends, key=key)
     return Picture(title, f"{caption} {ends}", markup)
 
