@@ -12,7 +12,7 @@ import click
 from edgekit.cli.commands.completion import names
 from edgekit.core.errors import EdgekitError
 from edgekit.core.recipe import CALIBRATION_METHODS, DEFAULT_RECIPES
-from edgekit.core.units import RATIO, TIME_S, parse_quantity
+from edgekit.core.units import RATIO, TIME_S, parse_points, parse_quantity
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -71,20 +71,18 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 
 
 class Points(click.ParamType[float]):
-    """Points of accuracy, as `0.5` or `0.5 pt`; a share of 1 inside."""
+    """Points of quality, as `0.5 pt`; a share of 1 inside."""
 
     name = "points"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The share, from 0 to 1."""
-        text = str(value).strip().removesuffix("pt").strip()
+        if isinstance(value, float):
+            return value
         try:
-            points = float(text)
-        except ValueError:
-            self.fail(f"expected points of accuracy, as 0.5, got '{value}'.", param, ctx)
-        if not 0 <= points <= 100:
-            self.fail(f"expected 0 to 100 points, got '{value}'.", param, ctx)
-        return points / 100
+            return parse_points(value)
+        except EdgekitError as err:
+            self.fail(err.message, param, ctx)
 
 
 class ReportFile(click.ParamType[Path]):
@@ -254,7 +252,7 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
             "--max-drop",
             type=Points(),
             metavar="POINTS",
-            help="Keep in float what costs int8 more accuracy than this, as 0.5; of an error metric, per cent.",
+            help="Keep in float what costs int8 more accuracy than this, as 0.5pt; of an error metric, per cent.",
         ),
         click.option(
             "--with-preprocessing",

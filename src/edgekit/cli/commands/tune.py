@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli.arguments import Duration, Share, artifact_option, first_target, parts, path_argument
+from edgekit.cli.arguments import Duration, Points, artifact_option, first_target, parts, path_argument
 from edgekit.cli.commands.completion import names
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
@@ -35,7 +35,14 @@ if TYPE_CHECKING:
     help="One device; what it names beside is not searched.  [setting: target]",
 )
 @artifact_option
-@click.option("--max-drop", type=Share(), default=0.005, show_default="0.5pt", help="Quality that may be lost.")
+@click.option(
+    "--max-drop",
+    type=Points(),
+    default=0.005,
+    show_default="0.5pt",
+    metavar="POINTS",
+    help="Accuracy that may be lost, as 0.5pt; of an error metric, per cent.",
+)
 @click.option(
     "--time-limit",
     type=Duration(),
@@ -91,7 +98,7 @@ def _text(found: TuneReport) -> Iterator[str]:
 
 def _row(one: Candidate, found: TuneReport) -> tuple[str, ...]:
     marks = ["chosen"] * (one == found.chosen) + ["tied"] * (one.is_tied and one != found.chosen)
-    loss = format_value(one.drop, "ratio") if one.drop is not None else format_value(one.sqnr_db, "dB")
+    loss = format_value(one.drop, "points") if one.drop is not None else format_value(one.sqnr_db, "dB")
     options = " ".join(f"{name}={value}" for name, value in sorted(one.options.items()))
     return (
         one.artifact,
