@@ -12,13 +12,11 @@ from edgekit.core.reports.bisection import Aligned
 from edgekit.export.bisecting.alignment import Pair, align, before
 from edgekit.export.checking.difference import Difference, Scale
 from edgekit.export.checking.parity import Tolerance
+from edgekit.export.graphs.operators import Trait, kinds_with
 from edgekit.export.graphs.trace import Step, Trace
 
-# Kinds that no exporter folds into a neighbour without writing so into its operator.
-_LASTING: Final = frozenset({"conv", "deconv", "dense", "relu", "maxpool", "softmax", "tanh", "sigmoid", "lstm", "gru"})
-
-# Kinds that give a rest or a part of what they read.
-_PICKING: Final = frozenset({"slice", "strided_slice", "split", "gather", "select", "add", "sub", "concat", "pad"})
+_LASTING: Final = kinds_with(Trait.LASTS)
+_PICKING: Final = kinds_with(Trait.PICKS)
 
 
 class Bisected:

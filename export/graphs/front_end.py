@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from edgekit.core.system.optional import need
+from edgekit.export.graphs.operators import Trait, named
 
-_LOGARITHMS: Final = frozenset({"Log", "LOG"})
-_WEIGHTED: Final = frozenset(
-    {"Conv", "Gemm", "MatMul", "LSTM", "GRU", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL"}
-)
+_LOGARITHMS: Final = named("onnx", Trait.LOGARITHM) | named("tflite", Trait.LOGARITHM)
+_WEIGHTED: Final = named("onnx", Trait.LAYER | Trait.MATRICES) | named("tflite", Trait.LAYER | Trait.MATRICES)
 
 
 class Operation(NamedTuple):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from edgekit.core.system.optional import need
+from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE
 from edgekit.export.onnx.nodes import nodes_of, rename
 
 _WRAPPER: Final = "module."
@@ -26,9 +27,9 @@ def lean(model: Any) -> Any:
     whose quantizing nodes have no names: their tensors have."""
     idle = set(_zeros(model))
     for node in model.graph.node:
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+        if node.op_type in (QUANTIZE, DEQUANTIZE):
             node.name = ""
-        if node.op_type == "DequantizeLinear" and len(node.input) > 2 and node.input[2] in idle:
+        if node.op_type == DEQUANTIZE and len(node.input) > 2 and node.input[2] in idle:
             del node.input[2]
     read = {name for node in nodes_of(model.graph) for name in node.input}
     kept = [tensor for tensor in model.graph.initializer if tensor.name not in idle or tensor.name in read]

@@ -15,11 +15,12 @@ from edgekit.core.samples import Array
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized, product, shape_of, times
+from edgekit.export.graphs.operators import DEQUANTIZE, Trait, named
 
 _SUFFIX: Final = "_quantized"
-_RECURRENT: Final = frozenset({"LSTM", "DynamicQuantizeLSTM", "GRU", "RNN"})
-_CONVOLUTIONS: Final = frozenset({"Conv", "ConvInteger", "QLinearConv", "FusedConv"})
-_PRODUCTS: Final = frozenset({"MatMul", "Gemm", "MatMulInteger", "QLinearMatMul", "FusedGemm"})
+_CONVOLUTIONS: Final = named("onnx", Trait.CONVOLVES)
+_PRODUCTS: Final = named("onnx", Trait.MULTIPLIES)
+_RECURRENT: Final = named("onnx", Trait.RECURS)
 Sizes = Mapping[str, tuple[int | None, ...]]
 
 
@@ -88,9 +89,7 @@ def _recurrent(node: Any, sizes: Sizes) -> int | None:
 
 def _weights(graph: Any, arrays: Mapping[str, Array]) -> list[Weight]:
     """Constants of two axes or more, and biases; quantized ones as what they stand for, under their float names."""
-    quantized = {
-        node.input[0]: node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in arrays
-    }
+    quantized = {node.input[0]: node for node in graph.node if node.op_type == DEQUANTIZE and node.input[0] in arrays}
     reading = {name for node in graph.node for name in node.input}
     found = []
     for name, array in arrays.items():

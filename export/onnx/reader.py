@@ -13,13 +13,14 @@ import msgspec
 import numpy as np
 
 from edgekit.core.errors import ModelUnreadable
-from edgekit.core.recipe import LOG_SPECTRUM, STRINGS
+from edgekit.core.recipe import ATTENTION, LOG_SPECTRUM, STRINGS
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
 from edgekit.core.spec import DTYPES, Axis, ModelSpec, TensorSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx
+from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.messages import Converted, Described
 from edgekit.export.onnx.exporter import OnnxExporter, read_back, save
 from edgekit.export.onnx.lowering import is_newer, lowered, written_out
@@ -28,8 +29,8 @@ from edgekit.export.torch.untraceable import first_line
 from edgekit.runtime.backend import BACKENDS, Backend, Session
 
 _QUANTIZED: Final = re.compile(r"Quantize|^QLinear|Integer$|^MatMulNBits$")
-# What may lie between attention weights and their product with the values.
-_PASSING: Final = frozenset({"Cast", "Dropout", "Identity", "Reshape", "Transpose", "Where", "Mul", "Squeeze"})
+_PASSING: Final = named("onnx", Trait.PASSES)
+_ATTENDING: Final = named("onnx", Trait.ATTENDS)
 # What the engine says of models that are valid, and that it cannot run.
 _ENGINE: Final = {
     "missing-kernel": re.compile(
@@ -89,7 +90,7 @@ class GivenOnnx:
         """Operator types, and `Softmax*MatMul` for attention."""
         graph = read_graph(self.path).graph
         found = {node.op_type for node in graph.node}
-        attention = {"Softmax*MatMul"} if _has_attention(graph) else set()
+        attention = {ATTENTION} if _has_attention(graph) else set()
         spectrum = {LOG_SPECTRUM} if front_end_of_onnx(read_graph(self.path)) else set()
         borders = (*self._opened().inputs, *self._opened().outputs)
         strings = {STRINGS} if any(tensor.dtype == "str" for tensor in borders) else set()
@@ -280,7 +281,7 @@ def _has_attention(graph: Any) -> bool:
     for node in graph.node:
         if reached.isdisjoint(node.input):
             continue
-        if node.op_type in ("MatMul", "Einsum"):
+        if node.op_type in _ATTENDING:
             return True
         if node.op_type in _PASSING:
             reached.update(node.output)

@@ -11,36 +11,14 @@ from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.bisection import Refusal
 from edgekit.core.samples import Array, Feed
 from edgekit.core.system.optional import need
+from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, kinds_of, named
 from edgekit.export.graphs.trace import Graph, Operation, Trace, stacked, trace_of
 
-MOVES: Final = frozenset(
-    ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Cast", "Dropout", "Expand")
-)
-BORDERS: Final = frozenset(("QuantizeLinear", "DequantizeLinear"))
-# Their results are integers that mean nothing before they are scaled, or scales.
-PARTS: Final = frozenset(("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"))
-SIZES: Final = frozenset(("Shape", "Size"))
-# Their range is known beforehand, whatever the samples use of it.
-FIXED_SCALES: Final = frozenset(("Softmax", "Sigmoid", "Tanh"))
-_KINDS: Final = {
-    "Conv": ("conv",),
-    "ConvInteger": ("conv",),
-    "FusedConv": ("conv", "relu"),
-    "ConvTranspose": ("deconv",),
-    "Gemm": ("dense",),
-    "MatMul": ("dense",),
-    "MatMulInteger": ("dense",),
-    "DynamicQuantizeMatMul": ("dense",),
-    "MatMulIntegerToFloat": ("dense",),
-    "Relu": ("relu",),
-    "Clip": ("relu",),
-    "MaxPool": ("maxpool",),
-    "AveragePool": ("mean",),
-    "GlobalAveragePool": ("mean",),
-    "ReduceMean": ("mean",),
-    "Softmax": ("softmax",),
-    "DynamicQuantizeLSTM": ("lstm",),
-}
+_MOVES: Final = named("onnx", Trait.MOVES | Trait.REPEATS)
+_BORDERS: Final = named("onnx", Trait.BORDER)
+_PARTS: Final = named("onnx", Trait.PART)
+_SIZES: Final = named("onnx", Trait.SIZES)
+_FIXED_RANGES: Final = named("onnx", Trait.FIXED_RANGE)
 _WEIGHT: Final = re.compile(
     r"^(?:module\.)?(?P<module>[\w.]+)\.(?:weight|bias|in_proj\w*|\w*_l\d+)(?:_bias|_quantized|_Dequantize\w*|\w*)?$"
 )
@@ -67,8 +45,8 @@ def quantized_onnx(path: Path, feeds: Sequence[Feed]) -> Iterator[Mapping[str, A
     found = {
         node.output[0]: node
         for node in model.graph.node
-        if node.op_type == "QuantizeLinear" and node.input[0] not in constants and node.input[1] in constants
-        if makers.get(node.input[0]) not in FIXED_SCALES
+        if node.op_type == QUANTIZE and node.input[0] not in constants and node.input[1] in constants
+        if makers.get(node.input[0]) not in _FIXED_RANGES
     }
     if not found:
         return
@@ -96,7 +74,9 @@ def graph_of(graph: Any) -> Graph:
     constants = {one.name for one in graph.initializer}
     operations = tuple(_operation(node) for node in graph.node)
     inputs = tuple(value.name for value in graph.input if value.name not in constants)
-    return Graph(operations, inputs, {value.name: value.name for value in graph.output}, MOVES, BORDERS, PARTS, SIZES)
+    return Graph(
+        operations, inputs, {value.name: value.name for value in graph.output}, _MOVES, _BORDERS, _PARTS, _SIZES
+    )
 
 
 def first_refused(path: Path, feed: Feed, side: str) -> Refusal | None:
@@ -128,7 +108,7 @@ def _loaded(path: Path) -> Any:
 
 
 def _operation(node: Any) -> Operation:
-    kinds = frozenset(_KINDS.get(node.op_type, (node.op_type.lower(),)))
+    kinds = kinds_of("onnx", node.op_type)
     return Operation(node.op_type, tuple(node.input), tuple(node.output), kinds, _module(node.input))
 
 
@@ -155,21 +135,21 @@ def _readable(graph: Graph) -> Iterator[str]:
 
     What is read in float32 as well, and what is given out, is read as it is.
     """
-    unread = {*PARTS, *SIZES, *MOVES, "QuantizeLinear"}
+    unread = {*_PARTS, *_SIZES, *_MOVES, QUANTIZE}
     readers: dict[str, set[str]] = {}
     for one in graph.operations:
         for name in one.inputs:
             readers.setdefault(name, set()).add(one.operator)
     for one in graph.operations:
         if one.operator not in unread:
-            yield from (name for name in one.outputs if name and readers.get(name, {""}) != {"QuantizeLinear"})
+            yield from (name for name in one.outputs if name and readers.get(name, {""}) != {QUANTIZE})
 
 
 def _with_quantized(graph: Graph, values: dict[str, Array]) -> dict[str, Array]:
     """`values` with those of tensors that were read behind their DequantizeLinear only."""
-    stored = {one.outputs[0]: one.inputs[0] for one in graph.operations if one.operator == "QuantizeLinear"}
+    stored = {one.outputs[0]: one.inputs[0] for one in graph.operations if one.operator == QUANTIZE}
     for one in graph.operations:
-        name = stored.get(one.inputs[0]) if one.operator == "DequantizeLinear" else None
+        name = stored.get(one.inputs[0]) if one.operator == DEQUANTIZE else None
         if name is not None and one.outputs[0] in values:
             values.setdefault(name, values[one.outputs[0]])
     return values

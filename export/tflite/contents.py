@@ -12,6 +12,9 @@ from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized
+from edgekit.export.graphs.operators import Trait, named
+
+_PRODUCTS: Final = named("tflite", Trait.MULTIPLIES)
 
 # Types of the schema: name in numpy, and bits a value.
 _TYPES: Final = {
@@ -72,7 +75,7 @@ def _work(name: str, one: Any, graph: Any) -> int:
     if name == "TRANSPOSE_CONV":
         weight = shape(one.inputs[1])
         return math.prod(shape(one.inputs[2])) * math.prod(weight[:3])
-    if name in ("FULLY_CONNECTED", "BATCH_MATMUL"):
+    if name in _PRODUCTS:
         return made * shape(one.inputs[0])[-1]
     return 0
 

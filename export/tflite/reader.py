@@ -9,12 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from edgekit.core.errors import ConversionFailed, ModelUnreadable
-from edgekit.core.recipe import LOG_SPECTRUM
+from edgekit.core.recipe import ATTENTION, LOG_SPECTRUM
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_tflite
+from edgekit.export.graphs.operators import onnx_name
 from edgekit.export.messages import Converted, Described
 from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.tflite.exporter import TfliteExporter, read_back
@@ -22,15 +23,6 @@ from edgekit.runtime.backend import BACKENDS, Session, offered_sizes
 
 # A recurrent layer is unrolled into gates: so many of both functions are no accident.
 _GATES: Final = 4
-_NAMES: Final = {
-    "CONV_2D": "Conv",
-    "DEPTHWISE_CONV_2D": "Conv",
-    "FULLY_CONNECTED": "Gemm",
-    "TRANSPOSE_CONV": "ConvTranspose",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": "LSTM",
-    "BIDIRECTIONAL_SEQUENCE_LSTM": "LSTM",
-    "UNIDIRECTIONAL_SEQUENCE_RNN": "RNN",
-}
 
 
 BATCH: Final = "N"
@@ -64,11 +56,11 @@ class GivenTflite:
     def operators(self) -> frozenset[str]:
         """Operators by their ONNX names; unrolled recurrent layers and attention are known by their parts."""
         names = _operator_names(self.path)
-        found = {_NAMES.get(name, name) for name in names}
+        found = {onnx_name("tflite", name) or name for name in names}
         if min(names.count("TANH"), names.count("LOGISTIC")) >= _GATES:
             found.add("LSTM")
         if {"SOFTMAX", "BATCH_MATMUL"} <= set(names):
-            found.add("Softmax*MatMul")
+            found.add(ATTENTION)
         if front_end_of_tflite(self.path):
             found.add(LOG_SPECTRUM)
         return frozenset(found)

@@ -13,28 +13,16 @@ from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.reports.bisection import Refusal
 from edgekit.core.samples import Array, Feed
 from edgekit.core.system.optional import need
+from edgekit.export.graphs.operators import Trait, kinds_of, named
 from edgekit.export.graphs.trace import Graph, Operation, Trace, stacked, trace_of
 from edgekit.export.tflite.compact import module_of
 from edgekit.runtime.backends.file_kind import not_a_model
 
-MOVES: Final = frozenset(("RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "CAST", "BROADCAST_TO"))
-BORDERS: Final = frozenset(("QUANTIZE", "DEQUANTIZE"))
-SIZES: Final = frozenset(("SHAPE",))
-# Their range is known beforehand; or all their tensors have one scale, which need not suit each.
-FIXED_SCALES: Final = frozenset(("SOFTMAX", "LOGISTIC", "TANH"))
-SHARED_SCALES: Final = frozenset(("CONCATENATION", "PACK", "MAXIMUM", "MINIMUM", "SELECT_V2", "PADV2"))
-_KINDS: Final = {
-    "CONV_2D": "conv",
-    "DEPTHWISE_CONV_2D": "conv",
-    "TRANSPOSE_CONV": "deconv",
-    "FULLY_CONNECTED": "dense",
-    "BATCH_MATMUL": "dense",
-    "MAX_POOL_2D": "maxpool",
-    "AVERAGE_POOL_2D": "mean",
-    "MEAN": "mean",
-    "RELU6": "relu",
-    "LOGISTIC": "sigmoid",
-}
+_MOVES: Final = named("tflite", Trait.MOVES | Trait.REPEATS)
+_BORDERS: Final = named("tflite", Trait.BORDER)
+_SIZES: Final = named("tflite", Trait.SIZES)
+_FIXED_RANGES: Final = named("tflite", Trait.FIXED_RANGE)
+_SHARED_SCALES: Final = named("tflite", Trait.SHARED_SCALE)
 
 
 def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Trace:
@@ -134,7 +122,7 @@ class _Engine:
         fused = {value: name for name, value in vars(schema.ActivationFunctionType).items() if isinstance(value, int)}
         operations = tuple(self._operation(one, operators, fused) for one in self._subgraph.operators)
         outputs = {name: self.name(index) for name, index in self._outputs.items()}
-        return Graph(operations, tuple(self._inputs), outputs, MOVES, BORDERS, frozenset(), SIZES)
+        return Graph(operations, tuple(self._inputs), outputs, _MOVES, _BORDERS, frozenset(), _SIZES)
 
     def run(self, feed: Feed, graph: Graph) -> Mapping[str, Array]:
         """The value of every tensor that an operator writes, quantized ones as the reals they stand for."""
@@ -157,12 +145,12 @@ class _Engine:
         schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
         operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
         every = [(self._operation(one, operators, {}).operator, one) for one in self._subgraph.operators]
-        shared = {index for name, one in every if name in SHARED_SCALES for index in (*one.inputs, *one.outputs)}
+        shared = {index for name, one in every if name in _SHARED_SCALES for index in (*one.inputs, *one.outputs)}
         kinds = {index: name for name, one in every for index in one.outputs}
         return [
             index
             for index, name in kinds.items()
-            if name not in FIXED_SCALES and name not in MOVES and index not in shared
+            if name not in _FIXED_RANGES | _MOVES and index not in shared
             if self._subgraph.tensors[index].type == schema.TensorType.INT8
         ]
 
@@ -176,11 +164,11 @@ class _Engine:
         code = self._model.operatorCodes[one.opcodeIndex]
         name = operators[max(code.builtinCode, code.deprecatedBuiltinCode)]
         activation = fused.get(getattr(one.builtinOptions, "fusedActivationFunction", 0) or 0, "NONE")
-        kinds = {_KINDS.get(name, name.lower())} | ({"relu"} if activation.startswith("RELU") else set())
+        kinds = kinds_of("tflite", name) | ({"relu"} if activation.startswith("RELU") else set())
         text = name if activation == "NONE" else f"{name}+{activation}"
         inputs = tuple(self.name(index) for index in one.inputs if index >= 0)
         outputs = tuple(self.name(index) for index in one.outputs)
-        return Operation(text, inputs, outputs, frozenset(kinds), self._module(one.outputs[0]))
+        return Operation(text, inputs, outputs, kinds, self._module(one.outputs[0]))
 
     def name(self, index: int) -> str:
         """What a tensor is called in a trace."""

@@ -8,40 +8,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from edgekit.core.errors import UserError
-from edgekit.core.recipe import LOG_SPECTRUM
+from edgekit.core.recipe import ATTENTION, LOG_SPECTRUM
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
+from edgekit.export.graphs.operators import Trait, named, onnx_name
 from edgekit.export.torch.untraceable import code_place
 
-# Operators that decide how a network is quantized, by the torch function that stands for them.
-_OPERATORS: Final = {
-    "lstm": "LSTM",
-    "gru": "GRU",
-    "rnn_tanh": "RNN",
-    "rnn_relu": "RNN",
-    "lstm_cell": "LSTM",
-    "gru_cell": "GRU",
-    "rnn_tanh_cell": "RNN",
-    "rnn_relu_cell": "RNN",
-    "multi_head_attention_forward": "Softmax*MatMul",
-    "scaled_dot_product_attention": "Softmax*MatMul",
-    "linear": "Gemm",
-    "embedding": "Gather",
-    "softmax": "Softmax",
-    "matmul": "MatMul",
-    "bmm": "MatMul",
-    **{f"conv{n}d": "Conv" for n in (1, 2, 3)},
-    **{f"conv_transpose{n}d": "ConvTranspose" for n in (1, 2, 3)},
-}
-_PRODUCTS: Final = frozenset({"matmul", "__matmul__", "bmm", "baddbmm", "einsum", "mm"})
-# Functions that pass attention weights on to the product with the values.
-_PASSING: Final = frozenset(
-    {"dropout", "to", "type_as", "float", "half", "view", "reshape", "transpose", "permute", "expand", "contiguous"}
-    | {"masked_fill", "nan_to_num", "unsqueeze", "squeeze", "flatten", "__getitem__", "where", "mul", "__mul__"}
-)
-_LOGARITHMS: Final = frozenset({"log", "log10", "log2", "log1p"})
-_WEIGHTED: Final = frozenset({"Conv", "Gemm", "LSTM", "GRU"})
+_ATTENDING: Final = named("torch", Trait.ATTENDS)
+_PASSING: Final = named("torch", Trait.PASSES)
+_LOGARITHMS: Final = named("torch", Trait.LOGARITHM)
+_LAYERS: Final = named("torch", Trait.LAYER)
 _LEAF_NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 
 
@@ -172,18 +149,17 @@ def _recorder() -> Any:
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             result = function(*args, **(kwargs or {}))
             name = getattr(function, "__name__", "")
-            if name in _OPERATORS:
-                self.operators.add(_OPERATORS[name])
-                if self.took_logarithm and _OPERATORS[name] in _WEIGHTED:
-                    self.operators.add(LOG_SPECTRUM)
+            self.operators |= {onnx_name("torch", name)} - {""}
+            if self.took_logarithm and name in _LAYERS:
+                self.operators.add(LOG_SPECTRUM)
             self.took_logarithm |= name in _LOGARITHMS
             self._follow(name, args, result)
             return result
 
         def _follow(self, name: str, args: Any, result: Any) -> None:
             touched = any(value is kept for value in _flat(args) for kept in self.weights)
-            if touched and name in _PRODUCTS:
-                self.operators.add("Softmax*MatMul")
+            if touched and name in _ATTENDING:
+                self.operators.add(ATTENTION)
             if name == "softmax" or (touched and name in _PASSING):
                 self.weights.append(result)
 

@@ -8,34 +8,12 @@ from typing import Any, Final
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
+from edgekit.export.graphs.operators import Trait, kinds_of, named
 from edgekit.export.graphs.trace import Graph, Operation
 from edgekit.export.torch.call import call, call_arguments, flatten, output_names, tensors
 
-MOVES: Final = frozenset(
-    (
-        *("view", "_unsafe_view", "reshape", "_reshape_alias", "permute", "transpose", "t", "unsqueeze", "squeeze"),
-        *("expand", "flatten", "unflatten", "clone", "contiguous", "alias", "detach", "_to_copy", "copy_"),
-        "lift_fresh",
-    )
-)
-_KINDS: Final = {
-    "convolution": "conv",
-    "_convolution": "conv",
-    "mkldnn_convolution": "conv",
-    "addmm": "dense",
-    "mm": "dense",
-    "bmm": "dense",
-    "baddbmm": "dense",
-    "relu_": "relu",
-    "hardtanh": "relu",
-    "hardtanh_": "relu",
-    "clamp": "relu",
-    "max_pool2d_with_indices": "maxpool",
-    "avg_pool2d": "mean",
-    "_adaptive_avg_pool2d": "mean",
-    "_softmax": "softmax",
-    "mkldnn_rnn_layer": "lstm",
-}
+_MOVES: Final = named("aten", Trait.MOVES | Trait.REPEATS)
+# Where aten's `convolution` says that it is a transposed one.
 _TRANSPOSED: Final = 6
 
 
@@ -53,7 +31,7 @@ def record(module: Any, spec: ModelSpec, feeds: Sequence[Feed]) -> tuple[Graph, 
         recorder.end()
         names = output_names(named, spec)
         outputs = {name: recorder.names[id(value)] for name, value in zip(names, named.values(), strict=True)}
-        graph = graph or Graph(tuple(recorder.operations), tuple(given), outputs, MOVES)
+        graph = graph or Graph(tuple(recorder.operations), tuple(given), outputs, _MOVES)
         runs.append({**feed, **recorder.values})
     assert graph is not None
     return graph, runs
@@ -109,15 +87,15 @@ def _recorder(module: Any, feed: Feed, spec: ModelSpec) -> Any:
                 self._kept.append(one)
                 self.values[name] = one.detach().cpu().numpy().copy()
                 outputs.append(name)
-            kinds = frozenset({_kind(operator, args)})
-            self.operations.append(Operation(operator, inputs, tuple(outputs), kinds, path))
+            self.operations.append(Operation(operator, inputs, tuple(outputs), _kinds(operator, args), path))
 
     return Recorder()
 
 
-def _kind(operator: str, args: Any) -> str:
-    kind = _KINDS.get(operator, operator)
-    return "deconv" if kind == "conv" and len(args) > _TRANSPOSED and args[_TRANSPOSED] is True else kind
+def _kinds(operator: str, args: Any) -> frozenset[str]:
+    kinds = kinds_of("aten", operator)
+    transposed = kinds == {"conv"} and len(args) > _TRANSPOSED and args[_TRANSPOSED] is True
+    return frozenset({"deconv"}) if transposed else kinds
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:

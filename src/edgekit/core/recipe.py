@@ -38,9 +38,11 @@ DEFAULT_RECIPES: Final = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"
 # Refused before any work, by the code of the reason in `core/refusals.py`.
 REFUSED: Final = {"tflite-int2": "int2-weights", "tflite-int16": "int16-activations", "onnx-int2": "int2-kernels"}
 
+# Stands for a softmax that is multiplied by values, as in attention.
+ATTENTION: Final = "Softmax*MatMul"
 # Operators whose presence makes dynamic int8 the better mode: static int8 left 2.1 dB of an LSTM and 12 to 19 dB of
 # attention models, dynamic int8 34 to 38 dB.
-SEQUENCE_OPERATORS: Final = frozenset({"LSTM", "GRU", "RNN", "Attention", "Softmax*MatMul"})
+SEQUENCE_OPERATORS: Final = frozenset({"LSTM", "GRU", "RNN", "Attention", ATTENTION})
 # Stands among the operators of a network whose inputs go beyond those it was calibrated with, as anomalies do.
 OUTLIERS: Final = "inputs beyond calibration"
 # Stands for inputs or outputs that are text.
@@ -48,7 +50,7 @@ STRINGS: Final = "strings"
 # Stands for a logarithm that layers with weights follow, as in the front end of a network that hears.
 LOG_SPECTRUM: Final = "Log*Conv"
 _STATIC_FAILS: Final = {
-    "Softmax*MatMul": "static-attention",
+    ATTENTION: "static-attention",
     "Attention": "static-attention",
     OUTLIERS: "static-outliers",
 }

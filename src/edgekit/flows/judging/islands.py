@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgekit.core.system.optional import need
+from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, named
 
 _SIGNED: Final = 3  # onnx.TensorProto.INT8
-_QUANTIZE: Final = "QuantizeLinear"
-_DEQUANTIZE: Final = "DequantizeLinear"
 _FATAL: Final = 4
+_BORDERS: Final = named("onnx", Trait.BORDER)
 # They move values and compute none.
-_MOVES: Final = frozenset(
-    ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice", "Gather", "Split", "Shape", "Cast")
-)
+_MOVES: Final = named("onnx", Trait.MOVES | Trait.TAKES | Trait.SIZES)
 
 
 @dataclass(frozen=True)
@@ -66,12 +64,12 @@ def _islands(graph: Any) -> tuple[Counter[str], int]:
     What only leads to an output of the model, or only comes from an input, is no island.
     """
     made = {name for node in graph.node for name in node.output}
-    starts = [node for node in _of(graph.node, _DEQUANTIZE) if node.input[0] in made]
+    starts = [node for node in _of(graph.node, DEQUANTIZE) if node.input[0] in made]
     after = _reached(
         {node.output[0] for node in starts}, [(node.input, node.output) for node in graph.node if not _borders(node)]
     )
     before = _reached(
-        {node.input[0] for node in _of(graph.node, _QUANTIZE)},
+        {node.input[0] for node in _of(graph.node, QUANTIZE)},
         [(node.output, node.input) for node in reversed(graph.node) if not _borders(node)],
     )
     inside = [
@@ -83,7 +81,7 @@ def _islands(graph: Any) -> tuple[Counter[str], int]:
 
 
 def _borders(node: Any) -> bool:
-    return node.op_type in (_QUANTIZE, _DEQUANTIZE)
+    return node.op_type in _BORDERS
 
 
 def _reached(names: set[str], steps: Iterable[tuple[Iterable[str], Iterable[str]]]) -> set[str]:
@@ -98,7 +96,7 @@ def _reached(names: set[str], steps: Iterable[tuple[Iterable[str], Iterable[str]
 def _has_signed_activations(graph: Any) -> bool:
     """Whether QuantizeLinear nodes, which quantize activations, give int8 rather than uint8."""
     types = {one.name: one.data_type for one in graph.initializer}
-    points = [node.input[2] for node in _of(graph.node, _QUANTIZE) if len(node.input) > 2]
+    points = [node.input[2] for node in _of(graph.node, QUANTIZE) if len(node.input) > 2]
     return bool(points) and all(types.get(name) == _SIGNED for name in points)
 
 
