@@ -18,8 +18,8 @@ from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.samples import Samples
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
-from edgekit.flows import history
-from edgekit.flows.check import check, plan_check
+from edgekit.flows.check import check, check_order
+from edgekit.flows.judging import history
 from edgekit.flows.opening import devices
 from edgekit.flows.profile import profile
 
@@ -115,7 +115,17 @@ def test_a_missed_budget_is_measured_again_before_it_fails(folder: Path, use: Us
     found = check(config(folder, 'budgets = ["latency.p50 <= 0.5 ms"]'))
 
     assert found.verdict is Verdict.FAIL
-    assert "confirmed by 1.00 ms" in only(found, "budget").message
+    assert "confirmed by 1.004 ms [1.000, 1.008]" in only(found, "budget").message
+    assert len(device.jobs) == 10
+
+
+def test_a_budget_typed_without_blanks_is_measured_again_too(folder: Path, use: Use) -> None:
+    device = use(times())
+
+    found = check(config(folder, 'budgets = ["latency.p50<=0.5ms"]'))
+
+    assert "confirmed by 1.004 ms [1.000, 1.008]" in only(found, "budget").message
+    assert only(found, "budget").metric == "latency"
     assert len(device.jobs) == 10
 
 
@@ -221,10 +231,11 @@ def test_a_plan_touches_nothing(folder: Path, use: Use) -> None:
     device = use(times())
     path = config(folder, 'budgets = ["size <= 1 kB"]\nnightly = true', 'baseline = "a.fake.json"')
 
-    plan = plan_check(path)
+    with check_order(path) as order:
+        steps = order.steps()
 
     assert device.jobs == []
-    assert [step.split()[0] for step in plan.steps] == ["measure", "judge", "measure", "judge", "add"]
+    assert [step.split()[0] for step in steps] == ["measure", "judge", "measure", "judge", "add"]
 
 
 def test_a_missing_baseline_names_the_command_that_makes_it(folder: Path, use: Use) -> None:

@@ -17,7 +17,7 @@ from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
-from edgekit.flows.compare import compare, plan_compare
+from edgekit.flows.compare import compare, compare_order
 
 
 def report(path: Path, latency_s: float, *, artifact: str = "onnx-fp32", spread: float = 0.002, **changes: Any) -> str:
@@ -65,10 +65,11 @@ def test_an_effect_that_is_too_small_to_count_is_no_failure(slow: Path, fast: Pa
 
 
 def test_a_plan_names_what_would_be_measured(slow: Path, fast: Path) -> None:
-    plan = plan_compare(fast, slow, target="fake,local")
+    with compare_order(fast, slow, target="fake,local") as order:
+        steps = order.steps()
 
-    assert len(plan.steps) == 2
-    assert "8 pairs" in plan.steps[0]
+    assert len(steps) == 2
+    assert "8 pairs" in steps[0]
 
 
 def test_other_inputs_are_refused(slow: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.verdict import Verdict
 from edgekit.flows import history
-from edgekit.flows.history import Accepted, Run
+from edgekit.flows.judging import history as store
+from edgekit.flows.judging.history import Accepted, Run
 
 SERIES = "net/onnx-fp32@local"
 
@@ -36,61 +37,61 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_lines_come_back_in_order(tmp_path: Path) -> None:
-    lines: list[history.Line] = [
+    lines: list[store.Line] = [
         run(1e-3),
         Accepted(created="now", commit="c0ffee", why="larger", models=("net",)),
         run(2e-3),
     ]
     for line in lines:
-        history.append(tmp_path / "sub" / "h.jsonl", line)
+        store.append(tmp_path / "sub" / "h.jsonl", line)
 
-    assert history.read_history(tmp_path / "sub" / "h.jsonl") == tuple(lines)
-    assert history.read_history(tmp_path / "none.jsonl") == ()
+    assert store.read_history(tmp_path / "sub" / "h.jsonl") == tuple(lines)
+    assert store.read_history(tmp_path / "none.jsonl") == ()
 
 
 @pytest.mark.parametrize("text", ['{"kind":"run"}', "no json", '{"kind":"other"}'])
 def test_a_damaged_line_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "h.jsonl"
-    history.append(path, run(1e-3))
+    store.append(path, run(1e-3))
     with path.open("a") as stream:
         stream.write(f"{text}\n")
 
     with pytest.raises(Unreadable, match="Line 2 of"):
-        history.read_history(path)
+        store.read_history(path)
 
 
 def test_a_newer_line_asks_for_an_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
-    history.append(path, run(1e-3))
+    store.append(path, run(1e-3))
     path.write_text(path.read_text().replace('"schema_version":1', '"schema_version":99'))
 
     with pytest.raises(Unreadable, match="schema 99"):
-        history.read_history(path)
+        store.read_history(path)
 
 
 def test_a_series_begins_anew_with_the_accepted_value() -> None:
     accepted = Accepted(created="now", commit="", why="larger", models=("net",))
 
-    found = history.points([run(1e-3), run(2e-3), accepted, run(2.1e-3)], SERIES)
+    found = store.points([run(1e-3), run(2e-3), accepted, run(2.1e-3)], SERIES)
 
     assert [point.value for point in found] == [2e-3, 2.1e-3]
     other = Accepted(created="now", commit="", why="larger", models=("another",))
-    assert len(history.points([run(1e-3), other, run(1e-3)], SERIES)) == 2
+    assert len(store.points([run(1e-3), other, run(1e-3)], SERIES)) == 2
 
 
 def test_undecided_runs_are_counted_up_to_the_last_decision() -> None:
     lines = [run(1e-3, undecided=True), run(1e-3), run(1e-3, undecided=True), run(1e-3, undecided=True)]
 
-    assert history.in_a_row(lines, "c") == 2
-    assert history.in_a_row(lines, "another") == 0
-    assert history.in_a_row([], "c") == 0
+    assert store.in_a_row(lines, "c") == 2
+    assert store.in_a_row(lines, "another") == 0
+    assert store.in_a_row([], "c") == 0
 
 
 def test_the_first_slow_run_is_blamed_with_its_commit(config: Path) -> None:
     path = config.parent / "edgekit-history.jsonl"
     for number in range(12):
         noise = 1e-6 * (number % 3)
-        history.append(path, run(1e-3 + noise + (1e-4 if number >= 8 else 0), commit=f"commit{number}"))
+        store.append(path, run(1e-3 + noise + (1e-4 if number >= 8 else 0), commit=f"commit{number}"))
 
     found = history.show(config)
 
@@ -102,7 +103,7 @@ def test_the_first_slow_run_is_blamed_with_its_commit(config: Path) -> None:
 
 def test_a_steady_series_blames_nothing(config: Path) -> None:
     for number in range(12):
-        history.append(config.parent / "edgekit-history.jsonl", run(1e-3 + 1e-6 * (number % 3)))
+        store.append(config.parent / "edgekit-history.jsonl", run(1e-3 + 1e-6 * (number % 3)))
 
     assert history.show(config).series[0].slower is None
 
@@ -111,7 +112,7 @@ def test_accepting_replaces_the_baseline_and_keeps_the_reason(config: Path) -> N
     found = history.accept(config, why=" larger input ")
 
     assert (config.parent / "old" / "net.onnx").read_bytes() == b"new"
-    lines = history.read_history(config.parent / "edgekit-history.jsonl")
+    lines = store.read_history(config.parent / "edgekit-history.jsonl")
     assert lines == (found.accepted,)
     assert (found.accepted.why, found.accepted.models) == ("larger input", ("net",))
 
@@ -154,5 +155,5 @@ def test_a_report_is_no_baseline_that_can_be_copied(config: Path) -> None:
 
 
 def test_the_commit_is_what_ci_says_else_what_git_says(tmp_path: Path) -> None:
-    assert history.commit_of(tmp_path, {"GITHUB_SHA": "abc"}) == "abc"
-    assert history.commit_of(tmp_path, {}) == ""
+    assert store.commit_of(tmp_path, {"GITHUB_SHA": "abc"}) == "abc"
+    assert store.commit_of(tmp_path, {}) == ""

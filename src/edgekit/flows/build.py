@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +20,8 @@ from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.flows.explain import explained
 from edgekit.flows.export import Exported, ExportOptions, export_steps, prepared_source, refuse_unmendable, write_bundle
-from edgekit.flows.judging.budgets import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
+from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Profiled, measure, rounds_of
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opened, opens
@@ -33,7 +33,6 @@ from edgekit.flows.opening.source import (
     refuse_impossible,
     refuse_unused,
 )
-from edgekit.flows.opening.versions import versions
 from edgekit.flows.order import Plan
 from edgekit.flows.train import train
 from edgekit.train.weights import shipped_weights
@@ -227,37 +226,21 @@ def _report(
     bundle: Path,
 ) -> Report:
     result = exported.result
-    evidence = Evidence(
+    figures = Findings(
+        result.spec,
+        str(bundle),
         result.artifacts,
-        (*result.parity, *profiled.parity),
+        result.parity,
         result.accuracy,
-        tuple(profiled.measurements),
-        tuple(profiled.latency),
-    )
-    checks = judge_budgets(order.budgets, order.targets, evidence)
-    found = outcomes(order.budgets, checks, order.targets, evidence)
-    return Report(
-        command="build",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        spec=result.spec,
-        bundle=str(bundle),
+        profiled,
         split=source.split.facts(source.samples_from),
-        artifacts=result.artifacts,
-        parity=evidence.parity,
-        accuracy=result.accuracy,
-        measurements=evidence.measurements,
-        latency=evidence.latency,
-        budgets=checks,
-        outcomes=found,
         training=source.training,
-        facts=profiled.facts,
-        facts_after=profiled.facts_after,
-        tools=versions(),
-        stages=stages,
-        warnings=(*exported.warnings, *profiled.warnings),
-        verdict=overall(found, evidence.parity),
-        seed=settings.seed,
+        warnings=exported.warnings,
     )
+    checks = judge_budgets(order.budgets, order.targets, figures)
+    found = outcomes(order.budgets, checks, order.targets, figures)
+    verdict = overall(found, figures.parity)
+    return figures.report("build", settings, verdict=verdict, outcomes=found, budgets=checks, stages=stages)
 
 
 def _write_reports(report: Report, folder: Path) -> None:

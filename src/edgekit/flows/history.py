@@ -1,66 +1,32 @@
-"""`edgekit history`: what earlier checks measured, since when it is slower, and what was accepted and why.
-
-The history is a file of JSON lines, one a run or acceptance, oldest first; a line is only ever appended.
-"""
+"""`edgekit history`: what earlier checks measured, since when it is slower, and what was accepted and why."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Final
 
 import msgspec
 
-from edgekit.core.errors import Unreadable, UserError, from_os_error, unknown
+from edgekit.core.errors import UserError, unknown
 from edgekit.core.reports.report import is_report
 from edgekit.core.statistics.nightly import blame, expected_level
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.system.files import new_file, new_folder
-from edgekit.core.verdict import Verdict
+from edgekit.flows.judging.history import (
+    HISTORY_SCHEMA,
+    Accepted,
+    Point,
+    Run,
+    append,
+    commit_of,
+    history_file,
+    points,
+    read_history,
+)
 from edgekit.flows.order import Plan
-
-# 1: first version.
-HISTORY_SCHEMA: Final = 1
-_COMMIT_VARIABLES: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")
-
-
-class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="run"):
-    """One run of `edgekit check`: the median latency of every series in seconds, and the checks left undecided."""
-
-    created: str
-    commit: str
-    verdict: Verdict
-    values: dict[str, float]
-    checks: tuple[str, ...] = ()
-    inconclusive: tuple[str, ...] = ()
-    schema_version: int = HISTORY_SCHEMA
-
-
-class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="accepted"):
-    """A new level that somebody accepted, and why: names of models, and the baseline files that were replaced."""
-
-    created: str
-    commit: str
-    why: str
-    models: tuple[str, ...]
-    baselines: tuple[str, ...] = ()
-    schema_version: int = HISTORY_SCHEMA
-
-
-Line = Run | Accepted
-
-
-class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value of a series, in seconds, with where it came from."""
-
-    value: float
-    created: str
-    commit: str
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,57 +67,6 @@ class AcceptDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     accepted: Accepted
     command: str = "history accept"
     schema_version: int = HISTORY_SCHEMA
-
-
-def history_file(config: Path, file: CheckFile) -> Path:
-    """Where the history of a configuration lies."""
-    return config.parent / file.history
-
-
-def read_history(path: Path) -> tuple[Line, ...]:
-    """Every line, oldest first; none where there is no file.
-
-    Raises:
-        Unreadable: A line is damaged, or of a newer schema; its number is told.
-    """
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return ()
-    except OSError as err:
-        raise from_os_error(err, f"reading '{path}'") from err
-    return tuple(_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
-
-
-def append(path: Path, line: Line) -> None:
-    """Add one line at the end.
-
-    Raises:
-        DiskFull, EnvironmentFault: The file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as stream:
-            stream.write(msgspec.json.encode(line) + b"\n")
-    except OSError as err:
-        raise from_os_error(err, f"writing '{path}'") from err
-
-
-def points(lines: Sequence[Line], series: str) -> list[Point]:
-    """The values of a series, oldest first, since it was last accepted; the accepted value is the first."""
-    found: list[Point] = []
-    for line in lines:
-        if isinstance(line, Run):
-            found += [Point(line.values[series], line.created, line.commit)] if series in line.values else []
-        elif series.partition("/")[0] in line.models:
-            found = found[-1:]
-    return found
-
-
-def in_a_row(lines: Sequence[Line], check: str) -> int:
-    """How many of the latest runs that made this check, without a gap, could not decide it."""
-    runs = [line for line in lines if isinstance(line, Run) and check in line.checks]
-    return next((place for place, run in enumerate(reversed(runs)) if check not in run.inconclusive), len(runs))
 
 
 def show(config: Path, *, command: str = "history show") -> HistoryDocument:
@@ -203,31 +118,6 @@ def plan_accept(config: Path, *, why: str, model: Sequence[str] = ()) -> Plan:
     copies = [f"replace the baseline '{one.baseline}' by '{one.path}'" for one in kept]
     names = ", ".join(one.called for one in models)
     return Plan("history accept", (*copies, f"write into '{history_file(config, file)}': {names} accepted, {why}"))
-
-
-def commit_of(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
-    """The commit that is checked: what CI says, else what git says; empty outside of both."""
-    told = next((environ[name] for name in _COMMIT_VARIABLES if environ.get(name)), "")
-    if told:
-        return told
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _line(path: Path, number: int, text: bytes) -> Line:
-    what = f"Line {number} of '{path}'"
-    try:
-        found: Line = msgspec.json.decode(text, type=Line)
-    except (msgspec.DecodeError, msgspec.ValidationError) as err:
-        raise Unreadable(f"{what} is damaged: {err}.", hint=f"Mend or remove line {number}.") from err
-    if found.schema_version > HISTORY_SCHEMA:
-        raise Unreadable(f"{what} has schema {found.schema_version}.", hint="pip install --upgrade edgekit")
-    return found
 
 
 def _series(name: str, found: Sequence[Point]) -> Series:

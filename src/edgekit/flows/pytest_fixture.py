@@ -13,7 +13,7 @@ from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.judging.alarms import MEASURED
-from edgekit.flows.judging.budgets import Evidence, judge_budgets, parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.budgets import judge_budgets, parse_budgets, refuse_unmeasurable
 from edgekit.flows.profile import profile
 
 
@@ -51,7 +51,6 @@ def profile_against(
 
 def _judged(report: Report, budgets: Sequence[str], targets: Sequence[Target]) -> Report:
     recipes = [Recipe.parse(one.recipe) for one in report.artifacts if one.recipe in RECIPES]
-    evidence = Evidence(report.artifacts, report.parity, (), report.measurements, report.latency)
-    checks = judge_budgets(parse_budgets(budgets, targets, recipes), targets, evidence)
+    checks = judge_budgets(parse_budgets(budgets, targets, recipes), targets, report)
     verdict = worst([report.verdict, *(one.verdict for one in checks)])
     return msgspec.structs.replace(report, budgets=checks, verdict=verdict)

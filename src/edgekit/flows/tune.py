@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -27,13 +26,14 @@ from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
 from edgekit.export.checking.parity import validate_artifact
 from edgekit.flows.measuring.cells import job_for, rows_fed, write_feeds
+from edgekit.flows.measuring.findings import now
 from edgekit.flows.measuring.idle_core import on_an_idle_core
 from edgekit.flows.measuring.parity import parity_on_target
 from edgekit.flows.measuring.successive_halving import FULL, Trial, exhaustive, halve, tied, trials, within
 from edgekit.flows.measuring.summary import over_launches
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, open_session, opened
-from edgekit.flows.order import Plan
+from edgekit.flows.order import door
 
 DEFAULT_TIME_LIMIT_S: Final = 0.1
 DEFAULT_MAX_DROP: Final = 0.005
@@ -51,7 +51,52 @@ class Quality:
     refused: str = ""
 
 
-def tune(
+@dataclass(frozen=True)
+class TuneOrder:
+    """The artifacts of an opened bundle and the one target that they are tuned on."""
+
+    found: Opened
+    artifacts: tuple[Artifact, ...]
+    target: Target
+    max_drop: float
+    time_limit_s: float
+    settings: Settings
+    command: str = "tune"
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do; the device is not reached for."""
+        names = ", ".join(one.recipe for one in self.artifacts)
+        return (
+            f"measure {names} on {self.target} with every choice of options, the best up to {FULL} times",
+            f"write '{tuning_file(self.found.path)}'",
+        )
+
+    def run(self, progress: Progress) -> TuneReport:
+        """Search, and keep the choice beside the bundle."""
+        with progress.stage(f"tuning on {self.target}"), ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
+            quality = {one.recipe: _quality(self.found, one, self.max_drop) for one in self.artifacts}
+            device = stack.enter_context(devices.open_device(self.target.device))
+            facts = device.facts()
+            candidates = self._candidates(quality, facts, emulated=device.emulated or facts.emulated)
+            launcher = _Launcher(self.found, device, folder, self.time_limit_s)
+            finalists = halve(candidates, launcher.launch, self.settings.seed, progress)
+        if not finalists:
+            raise EnvironmentFault(f"No candidate runs on '{self.target}': {candidates[0].refused}")
+        report = _reported(self.found, self.target, candidates, finalists, quality, facts, self.settings)
+        return _kept(report, self.found, finalists, facts)
+
+    def _candidates(self, quality: Mapping[str, Quality], facts: Facts, *, emulated: bool) -> list[Trial]:
+        if emulated:
+            raise UserError(f"'{self.target.device}' is emulated: it has no latency to tune.", hint="docs/emulation.md")
+        candidates = trials(self.found, self.target, [name for name, one in quality.items() if not one.refused], facts)
+        if not candidates:
+            raise UserError(_no_candidate(str(self.target), quality), hint=f"edgekit validate {self.found.path}")
+        return candidates
+
+
+@contextmanager
+def tune_order(
     path: str | Path,
     *,
     target: str = "local",
@@ -60,7 +105,7 @@ def tune(
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
     settings: Settings = Settings(),
     progress: Progress = Silent(),
-) -> TuneReport:
+) -> Iterator[TuneOrder]:
     """The best of all artifacts and options on a target; it is written to `NAME.tuning.json` beside the bundle.
 
     Args:
@@ -75,33 +120,11 @@ def tune(
         UserError: No artifact may be chosen, or the device is emulated and has no latency.
     """
     where = Target.parse(target)
-    with opened(Path(path)) as found, ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
-        quality = {one.recipe: _quality(found, one, max_drop) for one in found.chosen(artifact)}
-        device = stack.enter_context(devices.open_device(where.device))
-        facts = device.facts()
-        if device.emulated or facts.emulated:
-            raise UserError(f"'{where.device}' is emulated: it has no latency to be tuned.", hint="docs/emulation.md")
-        candidates = trials(found, where, [name for name, one in quality.items() if not one.refused], facts)
-        if not candidates:
-            raise UserError(_no_candidate(target, quality), hint=f"edgekit validate {path}")
-        launcher = _Launcher(found, device, folder, time_limit_s)
-        finalists = halve(candidates, launcher.launch, settings.seed, progress)
-        if not finalists:
-            raise EnvironmentFault(f"No candidate runs on '{target}': {candidates[0].refused}")
-        report = _reported(found, where, candidates, finalists, quality, facts, settings)
-        return _kept(report, found, finalists, facts)
+    with opened(Path(path), progress=progress) as found:
+        yield TuneOrder(found, found.chosen(artifact), where, max_drop, time_limit_s, settings)
 
 
-def plan_tune(path: str | Path, *, target: str = "local", artifact: Sequence[str] = (), **_: object) -> Plan:
-    """What `tune` with the same arguments would do; the device is not reached for."""
-    with opened(Path(path)) as found:
-        names = ", ".join(one.recipe for one in found.chosen(artifact))
-    file = tuning_file(Path(path))
-    return Plan(
-        "tune",
-        (f"measure {names} on {target} with every choice of options, the best up to {FULL} times", f"write '{file}'"),
-    )
+tune = door(tune_order)
 
 
 @dataclass(frozen=True)
@@ -272,5 +295,5 @@ def _choice(found: Opened, trial: Trial, facts: Facts) -> Choice:
         backend=trial.target.backend,
         options=dict(trial.target.options),
         latency=over_launches(trial.medians),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=now(),
     )

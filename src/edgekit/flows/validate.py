@@ -7,17 +7,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgekit.core.bundle import CASES, Artifact
-from edgekit.core.errors import BundleUnreadable, UserError
-from edgekit.core.reports.report import Accuracy, Outcome, ParityCheck, Report
+from edgekit.core.errors import UserError
+from edgekit.core.reports.report import Outcome, Report
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.core.target import Target
 from edgekit.core.verdict import worst
-from edgekit.export.checking.cases import Case, load_cases
-from edgekit.export.checking.parity import validate_artifact
-from edgekit.export.checking.ranges import range_checks
-from edgekit.flows.opening.artifacts import Opened, open_session, opened
+from edgekit.flows.measuring.validation import validated
+from edgekit.flows.opening.artifacts import Opened, opened
 from edgekit.flows.opening.versions import versions
 
 
@@ -40,15 +36,8 @@ def validate(
         UserError: A bare file without a reference, or names that do not fit.
     """
     with opened(Path(path)) as found, _with_reference(found, reference) as known:
-        parity: list[ParityCheck] = []
-        accuracy: list[Accuracy] = []
-        cases = _cases(known)
         chosen = known.chosen(artifact)
-        for done, one in enumerate(chosen, start=1):
-            checks, quality = _validate_one(known, one, cases)
-            parity += checks
-            accuracy += [quality]
-            progress.step(done, len(chosen), one.recipe)
+        parity, accuracy = validated(known, chosen, progress)
     verdict = worst(check.verdict for check in parity)
     return Report(
         command="validate",
@@ -57,26 +46,13 @@ def validate(
         bundle=str(path),
         split=known.bundle.manifest.split if known.bundle else None,
         artifacts=chosen,
-        parity=tuple(parity),
-        accuracy=tuple(accuracy),
+        parity=parity,
+        accuracy=accuracy,
         outcomes=(Outcome("local", verdict),),
         tools=versions(),
         verdict=verdict,
         seed=settings.seed,
     )
-
-
-def _validate_one(found: Opened, artifact: Artifact, cases: Sequence[Case]) -> tuple[tuple[ParityCheck, ...], Accuracy]:
-    with open_session(found, artifact, Target("local")) as session:
-        checks, accuracy = validate_artifact(session, artifact, found.spec, found.samples, cases, session.backend)
-    path = found.files[artifact.recipe]
-    return (*checks, *range_checks(path, artifact, found.spec, found.samples, checks[0].where)), accuracy
-
-
-def _cases(found: Opened) -> tuple[Case, ...]:
-    if found.bundle is None or CASES not in found.bundle.manifest.files:
-        return ()
-    return load_cases(found.bundle.root / CASES, BundleUnreadable)
 
 
 @contextmanager

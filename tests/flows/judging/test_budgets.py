@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError
 from edgekit.core.measurement import Launch, Measurement, Trust
 from edgekit.core.recipe import parse_recipes
-from edgekit.core.reports.report import Accuracy, Estimate, Latency, ParityCheck
+from edgekit.core.reports.report import Accuracy, Estimate, Latency, ParityCheck, Report
 from edgekit.core.target import parse_targets
 from edgekit.core.verdict import Verdict
-from edgekit.flows.judging.budgets import Evidence, judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.measuring.summary import quantiles
 
 RECIPES = parse_recipes("onnx-fp32,onnx-int8")
@@ -41,10 +40,12 @@ def parity(recipe: str, verdict: Verdict) -> ParityCheck:
 
 
 @pytest.fixture
-def evidence() -> Evidence:
+def evidence() -> Report:
     runs = (measurement(FLOAT, 2e-3), measurement(INT8, 1e-3))
     exact = Estimate(0.99, 0.98, 1.0, 500)
-    return Evidence(
+    return Report(
+        command="build",
+        created="",
         artifacts=(artifact(FLOAT, 40_000), artifact(INT8, 12_000)),
         parity=(parity(FLOAT, Verdict.PASS), parity(INT8, Verdict.PASS)),
         accuracy=tuple(
@@ -56,22 +57,22 @@ def evidence() -> Evidence:
     )
 
 
-def verdict_of(text: str, evidence: Evidence) -> tuple[Verdict, str | None]:
+def verdict_of(text: str, evidence: Report) -> tuple[Verdict, str | None]:
     budgets = parse_budgets(text, TARGETS, RECIPES)
     checks = judge_budgets(budgets, TARGETS, evidence)
     found = outcomes(budgets, checks, TARGETS, evidence)
     return overall(found, evidence.parity), found[0].chosen
 
 
-def test_without_budgets_the_fastest_artifact_is_chosen(evidence: Evidence) -> None:
+def test_without_budgets_the_fastest_artifact_is_chosen(evidence: Report) -> None:
     assert verdict_of("", evidence) == (Verdict.PASS, INT8)
 
 
-def test_a_size_that_only_int8_meets_chooses_int8(evidence: Evidence) -> None:
+def test_a_size_that_only_int8_meets_chooses_int8(evidence: Report) -> None:
     assert verdict_of("size <= 20 kB", evidence) == (Verdict.PASS, INT8)
 
 
-def test_a_size_that_none_meets_fails_and_names_the_nearest(evidence: Evidence) -> None:
+def test_a_size_that_none_meets_fails_and_names_the_nearest(evidence: Report) -> None:
     budgets = parse_budgets("size <= 10 kB", TARGETS, RECIPES)
     checks = judge_budgets(budgets, TARGETS, evidence)
 
@@ -82,7 +83,7 @@ def test_a_size_that_none_meets_fails_and_names_the_nearest(evidence: Evidence) 
     assert INT8 in found[0].reason
 
 
-def test_a_latency_budget_that_is_missed_says_by_how_much(evidence: Evidence) -> None:
+def test_a_latency_budget_that_is_missed_says_by_how_much(evidence: Report) -> None:
     budgets = parse_budgets("latency.p90 <= 1 us", TARGETS, RECIPES)
 
     checks = judge_budgets(budgets, TARGETS, evidence)
@@ -91,11 +92,11 @@ def test_a_latency_budget_that_is_missed_says_by_how_much(evidence: Evidence) ->
     assert checks[1].excess == pytest.approx(1e-3 * 1.025 - 1e-6, rel=0.01)
 
 
-def test_a_limit_inside_the_interval_is_inconclusive(evidence: Evidence) -> None:
+def test_a_limit_inside_the_interval_is_inconclusive(evidence: Report) -> None:
     assert verdict_of("onnx-fp32: latency.p50 <= 2.05 ms", evidence)[0] is Verdict.INCONCLUSIVE
 
 
-def test_a_quantile_beyond_the_sample_is_inconclusive_with_the_reason(evidence: Evidence) -> None:
+def test_a_quantile_beyond_the_sample_is_inconclusive_with_the_reason(evidence: Report) -> None:
     budgets = parse_budgets("latency.p99 <= 1 s", TARGETS, RECIPES)
 
     check = judge_budgets(budgets, TARGETS, evidence)[0]
@@ -105,25 +106,19 @@ def test_a_quantile_beyond_the_sample_is_inconclusive_with_the_reason(evidence: 
     assert "299" in check.estimate.reason
 
 
-def test_a_scoped_budget_must_hold_whatever_else_passes(evidence: Evidence) -> None:
+def test_a_scoped_budget_must_hold_whatever_else_passes(evidence: Report) -> None:
     assert verdict_of("onnx-fp32: size <= 20 kB", evidence)[0] is Verdict.FAIL
 
 
-def test_a_parity_failure_fails_although_another_artifact_passes(evidence: Evidence) -> None:
-    broken = Evidence(
-        evidence.artifacts,
-        (parity(FLOAT, Verdict.PASS), parity(INT8, Verdict.FAIL)),
-        evidence.accuracy,
-        evidence.measurements,
-        evidence.latency,
-    )
+def test_a_parity_failure_fails_although_another_artifact_passes(evidence: Report) -> None:
+    broken = replace(evidence, parity=(parity(FLOAT, Verdict.PASS), parity(INT8, Verdict.FAIL)))
 
     verdict, chosen = verdict_of("", broken)
 
     assert (verdict, chosen) == (Verdict.FAIL, FLOAT)
 
 
-def test_budgets_in_one_text_are_all_judged(evidence: Evidence) -> None:
+def test_budgets_in_one_text_are_all_judged(evidence: Report) -> None:
     text = "latency.p90 <= 8 ms, accuracy.drop <= 1 pt, size <= 100 kB"
 
     budgets = parse_budgets(text, TARGETS, RECIPES)
@@ -152,7 +147,7 @@ def test_a_scope_that_covers_nothing_is_refused(text: str, offer: str) -> None:
         parse_budgets(text, TARGETS, RECIPES)
 
 
-def both(evidence: Evidence) -> Evidence:
+def both(evidence: Report) -> Report:
     """The evidence with a small .tflite beside the two .onnx."""
     lite = Artifact("tflite-int8-static", "a.tflite", "tflite", "int8", 5_000, "0" * 64, "1" * 64, (), ())
     return replace(
@@ -162,7 +157,7 @@ def both(evidence: Evidence) -> Evidence:
     )
 
 
-def test_what_a_target_does_not_open_is_not_chosen_there(evidence: Evidence) -> None:
+def test_what_a_target_does_not_open_is_not_chosen_there(evidence: Report) -> None:
     targets, recipes = parse_targets("local/onnxruntime,local/litert"), parse_recipes("onnx-int8,tflite-int8")
     budgets = parse_budgets("size <= 10 kB", targets, recipes)
 
@@ -187,7 +182,7 @@ def test_a_budget_on_an_artifact_that_no_target_opens_is_refused() -> None:
         parse_budgets("onnx-fp32: size <= 1 MB", targets, recipes)
 
 
-def test_an_unmet_scoped_budget_is_named_beside_the_chosen_artifact(evidence: Evidence) -> None:
+def test_an_unmet_scoped_budget_is_named_beside_the_chosen_artifact(evidence: Report) -> None:
     budgets = parse_budgets("onnx-fp32: size <= 20 kB", TARGETS, RECIPES)
 
     found = outcomes(budgets, judge_budgets(budgets, TARGETS, evidence), TARGETS, evidence)[0]
@@ -196,13 +191,13 @@ def test_an_unmet_scoped_budget_is_named_beside_the_chosen_artifact(evidence: Ev
     assert "onnx-fp32: size <= 20 kB" in found.reason
 
 
-def test_the_nearest_miss_keeps_parity_and_is_judged_by_its_farthest_budget(evidence: Evidence) -> None:
+def test_the_nearest_miss_keeps_parity_and_is_judged_by_its_farthest_budget(evidence: Report) -> None:
     # The float artifact misses one limit by 0.1 % and the other a hundredfold; int8 misses both by a fifth.
     text = "latency.p50 <= 1.7 ms, size <= 10 kB"
     slow = replace(evidence, measurements=(measurement(FLOAT, 1.66e-3), measurement(INT8, 1.99e-3)))
     budgets = parse_budgets(text, TARGETS, RECIPES)
 
-    def nearest(given: Evidence) -> str:
+    def nearest(given: Report) -> str:
         return outcomes(budgets, judge_budgets(budgets, TARGETS, given), TARGETS, given)[0].reason
 
     assert INT8 in nearest(slow)
@@ -210,7 +205,7 @@ def test_the_nearest_miss_keeps_parity_and_is_judged_by_its_farthest_budget(evid
 
 
 @pytest.mark.parametrize("text", ["accuracy >= 50 %", "accuracy.drop <= 1 pt"])
-def test_a_budget_on_accuracy_is_not_held_against_another_metric(text: str, evidence: Evidence) -> None:
+def test_a_budget_on_accuracy_is_not_held_against_another_metric(text: str, evidence: Report) -> None:
     error = Estimate(0.9, 0.8, 1.0, 500)
     other = replace(
         evidence, accuracy=tuple(Accuracy(name, "here", "mae", error, error, error) for name in (FLOAT, INT8))

@@ -11,7 +11,7 @@ from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.system.progress import Silent
 from edgekit.core.system.settings import Settings
-from edgekit.flows.check import plan_check
+from edgekit.flows.check import check_order
 from edgekit.flows.opening.artifacts import opened
 from edgekit.flows.opening.commits import checked_out, make_models
 
@@ -76,7 +76,10 @@ def test_both_sides_are_made_from_their_own_sources(repository_folder: Path) -> 
 
 
 def test_the_plan_says_what_is_made(repository_folder: Path) -> None:
-    assert plan_check(repository_folder / "edgekit.toml").steps[:3] == (
+    with check_order(repository_folder / "edgekit.toml") as order:
+        steps = order.steps()
+
+    assert steps[:3] == (
         "export 'net.py:net' of HEAD to 'edgekit-built/net/base'",
         "export 'net.py:net' to 'edgekit-built/net/now'",
         "measure and judge 'net'",

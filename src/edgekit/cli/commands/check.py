@@ -72,7 +72,7 @@ def command(
     Ends with 1 when a check failed. One that cannot be decided is printed as INCONCLUSIVE and counted; whether it
     changes the exit code is the policy in FILE. In GitHub Actions the result goes into the summary of the step.
     """
-    from edgekit.flows.check import check, plan_check
+    from edgekit.flows.check import check_order
     from edgekit.report.check import refuse_name, write_check
 
     for path in report:
@@ -85,16 +85,21 @@ def command(
         "baseline_commit": baseline_commit,
     }
     changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    if call.dry_run:
-        return call.show_plan(plan_check(config, changes=changes))
     settings = call.settings()
-    with call.progress() as progress:
-        found = check(config, record=not no_record, changes=changes, settings=settings, progress=progress)
-    for path in report:
-        write_check(found, path)
-    _summarize(found)
-    call.answer(found, lambda: _text(found, call.output))
-    return found.verdict.exit_code
+
+    def show(found: CheckReport) -> int:
+        for path in report:
+            write_check(found, path)
+        _summarize(found)
+        call.answer(found, lambda: _text(found, call.output))
+        return found.verdict.exit_code
+
+    return call.perform(
+        lambda progress: check_order(
+            config, record=not no_record, changes=changes, settings=settings, progress=progress
+        ),
+        show,
+    )
 
 
 def _summarize(found: CheckReport) -> None:

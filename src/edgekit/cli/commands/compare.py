@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -67,27 +67,32 @@ def command(
     the minimum effect. Ends with 0 when B is faster or equal, with 1 when it is slower, with 4 when the time is over
     and it is still unclear.
     """
-    from edgekit.flows.compare import compare, plan_compare
+    from edgekit.flows.compare import compare_order
     from edgekit.report.comparison import refuse_suffix, write_comparison
 
     for path in report:
         refuse_suffix(path)
     settings = call.settings(minimum_effect=minimum_effect)
-    order: dict[str, Any] = {
-        "target": target or settings.target,
-        "launches": launches,
-        "time_limit_s": time_limit,
-        "time_box_s": time_box,
-        "settings": settings,
-    }
-    if call.dry_run:
-        return call.show_plan(plan_compare(a, b, **order))
-    with call.progress() as progress:
-        found = compare(a, b, **order, progress=progress)
-    for path in report:
-        write_comparison(found, path)
-    call.answer(found, lambda: _text(found, call.output))
-    return found.verdict.exit_code
+
+    def show(found: ComparisonReport) -> int:
+        for path in report:
+            write_comparison(found, path)
+        call.answer(found, lambda: _text(found, call.output))
+        return found.verdict.exit_code
+
+    return call.perform(
+        lambda progress: compare_order(
+            a,
+            b,
+            target=target or settings.target,
+            launches=launches,
+            time_limit_s=time_limit,
+            time_box_s=time_box,
+            settings=settings,
+            progress=progress,
+        ),
+        show,
+    )
 
 
 def _text(found: ComparisonReport, output: Output) -> str:

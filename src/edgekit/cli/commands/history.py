@@ -15,7 +15,8 @@ from edgekit.cli.program import Commands
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.flows.history import HistoryDocument, Point, Series
+    from edgekit.flows.history import HistoryDocument, Series
+    from edgekit.flows.judging.history import Point
 
 _COMMIT_LETTERS = 10
 

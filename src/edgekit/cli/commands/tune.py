@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -60,22 +60,21 @@ def command(
     Candidates are measured in turn, and only the faster ones go on to the next round. The choice is kept in
     NAME.tuning.json beside the bundle, where 'run' and edgekit.load find it on the same kind of device.
     """
-    from edgekit.flows.tune import plan_tune, tune
+    from edgekit.flows.tune import tune_order
 
     settings = call.settings()
-    order: dict[str, Any] = {
-        "target": target or first_target(settings.target),
-        "artifact": parts(artifact),
-        "max_drop": max_drop,
-        "time_limit_s": time_limit,
-        "settings": settings,
-    }
-    if call.dry_run:
-        return call.show_plan(plan_tune(path, **order))
-    with call.progress() as progress, progress.stage(f"tuning on {order['target']}"):
-        found = tune(path, **order, progress=progress)
-    call.answer(found, lambda: "\n".join(_text(found)))
-    return None
+    return call.perform(
+        lambda progress: tune_order(
+            path,
+            target=target or first_target(settings.target),
+            artifact=parts(artifact),
+            max_drop=max_drop,
+            time_limit_s=time_limit,
+            settings=settings,
+            progress=progress,
+        ),
+        lambda found: call.answer(found, lambda: "\n".join(_text(found))),
+    )
 
 
 def _text(found: TuneReport) -> Iterator[str]:

@@ -10,8 +10,8 @@ from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import Estimate, Report
 from edgekit.core.verdict import Verdict
 
-# 1: first version.
-CHECK_SCHEMA: Final = 1
+# 1: first version. 2: results carry the metric they rest on.
+CHECK_SCHEMA: Final = 2
 
 Kind = Literal["parity", "budget", "baseline", "history"]
 
@@ -19,9 +19,9 @@ Kind = Literal["parity", "budget", "baseline", "history"]
 class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One check of one artifact on one target.
 
-    `estimate` is in `unit`: the value a budget limits, or the ratio to the baseline. `p_value` is what takes part in
-    Holm's method; None for what noise has no part in. `message` is one sentence for people. `in_a_row` counts the runs,
-    this one included, in which it was inconclusive.
+    `metric` is what it rests on, such as `latency`. `estimate` is in `unit`: the value a budget limits, or the ratio to
+    the baseline. `p_value` is what takes part in Holm's method; None for what noise has no part in. `message` is one
+    sentence for people. `in_a_row` counts the runs, this one included, in which it was inconclusive.
     """
 
     model: str
@@ -30,6 +30,7 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     kind: Kind
     check: str
     verdict: Verdict
+    metric: str = ""
     message: str = ""
     unit: str = ""
     estimate: Estimate = Estimate(None)

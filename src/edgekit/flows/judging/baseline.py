@@ -3,53 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import msgspec
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.reports.check import Checked
 from edgekit.core.reports.comparison import Compared
-from edgekit.core.reports.report import REPORT_SCHEMA, Report, is_report
-from edgekit.core.system import documents
+from edgekit.core.reports.report import Report
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
-from edgekit.flows.compare import Side, compare_reports, compare_sides
-from edgekit.flows.judging.gate import Gate, Order, confirmed
+from edgekit.flows.judging.comparison import compare_reports
+from edgekit.flows.judging.gate import Gate, Gated, confirmed
 from edgekit.flows.measuring.pairs import DEFAULT_TIME_LIMIT_S
-from edgekit.flows.opening.artifacts import Opened, opened
+from edgekit.flows.measuring.sides import Side, compare_sides
+from edgekit.flows.opening.artifacts import Opened
 
 
-def against_baseline(
-    gate: Gate, order: Order, found: Opened, report: Report, target: Target, artifact: str
-) -> Iterator[Checked]:
+def against_baseline(gate: Gate, gated: Gated, report: Report, target: Target, artifact: str) -> Iterator[Checked]:
     """One result where the model has a baseline and the artifact kept parity; an alarm is measured once more."""
     measured = any((one.target, one.artifact) == (str(target), artifact) for one in report.measurements)
-    if order.baseline is None or not measured:
+    if gated.baseline is None or not measured:
         return
-    first = _comparison(gate, order, found, report, target, artifact, again=False)
+    first = _comparison(gate, gated, gated.baseline, report, target, artifact, again=False)
     gate.comparisons.append(first)
     result = Checked(
-        model=order.model.called,
+        model=gated.model.called,
         artifact=artifact,
         target=str(target),
         kind="baseline",
-        check=f"not slower than {order.against}",
+        check=f"not slower than {gated.against}",
+        metric="latency",
         verdict=first.verdict,
-        message=_ratio_told(first),
+        message=_ratio_text(first),
         unit="x",
         estimate=first.ratio,
         p_value=first.p_value,
     )
     if first.verdict is Verdict.FAIL:
-        second = _comparison(gate, order, found, report, target, artifact, again=True)
+        second = _comparison(gate, gated, gated.baseline, report, target, artifact, again=True)
         gate.comparisons.append(second)
-        result = confirmed(result, second.verdict, _ratio_told(second))
+        result = confirmed(result, second.verdict, _ratio_text(second))
     yield result
 
 
-def _ratio_told(found: Compared) -> str:
+def _ratio_text(found: Compared) -> str:
     ratio = found.ratio
     if ratio.value is None or ratio.low is None or ratio.high is None:
         return ratio.reason
@@ -58,26 +55,21 @@ def _ratio_told(found: Compared) -> str:
 
 
 def _comparison(
-    gate: Gate, order: Order, found: Opened, report: Report, target: Target, artifact: str, *, again: bool
+    gate: Gate, gated: Gated, baseline: Opened | Report, report: Report, target: Target, artifact: str, *, again: bool
 ) -> Compared:
     """The artifact against the baseline; `again` measures afresh."""
-    baseline = order.baseline
-    assert baseline is not None
-    chosen = found.chosen((artifact,))
-    if is_report(baseline):
+    chosen = gated.found.chosen((artifact,))
+    if isinstance(baseline, Report):
         if again:
-            profiled = gate.profile(order, found, chosen, again=1)
+            profiled = gate.profile(gated, chosen, again=1)
             report = msgspec.structs.replace(report, measurements=tuple(profiled.measurements))
         return _with_report(gate, baseline, report, target, artifact)
-    with ExitStack() as stack:
-        other = stack.enter_context(opened(baseline))
-        sides = (_baseline_side(other, chosen[0]), Side(str(order.path), found, chosen[0]))
-        time_limit_s = min(gate.file.time_limit_s, DEFAULT_TIME_LIMIT_S)
-        return compare_sides(*sides, target, gate.protocol(again=again), time_limit_s, gate.progress)[0]
+    sides = (_baseline_side(baseline, chosen[0]), Side(str(gated.found.path), gated.found, chosen[0]))
+    time_limit_s = min(gate.file.time_limit_s, DEFAULT_TIME_LIMIT_S)
+    return compare_sides(*sides, target, gate.protocol(again=again), time_limit_s, gate.progress)[0]
 
 
-def _with_report(gate: Gate, baseline: Path, report: Report, target: Target, artifact: str) -> Compared:
-    before = documents.read(baseline, Report, newest=REPORT_SCHEMA)
+def _with_report(gate: Gate, before: Report, report: Report, target: Target, artifact: str) -> Compared:
     wanted = [one for one in report.measurements if (one.target, one.artifact) == (str(target), artifact)]
     now = msgspec.structs.replace(report, measurements=tuple(wanted))
     return compare_reports(before, now, gate.file.minimum_effect)[0]

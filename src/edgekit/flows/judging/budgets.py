@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 from edgekit.core.budget import Budget
 from edgekit.core.bundle import Artifact
@@ -18,15 +18,28 @@ from edgekit.flows.measuring.summary import quantile_estimate
 from edgekit.flows.opening.artifacts import opens
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """All figures that budgets may be judged on."""
+class Figures(Protocol):
+    """All figures that budgets may be judged on: a Report, or Findings before they are one."""
 
-    artifacts: tuple[Artifact, ...]
-    parity: tuple[ParityCheck, ...] = ()
-    accuracy: tuple[Accuracy, ...] = ()
-    measurements: tuple[Measurement, ...] = ()
-    latency: tuple[Latency, ...] = ()
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The artifacts that are judged."""
+
+    @property
+    def parity(self) -> tuple[ParityCheck, ...]:
+        """Their parity, here and on every target."""
+
+    @property
+    def accuracy(self) -> tuple[Accuracy, ...]:
+        """Their quality; none where it was not evaluated."""
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Raw values by artifact and target."""
+
+    @property
+    def latency(self) -> tuple[Latency, ...]:
+        """The figures of those values."""
 
 
 def parse_budgets(
@@ -54,12 +67,12 @@ def refuse_unmeasurable(budgets: Sequence[Budget], *, labelled: bool) -> None:
             )
 
 
-def judge_budgets(budgets: Sequence[Budget], targets: Sequence[Target], evidence: Evidence) -> tuple[BudgetCheck, ...]:
+def judge_budgets(budgets: Sequence[Budget], targets: Sequence[Target], figures: Figures) -> tuple[BudgetCheck, ...]:
     """Each budget on each artifact and target it applies to."""
     return tuple(
-        _check(budget, artifact, str(target), evidence)
+        _check(budget, artifact, str(target), figures)
         for target in targets
-        for artifact in evidence.artifacts
+        for artifact in figures.artifacts
         if opens(target, artifact)
         for budget in budgets
         if budget.applies_to(artifact.recipe, str(target))
@@ -67,11 +80,11 @@ def judge_budgets(budgets: Sequence[Budget], targets: Sequence[Target], evidence
 
 
 def outcomes(
-    budgets: Sequence[Budget], checks: Sequence[BudgetCheck], targets: Sequence[Target], evidence: Evidence
+    budgets: Sequence[Budget], checks: Sequence[BudgetCheck], targets: Sequence[Target], figures: Figures
 ) -> tuple[Outcome, ...]:
     """The verdict and the chosen artifact of every target."""
     scoped = {budget.text for budget in budgets if budget.artifact}
-    return tuple(_outcome(target, scoped, checks, evidence) for target in targets)
+    return tuple(_outcome(target, scoped, checks, figures) for target in targets)
 
 
 def overall(found: Sequence[Outcome], parity: Sequence[ParityCheck]) -> Verdict:
@@ -79,28 +92,28 @@ def overall(found: Sequence[Outcome], parity: Sequence[ParityCheck]) -> Verdict:
     return worst([*(check.verdict for check in parity), *(outcome.verdict for outcome in found)])
 
 
-def estimate(budget: Budget, artifact: str, target: str, evidence: Evidence) -> Estimate:
+def estimate(budget: Budget, artifact: str, target: str, figures: Figures) -> Estimate:
     """The figure a budget is held against; without a value where it could not be had, with the reason."""
     if budget.metric == "size":
-        size = next(one.size_bytes for one in evidence.artifacts if one.recipe == artifact)
+        size = next(one.size_bytes for one in figures.artifacts if one.recipe == artifact)
         return Estimate(size, size, size, 1)
     if budget.metric == "latency":
-        return _latency_quantile(budget, artifact, target, evidence)
+        return _latency_quantile(budget, artifact, target, figures)
     if budget.metric == "sqnr":
-        return _sqnr(artifact, evidence)
+        return _sqnr(artifact, figures)
     if budget.metric.startswith("accuracy"):
-        found = next((one for one in evidence.accuracy if one.artifact == artifact), None)
+        found = next((one for one in figures.accuracy if one.artifact == artifact), None)
         if found is None or found.metric != "accuracy":
             reason = "accuracy was not measured" if found is None else f"the quality here is {found.metric}"
             return Estimate(None, reason=reason)
         return found.drop if budget.metric == "accuracy.drop" else found.quality
-    row = next((one for one in evidence.latency if (one.artifact, one.target) == (artifact, target)), None)
-    figures = {} if row is None else {"load": row.load, "first_run": row.first_run, "memory": row.memory}
-    return figures.get(budget.metric, Estimate(None, reason="not measured on this target"))
+    row = next((one for one in figures.latency if (one.artifact, one.target) == (artifact, target)), None)
+    known = {} if row is None else {"load": row.load, "first_run": row.first_run, "memory": row.memory}
+    return known.get(budget.metric, Estimate(None, reason="not measured on this target"))
 
 
-def _latency_quantile(budget: Budget, artifact: str, target: str, evidence: Evidence) -> Estimate:
-    found = next((one for one in evidence.measurements if (one.artifact, one.target) == (artifact, target)), None)
+def _latency_quantile(budget: Budget, artifact: str, target: str, figures: Figures) -> Estimate:
+    found = next((one for one in figures.measurements if (one.artifact, one.target) == (artifact, target)), None)
     if found is None or budget.quantile is None:
         return Estimate(None, reason="not measured on this target")
     if found.emulated:
@@ -108,13 +121,13 @@ def _latency_quantile(budget: Budget, artifact: str, target: str, evidence: Evid
     return quantile_estimate(found, budget.quantile)
 
 
-def _sqnr(artifact: str, evidence: Evidence) -> Estimate:
-    known = [check.sqnr_db for check in evidence.parity if check.artifact == artifact and check.sqnr_db is not None]
+def _sqnr(artifact: str, figures: Figures) -> Estimate:
+    known = [check.sqnr_db for check in figures.parity if check.artifact == artifact and check.sqnr_db is not None]
     return Estimate(min(known), min(known), min(known), len(known)) if known else Estimate(None, reason="no reference")
 
 
-def _check(budget: Budget, artifact: Artifact, target: str, evidence: Evidence) -> BudgetCheck:
-    figure = estimate(budget, artifact.recipe, target, evidence)
+def _check(budget: Budget, artifact: Artifact, target: str, figures: Figures) -> BudgetCheck:
+    figure = estimate(budget, artifact.recipe, target, figures)
     verdict, excess = Verdict.INCONCLUSIVE, None
     if figure.value is not None:
         low = figure.value if figure.low is None else figure.low
@@ -126,12 +139,12 @@ def _check(budget: Budget, artifact: Artifact, target: str, evidence: Evidence) 
     )
 
 
-def _outcome(where: Target, scoped: set[str], checks: Sequence[BudgetCheck], evidence: Evidence) -> Outcome:
+def _outcome(where: Target, scoped: set[str], checks: Sequence[BudgetCheck], figures: Figures) -> Outcome:
     target = str(where)
     here = [check for check in checks if check.target == target]
     must = worst(check.verdict for check in here if check.budget in scoped)
     open_ = [check for check in here if check.budget not in scoped]
-    candidates = [one.recipe for one in evidence.artifacts if opens(where, one) and _keeps_parity(one.recipe, evidence)]
+    candidates = [one.recipe for one in figures.artifacts if opens(where, one) and _keeps_parity(one.recipe, figures)]
     if not candidates:
         return Outcome(target, Verdict.FAIL, None, "no artifact keeps parity")
     of_each = {name: worst(check.verdict for check in open_ if check.artifact == name) for name in candidates}
@@ -141,18 +154,18 @@ def _outcome(where: Target, scoped: set[str], checks: Sequence[BudgetCheck], evi
         return Outcome(target, verdict, None, _nearest_miss(open_, candidates))
     unmet = dict.fromkeys(one.budget for one in here if one.budget in scoped and one.verdict is not Verdict.PASS)
     reason = f"but not every scoped budget is met: {', '.join(unmet)}" if unmet else ""
-    return Outcome(target, verdict, min(passing, key=lambda name: _speed(name, target, evidence)), reason)
+    return Outcome(target, verdict, min(passing, key=lambda name: _speed(name, target, figures)), reason)
 
 
-def _keeps_parity(artifact: str, evidence: Evidence) -> bool:
-    return all(check.verdict is not Verdict.FAIL for check in evidence.parity if check.artifact == artifact)
+def _keeps_parity(artifact: str, figures: Figures) -> bool:
+    return all(check.verdict is not Verdict.FAIL for check in figures.parity if check.artifact == artifact)
 
 
-def _speed(artifact: str, target: str, evidence: Evidence) -> tuple[float, int]:
+def _speed(artifact: str, target: str, figures: Figures) -> tuple[float, int]:
     """Sort key: the fastest by median latency, then the smallest."""
-    row = next((one for one in evidence.latency if (one.artifact, one.target) == (artifact, target)), None)
+    row = next((one for one in figures.latency if (one.artifact, one.target) == (artifact, target)), None)
     median = row.quantiles.get("p50") if row else None
-    size = next(one.size_bytes for one in evidence.artifacts if one.recipe == artifact)
+    size = next(one.size_bytes for one in figures.artifacts if one.recipe == artifact)
     return (median.value if median and median.value is not None else float("inf"), size)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,35 +11,70 @@ import msgspec
 
 from edgekit.core.budget import Budget
 from edgekit.core.bundle import Artifact
+from edgekit.core.errors import UserError
+from edgekit.core.recipe import RECIPES, Recipe
 from edgekit.core.reports.check import Checked
 from edgekit.core.reports.comparison import Compared
-from edgekit.core.reports.report import Report
+from edgekit.core.reports.report import Report, is_report
 from edgekit.core.system.check_settings import CheckedModel, CheckFile
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
-from edgekit.core.target import Target
+from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict
-from edgekit.flows import history
+from edgekit.flows.judging import history
+from edgekit.flows.judging.budgets import parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.comparison import read_report
 from edgekit.flows.measuring.cells import DEFAULT_TIME_LIMIT_S
 from edgekit.flows.measuring.measure import Profiled, measure
 from edgekit.flows.measuring.pairs import Protocol
 from edgekit.flows.measuring.rounds import Rounds
-from edgekit.flows.opening.artifacts import Opened
+from edgekit.flows.opening import devices
+from edgekit.flows.opening.artifacts import Opened, opened
 
 
 @dataclass(frozen=True)
-class Order:
-    """One model with what is asked of it, checked before any work; `against` is what people call the baseline.
+class Gated:
+    """One model and all that it is held against, opened; `against` is what people call the baseline.
 
     It names a check in the history, so it is the same for every commit.
     """
 
     model: CheckedModel
-    path: Path
-    baseline: Path | None
+    found: Opened
+    artifacts: tuple[Artifact, ...]
+    baseline: Opened | Report | None
     targets: tuple[Target, ...]
     budgets: tuple[Budget, ...]
     against: str = ""
+
+
+def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitStack, progress: Progress) -> Gated:
+    """The model and its baseline, opened once for the whole run and closed with `stack`.
+
+    Raises:
+        UserError: An unknown device, a budget that nothing can be held against, or no baseline where one is named.
+        Unreadable: A bundle or file is damaged.
+    """
+    targets = parse_targets(model.target or file.target)
+    for target in targets:
+        devices.open_device(target.device).close()
+    found = stack.enter_context(opened(folder / model.path, progress=progress))
+    artifacts = found.chosen(model.artifact)
+    known = [Recipe.parse(one.recipe) for one in artifacts if one.recipe in RECIPES]
+    budgets = parse_budgets([*file.budgets, *model.budgets], targets, known)
+    refuse_unmeasurable(budgets, labelled=found.samples.is_labelled)
+    baseline = _baseline(folder / model.baseline, model, stack, progress) if model.baseline else None
+    against = "the baseline commit" if file.baseline_commit and model.source else model.baseline
+    return Gated(model, found, artifacts, baseline, targets, budgets, against)
+
+
+def _baseline(path: Path, model: CheckedModel, stack: ExitStack, progress: Progress) -> Opened | Report:
+    if not path.exists():
+        raise UserError(
+            f"There is no baseline '{path}' of '{model.called}'.",
+            hint=f'edgekit history accept --model {model.called} --why "first baseline"',
+        )
+    return read_report(path) if is_report(path) else stack.enter_context(opened(path, progress=progress))
 
 
 @dataclass
@@ -59,14 +95,14 @@ class Gate:
         file, seed = self.file, self.settings.seed + 1000 * again
         return Protocol(file.launches, file.time_box_s, file.minimum_effect, file.alpha, seed)
 
-    def profile(self, order: Order, found: Opened, artifacts: Sequence[Artifact], *, again: int = 0) -> Profiled:
+    def profile(self, gated: Gated, artifacts: Sequence[Artifact], *, again: int = 0) -> Profiled:
         """Latency and parity of artifacts on every target of the model; `again` counts re-measurements."""
         seed = self.settings.seed + again
         rounds = Rounds(self.file.launches, self.file.time_limit_s or DEFAULT_TIME_LIMIT_S, seed=seed)
-        return measure(found, order.targets, artifacts, rounds, self.progress)
+        return measure(gated.found, gated.targets, artifacts, rounds, self.progress)
 
 
-def confirmed(alarm: Checked, second: Verdict, told: str) -> Checked:
-    """The alarm after a fresh measurement, whose verdict counts; `told` is its figure."""
+def confirmed(alarm: Checked, second: Verdict, figure: str) -> Checked:
+    """The alarm after a fresh measurement, whose verdict counts; `figure` is what it measured."""
     says = "confirmed" if second is Verdict.FAIL else "not confirmed"
-    return msgspec.structs.replace(alarm, verdict=second, message=f"{alarm.message}, {says} by {told}")
+    return msgspec.structs.replace(alarm, verdict=second, message=f"{alarm.message}, {says} by {figure}")

@@ -1,0 +1,87 @@
+"""Two reports compared: the measurements that both hold, and whether B is slower than A."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from edgekit.core.errors import UserError
+from edgekit.core.facts import Facts
+from edgekit.core.measurement import Measurement
+from edgekit.core.reports.comparison import Compared
+from edgekit.core.reports.report import REPORT_SCHEMA, Estimate, Report
+from edgekit.core.statistics.intervals import direction, launch_quantiles, ratio_interval, ratio_p_value
+from edgekit.core.system import documents
+from edgekit.flows.measuring.sides import refuse_other
+
+_FACTS: Final = ("system", "governor", "cores", "throttled", "engines")
+
+
+def read_report(path: str | Path) -> Report:
+    """The report in a file; errors as in `documents.read`."""
+    return documents.read(Path(path), Report, newest=REPORT_SCHEMA)
+
+
+def compare_reports(a: Report, b: Report, minimum_effect: float) -> list[Compared]:
+    """Every measurement that both reports hold, by target and artifact; a lone one of each side is a pair too.
+
+    Raises:
+        UserError: None in common, or one of another unit, input or device.
+    """
+    left = {(one.target, one.artifact): one for one in a.measurements}
+    right = {(one.target, one.artifact): one for one in b.measurements}
+    common = [(left[key], right[key]) for key in left if key in right]
+    if not common and len(left) == len(right) == 1:
+        common = [(next(iter(left.values())), next(iter(right.values())))]
+    if not common:
+        raise UserError(
+            "The reports have no target and artifact in common.", hint="edgekit profile A --artifact RECIPE"
+        )
+    return [_checked(one, other, a, b, minimum_effect) for one, other in common]
+
+
+def _checked(one: Measurement, other: Measurement, a: Report, b: Report, minimum_effect: float) -> Compared:
+    if (one.unit, one.metric, one.sizes) != (other.unit, other.metric, other.sizes):
+        raise UserError(
+            f"'{one.artifact}': {one.metric} in {one.unit} at {one.sizes} against {other.metric} in {other.unit} at "
+            f"{other.sizes}."
+        )
+    _refuse_other_tensors(a, b)
+    before, after = a.facts.get(one.target, Facts()), b.facts.get(other.target, Facts())
+    if (before.cpu, before.architecture) != (after.cpu, after.architecture):
+        raise UserError(
+            f"The devices differ: '{before.cpu}' and '{after.cpu}'.", hint="Measure both on the same device."
+        )
+    differing = [
+        f"{name}: {getattr(before, name)} and {getattr(after, name)}"
+        for name in _FACTS
+        if getattr(before, name) != getattr(after, name)
+    ]
+    return _compared(one, other, minimum_effect, tuple(differing))
+
+
+def _compared(a: Measurement, b: Measurement, minimum_effect: float, differing: tuple[str, ...]) -> Compared:
+    before, after = (launch_quantiles(one.launch_values, 0.5) for one in (a, b))
+    emulated = a.emulated or b.emulated
+    if emulated or before is None or after is None:
+        reason = "emulated: no latency of any device" if emulated else "too few launches or values"
+        missing = Estimate(None, reason=reason)
+        return Compared(a.target, a.artifact, b.artifact, missing, None, "inconclusive", differing)
+    ratio = ratio_interval(before, after, paired=False)
+    return Compared(
+        a.target,
+        a.artifact,
+        b.artifact,
+        Estimate(ratio.value, ratio.low, ratio.high, ratio.n),
+        ratio.detectable,
+        direction(ratio, minimum_effect),
+        differing,
+        before,
+        after,
+        p_value=ratio_p_value(before, after, paired=False),
+    )
+
+
+def _refuse_other_tensors(a: Report, b: Report) -> None:
+    if a.spec and b.spec:
+        refuse_other(*({str(tensor) for tensor in spec.inputs} for spec in (a.spec, b.spec)))

@@ -1,0 +1,53 @@
+"""A model against the nights before: today's median, measured again while it stands out of their level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.core.reports.check import Checked
+from edgekit.core.reports.report import Estimate, Report
+from edgekit.core.statistics.nightly import RERUNS, judge
+from edgekit.core.target import Target
+from edgekit.core.verdict import Verdict
+from edgekit.flows.judging import history
+from edgekit.flows.judging.gate import Gate, Gated
+
+
+def record_value(gate: Gate, gated: Gated, report: Report, target: Target, artifact: str) -> None:
+    """Keep the median latency of an artifact for the history, where there is one."""
+    row = next((one for one in report.latency if (one.artifact, one.target) == (artifact, str(target))), None)
+    median = row.quantiles.get("p50") if row else None
+    if median is not None and median.value is not None:
+        gate.values[_series(gated, target, artifact)] = median.value
+
+
+def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> Iterator[Checked]:
+    """One result where the nights are judged and today has a value."""
+    series = _series(gated, target, artifact)
+    if not gate.file.nightly or series not in gate.values:
+        return
+    earlier = [point.value for point in history.points(gate.lines, series)]
+    candidates = [gate.values[series]]
+    judged = judge(earlier, candidates)
+    while judged.rerun and len(candidates) <= RERUNS:
+        again = gate.profile(gated, gated.found.chosen((artifact,)), again=len(candidates))
+        fresh = [row.quantiles["p50"].value for row in again.latency if row.target == str(target)]
+        candidates += [value for value in fresh if value is not None] or candidates[-1:]
+        judged = judge(earlier, candidates)
+    verdict = {"pass": Verdict.PASS, "regressed": Verdict.FAIL}.get(judged.outcome, Verdict.INCONCLUSIVE)
+    yield Checked(
+        model=gated.model.called,
+        artifact=artifact,
+        target=str(target),
+        kind="history",
+        check="not slower than the runs before",
+        metric="latency",
+        verdict=verdict,
+        message=judged.reason,
+        unit="s",
+        estimate=Estimate(candidates[0], n=len(candidates)),
+    )
+
+
+def _series(gated: Gated, target: Target, artifact: str) -> str:
+    return f"{gated.model.called}/{artifact}@{target}"

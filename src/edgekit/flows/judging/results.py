@@ -1,0 +1,81 @@
+"""The results of one checked model: parity and budgets of the artifacts that are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edgekit.core.budget import METRICS
+from edgekit.core.recipe import matches
+from edgekit.core.reports.check import Checked
+from edgekit.core.reports.report import BudgetCheck, Report
+from edgekit.core.target import Target
+from edgekit.core.units import format_figure, format_value
+from edgekit.core.verdict import Verdict, worst
+from edgekit.flows.judging.alarms import p_value
+from edgekit.flows.judging.gate import Gated
+
+
+def judged_artifacts(gated: Gated, report: Report, target: Target) -> tuple[str, ...]:
+    """The artifacts that are judged: those the file names, else the chosen one, else those that came nearest."""
+    names = [one.recipe for one in report.artifacts]
+    if gated.model.artifact:
+        return tuple(name for name in names if any(matches(asked, name) for asked in gated.model.artifact))
+    outcome = next(one for one in report.outcomes if one.target == str(target))
+    if outcome.chosen:
+        return (outcome.chosen,)
+    of_each = {
+        name: worst(one.verdict for one in report.budgets if (one.artifact, one.target) == (name, str(target)))
+        for name in names
+    }
+    return tuple(name for name in names if of_each[name] is outcome.verdict) or tuple(names)
+
+
+def parity_results(gated: Gated, report: Report, target: Target, judged: Sequence[str]) -> Iterator[Checked]:
+    """One result an artifact: all its parity checks together. A wrong artifact fails whether it is judged or not."""
+    for artifact in dict.fromkeys(one.artifact for one in report.parity):
+        found = [one for one in report.parity if one.artifact == artifact]
+        verdict = worst(one.verdict for one in found)
+        if artifact not in judged and verdict is not Verdict.FAIL:
+            continue
+        bad = next((one for one in found if one.verdict is verdict), found[0])
+        message = f"{len(found)} of {len(found)} comparisons with PyTorch agree"
+        if verdict is not Verdict.PASS:
+            value, limit = (format_value(one, bad.unit) for one in (bad.value, bad.limit))
+            message = f"output '{bad.output}' has {bad.kind} {value} (limit {limit}), {bad.case}"
+        yield Checked(
+            model=gated.model.called,
+            artifact=artifact,
+            target=str(target),
+            kind="parity",
+            check="parity",
+            verdict=verdict,
+            message=message,
+        )
+
+
+def budget_results(gated: Gated, report: Report, target: Target, judged: Sequence[str]) -> Iterator[Checked]:
+    """One result a budget and judged artifact."""
+    for one in report.budgets:
+        if one.artifact in judged and one.target == str(target):
+            yield _budget_result(gated, one)
+
+
+def _budget_result(gated: Gated, one: BudgetCheck) -> Checked:
+    return Checked(
+        model=gated.model.called,
+        artifact=one.artifact,
+        target=one.target,
+        kind="budget",
+        check=one.budget,
+        metric=one.metric,
+        verdict=one.verdict,
+        message=one.estimate.reason or figure_of(one),
+        unit=one.unit,
+        estimate=one.estimate,
+        p_value=p_value(one, lower_is_better=METRICS[one.metric].lower_is_better),
+    )
+
+
+def figure_of(one: BudgetCheck) -> str:
+    """The figure that a budget was held against, with its interval, for people."""
+    return format_figure(one.estimate.value, one.estimate.low, one.estimate.high, one.display_unit)

@@ -1,0 +1,81 @@
+"""Sides: two opened artifacts that are measured against each other, launch by launch in turn."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from edgekit.core.bundle import Artifact
+from edgekit.core.errors import UserError
+from edgekit.core.measurement import Measurement
+from edgekit.core.reports.comparison import Compared
+from edgekit.core.system.progress import Progress
+from edgekit.core.target import Target
+from edgekit.flows.measuring.cells import Cell, job_for, write_feeds
+from edgekit.flows.measuring.pairs import Protocol, compare_pairs
+from edgekit.flows.opening import devices
+from edgekit.flows.opening.artifacts import Opened, opens
+
+SEPARATOR: Final = "::"
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One side of a measured comparison."""
+
+    name: str
+    found: Opened
+    artifact: Artifact
+
+
+def side_of(text: str, found: Opened) -> Side:
+    """One artifact of what was opened: the recipe behind `::`, or the only one there is.
+
+    Raises:
+        UserError: There are several, or none of that name.
+    """
+    _, _, recipe = text.partition(SEPARATOR)
+    chosen = found.chosen((recipe,) if recipe else ())
+    if len(chosen) > 1:
+        names = ", ".join(one.recipe for one in chosen)
+        raise UserError(
+            f"'{text}' holds several artifacts: {names}.", hint=f"{found.path}{SEPARATOR}{chosen[0].recipe}"
+        )
+    return Side(text, found, chosen[0])
+
+
+def compare_sides(
+    a: Side, b: Side, target: Target, protocol: Protocol, time_limit_s: float, progress: Progress
+) -> tuple[Compared, tuple[Measurement, Measurement]]:
+    """Two opened artifacts on one target, launch by launch in turn.
+
+    Raises:
+        UserError: They take different inputs, or the target does not open one of them.
+    """
+    refuse_other_inputs(a, b)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
+        feeds = write_feeds(a.found, folder, count=1)
+        cells = [_cell(side, target, feeds, time_limit_s) for side in (a, b)]
+        device = stack.enter_context(devices.open_device(target.device))
+        return compare_pairs(cells, device, protocol, progress)
+
+
+def refuse_other_inputs(a: Side, b: Side) -> None:
+    """Raise where the sides do not take the same inputs."""
+    refuse_other(*({str(tensor) for tensor in side.found.spec.inputs} for side in (a, b)))
+
+
+def refuse_other(left: set[str], right: set[str]) -> None:
+    """Raise where two sets of inputs differ."""
+    if left != right:
+        raise UserError(f"The inputs differ: {', '.join(sorted(left))} and {', '.join(sorted(right))}.")
+
+
+def _cell(side: Side, target: Target, feeds: Path, time_limit_s: float) -> Cell:
+    if not opens(target, side.artifact):
+        raise UserError(f"Target '{target}' does not open '{side.name}'.")
+    return Cell(side.found, side.artifact, target, job_for(side.found, side.artifact, target, feeds, "", time_limit_s))
