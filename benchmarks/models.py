@@ -17,7 +17,8 @@ from edgekit.core.reports.report import Estimate
 from edgekit.core.statistics.intervals import wilson
 from edgekit.core.system import documents
 from edgekit.core.units import format_value
-from edgekit.train.listing import ModelFacts, card_of, describe
+from edgekit.train import listing
+from edgekit.train.listing import ModelFacts, card_of
 from edgekit.train.registry import MODELS
 from edgekit.train.release_weights import Card, card, read_card
 from edgekit.train.run import read_run
@@ -57,7 +58,8 @@ def main(arguments: list[str]) -> None:
 
 
 def page() -> str:
-    rows = [row(describe(name), known(name)) for name in MODELS.table]
+    facts = listing.known()
+    rows = [row(facts[name], known(name)) for name in MODELS.table]
     lines = ["# Reference models", "", *INTRODUCTION, "", line(*COLUMNS), "|" + "---|" * len(COLUMNS), *rows, ""]
     return "\n".join([*lines, *details()]) + "\n"
 

@@ -25,9 +25,10 @@ from edgekit.core.errors import EdgekitError, Refused
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.verdict import Verdict
-from edgekit.export.checking.parity import compare_outputs, describe
+from edgekit.export.checking.parity import compare_outputs
 from edgekit.export.onnx.reader import GivenOnnx
 from edgekit.export.onnx.widening import wider
+from edgekit.report import formatting
 
 # Why a test that loads does not give what the package expects, by the beginning of its name.
 EXPLAINED: Final = {
@@ -164,7 +165,8 @@ def _problems(given: GivenOnnx, inputs: Sequence[Any], feed: Sequence[Any], answ
     artifact = Artifact("onnx-fp32", "model.onnx", "onnx", precision, 1, "", "", (), ())
     got = {name: array[None] for name, array in answers.items()}
     checks = compare_outputs(artifact, spec, got, samples, where="onnxruntime")
-    return [describe(check) for check in checks if check.verdict is not Verdict.PASS]
+    failed = [check for check in checks if check.verdict is not Verdict.PASS]
+    return [f"Output '{check.output}' differs: {check.reason or formatting.parity_value(check)}." for check in failed]
 
 
 def _array(value: Any) -> Any:

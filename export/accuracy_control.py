@@ -18,8 +18,9 @@ from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.export import messages
 from edgekit.export.bisecting.bisect import Bisected
+from edgekit.export.checking.accuracy import measure_accuracy
 from edgekit.export.checking.cases import Case
-from edgekit.export.checking.parity import TOLERANCES, measure_accuracy, validate_artifact
+from edgekit.export.checking.parity import TOLERANCES, validate_artifact
 from edgekit.export.checking.sampling import feeds_of
 from edgekit.export.conversion import ExportRequest, ExportResult
 from edgekit.export.graphs.trace import Trace

@@ -24,22 +24,6 @@ class Timing(NamedTuple):
     values: tuple[float, ...]
 
 
-def time_calls(
-    call: Callable[[], object],
-    *,
-    time_limit_s: float = 1.0,
-    min_values: int = 30,
-    max_values: int = 1000,
-    max_warmups: int = MAX_WARMUPS,
-    clock: Clock = perf_counter_ns,
-) -> Timing:
-    """How long `call` takes: `warm_up`, then `take_values`."""
-    with paused_garbage_collection():
-        warmups = warm_up(call, time_limit_s=time_limit_s, max_warmups=max_warmups, clock=clock)
-        values = take_values(call, time_limit_s=time_limit_s, min_values=min_values, max_values=max_values, clock=clock)
-    return Timing(warmups, values)
-
-
 def warm_up(
     call: Callable[[], object],
     *,

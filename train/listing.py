@@ -75,16 +75,6 @@ def known() -> dict[str, ModelFacts]:
     return {size.name: _facts(size) for size in documents.read(path, Sizes, newest=SIZES_SCHEMA).models}
 
 
-def describe(name: str) -> ModelFacts:
-    """The facts of one reference model; builds its network.
-
-    Raises:
-        UserError: An unknown name.
-        MissingExtra: torch is not installed.
-    """
-    return _facts(count(name))
-
-
 def count(name: str) -> Size:
     """The size of one reference model; builds its network."""
     need("torch", extra="train")

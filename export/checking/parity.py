@@ -9,29 +9,18 @@ from typing import Any, Final
 import numpy as np
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import EdgekitError, VerdictFailed
+from edgekit.core.errors import EdgekitError
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.statistics.intervals import wilson
 from edgekit.core.verdict import Verdict
-from edgekit.export.checking.accuracy import accuracy_of, measure_accuracy, unknown_accuracy
+from edgekit.export.checking.accuracy import accuracy_of, unknown_accuracy
 from edgekit.export.checking.cases import Case
 from edgekit.export.checking.difference import Difference, Scale
 from edgekit.export.checking.sampling import run_samples
 from edgekit.export.shapes.signatures import fits
 from edgekit.runtime.backend import Session
-
-__all__ = [
-    "TOLERANCES",
-    "Tolerance",
-    "check_artifact",
-    "compare_outputs",
-    "describe",
-    "measure_accuracy",
-    "require_parity",
-    "validate_artifact",
-]
 
 
 @dataclass(frozen=True)
@@ -62,10 +51,10 @@ ENOUGH: Final = 500
 WHOLE: Final = "samples"
 
 
-def check_artifact(
+def validate_artifact(
     session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, cases: Iterable[Case], where: str
-) -> tuple[ParityCheck, ...]:
-    """Parity of an artifact on samples and cases, one check an output.
+) -> tuple[tuple[ParityCheck, ...], Accuracy]:
+    """Parity on samples and cases, one check an output, and accuracy, from one run over the samples.
 
     Args:
         session: The artifact, opened by the engine that will run it.
@@ -74,17 +63,8 @@ def check_artifact(
         where: What the checks say of the engine: `onnxruntime`.
 
     Returns:
-        Checks, failing ones included: an engine that refuses a case gives a failing check with its words.
-    """
-    return _checks(session, artifact, spec, samples, cases, where, lambda: run_samples(session, spec, samples))
-
-
-def validate_artifact(
-    session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, cases: Iterable[Case], where: str
-) -> tuple[tuple[ParityCheck, ...], Accuracy]:
-    """`check_artifact` and `measure_accuracy` from one run over the samples.
-
-    Accuracy is null where the engine refuses the samples, or gives no answers of the shapes PyTorch gives.
+        Checks, failing ones included: an engine that refuses a case gives a failing check with its words. Accuracy is
+        null where the engine refuses the samples, or gives no answers of the shapes PyTorch gives.
     """
     answers: Feed = {}
 
@@ -122,32 +102,6 @@ def compare_outputs(
     """Parity of outputs that were computed elsewhere, `{name: (S, ...)}`, with `samples.expected`."""
     judge = _Judge.of(artifact, spec, samples, where, whole=case)
     return tuple(judge.case(_whole(samples, case), lambda: got))
-
-
-def require_parity(checks: Iterable[ParityCheck]) -> None:
-    """Raise for the first failing check.
-
-    Raises:
-        VerdictFailed: Names artifact, output, case and sample.
-    """
-    for check in checks:
-        if check.verdict is Verdict.FAIL:
-            raise VerdictFailed(describe(check))
-
-
-def describe(check: ParityCheck) -> str:
-    """One sentence for a check: artifact, output, case, how far off, and the sample that is worst."""
-    start = f"Artifact '{check.artifact}' differs from PyTorch: output '{check.output}' on case '{check.case}'"
-    if check.value is None:
-        return f"{start}: {check.reason}."
-    value = {
-        "difference": f"is off by {check.value:.3g} (limit {check.limit:.3g})",
-        "sqnr": f"has {check.value:.1f} dB (at least {check.limit:g} dB)",
-        "agreement": f"agrees in {check.value:.1%} (at least {check.limit:.1%})",
-        "range": f"uses {check.value:.1%} of its int8 values (at least {check.limit:.1%})",
-    }[check.kind]
-    place = "" if check.sample is None else f", most on sample {check.sample} of {check.samples}"
-    return f"{start} {value}{place}."
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from edgekit.core.system.optional import need
 from edgekit.export import messages
 from edgekit.export.messages import ModuleRef
 from edgekit.export.model_files import kind_of, open_given
+from edgekit.export.registry import Exporter
 from edgekit.export.torch.call import operators_of, run_module
 from edgekit.export.torch.exported_program import describe_program
 from edgekit.export.torch.module import load_module, sources_digest, state_digest
@@ -214,14 +215,15 @@ _HANDLERS: dict[type, Any] = {
 }
 
 
-def _exporter(location: str) -> Any:
+def _exporter(location: str) -> Exporter:
     import importlib
 
     module, _, name = location.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)()
+        exporter: Exporter = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError) as err:
         raise ConversionFailed(f"The exporter '{location}' does not load: {err}.") from err
+    return exporter
 
 
 def _quiet_torch() -> None:

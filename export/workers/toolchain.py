@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import queue
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,10 +29,6 @@ class Made:
     recipe: Recipe
     path: Path
     converted: messages.Converted
-
-    def copy_to(self, target: Path) -> None:
-        """Copy the file to its place: another file system perhaps, and without the modes that converters set."""
-        shutil.copyfile(self.path, target)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.architecture.trees import nodes
 
 from edgekit.flows.doctor import PACKAGES
 
@@ -94,27 +95,27 @@ def is_foreign(module: str) -> bool:
     return module not in sys.stdlib_module_names and module not in {"edgekit", "tests", "benchmarks"}
 
 
-def plain_imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def plain_imports(source: str) -> Iterator[str]:
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
 
 
-def needs(tree: ast.AST) -> Iterator[tuple[str, str]]:
+def needs(source: str) -> Iterator[tuple[str, str]]:
     """Module and extra of every `need("module", extra="extra")`."""
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "need":
             (module,), (extra,) = node.args, [word.value for word in node.keywords]
             yield ast.literal_eval(module), ast.literal_eval(extra)
 
 
 def imports_of(path: Path, place: str) -> Iterator[Import]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    source = path.read_text(encoding="utf-8")
     # Nothing in train/ runs without its extra; everywhere else a plain import must work in the smallest installation.
     folder = "train" if place.startswith("train/") else ""
-    found = [(module, folder) for module in plain_imports(tree)] + list(needs(tree))
+    found = [(module, folder) for module in plain_imports(source)] + list(needs(source))
     for module, extra in found:
         root = module.partition(".")[0]
         if is_foreign(root):
@@ -159,8 +160,8 @@ def test_every_extra_is_asked_for_or_installs_what_is(imported: list[Import], de
 @pytest.fixture(scope="module")
 def tested(repository: Path) -> set[str]:
     """The foreign modules that tests and benchmarks import."""
-    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in sources(repository, "tests", "benchmarks"))
-    return {root for tree in trees for name in plain_imports(tree) if is_foreign(root := name.partition(".")[0])}
+    texts = (path.read_text(encoding="utf-8") for path in sources(repository, "tests", "benchmarks"))
+    return {root for text in texts for name in plain_imports(text) if is_foreign(root := name.partition(".")[0])}
 
 
 def test_tests_and_benchmarks_import_what_development_installs(tested: set[str], declared: Declared) -> None:

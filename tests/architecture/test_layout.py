@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.architecture.trees import nodes
 
 TOP = ("train", "export", "runtime", "devices")
 
@@ -99,7 +100,7 @@ def test_package_data_belongs_to_a_listed_package_and_exists(
 def test_no_file_imports_a_folder_by_its_bare_name(repository: Path) -> None:
     found = []
     for path in modules(repository):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path.read_text(encoding="utf-8")):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
             found += [f"{path}:{name}" for name in names if name.split(".")[0] in TOP]

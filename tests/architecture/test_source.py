@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.architecture.trees import nodes
 
 from edgekit.core import errors
 from edgekit.core.errors import EdgekitError
@@ -47,8 +48,9 @@ def raises(handler: ast.ExceptHandler) -> bool:
 
 
 def broad_handlers(source: str) -> Iterator[ast.ExceptHandler]:
-    nodes = ast.walk(ast.parse(source))
-    return (node for node in nodes if isinstance(node, ast.ExceptHandler) and is_broad(node) and not raises(node))
+    return (
+        node for node in nodes(source) if isinstance(node, ast.ExceptHandler) and is_broad(node) and not raises(node)
+    )
 
 
 def unexplained(line: str) -> bool:
@@ -104,7 +106,7 @@ def test_only_the_command_line_prints(sources: dict[str, str]) -> None:
         f"{name}:{node.lineno}"
         for name, source in sources.items()
         if not name.startswith("src/edgekit/cli/") and name not in PROGRAMS
-        for node in ast.walk(ast.parse(source))
+        for node in nodes(source)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 import jsonschema
+import msgspec
 import psutil
 import pytest
 
@@ -35,7 +36,6 @@ from edgekit.core.reports.explanation import Explanation
 from edgekit.core.reports.graph import GraphDiff
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.tuning import TuneReport
-from edgekit.core.system import documents
 from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
 from edgekit.flows.doctor import Diagnosis
 from edgekit.flows.history import AcceptDocument, HistoryDocument
@@ -241,7 +241,7 @@ def test_json_is_one_valid_document_and_quiet_says_nothing_else(
 
     assert done.code in row.codes, done.err
     assert done.err == "" or row.document is ErrorDocument
-    jsonschema.validate(done.document, documents.schema(row.document))
+    jsonschema.validate(done.document, msgspec.json.schema(row.document))
     assert done.document["schema_version"] >= 1
     assert row.path.startswith(done.document["command"])
 
@@ -251,7 +251,7 @@ def test_a_wrong_call_is_one_valid_document_too(edgekit: Run, row: Row) -> None:
     done = edgekit(*row.words("--json", "--no-such-option"))
 
     assert done.code == 2
-    jsonschema.validate(done.document, documents.schema(ErrorDocument))
+    jsonschema.validate(done.document, msgspec.json.schema(ErrorDocument))
     assert done.document["command"] == row.path
 
 
@@ -268,7 +268,7 @@ def test_a_dry_run_says_what_it_would_do_and_touches_nothing(
     assert (told.code, document.code) == (0, 0), told.err
     assert told.out.strip()
     assert row.plan is not None
-    jsonschema.validate(document.document, documents.schema(row.plan))
+    jsonschema.validate(document.document, msgspec.json.schema(row.plan))
     assert _listing(tmp_path) == before
 
 
@@ -411,4 +411,4 @@ def test_python_m_edgekit_is_the_same_program(process: Run) -> None:
     done = process("list", "recipes", "--json")
 
     assert done.code == 0
-    jsonschema.validate(json.loads(done.out), documents.schema(Listing))
+    jsonschema.validate(json.loads(done.out), msgspec.json.schema(Listing))

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 import jsonschema
+import msgspec
 import pytest
 
 from edgekit.cli.failures import translate
 from edgekit.cli.output import ErrorDocument
 from edgekit.core import errors
-from edgekit.core.system import documents
 
 Run = Callable[..., Any]
 Fail = Callable[[BaseException], None]
@@ -104,7 +104,7 @@ def test_a_failing_command_prints_one_document_with_json(edgekit: Run, failing: 
 
     done = edgekit("list", "models", "--json")
 
-    jsonschema.validate(done.document, documents.schema(ErrorDocument))
+    jsonschema.validate(done.document, msgspec.json.schema(ErrorDocument))
     assert done.document["ok"] is False
     assert done.document["command"] == "list"
     assert done.document["error"]["exit_code"] == done.code == case.code

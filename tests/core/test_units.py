@@ -29,7 +29,6 @@ from edgekit.core.units import format_figure, format_value, parse_points, parse_
         ("-1 pt", units.RATIO, -0.01),
         ("0.985", units.RATIO, 0.985),
         ("20 dB", units.DECIBEL, 20.0),
-        ("3 M", units.COUNT, 3e6),
     ],
 )
 def test_text_becomes_si(text: str, table: dict[str, float], value: float) -> None:

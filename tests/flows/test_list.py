@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 
 from edgekit.core.errors import UserError
@@ -44,7 +45,7 @@ def test_every_model_has_its_size_its_work_and_where_its_weights_are() -> None:
 def test_the_document_of_the_models_is_valid_against_its_schema() -> None:
     found = listing("models")
 
-    jsonschema.validate(json.loads(documents.encode(found)), documents.schema(ModelListing))
+    jsonschema.validate(json.loads(documents.encode(found)), msgspec.json.schema(ModelListing))
 
 
 def test_recipes_are_listed_with_aliases_and_refusals() -> None:

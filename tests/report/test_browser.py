@@ -10,7 +10,8 @@ from tests.report.factory import make_report
 from tests.report.variants import VARIANTS
 from tests.standins.chromium import Chromium
 
-from edgekit.report.html import render_html, write_html
+from edgekit.report.html import render_html
+from edgekit.report.registry import write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -31,14 +32,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     path = tmp_path / "report.html"
-    write_html(make_report(), path)
+    write_report(make_report(), path)
     return path
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_report_opens_quietly_and_never_scrolls_sideways(browser: Chromium, tmp_path: Path, name: str) -> None:
     path = tmp_path / "report.html"
-    write_html(VARIANTS[name](), path)
+    write_report(VARIANTS[name](), path)
 
     opened = browser.open(path.as_uri())
 

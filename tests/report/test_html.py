@@ -17,7 +17,8 @@ from edgekit.core.errors import MissingExtra
 from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict
 from edgekit.report import formatting, html, rows
-from edgekit.report.html import render_html, write_html
+from edgekit.report.html import render_html
+from edgekit.report.registry import write_report
 
 MINUS = "\u2212"
 TIME = re.compile(r"\d (?:s|ms|µs|ns)\b")
@@ -243,7 +244,7 @@ def test_every_picture_has_a_name_and_every_table_has_headers() -> None:
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "new" / "report.html"
 
-    write_html(make_report(), path)
+    write_report(make_report(), path)
 
     assert path.read_text(encoding="utf-8") == render_html(make_report())
     assert [one.name for one in path.parent.iterdir()] == ["report.html"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from edgekit.runtime.timing import is_steady, paused_garbage_collection, take_values, time_calls, warm_up
+from edgekit.runtime.timing import is_steady, paused_garbage_collection, take_values, warm_up
 
 MS = 1_000_000
 
@@ -40,10 +40,11 @@ class FakeTime:
 def test_warmups_are_kept_apart() -> None:
     fake = FakeTime([9, 5, 3, 1, 1, 1, 1, 1, 2])
 
-    timing = time_calls(fake.call, clock=fake.clock, min_values=3, max_values=3)
+    warmups = warm_up(fake.call, clock=fake.clock)
+    values = take_values(fake.call, clock=fake.clock, min_values=3, max_values=3)
 
-    assert timing.warmups == (0.009, 0.005, 0.003, 0.001, 0.001, 0.001, 0.001, 0.001)
-    assert timing.values == (0.002, 0.002, 0.002)
+    assert warmups == (0.009, 0.005, 0.003, 0.001, 0.001, 0.001, 0.001, 0.001)
+    assert values == (0.002, 0.002, 0.002)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_at_most_the_maximum_is_taken_however_fast() -> None:
     assert len(take_values(fake.call, clock=fake.clock, max_values=40)) == 40
 
 
-@pytest.mark.parametrize("measure", [warm_up, take_values, time_calls])
+@pytest.mark.parametrize("measure", [warm_up, take_values])
 def test_the_garbage_collector_rests_and_comes_back(measure: Callable[..., object]) -> None:
     seen = set()
     fake = FakeTime([1])
@@ -113,16 +114,16 @@ def test_the_garbage_collector_comes_back_after_an_error_and_stays_off_when_it_w
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        time_calls(fail)
+        take_values(fail)
     assert gc.isenabled()
 
     with paused_garbage_collection():
-        time_calls(FakeTime([1]).call, max_values=30)
+        take_values(FakeTime([1]).call, max_values=30)
         assert not gc.isenabled()
 
 
 def test_the_real_clock_measures_real_time() -> None:
-    timing = time_calls(lambda: None, min_values=3, max_values=3)
+    values = take_values(lambda: None, min_values=3, max_values=3)
 
-    assert len(timing.values) == 3
-    assert all(value >= 0 for value in timing.values)
+    assert len(values) == 3
+    assert all(value >= 0 for value in values)

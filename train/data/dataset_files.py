@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import zlib
 from collections.abc import Iterable
@@ -84,11 +83,3 @@ def read_plain(path: Path) -> bytes:
         return gzip.decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as err:
         raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"Fetch '{path.name}' again.") from err
-
-
-def digest_of(paths: Iterable[Path]) -> str:
-    """sha256 over the content of several files, in order."""
-    whole = hashlib.sha256()
-    for path in paths:
-        whole.update(read_bytes(path, Unreadable))
-    return whole.hexdigest()

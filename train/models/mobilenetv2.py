@@ -9,7 +9,6 @@ from edgekit.train.data.synthetic import untrained
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
 
-PARAMETERS = 3_504_872  # 3.4 M in the paper's table 4, counted exactly
 # Expansion, channels, repetitions and stride of each row of the paper's table 2.
 ROWS = (
     (1, 16, 1, 1),

@@ -10,7 +10,6 @@ from edgekit.train.model import ReferenceModel
 from edgekit.train.models.mobilenetv2 import IMAGENET, TERMS
 from edgekit.train.options import TrainOptions
 
-PARAMETERS = 2_542_856  # 2.5 M in the paper's table 3, counted exactly
 # Kernel, width, channels, squeeze-and-excite, hard swish and stride of each row of the paper's table 2.
 ROWS = (
     (3, 16, 16, True, False, 2),

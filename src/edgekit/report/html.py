@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Final
 
 from edgekit.core.recipe import RECIPES
@@ -18,7 +17,6 @@ from edgekit.core.reports.explanation import together
 from edgekit.core.reports.report import BudgetCheck, Estimate, Report
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.spec import drop_unit, metric_unit
-from edgekit.core.system.files import write_atomic
 from edgekit.core.system.optional import need
 from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
@@ -40,11 +38,6 @@ class Notes:
         if text not in self.texts:
             self.texts.append(text)
         return self.texts.index(text) + 1
-
-
-def write_html(report: Report, path: Path) -> None:
-    """Write the page to `path` at once or not at all."""
-    write_atomic(path, render_html(report).encode("utf-8"))
 
 
 def render_html(report: Report) -> str:

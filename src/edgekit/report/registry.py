@@ -11,15 +11,18 @@ from edgekit.core.reports.report import Report
 from edgekit.core.system import documents
 from edgekit.core.system.files import write_atomic
 
-# Suffix: module and function that turns a report into text; a new rendering is one line here. JSON is the source.
+# Suffix: what turns a report into text; a new rendering is one line here. JSON is the source.
 RENDERINGS: Final = {
-    ".html": ("edgekit.report.html", "render_html"),
-    ".md": ("edgekit.report.markdown", "render_markdown"),
-    ".xml": ("edgekit.report.junit", "render_junit"),
+    ".html": "edgekit.report.html:render_html",
+    ".md": "edgekit.report.markdown:render_markdown",
+    ".xml": "edgekit.report.junit:render_junit",
 }
 SUFFIXES: Final = (".json", *RENDERINGS)
 # Names of two suffixes ask for the format of a dashboard.
-DASHBOARDS: Final = {".bencher.json": "render_bencher", ".benchmark-action.json": "render_benchmark_action"}
+DASHBOARDS: Final = {
+    ".bencher.json": "edgekit.report.dashboards:render_bencher",
+    ".benchmark-action.json": "edgekit.report.dashboards:render_benchmark_action",
+}
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -36,10 +39,10 @@ def write_report(report: Report, path: Path) -> None:
             f"'{path.name}' names no kind of report: expected a name that ends in {', '.join(SUFFIXES)}.",
             hint=f"--report {path.with_suffix('.html')}",
         )
-    dashboard = next((function for end, function in DASHBOARDS.items() if path.name.lower().endswith(end)), "")
+    dashboard = next((place for end, place in DASHBOARDS.items() if path.name.lower().endswith(end)), "")
     if suffix == ".json" and not dashboard:
         documents.write(path, report)
         return
-    module, function = ("edgekit.report.dashboards", dashboard) if dashboard else RENDERINGS[suffix]
+    module, _, function = (dashboard or RENDERINGS[suffix]).partition(":")
     text: str = getattr(importlib.import_module(module), function)(report)
     write_atomic(path, text.encode("utf-8", "replace"))

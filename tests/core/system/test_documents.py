@@ -120,7 +120,7 @@ def test_a_document_reads_back_as_it_was_written(name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", NAMES)
 def test_a_document_is_valid_against_its_schema(name: str) -> None:
     document, _ = DOCUMENTS[name]
-    schema = documents.schema(type(document))
+    schema = msgspec.json.schema(type(document))
 
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(documents.encode(document)), schema, jsonschema.Draft202012Validator)
@@ -132,7 +132,7 @@ def test_the_schema_refuses_a_field_nobody_knows(name: str) -> None:
     plain = json.loads(documents.encode(document)) | {"surprise": 1}
 
     with pytest.raises(jsonschema.ValidationError, match="surprise"):
-        jsonschema.validate(plain, documents.schema(type(document)))
+        jsonschema.validate(plain, msgspec.json.schema(type(document)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -233,6 +233,6 @@ def test_json_is_indented_and_ends_with_a_newline() -> None:
 
 def test_every_field_of_a_document_is_in_its_schema() -> None:
     for document, _ in DOCUMENTS.values():
-        definitions = documents.schema(type(document))["$defs"]
+        definitions = msgspec.json.schema(type(document))["$defs"]
 
         assert set(definitions[type(document).__name__]["properties"]) == set(msgspec.structs.asdict(document))

@@ -11,8 +11,7 @@ import pytest
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec
-from edgekit.export.checking.accuracy import refuse_unfitting
-from edgekit.export.checking.parity import measure_accuracy
+from edgekit.export.checking.accuracy import measure_accuracy, refuse_unfitting
 
 Make = Callable[..., Any]
 

@@ -220,10 +220,6 @@ def _difference(found: GraphDiff) -> Iterator[str]:
             yield f"Only {side} has {len(names)} weights: {', '.join(_title(one) for one in names[:3])}"
 
 
-def _count(value: int | None) -> str:
-    return "unknown" if value is None else f"{value:,}"
-
-
 def _title(name: str) -> str:
     """The end of a name: converters write the whole way through the modules into it."""
     parts = [part.rpartition(".")[2] for part in name.rpartition(";;")[2].split("/")] if "/" in name else [name]

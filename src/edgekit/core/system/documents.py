@@ -1,22 +1,15 @@
-"""Versioned JSON documents: encode, decode, and the schema that is generated from the types."""
+"""Versioned JSON documents: encode and decode."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from edgekit.core.errors import EdgekitError, Unreadable
 from edgekit.core.system.files import read_bytes, write_atomic
-
-
-class Versioned(Protocol):
-    """A document type: a struct whose `schema_version` says which shape it has."""
-
-    schema_version: int
-
 
 D = TypeVar("D")
 
@@ -52,11 +45,6 @@ def read(path: Path, kind: type[D], *, newest: int, error: type[EdgekitError] = 
 def canonical(document: Any) -> bytes:
     """Compact JSON with sorted keys: the bytes that hashes are taken of."""
     return json.dumps(msgspec.to_builtins(document), sort_keys=True, separators=(",", ":")).encode()
-
-
-def schema(kind: type) -> dict[str, Any]:
-    """The JSON Schema of a document type."""
-    return msgspec.json.schema(kind)
 
 
 def _refuse_newer(data: bytes, what: str, newest: int, error: type[EdgekitError]) -> None:
