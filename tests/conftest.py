@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ _FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _obey_ctrl_c()
     for name in [name for name in os.environ if name.startswith("EDGEKIT_") and name not in _KEPT]:
         del os.environ[name]
     # A worker of xdist finds the cache that its controller has set up.
@@ -33,6 +35,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _FOLDER in config.stash:
         del os.environ["EDGEKIT_CACHE"]
         shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
+
+
+def _obey_ctrl_c() -> None:
+    """Let Ctrl-C interrupt this process and all that it starts.
+
+    A shell without job control makes its background jobs ignore Ctrl-C, and children inherit that: the tests that press
+    it would wait for ever.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _cache(folder: Path) -> Path:

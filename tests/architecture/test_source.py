@@ -125,10 +125,3 @@ def test_every_error_class_is_documented_with_its_exit_code(repository: Path) ->
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EdgekitError)]
 
     assert documented == {kind.__name__: str(kind.exit_code) for kind in classes}
-
-
-def test_the_order_of_exit_codes_is_documented(repository: Path) -> None:
-    page = (repository / "docs" / "exit-codes.md").read_text(encoding="utf-8")
-    order = ", ".join(map(str, errors._PRECEDENCE))
-
-    assert f"Several at once: {order}, in this order." in page

@@ -315,14 +315,6 @@ def test_a_process_whose_reader_went_away_ends_quietly(arguments: str) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C reaches child processes also where the tests run in the background: shells let those ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 # Runs the program with one function that never ends.
 ENDLESS = """
 import pkgutil, sys, time
@@ -339,7 +331,7 @@ main()
 
 
 @pytest.mark.parametrize("row", EVERY)
-def test_ctrl_c_ends_in_130_and_leaves_nothing(edgekit: Run, made: Path, interruptible: None, row: Row) -> None:
+def test_ctrl_c_ends_in_130_and_leaves_nothing(edgekit: Run, made: Path, row: Row) -> None:
     edgekit(*row.before.split())
 
     _stop(row, made.parent, signal.SIGINT)
@@ -390,9 +382,9 @@ def test_ctrl_c_in_the_first_moment_ends_in_130(made: Path) -> None:
     """While packages load, before any command runs."""
     script = """
 import signal
-from edgekit.cli import process
+from edgekit.cli import startup
 from edgekit.cli.main import main
-process.prepare = lambda: signal.raise_signal(signal.SIGINT)
+startup.prepare = lambda: signal.raise_signal(signal.SIGINT)
 main()
 """
 

@@ -26,6 +26,17 @@ class Case:
     says: str
 
 
+def _failed_while_unwinding() -> Exception:
+    """What `zipfile` raises when Ctrl-C comes while an entry is written."""
+    try:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("Can't close the ZIP file while there is an open writing handle on it.")
+    except ValueError as err:
+        return err
+
+
 CASES = [
     Case(errors.VerdictFailed("no"), 1, "no"),
     Case(errors.UserError("wrong"), 2, "wrong"),
@@ -40,6 +51,7 @@ CASES = [
     Case(PermissionError(errno.EACCES, "Permission denied", "/x"), 3, "'/x'"),
     Case(KeyboardInterrupt(), 130, "Interrupted."),
     Case(click.Abort(), 130, "Interrupted."),
+    Case(_failed_while_unwinding(), 130, "Interrupted."),
     Case(ZeroDivisionError("division by zero"), 70, "ZeroDivisionError: division by zero"),
     Case(SystemExit(1), 70, "ended the process"),
     Case(SystemExit(0), 70, "ended the process"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import itertools
 
 import pytest
 
 from edgekit.core import errors
-from edgekit.core.errors import EdgekitError, combined_exit_code, from_os_error, nearest, unknown
+from edgekit.core.errors import EdgekitError, from_os_error, nearest, unknown
 
 CODES = {
     "EdgekitError": 70,
@@ -58,20 +57,6 @@ def test_an_error_carries_its_message_and_its_hint() -> None:
     err = errors.UserError("No target was given.", hint="--target local")
 
     assert (str(err), err.message, err.hint) == ("No target was given.", "No target was given.", "--target local")
-
-
-@pytest.mark.parametrize(("graver", "lesser"), [*itertools.combinations([70, 130, 5, 3, 1, 4, 0], 2)])
-def test_of_two_exit_codes_the_graver_one_wins(graver: int, lesser: int) -> None:
-    assert combined_exit_code([lesser, graver]) == graver
-
-
-def test_no_outcome_at_all_is_success() -> None:
-    assert combined_exit_code([]) == 0
-
-
-@pytest.mark.parametrize("code", [6, 255, -9])
-def test_an_exit_code_nobody_defined_is_a_fault_of_ours(code: int) -> None:
-    assert combined_exit_code([0, 1, code]) == 70
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from edgekit.core.errors import (
     UserError,
     from_os_error,
     nearest,
+    was_interrupted,
 )
 
 # What the machine, not edgekit, is to blame for.
@@ -56,7 +57,7 @@ def translate(err: BaseException, arguments: list[str]) -> EdgekitError:
         return err
     if isinstance(err, click.ClickException):
         return _usage(err, arguments)
-    if isinstance(err, (KeyboardInterrupt, click.Abort)):
+    if isinstance(err, click.Abort) or was_interrupted(err):
         return Interrupted("Interrupted.")
     if isinstance(err, BrokenPipeError) and _is_closed():
         return OutputClosed("Standard output was closed.")

@@ -124,13 +124,14 @@ class OutputClosed(EdgekitError):
     exit_code = 141
 
 
-_PRECEDENCE = (70, 130, 141, 5, 3, 2, 1, 4)
-
-
-def combined_exit_code(codes: Iterable[int]) -> int:
-    """The one exit code for several outcomes: the gravest that occurred, 0 when none did; an unknown one is a fault."""
-    occurred = {code if code in _PRECEDENCE else EdgekitError.exit_code for code in codes if code != 0}
-    return next((code for code in _PRECEDENCE if code in occurred), 0)
+def was_interrupted(err: BaseException) -> bool:
+    """Whether Ctrl-C is behind `err`: what it interrupts may fail in turn while it unwinds, or report its own error."""
+    cause: BaseException | None = err
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:

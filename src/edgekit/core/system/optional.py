@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from edgekit.core.errors import MissingExtra
+from edgekit.core.errors import MissingExtra, was_interrupted
 
 
 def need(module: str, *, extra: str) -> Any:
@@ -27,16 +27,7 @@ def need(module: str, *, extra: str) -> Any:
         ) from err
     # A missing shared library is an OSError, a wrong numpy ABI a ValueError: whatever it is, the package is broken.
     except Exception as err:
-        if _was_interrupted(err):
+        # Extension modules report Ctrl-C while they are imported as a failed import.
+        if was_interrupted(err):
             raise KeyboardInterrupt from err
         raise MissingExtra(f"The package '{module}' is installed and does not import: {err}.", hint=hint) from err
-
-
-def _was_interrupted(err: BaseException) -> bool:
-    """True where Ctrl-C came while the package was imported: extension modules report that as a failed import."""
-    cause: BaseException | None = err
-    while cause is not None:
-        if isinstance(cause, KeyboardInterrupt):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
