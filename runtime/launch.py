@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from edgekit.core.errors import EdgekitError, Interrupted, ModelUnreadable, UserError, from_os_error
+from edgekit.core.errors import EdgekitError, Interrupted, ModelUnreadable, UserError, from_os_error, to_record
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult, OperatorTime
 from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.system import documents
@@ -175,7 +175,7 @@ def _failure(err: BaseException) -> JobFailure:
     if isinstance(err, KeyboardInterrupt):
         err = Interrupted("Interrupted.")
     if isinstance(err, EdgekitError):
-        return JobFailure(error=type(err).__name__, message=err.message, hint=err.hint, exit_code=err.exit_code)
+        return JobFailure(**to_record(err), exit_code=err.exit_code)
     return JobFailure(error="EdgekitError", message=f"{type(err).__name__}: {err}")
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import IO, Final
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault
-from edgekit.devices.remote.shell import COMMAND_TIMEOUT_S, Finished, ProgramShell, run_program
+from edgekit.core.system.processes import Finished
+from edgekit.devices.remote.shell import COMMAND_TIMEOUT_S, ProgramShell, run_program
 
 _TIMEOUT_S: Final = 30.0
 _END: Final = "edgekit-exit "
@@ -38,7 +39,7 @@ class Cable:
         Raises:
             DeviceUnavailable: adb does not, with what it says.
         """
-        finished = run_program([*self._program, f"tcp:{port}", f"tcp:{port}"], timeout_s=_TIMEOUT_S)
+        finished = run_program(self._name, [*self._program, f"tcp:{port}", f"tcp:{port}"], timeout_s=_TIMEOUT_S)
         if finished.code:
             said = finished.err.strip().splitlines()[-1:] or ["adb gave no reason"]
             raise DeviceUnavailable(f"The cable to '{self._name}' leads nothing: {said[0]}", hint="adb devices")
@@ -47,7 +48,7 @@ class Cable:
     def close(self) -> None:
         """Lead nothing any more; closing twice is harmless."""
         if self._port:
-            run_program([*self._program, "--remove", f"tcp:{self._port}"], timeout_s=_TIMEOUT_S)
+            run_program(self._name, [*self._program, "--remove", f"tcp:{self._port}"], timeout_s=_TIMEOUT_S)
             self._port = 0
 
 
@@ -79,7 +80,7 @@ class AdbShell(ProgramShell):
         if self._is_checked:
             return
         self._serial = self._chosen(self._listed())
-        features = run_program([*self._program, "-s", self._serial, "features"], timeout_s=_TIMEOUT_S)
+        features = run_program(self.name, [*self._program, "-s", self._serial, "features"], timeout_s=_TIMEOUT_S)
         if "shell_v2" not in features.out.decode(errors="replace"):
             raise DeviceError(
                 f"'{self.name}' (adb, {self._serial}) is too old: its adb daemon gives no exit codes (no shell v2).",
@@ -119,7 +120,7 @@ class AdbShell(ProgramShell):
 
     def _listed(self) -> dict[str, str]:
         """State of every phone by its serial."""
-        done = run_program([*self._program, "devices"], timeout_s=_TIMEOUT_S)
+        done = run_program(self.name, [*self._program, "devices"], timeout_s=_TIMEOUT_S)
         if done.code:
             said = done.err.strip().splitlines()[-1:] or ["adb gave no reason"]
             raise EnvironmentFault(f"The adb server does not start: {said[0]}", hint="adb start-server")

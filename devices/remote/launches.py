@@ -14,18 +14,11 @@ from typing import Final
 
 import msgspec
 
-from edgekit.core.errors import (
-    DeviceError,
-    DeviceUnavailable,
-    DiskFull,
-    EdgekitError,
-    ModelUnreadable,
-    ProviderRefused,
-    UserError,
-)
+from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, EdgekitError, from_record
 from edgekit.core.job import Job, JobFailure, JobResult
+from edgekit.core.system.processes import Finished
 from edgekit.devices.remote.runners import Runner, Staged
-from edgekit.devices.remote.shell import Finished, Shell, complaint
+from edgekit.devices.remote.shell import Shell, complaint
 from edgekit.devices.remote.transfer import ensure
 
 _GRACE_S: Final = 5
@@ -34,7 +27,6 @@ _MARK: Final = re.compile(r"^mark \d+ (\d+)$", re.MULTILINE)
 _TIMED_OUT: Final = 124
 _KILLED: Final = 128
 _NOT_FOUND: Final = 127
-_REPORTED: Final = (UserError, ModelUnreadable, ProviderRefused, DiskFull, DeviceError)
 
 
 def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float) -> JobResult:
@@ -144,8 +136,8 @@ def _reported(name: str, failure: JobFailure) -> EdgekitError:
     """The error that the runner named, as this side's own class."""
     if failure.error == "MissingExtra":
         return DeviceError(f"'{name}' cannot run this: {failure.message}.", hint=f"edgekit devices prepare {name}")
-    kinds: dict[str, type[EdgekitError]] = {kind.__name__: kind for kind in _REPORTED}
-    return kinds.get(failure.error, DeviceError)(f"On '{name}': {failure.message}", hint=failure.hint)
+    said = f"On '{name}': {failure.message}"
+    return from_record(failure.error, said, hint=failure.hint, code=failure.code, otherwise=DeviceError)
 
 
 def _no_result(name: str, finished: Finished, timeout_s: float) -> EdgekitError:

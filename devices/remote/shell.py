@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
-import signal
-import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final, Protocol
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, EdgekitError
+from edgekit.core.system import processes
+from edgekit.core.system.processes import Finished
 
 COMMAND_TIMEOUT_S: Final = 60.0
 # The least speed at which a transfer is still believed to get anywhere.
 SLOWEST_BYTES_PER_S: Final = 50_000
 _FULL: Final = "No space left on device"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A command that ended: its exit code, what it printed, and what it complained about."""
-
-    code: int
-    out: bytes
-    err: str
-
-    @property
-    def text(self) -> str:
-        """What it printed, as text without surrounding blanks."""
-        return self.out.decode(errors="replace").strip()
 
 
 class Shell(Protocol):
@@ -97,12 +80,8 @@ class ProgramShell(ABC):
     ) -> Finished:
         """Run `command`, as in `Shell.run`."""
         self.connect()
-        try:
-            finished = run_program(self.arguments(as_posix(command)), stdin=stdin, alive=alive, timeout_s=timeout_s)
-        except subprocess.TimeoutExpired as err:
-            raise DeviceUnavailable(
-                f"No answer from '{self.name}' within {timeout_s:.0f} s.", hint=f"edgekit devices check {self.name}"
-            ) from err
+        arguments = self.arguments(as_posix(command))
+        finished = run_program(self.name, arguments, stdin=stdin, alive=alive, timeout_s=timeout_s)
         problem = self.problem(finished)
         if problem is not None:
             raise problem
@@ -143,44 +122,19 @@ def as_posix(command: str) -> str:
 
 
 def run_program(
-    arguments: Sequence[str], *, stdin: IO[bytes] | None = None, alive: bool = False, timeout_s: float
+    name: str, arguments: Sequence[str], *, stdin: IO[bytes] | None = None, alive: bool = False, timeout_s: float
 ) -> Finished:
-    """Run a program of this machine in a session of its own; whatever happens, it has ended afterwards.
+    """Run the program of this machine that reaches the device `name`.
 
     Raises:
-        subprocess.TimeoutExpired: It did not end in time, and was killed.
+        DeviceUnavailable: It did not end in time, and was killed.
     """
-    with _input(stdin, alive) as source:
-        process = subprocess.Popen(
-            arguments, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    if alive:
+        finished = processes.run_tied(arguments, timeout_s=timeout_s)
+    else:
+        finished = processes.run(arguments, stdin=stdin, timeout_s=timeout_s)
+    if finished.timed_out:
+        raise DeviceUnavailable(
+            f"No answer from '{name}' within {timeout_s:.0f} s.", hint=f"edgekit devices check {name}"
         )
-        try:
-            out, err = process.communicate(timeout=timeout_s)
-        finally:
-            end(process)
-    return Finished(process.returncode, out, err.decode(errors="replace"))
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and all it started, unless it has ended, and let go of its streams."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
-    process.wait()
-
-
-@contextlib.contextmanager
-def _input(stdin: IO[bytes] | None, alive: bool) -> Iterator[IO[bytes] | int]:
-    """What a program reads: a file, nothing, or a pipe that closes when the block or this process ends."""
-    if not alive:
-        yield subprocess.DEVNULL if stdin is None else stdin
-        return
-    reader, writer = os.pipe()
-    try:
-        yield reader
-    finally:
-        os.close(reader)
-        os.close(writer)
+    return finished

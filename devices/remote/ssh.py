@@ -13,7 +13,8 @@ from time import monotonic
 from typing import Final
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault, UserError
-from edgekit.devices.remote.shell import Finished, ProgramShell, as_posix, end
+from edgekit.core.system.processes import Finished, end, start
+from edgekit.devices.remote.shell import ProgramShell, as_posix
 
 CONNECT_TIMEOUT_S: Final = 10
 # What a slow device may take from the handshake to its first answer.
@@ -73,13 +74,7 @@ class SshShell(ProgramShell):
         self._folder = _socket_folder()
         # The device closes the connection's own command when its input ends, so the connection ends with this process.
         greeting = as_posix(f"echo {_READY.decode()}; exec cat >/dev/null")
-        self._master = subprocess.Popen(
-            [*self._program(), "-o", "ControlMaster=yes", self.address, greeting],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._master = start([*self._program(), "-o", "ControlMaster=yes", self.address, greeting])
         if not _greets(self._master, CONNECT_TIMEOUT_S + _START_TIMEOUT_S):
             raise self._refusal(self._master)
 

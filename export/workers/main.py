@@ -15,7 +15,15 @@ from typing import Any, BinaryIO
 import msgspec
 import numpy as np
 
-from edgekit.core.errors import ConversionFailed, DiskFull, EdgekitError, ModelUnreadable, UserError, from_os_error
+from edgekit.core.errors import (
+    ConversionFailed,
+    DiskFull,
+    EdgekitError,
+    ModelUnreadable,
+    UserError,
+    from_os_error,
+    to_record,
+)
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
@@ -97,9 +105,7 @@ def _answer(state: _State, line: bytes) -> messages.Reply:
         reply: messages.Reply = _HANDLERS[type(job)](state, job)
         return reply
     except EdgekitError as err:
-        return messages.Reply(
-            failure=messages.Failure(err.message, type(err).__name__, err.hint, code=getattr(err, "code", ""))
-        )
+        return messages.Reply(failure=messages.Failure(**to_record(err)))
     except MemoryError:
         return messages.Reply(failure=messages.Failure("out of memory"))
     except OSError as err:

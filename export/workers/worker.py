@@ -12,12 +12,13 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from edgekit.core import errors
-from edgekit.core.errors import ConversionFailed, EdgekitError
+from edgekit.core.errors import ConversionFailed, EdgekitError, from_record
+from edgekit.core.system import processes
 from edgekit.export import messages
 
 _TAIL_BYTES: Final = 4000
@@ -61,17 +62,8 @@ class Worker:
                 raise ConversionFailed(f"The {self.toolchain} converter was stopped.")
             if self._process is None:
                 self._pending = b""
-                self._process = self._launched()
-
-    def _launched(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "edgekit.export.workers.main"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            # A group of its own: Ctrl-C reaches the parent alone, and one signal ends all of the converter.
-            start_new_session=True,
-        )
+                command = [sys.executable, "-P", "-m", "edgekit.export.workers.main"]
+                self._process = processes.start(command, stderr=self._log)
 
     def send(self, job: messages.Job) -> None:
         """Give the worker a job; `receive` takes its answer. A worker that died is noticed by `receive`."""
@@ -124,19 +116,14 @@ class Worker:
         """End the process and its children at once, from any thread; whoever waits for an answer gets an error."""
         with self._starting:
             self._is_closed = True
-            _kill_group(self._process)
+            if self._process is not None:
+                processes.kill(self._process)
 
     def kill(self) -> None:
         """End the process and its children at once; a later job starts a fresh one."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        _kill_group(process)
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
-        process.wait()
+        if process is not None:
+            processes.end(process)
 
     def close(self) -> None:
         """End the process for good."""
@@ -172,13 +159,11 @@ class Worker:
         return self._failed(what, f"it ended with exit code {code} and no answer")
 
     def _reported(self, what: str, failure: messages.Failure) -> EdgekitError:
-        kind = getattr(errors, failure.error, None) if failure.error else None
-        if failure.code:
-            return errors.Refused(failure.message, hint=failure.hint, code=failure.code)
-        if isinstance(kind, type) and issubclass(kind, EdgekitError):
-            return kind(failure.message, hint=failure.hint)
-        _log.debug("%s", failure.trace)
-        return self._failed(what, failure.message)
+        if failure.trace:
+            _log.debug("%s", failure.trace)
+        return from_record(
+            failure.error, failure.message, hint=failure.hint, code=failure.code, otherwise=partial(self._failed, what)
+        )
 
     def _failed(self, what: str, reason: str, hint: str = "") -> ConversionFailed:
         chatter = "".join(f"\n  | {line}" for line in self._chatter())
@@ -192,9 +177,3 @@ class Worker:
         data = os.pread(self._log.fileno(), _TAIL_BYTES, max(0, size - _TAIL_BYTES))
         lines = [line.rstrip() for line in data.decode(errors="replace").splitlines()]
         return [line[:200] for line in lines if line.strip()][-_TAIL_LINES:]
-
-
-def _kill_group(process: subprocess.Popen[bytes] | None) -> None:
-    if process is not None and process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 
 import pytest
 
 from edgekit.core import errors
-from edgekit.core.errors import EdgekitError, from_os_error, nearest, unknown
+from edgekit.core.errors import EdgekitError, from_os_error, from_record, nearest, to_record, unknown, was_interrupted
 
 CODES = {
     "EdgekitError": 70,
@@ -94,3 +95,78 @@ def test_other_system_errors_keep_their_reason() -> None:
 
     assert type(err) is errors.EnvironmentFault
     assert err.message == "Failed while writing 'out': Permission denied."
+
+
+OWN = ("VerdictFailed", "VerdictInconclusive", "Interrupted", "OutputClosed")
+
+
+@pytest.mark.parametrize("name", [name for name in CODES if name not in OWN])
+def test_an_error_that_went_through_json_is_the_same_again(name: str) -> None:
+    more = {"code": "too-large"} if name == "Refused" else {}
+    err = error_classes()[name]("'ü' is wrong", hint="try again", **more)
+
+    again = from_record(**json.loads(json.dumps(to_record(err))))
+
+    assert type(again) is type(err)
+    assert (again.message, again.hint, again.code) == (err.message, err.hint, err.code)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *OWN,
+        "",
+        "SomethingNewer",
+        "Elsewhere",
+        "nearest",
+        "difflib",
+        "ErrorRecord",
+        "KeyboardInterrupt",
+        "__class__",
+        "errors.UserError",
+        "usererror",
+        "UserError ",
+        "UserError\x00",
+        "a" * 10_000,
+    ],
+    ids=lambda name: name[:20],
+)
+def test_a_name_that_another_process_may_not_report_gives_the_error_for_it(name: str) -> None:
+    class Elsewhere(errors.UserError):
+        """Not one of `core/errors.py`."""
+
+    assert type(from_record(name, "no")) is EdgekitError
+
+    err = from_record(name, "no", hint="try", code="too-large", otherwise=errors.DeviceError)
+
+    assert type(err) is errors.DeviceError
+    assert (err.message, err.hint, err.code) == ("no", "try", "")
+
+
+def test_a_code_makes_no_refusal_of_another_error() -> None:
+    err = from_record("DiskFull", "full", code="too-large")
+
+    assert type(err) is errors.DiskFull
+    assert err.code == ""
+
+
+def test_an_error_of_another_module_is_recorded_by_its_own_name() -> None:
+    class Elsewhere(errors.UserError):
+        """Not one of `core/errors.py`."""
+
+    assert to_record(Elsewhere("no")) == {"error": "Elsewhere", "message": "no", "hint": "", "code": ""}
+
+
+def _unwound() -> None:
+    try:
+        raise KeyboardInterrupt
+    finally:
+        raise ValueError("while it unwinds")
+
+
+def test_ctrl_c_is_found_behind_what_it_caused() -> None:
+    with pytest.raises(ValueError, match="unwinds") as caught:
+        _unwound()
+
+    assert was_interrupted(caught.value)
+    assert not was_interrupted(ValueError("alone"))

@@ -14,12 +14,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, MissingExtra, ProviderRefused
+from edgekit.core.errors import DeviceError, DeviceUnavailable, Refused
 from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.samples import write_arrays
 from edgekit.core.system.files import sha256_file
+from edgekit.core.system.processes import Finished
 from edgekit.devices import local
-from edgekit.devices.local import Ended, LocalDevice, read_answer, to_error
+from edgekit.devices.local import LocalDevice, read_answer
 
 DATA = Path(__file__).parents[1] / "runtime" / "data"
 
@@ -87,15 +88,15 @@ def test_facts_that_cannot_be_read_say_why(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("ended", "message"),
     [
-        (Ended(-11, b"", b"one\n\ntwo\n"), "was killed by SIGSEGV without an answer.\n  one\n  two"),
-        (Ended(-9, b"", b""), "was killed by SIGKILL without an answer."),
-        (Ended(1, b"", b"Traceback\n"), "ended with status 1 without an answer.\n  Traceback"),
-        (Ended(0, b"hello", b""), "The answer of the launch is not a JSON document"),
-        (Ended(0, b'{"schema_version": 99}', b""), "has schema 99; this edgekit reads up to 1."),
-        (Ended(2, b'{"schema_version": 1}', b""), "The answer of the launch is damaged"),
+        (Finished(-11, b"", "one\n\ntwo\n"), "was killed by SIGSEGV without an answer.\n  one\n  two"),
+        (Finished(-9, b"", ""), "was killed by SIGKILL without an answer."),
+        (Finished(1, b"", "Traceback\n"), "ended with status 1 without an answer.\n  Traceback"),
+        (Finished(0, b"hello", ""), "The answer of the launch is not a JSON document"),
+        (Finished(0, b'{"schema_version": 99}', ""), "has schema 99; this edgekit reads up to 1."),
+        (Finished(2, b'{"schema_version": 1}', ""), "The answer of the launch is damaged"),
     ],
 )
-def test_a_launch_without_a_proper_answer_is_a_device_error(ended: Ended, message: str) -> None:
+def test_a_launch_without_a_proper_answer_is_a_device_error(ended: Finished, message: str) -> None:
     with pytest.raises(DeviceError) as caught:
         read_answer(ended, 10.0)
 
@@ -103,10 +104,10 @@ def test_a_launch_without_a_proper_answer_is_a_device_error(ended: Ended, messag
 
 
 def test_only_the_last_lines_of_stderr_are_told() -> None:
-    many = "".join(f"line {n}\n" for n in range(100)).encode()
+    many = "".join(f"line {n}\n" for n in range(100))
 
     with pytest.raises(DeviceError) as caught:
-        read_answer(Ended(-6, b"", many), 10.0)
+        read_answer(Finished(-6, b"", many), 10.0)
 
     assert caught.value.message.count("\n") == 5
     assert "line 99" in caught.value.message
@@ -124,21 +125,13 @@ def test_an_engine_that_crashes_the_process_is_a_device_error(
     assert caught.value.message == "The launch on 'local' was killed by SIGABRT without an answer.\n  bad kernel"
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("ProviderRefused", ProviderRefused),
-        ("MissingExtra", MissingExtra),
-        ("SomethingNewer", EdgekitError),
-        ("nearest", EdgekitError),
-        ("difflib", EdgekitError),
-    ],
-)
-def test_a_reported_error_becomes_the_class_of_that_name(name: str, kind: type[EdgekitError]) -> None:
-    error = to_error(JobFailure(error=name, message="no", hint="try"))
+def test_a_reported_error_keeps_its_class_hint_and_code() -> None:
+    failure = JobFailure(error="Refused", message="no", hint="try", code="too-large")
 
-    assert type(error) is kind
-    assert (error.message, error.hint) == ("no", "try")
+    with pytest.raises(Refused) as caught:
+        read_answer(Finished(2, msgspec.json.encode(failure), ""), 10.0)
+
+    assert (caught.value.message, caught.value.hint, caught.value.code) == ("no", "try", "too-large")
 
 
 def test_a_result_is_read_back_as_it_was_printed() -> None:
@@ -146,7 +139,7 @@ def test_a_result_is_read_back_as_it_was_printed() -> None:
         backend="fake", engine="fake 1", provider="cpu", values=(1.0,), warmups=(), load_s=1.0, first_run_s=1.0
     )
 
-    assert read_answer(Ended(0, msgspec.json.encode(result) + b"\n", b"noise"), 1.0) == result
+    assert read_answer(Finished(0, msgspec.json.encode(result) + b"\n", "noise"), 1.0) == result
 
 
 WAITING = """

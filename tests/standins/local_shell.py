@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.core.errors import EdgekitError
-from edgekit.devices.remote.shell import Finished, ProgramShell
+from edgekit.core.system.processes import Finished
+from edgekit.devices.remote.shell import ProgramShell
 
 
 class LocalShell(ProgramShell):

@@ -23,14 +23,16 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final, TypedDict
 
 
 class EdgekitError(Exception):
-    """What failed, with the value in quotes; `hint` is the next command to type, or empty."""
+    """What failed, with the value in quotes; `hint` is the next command to type, or empty; so is `code`."""
 
     exit_code = 70
     usual_hint = ""
+    code = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -122,6 +124,43 @@ class OutputClosed(EdgekitError):
     """Whoever read standard output stopped reading, as `head` does; 128 + SIGPIPE, like any program in a pipe."""
 
     exit_code = 141
+
+
+class ErrorRecord(TypedDict):
+    """An error as JSON carries it from one process to another; `error` is the name of its class."""
+
+    error: str
+    message: str
+    hint: str
+    code: str
+
+
+# Verdicts, Ctrl-C and a closed output are the concern of the process that a user has started: no other reports them.
+_OWN: Final = (VerdictFailed, VerdictInconclusive, Interrupted, OutputClosed)
+_REPORTED: Final = {
+    kind.__name__: kind
+    for kind in tuple(globals().values())
+    if isinstance(kind, type) and issubclass(kind, EdgekitError) and not issubclass(kind, _OWN)
+}
+
+
+def to_record(err: EdgekitError) -> ErrorRecord:
+    """`err` for another process, which calls `from_record`."""
+    return ErrorRecord(error=type(err).__name__, message=err.message, hint=err.hint, code=err.code)
+
+
+def from_record(
+    error: str, message: str, *, hint: str = "", code: str = "", otherwise: Callable[..., EdgekitError] = EdgekitError
+) -> EdgekitError:
+    """The error that another process reported, which is not trusted: `error` is looked up among what it may report.
+
+    Args:
+        otherwise: Makes the error of every other name, of `message` and `hint`.
+    """
+    kind = _REPORTED.get(error)
+    if kind is None:
+        return otherwise(message, hint=hint)
+    return kind(message, hint=hint, code=code) if issubclass(kind, Refused) else kind(message, hint=hint)
 
 
 def was_interrupted(err: BaseException) -> bool:

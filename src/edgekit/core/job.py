@@ -72,10 +72,11 @@ class JobResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class JobFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Why a launch gave no result: the error's class name, message and hint, and the exit code it stands for."""
+    """Why a launch gave no result: the record of an error (`core.errors.to_record`), and its exit code."""
 
     error: str
     message: str
     hint: str = ""
     exit_code: int = 70
+    code: str = ""
     schema_version: int = JOB_SCHEMA

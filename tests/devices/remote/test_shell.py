@@ -353,11 +353,11 @@ def test_what_the_runner_reports_is_raised_as_the_same_class(
     assert leftovers(here) == []
 
 
-def test_a_program_that_takes_too_long_leaves_no_process() -> None:
-    with pytest.raises(subprocess.TimeoutExpired) as caught:
-        run_program(["sh", "-c", "echo $$; sleep 60 & sleep 60"], timeout_s=0.5)
+def test_a_program_that_does_not_end_is_no_answer_and_leaves_no_process(tmp_path: Path) -> None:
+    names = tmp_path / "pids"
 
-    pid = int(caught.value.output)
-    assert gone_within(pid, 5)
-    group = subprocess.run(["pgrep", "-g", str(pid)], capture_output=True, check=False).stdout.split()
-    assert all(gone_within(int(child), 5) for child in group)
+    with pytest.raises(DeviceUnavailable, match="No answer from 'pi5' within 1 s") as caught:
+        run_program("pi5", ["sh", "-c", f"sleep 60 & echo $$ $! > {names}; wait"], timeout_s=0.5 + 0.1)
+
+    assert caught.value.hint == "edgekit devices check pi5"
+    assert all(gone_within(int(pid), 5) for pid in names.read_text().split())
