@@ -15,8 +15,8 @@ from edgekit.core.bundle import Bundle
 from edgekit.core.errors import UserError
 from edgekit.core.verdict import Verdict
 from edgekit.export.accuracy_control import Candidate, Kept, fewest
-from edgekit.flows.export import ExportOptions, plan_export
-from edgekit.flows.opening.source import SourceOptions
+from edgekit.flows.export import export_order
+from edgekit.flows.opening.source import ExportOptions, SourceOptions
 
 NETS = Path(__file__).parent / "nets" / "planted.py"
 # The random net decides by small margins, which the usual noise of int8 tips in one case of a hundred.
@@ -90,9 +90,9 @@ def test_it_needs_labels_and_the_float_artifact(nets: Path, digit_samples: Path,
     how = ExportOptions(max_drop=LIMIT)
     unlabelled = SourceOptions(inputs=("x:float32[N,1,8,8]",))
 
-    with pytest.raises(UserError, match="labels"):
-        plan_export(f"{nets}:small", out=tmp_path / "a", to="onnx-fp32", options=unlabelled, how=how)
-    with pytest.raises(UserError, match="onnx-fp32"):
-        plan_export(
-            f"{nets}:small", out=tmp_path / "a", to="onnx-int8", options=SourceOptions(samples=digit_samples), how=how
-        )
+    labelled = SourceOptions(samples=digit_samples)
+
+    for to, options, missing in (("onnx-fp32", unlabelled, "labels"), ("onnx-int8", labelled, "onnx-fp32")):
+        order = export_order(f"{nets}:small", out=tmp_path / "a", to=to, options=options, how=how)
+        with pytest.raises(UserError, match=missing), order:
+            pass

@@ -13,8 +13,8 @@ from edgekit.core.bundle import Bundle
 from edgekit.core.errors import UserError
 from edgekit.core.verdict import Verdict
 from edgekit.flows.bisect import bisect
-from edgekit.flows.export import ExportOptions, plan_export
-from edgekit.flows.opening.source import SourceOptions
+from edgekit.flows.export import export_order
+from edgekit.flows.opening.source import ExportOptions, SourceOptions
 from edgekit.flows.run import run
 
 FOUR = "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8"
@@ -98,10 +98,8 @@ def test_a_wrong_normalization_is_caught_and_named(
 
 
 def test_a_model_that_is_no_image_or_sound_is_refused(nets: Path, digit_samples: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not say that its input is an image"):
-        plan_export(
-            f"{nets}:small",
-            out=tmp_path / "a",
-            options=SourceOptions(samples=digit_samples),
-            how=ExportOptions(raw=True),
-        )
+    options = SourceOptions(samples=digit_samples)
+    order = export_order(f"{nets}:small", out=tmp_path / "a", options=options, how=ExportOptions(raw=True))
+
+    with pytest.raises(UserError, match="does not say that its input is an image"), order:
+        pass

@@ -242,7 +242,7 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
 
     @functools.wraps(function)
     def command(*arguments: Any, max_drop: float | None, with_preprocessing: bool, **options: Any) -> int | None:
-        from edgekit.flows.export import ExportOptions
+        from edgekit.flows.opening.source import ExportOptions
 
         return function(*arguments, **options, how=ExportOptions(max_drop=max_drop, raw=with_preprocessing))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,22 +19,23 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.flows.explain import explained
-from edgekit.flows.export import Exported, ExportOptions, export_steps, prepared_source, refuse_unmendable, write_bundle
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Profiled, measure, rounds_of
+from edgekit.flows.measuring.rounds import Rounds
 from edgekit.flows.opening import devices
-from edgekit.flows.opening.artifacts import Opened, opened, opens
+from edgekit.flows.opening.artifacts import opens
 from edgekit.flows.opening.source import (
+    ExportOptions,
     Source,
     SourceOptions,
     is_reference,
-    open_source,
-    refuse_impossible,
+    ready_source,
     refuse_unused,
 )
-from edgekit.flows.order import Plan
+from edgekit.flows.order import door
 from edgekit.flows.train import train
+from edgekit.flows.writing.bundle import Written, converting_steps, write_bundle, writing_steps
 from edgekit.train.weights import shipped_weights
 
 BUNDLE: Final = "bundle"
@@ -44,30 +45,99 @@ REPORT_HTML: Final = "report.html"
 
 
 @dataclass(frozen=True)
-class _Order:
-    """What was asked for, checked before any work."""
+class Making:
+    """The source as it was named, what was said of it, and what to make of it; budgets are what it has to allow."""
 
+    name: str
+    options: SourceOptions
+    how: ExportOptions
     recipes: tuple[Recipe, ...]
-    targets: tuple[Target, ...]
     budgets: tuple[Budget, ...]
+    settings: Settings
+
+    def source(self, name: str = "") -> Source:
+        """The source, opened and checked; after a training `name` is the run that was made of it."""
+        found = ready_source(name or self.name, self.options, self.how, self.recipes, self.settings)
+        refuse_unmeasurable(self.budgets, labelled=found.split.evaluation.labels is not None)
+        return found
 
 
-@dataclass
-class _Stages:
-    """Wall time of each stage in seconds, told to a Progress as it goes."""
+@dataclass(frozen=True)
+class BuildOrder:
+    """What to make of a source, the targets to measure it on, and where to write.
 
-    progress: Progress
-    times: dict[str, float] = field(default_factory=dict)
+    `source` is None where its model has to be trained first. `stages` are wall times of what was done, in seconds.
+    """
 
-    @contextmanager
-    def stage(self, title: str) -> Iterator[None]:
-        start = time.perf_counter()
-        with self.progress.stage(title):
-            yield
-        self.times[title] = round(time.perf_counter() - start, 3)
+    making: Making
+    source: Source | None
+    targets: tuple[Target, ...]
+    rounds: Rounds
+    out: Path
+    force: bool = False
+    stages: Mapping[str, float] = field(default_factory=dict)
+    command: str = "build"
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do, one sentence a step."""
+        recipes = self.making.recipes
+        if self.source is None:
+            first = (f"train '{self.making.name}'", *converting_steps(recipes))
+        else:
+            first = writing_steps(self.source, recipes, self.making.how)
+        launches = f"{self.rounds.launches} fresh processes"
+        return (
+            *first,
+            *(f"measure every artifact on {one}: {launches}" for one in self.targets),
+            *(f"judge '{one.text}'" for one in self.making.budgets),
+            f"write '{self.out}'",
+        )
+
+    def run(self, progress: Progress) -> Report:
+        """Train if needed, export, measure and judge, and write the bundle and its reports."""
+        making, stages = self.making, dict(self.stages)
+        with new_folder(self.out, force=self.force) as staging:
+            source = self.source or self._trained(staging / RUN, stages, progress)
+            with _timed("export", stages, progress):
+                bundle = staging / BUNDLE
+                written = write_bundle(source, making.recipes, bundle, making.settings, progress, making.how)
+            with _timed("profile", stages, progress):
+                profiled = self._measured(written, progress)
+            report = self._judged(written.findings(self.out / BUNDLE, profiled), stages)
+            report = explained(report, written.found)
+            _write_reports(report, staging)
+        return report
+
+    def _trained(self, run: Path, stages: dict[str, float], progress: Progress) -> Source:
+        making = self.making
+        with _timed("train", stages, progress):
+            train(making.name, out=run, data=making.options.data, settings=making.settings, progress=progress)
+        with _timed("load", stages, progress):
+            return making.source(str(run))
+
+    def _measured(self, written: Written, progress: Progress) -> Profiled:
+        """What keeps parity, on the targets that open any of it: the latency of a wrong model is worth nothing."""
+        failed = {check.artifact for check in written.parity if check.verdict == "fail"}
+        chosen = [one for one in written.found.artifacts if one.recipe not in failed]
+        targets = [target for target in self.targets if any(opens(target, one) for one in chosen)]
+        return measure(written.found, targets, chosen, self.rounds, progress) if targets else Profiled()
+
+    def _judged(self, found: Findings, stages: Mapping[str, float]) -> Report:
+        budgets = self.making.budgets
+        checks = judge_budgets(budgets, self.targets, found)
+        ends = outcomes(budgets, checks, self.targets, found)
+        return found.report(
+            self.command,
+            self.making.settings,
+            verdict=overall(ends, found.parity),
+            outcomes=ends,
+            budgets=checks,
+            stages=stages,
+        )
 
 
-def build(
+@contextmanager
+def build_order(
     source: str,
     *,
     out: str | Path,
@@ -82,7 +152,7 @@ def build(
     time_limit_s: float | None = None,
     force: bool = False,
     progress: Progress = Silent(),
-) -> Report:
+) -> Iterator[BuildOrder]:
     """Train if needed, export, validate, evaluate, profile and judge `source`.
 
     Writes `OUT/bundle`, `OUT/report.json` and `OUT/report.html` (and `OUT/run` after a training), whole or not at all.
@@ -101,146 +171,48 @@ def build(
     Raises:
         UserError, EnvironmentFault, ConversionFailed, Unreadable: As their messages say.
     """
-    order = _checked(target, to, budget, Path(out), force)
-    _check_source(source, options, train_first)
-    stages = _Stages(progress)
-    with new_folder(Path(out), force=force) as staging:
-        if _must_train(source, options, train_first):
-            with stages.stage("train"):
-                train(source, out=staging / RUN, data=options.data, settings=settings, progress=progress)
-            source = str(staging / RUN)
-        with stages.stage("load"):
-            opened_source = prepared_source(open_source(source, options, settings), how)
-            refuse_impossible(opened_source, order.recipes)
-            refuse_unmendable(opened_source, order.recipes, how)
-            refuse_unmeasurable(order.budgets, labelled=opened_source.split.evaluation.labels is not None)
-        with stages.stage("export"):
-            exported = write_bundle(opened_source, order.recipes, staging / BUNDLE, settings, progress, how)
-        with stages.stage("profile"), opened(staging / BUNDLE) as found:
-            profiled = _profile(order, found, exported, launches, time_limit_s, settings, progress)
-            report = _report(order, opened_source, exported, profiled, settings, stages.times, Path(out) / BUNDLE)
-            report = explained(report, found)
-        _write_reports(report, staging)
-    return report
-
-
-def plan_build(
-    source: str,
-    *,
-    out: str | Path,
-    target: str | Sequence[str] = "local",
-    to: str | Sequence[str] = DEFAULT_RECIPES,
-    budget: str | Sequence[str] = (),
-    options: SourceOptions = SourceOptions(),
-    how: ExportOptions = ExportOptions(),
-    settings: Settings = Settings(),
-    train_first: bool = False,
-    launches: int | None = None,
-    time_limit_s: float | None = None,
-    force: bool = False,
-) -> Plan:
-    """What `build` with the same arguments would do."""
-    order = _checked(target, to, budget, Path(out), force)
-    _check_source(source, options, train_first)
-    if _must_train(source, options, train_first):
-        first: tuple[str, ...] = (
-            f"train '{source}'",
-            *(f"make '{one.name}' and check its parity" for one in order.recipes),
-        )
-    else:
-        opened_source = prepared_source(open_source(source, options, settings), how)
-        refuse_impossible(opened_source, order.recipes)
-        refuse_unmendable(opened_source, order.recipes, how)
-        first = export_steps(opened_source, order.recipes, how)
-    return Plan(
-        "build",
-        (
-            *first,
-            *(
-                f"measure every artifact on {one}: {launches or settings.launches} fresh processes"
-                for one in order.targets
-            ),
-            *(f"judge '{one.text}'" for one in order.budgets),
-            f"write '{out}'",
-        ),
-    )
-
-
-def _checked(
-    target: str | Sequence[str], to: str | Sequence[str], budget: str | Sequence[str], out: Path, force: bool
-) -> _Order:
     recipes, targets = parse_recipes(to), parse_targets(target)
     budgets = parse_budgets(budget, targets, recipes)
-    refuse_existing(out, force=force)
+    refuse_existing(Path(out), force=force)
+    _refuse_useless(targets, recipes)
+    rounds = rounds_of(settings, launches, time_limit_s)
+    making, stages = Making(source, options, how, recipes, budgets, settings), dict[str, float]()
+    opened = None
+    if not _must_train(source, options, train_first):
+        with _timed("load", stages, progress):
+            opened = making.source()
+    yield BuildOrder(making, opened, targets, rounds, Path(out), force, stages)
+
+
+build = door(build_order)
+
+
+def _refuse_useless(targets: Sequence[Target], recipes: Sequence[Recipe]) -> None:
+    """Raise for a target that is not there, or that opens nothing of what is made."""
     for one in targets:
         devices.open_device(one.device).close()
         if not any(opens(one, recipe) for recipe in recipes):
             names = ", ".join(recipe.name for recipe in recipes)
             raise UserError(f"Target '{one}' opens none of {names}.", hint=f"--target {one.device}")
-    return _Order(recipes, targets, budgets)
 
 
-def _check_source(source: str, options: SourceOptions, train_first: bool) -> None:
-    """Before a training, not after it."""
+def _must_train(source: str, options: SourceOptions, train_first: bool) -> bool:
+    """True when a training comes before all else; what would make it pointless is refused here, not after it."""
     refuse_unused(source, options)
     if train_first and options.weights:
         raise UserError("--train makes weights and --weights gives them.", hint="Leave one of the two out.")
     if train_first and not is_reference(source):
         raise UserError(f"'{source}' is no reference model, so edgekit cannot train it.", hint="edgekit list models")
+    return train_first or (is_reference(source) and options.weights is None and shipped_weights(source) is None)
 
 
-def _must_train(source: str, options: SourceOptions, train_first: bool) -> bool:
-    missing = is_reference(source) and options.weights is None and shipped_weights(source) is None
-    return missing or (train_first and is_reference(source))
-
-
-def _profile(
-    order: _Order,
-    found: Opened,
-    exported: Exported,
-    launches: int | None,
-    time_limit_s: float | None,
-    settings: Settings,
-    progress: Progress,
-) -> Profiled:
-    """What keeps parity, on the targets that open any of it."""
-    chosen = [one for one in found.artifacts if _may_be_timed(one.recipe, exported)]
-    targets = [target for target in order.targets if any(opens(target, one) for one in chosen)]
-    if not targets:
-        return Profiled()
-    return measure(found, targets, chosen, rounds_of(settings, launches, time_limit_s), progress)
-
-
-def _may_be_timed(artifact: str, exported: Exported) -> bool:
-    """False for an artifact that failed parity: its latency would be one of a wrong model."""
-    return all(check.verdict != "fail" for check in exported.result.parity if check.artifact == artifact)
-
-
-def _report(
-    order: _Order,
-    source: Source,
-    exported: Exported,
-    profiled: Profiled,
-    settings: Settings,
-    stages: dict[str, float],
-    bundle: Path,
-) -> Report:
-    result = exported.result
-    figures = Findings(
-        result.spec,
-        str(bundle),
-        result.artifacts,
-        result.parity,
-        result.accuracy,
-        profiled,
-        split=source.split.facts(source.samples_from),
-        training=source.training,
-        warnings=exported.warnings,
-    )
-    checks = judge_budgets(order.budgets, order.targets, figures)
-    found = outcomes(order.budgets, checks, order.targets, figures)
-    verdict = overall(found, figures.parity)
-    return figures.report("build", settings, verdict=verdict, outcomes=found, budgets=checks, stages=stages)
+@contextmanager
+def _timed(title: str, stages: dict[str, float], progress: Progress) -> Iterator[None]:
+    """A stage whose wall time is kept in `stages`."""
+    start = time.perf_counter()
+    with progress.stage(title):
+        yield
+    stages[title] = round(time.perf_counter() - start, 3)
 
 
 def _write_reports(report: Report, folder: Path) -> None:

@@ -26,8 +26,8 @@ from edgekit.flows.judging.nights import against_history, record_value
 from edgekit.flows.judging.results import budget_results, figure_of, judged_artifacts, parity_results
 from edgekit.flows.measuring.findings import Findings, now
 from edgekit.flows.measuring.validation import validated
-from edgekit.flows.opening.commits import make_models, plan_models
 from edgekit.flows.order import door
+from edgekit.flows.writing.commits import make_models, plan_models
 
 DEFAULT_CONFIG: Final = "edgekit.toml"
 _NEEDS_ACCURACY: Final = ("accuracy", "accuracy.drop", "sqnr")

@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.system.settings import Settings
-from edgekit.flows.build import plan_build
+from edgekit.flows.build import build_order
 from edgekit.flows.opening.source import RUN_FILE, SourceOptions, open_source
 
 
@@ -72,10 +72,14 @@ def test_an_option_that_the_source_would_pass_over_is_refused(
 def test_a_training_that_would_be_in_vain_is_refused_before_it(
     options: SourceOptions, source: str, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=message):
-        plan_build(source, out=tmp_path / "out", options=options, train_first=True)
+    order = build_order(source, out=tmp_path / "out", options=options, train_first=True)
+
+    with pytest.raises(UserError, match=message), order:
+        pass
 
 
 def test_a_target_that_opens_nothing_of_what_is_made_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="'local/litert' opens none of onnx-fp32"):
-        plan_build("digits", out=tmp_path / "out", to="onnx-fp32", target="local/litert,local")
+    order = build_order("digits", out=tmp_path / "out", to="onnx-fp32", target="local/litert,local")
+
+    with pytest.raises(UserError, match="'local/litert' opens none of onnx-fp32"), order:
+        pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,8 +25,7 @@ from edgekit.cli.common import Call, Command, common
 from edgekit.core.recipe import DEFAULT_RECIPES
 
 if TYPE_CHECKING:
-    from edgekit.flows.export import ExportOptions
-    from edgekit.flows.opening.source import SourceOptions
+    from edgekit.flows.opening.source import ExportOptions, SourceOptions
 
 
 @click.command(
@@ -77,24 +76,24 @@ def command(
     Writes DIR/bundle, DIR/report.json and DIR/report.html, whole or not at all. Ends with 0 when, on every target, an
     artifact meets all budgets and none fails parity; with 1 when not; with 4 when the measurement cannot tell.
     """
-    from edgekit.flows.build import REPORT_HTML, build, plan_build
+    from edgekit.flows.build import REPORT_HTML, build_order
 
     settings = call.settings(launches=launches, timeout_s=timeout)
     folder = out or Path(f"{source_name(source)}-edgekit")
-    order: dict[str, Any] = {
-        "out": folder,
-        "target": target or settings.target,
-        "to": to or DEFAULT_RECIPES,
-        "budget": budget,
-        "options": options,
-        "how": how,
-        "settings": settings,
-        "train_first": train_first,
-        "time_limit_s": time_limit,
-        "force": force,
-    }
-    if call.dry_run:
-        return call.show_plan(plan_build(source, **order))
-    with call.progress() as progress:
-        found = build(source, **order, progress=progress)
-    return call.show_report(found, files=report, written=(folder / REPORT_HTML,))
+    return call.perform(
+        lambda progress: build_order(
+            source,
+            out=folder,
+            target=target or settings.target,
+            to=to or DEFAULT_RECIPES,
+            budget=budget,
+            options=options,
+            how=how,
+            settings=settings,
+            train_first=train_first,
+            time_limit_s=time_limit,
+            force=force,
+            progress=progress,
+        ),
+        lambda found: call.show_report(found, files=report, written=(folder / REPORT_HTML,)),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,8 +21,8 @@ from edgekit.cli.arguments import (
 from edgekit.cli.common import Call, Command, common
 
 if TYPE_CHECKING:
-    from edgekit.flows.export import ExportOptions
-    from edgekit.flows.opening.source import SourceOptions
+    from edgekit.core.reports.report import Report
+    from edgekit.flows.opening.source import ExportOptions, SourceOptions
 
 
 @click.command(
@@ -59,20 +59,18 @@ def command(
 
     Writes a bundle, whole or not at all. Ends with 1 when an artifact differs from the model it was made from.
     """
-    from edgekit.flows.export import export, plan_export
+    from edgekit.flows.export import export_order
 
     folder = out or Path(f"{source_name(source)}-bundle")
-    order: dict[str, Any] = {
-        "out": folder,
-        "to": to,
-        "options": options,
-        "how": how,
-        "settings": call.settings(timeout_s=timeout),
-        "force": force,
-    }
-    if call.dry_run:
-        return call.show_plan(plan_export(source, **order))
-    with call.progress() as progress:
-        found = export(source, **order, progress=progress)
-    call.note(f"Bundle: {folder}")
-    return call.show_report(found, files=report)
+    settings = call.settings(timeout_s=timeout)
+
+    def show(found: Report) -> int:
+        call.note(f"Bundle: {folder}")
+        return call.show_report(found, files=report)
+
+    return call.perform(
+        lambda progress: export_order(
+            source, out=folder, to=to, options=options, how=how, settings=settings, force=force, progress=progress
+        ),
+        show,
+    )

@@ -80,11 +80,16 @@ def opened(
     with progress.stage(f"open {path.name}"):
         bundle = Bundle.open(path)
     with bundle:
-        files = {artifact.recipe: bundle.file(artifact) for artifact in bundle.artifacts}
-        samples = Samples({})
-        if with_samples:
-            samples = bundle.samples() or generated(bundle.spec, count=_SAMPLE_COUNT)
-        yield Opened(path, bundle.spec, bundle.artifacts, files, samples, bundle)
+        yield of_bundle(bundle, with_samples=with_samples)
+
+
+def of_bundle(bundle: Bundle, *, with_samples: bool = True) -> Opened:
+    """The contents of a bundle that is open; its files are not hashed again."""
+    files = {artifact.recipe: bundle.file(artifact) for artifact in bundle.artifacts}
+    samples = Samples({})
+    if with_samples:
+        samples = bundle.samples() or generated(bundle.spec, count=_SAMPLE_COUNT)
+    return Opened(bundle.path, bundle.spec, bundle.artifacts, files, samples, bundle)
 
 
 def backend_for(artifact: Artifact, name: str = "") -> Backend:

@@ -19,7 +19,8 @@ from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
 from edgekit.export.messages import Described, ModuleRef
-from edgekit.export.model_files import SUFFIXES
+from edgekit.export.model_files import SUFFIXES, kind_of
+from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable
 from edgekit.export.workers.describe import describe_file
 from edgekit.train.registry import MODELS
@@ -54,6 +55,18 @@ class SourceOptions:
 
 
 @dataclass(frozen=True)
+class ExportOptions:
+    """How artifacts are made.
+
+    `max_drop` is the largest drop of a quantized one: a share of 1, also of an error. With `raw` they hold their
+    pre-processing: uint8 images (N, H, W, C) or int16 audio in, and scores out of a classifier.
+    """
+
+    max_drop: float | None = None
+    raw: bool = False
+
+
+@dataclass(frozen=True)
 class Source:
     """A model ready to be exported: where its module comes from, what it looks like, and real inputs for it.
 
@@ -75,6 +88,24 @@ class Source:
 def is_reference(source: str) -> bool:
     """True for the name of a reference model."""
     return source in MODELS
+
+
+def ready_source(
+    source: str, options: SourceOptions, how: ExportOptions, recipes: tuple[Recipe, ...], settings: Settings
+) -> Source:
+    """The source a user named, opened and checked: every one of `recipes` can be made from it as `how` says.
+
+    Raises:
+        UserError: Nothing of that name (the nearest is offered), or options that do not fit it.
+        Refused: A recipe that nothing leads to from this source, by the code of the reason.
+        EnvironmentFault: A reference model without weights; the hint is the command that makes them.
+    """
+    found = open_source(source, options, settings)
+    found = _with_preprocessing(found) if how.raw else found
+    _refuse_impossible(found, recipes)
+    if how.max_drop is not None:
+        _refuse_unmeasured_drop(found, recipes)
+    return found
 
 
 def open_source(source: str, options: SourceOptions, settings: Settings) -> Source:
@@ -103,7 +134,27 @@ def _opened(source: str, options: SourceOptions, settings: Settings) -> Source:
     raise _not_a_source(source, path)
 
 
-def refuse_impossible(source: Source, recipes: tuple[Recipe, ...]) -> None:
+def _with_preprocessing(source: Source) -> Source:
+    """The source with its pre-processing inside, and samples of raw values."""
+    if kind_of(source.module.location) != "torch" or source.module.location.endswith(".pt2"):
+        raise UserError(
+            f"'{source.module.location}' was exported already; pre-processing is put in front of a network.",
+            hint="Leave --with-preprocessing out, or export from FILE.py:FACTORY.",
+        )
+    parts, changes = zip(
+        *(raw_samples(part, source.spec) for part in (source.split.calibration, source.split.evaluation)), strict=True
+    )
+    told = f"The samples are no whole raw values: they were rounded by up to {max(changes):.2g} steps."
+    return dataclasses.replace(
+        source,
+        module=msgspec.structs.replace(source.module, raw=raw_input_of(source.spec)),
+        spec=raw_spec(source.spec),
+        split=dataclasses.replace(source.split, calibration=parts[0], evaluation=parts[1]),
+        warnings=(*source.warnings, *([told] if max(changes) else [])),
+    )
+
+
+def _refuse_impossible(source: Source, recipes: tuple[Recipe, ...]) -> None:
     """Raise for a recipe that no converter leads to from here, or that would be calibrated on invented inputs."""
     refuse_unreachable(source.module.location, recipes, is_quantized=source.is_quantized)
     invented = [recipe.name for recipe in recipes if recipe.needs_calibration or recipe.is_alias]
@@ -111,6 +162,19 @@ def refuse_impossible(source: Source, recipes: tuple[Recipe, ...]) -> None:
         others = [recipe.name for recipe in recipes if recipe.name not in invented]
         instead = ",".join(others) or f"{recipes[0].format}-fp32"
         raise refuse("no-real-samples", f"Recipe '{invented[0]}'", instead=f"--samples FILE.npz, or --to {instead}")
+
+
+def _refuse_unmeasured_drop(source: Source, recipes: tuple[Recipe, ...]) -> None:
+    """Raise when the largest drop cannot be measured, or not kept."""
+    if not source.split.evaluation.is_labelled:
+        raise UserError("--max-drop needs samples with labels or targets, and these have none.", hint="--samples FILE")
+    for recipe in recipes:
+        whole = f"{recipe.format}-fp32"
+        if recipe.precision not in ("fp32", "fp16") and whole not in {one.name for one in recipes}:
+            raise UserError(
+                f"--max-drop finds what to keep of '{recipe.name}' in float by comparing it with '{whole}'.",
+                hint=f"--to {','.join(dict.fromkeys([whole, *(one.name for one in recipes)]))}",
+            )
 
 
 def refuse_unused(source: str, options: SourceOptions) -> None:

@@ -13,7 +13,7 @@ from edgekit.core.system.progress import Silent
 from edgekit.core.system.settings import Settings
 from edgekit.flows.check import check_order
 from edgekit.flows.opening.artifacts import opened
-from edgekit.flows.opening.commits import checked_out, make_models
+from edgekit.flows.writing.commits import checked_out, make_models
 
 NET = "from torch import nn\n\n\ndef net():\n    return nn.Linear(4, {outputs})\n"
 TABLE = """[check]

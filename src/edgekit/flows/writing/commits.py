@@ -10,11 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgekit.core.errors import EnvironmentFault, UserError
+from edgekit.core.recipe import parse_recipes
 from edgekit.core.system.check_settings import CheckedModel, CheckFile
+from edgekit.core.system.files import new_folder
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
-from edgekit.flows.export import export
-from edgekit.flows.opening.source import SourceOptions
+from edgekit.export.routes import default_recipes
+from edgekit.flows.opening.source import ExportOptions, SourceOptions, ready_source
+from edgekit.flows.writing.bundle import write_bundle
 
 
 def make_models(config: Path, file: CheckFile, settings: Settings, progress: Progress) -> None:
@@ -74,7 +77,10 @@ def _export(model: CheckedModel, folder: Path, out: Path, settings: Settings, pr
     source = model.source
     if ".py:" in source or Path(source).suffix:
         source = str(folder / source)
-    export(source, out=out, to=model.to, options=options, settings=settings, force=True, progress=progress)
+    recipes = parse_recipes(model.to or default_recipes(source))
+    ready = ready_source(source, options, ExportOptions(), recipes, settings)
+    with new_folder(out, force=True) as staging:
+        write_bundle(ready, recipes, staging, settings, progress)
 
 
 def _inside(folder: Path, name: str) -> Path | None:

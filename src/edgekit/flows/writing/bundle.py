@@ -1,0 +1,127 @@
+"""Writing a bundle: artifacts are converted from a source, checked, and written with all that goes with them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgekit.core.bundle import CASES, SAMPLES, Bundle, Manifest, write_manifest
+from edgekit.core.recipe import Recipe
+from edgekit.core.reports.report import Accuracy, ParityCheck
+from edgekit.core.samples import Samples
+from edgekit.core.system.progress import Progress
+from edgekit.core.system.settings import Settings
+from edgekit.export.accuracy_control import mended
+from edgekit.export.checking.cases import save_cases
+from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.flows.measuring.findings import Findings, now
+from edgekit.flows.measuring.measure import Profiled
+from edgekit.flows.opening.artifacts import Opened, of_bundle
+from edgekit.flows.opening.cache import conversion_cache
+from edgekit.flows.opening.source import ExportOptions, Source
+from edgekit.flows.opening.versions import versions
+from edgekit.flows.writing.model_card import model_card
+from edgekit.runtime.facts import read_facts
+
+KEPT_SAMPLES: Final = 64
+_MAX_SAMPLE_BYTES: Final = 8 << 20
+
+
+@dataclass(frozen=True)
+class Written:
+    """A bundle that was just written, open: its manifest holds the hashes that its files have. And how good it is."""
+
+    source: Source
+    found: Opened
+    parity: tuple[ParityCheck, ...]
+    accuracy: tuple[Accuracy, ...]
+    warnings: tuple[str, ...]
+
+    def findings(self, bundle: Path, profiled: Profiled | None = None) -> Findings:
+        """What is known of the artifacts; `bundle` is the place that they were written for."""
+        return Findings(
+            self.found.spec,
+            str(bundle),
+            self.found.artifacts,
+            self.parity,
+            self.accuracy,
+            profiled or Profiled(),
+            self.source.split.facts(self.source.samples_from),
+            self.source.training,
+            self.warnings,
+        )
+
+
+def writing_steps(source: Source, recipes: tuple[Recipe, ...], how: ExportOptions) -> tuple[str, ...]:
+    """What `write_bundle` would do, one sentence a step."""
+    split = source.split
+    may_calibrate = any(recipe.needs_calibration or recipe.is_alias for recipe in recipes)
+    calibrating = [f"calibrate static int8 on {len(split.calibration)} samples of {source.samples_from}"]
+    return (
+        f"load '{source.spec.name}' and compute its outputs on {len(split.evaluation)} held-back samples",
+        *converting_steps(recipes),
+        *(calibrating if may_calibrate else ()),
+        *((f"keep in float what costs more than {100 * how.max_drop:g} pt",) if how.max_drop is not None else ()),
+    )
+
+
+def converting_steps(recipes: tuple[Recipe, ...]) -> tuple[str, ...]:
+    """The steps that are known before there is a source."""
+    return tuple(f"make '{recipe.name}' and check its parity" for recipe in recipes)
+
+
+def write_bundle(
+    source: Source,
+    recipes: tuple[Recipe, ...],
+    folder: Path,
+    settings: Settings,
+    progress: Progress,
+    how: ExportOptions = ExportOptions(),
+) -> Written:
+    """Convert, validate and measure accuracy, and leave a complete bundle in `folder`."""
+    request = _request(source, recipes, settings)
+    with progress.stage("export and parity"):
+        result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
+    if how.max_drop is not None:
+        with progress.stage("accuracy control"):
+            result = mended(result, request, folder, how.max_drop)
+    bundle = _write_rest(source, result, folder)
+    return Written(source, of_bundle(bundle), result.parity, result.accuracy, (*source.warnings, *result.warnings))
+
+
+def _request(source: Source, recipes: tuple[Recipe, ...], settings: Settings) -> ExportRequest:
+    return ExportRequest(
+        module=source.module,
+        spec=source.spec,
+        recipes=recipes,
+        calibration=source.split.calibration,
+        evaluation=source.split.evaluation,
+        cpu_features=frozenset(read_facts().features),
+        timeout_s=settings.timeout_s,
+        seed=settings.seed,
+        method=source.calibration_method,
+    )
+
+
+def _write_rest(source: Source, result: ExportResult, folder: Path) -> Bundle:
+    """Everything of a bundle but its artifacts."""
+    if not source.terms:  # cases are made from samples
+        _kept(result.evaluation).save(folder / SAMPLES)
+        save_cases(folder / CASES, result.cases)
+    weights = Path(source.module.weights)
+    if weights.suffix == ".safetensors":
+        shutil.copyfile(weights, folder / "weights.safetensors")
+    if result.spec.labels:
+        (folder / "labels.txt").write_text("\n".join(result.spec.labels) + "\n", encoding="utf-8")
+    facts = source.split.facts(source.samples_from)
+    manifest = Manifest(result.spec, result.artifacts, {}, now(), versions(), source.facts, facts)
+    (folder / "README.md").write_text(model_card(manifest, result.parity, result.accuracy), encoding="utf-8")
+    return Bundle(folder, folder, write_manifest(folder, manifest), None)
+
+
+def _kept(samples: Samples) -> Samples:
+    """The samples that travel: enough to validate with, few enough to send to a phone."""
+    one = sum(array[:1].nbytes for array in (*samples.inputs.values(), *samples.expected.values()))
+    return samples.take(slice(0, max(1, min(KEPT_SAMPLES, _MAX_SAMPLE_BYTES // max(one, 1)))))
