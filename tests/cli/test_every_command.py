@@ -35,6 +35,7 @@ from edgekit.core.reports.comparison import ComparisonReport
 from edgekit.core.reports.explanation import Explanation
 from edgekit.core.reports.graph import GraphDiff
 from edgekit.core.reports.report import Report
+from edgekit.core.reports.train import TrainReport
 from edgekit.core.reports.tuning import TuneReport
 from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
 from edgekit.flows.doctor import Diagnosis
@@ -42,7 +43,6 @@ from edgekit.flows.history import AcceptDocument, HistoryDocument
 from edgekit.flows.list import Listing
 from edgekit.flows.order import Plan
 from edgekit.flows.run import Prediction
-from edgekit.flows.train import TrainReport
 
 Run = Callable[..., Any]
 COLUMNS = 80

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 
 from edgekit.cli.arguments import source_name
 from edgekit.core.reports.report import Estimate
+from edgekit.core.reports.train import TrainReport
+from edgekit.core.system.progress import Progress
 from edgekit.core.verdict import Verdict
 from edgekit.flows.doctor import Diagnosis, Finding, State
 from edgekit.flows.judging.quality import QualityReport
 from edgekit.flows.list import Item, Listing
 from edgekit.flows.run import Answer, Curve, Prediction
-from edgekit.flows.train import TrainReport
 
 Run = Callable[..., Any]
 
@@ -220,7 +222,12 @@ def test_a_training_says_how_good_and_where(edgekit: Run, monkeypatch: pytest.Mo
     report = TrainReport(
         model="digits", run="runs/digits", metric="accuracy", quality=quality, floor=0.985, epochs=1, wall_s=12.0
     )
-    monkeypatch.setattr("edgekit.flows.train.train", lambda model, **order: report)
+
+    class Trained:
+        def run(self, progress: Progress) -> TrainReport:
+            return report
+
+    monkeypatch.setattr("edgekit.flows.train.train_order", lambda model, **order: nullcontext(Trained()))
 
     done = edgekit("train", "digits")
 

@@ -12,7 +12,7 @@ from edgekit.core.system.progress import Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows import train as flow
-from edgekit.flows.train import plan_search, plan_train, report_of, search, train, weights_of
+from edgekit.flows.train import report_of, search, search_order, train, train_order, weights_of
 from edgekit.train.run import read_any
 from edgekit.train.weights import shipped_weights
 
@@ -42,10 +42,11 @@ class Stop(Silent):
         ({"model": "mnist", "freeze": ("conv1",)}, "--freeze keeps weights"),
     ],
 )
-def test_what_cannot_work_is_refused_by_the_plan_too(tmp_path: Path, order: dict[str, Any], said: str) -> None:
-    for act in (plan_train, train):
-        with pytest.raises(UserError, match=said):
-            act(**order, out=tmp_path / "run")
+def test_what_cannot_work_is_refused_before_the_order(tmp_path: Path, order: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        train(**order, out=tmp_path / "run")
+    with pytest.raises(UserError, match=said), train_order(**order, out=tmp_path / "run"):
+        pass
 
 
 def test_a_model_without_files_needs_no_download(tmp_path: Path) -> None:
@@ -80,13 +81,27 @@ def test_nothing_is_downloaded_unasked(tmp_path: Path) -> None:
         train("mnist", out=tmp_path / "run")
 
 
-def test_the_plan_names_what_comes_in(tmp_path: Path) -> None:
-    plan = plan_train("mnist", out="run", download=True, init_from="fashion", freeze=("conv1",), processes=2)
+def test_the_steps_name_what_comes_in() -> None:
+    with train_order("mnist", out="run", download=True, init_from="fashion", freeze=("conv1",), processes=2) as order:
+        steps = order.steps()
 
-    assert plan.steps[0].startswith("fetch the data set")
-    assert plan.steps[1:3] == ("take over the weights of 'fashion' that fit", "leave 'conv1' as it is")
-    assert plan.steps[3].endswith("in 2 processes")
-    assert "tpe" in plan_search("digits", 3, out="run").steps[0]
+    assert order.start.weights == shipped_weights("fashion")
+    assert steps[0].startswith("fetch the data set")
+    assert steps[1:3] == ("take over the weights of 'fashion' that fit", "leave 'conv1' as it is")
+    assert steps[3].endswith("in 2 processes")
+
+
+def test_the_steps_of_a_search_say_how_options_are_chosen() -> None:
+    with search_order("digits", 3, out="run") as order:
+        assert order.steps() == (
+            "train 'digits' until 3 trainings are finished, 1 at once, options chosen by tpe",
+            "write the journal and a run directory for each to 'run'",
+        )
+
+
+def test_weights_that_are_not_there_are_missed_before_the_order() -> None:
+    with pytest.raises(UserError, match="holds no weights to start from"), train_order("xor", out="run", init_from="x"):
+        pass
 
 
 @pytest.mark.slow

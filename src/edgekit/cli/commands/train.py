@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +15,8 @@ from edgekit.core.spec import metric_unit
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.flows.train import SearchReport, TrainReport
+    from edgekit.core.reports.train import SearchReport, TrainReport
+    from edgekit.flows.train import Sampler
 
 
 @click.command(
@@ -82,54 +83,62 @@ def command(
     freeze: tuple[str, ...],
     processes: int,
     trials: int | None,
-    sampler: str,
-) -> None:
+    sampler: Sampler,
+) -> int:
     """Train a reference model.
 
     Writes the best and the last checkpoint, the history and the quality on the test split into the run directory,
     which is a SOURCE of 'build' and 'export'.
     """
-    order: dict[str, Any] = {
-        "data": data,
-        "download": download,
-        "overrides": overrides(changes),
-        "processes": processes,
-        "settings": call.settings(),
-    }
+    from edgekit.flows.train import search_order, train_order
+
+    settings, changed = call.settings(), overrides(changes)
     if trials is not None:
         _refuse_with_search(resume=resume, init_from=init_from, freeze=freeze, report=report, tensorboard=tensorboard)
-        _search(call, model, trials, {**order, "out": out or Path("runs", f"{model}-search"), "sampler": sampler})
-        return
-    start = {"resume": resume, "init_from": init_from, "freeze": freeze, "tensorboard": tensorboard}
-    _train(call, model, {**order, **start, "out": out or Path("runs", model)}, report)
+        return call.perform(
+            lambda progress: search_order(
+                model,
+                trials,
+                out=out or Path("runs", f"{model}-search"),
+                sampler=sampler,
+                data=data,
+                download=download,
+                overrides=changed,
+                processes=processes,
+                settings=settings,
+                progress=progress,
+            ),
+            lambda found: call.answer(found, lambda: _search_text(found)),
+        )
+    return call.perform(
+        lambda progress: train_order(
+            model,
+            out=out or Path("runs", model),
+            data=data,
+            download=download,
+            resume=resume,
+            overrides=changed,
+            init_from=init_from,
+            freeze=freeze,
+            processes=processes,
+            tensorboard=tensorboard,
+            settings=settings,
+            progress=progress,
+        ),
+        lambda found: _show(call, found, report),
+    )
 
 
-def _train(call: Call, model: str, order: dict[str, Any], report: tuple[Path, ...]) -> None:
+def _show(call: Call, found: TrainReport, report: tuple[Path, ...]) -> None:
     from edgekit.cli.reports import write_files
-    from edgekit.flows.train import is_told, plan_train, report_of, train
+    from edgekit.flows.train import is_told, report_of
 
-    if call.dry_run:
-        call.show_plan(plan_train(model, **order))
-        return
-    with call.progress() as progress:
-        found = train(model, **order, progress=progress)
     if is_told():
         for warning in found.warnings:
             call.note(f"Warning: {warning}")
         if report:
-            write_files(report_of(order["out"]), report)
+            write_files(report_of(Path(found.run)), report)
         call.answer(found, lambda: "\n".join([_text(found), *(f"Report: {path}" for path in report)]))
-
-
-def _search(call: Call, model: str, trials: int, order: dict[str, Any]) -> None:
-    from edgekit.flows.train import plan_search, search
-
-    if call.dry_run:
-        call.show_plan(plan_search(model, trials, **order))
-        return
-    with call.progress() as progress:
-        found = search(model, trials, **order, progress=progress)
-    call.answer(found, lambda: _search_text(found))
 
 
 def _refuse_with_search(**given: object) -> None:

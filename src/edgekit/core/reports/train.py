@@ -1,0 +1,36 @@
+"""The documents of `edgekit train`: what a training gave, and what a search for its options found."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgekit.core.reports.report import Estimate
+
+
+class TrainReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a training gave: the run directory, its quality on the test split, and the time it took in seconds."""
+
+    model: str
+    run: str
+    metric: str
+    quality: Estimate
+    floor: float | None
+    epochs: int
+    wall_s: float
+    warnings: tuple[str, ...] = ()
+    command: str = "train"
+    schema_version: int = 1
+
+
+class SearchReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The best of `trials` finished trainings by their validation score, and the command that trains with it."""
+
+    model: str
+    folder: str
+    metric: str
+    value: float
+    trials: int
+    options: dict[str, str]
+    train_command: str
+    command: str = "train"
+    schema_version: int = 1
