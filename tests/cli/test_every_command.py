@@ -35,6 +35,7 @@ from edgekit.core.reports.comparison import ComparisonReport
 from edgekit.core.reports.explanation import Explanation
 from edgekit.core.reports.graph import GraphDiff
 from edgekit.core.reports.report import Report
+from edgekit.core.reports.run import RunReport
 from edgekit.core.reports.train import TrainReport
 from edgekit.core.reports.tuning import TuneReport
 from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
@@ -42,7 +43,6 @@ from edgekit.flows.doctor import Diagnosis
 from edgekit.flows.history import AcceptDocument, HistoryDocument
 from edgekit.flows.list import Listing
 from edgekit.flows.order import Plan
-from edgekit.flows.run import Prediction
 
 Run = Callable[..., Any]
 COLUMNS = 80
@@ -93,7 +93,7 @@ TABLE = [
     Row("export", f"{_NET} --out exported", Report, Plan, "export and parity", slow=True),
     Row("validate", "bundle", Report),
     Row("bisect", "bundle onnx-fp32 onnx-fp32", Bisection),
-    Row("run", "bundle --input sample:0", Prediction),
+    Row("run", "bundle --input sample:0", RunReport),
     Row("profile", "bundle --launches 1 --time-limit 10ms --batch 1,2 --operators", Report, Plan),
     Row("tune", "bundle --time-limit 1ms", TuneReport, Plan, "tuning on local", slow=True),
     Row(

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from edgekit.cli.arguments import source_name
+from edgekit.core.reports.quality import QualityReport
 from edgekit.core.reports.report import Estimate
+from edgekit.core.reports.run import Answer, Curve, RunReport
 from edgekit.core.reports.train import TrainReport
 from edgekit.core.system.progress import Progress
 from edgekit.core.verdict import Verdict
 from edgekit.flows.doctor import Diagnosis, Finding, State
-from edgekit.flows.judging.quality import QualityReport
 from edgekit.flows.list import Item, Listing
-from edgekit.flows.run import Answer, Curve, Prediction
 
 Run = Callable[..., Any]
 
@@ -92,7 +92,7 @@ def test_the_best_classes_are_printed_with_their_share(edgekit: Run, made: Path)
 def test_an_answer_is_told_as_what_it_is(
     edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, lines: list[str]
 ) -> None:
-    found = Prediction(model="net", artifact="onnx-fp32", target="local", provider="cpu", answers=(answer,))
+    found = RunReport(model="net", artifact="onnx-fp32", target="local", provider="cpu", answers=(answer,))
     monkeypatch.setattr("edgekit.flows.run.run", lambda path, **order: found)
 
     assert edgekit("run", "bundle", "--input", "in").out.splitlines() == ["in", *lines]
@@ -117,7 +117,7 @@ def test_a_model_that_is_not_what_its_card_says_ends_in_one(edgekit: Run, monkey
         verdict=Verdict.FAIL,
         reason="the same data: off by 0.49",
     )
-    monkeypatch.setattr("edgekit.flows.judging.quality.validate_quality", lambda source, **order: report)
+    monkeypatch.setattr("edgekit.flows.validate.validate_quality", lambda source, **order: report)
 
     done = edgekit("validate", "digits")
 

@@ -30,7 +30,7 @@ from edgekit.export.raw_inputs import raw_input_of
 from edgekit.export.tflite.tracer import missing_signature, trace_tflite
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.workers.worker import Worker
-from edgekit.flows.opening.artifacts import backend_for
+from edgekit.flows.opening.artifacts import backend_for, opened_bundle
 from edgekit.runtime.preprocessing import is_raw
 from edgekit.train.registry import MODELS
 
@@ -70,7 +70,7 @@ def bisect(
         ModelUnreadable, ConversionFailed: A file, or the module, does not run.
     """
     with (
-        Bundle.open(Path(path)) as bundle,
+        opened_bundle(Path(path), progress) as bundle,
         tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
         Worker("onnx", timeout_s=settings.timeout_s) as worker,
     ):

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError
 from edgekit.core.generated import generated
+from edgekit.core.reports.run import Answer, Curve, RunReport, Score
 from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.spec import ModelSpec, SeriesOutput, TextOutput
 from edgekit.core.system.progress import Progress, Silent
@@ -32,47 +33,6 @@ _FILES: Final = (".txt", ".npy", ".npz", ".csv", ".wav")
 _SHORTEST_S: Final = 0.001
 
 
-class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One class and its probability, 0 to 1."""
-
-    label: str
-    probability: float
-
-
-class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Values of the column `name`, `step_s` seconds from one to the next."""
-
-    name: str
-    step_s: float
-    values: tuple[float, ...]
-
-
-class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model says of one input: class scores, likeliest first, for a classifier, the sentence or the curve for
-    a model that gives one, height and width of an image, and every output as nested lists.
-    """
-
-    input: str
-    scores: tuple[Score, ...]
-    outputs: dict[str, list[Any]]
-    text: str = ""
-    curve: Curve | None = None
-    image: tuple[int, ...] = ()
-
-
-class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The answers for all inputs, what gave them, and the file they were written to as well."""
-
-    model: str
-    artifact: str
-    target: str
-    provider: str
-    answers: tuple[Answer, ...]
-    written: str = ""
-    command: str = "run"
-    schema_version: int = 1
-
-
 def run(
     path: str | Path,
     *,
@@ -83,7 +43,7 @@ def run(
     sizes: Sequence[str] = (),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
-) -> Prediction:
+) -> RunReport:
     """Answers of one artifact for each input.
 
     Args:
@@ -112,7 +72,7 @@ def run(
         feeds = [_feed(str(text), found) for text in input]
         run_all = _run_here if where.device == "local" else _run_there
         used, provider, outputs = run_all(found, chosen, where, feeds, progress)
-        prediction = Prediction(
+        report = RunReport(
             model=found.spec.name,
             artifact=used.recipe,
             target=target,
@@ -121,8 +81,8 @@ def run(
             written=str(output),
         )
         if output:
-            write_answers(prediction, outputs, found.spec, Path(output))
-        return prediction
+            write_answers(report, outputs, found.spec, Path(output))
+        return report
 
 
 def _run_here(

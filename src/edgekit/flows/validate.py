@@ -1,20 +1,42 @@
-"""`edgekit validate`: parity and accuracy of every artifact in every backend that opens it."""
+"""`edgekit validate`: parity and accuracy of artifacts, or the quality of trained weights against their card."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import EdgekitError, EnvironmentFault, ModelUnreadable, UserError
+from edgekit.core.reports.quality import QualityReport
 from edgekit.core.reports.report import Outcome, Report
+from edgekit.core.spec import ModelSpec
+from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.core.verdict import worst
+from edgekit.core.verdict import Verdict, worst
+from edgekit.flows.judging.quality import agreement
+from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
 from edgekit.flows.opening.artifacts import Opened, opened
-from edgekit.flows.opening.versions import versions
+from edgekit.flows.opening.source import RUN_FILE
+from edgekit.train.registry import MODELS
+
+if TYPE_CHECKING:
+    from edgekit.train.model import ReferenceModel
+    from edgekit.train.score import Score
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """Weights, and what is said of them."""
+
+    model: ReferenceModel
+    spec: ModelSpec
+    weights: Path
+    score: Score
+    data_digest: str
 
 
 def validate(
@@ -38,20 +60,54 @@ def validate(
     with opened(Path(path)) as found, _with_reference(found, reference) as known:
         chosen = known.chosen(artifact)
         parity, accuracy = validated(known, chosen, progress)
+    split = known.bundle.manifest.split if known.bundle else None
     verdict = worst(check.verdict for check in parity)
-    return Report(
-        command="validate",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        spec=known.spec,
-        bundle=str(path),
-        split=known.bundle.manifest.split if known.bundle else None,
-        artifacts=chosen,
-        parity=parity,
-        accuracy=accuracy,
-        outcomes=(Outcome("local", verdict),),
-        tools=versions(),
-        verdict=verdict,
-        seed=settings.seed,
+    return Findings(known.spec, str(path), chosen, parity, accuracy, split=split).report(
+        "validate", settings, verdict=verdict, outcomes=(Outcome("local", verdict),)
+    )
+
+
+def is_trained(source: str) -> bool:
+    """True for a reference model and for a run directory: what has weights and a card, and no artifacts."""
+    return source in MODELS or (Path(source) / RUN_FILE).is_file()
+
+
+def validate_quality(
+    source: str,
+    *,
+    data: Path | None = None,
+    settings: Settings = Settings(),
+    progress: Progress = Silent(),
+) -> QualityReport:
+    """Compute the headline metric of `source` again.
+
+    Args:
+        source: A reference model with shipped weights, or the run directory of a training.
+        data: Folder of data sets; `settings.data` when None.
+
+    Raises:
+        EnvironmentFault: No weights are shipped, or the data is not there; the hint is the command to type.
+        ModelUnreadable: The weights are not those of the card.
+    """
+    with progress.stage("load PyTorch"):
+        claim = _run(Path(source)) if source not in MODELS else _shipped(source)
+        from edgekit.train.evaluate import evaluate
+    with progress.stage("read data"):
+        dataset = claim.model.data(data or (Path(settings.data) if settings.data else None))
+    with progress.stage("test"):
+        found = evaluate(claim.model, claim.weights, dataset.test, spec=claim.spec)
+    same = dataset.digest == claim.data_digest
+    agrees, reason = agreement(found.metric, found.estimate, claim.score.estimate, same_data=same)
+    return QualityReport(
+        model=claim.spec.name,
+        source=source,
+        data=dataset.source,
+        same_data=same,
+        metric=found.metric,
+        quality=found.estimate,
+        card=claim.score.estimate,
+        verdict=Verdict.PASS if agrees else Verdict.FAIL,
+        reason=reason,
     )
 
 
@@ -76,3 +132,31 @@ def _check_names(found: Opened, other: Opened) -> None:
     got, wanted = ({tensor.name for tensor in one.spec.inputs} for one in (found, other))
     if got != wanted:
         raise UserError(f"'{found.path}' takes {sorted(got)}, its reference has {sorted(wanted)}.")
+
+
+def _shipped(name: str) -> _Claim:
+    from edgekit.train.release_weights import read_card
+    from edgekit.train.weights import require_weights, shipped_card
+
+    model: ReferenceModel = MODELS.get(name)
+    try:
+        weights = require_weights(model)
+    except EnvironmentFault as err:
+        raise EnvironmentFault(err.message, hint=f"{err.hint}, then edgekit validate runs/{name}") from err
+    path = shipped_card(name)
+    if path is None:
+        raise EdgekitError(f"The shipped weights of '{name}' have no card.")
+    card = read_card(path)
+    if sha256_file(weights) != card.weights_sha256:
+        raise ModelUnreadable(
+            f"'{weights}' is not the file that its card describes.", hint="pip install --force-reinstall edgekit"
+        )
+    return _Claim(model, model.spec, weights, card.score, card.data.digest)
+
+
+def _run(folder: Path) -> _Claim:
+    from edgekit.train.run import read_run
+
+    run = read_run(folder)
+    assert run.score is not None  # a finished run has one
+    return _Claim(MODELS.get(run.model), run.spec, folder / run.weights, run.score, run.data.digest)

@@ -16,7 +16,7 @@ from edgekit.cli.output import columns
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.flows.run import Answer, Curve, Prediction
+    from edgekit.core.reports.run import Answer, Curve, RunReport
 
 _SHOWN_SCORES: Final = 5
 _SHOWN_CHARACTERS: Final = 200
@@ -91,7 +91,7 @@ def command(
     call.answer(found, lambda: _text(found))
 
 
-def _text(found: Prediction) -> str:
+def _text(found: RunReport) -> str:
     lines = [line for answer in found.answers for line in _answer(answer, found.written)]
     return "\n".join([*lines, f"Written: {found.written}"] if found.written else lines)
 

@@ -16,8 +16,8 @@ from edgekit.core.spec import metric_unit
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
+    from edgekit.core.reports.quality import QualityReport
     from edgekit.core.reports.report import Estimate
-    from edgekit.flows.judging.quality import QualityReport
 
 
 @click.command(
@@ -59,8 +59,7 @@ def command(
     Of a reference model or a run directory the headline metric is computed again, on the whole test split. Ends with 1
     when it is not the one of their card.
     """
-    from edgekit.flows.judging.quality import is_trained
-    from edgekit.flows.validate import validate
+    from edgekit.flows.validate import is_trained, validate
 
     if is_trained(str(path)):
         _refuse(path, {"--artifact": artifact, "--reference": reference, "--report": report}, "has no artifacts")
@@ -80,7 +79,7 @@ def _refuse(path: Path, given: dict[str, object], reason: str) -> None:
 
 
 def _quality(call: Call, path: Path, data: Path | None) -> int:
-    from edgekit.flows.judging.quality import validate_quality
+    from edgekit.flows.validate import validate_quality
 
     with call.progress() as progress:
         found = validate_quality(str(path), data=data, settings=call.settings(), progress=progress)

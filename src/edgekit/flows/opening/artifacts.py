@@ -65,7 +65,7 @@ def opened(
     Args:
         with_samples: Whether a bundle's samples are read.
         sizes: Of the free axes of a bare file, as in `parse_sizes`; its inputs are generated at them.
-        progress: Shows that a bundle is opened, which takes time: every file in it is hashed.
+        progress: Shows that a bundle is opened.
 
     Raises:
         BundleUnreadable, ModelUnreadable: It is neither, or damaged.
@@ -77,10 +77,21 @@ def opened(
     if sizes:
         message = f"'{path}' is a bundle: it is run on the samples in it, at their sizes."
         raise UserError(message, hint="Leave --sizes out; --batch 1,8 gives samples a call.")
+    with opened_bundle(path, progress) as bundle:
+        yield of_bundle(bundle, with_samples=with_samples)
+
+
+@contextmanager
+def opened_bundle(path: Path, progress: Progress = Silent()) -> Iterator[Bundle]:
+    """The bundle at `path`. It takes time, which `progress` shows: every file in it is hashed.
+
+    Raises:
+        BundleUnreadable: It is none, or damaged.
+    """
     with progress.stage(f"open {path.name}"):
         bundle = Bundle.open(path)
     with bundle:
-        yield of_bundle(bundle, with_samples=with_samples)
+        yield bundle
 
 
 def of_bundle(bundle: Bundle, *, with_samples: bool = True) -> Opened:

@@ -6,20 +6,18 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from edgekit.core.errors import UserError
+from edgekit.core.reports.run import RunReport
 from edgekit.core.samples import Feed, write_arrays
 from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput
 from edgekit.core.system import documents
 from edgekit.core.system.files import new_file, write_atomic
 from edgekit.core.system.optional import need
 from edgekit.runtime.postprocessing import pixels, writes_text
-
-if TYPE_CHECKING:
-    from edgekit.flows.run import Prediction
 
 
 def refuse_output(path: Path, spec: ModelSpec) -> None:
@@ -36,16 +34,16 @@ def refuse_output(path: Path, spec: ModelSpec) -> None:
         need("PIL.Image", extra="images")
 
 
-def write_answers(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+def write_answers(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
     """Write the answers in the form that the suffix names, whole or not at all."""
     _FORMS[path.suffix.lower()][1](found, outputs, spec, path)
 
 
-def _json(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+def _json(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
     write_atomic(path, documents.encode(found))
 
 
-def _npz(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+def _npz(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
     """Every output by its name; of several inputs with the number of the input before it."""
     arrays = outputs[0] if len(outputs) == 1 else _numbered(outputs)
     with new_file(path) as temporary:
@@ -56,7 +54,7 @@ def _numbered(outputs: Sequence[Feed]) -> Feed:
     return {f"{row}:{name}": array for row, feed in enumerate(outputs) for name, array in feed.items()}
 
 
-def _png(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+def _png(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
     """The images of all inputs in one row."""
     rows = [image for feed in outputs if (image := pixels(feed, spec)) is not None]
     whole = need("PIL.Image", extra="images").fromarray(np.concatenate(rows, axis=1))
@@ -65,19 +63,19 @@ def _png(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path
     write_atomic(path, buffer.getvalue())
 
 
-def _txt(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+def _txt(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
     """A line an input: its sentence, or its likeliest class."""
     lines = [answer.text or (answer.scores[0].label if answer.scores else "") for answer in found.answers]
     write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _csv(found: Prediction, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+def _csv(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(_rows(found, spec))
     write_atomic(path, buffer.getvalue().encode())
 
 
-def _rows(found: Prediction, spec: ModelSpec) -> Iterator[tuple[object, ...]]:
+def _rows(found: RunReport, spec: ModelSpec) -> Iterator[tuple[object, ...]]:
     if isinstance(spec.postprocessing, SeriesOutput):
         yield "input", "seconds", spec.postprocessing.name
         for answer in found.answers:
