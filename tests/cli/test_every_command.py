@@ -123,7 +123,7 @@ TABLE = [
     Row("devices prepare", "pi5", ErrorDocument, Plan, **_UNREACHABLE),
     Row("devices clean", "pi5", ErrorDocument, Plan, **_UNREACHABLE),
     Row("devices remove", "pi5", DeviceChange, Plan, stops_at="edgekit.devices.inventory.remove", before=_ADD),
-    Row("tools install", "onnx2tf", ErrorDocument, Plan, codes=(3,), stops_at="edgekit.flows.tools.install"),
+    Row("tools install", "onnx2tf", ErrorDocument, Plan, codes=(3,), stops_at="edgekit.flows.tools.InstallOrder.run"),
     Row("list", "recipes", Listing),
     Row("doctor", "", Diagnosis, codes=(0, 3)),
     Row("config show", "--origin", SettingsDocument),

@@ -11,7 +11,9 @@ from edgekit.core.verdict import Verdict
 from edgekit.flows import history
 from edgekit.flows.judging import history as store
 from edgekit.flows.judging.history import Accepted, Run
+from edgekit.flows.order import door
 
+accept = door(history.accept_order)
 SERIES = "net/onnx-fp32@local"
 
 
@@ -109,7 +111,7 @@ def test_a_steady_series_blames_nothing(config: Path) -> None:
 
 
 def test_accepting_replaces_the_baseline_and_keeps_the_reason(config: Path) -> None:
-    found = history.accept(config, why=" larger input ")
+    found = accept(config, why=" larger input ")
 
     assert (config.parent / "old" / "net.onnx").read_bytes() == b"new"
     lines = store.read_history(config.parent / "edgekit-history.jsonl")
@@ -117,11 +119,12 @@ def test_accepting_replaces_the_baseline_and_keeps_the_reason(config: Path) -> N
     assert (found.accepted.why, found.accepted.models) == ("larger input", ("net",))
 
 
-def test_a_plan_to_accept_changes_nothing(config: Path) -> None:
-    plan = history.plan_accept(config, why="larger")
+def test_an_order_to_accept_changes_nothing(config: Path) -> None:
+    with history.accept_order(config, why="larger") as order:
+        steps = order.steps()
 
     assert (config.parent / "old" / "net.onnx").read_bytes() == b"old"
-    assert "old/net.onnx" in plan.steps[0]
+    assert "old/net.onnx" in steps[0]
 
 
 def test_a_folder_becomes_the_baseline_whole(config: Path) -> None:
@@ -129,7 +132,7 @@ def test_a_folder_becomes_the_baseline_whole(config: Path) -> None:
     (config.parent / "bundle" / "manifest.json").write_text("{}")
     config.write_text('[[check.models]]\npath = "bundle"\nbaseline = "old"\n')
 
-    history.accept(config, why="first")
+    accept(config, why="first")
 
     assert [path.name for path in (config.parent / "old").iterdir()] == ["manifest.json"]
 
@@ -142,14 +145,14 @@ def test_accepting_without_a_reason_or_an_unknown_model_is_refused(
     config: Path, why: str, model: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        history.accept(config, why=why, model=model)
+        accept(config, why=why, model=model)
 
 
 def test_a_report_is_no_baseline_that_can_be_copied(config: Path) -> None:
     config.write_text('[[check.models]]\npath = "net.onnx"\nbaseline = "old.json"\n')
 
     with pytest.raises(UserError, match="is a report") as failure:
-        history.accept(config, why="x")
+        accept(config, why="x")
 
     assert failure.value.hint == "edgekit profile net.onnx --report old.json"
 

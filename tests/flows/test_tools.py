@@ -11,8 +11,10 @@ from edgekit.core.errors import ConversionFailed, EnvironmentFault, Refused
 from edgekit.core.system.environments import READY, TOOLS, Tool, folder_of, is_installed, program_of
 from edgekit.core.system.settings import Settings
 from edgekit.flows.export import export
-from edgekit.flows.tools import install, plan_install
+from edgekit.flows.order import door
+from edgekit.flows.tools import install_order
 
+install = door(install_order)
 FAKE = Tool("no-such-requirement-==1", "nothing", (3, 11), "a tool that is not there")
 
 
@@ -58,7 +60,8 @@ def test_what_is_installed_is_not_installed_again() -> None:
     (folder_of("onnx2tf") / READY).touch()
 
     assert install("onnx2tf").was_there
-    assert plan_install("onnx2tf").steps[0].startswith("nothing: ")
+    with install_order("onnx2tf") as order:
+        assert order.steps()[0].startswith("nothing: ")
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ from edgekit.core.system.progress import Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows import train as flow
-from edgekit.flows.train import report_of, search, search_order, train, train_order, weights_of
+from edgekit.flows.order import door
+from edgekit.flows.train import report_of, search_order, train, train_order, weights_of
 from edgekit.train.run import read_any
 from edgekit.train.weights import shipped_weights
 
+search = door(search_order)
 QUICK = {"epochs": "1", "passes": "5", "restarts": "0"}
 
 

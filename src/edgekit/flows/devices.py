@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,9 +23,6 @@ from edgekit.devices.web import packages
 from edgekit.flows.opening.cache import cache_folder
 from edgekit.flows.opening.devices import open_shell
 from edgekit.runtime.portable import C_RUNNERS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,60 +73,92 @@ def list_devices() -> DeviceList:
     return DeviceList(file=str(inventory.inventory_file()), devices=(*built_in, *own))
 
 
-def add_device(name: str, entry: Entry, *, force: bool = False) -> DeviceChange:
+@dataclass(frozen=True)
+class DeviceOrder:
+    """One thing to do to a device or to the inventory; `act` does it and says so in a sentence."""
+
+    command: str
+    device: str
+    planned: tuple[str, ...]
+    act: Callable[[], str]
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do, one sentence a step."""
+        return self.planned
+
+    def run(self, progress: Progress) -> DeviceChange:
+        """Do it."""
+        return DeviceChange(device=self.device, done=self.act(), command=self.command)
+
+
+@contextmanager
+def add_order(name: str, entry: Entry, *, force: bool = False) -> Iterator[DeviceOrder]:
     """Put a device into the inventory; nothing is reached for."""
-    inventory.add(name, entry, force=force)
-    return DeviceChange(
-        device=name, done=f"'{name}' ({entry.transport}, {entry.address}) added.", command="devices add"
-    )
+
+    def act() -> str:
+        inventory.add(name, entry, force=force)
+        return f"'{name}' ({entry.transport}, {entry.address}) added."
+
+    yield DeviceOrder("devices add", name, (f"add '{name}' to the inventory",), act)
 
 
-def remove_device(name: str) -> DeviceChange:
+@contextmanager
+def remove_order(name: str) -> Iterator[DeviceOrder]:
     """Take a device out of the inventory; what is on it stays."""
-    inventory.remove(name)
-    return DeviceChange(device=name, done=f"'{name}' removed from the inventory.", command="devices remove")
+    require_device(name)
+
+    def act() -> str:
+        inventory.remove(name)
+        return f"'{name}' removed from the inventory."
+
+    yield DeviceOrder("devices remove", name, (f"take '{name}' out of the inventory",), act)
 
 
-def check_device(name: str, *, progress: Progress = Silent()) -> DeviceChecks:
-    """Walk through everything that a job on the device needs."""
-    with _shell(name) as shell:
-        found = []
-        for one in check(shell, C_RUNNERS):
-            found.append(one)
-            progress.step(len(found), len(found), f"{one.name}: {one.found}")
-    return DeviceChecks(device=name, checks=tuple(found))
-
-
-def prepare_device(name: str, *, settings: Settings = Settings(), libraries: Path | None = None) -> DeviceChange:
+@contextmanager
+def prepare_order(
+    name: str, *, settings: Settings = Settings(), libraries: Path | None = None, progress: Progress = Silent()
+) -> Iterator[DeviceOrder]:
     """Put the engines on the device, or for a browser into the cache; from the cache alone with `offline`.
 
     Args:
         libraries: For a device without glibc, such as a phone: the folder of this machine that holds one for it.
     """
-    entry = inventory.read_inventory().get(name)
-    if entry is not None and entry.transport == "web":
-        found = packages.fetch(cache_folder(settings), offline=settings.offline)
-        done = f"This machine has {found}; open the address that 'edgekit profile' prints on '{name}'."
-        return DeviceChange(device=name, done=done, command="devices prepare")
-    with _shell(name) as shell:
-        found = _prepared(shell, cache_folder(settings), libraries, offline=settings.offline)
-    return DeviceChange(device=name, done=f"'{name}' is ready: {found}.", command="devices prepare")
+    entry = require_device(name)
+
+    def act() -> str:
+        with progress.stage(f"preparing '{name}'"):
+            if entry.transport == "web":
+                found = packages.fetch(cache_folder(settings), offline=settings.offline)
+                return f"This machine has {found}; open the address that 'edgekit profile' prints on '{name}'."
+            with _shell(name, entry) as shell:
+                found = _prepared(shell, cache_folder(settings), libraries, offline=settings.offline)
+        return f"'{name}' is ready: {found}."
+
+    steps = ("fetch the wheels of the engines with pip, unless they are in the cache", f"send them to '{name}'")
+    yield DeviceOrder("devices prepare", name, steps, act)
 
 
-def _prepared(shell: Shell, cache: Path, libraries: Path | None, *, offline: bool) -> str:
-    """Engines for Python where the device has it, else ONNX Runtime's library alone."""
-    system = engines.look(shell)
-    if system.python and system.glibc:
-        return engines.prepare(shell, cache, offline=offline)
-    has_glibc = system.glibc > 0
-    return prepare_native(shell, C_RUNNERS, cache, libraries=libraries, has_glibc=has_glibc, offline=offline)
-
-
-def clean_device(name: str) -> DeviceChange:
+@contextmanager
+def clean_order(name: str) -> Iterator[DeviceOrder]:
     """Remove everything that edgekit has put on the device."""
-    with _shell(name) as shell:
-        engines.clean(shell)
-    return DeviceChange(device=name, done=f"Nothing of edgekit is on '{name}' any more.", command="devices clean")
+    entry = require_device(name)
+
+    def act() -> str:
+        with _shell(name, entry) as shell:
+            engines.clean(shell)
+        return f"Nothing of edgekit is on '{name}' any more."
+
+    yield DeviceOrder("devices clean", name, (f"remove edgekit's folder from '{name}'",), act)
+
+
+def check_device(name: str, *, progress: Progress = Silent()) -> DeviceChecks:
+    """Walk through everything that a job on the device needs."""
+    with _shell(name, require_device(name)) as shell:
+        found = []
+        for one in check(shell, C_RUNNERS):
+            found.append(one)
+            progress.step(len(found), len(found), f"{one.name}: {one.found}")
+    return DeviceChecks(device=name, checks=tuple(found))
 
 
 def require_device(name: str) -> Entry:
@@ -145,14 +175,23 @@ def require_device(name: str) -> Entry:
     return entries[name]
 
 
+def _prepared(shell: Shell, cache: Path, libraries: Path | None, *, offline: bool) -> str:
+    """Engines for Python where the device has it, else ONNX Runtime's library alone."""
+    system = engines.look(shell)
+    if system.python and system.glibc:
+        return engines.prepare(shell, cache, offline=offline)
+    has_glibc = system.glibc > 0
+    return prepare_native(shell, C_RUNNERS, cache, libraries=libraries, has_glibc=has_glibc, offline=offline)
+
+
 @contextmanager
-def _shell(name: str) -> Iterator[Shell]:
+def _shell(name: str, entry: Entry) -> Iterator[Shell]:
     """A shell on a device of the inventory.
 
     Raises:
-        UserError: It is not in the inventory, or has no shell.
+        UserError: It has no shell.
     """
-    shell = open_shell(name, require_device(name))
+    shell = open_shell(name, entry)
     try:
         yield shell
     finally:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -15,6 +17,7 @@ from edgekit.core.reports.report import is_report
 from edgekit.core.statistics.nightly import blame, expected_level
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.system.files import new_file, new_folder
+from edgekit.core.system.progress import Progress, Silent
 from edgekit.flows.judging.history import (
     HISTORY_SCHEMA,
     Accepted,
@@ -26,7 +29,6 @@ from edgekit.flows.judging.history import (
     points,
     read_history,
 )
-from edgekit.flows.order import Plan
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,7 +86,50 @@ def show(config: Path, *, command: str = "history show") -> HistoryDocument:
     return HistoryDocument(file=str(path), series=series, accepted=accepted, command=command)
 
 
-def accept(config: Path, *, why: str, model: Sequence[str] = ()) -> AcceptDocument:
+@dataclass(frozen=True)
+class AcceptOrder:
+    """Models of a configuration whose present latency becomes their new level, and why."""
+
+    config: Path
+    file: CheckFile
+    models: tuple[CheckedModel, ...]
+    why: str
+    command: str = "history accept"
+
+    @property
+    def _history(self) -> Path:
+        return history_file(self.config, self.file)
+
+    @property
+    def _kept(self) -> list[CheckedModel]:
+        """The models whose baseline stays from run to run; one that a commit makes is made anew each time."""
+        return [one for one in self.models if one.baseline and not (self.file.baseline_commit and one.source)]
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do, one sentence a step."""
+        names = ", ".join(one.called for one in self.models)
+        copies = (f"replace the baseline '{one.baseline}' by '{one.path}'" for one in self._kept)
+        return (*copies, f"write into '{self._history}': {names} accepted, {self.why}")
+
+    def run(self, progress: Progress) -> AcceptDocument:
+        """Replace the baselines, and add a line to the history."""
+        for one in self._kept:
+            _replace(self.config.parent / one.path, self.config.parent / one.baseline)
+        line = Accepted(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            commit=commit_of(self.config.parent),
+            why=self.why,
+            models=tuple(one.called for one in self.models),
+            baselines=tuple(one.baseline for one in self._kept),
+        )
+        append(self._history, line)
+        return AcceptDocument(file=str(self._history), accepted=line)
+
+
+@contextmanager
+def accept_order(
+    config: Path, *, why: str, model: Sequence[str] = (), progress: Progress = Silent()
+) -> Iterator[AcceptOrder]:
     """Accept the present latency of models as their new level, and their present files as baselines.
 
     Args:
@@ -95,29 +140,7 @@ def accept(config: Path, *, why: str, model: Sequence[str] = ()) -> AcceptDocume
         UserError: No reason, an unknown model, or a baseline that is a report.
     """
     file = completed(read_check(config))
-    models = _accepted_models(file, why, model)
-    for one in _with_kept_baseline(file, models):
-        _replace(config.parent / one.path, config.parent / one.baseline)
-    line = Accepted(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=commit_of(config.parent),
-        why=why.strip(),
-        models=tuple(one.called for one in models),
-        baselines=tuple(one.baseline for one in _with_kept_baseline(file, models)),
-    )
-    path = history_file(config, file)
-    append(path, line)
-    return AcceptDocument(file=str(path), accepted=line)
-
-
-def plan_accept(config: Path, *, why: str, model: Sequence[str] = ()) -> Plan:
-    """What `accept` with the same arguments would do."""
-    file = completed(read_check(config))
-    models = _accepted_models(file, why, model)
-    kept = _with_kept_baseline(file, models)
-    copies = [f"replace the baseline '{one.baseline}' by '{one.path}'" for one in kept]
-    names = ", ".join(one.called for one in models)
-    return Plan("history accept", (*copies, f"write into '{history_file(config, file)}': {names} accepted, {why}"))
+    yield AcceptOrder(config, file, _accepted_models(file, why, model), why.strip())
 
 
 def _series(name: str, found: Sequence[Point]) -> Series:
@@ -146,11 +169,6 @@ def _accepted_models(file: CheckFile, why: str, names: Sequence[str]) -> tuple[C
                 hint=f"edgekit profile {model.path} --report {model.baseline}",
             )
     return chosen
-
-
-def _with_kept_baseline(file: CheckFile, models: Sequence[CheckedModel]) -> list[CheckedModel]:
-    """The models whose baseline stays from run to run; one that a commit makes is made anew each time."""
-    return [one for one in models if one.baseline and not (file.baseline_commit and one.source)]
 
 
 def _replace(source: Path, baseline: Path) -> None:

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,7 +16,6 @@ from edgekit.core.errors import EnvironmentFault, unknown
 from edgekit.core.system.environments import READY, TOOLS, folder_of, is_installed, program_of
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.flows.order import Plan
 
 
 class ToolDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,9 +29,39 @@ class ToolDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     schema_version: int = 1
 
 
-def install(
+@dataclass(frozen=True)
+class InstallOrder:
+    """A tool whose environment is to be made, with the Python `python`: the first that the tool takes for none."""
+
+    tool: str
+    python: str
+    settings: Settings
+    command: str = "tools install"
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do, one sentence a step."""
+        if is_installed(self.tool):
+            return (f"nothing: '{self.tool}' is installed in '{folder_of(self.tool)}'",)
+        requirement = TOOLS[self.tool].requirement
+        return (f"make a Python environment in '{folder_of(self.tool)}'", f"pip install {requirement}")
+
+    def run(self, progress: Progress) -> ToolDocument:
+        """Make the environment, and try its program once; nothing is left of one that fails."""
+        tool = self.tool
+        if is_installed(tool):
+            return _document(tool, was_there=True)
+        if self.settings.offline:
+            raise EnvironmentFault(f"'{tool}' comes from the package index.", hint=f"edgekit tools install {tool}")
+        interpreter = _python(tool, self.python)
+        with progress.stage(f"install {TOOLS[tool].requirement}"):
+            _make(tool, interpreter)
+        return _document(tool)
+
+
+@contextmanager
+def install_order(
     tool: str, *, python: str = "", settings: Settings = Settings(), progress: Progress = Silent()
-) -> ToolDocument:
+) -> Iterator[InstallOrder]:
     """Make the environment of a tool, and try its program once.
 
     Args:
@@ -40,40 +71,23 @@ def install(
         UserError: No such tool; the nearest is offered.
         EnvironmentFault: No Python that it takes, no way to the package index, or pip failed.
     """
-    _check(tool)
-    folder = folder_of(tool)
-    if is_installed(tool):
-        return _document(tool, was_there=True)
-    if settings.offline:
-        raise EnvironmentFault(f"'{tool}' comes from the package index.", hint=f"edgekit tools install {tool}")
-    interpreter = _python(tool, python)
+    if tool not in TOOLS:
+        raise unknown("tool", tool, TOOLS)
+    yield InstallOrder(tool, python, settings)
+
+
+def _make(tool: str, interpreter: str) -> None:
+    folder, requirement = folder_of(tool), TOOLS[tool].requirement
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with progress.stage(f"install {TOOLS[tool].requirement}"):
-            _run([interpreter, "-m", "venv", str(folder)], tool)
-            _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", TOOLS[tool].requirement], tool)
-            _run([str(program_of(tool)), "--help"], tool)
-        (folder / READY).write_text(f"{TOOLS[tool].requirement}\n", encoding="utf-8")
+        _run([interpreter, "-m", "venv", str(folder)], tool)
+        _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", requirement], tool)
+        _run([str(program_of(tool)), "--help"], tool)
+        (folder / READY).write_text(f"{requirement}\n", encoding="utf-8")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return _document(tool)
-
-
-def plan_install(tool: str) -> Plan:
-    """What `install` would do."""
-    _check(tool)
-    if is_installed(tool):
-        return Plan("tools install", (f"nothing: '{tool}' is installed in '{folder_of(tool)}'",))
-    return Plan(
-        "tools install", (f"make a Python environment in '{folder_of(tool)}'", f"pip install {TOOLS[tool].requirement}")
-    )
-
-
-def _check(tool: str) -> None:
-    if tool not in TOOLS:
-        raise unknown("tool", tool, TOOLS)
 
 
 def _document(tool: str, *, was_there: bool = False) -> ToolDocument:

@@ -241,9 +241,6 @@ def search_order(
     yield SearchOrder(each, trials, sampler)
 
 
-search = door(search_order)
-
-
 def report_of(folder: Path) -> Report:
     """The finished run in `folder` as a report; its verdict is whether the floor was met.
 

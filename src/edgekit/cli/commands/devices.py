@@ -57,18 +57,14 @@ def list_(call: Call) -> None:
 @click.option("--timeout", "timeout_s", type=Duration(), metavar="TIME", help="What one launch may take (300s).")
 @click.option("--force", is_flag=True, help="Replace a device of that name.")
 @common(acts=True)
-def add(call: Call, name: str, force: bool, emulated: bool, **given: str | float | None) -> int | None:
+def add(call: Call, name: str, force: bool, emulated: bool, **given: str | float | None) -> int:
     """Add a device; nothing is reached for yet."""
     from edgekit.devices.inventory import Entry
-    from edgekit.flows.devices import add_device
-    from edgekit.flows.order import Plan
+    from edgekit.flows.devices import add_order
 
     chosen = {option: value for option, value in given.items() if value is not None}
     entry = Entry(emulated=emulated, **chosen)  # type: ignore[arg-type] # click has converted each option
-    if call.dry_run:
-        return call.show_plan(Plan("devices add", (f"add '{name}' to the inventory",)))
-    _show(call, add_device(name, entry, force=force))
-    return None
+    return call.perform(lambda _: add_order(name, entry, force=force), lambda done: _show(call, done))
 
 
 @command.command("check", cls=Command, examples=["edgekit devices check pi5"])
@@ -93,49 +89,35 @@ def check(call: Call, name: str) -> int:
     help="For a phone: the folder that holds a C library for its processor.",
 )
 @common(acts=True)
-def prepare(call: Call, name: str, libraries: Path | None) -> int | None:
+def prepare(call: Call, name: str, libraries: Path | None) -> int:
     """Put the engines on a device; afterwards no network is needed."""
-    from edgekit.flows.devices import prepare_device, require_device
-    from edgekit.flows.order import Plan
+    from edgekit.flows.devices import prepare_order
 
-    if call.dry_run:
-        require_device(name)
-        steps = ("fetch the wheels of the engines with pip, unless they are in the cache", f"send them to '{name}'")
-        return call.show_plan(Plan("devices prepare", steps))
-    with call.progress() as progress, progress.stage(f"preparing '{name}'"):
-        done = prepare_device(name, settings=call.settings(), libraries=libraries)
-    _show(call, done)
-    return None
+    settings = call.settings()
+    return call.perform(
+        lambda progress: prepare_order(name, settings=settings, libraries=libraries, progress=progress),
+        lambda done: _show(call, done),
+    )
 
 
 @command.command("clean", cls=Command, examples=["edgekit devices clean pi5"])
 @name_argument
 @common(acts=True)
-def clean(call: Call, name: str) -> int | None:
+def clean(call: Call, name: str) -> int:
     """Remove everything that edgekit has put on a device."""
-    from edgekit.flows.devices import clean_device, require_device
-    from edgekit.flows.order import Plan
+    from edgekit.flows.devices import clean_order
 
-    if call.dry_run:
-        require_device(name)
-        return call.show_plan(Plan("devices clean", (f"remove edgekit's folder from '{name}'",)))
-    _show(call, clean_device(name))
-    return None
+    return call.perform(lambda _: clean_order(name), lambda done: _show(call, done))
 
 
 @command.command("remove", cls=Command, examples=["edgekit devices remove pi5"])
 @name_argument
 @common(acts=True)
-def remove(call: Call, name: str) -> int | None:
+def remove(call: Call, name: str) -> int:
     """Take a device out of the inventory; what is on it stays."""
-    from edgekit.flows.devices import remove_device, require_device
-    from edgekit.flows.order import Plan
+    from edgekit.flows.devices import remove_order
 
-    if call.dry_run:
-        require_device(name)
-        return call.show_plan(Plan("devices remove", (f"take '{name}' out of the inventory",)))
-    _show(call, remove_device(name))
-    return None
+    return call.perform(lambda _: remove_order(name), lambda done: _show(call, done))
 
 
 def _show(call: Call, done: DeviceChange) -> None:

@@ -67,13 +67,14 @@ def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -
 
     Copies every model over its baseline file, and lets its series begin anew. Nothing else ever changes a baseline.
     """
-    from edgekit.flows.history import accept, plan_accept
+    from edgekit.flows.history import accept_order
 
-    if call.dry_run:
-        return call.show_plan(plan_accept(config, why=why, model=model))
-    found = accept(config, why=why, model=model)
-    call.answer(found, lambda: f"accepted: {', '.join(found.accepted.models)} ({found.accepted.why})")
-    return 0
+    return call.perform(
+        lambda progress: accept_order(config, why=why, model=model, progress=progress),
+        lambda found: call.answer(
+            found, lambda: f"accepted: {', '.join(found.accepted.models)} ({found.accepted.why})"
+        ),
+    )
 
 
 def _shown(found: HistoryDocument) -> str:

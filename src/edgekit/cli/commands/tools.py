@@ -31,14 +31,13 @@ def install_command(call: Call, tool: str, python: str) -> int:
 
     Takes the converter from the package index. It may be deleted at any time; installing twice does nothing.
     """
-    from edgekit.flows.tools import install, plan_install
+    from edgekit.flows.tools import install_order
 
-    if call.dry_run:
-        return call.show_plan(plan_install(tool))
-    with call.progress() as progress:
-        found = install(tool, python=python, settings=call.settings(), progress=progress)
-    call.answer(found, lambda: _text(found))
-    return 0
+    settings = call.settings()
+    return call.perform(
+        lambda progress: install_order(tool, python=python, settings=settings, progress=progress),
+        lambda found: call.answer(found, lambda: _text(found)),
+    )
 
 
 def _text(found: ToolDocument) -> str:
