@@ -18,11 +18,13 @@ from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.samples import Samples
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
-from edgekit.flows.check import check, check_order
+from edgekit.flows.check import check_order
 from edgekit.flows.judging import history
 from edgekit.flows.opening import devices
+from edgekit.flows.order import door
 from edgekit.flows.profile import profile
 
+check = door(check_order)
 Use = Callable[[Answer], Scripted]
 
 

@@ -26,7 +26,6 @@ from edgekit.flows.judging.nights import against_history, record_value
 from edgekit.flows.judging.results import budget_results, figure_of, judged_artifacts, parity_results
 from edgekit.flows.measuring.findings import Findings, now
 from edgekit.flows.measuring.validation import validated
-from edgekit.flows.order import door
 from edgekit.flows.writing.commits import make_models, plan_models
 
 DEFAULT_CONFIG: Final = "edgekit.toml"
@@ -118,9 +117,6 @@ def check_order(
         ready = [one for one in file.models if not one.source]
         found = {one.called: open_gated(config.parent, file, one, stack, progress) for one in ready}
         yield CheckOrder(config, file, found, lines, record, settings)
-
-
-check = door(check_order)
 
 
 def _steps(gated: Gated, launches: int) -> Iterator[str]:

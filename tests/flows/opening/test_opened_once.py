@@ -15,13 +15,15 @@ from edgekit.core import bundle as bundles
 from edgekit.core.job import Job, JobResult
 from edgekit.core.samples import Samples
 from edgekit.core.system.files import sha256_file
-from edgekit.flows.check import check
+from edgekit.flows.check import check_order
 from edgekit.flows.compare import compare
 from edgekit.flows.opening import devices
+from edgekit.flows.order import door
 from edgekit.flows.profile import profile
 from edgekit.flows.run import run
 from edgekit.flows.validate import validate
 
+check = door(check_order)
 CHECK = """
 [check]
 target = ["fake"]
