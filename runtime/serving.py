@@ -3,10 +3,10 @@
 | want | use |
 |---|---|
 | a list of feeds, fast | `run_batch` |
-| answers while the program does other things | `Worker.submit`, in asyncio `run_async` |
+| answers while the program does other things | `SessionPool.submit`, in asyncio `SessionPool.run_async` |
 | an endless source, in order, with little memory | `stream` |
 
-A session serves one thread at a time unless its backend says otherwise; `Worker` and `stream` keep to that: with
+A session serves one thread at a time unless its backend says otherwise; `SessionPool` and `stream` keep to that: with
 several sessions as many feeds run at once, each session in one thread at a time. The arrays of a feed must stay as
 they are until its outputs are there.
 """
@@ -47,23 +47,23 @@ def run_batch(session: Session, feeds: Iterable[Mapping[str, object]], *, batch_
     return [outputs for group in _groups(feeds, batch_size) for outputs in _run_together(session, group)]
 
 
-class Worker:
+class SessionPool:
     """Runs feeds in the background, one thread a session. A context manager: leaving it waits for what is under way.
 
     Args:
-        sessions: All of the same artifact. They stay open when the worker closes.
+        sessions: All of the same artifact. They stay open when the pool closes.
         queue_size: How many feeds may be under way, waiting ones included; then `submit` waits.
     """
 
     def __init__(self, *sessions: Session, queue_size: int = 8) -> None:
         if not sessions or queue_size < 1:
-            raise UserError(f"A worker needs a session and room for a feed, got {len(sessions)} and {queue_size}.")
+            raise UserError(f"A pool needs a session and room for a feed, got {len(sessions)} and {queue_size}.")
         self.queue_size = queue_size
         self._idle: SimpleQueue[Session] = SimpleQueue()
         for session in sessions:
             self._idle.put(session)
         self._room = BoundedSemaphore(queue_size)
-        self._threads = ThreadPoolExecutor(len(sessions), thread_name_prefix="edgekit-worker")
+        self._threads = ThreadPoolExecutor(len(sessions), thread_name_prefix="edgekit-pool")
 
     def submit(self, feed: Mapping[str, object], *, timeout_s: float | None = None) -> Future[Feed]:
         """The coming outputs of `feed`; waits while `queue_size` feeds are under way.
@@ -72,7 +72,7 @@ class Worker:
 
         Raises:
             DeviceUnavailable: There was no room for `timeout_s` seconds.
-            UserError: The worker is closed.
+            UserError: The pool is closed.
         """
         if not self._room.acquire(timeout=timeout_s):
             raise DeviceUnavailable(f"{self.queue_size} feeds were under way for {timeout_s:g} s; none was finished.")
@@ -80,9 +80,20 @@ class Worker:
             future = self._threads.submit(self._run, feed)
         except RuntimeError as err:
             self._room.release()
-            raise UserError("This worker is closed.") from err
+            raise UserError("This pool is closed.") from err
         future.add_done_callback(lambda _: self._room.release())
         return future
+
+    async def run_async(self, feed: Mapping[str, object]) -> Feed:
+        """The outputs of `feed`, for asyncio: the event loop keeps running, even while the pool has no room.
+
+        Cancelling the task withdraws a feed that has not started. Errors as in `Session.run`.
+        """
+        try:
+            future = self.submit(feed, timeout_s=0)
+        except DeviceUnavailable:
+            future = await asyncio.to_thread(self.submit, feed)
+        return await asyncio.wrap_future(future)
 
     def close(self, *, cancel: bool = False) -> None:
         """Wait for the feeds under way; with `cancel`, only for those that already run."""
@@ -102,18 +113,6 @@ class Worker:
             self._idle.put(session)
 
 
-async def run_async(worker: Worker, feed: Mapping[str, object]) -> Feed:
-    """The outputs of `feed`, for asyncio: the event loop runs on, also while the worker has no room.
-
-    Cancelling the task withdraws a feed that is waiting for its turn. Errors as in `Session.run`.
-    """
-    try:
-        future = worker.submit(feed, timeout_s=0)
-    except DeviceUnavailable:
-        future = await asyncio.to_thread(worker.submit, feed)
-    return await asyncio.wrap_future(future)
-
-
 def stream(feeds: Iterable[Mapping[str, object]], *sessions: Session, ahead: int = 4) -> Iterator[Feed]:
     """Outputs of `feeds` one after the other, in order, while the next feeds are read and run.
 
@@ -124,12 +123,12 @@ def stream(feeds: Iterable[Mapping[str, object]], *sessions: Session, ahead: int
     Raises:
         UserError: As `Session.run`, in the place of the wrong feed.
     """
-    with Worker(*sessions, queue_size=ahead) as worker:
+    with SessionPool(*sessions, queue_size=ahead) as pool:
         pending: deque[Future[Feed]] = deque()
         for feed in feeds:
             if len(pending) == ahead:
                 yield pending.popleft().result()
-            pending.append(worker.submit(feed))
+            pending.append(pool.submit(feed))
         while pending:
             yield pending.popleft().result()
 

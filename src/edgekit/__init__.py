@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from edgekit.flows.train import train as train_model
     from edgekit.flows.tune import tune
     from edgekit.flows.validate import validate
+    from edgekit.runtime.serving import SessionPool, run_batch, stream
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SessionPool",
     "Settings",
     "SourceOptions",
     "__version__",
@@ -36,6 +38,8 @@ __all__ = [
     "load",
     "profile",
     "run",
+    "run_batch",
+    "stream",
     "train_model",
     "tune",
     "validate",
@@ -43,6 +47,7 @@ __all__ = [
 
 # `edgekit.export` and `edgekit.train` are packages, so these two functions carry the noun as well.
 _PUBLIC = {
+    "SessionPool": "edgekit.runtime.serving:SessionPool",
     "Settings": "edgekit.core.system.settings:Settings",
     "SourceOptions": "edgekit.flows.opening.source:SourceOptions",
     "build": "edgekit.flows.build:build",
@@ -51,6 +56,8 @@ _PUBLIC = {
     "load": "edgekit.flows.load:load",
     "profile": "edgekit.flows.profile:profile",
     "run": "edgekit.flows.run:run",
+    "run_batch": "edgekit.runtime.serving:run_batch",
+    "stream": "edgekit.runtime.serving:stream",
     "train_model": "edgekit.flows.train:train",
     "tune": "edgekit.flows.tune:tune",
     "validate": "edgekit.flows.validate:validate",

@@ -27,9 +27,6 @@ PENDING = {
     "edgekit.core.errors:combined_exit_code",
     "edgekit.core.statistics.steady:is_steady",
     "edgekit.core.statistics.steady:warmup_end",
-    "edgekit.runtime.serving:run_async",
-    "edgekit.runtime.serving:run_batch",
-    "edgekit.runtime.serving:stream",
 }
 # Decorators that register what they stand above.
 REGISTERING = re.compile(r"(click|command|main)\.(command|group)\(|pytest\.fixture")

@@ -13,6 +13,7 @@ import edgekit
 from edgekit import core, devices, runtime
 
 PUBLIC = {
+    "SessionPool",
     "Settings",
     "SourceOptions",
     "__version__",
@@ -22,6 +23,8 @@ PUBLIC = {
     "load",
     "profile",
     "run",
+    "run_batch",
+    "stream",
     "train_model",
     "tune",
     "validate",

@@ -18,7 +18,7 @@ from edgekit.core.spec import TensorSpec
 from edgekit.runtime.backend import BACKENDS, Session
 from edgekit.runtime.backends.litert import LiteRT
 from edgekit.runtime.backends.onnxruntime import OnnxRuntime
-from edgekit.runtime.serving import Worker, run_async, run_batch, stream
+from edgekit.runtime.serving import SessionPool, run_batch, stream
 
 Rows = NDArray[np.float32]
 FILES = {"onnxruntime": "linear.onnx", "litert": "linear.tflite", "fake": "linear.fake.json"}
@@ -149,16 +149,16 @@ def test_no_feeds_give_no_outputs(session: Session) -> None:
     assert list(stream([], session)) == []
 
 
-def test_a_worker_answers_in_the_background(session: Session, rows: Rows, expected: Rows) -> None:
-    with Worker(session) as worker:
-        futures = [worker.submit(feed) for feed in single(rows)]
+def test_a_pool_answers_in_the_background(session: Session, rows: Rows, expected: Rows) -> None:
+    with SessionPool(session) as pool:
+        futures = [pool.submit(feed) for feed in single(rows)]
 
     np.testing.assert_array_equal(joined([future.result() for future in futures]), expected)
 
 
 def test_a_wrong_feed_fails_alone(session: Session, rows: Rows, expected: Rows) -> None:
-    with Worker(session) as worker:
-        wrong, right = worker.submit({"z": rows}), worker.submit({"x": rows})
+    with SessionPool(session) as pool:
+        wrong, right = pool.submit({"z": rows}), pool.submit({"x": rows})
 
     with pytest.raises(UserError, match="'z' is no input"):
         wrong.result()
@@ -167,22 +167,22 @@ def test_a_wrong_feed_fails_alone(session: Session, rows: Rows, expected: Rows) 
 
 def test_a_full_queue_holds_the_caller_back() -> None:
     session = Gated()
-    with Worker(session, queue_size=2) as worker:
-        first, second = worker.submit({"x": [1]}), worker.submit({"x": [2]})
+    with SessionPool(session, queue_size=2) as pool:
+        first, second = pool.submit({"x": [1]}), pool.submit({"x": [2]})
 
         with pytest.raises(DeviceUnavailable, match="2 feeds were under way"):
-            worker.submit({"x": [3]}, timeout_s=0.05)
+            pool.submit({"x": [3]}, timeout_s=0.05)
         session.gate.set()
-        third = worker.submit({"x": [3]}, timeout_s=30)
+        third = pool.submit({"x": [3]}, timeout_s=30)
 
     assert [future.result()["x"].tolist() for future in (first, second, third)] == [[1], [2], [3]]
 
 
 def test_each_session_is_used_by_one_thread_at_a_time() -> None:
     sessions = [Gated(), Gated()]
-    with Worker(*sessions, queue_size=20) as worker:
+    with SessionPool(*sessions, queue_size=20) as pool:
         for place in range(20):
-            worker.submit({"x": [place]})
+            pool.submit({"x": [place]})
         for session in sessions:
             assert session.begun.acquire(timeout=30)
             session.gate.set()
@@ -195,9 +195,9 @@ def test_an_error_in_the_block_drops_what_has_not_begun() -> None:
     session = Gated()
 
     def fail() -> None:
-        with Worker(session) as worker:
+        with SessionPool(session) as pool:
             for place in range(5):
-                worker.submit({"x": [place]})
+                pool.submit({"x": [place]})
             assert session.begun.acquire(timeout=30)
             session.gate.set()
             raise KeyError("stop")
@@ -208,29 +208,29 @@ def test_an_error_in_the_block_drops_what_has_not_begun() -> None:
     assert session.calls < 5
 
 
-def test_a_closed_worker_says_so_and_leaves_no_thread(session: Session, rows: Rows) -> None:
-    worker = Worker(session)
-    worker.submit({"x": rows}).result()
-    worker.close()
-    worker.close()
+def test_a_closed_pool_says_so_and_leaves_no_thread(session: Session, rows: Rows) -> None:
+    pool = SessionPool(session)
+    pool.submit({"x": rows}).result()
+    pool.close()
+    pool.close()
 
     with pytest.raises(UserError, match="closed"):
-        worker.submit({"x": rows})
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgekit-worker")]
+        pool.submit({"x": rows})
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgekit-pool")]
 
 
 @pytest.mark.parametrize(("sessions", "queue_size"), [(0, 1), (1, 0)])
-def test_a_worker_without_session_or_room_is_refused(sessions: int, queue_size: int) -> None:
+def test_a_pool_without_session_or_room_is_refused(sessions: int, queue_size: int) -> None:
     with pytest.raises(UserError, match="needs a session and room"):
-        Worker(*[Gated() for _ in range(sessions)], queue_size=queue_size)
+        SessionPool(*[Gated() for _ in range(sessions)], queue_size=queue_size)
 
 
 def test_asyncio_gets_the_outputs(session: Session, rows: Rows, expected: Rows) -> None:
-    async def all_of_them(worker: Worker) -> list[Feed]:
-        return await asyncio.gather(*(run_async(worker, feed) for feed in single(rows)))
+    async def all_of_them(pool: SessionPool) -> list[Feed]:
+        return await asyncio.gather(*(pool.run_async(feed) for feed in single(rows)))
 
-    with Worker(session, queue_size=3) as worker:
-        outputs = asyncio.run(all_of_them(worker))
+    with SessionPool(session, queue_size=3) as pool:
+        outputs = asyncio.run(all_of_them(pool))
 
     np.testing.assert_array_equal(joined(outputs), expected)
 
@@ -238,14 +238,14 @@ def test_asyncio_gets_the_outputs(session: Session, rows: Rows, expected: Rows) 
 def test_the_event_loop_runs_on_while_there_is_no_room() -> None:
     session = Gated()
 
-    async def main(worker: Worker) -> list[Feed]:
-        tasks = [asyncio.create_task(run_async(worker, {"x": [place]})) for place in range(3)]
+    async def main(pool: SessionPool) -> list[Feed]:
+        tasks = [asyncio.create_task(pool.run_async({"x": [place]})) for place in range(3)]
         await asyncio.sleep(0.05)
         session.gate.set()
         return await asyncio.gather(*tasks)
 
-    with Worker(session, queue_size=1) as worker:
-        outputs = asyncio.run(main(worker))
+    with SessionPool(session, queue_size=1) as pool:
+        outputs = asyncio.run(main(pool))
 
     assert sorted(int(output["x"][0]) for output in outputs) == [0, 1, 2]
 
@@ -253,16 +253,16 @@ def test_the_event_loop_runs_on_while_there_is_no_room() -> None:
 def test_a_cancelled_task_withdraws_its_feed() -> None:
     session = Gated()
 
-    async def main(worker: Worker) -> None:
-        tasks = [asyncio.create_task(run_async(worker, {"x": [place]})) for place in range(3)]
+    async def main(pool: SessionPool) -> None:
+        tasks = [asyncio.create_task(pool.run_async({"x": [place]})) for place in range(3)]
         await asyncio.to_thread(session.begun.acquire, timeout=30)
         tasks[2].cancel()
         await asyncio.wait([tasks[2]])
         session.gate.set()
         await asyncio.gather(*tasks[:2])
 
-    with Worker(session, queue_size=3) as worker:
-        asyncio.run(main(worker))
+    with SessionPool(session, queue_size=3) as pool:
+        asyncio.run(main(pool))
 
     assert session.calls == 2
 
@@ -293,7 +293,7 @@ def test_a_stream_reads_no_further_ahead_than_told(session: Session, rows: Rows)
         assert read <= taken + 3
     outputs.close()  # type: ignore[attr-defined] # stream is a generator
 
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgekit-worker")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgekit-pool")]
 
 
 def test_a_wrong_feed_is_raised_in_its_place(session: Session, rows: Rows, expected: Rows) -> None:
