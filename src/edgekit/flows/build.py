@@ -18,8 +18,8 @@ from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
-from edgekit.flows.explain import explained
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.explained import explained
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Profiled, measure, rounds_of
 from edgekit.flows.measuring.rounds import Rounds

@@ -13,7 +13,7 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import worst
-from edgekit.flows.explain import explained
+from edgekit.flows.judging.explained import explained
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Extras, measure, refuse_batches, rounds_of
 from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Rounds

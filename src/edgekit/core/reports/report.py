@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -217,3 +218,24 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def parity_of(self, artifact: str) -> Verdict:
         """Fail when any parity check of this artifact failed."""
         return worst(check.verdict for check in self.parity if check.artifact == artifact)
+
+
+class Placed(Protocol):
+    """A row of a report about one artifact on one target."""
+
+    @property
+    def artifact(self) -> str:
+        """The recipe."""
+
+    @property
+    def target(self) -> str:
+        """The target as text."""
+
+
+PlacedRow = TypeVar("PlacedRow", bound=Placed)
+
+
+def cell(rows: Iterable[PlacedRow], artifact: str, target: object) -> tuple[PlacedRow, ...]:
+    """The rows about one artifact on one target, in order: several where several sizes were measured."""
+    where = artifact, str(target)
+    return tuple(row for row in rows if (row.artifact, row.target) == where)

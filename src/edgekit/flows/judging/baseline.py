@@ -9,7 +9,7 @@ import msgspec
 from edgekit.core.bundle import Artifact
 from edgekit.core.reports.check import Checked
 from edgekit.core.reports.comparison import Compared
-from edgekit.core.reports.report import Report
+from edgekit.core.reports.report import Report, cell
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 from edgekit.flows.judging.comparison import compare_reports
@@ -21,8 +21,7 @@ from edgekit.flows.opening.artifacts import Opened
 
 def against_baseline(gate: Gate, gated: Gated, report: Report, target: Target, artifact: str) -> Iterator[Checked]:
     """One result where the model has a baseline and the artifact kept parity; an alarm is measured once more."""
-    measured = any((one.target, one.artifact) == (str(target), artifact) for one in report.measurements)
-    if gated.baseline is None or not measured:
+    if gated.baseline is None or not cell(report.measurements, artifact, target):
         return
     first = _comparison(gate, gated, gated.baseline, report, target, artifact, again=False)
     gate.comparisons.append(first)
@@ -70,8 +69,7 @@ def _comparison(
 
 
 def _with_report(gate: Gate, before: Report, report: Report, target: Target, artifact: str) -> Compared:
-    wanted = [one for one in report.measurements if (one.target, one.artifact) == (str(target), artifact)]
-    now = msgspec.structs.replace(report, measurements=tuple(wanted))
+    now = msgspec.structs.replace(report, measurements=cell(report.measurements, artifact, target))
     return compare_reports(before, now, gate.file.minimum_effect)[0]
 
 

@@ -11,7 +11,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.measurement import Measurement
 from edgekit.core.recipe import Recipe, matches
-from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Latency, Outcome, ParityCheck
+from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Latency, Outcome, ParityCheck, cell
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, best, worst
 from edgekit.flows.measuring.summary import quantile_estimate
@@ -107,13 +107,13 @@ def estimate(budget: Budget, artifact: str, target: str, figures: Figures) -> Es
             reason = "accuracy was not measured" if found is None else f"the quality here is {found.metric}"
             return Estimate(None, reason=reason)
         return found.drop if budget.metric == "accuracy.drop" else found.quality
-    row = next((one for one in figures.latency if (one.artifact, one.target) == (artifact, target)), None)
+    row = next(iter(cell(figures.latency, artifact, target)), None)
     known = {} if row is None else {"load": row.load, "first_run": row.first_run, "memory": row.memory}
     return known.get(budget.metric, Estimate(None, reason="not measured on this target"))
 
 
 def _latency_quantile(budget: Budget, artifact: str, target: str, figures: Figures) -> Estimate:
-    found = next((one for one in figures.measurements if (one.artifact, one.target) == (artifact, target)), None)
+    found = next(iter(cell(figures.measurements, artifact, target)), None)
     if found is None or budget.quantile is None:
         return Estimate(None, reason="not measured on this target")
     if found.emulated:
@@ -163,7 +163,7 @@ def _keeps_parity(artifact: str, figures: Figures) -> bool:
 
 def _speed(artifact: str, target: str, figures: Figures) -> tuple[float, int]:
     """Sort key: the fastest by median latency, then the smallest."""
-    row = next((one for one in figures.latency if (one.artifact, one.target) == (artifact, target)), None)
+    row = next(iter(cell(figures.latency, artifact, target)), None)
     median = row.quantiles.get("p50") if row else None
     size = next(one.size_bytes for one in figures.artifacts if one.recipe == artifact)
     return (median.value if median and median.value is not None else float("inf"), size)

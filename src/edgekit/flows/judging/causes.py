@@ -42,7 +42,7 @@ _SMALL_S: Final = 3e-6
 
 
 @dataclass(frozen=True)
-class Cell:
+class TimedArtifact:
     """One artifact on one target, with everything a report knows of it."""
 
     report: Report
@@ -79,101 +79,101 @@ class Cell:
         return next((one.times for one in self.report.operators if (one.target, one.artifact, one.sizes) == where), ())
 
     def cause(self, name: str, says: str, evidence: list[str], command: str) -> Cause:
-        """A cause for this cell."""
+        """A cause for this row."""
         return Cause(name, self.latency.artifact, self.latency.target, says, tuple(evidence), command)
 
 
-def provider(cell: Cell) -> Iterator[Cause]:
+def provider(row: TimedArtifact) -> Iterator[Cause]:
     """Another provider than the one that was asked for ran the model, or much of it."""
-    wanted, got = cell.target.option("provider"), cell.latency.provider
-    command = f"edgekit profile {cell.report.bundle} --target {cell.latency.target}"
+    wanted, got = row.target.option("provider"), row.latency.provider
+    command = f"edgekit profile {row.report.bundle} --target {row.latency.target}"
     if wanted and got and wanted != got:
         says = f"'{got}' ran the model, not '{wanted}'"
-        yield cell.cause(PROVIDER, says, [f"asked for: {wanted}", f"the engine reports: {got}"], command)
+        yield row.cause(PROVIDER, says, [f"asked for: {wanted}", f"the engine reports: {got}"], command)
         return
-    for note in dict.fromkeys(note for launch in cell.measurement.launches for note in launch.notes):
+    for note in dict.fromkeys(note for launch in row.measurement.launches for note in launch.notes):
         match = _PLACEMENT.search(note)
         if match and int(match[4]) < _MOST:
             rest = int(match[3]) - int(match[2])
-            yield cell.cause(
+            yield row.cause(
                 PROVIDER, f"{rest} operators of the model ran elsewhere than on {match[1]}", [note], command
             )
 
 
-def float_island(cell: Cell) -> Iterator[Cause]:
+def float_island(row: TimedArtifact) -> Iterator[Cause]:
     """Operators that stayed float between int8 ones: every border converts all values twice."""
-    if cell.graph is None or not cell.graph.islands:
+    if row.graph is None or not row.graph.islands:
         return
-    evidence = [f"float between int8 operators in the optimized graph: {cell.graph.told}"]
-    evidence.append(f"{cell.graph.borders} conversions back to float in front of them")
+    evidence = [f"float between int8 operators in the optimized graph: {row.graph.told}"]
+    evidence.append(f"{row.graph.borders} conversions back to float in front of them")
     says = "operators were left float between int8 ones, so values are converted there and back"
-    yield cell.cause(FLOAT_ISLAND, says, evidence, _against_float(cell))
+    yield row.cause(FLOAT_ISLAND, says, evidence, _against_float(row))
 
 
-def signed(cell: Cell) -> Iterator[Cause]:
+def signed(row: TimedArtifact) -> Iterator[Cause]:
     """Signed activations where x86 multiplies unsigned by signed bytes."""
-    if "x86_64" not in cell.facts.features and cell.facts.architecture != "x86_64":
+    if "x86_64" not in row.facts.features and row.facts.architecture != "x86_64":
         return
-    if "avx_vnni_int8" in cell.facts.features:
+    if "avx_vnni_int8" in row.facts.features:
         return
-    by_name = cell.latency.artifact.endswith("s8s8")
-    by_graph = cell.graph is not None and cell.graph.signed_activations
+    by_name = row.latency.artifact.endswith("s8s8")
+    by_graph = row.graph is not None and row.graph.signed_activations
     if by_name or by_graph:
-        seen = "activations are int8 in the file" if by_graph else f"the recipe is '{cell.latency.artifact}'"
-        evidence = [seen, f"the processor is {cell.facts.architecture or 'x86_64'} without avx_vnni_int8"]
-        other = f"{cell.report.bundle}::onnx-int8-static-u8s8"
-        yield cell.cause(
+        seen = "activations are int8 in the file" if by_graph else f"the recipe is '{row.latency.artifact}'"
+        evidence = [seen, f"the processor is {row.facts.architecture or 'x86_64'} without avx_vnni_int8"]
+        other = f"{row.report.bundle}::onnx-int8-static-u8s8"
+        yield row.cause(
             SIGNED,
             "x86 multiplies unsigned by signed bytes: signed activations take a slower way",
             evidence,
-            f"edgekit compare {cell.source} {other} --target {cell.latency.target}",
+            f"edgekit compare {row.source} {other} --target {row.latency.target}",
         )
 
 
-def neighbour(cell: Cell) -> Iterator[Cause]:
+def neighbour(row: TimedArtifact) -> Iterator[Cause]:
     """Other work took the processor away while values were taken."""
-    launches = cell.measurement.launches
+    launches = row.measurement.launches
     disturbed = [launch for launch in launches if launch.disturbed]
-    load, cores = cell.facts.load, cell.facts.cores
+    load, cores = row.facts.load, row.facts.cores
     evidence = []
     if launches and len(disturbed) / len(launches) >= _DISTURBED:
         notes = [note for launch in disturbed for note in launch.notes if "context switches" in note]
         evidence.append(f"{len(disturbed)} of {len(launches)} launches were disturbed: {'; '.join(notes[:2])}")
     # A build has just converted on all cores of this machine: its load is no neighbour's.
-    if load is not None and cores and load >= cores and cell.report.command != "build":
+    if load is not None and cores and load >= cores and row.report.command != "build":
         evidence.append(f"load average {load:.1f} on {cores} cores before the first launch")
     if evidence:
-        command = f"edgekit profile {cell.report.bundle} --target {cell.latency.target} --launches 12"
-        yield cell.cause(NEIGHBOUR, "other work ran on the device; stop it and measure again", evidence, command)
+        command = f"edgekit profile {row.report.bundle} --target {row.latency.target} --launches 12"
+        yield row.cause(NEIGHBOUR, "other work ran on the device; stop it and measure again", evidence, command)
 
 
-def cold(cell: Cell) -> Iterator[Cause]:
+def cold(row: TimedArtifact) -> Iterator[Cause]:
     """The first launch read the file from the disk; the later ones found it in memory."""
-    launches = sorted(cell.measurement.launches, key=lambda launch: launch.order)
+    launches = sorted(row.measurement.launches, key=lambda launch: launch.order)
     loads = [launch.load_s for launch in launches if launch.load_s is not None]
     if len(loads) < 3 or loads[0] < _COLD_RATIO * max(loads[1:]) or loads[0] - median(loads[1:]) < _COLD_S:
         return
     first, later = format_value(loads[0], "s"), format_value(median(loads[1:]), "s")
     evidence = [f"loading took {first} in the first launch and {later} in the later ones"]
-    command = f"edgekit profile {cell.report.bundle} --target {cell.latency.target}"
-    yield cell.cause(
+    command = f"edgekit profile {row.report.bundle} --target {row.latency.target}"
+    yield row.cause(
         COLD, "the first launch read the file from the disk; measured again, it will not", evidence, command
     )
 
 
-def batch(cell: Cell) -> Iterator[Cause]:
+def batch(row: TimedArtifact) -> Iterator[Cause]:
     """The artifact takes one sample at a time, and was given several."""
-    if cell.artifact is None or not cell.artifact.inputs:
+    if row.artifact is None or not row.artifact.inputs:
         return
     axis = next(
-        (name for name, size in cell.measurement.sizes.items() if size > 1 and _takes_one(cell.artifact, name)), None
+        (name for name, size in row.measurement.sizes.items() if size > 1 and _takes_one(row.artifact, name)), None
     )
     if axis is None:
         return
-    size = cell.measurement.sizes[axis]
-    evidence = [f"measured at {axis}={size}", f"'{cell.artifact.recipe}' takes {axis}=1 only: {size} runs a call"]
-    command = f"edgekit export SOURCE --to {cell.artifact.recipe} --sizes {axis}={size} --out NEW"
-    yield cell.cause(
+    size = row.measurement.sizes[axis]
+    evidence = [f"measured at {axis}={size}", f"'{row.artifact.recipe}' takes {axis}=1 only: {size} runs a call"]
+    command = f"edgekit export SOURCE --to {row.artifact.recipe} --sizes {axis}={size} --out NEW"
+    yield row.cause(
         BATCH, f"the file has no entry for {axis}={size}, so each call runs it {size} times", evidence, command
     )
 
@@ -185,46 +185,46 @@ def _takes_one(artifact: Artifact, axis: str) -> bool:
     return all(bool(tensor.shape) and tensor.shape[0] == 1 for tensor in artifact.inputs)
 
 
-def no_dot_product(cell: Cell) -> Iterator[Cause]:
+def no_dot_product(row: TimedArtifact) -> Iterator[Cause]:
     """An int8 model on a processor that multiplies bytes no faster than floats."""
-    features = set(cell.facts.features)
+    features = set(row.facts.features)
     if features and not features & _DOT_PRODUCT:
         evidence = [f"the processor has {', '.join(sorted(features))}, and none of {', '.join(sorted(_DOT_PRODUCT))}"]
         says = "the processor has no instruction for products of bytes, where int8 gains its speed"
-        yield cell.cause(NO_DOT, says, evidence, _against_float(cell))
+        yield row.cause(NO_DOT, says, evidence, _against_float(row))
 
 
-def small_layers(cell: Cell) -> Iterator[Cause]:
+def small_layers(row: TimedArtifact) -> Iterator[Cause]:
     """An int8 model whose operators have so little to do that starting them takes most of the time."""
-    count = cell.graph.operators if cell.graph else len(cell.operators)
-    if not count or cell.median_s is None or cell.median_s / count > _SMALL_S:
+    count = row.graph.operators if row.graph else len(row.operators)
+    if not count or row.median_s is None or row.median_s / count > _SMALL_S:
         return
-    each, whole = (format_value(one, "s") for one in (cell.median_s / count, cell.median_s))
-    sizes = ",".join(dict.fromkeys(("1", str(8 * max(cell.measurement.batch, 1)))))
-    yield cell.cause(
+    each, whole = (format_value(one, "s") for one in (row.median_s / count, row.median_s))
+    sizes = ",".join(dict.fromkeys(("1", str(8 * max(row.measurement.batch, 1)))))
+    yield row.cause(
         SMALL,
         "each operator takes about as long to start as to work, so cheaper arithmetic gains little",
         [f"{count} operators in {whole}: {each} each"],
-        f"edgekit profile {cell.report.bundle} --target {cell.latency.target} --batch {sizes} --operators",
+        f"edgekit profile {row.report.bundle} --target {row.latency.target} --batch {sizes} --operators",
     )
 
 
-def threads_missed(cell: Cell) -> Iterator[Cause]:
+def threads_missed(row: TimedArtifact) -> Iterator[Cause]:
     """A latency budget is missed while cores of the device have nothing to do."""
     missed = [
         check
-        for check in cell.report.budgets
+        for check in row.report.budgets
         if check.metric == "latency"
         and check.verdict == "fail"
-        and (check.artifact, check.target) == (cell.latency.artifact, cell.latency.target)
+        and (check.artifact, check.target) == (row.latency.artifact, row.latency.target)
     ]
-    cores, threads = cell.facts.cores or 1, cell.target.threads
+    cores, threads = row.facts.cores or 1, row.target.threads
     if missed and threads < cores:
         evidence = [f"'{missed[0].budget}' is missed with {threads} of {cores} cores"]
-        yield cell.cause(THREADS, f"the engine uses {threads} of {cores} cores", evidence, _more_threads(cell, cores))
+        yield row.cause(THREADS, f"the engine uses {threads} of {cores} cores", evidence, _more_threads(row, cores))
 
 
-def threads_between(slow: Cell, fast: Cell) -> Iterator[Cause]:
+def threads_between(slow: TimedArtifact, fast: TimedArtifact) -> Iterator[Cause]:
     """The same artifact on the same device with fewer threads, and slower."""
     same = slow.latency.artifact == fast.latency.artifact and slow.target.device == fast.target.device
     if not same or slow.median_s is None or fast.median_s is None or slow.target.threads >= fast.target.threads:
@@ -238,16 +238,16 @@ def threads_between(slow: Cell, fast: Cell) -> Iterator[Cause]:
     yield slow.cause(THREADS, says, evidence, _more_threads(slow, many))
 
 
-def _more_threads(cell: Cell, threads: int) -> str:
-    target = Target(cell.target.device, cell.target.backend)
-    return f"edgekit profile {cell.report.bundle} --target {target}@threads=1,{target}@threads={threads}"
+def _more_threads(row: TimedArtifact, threads: int) -> str:
+    target = Target(row.target.device, row.target.backend)
+    return f"edgekit profile {row.report.bundle} --target {target}@threads=1,{target}@threads={threads}"
 
 
-def _against_float(cell: Cell) -> str:
-    kind = cell.latency.artifact.partition("-")[0]
-    return f"edgekit compare {cell.report.bundle}::{kind}-fp32 {cell.source} --target {cell.latency.target}"
+def _against_float(row: TimedArtifact) -> str:
+    kind = row.latency.artifact.partition("-")[0]
+    return f"edgekit compare {row.report.bundle}::{kind}-fp32 {row.source} --target {row.latency.target}"
 
 
-ALWAYS: Final[tuple[Callable[[Cell], Iterator[Cause]], ...]] = (
+ALWAYS: Final[tuple[Callable[[TimedArtifact], Iterator[Cause]], ...]] = (
     provider, float_island, signed, neighbour, cold, batch, threads_missed,
 )  # fmt: skip

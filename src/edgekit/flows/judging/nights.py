@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.core.reports.check import Checked
-from edgekit.core.reports.report import Estimate, Report
+from edgekit.core.reports.report import Estimate, Report, cell
 from edgekit.core.statistics.nightly import RERUNS, judge
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
@@ -15,10 +15,9 @@ from edgekit.flows.judging.gate import Gate, Gated
 
 def record_value(gate: Gate, gated: Gated, report: Report, target: Target, artifact: str) -> None:
     """Keep the median latency of an artifact for the history, where there is one."""
-    row = next((one for one in report.latency if (one.artifact, one.target) == (artifact, str(target))), None)
-    median = row.quantiles.get("p50") if row else None
-    if median is not None and median.value is not None:
-        gate.values[_series(gated, target, artifact)] = median.value
+    for row in cell(report.latency, artifact, target)[:1]:
+        if (median := row.quantiles.get("p50", Estimate(None)).value) is not None:
+            gate.values[_series(gated, target, artifact)] = median
 
 
 def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> Iterator[Checked]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from edgekit.core.budget import METRICS
 from edgekit.core.recipe import matches
 from edgekit.core.reports.check import Checked
-from edgekit.core.reports.report import BudgetCheck, Report
+from edgekit.core.reports.report import BudgetCheck, Report, cell
 from edgekit.core.target import Target
 from edgekit.core.units import format_figure, format_value
 from edgekit.core.verdict import Verdict, worst
@@ -23,10 +23,7 @@ def judged_artifacts(gated: Gated, report: Report, target: Target) -> tuple[str,
     outcome = next(one for one in report.outcomes if one.target == str(target))
     if outcome.chosen:
         return (outcome.chosen,)
-    of_each = {
-        name: worst(one.verdict for one in report.budgets if (one.artifact, one.target) == (name, str(target)))
-        for name in names
-    }
+    of_each = {name: worst(one.verdict for one in cell(report.budgets, name, target)) for name in names}
     return tuple(name for name in names if of_each[name] is outcome.verdict) or tuple(names)
 
 
