@@ -9,10 +9,12 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core import machine
 from edgekit.core.errors import EnvironmentFault
 from edgekit.core.facts import Facts
+from edgekit.core.machine import Texts
 from edgekit.devices.remote.engines import probe, verify
-from edgekit.devices.remote.facts import Sections, architecture, facts_of, read_sections, throttling_bits
+from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.onnxruntime_library import verify_native
 from edgekit.devices.remote.shell import Shell, succeeded
 
@@ -43,18 +45,18 @@ def check(shell: Shell, runners: Mapping[str, Path]) -> Iterator[Check]:
         runners: The C program by architecture.
     """
     try:
-        sections = read_sections(shell)
+        texts = read_texts(shell)
     except EnvironmentFault as err:
         yield Check("connection", PROBLEM, err.message, err.hint)
         return
-    facts = facts_of(sections)
+    facts = machine.facts(texts)
     yield Check("connection", OK, f"{facts.system}, {facts.cpu or 'unknown processor'}")
     yield from _system(shell, facts)
     yield _disk(shell)
-    yield _runtime(shell, sections, runners)
+    yield _runtime(shell, texts, runners)
     yield _clock(shell)
     yield _governor(facts)
-    yield _temperature(facts, throttling_bits(sections) or 0)
+    yield _temperature(facts, machine.throttling_bits(texts) or 0)
 
 
 def _system(shell: Shell, facts: Facts) -> Iterator[Check]:
@@ -91,12 +93,12 @@ def _disk(shell: Shell) -> Check:
     return Check("disk", OK, found)
 
 
-def _runtime(shell: Shell, sections: Sections, runners: Mapping[str, Path]) -> Check:
+def _runtime(shell: Shell, texts: Texts, runners: Mapping[str, Path]) -> Check:
     """The engines of Python where there are any, else the bare library."""
-    machine = architecture(sections)
-    is_native = any(line.startswith("native/") for line in sections.get("native", ()))
+    architecture = machine.architecture(texts)
+    is_native = any(line.startswith("native/") for line in texts.get("native", "").splitlines())
     try:
-        found = verify_native(shell, runners[machine]) if is_native and machine in runners else verify(shell)
+        found = verify_native(shell, runners[architecture]) if is_native and architecture in runners else verify(shell)
     except EnvironmentFault as err:
         return Check("runtime", PROBLEM, err.message, err.hint)
     return Check("runtime", OK, found)

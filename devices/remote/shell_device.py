@@ -9,9 +9,10 @@ from typing import Final, Self
 
 import msgspec
 
+from edgekit.core import machine
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
-from edgekit.devices.remote.facts import architecture, facts_of, read_sections, throttling_bits
+from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.launches import count, measure
 from edgekit.devices.remote.runners import NativeRunner, PythonRunner, Runner, suits_native
 from edgekit.devices.remote.shell import Shell
@@ -57,11 +58,11 @@ class ShellDevice:
 
     def facts(self) -> Facts:
         """What is known of the device now; a throttling before the first call does not count."""
-        sections = read_sections(self.shell)
-        self._runtime = architecture(sections), list(sections.get("native", ()))
+        texts = read_texts(self.shell)
+        self._runtime = machine.architecture(texts), texts.get("native", "").split()
         if self._throttled_before is None:
-            self._throttled_before = throttling_bits(sections) or 0
-        facts = facts_of(sections, throttled_before=self._throttled_before)
+            self._throttled_before = machine.throttling_bits(texts) or 0
+        facts = machine.facts(texts, throttled_before=self._throttled_before)
         self.emulated = self.emulated or facts.emulated
         return facts
 
@@ -85,12 +86,12 @@ class ShellDevice:
         if self._runtime is None:
             self.facts()
         assert self._runtime is not None
-        machine, files = self._runtime
+        architecture, files = self._runtime
         library = next((file for file in files if Path(file).name.startswith("libonnxruntime.so")), "")
-        if not (library and suits_native(job) and machine in self._runners.native):
+        if not (library and suits_native(job) and architecture in self._runners.native):
             return PythonRunner(self._runners.python)
         loader = next((file for file in files if Path(file).name.startswith("ld-linux")), "")
-        return NativeRunner(self._runners.native[machine], library, loader)
+        return NativeRunner(self._runners.native[architecture], library, loader)
 
     def close(self) -> None:
         """End the connection."""

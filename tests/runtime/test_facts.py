@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.facts import Facts
-from edgekit.runtime.facts import is_emulated, read_facts
+from edgekit.runtime.facts import read_facts
 
 PI5: Mapping[str, str] = {
     "proc/cpuinfo": "".join(
@@ -143,7 +143,7 @@ def test_different_governors_are_both_named(tmp_path: Path) -> None:
 def test_a_processor_that_is_software_is_found_out(
     tmp_path: Path, files: Mapping[str, str], architecture: str, environ: Mapping[str, str], emulated: bool
 ) -> None:
-    assert is_emulated(machine(tmp_path, files), architecture, environ) is emulated
+    assert read_facts(machine(tmp_path, files), machine=architecture, environ=environ).emulated is emulated
 
 
 def test_this_machine_prints_its_facts_as_json() -> None:

@@ -20,12 +20,13 @@ from tests.standins.jobs import Y, job_of
 from tests.standins.pi import PI4, PI5, Board, Pi, running_pi
 from tests.standins.wire import silent_server, wire_to
 
+from edgekit.core import machine
 from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, UserError
 from edgekit.core.job import Job
 from edgekit.core.samples import read_arrays
 from edgekit.core.system.files import sha256_file
 from edgekit.devices.remote import engines, ssh
-from edgekit.devices.remote.facts import facts_of, read_sections
+from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.launches import measure
 from edgekit.devices.remote.onnxruntime_library import prepare_native
 from edgekit.devices.remote.readiness import OK, check
@@ -121,7 +122,7 @@ def test_the_answers_are_those_of_this_machine(pi: Pi, tmp_path: Path, model: st
 
 def test_a_pi_is_known_by_its_facts(pi: Pi) -> None:
     with pi.shell() as shell:
-        facts = facts_of(read_sections(shell))
+        facts = machine.facts(read_texts(shell))
 
     assert facts.architecture == "aarch64"
     assert facts.cpu == "Raspberry Pi 5 Model B Rev 1.0 (Cortex-A76)"
