@@ -6,6 +6,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edgekit.core.system.version import VERSION
+
 # edgekit sends nothing anywhere. The official packages of ONNX Runtime do (1.29 and newer; 1.27 did not), from the
 # moment they are imported, and keep an identifier of the machine below ~/.cache. This variable stops both, set before
 # that import; child processes inherit it.
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from edgekit.flows.validate import validate
     from edgekit.runtime.serving import SessionPool, run_batch, stream
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "SessionPool",

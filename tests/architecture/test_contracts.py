@@ -37,6 +37,7 @@ FAULTS = [
     Fault("src/edgekit/report/planted.py", "import edgekit.runtime.backend", "report imports core only"),
     Fault("runtime/planted.py", "import torch", "free of training and converter packages"),
     Fault("export/planted.py", "import edgekit.devices.device", "train and export know no device"),
+    Fault("src/edgekit/flows/opening/planted.py", "import edgekit.flows.export", "commands lie above their rooms"),
     Fault("export/bisecting/planted.py", "import edgekit.export.conversion", "the rooms of export"),
 ]
 UPWARDS = {

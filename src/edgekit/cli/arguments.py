@@ -17,7 +17,6 @@ from edgekit.core.units import RATIO, TIME_S, parse_points, parse_quantity
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from edgekit.flows.opening.source import SourceOptions
 
 path_type: Final = click.Path(path_type=Path)
 _SECONDS: Final = {"": 1.0, "min": 60.0, **TIME_S}
@@ -124,9 +123,35 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
     """Everything a user may say about a source; the command is given it as `options: SourceOptions`."""
 
     @functools.wraps(function)
-    def command(*arguments: Any, **options: Any) -> int | None:
-        given = {name: options.pop(option) for name, option in _SOURCE_OPTIONS.items()}
-        return function(*arguments, **options, options=_source_options(given))
+    def command(
+        *arguments: Any,
+        weights: Path | None,
+        input: tuple[str, ...],
+        sizes: tuple[str, ...],
+        samples: Path | None,
+        data: Path | None,
+        labels: Path | None,
+        calibration: int,
+        calibration_method: str,
+        task: str,
+        include_samples: bool,
+        **others: Any,
+    ) -> int | None:
+        from edgekit.flows.opening.source import SourceOptions
+
+        options = SourceOptions(
+            weights=weights,
+            inputs=input,
+            sizes=sizes,
+            samples=samples,
+            data=data,
+            labels=labels,
+            calibration=calibration,
+            calibration_method=calibration_method,
+            task=task,
+            include_samples=include_samples,
+        )
+        return function(*arguments, **others, options=options)
 
     return _decorated(
         command,
@@ -158,27 +183,6 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
             help="Put samples into the bundle although the terms of their data restrict passing them on.",
         ),
     )
-
-
-def _source_options(given: dict[str, Any]) -> SourceOptions:
-    from edgekit.flows.opening.source import SourceOptions
-
-    return SourceOptions(**given)
-
-
-# Fields of SourceOptions, and the options that give them.
-_SOURCE_OPTIONS: Final = {
-    "weights": "weights",
-    "inputs": "input",
-    "sizes": "sizes",
-    "samples": "samples",
-    "data": "data",
-    "labels": "labels",
-    "calibration": "calibration",
-    "calibration_method": "calibration_method",
-    "task": "task",
-    "include_samples": "include_samples",
-}
 
 
 def _decorated(command: Callable[..., int | None], *options: Callable[..., Any]) -> Callable[..., int | None]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from edgekit import __version__
+from edgekit.core.system.version import VERSION
 
 # Name: (module in edgekit.cli.commands, what it does in one line; the command's own help begins with the same line).
 COMMANDS: Final = {
@@ -82,7 +82,7 @@ class Program(Commands):
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
-@click.version_option(__version__, "--version", message="edgekit %(version)s", help="Print the version.")
+@click.version_option(VERSION, "--version", message="edgekit %(version)s", help="Print the version.")
 def program() -> None:
     """Take a PyTorch model to a latency, accuracy and parity verdict on your own devices.
 

@@ -26,7 +26,7 @@ from edgekit.flows.judging.nights import against_history, record_value
 from edgekit.flows.judging.results import budget_results, figure_of, judged_artifacts, parity_results
 from edgekit.flows.measuring.findings import Findings, now
 from edgekit.flows.measuring.validation import validated
-from edgekit.flows.writing.commits import make_models, plan_models
+from edgekit.flows.writing.commits import make_models, making_steps
 
 DEFAULT_CONFIG: Final = "edgekit.toml"
 _NEEDS_ACCURACY: Final = ("accuracy", "accuracy.drop", "sqnr")
@@ -46,7 +46,7 @@ class CheckOrder:
 
     def steps(self) -> tuple[str, ...]:
         """What `run` would do, one sentence a step."""
-        steps = plan_models(self.file)
+        steps = making_steps(self.file)
         for model in self.file.models:
             gated = self.opened.get(model.called)
             steps += _steps(gated, self.file.launches) if gated else [f"measure and judge '{model.called}'"]

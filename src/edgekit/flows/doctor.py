@@ -21,10 +21,10 @@ from typing import Final
 
 import msgspec
 
-from edgekit import __version__
 from edgekit.core.errors import EnvironmentFault
 from edgekit.core.system.registry import Registry
 from edgekit.core.system.settings import Settings
+from edgekit.core.system.version import VERSION
 from edgekit.core.units import format_value
 
 # 1: first version.
@@ -147,7 +147,7 @@ def diagnose(machine: Machine | None = None, *, settings: Settings = Settings())
 
 def _python(machine: Machine) -> Iterator[Finding]:
     text = f"{platform.python_implementation()} {platform.python_version()}, {machine.architecture}, {sys.platform}"
-    yield Finding("edgekit", State.OK, __version__)
+    yield Finding("edgekit", State.OK, VERSION)
     yield Finding("python", State.OK, text)
     if machine.pointer_bits < 64:
         text = (

@@ -6,7 +6,7 @@ import platform
 from importlib import metadata
 from typing import Final
 
-import edgekit
+from edgekit.core.system.version import VERSION
 
 DISTRIBUTIONS: Final = (
     "torch",
@@ -25,7 +25,7 @@ DISTRIBUTIONS: Final = (
 
 def versions() -> dict[str, str]:
     """Version by name, of edgekit, Python, and whatever is installed of the engines and converters."""
-    found = {"edgekit": edgekit.__version__, "python": platform.python_version()}
+    found = {"edgekit": VERSION, "python": platform.python_version()}
     for name in DISTRIBUTIONS:
         try:
             found[name] = metadata.version(name)

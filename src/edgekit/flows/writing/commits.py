@@ -41,8 +41,8 @@ def make_models(config: Path, file: CheckFile, settings: Settings, progress: Pro
             _export(model, config.parent, config.parent / model.path, settings, progress)
 
 
-def plan_models(file: CheckFile) -> list[str]:
-    """What `make_models` would do."""
+def making_steps(file: CheckFile) -> list[str]:
+    """What `make_models` would do, one sentence a step."""
     made = [model for model in file.models if model.source]
     before = [f"export '{one.source}' of {file.baseline_commit} to '{one.baseline}'" for one in made]
     return [*(before if file.baseline_commit else []), *(f"export '{one.source}' to '{one.path}'" for one in made)]
