@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, named
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import ModelProto
+    from edgekit.export.graphs.tflite_types import ModelT, OperatorT, SubGraphT
 
 _LOGARITHMS: Final = named("onnx", Trait.LOGARITHM) | named("tflite", Trait.LOGARITHM)
 _WEIGHTED: Final = named("onnx", Trait.LAYER | Trait.MATRICES) | named("tflite", Trait.LAYER | Trait.MATRICES)
@@ -34,7 +38,7 @@ def front_end(operations: Sequence[Operation]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def front_end_of_onnx(model: Any) -> tuple[str, ...]:
+def front_end_of_onnx(model: ModelProto) -> tuple[str, ...]:
     """`front_end` of an ONNX model."""
     return front_end([Operation(one.op_type, frozenset(one.input), tuple(one.output)) for one in model.graph.node])
 
@@ -52,7 +56,7 @@ def front_end_of_tflite(path: Path) -> tuple[str, ...]:
     )
 
 
-def _operation(model: Any, graph: Any, one: Any, kinds: dict[int, str]) -> Operation:
+def _operation(model: ModelT, graph: SubGraphT, one: OperatorT, kinds: dict[int, str]) -> Operation:
     names = [tensor.name.decode() for tensor in graph.tensors]
     read = frozenset(names[index] for index in one.inputs if index >= 0)
     code = model.operatorCodes[one.opcodeIndex].builtinCode

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE
 from edgekit.export.onnx.nodes import nodes_of, rename
 
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import ModelProto
+
 _WRAPPER: Final = "module."
 
 
-def without_wrapper(model: Any) -> Any:
+def without_wrapper(model: ModelProto) -> ModelProto:
     """The model whose weights have the names that they have in the network, not those behind the exporter's wrapper."""
     graph = model.graph
     borders = {value.name for value in (*graph.input, *graph.output)}
@@ -22,7 +25,7 @@ def without_wrapper(model: Any) -> Any:
     return model
 
 
-def lean(model: Any) -> Any:
+def lean(model: ModelProto) -> ModelProto:
     """A quantized model whose biases have no zero points (all are zero, and as many numbers as the bias itself), and
     whose quantizing nodes have no names: their tensors have."""
     idle = set(_zeros(model))
@@ -38,7 +41,7 @@ def lean(model: Any) -> Any:
     return model
 
 
-def _zeros(model: Any) -> Iterator[str]:
+def _zeros(model: ModelProto) -> Iterator[str]:
     """Weights of int32, the type of quantized biases, that are zero everywhere."""
     onnx = need("onnx", extra="export")
     for tensor in model.graph.initializer:

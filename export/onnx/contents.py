@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized, product, shape_of, times
 from edgekit.export.graphs.operators import DEQUANTIZE, Trait, named
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import GraphProto, NodeProto
 
 _SUFFIX: Final = "_quantized"
 _CONVOLUTIONS: Final = named("onnx", Trait.CONVOLVES)
@@ -45,7 +48,7 @@ def read_onnx(path: Path, spec: ModelSpec) -> Contents:
     return Contents(nodes, tuple(_weights(graph, arrays)), tensors)
 
 
-def _at_smallest(graph: Any, spec: ModelSpec) -> None:
+def _at_smallest(graph: GraphProto, spec: ModelSpec) -> None:
     """Free axes of the inputs get a size; shapes that were written for others are dropped."""
     del graph.value_info[:]
     for value in graph.output:
@@ -56,7 +59,7 @@ def _at_smallest(graph: Any, spec: ModelSpec) -> None:
                 dim.dim_value = spec.sizes_of(dim.dim_param)[0]
 
 
-def _sizes(graph: Any, arrays: Mapping[str, Array]) -> Sizes:
+def _sizes(graph: GraphProto, arrays: Mapping[str, Array]) -> Sizes:
     found: dict[str, tuple[int | None, ...]] = {name: array.shape for name, array in arrays.items()}
     for value in (*graph.input, *graph.value_info, *graph.output):
         kind = value.type.tensor_type
@@ -65,7 +68,7 @@ def _sizes(graph: Any, arrays: Mapping[str, Array]) -> Sizes:
     return found
 
 
-def _work(node: Any, sizes: Sizes) -> int | None:
+def _work(node: NodeProto, sizes: Sizes) -> int | None:
     """Multiplications of one node."""
     if node.op_type in _CONVOLUTIONS:
         place = 3 if node.op_type.startswith("QLinear") else 1
@@ -80,14 +83,14 @@ def _work(node: Any, sizes: Sizes) -> int | None:
     return 0
 
 
-def _recurrent(node: Any, sizes: Sizes) -> int | None:
+def _recurrent(node: NodeProto, sizes: Sizes) -> int | None:
     """Every step multiplies the input and the state by their weights."""
     steps = times(*shape_of(sizes, node.input[0])[:2])
     weights = [product(shape_of(sizes, name)) for name in node.input[1:3]]
     return None if None in weights or steps is None else steps * sum(one or 0 for one in weights)
 
 
-def _weights(graph: Any, arrays: Mapping[str, Array]) -> list[Weight]:
+def _weights(graph: GraphProto, arrays: Mapping[str, Array]) -> list[Weight]:
     """Constants of two axes or more, and biases; quantized ones as what they stand for, under their float names."""
     quantized = {node.input[0]: node for node in graph.node if node.op_type == DEQUANTIZE and node.input[0] in arrays}
     reading = {name for node in graph.node for name in node.input}
@@ -112,7 +115,7 @@ def _stored(array: Array) -> int:
     return math.ceil(array.size / 2) if "int4" in str(array.dtype) else array.nbytes
 
 
-def _real(array: Array, node: Any, arrays: Mapping[str, Array]) -> Array:
+def _real(array: Array, node: NodeProto, arrays: Mapping[str, Array]) -> Array:
     axis = next((one.i for one in node.attribute if one.name == "axis"), 1)
     zero = arrays.get(node.input[2]) if len(node.input) > 2 else None
     scale = arrays.get(node.input[1])
@@ -121,7 +124,7 @@ def _real(array: Array, node: Any, arrays: Mapping[str, Array]) -> Array:
     return dequantized(array, np.atleast_1d(scale), None if zero is None else np.atleast_1d(zero), axis)
 
 
-def _tensors(graph: Any, sizes: Sizes) -> list[TensorFacts]:
+def _tensors(graph: GraphProto, sizes: Sizes) -> list[TensorFacts]:
     onnx = need("onnx", extra="export")
     found = []
     for value in (*graph.input, *graph.value_info, *graph.output):

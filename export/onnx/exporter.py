@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -18,6 +18,9 @@ from edgekit.export.onnx.compact import lean, without_wrapper
 from edgekit.export.raw_inputs import layout_of
 from edgekit.export.torch.call import call, call_arguments, flatten, tensors
 from edgekit.export.torch.untraceable import first_line, untraceable
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import ModelProto, TensorShapeProto, ValueInfoProto
 
 # 18 runs everywhere: older runtimes read it, newer exporters write it without down-conversion.
 OPSET: Final = 18
@@ -149,7 +152,7 @@ def slim(path: Path, spec: ModelSpec) -> None:
     save(without_wrapper(model), path, spec)
 
 
-def save(model: Any, path: Path, spec: ModelSpec, *, shapes: bool = True) -> None:
+def save(model: ModelProto, path: Path, spec: ModelSpec, *, shapes: bool = True) -> None:
     """Write a checked model whose inputs and outputs have the axes of the spec.
 
     Args:
@@ -164,7 +167,7 @@ def save(model: Any, path: Path, spec: ModelSpec, *, shapes: bool = True) -> Non
     onnx.save(model, str(path))
 
 
-def _name_axes(model: Any, spec: ModelSpec) -> None:
+def _name_axes(model: ModelProto, spec: ModelSpec) -> None:
     """Free axes get the spec's names instead of the exporter's symbols (`s47`).
 
     Inputs that the exporter fixed stay as they are: they tell the truth. Shapes inside the graph are dropped and have
@@ -181,7 +184,7 @@ def _name_axes(model: Any, spec: ModelSpec) -> None:
         _set_shape(value.type.tensor_type.shape, outputs[value.name].shape)
 
 
-def _set_shape(shape: Any, axes: tuple[Axis, ...]) -> None:
+def _set_shape(shape: TensorShapeProto, axes: tuple[Axis, ...]) -> None:
     del shape.dim[:]
     for axis in axes:
         if isinstance(axis, str):
@@ -228,7 +231,7 @@ def _ordered(found: Mapping[str, TensorSpec], wanted: tuple[TensorSpec, ...], wh
     return tuple(found[tensor.name] for tensor in wanted)
 
 
-def _tensor(value: Any) -> TensorSpec:
+def _tensor(value: ValueInfoProto) -> TensorSpec:
     onnx = need("onnx", extra="export")
     kind = value.type.tensor_type
     dtype = onnx.TensorProto.DataType.Name(kind.elem_type)

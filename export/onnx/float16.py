@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import GraphProto, ModelProto, NodeProto
 
 # Operators that stay float32 in float16 files. The CPU has no float16 kernels for recurrent layers; and where
 # onnxruntime 1.31 moves a float16 Transpose through a cast, it crashes while it opens the file.
@@ -24,17 +27,17 @@ def write_float16(source: Path, out: Path) -> dict[str, str | int | float | bool
     return {"keep_io_types": True, "float_operators": ",".join(FLOAT32_OPERATORS), "float_nodes": ",".join(front)}
 
 
-def _converted(model: Any) -> Any:
+def _converted(model: ModelProto) -> ModelProto:
     converter = need("onnxruntime.transformers.float16", extra="cpu")
     blocked = [*converter.DEFAULT_OP_BLOCK_LIST, *FLOAT32_OPERATORS]
     _part_repeated_inputs(model, blocked)
-    made = converter.convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)
+    made: ModelProto = converter.convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)
     # The casts of inputs come last, which the format does not allow.
     need("onnxruntime.transformers.onnx_model", extra="cpu").OnnxModel(made).topological_sort()
     return made
 
 
-def _with_front(model: Any, front: Collection[str]) -> Any:
+def _with_front(model: ModelProto, front: Collection[str]) -> ModelProto:
     """The rest of the model in float16, behind its front end as it was; the converter cannot keep single nodes."""
     kept = [node for node in model.graph.node if set(node.output) & set(front)]
     rest = [node for node in model.graph.node if not set(node.output) & set(front)]
@@ -54,7 +57,7 @@ def _with_front(model: Any, front: Collection[str]) -> Any:
     return made
 
 
-def _put_before(graph: Any, nodes: list[Any], source: Any) -> None:
+def _put_before(graph: GraphProto, nodes: list[NodeProto], source: GraphProto) -> None:
     """Put nodes of another graph first, with copies of their weights: the graph may hold the same ones in float16."""
     weights = {tensor.name: tensor for tensor in source.initializer}
     for node in nodes:
@@ -69,14 +72,14 @@ def _put_before(graph: Any, nodes: list[Any], source: Any) -> None:
     graph.node.extend([*nodes, *rest])
 
 
-def _drop_unused(graph: Any) -> None:
+def _drop_unused(graph: GraphProto) -> None:
     used = {name for node in graph.node for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
 
 
-def _part_repeated_inputs(model: Any, operators: Collection[str]) -> None:
+def _part_repeated_inputs(model: ModelProto, operators: Collection[str]) -> None:
     """Give nodes of these operators that read one tensor twice a copy: the converter would write its cast twice."""
     helper = need("onnx.helper", extra="export")
     for node in [node for node in model.graph.node if node.op_type in operators]:

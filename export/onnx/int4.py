@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edgekit.core.recipe import Recipe
 from edgekit.core.refusals import refuse
 from edgekit.core.system.optional import need
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import GraphProto, ModelProto, NodeProto, TensorProto
 
 BLOCK: Final = 32
 _KIND: Final = "MatMulNBits"
@@ -39,7 +42,7 @@ def quantize_weights(source: Path, recipe: Recipe, out: Path) -> dict[str, str |
     return {"weights": "int4", "block_size": BLOCK, "symmetric": True, "quantized_nodes": count}
 
 
-def _split_gemms(model: Any) -> None:
+def _split_gemms(model: ModelProto) -> None:
     """Gemm with a constant weight becomes MatMul and Add: the quantizer knows MatMul alone."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = [part for node in model.graph.node for part in _parts(node, constants, model.graph)]
@@ -51,7 +54,7 @@ def _split_gemms(model: Any) -> None:
     model.graph.initializer.extend(kept)
 
 
-def _parts(node: Any, constants: dict[str, Any], graph: Any) -> Iterator[Any]:
+def _parts(node: NodeProto, constants: dict[str, TensorProto], graph: GraphProto) -> Iterator[NodeProto]:
     onnx = need("onnx", extra="export")
     options = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
     plain = options.get("alpha", 1.0) == 1.0 and options.get("beta", 1.0) == 1.0 and not options.get("transA", 0)

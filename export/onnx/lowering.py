@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edgekit.core.refusals import refuse
 from edgekit.core.system.optional import need
 from edgekit.export.onnx.nodes import nodes_of
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import ModelProto, NodeProto, OperatorSetIdProto
 
 # What onnxruntime 1.31.1 reads, by its own messages.
 IR_VERSION: Final = 13
@@ -15,12 +18,12 @@ OPSET: Final = 26
 _STANDARD: Final = ("", "ai.onnx")
 
 
-def is_newer(model: Any) -> bool:
+def is_newer(model: ModelProto) -> bool:
     """True when the engine would refuse the model for its version alone."""
     return model.ir_version > IR_VERSION or bool(_newer(model))
 
 
-def lowered(model: Any) -> Any:
+def lowered(model: ModelProto) -> ModelProto:
     """The model as the engine reads it: with an older stamp; operators that changed since are written out or converted.
 
     Raises:
@@ -36,7 +39,7 @@ def lowered(model: Any) -> Any:
     return model
 
 
-def written_out(model: Any, operators: Collection[str]) -> Any:
+def written_out(model: ModelProto, operators: Collection[str]) -> ModelProto:
     """The model with the definition of each of these operators in its place, where there is one and it fits."""
     found = [node for node in nodes_of(model.graph) if node.op_type in operators]
     for node in found:
@@ -44,12 +47,13 @@ def written_out(model: Any, operators: Collection[str]) -> Any:
     inliner = need("onnx.inliner", extra="export")
     names = sorted({(node.domain, node.op_type) for node in found})
     try:
-        return inliner.inline_selected_functions(model, names, inline_schema_functions=True)
+        made: ModelProto = inliner.inline_selected_functions(model, names, inline_schema_functions=True)
     except Exception:  # noqa: BLE001  # the inliner raises whatever it asserts, such as an input of unknown type
         return model
+    return made
 
 
-def _spell_defaults(node: Any, version: int) -> None:
+def _spell_defaults(node: NodeProto, version: int) -> None:
     """Give a node the attributes that it leaves to their defaults: the inliner would leave them out."""
     defs = need("onnx", extra="export").defs
     if defs.has(node.op_type, version, node.domain):
@@ -60,28 +64,29 @@ def _spell_defaults(node: Any, version: int) -> None:
         )
 
 
-def _converted(model: Any, operator: str) -> Any:
+def _converted(model: ModelProto, operator: str) -> ModelProto:
     try:
-        return need("onnx.version_converter", extra="export").convert_version(model, OPSET)
+        made: ModelProto = need("onnx.version_converter", extra="export").convert_version(model, OPSET)
     except Exception as err:
         raise refuse("newer-opset", f"Operator '{operator}'") from err
+    return made
 
 
-def _newer(model: Any) -> list[Any]:
+def _newer(model: ModelProto) -> list[OperatorSetIdProto]:
     return [one for one in _standard(model) if one.version > OPSET]
 
 
-def _changed(model: Any) -> list[str]:
+def _changed(model: ModelProto) -> list[str]:
     """Operators that are not what they were in the version that the engine reads."""
     nodes = list(nodes_of(model.graph))
     return [node.op_type for one in _newer(model) for node in nodes if _has_changed(node, one.version)]
 
 
-def _standard(model: Any) -> list[Any]:
+def _standard(model: ModelProto) -> list[OperatorSetIdProto]:
     return [one for one in model.opset_import if one.domain in _STANDARD]
 
 
-def _has_changed(node: Any, version: int) -> bool:
+def _has_changed(node: NodeProto, version: int) -> bool:
     defs = need("onnx", extra="export").defs
     known = node.domain in _STANDARD and defs.has(node.op_type, version)
     return known and defs.get_schema(node.op_type, version).since_version > OPSET

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import GraphProto, NodeProto
 
 
-def nodes_of(graph: Any) -> Iterator[Any]:
+def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:
     """Every node, in order."""
     for node in graph.node:
         yield node
@@ -15,7 +18,7 @@ def nodes_of(graph: Any) -> Iterator[Any]:
                 yield from nodes_of(inner)
 
 
-def rename(graph: Any, names: Mapping[str, str]) -> None:
+def rename(graph: GraphProto, names: Mapping[str, str]) -> None:
     """Give tensors of the graph itself other names, wherever they are made and read; inputs and outputs keep theirs."""
     for tensor in (*graph.initializer, *graph.value_info):
         tensor.name = names.get(tensor.name, tensor.name)

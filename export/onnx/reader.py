@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -27,6 +27,9 @@ from edgekit.export.onnx.lowering import is_newer, lowered, written_out
 from edgekit.export.onnx.widening import narrow_borders, widened, wider
 from edgekit.export.torch.untraceable import first_line
 from edgekit.runtime.backend import BACKENDS, Backend, Session
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import Dimension, GraphProto, ModelProto, ValueInfoProto
 
 _QUANTIZED: Final = re.compile(r"Quantize|^QLinear|Integer$|^MatMulNBits$")
 _PASSING: Final = named("onnx", Trait.PASSES)
@@ -103,7 +106,7 @@ class GivenOnnx:
             whole.update(sha256_file(place).encode())
         return whole.hexdigest()
 
-    def model(self) -> Any:
+    def model(self) -> ModelProto:
         """The model as the engine runs it: operators that it lacks are written out by their definition."""
         self._opened()
         return self._written_out()
@@ -140,7 +143,7 @@ class GivenOnnx:
             except ModelUnreadable as err:
                 raise ModelUnreadable(err.message.replace(str(readable), str(self.path)), hint=err.hint) from err
 
-    def _written_out(self) -> Any:
+    def _written_out(self) -> ModelProto:
         model = whole_model(self.path)
         return written_out(model, self._lacking) if self._lacking else model
 
@@ -166,7 +169,7 @@ class OnnxKeeper(OnnxExporter):
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
-def read_graph(path: Path) -> Any:
+def read_graph(path: Path) -> ModelProto:
     """The model without its external data.
 
     Raises:
@@ -175,7 +178,7 @@ def read_graph(path: Path) -> Any:
     """
     onnx = need("onnx", extra="export")
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        model: ModelProto = onnx.load(str(path), load_external_data=False)
     except Exception as err:
         raise ModelUnreadable(f"'{path}' is no ONNX model: {first_line(err)}.") from err
     if not model.graph.node and not model.graph.output:
@@ -186,7 +189,7 @@ def read_graph(path: Path) -> Any:
     return model
 
 
-def whole_model(path: Path) -> Any:
+def whole_model(path: Path) -> ModelProto:
     """The model with its external data inside, no weight among its inputs, of an opset that the engine reads, and with
     inputs and outputs that arrays hold."""
     onnx = need("onnx", extra="export")
@@ -199,7 +202,7 @@ def whole_model(path: Path) -> Any:
     return model
 
 
-def _freed(module: GivenOnnx, spec: ModelSpec) -> Any:
+def _freed(module: GivenOnnx, spec: ModelSpec) -> ModelProto:
     """The model with a free axis wherever the spec has one; shapes that follow from it are inferred anew."""
     model = module.model()
     shapes = {tensor.name: tensor.shape for tensor in spec.inputs}
@@ -218,13 +221,13 @@ def _freed(module: GivenOnnx, spec: ModelSpec) -> Any:
     return model
 
 
-def real_inputs(model: Any) -> list[Any]:
+def real_inputs(model: ModelProto) -> list[ValueInfoProto]:
     """Inputs that are fed: old files list their weights as inputs too."""
     weights = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in weights]
 
 
-def external_files(model: Any, path: Path) -> Iterator[Path]:
+def external_files(model: ModelProto, path: Path) -> Iterator[Path]:
     """Where the external data of every tensor lies.
 
     Raises:
@@ -250,7 +253,7 @@ def _check(path: Path) -> None:
         raise ModelUnreadable(f"'{path}' is no valid ONNX model: {first_line(err)}.") from err
 
 
-def _tensor(value: Any, path: Path) -> TensorSpec:
+def _tensor(value: ValueInfoProto, path: Path) -> TensorSpec:
     onnx = need("onnx", extra="export")
     kind = value.type.WhichOneof("value") or "tensor_type"
     if kind in _KINDS:
@@ -266,7 +269,7 @@ def _tensor(value: Any, path: Path) -> TensorSpec:
     return TensorSpec(value.name, dtype, shape)
 
 
-def _axis(dim: Any, name: str, place: int) -> Axis:
+def _axis(dim: Dimension, name: str, place: int) -> Axis:
     """A size, or a name: the file's own where it is one, else after the tensor."""
     if dim.dim_value > 0:
         return int(dim.dim_value)
@@ -275,7 +278,7 @@ def _axis(dim: Any, name: str, place: int) -> Axis:
     return clean if clean[:1].isalpha() or clean[:1] == "_" else f"axis_{clean}"
 
 
-def _has_attention(graph: Any) -> bool:
+def _has_attention(graph: GraphProto) -> bool:
     """True where a softmax reaches a matrix product through operators that only pass it on."""
     reached = {name for node in graph.node if node.op_type == "Softmax" for name in node.output}
     for node in graph.node:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.bisection import Refusal
@@ -13,6 +13,9 @@ from edgekit.core.samples import Array, Feed
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, kinds_of, named
 from edgekit.export.graphs.trace import Graph, Operation, Trace, stacked, trace_of
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import GraphProto, ModelProto, NodeProto, TensorProto
 
 _MOVES: Final = named("onnx", Trait.MOVES | Trait.REPEATS)
 _BORDERS: Final = named("onnx", Trait.BORDER)
@@ -63,13 +66,13 @@ def quantized_onnx(path: Path, feeds: Sequence[Feed]) -> Iterator[Mapping[str, A
         }
 
 
-def _zero_point(node: Any, constants: Mapping[str, Any]) -> int:
+def _zero_point(node: NodeProto, constants: Mapping[str, TensorProto]) -> int:
     """That of a QuantizeLinear with one scale; zero where it has none."""
     tensor = constants.get(node.input[2]) if len(node.input) > 2 else None
     return 0 if tensor is None else int(need("onnx", extra="export").numpy_helper.to_array(tensor).flat[0])
 
 
-def graph_of(graph: Any) -> Graph:
+def graph_of(graph: GraphProto) -> Graph:
     """The operators of an ONNX graph."""
     constants = {one.name for one in graph.initializer}
     operations = tuple(_operation(node) for node in graph.node)
@@ -100,25 +103,26 @@ def first_refused(path: Path, feed: Feed, side: str) -> Refusal | None:
     return Refusal(side, node.output[0], node.op_type, reason, weights)
 
 
-def _loaded(path: Path) -> Any:
+def _loaded(path: Path) -> ModelProto:
     try:
-        return need("onnx", extra="export").load(str(path))
+        model: ModelProto = need("onnx", extra="export").load(str(path))
     except Exception as err:
         raise ModelUnreadable(f"'{path}' is no ONNX model: {err}.") from err
+    return model
 
 
-def _operation(node: Any) -> Operation:
+def _operation(node: NodeProto) -> Operation:
     kinds = kinds_of("onnx", node.op_type)
     return Operation(node.op_type, tuple(node.input), tuple(node.output), kinds, _module(node.input))
 
 
-def _module(inputs: Sequence[str]) -> str:
+def _module(inputs: Iterable[str]) -> str:
     """The part of the network whose weights a node reads."""
     found = (_WEIGHT.match(name) for name in inputs)
     return next((match["module"] for match in found if match), "")
 
 
-def _run_all(model: Any, graph: Graph, feeds: Sequence[Feed], path: Path) -> list[Mapping[str, Array]]:
+def _run_all(model: ModelProto, graph: Graph, feeds: Sequence[Feed], path: Path) -> list[Mapping[str, Array]]:
     onnx = need("onnx", extra="export")
     present = {value.name for value in model.graph.output}
     names = [*present, *(name for name in dict.fromkeys(_readable(graph)) if name not in present)]
@@ -155,7 +159,7 @@ def _with_quantized(graph: Graph, values: dict[str, Array]) -> dict[str, Array]:
     return values
 
 
-def _session(model: Any) -> Any:
+def _session(model: ModelProto) -> Any:
     ort = need("onnxruntime", extra="cpu")
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = 1
@@ -163,7 +167,7 @@ def _session(model: Any) -> Any:
     return ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
 
 
-def _failure(model: Any, nodes: Sequence[Any], feed: Feed) -> str | None:
+def _failure(model: ModelProto, nodes: Sequence[NodeProto], feed: Feed) -> str | None:
     """Why the graph of these nodes does not run; None if it does."""
     cut = need("onnx", extra="export").ModelProto()
     cut.CopyFrom(model)
@@ -178,7 +182,7 @@ def _failure(model: Any, nodes: Sequence[Any], feed: Feed) -> str | None:
     return None
 
 
-def _wrong_input(graph: Any, feed: Feed) -> tuple[str, str] | None:
+def _wrong_input(graph: GraphProto, feed: Feed) -> tuple[str, str] | None:
     for value in graph.input:
         sizes = feed[value.name].shape if value.name in feed else ()
         dims = value.type.tensor_type.shape.dim

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.optional import need
 from edgekit.export.onnx.nodes import rename
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import ModelProto, ValueInfoProto
 
 # Every value of the type on the left is one of the type on the right.
 _WIDER: Final = {
@@ -31,14 +34,14 @@ def wider(kind: int) -> int | None:
     return None if name is None else int(types.Value(name))
 
 
-def narrow_borders(model: Any) -> dict[str, str]:
+def narrow_borders(model: ModelProto) -> dict[str, str]:
     """The type of every input and output that arrays do not have, by name."""
     types = need("onnx", extra="export").TensorProto.DataType
     found = ((value.name, value.type.tensor_type.elem_type) for value in _borders(model))
     return {name: types.Name(kind).lower() for name, kind in found if kind and wider(kind)}
 
 
-def widened(model: Any) -> Any:
+def widened(model: ModelProto) -> ModelProto:
     """The model with inputs and outputs that arrays can hold: the same names, a Cast behind each input and before each
     output of another type. Weights keep their types."""
     narrow = narrow_borders(model)
@@ -61,14 +64,15 @@ def widened(model: Any) -> Any:
         if value.name not in passed
     ]
     for value in (*inputs, *outputs):
-        value.type.tensor_type.elem_type = wider(value.type.tensor_type.elem_type)
+        kind = value.type.tensor_type
+        kind.elem_type = wider(kind.elem_type) or kind.elem_type
     nodes = [*before, *graph.node, *after]
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
     return model
 
 
-def _borders(model: Any) -> Iterator[Any]:
+def _borders(model: ModelProto) -> Iterator[ValueInfoProto]:
     weights = {tensor.name for tensor in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.output):
         if value.type.WhichOneof("value") == "tensor_type" and value.name not in weights:

@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from edgekit.core.system.optional import need
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.tflite_types import ModelT
 
 _SEGMENT: Final = re.compile(r"^_*[^_]+_(?P<name>.+)$")
 # What the schema asks of the data of a tensor, and its Python writer leaves out.
@@ -63,7 +66,7 @@ def _parts(text: str) -> Iterator[str]:
             yield match["name"]
 
 
-def _rename(model: Any) -> None:
+def _rename(model: ModelT) -> None:
     """No two tensors of the file have one name: the quantizer keeps ranges by name."""
     numbers = count(1)
     for graph in model.subgraphs:
@@ -73,7 +76,7 @@ def _rename(model: Any) -> None:
                 tensor.name = f"{module_of(name) or 'tensor'};{next(numbers)}".encode()
 
 
-def _take_in(model: Any, content: bytes) -> None:
+def _take_in(model: ModelT, content: bytes) -> None:
     """Weights that follow the graph go into it, where equal ones are found."""
     for buffer in model.buffers:
         if buffer.offset > 1:

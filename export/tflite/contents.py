@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.graph import TensorFacts
+from edgekit.core.samples import Array
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized
 from edgekit.export.graphs.operators import Trait, named
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.tflite_types import ModelT, OperatorT, SubGraphT, TensorT
 
 _PRODUCTS: Final = named("tflite", Trait.MULTIPLIES)
 
@@ -44,7 +49,7 @@ def read_tflite(path: Path) -> Contents:
         raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
 
 
-def _read(model: Any, schema: Any) -> Contents:
+def _read(model: ModelT, schema: ModuleType) -> Contents:
     operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     types = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
     graph = model.subgraphs[0]
@@ -61,7 +66,7 @@ def _read(model: Any, schema: Any) -> Contents:
     return Contents(tuple(nodes), tuple(weights), tuple(tensors))
 
 
-def _work(name: str, one: Any, graph: Any) -> int:
+def _work(name: str, one: OperatorT, graph: SubGraphT) -> int:
     """Multiplications of one operator."""
 
     def shape(index: int) -> tuple[int, ...]:
@@ -80,12 +85,12 @@ def _work(name: str, one: Any, graph: Any) -> int:
     return 0
 
 
-def _holds_data(model: Any, tensor: Any) -> bool:
+def _holds_data(model: ModelT, tensor: TensorT) -> bool:
     data = model.buffers[tensor.buffer].data
     return data is not None and len(data) > 0
 
 
-def _weight(model: Any, tensor: Any, types: dict[int, str]) -> Weight | None:
+def _weight(model: ModelT, tensor: TensorT, types: dict[int, str]) -> Weight | None:
     dtype, bits = _TYPES.get(types[tensor.type], (types[tensor.type].lower(), 8))
     shape = tuple(int(size) for size in tensor.shape)
     quantization = tensor.quantization
@@ -96,13 +101,13 @@ def _weight(model: Any, tensor: Any, types: dict[int, str]) -> Weight | None:
     data = np.asarray(model.buffers[tensor.buffer].data, np.uint8).tobytes()
     stored = math.ceil(math.prod(shape) * bits / 8)
     array = _unpacked(data, dtype, math.prod(shape)).reshape(shape)
-    if scales is not None and scales.size:
+    if quantization is not None and scales is not None and scales.size:
         zero = None if quantization.zeroPoint is None else np.asarray(quantization.zeroPoint)
         array = dequantized(array, scales, zero, quantization.quantizedDimension)
     return Weight(tensor.name.decode(errors="replace"), dtype, shape, stored, array)
 
 
-def _unpacked(data: bytes, dtype: str, count: int) -> Any:
+def _unpacked(data: bytes, dtype: str, count: int) -> Array:
     if dtype != "int4":
         return np.frombuffer(data, dtype, count=count)
     pairs = np.frombuffer(data, np.uint8)
@@ -111,7 +116,7 @@ def _unpacked(data: bytes, dtype: str, count: int) -> Any:
     return np.where(values > 7, values - 16, values).astype(np.int8)
 
 
-def _tensor(tensor: Any, types: dict[int, str]) -> TensorFacts:
+def _tensor(tensor: TensorT, types: dict[int, str]) -> TensorFacts:
     dtype, bits = _TYPES.get(types[tensor.type], (types[tensor.type].lower(), 8))
     shape = tuple(int(size) for size in tensor.shape)
     size = math.ceil(math.prod(shape) * bits / 8)

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,6 +20,9 @@ from edgekit.export.messages import Converted
 from edgekit.export.onnx.reader import GivenOnnx
 from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.tflite.exporter import TfliteExporter, read_back
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import ModelProto
 
 
 class Onnx2tf(TfliteExporter):
@@ -47,7 +50,7 @@ class Onnx2tf(TfliteExporter):
         return msgspec.structs.replace(read_back(out, spec), options=options)
 
 
-def _fixed(module: GivenOnnx, spec: ModelSpec, sizes: dict[str, int]) -> Any:
+def _fixed(module: GivenOnnx, spec: ModelSpec, sizes: dict[str, int]) -> ModelProto:
     """The model at one size: of free batches and lengths the converter makes wrong files without a word."""
     onnx = need("onnx", extra="export")
     model = module.model()
@@ -61,7 +64,8 @@ def _fixed(module: GivenOnnx, spec: ModelSpec, sizes: dict[str, int]) -> Any:
         value.type.tensor_type.ClearField("shape")
     model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model)
-    return need("onnxslim", extra="export").slim(model)
+    slimmed: ModelProto = need("onnxslim", extra="export").slim(model)
+    return slimmed
 
 
 def _converted(source: Path, spec: ModelSpec, folder: Path) -> Path:

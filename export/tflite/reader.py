@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -20,6 +21,9 @@ from edgekit.export.messages import Converted, Described
 from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.tflite.exporter import TfliteExporter, read_back
 from edgekit.runtime.backend import BACKENDS, Session, offered_sizes
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.tflite_types import ModelT, SignatureDefT, SubGraphT, TensorMapT
 
 # A recurrent layer is unrolled into gates: so many of both functions are no accident.
 _GATES: Final = 4
@@ -118,7 +122,7 @@ def _renamed(path: Path, spec: ModelSpec) -> bytes:
     return bytes(builder.Output())
 
 
-def _make_unique(model: Any) -> None:
+def _make_unique(model: ModelT) -> None:
     """Tensors of one name in several graphs get numbers: the quantizer keeps their ranges by name."""
     seen: set[bytes] = set()
     for number, graph in enumerate(model.subgraphs):
@@ -128,8 +132,8 @@ def _make_unique(model: Any) -> None:
             seen.add(tensor.name)
 
 
-def _first_graph(schema: Any, graph: Any) -> Any:
-    signature = schema.SignatureDefT()
+def _first_graph(schema: ModuleType, graph: SubGraphT) -> SignatureDefT:
+    signature: SignatureDefT = schema.SignatureDefT()
     signature.subgraphIndex = 0
     signature.inputs = [_entry(schema, graph, index) for index in graph.inputs]
     signature.outputs = [_entry(schema, graph, index) for index in graph.outputs]
@@ -142,8 +146,8 @@ def _name_for(shapes: dict[str, tuple[int, ...]], spec: ModelSpec) -> str:
     return next((name for name, concrete in wanted if concrete == shapes), "")
 
 
-def _entry(schema: Any, graph: Any, index: int) -> Any:
-    entry = schema.TensorMapT()
+def _entry(schema: ModuleType, graph: SubGraphT, index: int) -> TensorMapT:
+    entry: TensorMapT = schema.TensorMapT()
     entry.name, entry.tensorIndex = graph.tensors[index].name, int(index)
     return entry
 

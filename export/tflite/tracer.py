@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from edgekit.export.graphs.operators import Trait, kinds_of, named
 from edgekit.export.graphs.trace import Graph, Operation, Trace, stacked, trace_of
 from edgekit.export.tflite.compact import module_of
 from edgekit.runtime.backends.file_kind import not_a_model
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.tflite_types import ModelT, OperatorT
 
 _MOVES: Final = named("tflite", Trait.MOVES | Trait.REPEATS)
 _BORDERS: Final = named("tflite", Trait.BORDER)
@@ -92,7 +95,7 @@ def tensor_names(path: Path) -> dict[str, tuple[str, ...]]:
 class _Engine:
     """The file opened so that every tensor can be read after a run."""
 
-    def __init__(self, path: Path, model: Any, signature: str) -> None:
+    def __init__(self, path: Path, model: ModelT, signature: str) -> None:
         module = need("ai_edge_litert.interpreter", extra="tflite")
         # The default kernels are those of a delegate, whose inner tensors nobody can read.
         plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -160,7 +163,7 @@ class _Engine:
         array = self._engine._interpreter.GetTensor(index, self.place).astype(np.int32)
         return np.asarray(array - (zeros[0] if len(zeros) else 0))
 
-    def _operation(self, one: Any, operators: Mapping[int, str], fused: Mapping[int, str]) -> Operation:
+    def _operation(self, one: OperatorT, operators: Mapping[int, str], fused: Mapping[int, str]) -> Operation:
         code = self._model.operatorCodes[one.opcodeIndex]
         name = operators[max(code.builtinCode, code.deprecatedBuiltinCode)]
         activation = fused.get(getattr(one.builtinOptions, "fusedActivationFunction", 0) or 0, "NONE")
