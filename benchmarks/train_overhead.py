@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from edgekit.core.statistics.intervals import ratio_interval
 from edgekit.train.data.dataset import dataset
-from edgekit.train.fitting.checkpoint import State
+from edgekit.train.fitting.checkpoint import TrainingState
 from edgekit.train.fitting.epochs import Fitting, Job, Rows
 from edgekit.train.models.mnist import MODEL
 
@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fabric = Fabric(accelerator="cpu", devices=1)
         fabric.launch()
-        ours = Fitting.begin(Job(MODEL, Path(folder), options, 0, part), fabric, rows, State())
+        ours = Fitting.begin(Job(MODEL, Path(folder), options, 0, part), fabric, rows, TrainingState())
         plain = Plain(rows, options.batch_size, options.learning_rate, options.weight_decay)
         ours._epoch(1)  # both warm up
         plain.epoch(1)

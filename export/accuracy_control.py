@@ -48,7 +48,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Candidate:
+class KeepCandidate:
     """An operator that may stay float; `tensors` are the names that tell a quantizer so."""
 
     tensors: tuple[str, ...]
@@ -56,7 +56,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class QuantizedPair:
     """What is mended: a quantized artifact beside the float one of its format, both in `folder`."""
 
     folder: Path
@@ -93,7 +93,7 @@ def mended(result: ExportResult, request: ExportRequest, folder: Path, limit: fl
         drop = accuracy.relative_drop
         if artifact.precision in ("fp32", "fp16") or drop is None or drop <= limit:
             continue
-        subject = Subject(
+        pair = QuantizedPair(
             folder=folder,
             spec=result.spec,
             whole=next(one for one in result.artifacts if one.recipe == f"{artifact.format}-fp32"),
@@ -104,7 +104,7 @@ def mended(result: ExportResult, request: ExportRequest, folder: Path, limit: fl
             exporter=exporter_of(request.module.location, artifact.format),
             timeout_s=request.timeout_s,
         )
-        result = _with(result, mend(subject, limit, drop))
+        result = _with(result, mend(pair, limit, drop))
     return result
 
 
@@ -123,8 +123,8 @@ def _with(result: ExportResult, new: Mended) -> ExportResult:
 
 
 def fewest(
-    candidates: Sequence[Candidate], measure: Callable[[Sequence[Candidate]], float], limit: float
-) -> tuple[Candidate, ...] | None:
+    candidates: Sequence[KeepCandidate], measure: Callable[[Sequence[KeepCandidate]], float], limit: float
+) -> tuple[KeepCandidate, ...] | None:
     """The fewest of `candidates`, which come in the order of their promise, with which the drop is within `limit`.
 
     Doubles their number until it is, halves the last step, then leaves out what is not needed. None when all of them
@@ -147,24 +147,24 @@ def fewest(
     return tuple(chosen)
 
 
-def mend(subject: Subject, limit: float, before: float) -> Mended:
+def mend(pair: QuantizedPair, limit: float, before: float) -> Mended:
     """A new file in the place of the quantized artifact, whose drop is at most `limit` (a share), not `before`.
 
     Raises:
         VerdictFailed: Not even with every operator in float.
     """
-    candidates = tuple(_candidates(subject))
+    candidates = tuple(_candidates(pair))
     with (
         tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
-        Worker(subject.quantized.format, timeout_s=subject.timeout_s) as worker,
+        Worker(pair.quantized.format, timeout_s=pair.timeout_s) as worker,
     ):
-        trials = _Trials(subject, Path(folder), worker)
+        trials = _Trials(pair, Path(folder), worker)
         chosen = fewest(candidates, trials.drop, limit)
         if chosen is None:
             raise VerdictFailed(
-                f"Artifact '{subject.quantized.recipe}' drops more than {100 * limit:g} pt with every operator that "
+                f"Artifact '{pair.quantized.recipe}' drops more than {100 * limit:g} pt with every operator that "
                 "can be named in float32.",
-                hint=f"edgekit bisect BUNDLE {subject.whole.recipe} {subject.quantized.recipe}",
+                hint=f"edgekit bisect BUNDLE {pair.whole.recipe} {pair.quantized.recipe}",
             )
         return trials.accept(chosen, before)
 
@@ -173,26 +173,26 @@ def mend(subject: Subject, limit: float, before: float) -> Mended:
 class _Trials:
     """Quantizations with some operators in float, each made and measured once."""
 
-    subject: Subject
+    pair: QuantizedPair
     folder: Path
     worker: Worker
     known: dict[frozenset[str], tuple[float, Path, messages.Converted]] = field(default_factory=dict)
 
-    def drop(self, chosen: Sequence[Candidate]) -> float:
+    def drop(self, chosen: Sequence[KeepCandidate]) -> float:
         """The drop with these in float."""
         return self._made(chosen)[0]
 
-    def accept(self, chosen: Sequence[Candidate], before: float) -> Mended:
+    def accept(self, chosen: Sequence[KeepCandidate], before: float) -> Mended:
         """Put the file of this trial into the place of the artifact."""
         drop, path, converted = self._made(chosen)
-        subject = self.subject
-        target = subject.folder / subject.quantized.file
+        pair = self.pair
+        target = pair.folder / pair.quantized.file
         target.write_bytes(path.read_bytes())
         kept = tuple(self._explained(chosen))
         tensors = [msgspec.to_builtins(one) for one in kept]
-        record = {**subject.quantized.record, "options": converted.options, "float_tensors": tensors}
+        record = {**pair.quantized.record, "options": converted.options, "float_tensors": tensors}
         artifact = msgspec.structs.replace(
-            subject.quantized,
+            pair.quantized,
             size_bytes=target.stat().st_size,
             sha256=sha256_file(target),
             id=artifact_id(record),
@@ -205,91 +205,91 @@ class _Trials:
             ),
         )
         backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
-        with backend.open(target, {}, subject.spec) as session:
+        with backend.open(target, {}, pair.spec) as session:
             checks, accuracy = validate_artifact(
-                session, artifact, subject.spec, subject.evaluation, subject.cases, session.backend
+                session, artifact, pair.spec, pair.evaluation, pair.cases, session.backend
             )
         return Mended(artifact, checks, accuracy, kept, len(self.known))
 
-    def _explained(self, chosen: Sequence[Candidate]) -> Iterator[Kept]:
+    def _explained(self, chosen: Sequence[KeepCandidate]) -> Iterator[Kept]:
         for one in chosen:
             rest = [other for other in chosen if other is not one]
             drop = self.drop(rest) if len(chosen) <= _PRUNED else None
             yield msgspec.structs.replace(one.kept, drop_without=drop)
 
-    def _made(self, chosen: Sequence[Candidate]) -> tuple[float, Path, messages.Converted]:
+    def _made(self, chosen: Sequence[KeepCandidate]) -> tuple[float, Path, messages.Converted]:
         names = frozenset(name for one in chosen for name in one.tensors)
         if names not in self.known:
-            path = self.folder / f"{len(self.known)}.{self.subject.quantized.format}"
+            path = self.folder / f"{len(self.known)}.{self.pair.quantized.format}"
             converted = self._quantize(sorted(names), path)
             self.known[names] = (self._measured(path), path, converted)
         return self.known[names]
 
     def _quantize(self, names: Sequence[str], out: Path) -> messages.Converted:
-        subject = self.subject
+        pair = self.pair
         samples, feed = self.folder / "calibration.npz", self.folder / "feed.npz"
         if not samples.exists():
-            save_arrays(samples, {f"input:{name}": array for name, array in subject.calibration.inputs.items()})
-            save_arrays(feed, feeds_of(subject.evaluation.take(slice(0, 2)), subject.spec)[0])
+            save_arrays(samples, {f"input:{name}": array for name, array in pair.calibration.inputs.items()})
+            save_arrays(feed, feeds_of(pair.evaluation.take(slice(0, 2)), pair.spec)[0])
         job = messages.Quantize(
-            subject.spec,
-            subject.exporter,
-            str(subject.folder / subject.whole.file),
-            subject.quantized.recipe,
-            str(samples) if subject.quantized.record.get("calibration") else "",
+            pair.spec,
+            pair.exporter,
+            str(pair.folder / pair.whole.file),
+            pair.quantized.recipe,
+            str(samples) if pair.quantized.record.get("calibration") else "",
             str(feed),
             str(out),
             tuple(names),
         )
         converted = self.worker.ask(
-            job, f"keeping {len(names)} tensors of '{subject.quantized.recipe}' in float"
+            job, f"keeping {len(names)} tensors of '{pair.quantized.recipe}' in float"
         ).converted
         if converted is None or not out.is_file():
-            raise ConversionFailed(f"The {subject.quantized.format} converter wrote no file.")
+            raise ConversionFailed(f"The {pair.quantized.format} converter wrote no file.")
         return converted
 
     def _measured(self, path: Path) -> float:
-        subject = self.subject
-        backend = BACKENDS.get(DEFAULT_BACKENDS[subject.quantized.format])()
-        with backend.open(path, {}, subject.spec) as session:
-            accuracy = measure_accuracy(session, subject.quantized, subject.spec, subject.evaluation, session.backend)
+        pair = self.pair
+        backend = BACKENDS.get(DEFAULT_BACKENDS[pair.quantized.format])()
+        with backend.open(path, {}, pair.spec) as session:
+            accuracy = measure_accuracy(session, pair.quantized, pair.spec, pair.evaluation, session.backend)
         drop = accuracy.relative_drop
         assert drop is not None
         return drop
 
 
-def _candidates(subject: Subject) -> Iterator[Candidate]:
+def _candidates(pair: QuantizedPair) -> Iterator[KeepCandidate]:
     """Operators in the order of the error that quantizing adds at them."""
-    whole, quantized = (_trace(subject, one) for one in (subject.whole, subject.quantized))
+    whole, quantized = (_trace(pair, one) for one in (pair.whole, pair.quantized))
     found = Bisected(whole, quantized, TOLERANCES["int8"])
-    names = tensor_names(subject.folder / subject.whole.file) if subject.whole.format == "tflite" else {}
+    names = tensor_names(pair.folder / pair.whole.file) if pair.whole.format == "tflite" else {}
     order = sorted(range(len(found.aligned)), key=lambda place: -found.aligned[place].added)
     for place in order:
         one = found.aligned[place]
         own = [name for name in found.behind(place) if one.operator_a != "input" or name != one.a]
         if own:
             tensors = tuple(file_name for name in own for file_name in names.get(name, (name,)))
-            yield Candidate(tensors, Kept(one.a, one.operator_a, one.module, one.added))
+            yield KeepCandidate(tensors, Kept(one.a, one.operator_a, one.module, one.added))
 
 
-def _trace(subject: Subject, artifact: Artifact) -> Trace:
-    path = subject.folder / artifact.file
-    samples = subject.evaluation.take(slice(0, _RUNS))
+def _trace(pair: QuantizedPair, artifact: Artifact) -> Trace:
+    path = pair.folder / artifact.file
+    samples = pair.evaluation.take(slice(0, _RUNS))
     rows = range(len(samples))
-    if artifact.format == "onnx" and subject.spec.batch_axis is None:
-        return trace_onnx(path, feeds_of(samples, subject.spec))
+    if artifact.format == "onnx" and pair.spec.batch_axis is None:
+        return trace_onnx(path, feeds_of(samples, pair.spec))
     if artifact.format == "onnx":
         return trace_onnx(
             path, [{name: array[row : row + 1] for name, array in samples.inputs.items()} for row in rows]
         )
-    return trace_tflite(path, *_fixed(artifact, subject, samples))
+    return trace_tflite(path, *_fixed(artifact, pair, samples))
 
 
-def _fixed(artifact: Artifact, subject: Subject, samples: Samples) -> tuple[list[dict[str, Any]], Any]:
+def _fixed(artifact: Artifact, pair: QuantizedPair, samples: Samples) -> tuple[list[dict[str, Any]], Any]:
     """Feeds for the first signature whose sizes the samples have, and the signature."""
-    batch = subject.spec.batch_axis
+    batch = pair.spec.batch_axis
     if batch is None:
-        return feeds_of(samples, subject.spec), artifact.signatures[0]
+        return feeds_of(samples, pair.spec), artifact.signatures[0]
     for signature in artifact.signatures:
         size = signature.sizes[batch]
         feeds = [
@@ -299,8 +299,8 @@ def _fixed(artifact: Artifact, subject: Subject, samples: Samples) -> tuple[list
             }
             for start in range(0, len(samples), size)
         ]
-        wanted = [tensor.concrete(signature.sizes) for tensor in subject.spec.inputs]
-        if [feeds[0][tensor.name].shape for tensor in subject.spec.inputs] == wanted:
+        wanted = [tensor.concrete(signature.sizes) for tensor in pair.spec.inputs]
+        if [feeds[0][tensor.name].shape for tensor in pair.spec.inputs] == wanted:
             return feeds, signature
     raise ConversionFailed(f"No signature of '{artifact.recipe}' takes the samples.")
 

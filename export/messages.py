@@ -31,7 +31,7 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
     seed: int = 0
 
 
-class Reference(msgspec.Struct, frozen=True, tag="reference"):
+class RunModule(msgspec.Struct, frozen=True, tag="run"):
     """Run the module on every feed of the .npz `feeds` (`INDEX:INPUT`) and write `INDEX:OUTPUT` to `answers`."""
 
     module: ModuleRef
@@ -86,7 +86,7 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
     location: str
 
 
-Job = Describe | Load | Reference | Export | Quantize | Steps
+Job = Describe | Load | RunModule | Export | Quantize | Steps
 
 
 class Traced(msgspec.Struct, frozen=True):
@@ -130,7 +130,7 @@ class Stepped(msgspec.Struct, frozen=True):
     weights: str
 
 
-class Failure(msgspec.Struct, frozen=True):
+class WorkerFailure(msgspec.Struct, frozen=True):
     """An error of edgekit by class name, or of foreign code with `error` empty and its stack in `trace`."""
 
     message: str
@@ -147,4 +147,4 @@ class Reply(msgspec.Struct, frozen=True):
     traced: Traced | None = None
     converted: Converted | None = None
     stepped: Stepped | None = None
-    failure: Failure | None = None
+    failure: WorkerFailure | None = None

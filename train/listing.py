@@ -45,7 +45,7 @@ class Size(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     terms: str = ""
 
 
-class Sizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ModelSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The sizes of all reference models, as they were counted."""
 
     models: tuple[Size, ...]
@@ -72,7 +72,7 @@ class ModelFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 def known() -> dict[str, ModelFacts]:
     """The facts of all reference models that come with edgekit, by name; needs no PyTorch."""
     path = Path(str(files("edgekit.train") / "weights" / SIZES))
-    return {size.name: _facts(size) for size in documents.read(path, Sizes, newest=SIZES_SCHEMA).models}
+    return {size.name: _facts(size) for size in documents.read(path, ModelSizes, newest=SIZES_SCHEMA).models}
 
 
 def count(name: str) -> Size:
@@ -139,7 +139,7 @@ def macs_of(model: ReferenceModel, module: nn.Module) -> int:
 
 def main() -> None:
     """Count all models again."""
-    documents.write(Path(__file__).parent / "weights" / SIZES, Sizes(tuple(count(name) for name in MODELS.table)))
+    documents.write(Path(__file__).parent / "weights" / SIZES, ModelSizes(tuple(count(name) for name in MODELS.table)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from edgekit.core.system import documents
 from edgekit.core.system.files import read_bytes, write_atomic
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.registry import MODELS
-from edgekit.train.run import DataFacts, Run, read_run
+from edgekit.train.run import DataFacts, TrainingRun, read_run
 from edgekit.train.score import Score
 
 # 1: first version.
@@ -85,7 +85,7 @@ def chosen(samples: Samples, count: int = MAX_SAMPLES) -> Samples:
     return samples.take(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(np.int64)])
 
 
-def _refuse(run: Run) -> None:
+def _refuse(run: TrainingRun) -> None:
     model = MODELS.get(run.model)
     if model.terms:
         raise UserError(f"Weights of '{run.model}' are not shipped: {model.terms}.")
@@ -98,7 +98,7 @@ def _refuse(run: Run) -> None:
         raise UserError(f"'{run.model}' reached {metric.name} {value:.4f}; its floor is {metric.floor}.")
 
 
-def card(run: Run) -> Card:
+def card(run: TrainingRun) -> Card:
     """The card of a finished run."""
     assert run.score is not None
     return Card(

@@ -35,7 +35,7 @@ class DataFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     test: int
 
 
-class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TrainingRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One training. `spec` is complete, with what was learnt from the data, such as a vocabulary.
 
     `score` is that of the kept weights on the test split, null until the training is `finished`. `attempts` counts
@@ -79,7 +79,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return self.score.estimate if self.score else Estimate(None, reason="the training is not finished")
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> TrainingRun:
     """The run in a folder, or of a `run.json`, once it is finished.
 
     Raises:
@@ -99,17 +99,17 @@ def read_run(path: Path) -> Run:
     return run
 
 
-def resume_command(run: Run, folder: Path, data: Path | None = None) -> str:
+def resume_command(run: TrainingRun, folder: Path, data: Path | None = None) -> str:
     """What to type to go on with the training in `folder`."""
     more = ["--out", str(folder), *(["--data", str(data)] if data else []), "--resume"]
     return f"{run.command or f'edgekit train {run.model}'} {shlex.join(more)}"
 
 
-def read_any(folder: Path) -> Run:
+def read_any(folder: Path) -> TrainingRun:
     """The run in `folder`, finished or not."""
     if not (folder / RUN_FILE).is_file():
         raise UserError(f"'{folder}' holds no run: it has no {RUN_FILE}.", hint="edgekit train MODEL --out DIR")
-    return documents.read(folder / RUN_FILE, Run, newest=RUN_SCHEMA)
+    return documents.read(folder / RUN_FILE, TrainingRun, newest=RUN_SCHEMA)
 
 
 def read_history(folder: Path) -> tuple[Epoch, ...]:

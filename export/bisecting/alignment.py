@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.samples import Array
-from edgekit.export.graphs.trace import Step, Trace
+from edgekit.export.graphs.trace import Trace, TracedTensor
 
 # From this correlation on two tensors are the same: int8 keeps above 0.99, unrelated activations stay far below.
 ALIKE: Final = 0.9
@@ -29,8 +29,8 @@ _QUANTILES: Final = np.linspace(0, 1, 33)
 class Pair:
     """A tensor of A and its counterpart in B; `value` is that of B in the layout of A."""
 
-    a: Step
-    b: Step
+    a: TracedTensor
+    b: TracedTensor
     value: Array
     likeness: float
 
@@ -45,20 +45,20 @@ def align(a: Trace, b: Trace) -> tuple[Pair, ...]:
     pairs = {one.a.name: one for one in _by_name(a, b, score)}
     for find in (_by_value, _in_order, _by_ancestors):
         pairs |= {one.a.name: one for one in find(a, b, pairs, score)}
-    return tuple(pairs[step.name] for step in a.steps if step.name in pairs)
+    return tuple(pairs[tensor.name] for tensor in a.tensors if tensor.name in pairs)
 
 
-def before(step: Step, steps: Mapping[str, Step], known: Mapping[str, object]) -> frozenset[str]:
-    """The nearest steps that `step` is computed from and that are known."""
+def before(tensor: TracedTensor, tensors: Mapping[str, TracedTensor], known: Mapping[str, object]) -> frozenset[str]:
+    """The nearest tensors that `tensor` is computed from and that are known."""
     found: set[str] = set()
-    waiting = list(step.inputs)
+    waiting = list(tensor.inputs)
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
         if name in known:
             found.add(name)
         elif name not in seen:
-            waiting += steps[name].inputs
+            waiting += tensors[name].inputs
         seen.add(name)
     return frozenset(found)
 
@@ -70,14 +70,14 @@ class _Scores:
         self._known: dict[tuple[str, str], tuple[float, Pair | None]] = {}
         self._centred: dict[str, tuple[NDArray[np.float32], float]] = {}
 
-    def of(self, a: Step, b: Step) -> tuple[float, Pair | None]:
+    def of(self, a: TracedTensor, b: TracedTensor) -> tuple[float, Pair | None]:
         """A score, 0 for no pair, and the pair in the best layout."""
         key = (a.name, b.name)
         if key not in self._known:
             self._known[key] = self._scored(a, b)
         return self._known[key]
 
-    def _scored(self, a: Step, b: Step) -> tuple[float, Pair | None]:
+    def _scored(self, a: TracedTensor, b: TracedTensor) -> tuple[float, Pair | None]:
         best: Pair | None = None
         for value in arrangements(b.value, a.value.shape):
             likeness = self._likeness(a, value)
@@ -91,7 +91,7 @@ class _Scores:
         alike = _KIND * _shared(a.kinds, b.kinds)
         return (alike + _SPREAD * _spread_alike(a.value, b.value) + 0.1 * (a.name == b.name) if alike else 0.0), best
 
-    def _likeness(self, a: Step, value: Array) -> float:
+    def _likeness(self, a: TracedTensor, value: Array) -> float:
         if a.name not in self._centred:
             self._centred[a.name] = _centred(a.value)
         first, size = self._centred[a.name]
@@ -134,7 +134,9 @@ def _spread_alike(a: Array, b: Array) -> float:
 
 def _by_name(a: Trace, b: Trace, score: _Scores) -> Iterator[Pair]:
     """Inputs and outputs of the same name."""
-    inputs = {step.name: step.name for step in a.steps if step.operator == "input" and step.name in b.by_name}
+    inputs = {
+        tensor.name: tensor.name for tensor in a.tensors if tensor.operator == "input" and tensor.name in b.by_name
+    }
     outputs = {a.outputs[name]: b.outputs[name] for name in a.outputs if name in b.outputs}
     for first, second in (inputs | outputs).items():
         found = score.of(a.by_name[first], b.by_name[second])[1]
@@ -193,9 +195,9 @@ def _by_ancestors(a: Trace, b: Trace, pairs: Mapping[str, Pair], score: _Scores)
             yield found
 
 
-def _left(a: Trace, b: Trace, pairs: Mapping[str, Pair]) -> tuple[list[Step], list[Step]]:
+def _left(a: Trace, b: Trace, pairs: Mapping[str, Pair]) -> tuple[list[TracedTensor], list[TracedTensor]]:
     used = {one.b.name for one in pairs.values()}
-    return [one for one in a.steps if one.name not in pairs], [one for one in b.steps if one.name not in used]
+    return [one for one in a.tensors if one.name not in pairs], [one for one in b.tensors if one.name not in used]
 
 
 class _Ancestors:
@@ -205,14 +207,14 @@ class _Ancestors:
         self._a = _ancestors(a, {name: name for name in pairs})
         self._b = _ancestors(b, {one.b.name: one.a.name for one in pairs.values()})
 
-    def pair(self, a: Step, b: Step) -> bool:
+    def pair(self, a: TracedTensor, b: TracedTensor) -> bool:
         """True when both are computed from the same paired tensors."""
         return self._a[a.name] == self._b[b.name]
 
 
 def _ancestors(trace: Trace, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
-    for step in trace.steps:
-        own = {names[name] for name in step.inputs if name in names}
-        found[step.name] = frozenset(own).union(*(found.get(name, frozenset()) for name in step.inputs))
+    for tensor in trace.tensors:
+        own = {names[name] for name in tensor.inputs if name in names}
+        found[tensor.name] = frozenset(own).union(*(found.get(name, frozenset()) for name in tensor.inputs))
     return found

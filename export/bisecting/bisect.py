@@ -10,10 +10,10 @@ import numpy as np
 
 from edgekit.core.reports.bisection import Aligned
 from edgekit.export.bisecting.alignment import Pair, align, before
-from edgekit.export.checking.difference import Difference, Scale
+from edgekit.export.checking.difference import Difference, Magnitude
 from edgekit.export.checking.parity import Tolerance
 from edgekit.export.graphs.operators import Trait, kinds_with
-from edgekit.export.graphs.trace import Step, Trace
+from edgekit.export.graphs.trace import Trace, TracedTensor
 
 _LASTING: Final = kinds_with(Trait.LASTS)
 _PICKING: Final = kinds_with(Trait.PICKS)
@@ -28,8 +28,8 @@ class Bisected:
         self._by_a = {pair.a.name: pair for pair in self._pairs}
         self._noise = {pair.a.name: _noise(pair) for pair in self._pairs}
         self.aligned = tuple(self._judged(pair) for pair in self._pairs)
-        self.only_a = len(a.steps) - len(self._pairs)
-        self.only_b = len(b.steps) - len(self._pairs)
+        self.only_a = len(a.tensors) - len(self._pairs)
+        self.only_b = len(b.tensors) - len(self._pairs)
 
     @property
     def first(self) -> int | None:
@@ -64,9 +64,9 @@ class Bisected:
 
         With those that only hold one of them in another layout.
         """
-        step = self._pairs[place].a
-        names = (*(one.name for one in _between(step, self._a.by_name, self._by_a)), step.name)
-        return tuple(tensor for name in names for tensor in (name, *self._a.moved.get(name, ())))
+        tensor = self._pairs[place].a
+        names = (*(one.name for one in _between(tensor, self._a.by_name, self._by_a)), tensor.name)
+        return tuple(one for name in names for one in (name, *self._a.moved.get(name, ())))
 
     def _judged(self, pair: Pair) -> Aligned:
         difference = Difference.between(pair.a.value, pair.value)
@@ -95,16 +95,16 @@ class Bisected:
 
         Where values are added or picked, a small rest of large ones is only as exact as those were.
         """
-        own = Scale.of(pair.a.value).span
+        own = Magnitude.of(pair.a.value).span
         if not pair.a.kinds & _PICKING:
             return own
         above = before(pair.a, self._a.by_name, self._by_a)
-        return max([own, *(Scale.of(self._by_a[name].a.value).span for name in above)])
+        return max([own, *(Magnitude.of(self._by_a[name].a.value).span for name in above)])
 
-    def _weights_before(self, step: Step) -> tuple[str, ...]:
+    def _weights_before(self, tensor: TracedTensor) -> tuple[str, ...]:
         """The weights of operators whose result has no counterpart: those whose fault shows here first."""
         known = {pair.b.name: pair for pair in self._pairs}
-        return tuple(name for one in _between(step, self._b.by_name, known) for name in one.weights)
+        return tuple(name for one in _between(tensor, self._b.by_name, known) for name in one.weights)
 
 
 def _within(difference: Difference, span: float, tolerance: Tolerance) -> tuple[str, float | None, float, bool]:
@@ -120,17 +120,19 @@ def _noise(pair: Pair) -> float:
     """Power of the difference over the power of A's tensor; 0 for equal tensors, at most 1e12."""
     error = Difference.between(pair.a.value, pair.value).error
     noise = float(np.mean(np.minimum(error, 1e30) ** 2))
-    power = Scale.of(pair.a.value).power
+    power = Magnitude.of(pair.a.value).power
     return min(noise / power, 1e12) if power else (0.0 if noise == 0 else 1e12)
 
 
-def _between(step: Step, steps: Mapping[str, Step], known: Mapping[str, object]) -> Sequence[Step]:
-    """Steps without a counterpart on the way from known ones to `step`, in order."""
+def _between(
+    tensor: TracedTensor, tensors: Mapping[str, TracedTensor], known: Mapping[str, object]
+) -> Sequence[TracedTensor]:
+    """Tensors without a counterpart on the way from known ones to `tensor`, in order."""
     found: set[str] = set()
-    waiting = list(step.inputs)
+    waiting = list(tensor.inputs)
     while waiting:
         name = waiting.pop()
         if name not in known and name not in found:
             found.add(name)
-            waiting += steps[name].inputs
-    return [one for name, one in steps.items() if name in found]
+            waiting += tensors[name].inputs
+    return [one for name, one in tensors.items() if name in found]

@@ -13,14 +13,14 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Scale:
+class Magnitude:
     """What an output looks like over all samples: its range, and its mean power. Values that are not finite are out."""
 
     span: float
     power: float
 
     @classmethod
-    def of(cls, array: Array) -> Scale:
+    def of(cls, array: Array) -> Magnitude:
         """The scale of one output; a constant has its own size as range, nothing at all has 1."""
         if array.dtype.kind == "U":
             return cls(1.0, 0.0)
@@ -80,7 +80,7 @@ class Difference:
         noise = float(np.mean(self.error**2)) if self.error.size else 0.0
         if noise == 0.0:
             return None
-        power = max(Scale.of(self.reference).power, least_power)
+        power = max(Magnitude.of(self.reference).power, least_power)
         if not np.isfinite(noise) or power == 0.0:
             return float("-inf")
         return float(10 * np.log10(power / noise))

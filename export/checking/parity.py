@@ -17,7 +17,7 @@ from edgekit.core.statistics.intervals import wilson
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.accuracy import accuracy_of, unknown_accuracy
 from edgekit.export.checking.cases import Case
-from edgekit.export.checking.difference import Difference, Scale
+from edgekit.export.checking.difference import Difference, Magnitude
 from edgekit.export.checking.sampling import run_samples
 from edgekit.export.shapes.signatures import fits
 from edgekit.runtime.backend import Session
@@ -110,13 +110,15 @@ class _Judge:
 
     artifact: Artifact
     spec: ModelSpec
-    scales: dict[str, Scale]
+    scales: dict[str, Magnitude]
     where: str
     whole: str
 
     @classmethod
     def of(cls, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str, whole: str = WHOLE) -> _Judge:
-        return cls(artifact, spec, {name: Scale.of(array) for name, array in samples.expected.items()}, where, whole)
+        return cls(
+            artifact, spec, {name: Magnitude.of(array) for name, array in samples.expected.items()}, where, whole
+        )
 
     @property
     def tolerance(self) -> Tolerance:
@@ -160,7 +162,7 @@ class _Judge:
 
     def _near(self, case: Case, name: str, difference: Difference, share: float) -> ParityCheck:
         # Inputs that no sample has can give outputs far beyond those of the samples, with errors to match.
-        span = max(self.scales[name].span, Scale.of(difference.reference).span if case.is_extreme else 0.0)
+        span = max(self.scales[name].span, Magnitude.of(difference.reference).span if case.is_extreme else 0.0)
         limit = share * span
         good = difference.largest <= limit
         return self._check(case, name, "difference", difference.largest, limit, good, **_facts(case, difference))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, named
+from edgekit.export.graphs.trace import Operation
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import ModelProto
@@ -21,26 +22,18 @@ _LOGARITHMS: Final = named("onnx", Trait.LOGARITHM) | named("tflite", Trait.LOGA
 _WEIGHTED: Final = named("onnx", Trait.LAYER | Trait.MATRICES) | named("tflite", Trait.LAYER | Trait.MATRICES)
 
 
-class Operation(NamedTuple):
-    """One operator of a graph in order: its type, and the tensors it reads and makes."""
-
-    kind: str
-    inputs: frozenset[str]
-    outputs: tuple[str, ...]
-
-
 def front_end(operations: Sequence[Operation]) -> tuple[str, ...]:
     """Tensors made on the way to a logarithm, itself included, that layers with weights come after."""
     found: dict[str, None] = {}
     for place, one in enumerate(operations):
-        if one.kind in _LOGARITHMS and _feeds_weights(operations, place):
+        if one.operator in _LOGARITHMS and _feeds_weights(operations, place):
             found |= dict.fromkeys(name for earlier in _way_to(operations, place) for name in earlier.outputs)
     return tuple(found)
 
 
 def front_end_of_onnx(model: ModelProto) -> tuple[str, ...]:
     """`front_end` of an ONNX model."""
-    return front_end([Operation(one.op_type, frozenset(one.input), tuple(one.output)) for one in model.graph.node])
+    return front_end([Operation(one.op_type, tuple(one.input), tuple(one.output)) for one in model.graph.node])
 
 
 def front_end_of_tflite(path: Path) -> tuple[str, ...]:
@@ -58,7 +51,7 @@ def front_end_of_tflite(path: Path) -> tuple[str, ...]:
 
 def _operation(model: ModelT, graph: SubGraphT, one: OperatorT, kinds: dict[int, str]) -> Operation:
     names = [tensor.name.decode() for tensor in graph.tensors]
-    read = frozenset(names[index] for index in one.inputs if index >= 0)
+    read = tuple(names[index] for index in one.inputs if index >= 0)
     code = model.operatorCodes[one.opcodeIndex].builtinCode
     return Operation(kinds.get(code, ""), read, tuple(names[index] for index in one.outputs))
 
@@ -70,15 +63,15 @@ def _way_to(operations: Sequence[Operation], place: int) -> list[Operation]:
     for one in reversed(operations[:place]):
         if wanted & set(one.outputs):
             way.append(one)
-            wanted |= one.inputs
+            wanted.update(one.inputs)
     return way[::-1]
 
 
 def _feeds_weights(operations: Sequence[Operation], place: int) -> bool:
     reached = set(operations[place].outputs)
     for one in operations[place + 1 :]:
-        if reached & one.inputs:
-            if one.kind in _WEIGHTED:
+        if reached.intersection(one.inputs):
+            if one.operator in _WEIGHTED:
                 return True
             reached |= set(one.outputs)
     return False

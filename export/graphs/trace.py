@@ -1,4 +1,4 @@
-"""Steps: the tensors that a graph computes, in order, with their values; what bisecting compares."""
+"""Traces: the tensors that a graph computes, in order, with their values; what bisecting compares."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Step:
+class TracedTensor:
     """One tensor with its value on every run, `(R, ...)`, as real numbers.
 
-    `inputs` are the names of the steps it is computed from, `weights` those of the constants.
+    `inputs` are the names of the tensors it is computed from, `weights` those of the constants.
     """
 
     name: str
@@ -57,49 +57,49 @@ class Graph:
 
 @dataclass(frozen=True)
 class Trace:
-    """The steps of one graph in order; `outputs` names the step behind each output of the model.
+    """The tensors of one graph in order; `outputs` names the one behind each output of the model.
 
-    `moved` are the tensors that hold the value of a step in another layout or precision.
+    `moved` are the tensors that hold the value of one of them in another layout or precision.
     """
 
-    steps: tuple[Step, ...]
+    tensors: tuple[TracedTensor, ...]
     outputs: Mapping[str, str]
     moved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def by_name(self) -> dict[str, Step]:
-        """Every step by its name."""
-        return {step.name: step for step in self.steps}
+    def by_name(self) -> dict[str, TracedTensor]:
+        """Every tensor by its name."""
+        return {one.name: one for one in self.tensors}
 
 
 def trace_of(graph: Graph, values: Mapping[str, Array]) -> Trace:
-    """The steps of `graph`. `values` may lack tensors: those that depend on no input, or cannot be told."""
+    """The trace of `graph`. `values` may lack tensors: those that depend on no input, or cannot be told."""
     made = _Made(graph, values)
     for name in graph.inputs:
-        made.add(Step(name, "input", values[name]), name)
+        made.add(TracedTensor(name, "input", values[name]), name)
     for operation in graph.operations:
         made.take(operation)
     outputs = {output: made.behind[tensor][0] for output, tensor in graph.outputs.items() if made.behind.get(tensor)}
     moved: dict[str, tuple[str, ...]] = {}
     for tensor, sources in made.behind.items():
-        if len(sources) == 1 and tensor not in made.steps:
+        if len(sources) == 1 and tensor not in made.tensors:
             moved[sources[0]] = (*moved.get(sources[0], ()), tensor)
-    return Trace(tuple(made.steps.values()), outputs, moved)
+    return Trace(tuple(made.tensors.values()), outputs, moved)
 
 
 @dataclass
 class _Made:
-    """Steps so far; `behind` are the steps that each tensor of the graph stands for or comes from."""
+    """Tensors so far; `behind` are those that each tensor of the graph stands for or comes from."""
 
     graph: Graph
     values: Mapping[str, Array]
-    steps: dict[str, Step] = field(default_factory=dict)
+    tensors: dict[str, TracedTensor] = field(default_factory=dict)
     behind: dict[str, tuple[str, ...]] = field(default_factory=dict)
     pending: dict[str, Operation] = field(default_factory=dict)
 
-    def add(self, step: Step, tensor: str) -> None:
-        self.steps[step.name] = step
-        self.behind[tensor] = (step.name,)
+    def add(self, traced: TracedTensor, tensor: str) -> None:
+        self.tensors[traced.name] = traced
+        self.behind[tensor] = (traced.name,)
 
     def take(self, operation: Operation) -> None:
         sources = tuple(dict.fromkeys(name for read in operation.inputs for name in self.behind.get(read, ())))
@@ -118,10 +118,10 @@ class _Made:
             self.pending |= dict.fromkeys(operation.outputs, held)
 
     def _restate(self, name: str, operation: Operation) -> None:
-        value, step = self.values.get(operation.outputs[0]), self.steps[name]
+        value, traced = self.values.get(operation.outputs[0]), self.tensors[name]
         # Behind a move it has another layout, in which nothing can be told from it.
-        if value is not None and value.shape == step.value.shape:
-            self.steps[name] = replace(step, value=value)
+        if value is not None and value.shape == traced.value.shape:
+            self.tensors[name] = replace(traced, value=value)
 
     def _pass_on(self, sources: tuple[str, ...], operation: Operation) -> None:
         self.behind |= dict.fromkeys(operation.outputs, sources)
@@ -137,7 +137,7 @@ class _Made:
             if value is None or value.ndim < 2:
                 self.behind[name] = sources
             else:
-                self.add(Step(name, operator, value, kinds, operation.module, sources, weights), name)
+                self.add(TracedTensor(name, operator, value, kinds, operation.module, sources, weights), name)
 
     def _weights(self, operations: Iterable[Operation]) -> Iterator[str]:
         for operation in operations:

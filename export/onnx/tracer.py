@@ -1,4 +1,4 @@
-"""The steps of an .onnx file: every tensor becomes an output of a copy, which runs once a feed."""
+"""The trace of an .onnx file: every tensor becomes an output of a copy, which runs once a feed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edgekit.core.errors import ModelUnreadable
-from edgekit.core.reports.bisection import Refusal
+from edgekit.core.reports.bisection import RefusedOperator
 from edgekit.core.samples import Array, Feed
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, kinds_of, named
@@ -28,7 +28,7 @@ _WEIGHT: Final = re.compile(
 
 
 def trace_onnx(path: Path, feeds: Sequence[Feed]) -> Trace:
-    """The steps of the file on every feed.
+    """The trace of the file on every feed.
 
     Raises:
         ModelUnreadable: The file is no ONNX model, or its engine does not run it on these feeds.
@@ -82,12 +82,12 @@ def graph_of(graph: GraphProto) -> Graph:
     )
 
 
-def first_refused(path: Path, feed: Feed, side: str) -> Refusal | None:
+def first_refused(path: Path, feed: Feed, side: str) -> RefusedOperator | None:
     """The first operator that the engine does not run on this feed, found by halving the graph; None if it runs all."""
     model = _loaded(path)
     wrong = _wrong_input(model.graph, feed)
     if wrong is not None:
-        return Refusal(side, wrong[0], "input", wrong[1])
+        return RefusedOperator(side, wrong[0], "input", wrong[1])
     nodes = list(model.graph.node)
     low, high = 0, len(nodes)
     reason = _failure(model, nodes, feed)
@@ -100,7 +100,7 @@ def first_refused(path: Path, feed: Feed, side: str) -> Refusal | None:
     node = nodes[high - 1]
     constants = {one.name for one in model.graph.initializer}
     weights = tuple(name for name in node.input if name in constants)
-    return Refusal(side, node.output[0], node.op_type, reason, weights)
+    return RefusedOperator(side, node.output[0], node.op_type, reason, weights)
 
 
 def _loaded(path: Path) -> ModelProto:

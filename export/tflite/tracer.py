@@ -1,4 +1,4 @@
-"""The steps of a .tflite file: an interpreter that keeps every tensor runs one signature on each feed."""
+"""The trace of a .tflite file: an interpreter that keeps every tensor runs one signature on each feed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from edgekit.core.bundle import Signature
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
-from edgekit.core.reports.bisection import Refusal
+from edgekit.core.reports.bisection import RefusedOperator
 from edgekit.core.samples import Array, Feed
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, kinds_of, named
@@ -29,7 +29,7 @@ _SHARED_SCALES: Final = named("tflite", Trait.SHARED_SCALE)
 
 
 def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Trace:
-    """The steps of one signature on every feed; its kernels are the plain ones, which keep what they compute.
+    """The trace of one signature on every feed; its kernels are the plain ones, which keep what they compute.
 
     Raises:
         ModelUnreadable: The file is no TFLite model.
@@ -47,7 +47,7 @@ def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Tra
     return trace_of(graph, stacked(engine.run(feed, graph) for feed in feeds))
 
 
-def missing_signature(path: Path, signature: Signature, side: str) -> Refusal | None:
+def missing_signature(path: Path, signature: Signature, side: str) -> RefusedOperator | None:
     """The refusal of a file that lacks a signature which its bundle says it has; None where it is there.
 
     Raises:
@@ -62,7 +62,7 @@ def missing_signature(path: Path, signature: Signature, side: str) -> Refusal | 
     if signature.name in known:
         return None
     reason = f"the file has no signature '{signature.name}'; it has {', '.join(known) or 'none'}"
-    return Refusal(side, next(iter(known.values()), ""), "input", reason)
+    return RefusedOperator(side, next(iter(known.values()), ""), "input", reason)
 
 
 def quantized_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Iterator[Mapping[str, Array]]:
@@ -77,7 +77,7 @@ def quantized_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) ->
 
 
 def tensor_names(path: Path) -> dict[str, tuple[str, ...]]:
-    """The file's own names behind each name of a step: one a signature, as far as the signatures are alike."""
+    """The file's own names behind each name in a trace: one a signature, as far as the signatures are alike."""
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     first = _Engine(path, model, model.signatureDefs[0].signatureKey.decode())

@@ -136,7 +136,7 @@ def operators_of(module: Any, spec: ModelSpec, feed: Feed) -> frozenset[str]:
 def _recorder() -> Any:
     overrides = need("torch.overrides", extra="export")
 
-    class Recorder(overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]  # torch is no dependency here
+    class FunctionRecorder(overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]  # torch is no dependency here
         """Notes every function that is called, and whether a softmax is multiplied by something."""
 
         def __init__(self) -> None:
@@ -163,7 +163,7 @@ def _recorder() -> Any:
             if name == "softmax" or (touched and name in _PASSING):
                 self.weights.append(result)
 
-    return Recorder()
+    return FunctionRecorder()
 
 
 def _flat(args: Any) -> Iterable[Any]:

@@ -39,7 +39,7 @@ def load_program(path: Path) -> Any:
     for name in ("train", "eval"):
         object.__setattr__(inner, name, lambda *_, **__: inner)
 
-    class Program(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
+    class ProgramModule(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
         """Takes the inputs by position, and hands them on as the program was exported."""
 
         def __init__(self) -> None:
@@ -50,7 +50,7 @@ def load_program(path: Path) -> Any:
             arguments, keywords = trees.tree_unflatten(list(feed), shape)
             return self.program(*arguments, **keywords)
 
-    return Program().eval()
+    return ProgramModule().eval()
 
 
 def describe_program(path: Path) -> Described:

@@ -1,4 +1,4 @@
-"""The steps of a torch module: every operator below its modules is noted while it runs. Runs in the worker."""
+"""The trace of a torch module: every operator below its modules is noted while it runs. Runs in the worker."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _recorder(module: Any, feed: Feed, spec: ModelSpec) -> Any:
     dispatch = need("torch.utils._python_dispatch", extra="export")
     torch = need("torch", extra="export")
 
-    class Recorder(dispatch.TorchDispatchMode):  # type: ignore[misc,name-defined]  # torch is no dependency here
+    class TensorRecorder(dispatch.TorchDispatchMode):  # type: ignore[misc,name-defined]  # torch is no dependency here
         """Notes every operator with the module that called it."""
 
         def __init__(self) -> None:
@@ -89,7 +89,7 @@ def _recorder(module: Any, feed: Feed, spec: ModelSpec) -> Any:
                 outputs.append(name)
             self.operations.append(Operation(operator, inputs, tuple(outputs), _kinds(operator, args), path))
 
-    return Recorder()
+    return TensorRecorder()
 
 
 def _kinds(operator: str, args: Any) -> frozenset[str]:

@@ -105,17 +105,17 @@ def _answer(state: _State, line: bytes) -> messages.Reply:
         reply: messages.Reply = _HANDLERS[type(job)](state, job)
         return reply
     except EdgekitError as err:
-        return messages.Reply(failure=messages.Failure(**to_record(err)))
+        return messages.Reply(failure=messages.WorkerFailure(**to_record(err)))
     except MemoryError:
-        return messages.Reply(failure=messages.Failure("out of memory"))
+        return messages.Reply(failure=messages.WorkerFailure("out of memory"))
     except OSError as err:
         found = from_os_error(err, "converting")
         kind = type(found).__name__ if isinstance(found, DiskFull) else ""
-        return messages.Reply(failure=messages.Failure(found.message, kind, found.hint, traceback.format_exc()))
+        return messages.Reply(failure=messages.WorkerFailure(found.message, kind, found.hint, traceback.format_exc()))
     except BaseException as err:  # noqa: BLE001  # converters raise anything, SystemExit included
         first = next(iter(str(err).strip().splitlines()), "")
         trace = "".join(traceback.format_exception(err))
-        return messages.Reply(failure=messages.Failure(f"{type(err).__name__}: {first}", trace=trace))
+        return messages.Reply(failure=messages.WorkerFailure(f"{type(err).__name__}: {first}", trace=trace))
 
 
 def _describe(state: _State, job: messages.Describe) -> messages.Reply:
@@ -132,7 +132,7 @@ def _load(state: _State, job: messages.Load) -> messages.Reply:
     return messages.Reply(converted=messages.Converted())
 
 
-def _reference(state: _State, job: messages.Reference) -> messages.Reply:
+def _run(state: _State, job: messages.RunModule) -> messages.Reply:
     module = state.module(job.module, job.seed)
     answers: Feed = {}
     failures: dict[int, str] = {}
@@ -155,14 +155,14 @@ def _reference(state: _State, job: messages.Reference) -> messages.Reply:
     return messages.Reply(traced=traced)
 
 
-def _outputs(module: Any, job: messages.Reference, feed: Feed) -> Feed:
+def _outputs(module: Any, job: messages.RunModule, feed: Feed) -> Feed:
     if kind_of(job.module.location) != "torch":
         answers: Feed = module.answer(job.spec, feed)
         return answers
     return run_module(module, job.spec, feed)
 
 
-def _made_of(module: Any, job: messages.Reference, feed: Feed) -> tuple[frozenset[str], str]:
+def _made_of(module: Any, job: messages.RunModule, feed: Feed) -> tuple[frozenset[str], str]:
     """Operators, and the digest of the weights."""
     if kind_of(job.module.location) != "torch":
         return module.operators(), module.digest()
@@ -214,7 +214,7 @@ def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
 _HANDLERS: dict[type, Any] = {
     messages.Describe: _describe,
     messages.Load: _load,
-    messages.Reference: _reference,
+    messages.RunModule: _run,
     messages.Export: _export,
     messages.Quantize: _quantize,
     messages.Steps: _steps,

@@ -43,7 +43,7 @@ def ask_reference(
     """
     feeds = [*(case.feed for case in cases), *feeds_of(samples, spec)]
     save_arrays(folder / "feeds.npz", pack_feeds(feeds))
-    job = messages.Reference(module, spec, str(folder / "feeds.npz"), str(folder / "answers.npz"), seed)
+    job = messages.RunModule(module, spec, str(folder / "feeds.npz"), str(folder / "answers.npz"), seed)
     traced = worker.ask(job, "running the module").traced
     if traced is None:
         raise ConversionFailed(f"The {worker.toolchain} converter gave no reference outputs.")

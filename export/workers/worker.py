@@ -158,7 +158,7 @@ class Worker:
             return self._failed(what, f"it crashed ({signal.Signals(-code).name})")
         return self._failed(what, f"it ended with exit code {code} and no answer")
 
-    def _reported(self, what: str, failure: messages.Failure) -> EdgekitError:
+    def _reported(self, what: str, failure: messages.WorkerFailure) -> EdgekitError:
         if failure.trace:
             _log.debug("%s", failure.trace)
         return from_record(

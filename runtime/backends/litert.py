@@ -16,7 +16,7 @@ from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model
 from edgekit.runtime.backends.native_output import captured_stderr
 from edgekit.runtime.backends.quantized import giving, storing
-from edgekit.runtime.backends.signatures import Entry, Family, TensorEntry, family_of
+from edgekit.runtime.backends.signatures import Family, SignatureEntry, TensorEntry, family_of
 from edgekit.runtime.backends.target_options import check_names, threads_of
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class LiteRTSession:
         outputs = plan.invoke()
         return {spec.name: _cut(outputs[spec.name], spec, sizes) for spec in self.outputs}
 
-    def _plan(self, entry: Entry) -> _Plan:
+    def _plan(self, entry: SignatureEntry) -> _Plan:
         if entry.subgraph not in self._allocated:
             self._engine._interpreter.AllocateTensors(entry.subgraph)
             self._allocated.add(entry.subgraph)
@@ -181,7 +181,7 @@ class LiteRTSession:
 class _Plan:
     """One signature, ready to run: tensor indices looked up once."""
 
-    def __init__(self, engine: Any, entry: Entry) -> None:
+    def __init__(self, engine: Any, entry: SignatureEntry) -> None:
         # The public methods reach the first subgraph only, and the signature runner allocates anew in each call.
         wrapper = engine._interpreter
         self.entry = entry
@@ -291,7 +291,7 @@ def _family(engine: Any, spec: ModelSpec | None) -> Family:
     return family_of(tuple(_entries(engine, order)), inputs, outputs)
 
 
-def _entries(engine: Any, order: Sequence[str]) -> Iterator[Entry]:
+def _entries(engine: Any, order: Sequence[str]) -> Iterator[SignatureEntry]:
     """Every signature with the inputs and outputs of the default one; the whole file where it has no signatures."""
     signatures = engine._get_full_signature_list()
     if not signatures:
@@ -302,7 +302,7 @@ def _entries(engine: Any, order: Sequence[str]) -> Iterator[Entry]:
     for name, tensors in signatures.items():
         if set(tensors["inputs"]) == set(inputs) and set(tensors["outputs"]) == set(outputs):
             subgraph = engine._interpreter.GetSubgraphIndexFromSignature(name)
-            yield Entry(
+            yield SignatureEntry(
                 name,
                 subgraph,
                 tuple(_tensor(engine, tensors["inputs"][key], subgraph, key) for key in inputs),
@@ -310,9 +310,9 @@ def _entries(engine: Any, order: Sequence[str]) -> Iterator[Entry]:
             )
 
 
-def _bare_entry(engine: Any) -> Entry:
+def _bare_entry(engine: Any) -> SignatureEntry:
     inputs, outputs = engine.get_input_details(), engine.get_output_details()
-    return Entry(
+    return SignatureEntry(
         "",
         0,
         tuple(_tensor(engine, detail["index"], 0, detail["name"]) for detail in inputs),

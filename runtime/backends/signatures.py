@@ -30,7 +30,7 @@ class TensorEntry:
 
 
 @dataclass(frozen=True)
-class Entry:
+class SignatureEntry:
     """One signature: its name ("" in a file without), its subgraph, its tensors in order."""
 
     name: str
@@ -46,7 +46,7 @@ class Family:
     `inputs` and `outputs` are described as callers see them: free axes by name, float32 for quantized tensors.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[SignatureEntry, ...]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     sizes: tuple[dict[str, int], ...] = field(default=())
@@ -69,7 +69,7 @@ class Family:
         padded = all(tensor.padding is not None for tensor in self.inputs if axis in tensor.shape)
         return padded and all(name in known for tensor in self.outputs for name in tensor.free_axes)
 
-    def fitting(self, sizes: Mapping[str, int]) -> Entry | None:
+    def fitting(self, sizes: Mapping[str, int]) -> SignatureEntry | None:
         """The smallest signature that takes `sizes`, exactly or padded; None when there is none."""
         fits = [place for place in range(len(self.entries)) if self._takes(self.sizes[place], sizes)]
         return self.entries[min(fits, key=lambda place: _volume(self.sizes[place]))] if fits else None
@@ -125,7 +125,7 @@ def _volume(sizes: Mapping[str, int]) -> int:
     return volume
 
 
-def family_of(entries: Iterable[Entry], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Family:
+def family_of(entries: Iterable[SignatureEntry], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Family:
     """The family of `entries`, whose axes are named after the given specs, or after where they differ.
 
     Args:
@@ -145,7 +145,7 @@ def family_of(entries: Iterable[Entry], inputs: Sequence[TensorSpec], outputs: S
 
 
 def _described(
-    entries: Sequence[Entry], place: int, specs: Sequence[TensorSpec], names: dict[tuple[int, ...], str]
+    entries: Sequence[SignatureEntry], place: int, specs: Sequence[TensorSpec], names: dict[tuple[int, ...], str]
 ) -> TensorSpec:
     first = entries[0].inputs[place]
     spec = _named(first, specs)
@@ -155,7 +155,7 @@ def _described(
 
 
 def _described_output(
-    entries: Sequence[Entry],
+    entries: Sequence[SignatureEntry],
     place: int,
     specs: Sequence[TensorSpec],
     names: dict[tuple[int, ...], str],
@@ -196,7 +196,7 @@ def _tensor(entry: TensorEntry, shape: tuple[Axis, ...], spec: TensorSpec | None
     return TensorSpec(entry.name, wide, shape, spec.low, spec.high, spec.padding)
 
 
-def _sizes(entry: Entry, inputs: Sequence[TensorSpec]) -> dict[str, int]:
+def _sizes(entry: SignatureEntry, inputs: Sequence[TensorSpec]) -> dict[str, int]:
     """The size of every free axis in one signature."""
     return {
         axis: size

@@ -14,7 +14,7 @@ import edgekit
 from edgekit.core.bundle import Bundle
 from edgekit.core.errors import UserError
 from edgekit.core.verdict import Verdict
-from edgekit.export.accuracy_control import Candidate, Kept, fewest
+from edgekit.export.accuracy_control import KeepCandidate, Kept, fewest
 from edgekit.flows.export import export_order
 from edgekit.flows.opening.source import ExportOptions, SourceOptions
 
@@ -23,8 +23,8 @@ NETS = Path(__file__).parent / "nets" / "planted.py"
 LIMIT = 0.03
 
 
-def candidates(count: int) -> list[Candidate]:
-    return [Candidate((str(place),), Kept(str(place), "Conv", "", 0.1)) for place in range(count)]
+def candidates(count: int) -> list[KeepCandidate]:
+    return [KeepCandidate((str(place),), Kept(str(place), "Conv", "", 0.1)) for place in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def candidates(count: int) -> list[Candidate]:
 def test_no_more_stays_float_than_is_needed(needed: set[str]) -> None:
     asked = []
 
-    def measure(chosen: list[Candidate]) -> float:
+    def measure(chosen: list[KeepCandidate]) -> float:
         asked.append(len(chosen))
         return 0.0 if needed <= {one.tensors[0] for one in chosen} else 0.1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.core.reports.bisection import Aligned, Bisection, Refusal
+from edgekit.core.reports.bisection import Aligned, Bisection, RefusedOperator
 from edgekit.report.bisection import render_svg, render_text, write_bisection
 
 
@@ -41,7 +41,7 @@ def test_many_tensors_are_shortened_to_those_that_matter() -> None:
 
 
 def test_a_refusal_is_one_sentence() -> None:
-    refusal = Refusal("onnx-fp32", "view", "Reshape", "sizes do not match", ("shape",))
+    refusal = RefusedOperator("onnx-fp32", "view", "Reshape", "sizes do not match", ("shape",))
     found = Bisection(path="b", a="torch", b="onnx-fp32", case="N=5", runs=1, aligned=(), refused=refusal)
 
     assert render_text(found).startswith("'onnx-fp32' cannot run case 'N=5': it stops at 'view' (Reshape).")

@@ -12,7 +12,7 @@ from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Trust
 from edgekit.core.reports.explanation import Cause
 from edgekit.core.reports.report import Epoch, Estimate, Latency, Operators, Outcome, ParityCheck, Report, Training
-from edgekit.core.reports.sustained import Point, Sustained
+from edgekit.core.reports.sustained import Sustained, SustainedPoint
 from edgekit.core.verdict import Verdict
 
 HOSTILE = '<script>alert(1)</script>"`|&\x1b[31m\u202e\n**@everyone**'
@@ -211,7 +211,9 @@ def deep(text: str = "layers too small") -> Report:
     """With operators, sustained load, energy and causes; one target has told nothing."""
     report = make_report()
     times = tuple(OperatorTime(f"{text}{place}", "Conv" if place % 2 else text, "cpu", 1e-6) for place in range(5))
-    points = tuple(Point(10.0 * place, 1e-4 * (1 + place / 50), 9, 40.0 + place, 2e9, place > 7) for place in range(16))
+    points = tuple(
+        SustainedPoint(10.0 * place, 1e-4 * (1 + place / 50), 9, 40.0 + place, 2e9, place > 7) for place in range(16)
+    )
     loads = (
         Sustained(LOCAL, "onnx-fp32", {"N": 1}, points, 0.25, 0.2, 0.3),
         Sustained(PI, text, {}, points[:1], reason=text),

@@ -6,7 +6,7 @@ import pytest
 
 import edgekit.train
 from edgekit.core.system import documents
-from edgekit.train.listing import SIZES, Sizes, count, known
+from edgekit.train.listing import SIZES, ModelSizes, count, known
 from edgekit.train.registry import MODELS
 
 WEIGHTS = Path(str(edgekit.train.__file__)).parent / "weights"
@@ -46,6 +46,6 @@ def test_every_model_is_in_the_listing_that_needs_no_torch() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS.table)
 def test_the_listing_says_what_is_counted(name: str) -> None:
-    written = documents.read(WEIGHTS / SIZES, Sizes, newest=1)
+    written = documents.read(WEIGHTS / SIZES, ModelSizes, newest=1)
 
     assert {size.name: size for size in written.models}[name] == count(name), "run: python -m edgekit.train.listing"

@@ -19,7 +19,7 @@ BEST: Final = "best.safetensors"
 _STATE: Final = "edgekit"
 
 
-class State(msgspec.Struct, forbid_unknown_fields=True):
+class TrainingState(msgspec.Struct, forbid_unknown_fields=True):
     """How far a training is. `best` is the validation score of the kept weights, `since` the epochs after it.
 
     `wall_s` are the seconds of all attempts together, `cpu_s` those of cores of this process.
@@ -39,7 +39,7 @@ def write_weights(path: Path, module: nn.Module) -> None:
 
 
 def write_checkpoint(
-    path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor], state: State
+    path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor], state: TrainingState
 ) -> None:
     """Weights, optimizer state, averaged weights and progress in one file: they cannot disagree after a kill."""
     tensors = {f"learner/{name}": tensor for name, tensor in learner.state_dict().items()}
@@ -51,7 +51,7 @@ def write_checkpoint(
 
 def read_checkpoint(
     path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
-) -> State:
+) -> TrainingState:
     """Put a checkpoint back; gives how far the training was.
 
     Raises:
@@ -67,16 +67,16 @@ def read_checkpoint(
     return state
 
 
-def read_state(path: Path) -> State:
+def read_state(path: Path) -> TrainingState:
     """How far the training of a checkpoint was."""
     return _read(path)[1]
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], State]:
+def _read(path: Path) -> tuple[dict[str, Tensor], TrainingState]:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            state = msgspec.json.decode((file.metadata() or {})[_STATE], type=State)
+            state = msgspec.json.decode((file.metadata() or {})[_STATE], type=TrainingState)
     except (OSError, SafetensorError, KeyError, msgspec.MsgspecError) as err:
         raise Unreadable(f"'{path}' is no checkpoint: {err}.") from err
     return tensors, state

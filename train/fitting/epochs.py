@@ -27,7 +27,7 @@ from edgekit.train.evaluate import evaluate
 from edgekit.train.fitting.checkpoint import (
     BEST,
     LAST,
-    State,
+    TrainingState,
     read_checkpoint,
     read_state,
     write_checkpoint,
@@ -63,7 +63,7 @@ class Job:
         return self.model.specialize(self.model.spec, self.dataset) if self.model.specialize else self.model.spec
 
 
-def fit(job: Job, progress: Progress) -> State:
+def fit(job: Job, progress: Progress) -> TrainingState:
     """Every attempt of a training until the floor is met or none is left; gives how far it came.
 
     With several processes each takes its share of every batch, and the gradients are averaged: the result is that of
@@ -90,10 +90,10 @@ def _work(fabric: Fabric, progress: Progress, job: Job) -> None:
     elif fabric.world_size > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // fabric.world_size))
     rows = Rows.of(job.dataset.train, job.model.lengths)
-    last = read_state(job.out / LAST) if (job.out / LAST).is_file() else State()
+    last = read_state(job.out / LAST) if (job.out / LAST).is_file() else TrainingState()
     for attempt in range(last.attempt, job.options.restarts + 1):
         fitting = Fitting.begin(
-            job, fabric, rows, last if last.attempt == attempt else State(attempt, last.wall_s, last.cpu_s)
+            job, fabric, rows, last if last.attempt == attempt else TrainingState(attempt, last.wall_s, last.cpu_s)
         )
         fitting.run(progress)
         last = fitting.state
@@ -149,12 +149,12 @@ class Fitting:
     learner: nn.Module
     optimizer: Any
     inner: Learner
-    state: State
+    state: TrainingState
     average: dict[str, Tensor] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, job: Job, fabric: Fabric, rows: Rows, state: State) -> Fitting:
+    def begin(cls, job: Job, fabric: Fabric, rows: Rows, state: TrainingState) -> Fitting:
         """A fresh attempt, or one that goes on from its last checkpoint when `state` has an epoch behind it."""
         torch.manual_seed(_mixed(job.seed, state.attempt, "weights"))
         inner = Learner(job.model, job.options)

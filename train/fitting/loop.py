@@ -14,13 +14,21 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.data.dataset_checks import check
 from edgekit.train.evaluate import evaluate
-from edgekit.train.fitting.checkpoint import BEST, State
+from edgekit.train.fitting.checkpoint import BEST, TrainingState
 from edgekit.train.fitting.distributed import leads
 from edgekit.train.fitting.epochs import Job, fit, start_from
 from edgekit.train.fitting.epochs import freeze as freeze_parts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
-from edgekit.train.run import RUN_FILE, DataFacts, Run, peak_memory_bytes, read_any, resume_command, tool_versions
+from edgekit.train.run import (
+    RUN_FILE,
+    DataFacts,
+    TrainingRun,
+    peak_memory_bytes,
+    read_any,
+    resume_command,
+    tool_versions,
+)
 from edgekit.train.weights import load_state
 
 _TOOLS = ("edgekit", "torch", "lightning-fabric", "numpy")
@@ -39,7 +47,7 @@ def train(
     freeze: tuple[str, ...] = (),
     processes: int = 1,
     command: str = "",
-) -> Run:
+) -> TrainingRun:
     """Train `model`, and keep weights, checkpoints, history and the record of it in the folder `out`.
 
     The same seed on the same machine gives the same weights, however often the training was interrupted.
@@ -94,9 +102,9 @@ def _started(job: Job) -> tuple[str, ...]:
     return (f"These begin anew, as they fit nothing in the given weights: {', '.join(fresh)}.",) if fresh else ()
 
 
-def _begun(job: Job, resume: bool, command: str, warnings: tuple[str, ...]) -> Run:
+def _begun(job: Job, resume: bool, command: str, warnings: tuple[str, ...]) -> TrainingRun:
     """The record of a new run, or the one that is resumed once it is known to be the same training."""
-    fresh = Run(
+    fresh = TrainingRun(
         model=job.model.spec.name,
         spec=job.spec,
         options=job.options,
@@ -119,7 +127,7 @@ def _begun(job: Job, resume: bool, command: str, warnings: tuple[str, ...]) -> R
     return fresh
 
 
-def _check_same(before: Run, now: Run, out: Path) -> None:
+def _check_same(before: TrainingRun, now: TrainingRun, out: Path) -> None:
     for name in ("model", "options", "seed", "data", "init_from", "freeze", "processes"):
         if getattr(before, name) != getattr(now, name):
             raise UserError(
@@ -137,7 +145,7 @@ def _facts(dataset: Dataset) -> DataFacts:
     return DataFacts(dataset.source, dataset.digest, dataset.licence, len(dataset.train), held, len(dataset.test))
 
 
-def _finished(job: Job, run: Run, state: State) -> Run:
+def _finished(job: Job, run: TrainingRun, state: TrainingState) -> TrainingRun:
     module = job.model.build()
     load_state(module, job.out / BEST)
     done = msgspec.structs.replace(

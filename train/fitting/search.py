@@ -28,7 +28,7 @@ _LOOK_S: Final = 0.2
 Sampler = Literal["tpe", "grid"]
 
 
-class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OptionSpace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one option may be: a range (on a log scale where its ends lie far apart), and the values of a grid."""
 
     values: tuple[float | int | str, ...]
@@ -36,12 +36,12 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high: float | None = None
 
 
-SPACE: Final[Mapping[str, Choice]] = {
-    "learning_rate": Choice((3e-4, 1e-3, 3e-3), 1e-4, 1e-2),
-    "weight_decay": Choice((1e-3, 1e-2, 1e-1), 1e-4, 0.3),
-    "batch_size": Choice((32, 64, 128)),
-    "optimizer": Choice(("momentum", "adam", "adamw")),
-    "schedule": Choice(("cosine", "one-cycle")),
+SPACE: Final[Mapping[str, OptionSpace]] = {
+    "learning_rate": OptionSpace((3e-4, 1e-3, 3e-3), 1e-4, 1e-2),
+    "weight_decay": OptionSpace((1e-3, 1e-2, 1e-1), 1e-4, 0.3),
+    "batch_size": OptionSpace((32, 64, 128)),
+    "optimizer": OptionSpace(("momentum", "adam", "adamw")),
+    "schedule": OptionSpace(("cosine", "one-cycle")),
 }
 
 
@@ -64,7 +64,7 @@ def search(
     trials: int,
     sampler: Sampler = "tpe",
     options: TrainOptions | None = None,
-    space: Mapping[str, Choice] = SPACE,
+    space: Mapping[str, OptionSpace] = SPACE,
     data: Path | None = None,
     seed: int = 0,
     processes: int = 1,
@@ -154,7 +154,7 @@ def _work(
     trials: int,
     sampler: Sampler,
     base: TrainOptions,
-    space: Mapping[str, Choice],
+    space: Mapping[str, OptionSpace],
     tell: Callable[[int, int, str], None],
     seed: int,
 ) -> None:
@@ -179,7 +179,7 @@ def _trial(
     model: ReferenceModel,
     dataset: Dataset,
     base: TrainOptions,
-    space: Mapping[str, Choice],
+    space: Mapping[str, OptionSpace],
     sampler: Sampler,
     out: Path,
     trial: Any,
@@ -197,13 +197,13 @@ def _trial(
     return max(scores) if _higher(model) else min(scores)
 
 
-def _suggested(trial: Any, name: str, choice: Choice, sampler: Sampler) -> Any:
+def _suggested(trial: Any, name: str, choice: OptionSpace, sampler: Sampler) -> Any:
     if choice.low is None or choice.high is None or sampler == "grid":
         return trial.suggest_categorical(name, list(choice.values))
     return trial.suggest_float(name, choice.low, choice.high, log=choice.high > 10 * choice.low > 0)
 
 
-def _study(out: Path, sampler: str, space: Mapping[str, Choice], seed: int, *, create: bool = False) -> Any:
+def _study(out: Path, sampler: str, space: Mapping[str, OptionSpace], seed: int, *, create: bool = False) -> Any:
     optuna = need("optuna", extra="train")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     journal = need("optuna.storages.journal", extra="train")

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgekit.core.bundle import CASES, Artifact, Bundle, Signature
 from edgekit.core.errors import BundleUnreadable, ConversionFailed, ModelUnreadable, UserError, unknown
-from edgekit.core.reports.bisection import Bisection, Refusal
+from edgekit.core.reports.bisection import Bisection, RefusedOperator
 from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.progress import Progress, Silent
@@ -137,7 +137,7 @@ class _Side:
             return trace_onnx(self.file, inputs.feeds)
         return trace_tflite(self.file, inputs.feeds, _signature(self.signatures, inputs.sizes))
 
-    def refuses(self, inputs: _Inputs) -> Refusal | None:
+    def refuses(self, inputs: _Inputs) -> RefusedOperator | None:
         """What in an ONNX file does not run, or the entry point that a TFLite file should have for these sizes."""
         if self.artifact is None:
             return None

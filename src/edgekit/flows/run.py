@@ -14,7 +14,7 @@ import numpy as np
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError
 from edgekit.core.generated import generated
-from edgekit.core.reports.run import Answer, Curve, RunReport, Score
+from edgekit.core.reports.run import Answer, ClassScore, Curve, RunReport
 from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.spec import ModelSpec, SeriesOutput, TextOutput
 from edgekit.core.system.progress import Progress, Silent
@@ -151,7 +151,7 @@ def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
     how = spec.postprocessing
     return Answer(
         text,
-        tuple(Score(label, probability) for label, probability in scores),
+        tuple(ClassScore(label, probability) for label, probability in scores),
         {name: np.asarray(array).tolist() for name, array in outputs.items()},
         sentence(outputs[TOKENS][0], how) if isinstance(how, TextOutput) and TOKENS in outputs else "",
         Curve(how.name, how.step_s, tuple(values.tolist()))

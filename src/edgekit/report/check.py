@@ -18,7 +18,7 @@ from edgekit.core.system.files import write_atomic
 from edgekit.core.verdict import Verdict
 from edgekit.report import formatting
 from edgekit.report.dashboards import render_bencher, render_benchmark_action
-from edgekit.report.junit import Case, render_cases
+from edgekit.report.junit import JunitCase, render_cases
 from edgekit.report.markdown import code, prose
 
 _STYLES: Final = {
@@ -65,11 +65,11 @@ def render_junit(report: CheckReport) -> str:
     return render_cases("edgekit check", _cases(report))
 
 
-def _cases(report: CheckReport) -> Iterator[Case]:
+def _cases(report: CheckReport) -> Iterator[JunitCase]:
     for one in report.results:
         undecided = one.verdict is Verdict.INCONCLUSIVE
         verdict = Verdict.FAIL if undecided and report.policy == "fail" else one.verdict
-        yield Case(f"{one.model} on {one.target}", one.artifact, one.check, verdict, _said(one))
+        yield JunitCase(f"{one.model} on {one.target}", one.artifact, one.check, verdict, _said(one))
 
 
 def _benchmark_action(report: CheckReport) -> str:

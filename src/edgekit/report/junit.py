@@ -12,7 +12,7 @@ from edgekit.report import formatting, rows
 
 
 @dataclass(frozen=True)
-class Case:
+class JunitCase:
     """One test case: the suite it stands in, its class and name, and what it ended in."""
 
     suite: str
@@ -31,10 +31,10 @@ def render_junit(report: Report) -> str:
     return render_cases(f"edgekit {report.command}", cases(report))
 
 
-def render_cases(name: str, found: Iterable[Case]) -> str:
+def render_cases(name: str, found: Iterable[JunitCase]) -> str:
     """JUnit XML of cases, one suite for each that they name."""
     suites = ElementTree.Element("testsuites", name=formatting.clean(name))
-    grouped: dict[str, list[Case]] = {}
+    grouped: dict[str, list[JunitCase]] = {}
     for case in found:
         grouped.setdefault(case.suite, []).append(case)
     for suite, members in grouped.items():
@@ -44,18 +44,18 @@ def render_cases(name: str, found: Iterable[Case]) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
 
 
-def cases(report: Report) -> Iterator[Case]:
+def cases(report: Report) -> Iterator[JunitCase]:
     """Every check of the report, then the outcome of each target, then the verdict."""
     yield from map(_parity_case, report.parity)
     for check in report.budgets:
         yield _budget_case(report, check)
     yield from map(_outcome_case, report.outcomes)
-    yield Case(
+    yield JunitCase(
         "verdict", report.command, "verdict", report.verdict, f"the verdict is {formatting.VERDICTS[report.verdict]}"
     )
 
 
-def _parity_case(check: ParityCheck) -> Case:
+def _parity_case(check: ParityCheck) -> JunitCase:
     parts = (
         f"'{check.artifact}' in {check.where}: output '{check.output}'",
         check.case,
@@ -63,10 +63,10 @@ def _parity_case(check: ParityCheck) -> Case:
     )
     message = ", ".join(part for part in (*parts, formatting.parity_sample(check), check.reason) if part)
     name = f"parity of {check.output}, {check.case}, {check.kind}"
-    return Case(check.where, check.artifact, name, check.verdict, message)
+    return JunitCase(check.where, check.artifact, name, check.verdict, message)
 
 
-def _budget_case(report: Report, check: BudgetCheck) -> Case:
+def _budget_case(report: Report, check: BudgetCheck) -> JunitCase:
     estimate, unit = rows.judged(report, check), check.display_unit
     figure = f"{formatting.quantity(estimate, unit)} {formatting.interval(estimate, unit)}".strip()
     miss = formatting.beyond(check) if estimate.value is not None else ""
@@ -74,16 +74,16 @@ def _budget_case(report: Report, check: BudgetCheck) -> Case:
     outcome = next((one.verdict for one in report.outcomes if one.target == check.target), report.verdict)
     if check.verdict is Verdict.FAIL and outcome is not Verdict.FAIL:
         skipped = f"{message}; the outcome on this target is {formatting.VERDICTS[outcome]}, with another artifact"
-        return Case(check.target, check.artifact, check.budget, Verdict.INCONCLUSIVE, skipped)
-    return Case(check.target, check.artifact, check.budget, check.verdict, message)
+        return JunitCase(check.target, check.artifact, check.budget, Verdict.INCONCLUSIVE, skipped)
+    return JunitCase(check.target, check.artifact, check.budget, check.verdict, message)
 
 
-def _outcome_case(outcome: Outcome) -> Case:
+def _outcome_case(outcome: Outcome) -> JunitCase:
     chosen = f"chosen '{outcome.chosen}'" if outcome.chosen else outcome.reason
-    return Case(outcome.target, "outcome", f"outcome on {outcome.target}", outcome.verdict, chosen)
+    return JunitCase(outcome.target, "outcome", f"outcome on {outcome.target}", outcome.verdict, chosen)
 
 
-def _suite(name: str, found: list[Case]) -> ElementTree.Element:
+def _suite(name: str, found: list[JunitCase]) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite", name=formatting.clean(name))
     _count(suite, found)
     for case in found:
@@ -99,7 +99,7 @@ def _suite(name: str, found: list[Case]) -> ElementTree.Element:
     return suite
 
 
-def _count(element: ElementTree.Element, found: list[Case]) -> None:
+def _count(element: ElementTree.Element, found: list[JunitCase]) -> None:
     verdicts = [case.verdict for case in found]
     element.set("tests", str(len(found)))
     element.set("failures", str(verdicts.count(Verdict.FAIL)))

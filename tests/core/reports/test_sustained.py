@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekit.core.reports.sustained import Point, Sustained, change
+from edgekit.core.reports.sustained import Sustained, SustainedPoint, change
 
 
-def points(factor: float, count: int = 24) -> tuple[Point, ...]:
+def points(factor: float, count: int = 24) -> tuple[SustainedPoint, ...]:
     """Latencies that rise to `factor` times the first, with 1 % noise."""
     rng = np.random.default_rng(0)
     levels = 1e-3 * np.linspace(1.0, factor, count) * np.exp(rng.normal(0, 0.01, count))
-    return tuple(Point(float(place), float(level), 100) for place, level in enumerate(levels))
+    return tuple(SustainedPoint(float(place), float(level), 100) for place, level in enumerate(levels))
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.2])
@@ -32,7 +32,7 @@ def test_few_points_give_no_change() -> None:
 
 def test_the_moment_of_throttling_is_the_first() -> None:
     states = [None, False, True, False, True]
-    found = tuple(Point(10.0 * place, 1e-3, 1, throttled=state) for place, state in enumerate(states))
+    found = tuple(SustainedPoint(10.0 * place, 1e-3, 1, throttled=state) for place, state in enumerate(states))
 
     assert Sustained("pi", "onnx-fp32", {}, found).throttled_s == 20.0
     assert Sustained("pi", "onnx-fp32", {}, found[:2]).throttled_s is None

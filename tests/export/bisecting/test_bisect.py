@@ -15,14 +15,14 @@ from edgekit.core.samples import Feed
 from edgekit.export.bisecting.alignment import align, arrangements
 from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.parity import TOLERANCES
-from edgekit.export.graphs.trace import Step, Trace
+from edgekit.export.graphs.trace import Trace, TracedTensor
 from edgekit.export.onnx.tracer import first_refused, trace_onnx
 
 RNG = np.random.default_rng(0)
 
 
-def step(name: str, value: np.ndarray, kind: str, *inputs: str) -> Step:
-    return Step(name, kind, value, frozenset({kind}), inputs=inputs)
+def traced(name: str, value: np.ndarray, kind: str, *inputs: str) -> TracedTensor:
+    return TracedTensor(name, kind, value, frozenset({kind}), inputs=inputs)
 
 
 def net(*nodes: onnx.NodeProto, path: Path, weights: Mapping[str, np.ndarray] = {}, rows: int | str = "N") -> Path:
@@ -61,10 +61,10 @@ def test_a_tensor_is_found_in_another_layout() -> None:
 
 def test_branches_in_another_order_are_aligned_by_value() -> None:
     x, left, right = (RNG.normal(size=(2, 1, 6)).astype(np.float32) for _ in range(3))
-    inputs = step("x", x, "input")
-    total = step("sum", left + right, "add", "left", "right")
-    a = Trace((inputs, step("left", left, "conv", "x"), step("right", right, "conv", "x"), total), {"y": "sum"})
-    b = Trace((inputs, step("r", right, "conv", "x"), step("l", left, "conv", "x"), total), {"y": "sum"})
+    inputs = traced("x", x, "input")
+    total = traced("sum", left + right, "add", "left", "right")
+    a = Trace((inputs, traced("left", left, "conv", "x"), traced("right", right, "conv", "x"), total), {"y": "sum"})
+    b = Trace((inputs, traced("r", right, "conv", "x"), traced("l", left, "conv", "x"), total), {"y": "sum"})
 
     pairs = {pair.a.name: pair.b.name for pair in align(a, b)}
 
@@ -90,8 +90,8 @@ def test_the_first_wrong_tensor_is_named_and_what_inherits_its_error_is_not(tmp_
 def test_a_small_rest_of_large_values_is_as_exact_as_those() -> None:
     large = RNG.normal(size=(2, 1, 6)).astype(np.float32)
     rest = np.full((2, 1, 6), 1e-6, np.float32) * large
-    a = Trace((step("x", large, "input"), step("rest", rest, "sub", "x")), {"y": "rest"})
-    b = Trace((step("x", large, "input"), step("rest", rest * np.float32(1.1), "sub", "x")), {"y": "rest"})
+    a = Trace((traced("x", large, "input"), traced("rest", rest, "sub", "x")), {"y": "rest"})
+    b = Trace((traced("x", large, "input"), traced("rest", rest * np.float32(1.1), "sub", "x")), {"y": "rest"})
 
     found = Bisected(a, b, TOLERANCES["fp32"])
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.export.checking.difference import Difference, Scale
+from edgekit.export.checking.difference import Difference, Magnitude
 
 NAN, INF = float("nan"), float("inf")
 
@@ -61,7 +61,7 @@ def test_the_worst_row_is_the_one_with_the_largest_difference() -> None:
     [([-1.0, 3.0], 4.0, 5.0), ([2.0, 2.0], 2.0, 4.0), ([0.0], 1.0, 0.0), ([], 1.0, 0.0), ([1.0, NAN, -1.0], 2.0, 1.0)],
 )
 def test_the_scale_is_range_and_power(values: list[float], span: float, power: float) -> None:
-    assert Scale.of(np.array(values)) == Scale(span, power)
+    assert Magnitude.of(np.array(values)) == Magnitude(span, power)
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=8), st.floats(1e-3, 1e3))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.export.graphs.front_end import Operation, front_end
+from edgekit.export.graphs.front_end import front_end
+from edgekit.export.graphs.trace import Operation
 
 
 def chain(*kinds: str) -> list[Operation]:
     """Operators one after the other: `0` is the input, the first makes `1`."""
-    return [Operation(kind, frozenset({str(place)}), (str(place + 1),)) for place, kind in enumerate(kinds)]
+    return [Operation(kind, (str(place),), (str(place + 1),)) for place, kind in enumerate(kinds)]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def test_the_way_to_a_logarithm_is_the_front_end(kinds: tuple[str, ...], kept: t
 
 
 def test_a_branch_beside_the_logarithm_is_none_of_it() -> None:
-    side = Operation("Relu", frozenset({"0"}), ("side",))
-    operations = [side, *chain("Conv", "Log"), Operation("Conv", frozenset({"2", "side"}), ("3",))]
+    side = Operation("Relu", ("0",), ("side",))
+    operations = [side, *chain("Conv", "Log"), Operation("Conv", ("2", "side"), ("3",))]
 
     assert front_end(operations) == ("1", "2")

@@ -31,7 +31,7 @@ class NumpyWorker:
     def __init__(self, function: Callable[[Feed], Feed]) -> None:
         self.function = function
 
-    def ask(self, job: messages.Reference, what: str) -> messages.Reply:
+    def ask(self, job: messages.RunModule, what: str) -> messages.Reply:
         answers: dict[int, Feed] = {}
         failures = {}
         for index, feed in unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable)).items():

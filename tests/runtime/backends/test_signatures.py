@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.core.spec import TensorSpec
-from edgekit.runtime.backends.signatures import Entry, Family, TensorEntry, exact_cover, family_of
+from edgekit.runtime.backends.signatures import Family, SignatureEntry, TensorEntry, exact_cover, family_of
 
 
-def entry(place: int, shapes: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> Entry:
+def entry(place: int, shapes: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> SignatureEntry:
     tensors = tuple(TensorEntry(name, at, shape, "float32") for at, (name, shape) in enumerate(shapes.items()))
     results = tuple(TensorEntry(name, at, shape, "float32") for at, (name, shape) in enumerate(outputs.items()))
-    return Entry(f"s{place}", place, tensors, results)
+    return SignatureEntry(f"s{place}", place, tensors, results)
 
 
 def sequence(padding: float | None, *sizes: tuple[int, int]) -> Family:
@@ -111,7 +111,9 @@ def test_axes_without_a_spec_are_named_where_sizes_differ() -> None:
 
 
 def test_the_dtype_of_the_spec_stands_where_the_file_stores_a_narrower_one() -> None:
-    ids = Entry("s", 0, (TensorEntry("ids", 0, (1, 4), "int32"),), (TensorEntry("y", 1, (1, 2), "int8", 0.5, 3),))
+    ids = SignatureEntry(
+        "s", 0, (TensorEntry("ids", 0, (1, 4), "int32"),), (TensorEntry("y", 1, (1, 2), "int8", 0.5, 3),)
+    )
 
     family = family_of([ids], (TensorSpec("ids", "int64", ("N", 4)),), ())
 

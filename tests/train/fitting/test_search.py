@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.train.fitting.search import Choice, search
+from edgekit.train.fitting.search import OptionSpace, search
 from edgekit.train.models.digits import MODEL
 from edgekit.train.options import with_overrides
 
 SHORT = with_overrides(MODEL.options, {"epochs": "1", "batch_size": "256", "average": "0", "threads": "1"})
-SPACE = {"learning_rate": Choice((1e-5, 1e-2), 1e-5, 1e-2)}
+SPACE = {"learning_rate": OptionSpace((1e-5, 1e-2), 1e-5, 1e-2)}
 
 pytestmark = pytest.mark.slow
 

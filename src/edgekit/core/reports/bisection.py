@@ -34,7 +34,7 @@ class Aligned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights: tuple[str, ...] = ()
 
 
-class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RefusedOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first tensor that one side could not compute at all, and why."""
 
     side: str
@@ -62,7 +62,7 @@ class Bisection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     first: int | None = None
     most: int | None = None
     missing: tuple[str, ...] = ()
-    refused: Refusal | None = None
+    refused: RefusedOperator | None = None
     narrow: dict[str, float] = {}
     only_a: int = 0
     only_b: int = 0

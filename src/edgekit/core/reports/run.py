@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 
-class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ClassScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One class and its probability, 0 to 1."""
 
     label: str
@@ -28,7 +28,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     input: str
-    scores: tuple[Score, ...]
+    scores: tuple[ClassScore, ...]
     outputs: dict[str, list[Any]]
     text: str = ""
     curve: Curve | None = None

@@ -14,7 +14,7 @@ from edgekit.core.statistics.intervals import Interval, ratio_interval
 MIN_POINTS: Final = 12
 
 
-class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SustainedPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One launch of a sustained load: when it ended, what it measured, and what the device was like then.
 
     Times in seconds; `elapsed_s` counts from the beginning of the load.
@@ -38,7 +38,7 @@ class Sustained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: str
     artifact: str
     sizes: dict[str, int]
-    points: tuple[Point, ...]
+    points: tuple[SustainedPoint, ...]
     change: float | None = None
     low: float | None = None
     high: float | None = None
@@ -50,7 +50,7 @@ class Sustained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return next((point.elapsed_s for point in self.points if point.throttled), None)
 
 
-def change(points: Sequence[Point]) -> Interval | None:
+def change(points: Sequence[SustainedPoint]) -> Interval | None:
     """Relative change of the last quarter of the points against the first, by Welch's t on logs; None for too few."""
     if len(points) < MIN_POINTS:
         return None

@@ -11,7 +11,7 @@ import msgspec
 
 from edgekit.core.errors import UserError
 from edgekit.core.job import Job, JobResult
-from edgekit.core.reports.sustained import MIN_POINTS, Point, Sustained, change
+from edgekit.core.reports.sustained import MIN_POINTS, Sustained, SustainedPoint, change
 from edgekit.core.system.progress import Progress
 from edgekit.devices.device import Device
 from edgekit.flows.measuring.cells import Cell
@@ -46,7 +46,7 @@ def _sustained(cell: Cell, device: Device, seconds: float, progress: Progress, c
     job = msgspec.structs.replace(
         cell.job, outputs="", time_limit_s=min(_MAX_POINT_S, seconds / 2 / MIN_POINTS), max_values=_MAX_CALLS
     )
-    points: list[Point] = []
+    points: list[SustainedPoint] = []
     start = clock()
     while not points or points[-1].elapsed_s < seconds:
         points.append(_point(device, job, start, clock))
@@ -58,10 +58,10 @@ def _sustained(cell: Cell, device: Device, seconds: float, progress: Progress, c
     return Sustained(*where, found.value, found.low, found.high)
 
 
-def _point(device: Device, job: Job, start: float, clock: Callable[[], float]) -> Point:
+def _point(device: Device, job: Job, start: float, clock: Callable[[], float]) -> SustainedPoint:
     result: JobResult = device.measure(job)
     after = result.after
-    return Point(
+    return SustainedPoint(
         round(clock() - start, 3),
         median(result.values),
         len(result.warmups) + len(result.values),
