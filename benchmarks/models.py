@@ -28,10 +28,10 @@ PAGE, CARDS = ROOT / "docs" / "models.md", ROOT / "docs" / "cards"
 STARTS = CARDS / "xor.starts.json"
 UNITS = {"accuracy": "ratio", "auc": "ratio", "sure": "ratio", "rarest class": "ratio", "gain over yesterday": "ratio"}
 NOTES = {
-    "anomaly-ae": "The size of the bottleneck was chosen by looking at the test AUC: 0.85 to 0.88 for one, two or four "
+    "anomaly-ae": "The bottleneck size was chosen by the AUC on the test split: 0.85 to 0.88 for one, two or four "
     "values, 10 or 60 epochs and three seeds.",
     "cifar-resnet8": "Trained and tested on JPEG images of quality 75, on which published ResNets lose 8 to 11 points.",
-    "digits": "A quarter of every class is the test split, chosen by content.",
+    "digits": "The test split is a quarter of every class, chosen by content.",
     "fashion": "Trained on the first 20,000 of the 60,000 training images.",
     "kws-crnn": "A subset of Speech Commands, split by speaker; not comparable with official results.",
     "kws-dscnn": "A subset of Speech Commands, split by speaker; not comparable with official results.",
@@ -61,7 +61,7 @@ def page() -> str:
     facts = listing.known()
     rows = [row(facts[name], known(name)) for name in MODELS.table]
     lines = ["# Reference models", "", *INTRODUCTION, "", line(*COLUMNS), "|" + "---|" * len(COLUMNS), *rows, ""]
-    return "\n".join([*lines, *details()]) + "\n"
+    return "\n".join([*lines, *details(), NEXT])
 
 
 COLUMNS = (
@@ -75,13 +75,14 @@ COLUMNS = (
     "peak memory",
     "weights",
 )
+NEXT = "Next: [see which recipe works for which model](matrix.md)\n"
 INTRODUCTION = (
-    "Small networks that reach a known quality on real data: to copy, to export, to measure. Each is one file in "
-    "`train/models/`, trained by one command: `edgekit train NAME --out RUN --data DIR`.",
+    "Choose one of these small networks to export, to measure, or to copy: each reaches a known metric on real data. "
+    "Each is one file in `train/models/`, trained by one command: `edgekit train NAME --out RUN --data DIR`.",
     "",
-    "This page is made by `benchmarks/models.py` from the cards that trainings leave. Times are wall times of the "
-    "training on two cores of an x86-64 server that other work shared, so a quiet machine is faster; core time is what "
-    "the process used itself; memory is the peak of the whole process, data included. MACs are those of one sample.",
+    "`benchmarks/models.py` generates this page from the model cards that trainings write. Wall times are those of the "
+    "training on two cores of a shared x86-64 server, so a quiet machine is faster; core time is the CPU time of the "
+    "process; memory is the peak of the whole process, including data. MACs are those of one sample.",
 )
 
 
@@ -112,9 +113,13 @@ def details() -> list[str]:
         found = known(name)
         if found is None:
             continue
-        lines += [f"## {name}", "", f"`{found.command}` (seed {found.seed}, {found.epochs} epochs)", ""]
-        lines += [f"Data: {found.data.source}, {found.data.train:,} to train, {found.data.validation:,} to choose, "]
-        lines[-1] += f"{found.data.test:,} to test; sha256 `{found.data.digest[:16]}…`. {found.data.licence}"
+        lines += [f"## {name}", "", trained(found), ""]
+        lines += [
+            f"Data: {found.data.source}, {found.data.train:,} for training, {found.data.validation:,} for validation, "
+        ]
+        lines[-1] += (
+            f"{found.data.test:,} for testing; sha256 `{found.data.digest[:16]}…`. {found.data.licence}".rstrip()
+        )
         lines += ["", NOTES[name], ""] if name in NOTES else [""]
         lines += ["| metric | value (95 %) |", "|---|---|"]
         every = {found.score.metric: found.score.estimate, **found.score.details}
@@ -123,14 +128,20 @@ def details() -> list[str]:
     return lines
 
 
+def trained(found: Card) -> str:
+    """The command of a training, which early cards did not record, with its seed and epochs."""
+    how = f"seed {found.seed}, {found.epochs} epochs"
+    return f"`{found.command}` ({how})" if found.command else f"Command not recorded ({how})"
+
+
 def extra(name: str) -> list[str]:
     if name != "xor" or not STARTS.is_file():
         return []
     found = documents.read(STARTS, Starts, newest=1)
     share = wilson(found.single, found.seeds)
     return [
-        f"With up to ten restarts inside the training {found.restarted} of {found.restarted_seeds} seeds give 4 of 4. "
-        f"A single start does for {found.single} of {found.seeds} seeds "
+        f"With up to ten restarts during training, {found.restarted} of {found.restarted_seeds} seeds reach 4 of 4; "
+        f"with a single start, {found.single} of {found.seeds} seeds do "
         f"({100 * share.low:.0f} to {100 * share.high:.0f} %).",
         "",
     ]

@@ -32,27 +32,27 @@ from edgekit.report import formatting
 
 # Why a test that loads does not give what the package expects, by the beginning of its name.
 EXPLAINED: Final = {
-    "test_attention_4d_with_past_and_present_qk_matmul_bias": "the expected output holds minus infinity where the"
-    " mask is, the engine the lowest float; an output that is not finite never passes validation",
-    "test_attention_4d_diff_heads_mask4d_padded_kv": "the engine wants a mask as long as the keys, padding included",
+    "test_attention_4d_with_past_and_present_qk_matmul_bias": "masked values are minus infinity in the expected"
+    " output and the lowest float in ONNX Runtime; an output that is not finite never passes validation",
+    "test_attention_4d_diff_heads_mask4d_padded_kv": "ONNX Runtime needs a mask as long as the keys, padding included",
     **{
-        f"test_attention_4d_{name}_bf16": "the engine's own definition of Attention mixes bfloat16 and float32"
+        f"test_attention_4d_{name}_bf16": "the definition of Attention in ONNX Runtime mixes bfloat16 and float32"
         for name in ("padded_kv", "causal_padded_kv", "attn_mask_causal")
     },
-    "test_averagepool_2d_ceil_last_window_starts_on_pad": "off by 5.6e-5: the package allows that,"
-    " our share of the range does not",
-    "test_convinteger_with_padding": "the engine has no zero points per channel in ConvInteger",
+    "test_averagepool_2d_ceil_last_window_starts_on_pad": "off by 5.6e-5, which the package allows"
+    " and the limit of edgekit does not",
+    "test_convinteger_with_padding": "ONNX Runtime does not support per-channel zero points in ConvInteger",
     **{
-        f"test_{name}_monday": "the engine asks the system for the locale en_US.UTF-8, which was not installed"
+        f"test_{name}_monday": "ONNX Runtime needs the locale en_US.UTF-8, which was not installed"
         for name in ("strnorm_model", "strnormalizer_export")
     },
-    "test_training_dropout": "chance: the engine draws other numbers than the package for the same seed",
-    "test_maxunpool_export_with_output_shape": "the engine places indices by the shape of the input, not of the output",
-    "test_mvn": "the package's own checker refuses the model: a constant of its function has no value",
-    "test_reduce_max_empty_set_bool": "the engine has no maximum of nothing for booleans",
-    "test_resize_downsample_scales_": "the engine aligns corners by the rounded size, the package by the exact one",
-    "test_rnn_seq_length": "off by one rounding step, which is more than the limit where an output hardly varies",
-    "test_simple_rnn_bidirectional": "off by one rounding step, which is more than the limit where an output hardly"
+    "test_training_dropout": "random: ONNX Runtime draws other numbers than the package for the same seed",
+    "test_maxunpool_export_with_output_shape": "ONNX Runtime takes indices from the input shape, not the output shape",
+    "test_mvn": "the checker of the package rejects the model: a constant of its function has no value",
+    "test_reduce_max_empty_set_bool": "ONNX Runtime does not support the maximum of an empty set of booleans",
+    "test_resize_downsample_scales_": "ONNX Runtime aligns corners by the rounded size, the package by the exact one",
+    "test_rnn_seq_length": "off by one rounding step, which exceeds the limit of an output that hardly varies",
+    "test_simple_rnn_bidirectional": "off by one rounding step, which exceeds the limit of an output that hardly"
     " varies",
 }
 RESULTS: Final = Path(__file__).with_name("onnx_suite.json")
@@ -179,12 +179,12 @@ def _array(value: Any) -> Any:
 
 
 def explained(name: str) -> str:
-    """Why this test fails; empty where nobody knows."""
+    """Why this test fails; empty if that is unknown."""
     return next((why for beginning, why in EXPLAINED.items() if name.startswith(beginning)), "")
 
 
 def written(suite: Suite) -> str:
-    """The file of the results, a line a test."""
+    """The file of the results, one line per test."""
     lines = ",\n".join(json.dumps(msgspec.to_builtins(one)) for one in suite.outcomes)
     return f'{{"version": "{suite.version}", "outcomes": [\n{lines}\n]}}\n'
 
