@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,6 @@ from edgekit.train.score import Score
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from edgekit.train.fitting.learner import Learner
-
 
 Answer = Callable[[Feed], Feed]
 """Anything that gives outputs for inputs: a network in evaluation mode, or the `run` of a Session."""
@@ -32,6 +30,14 @@ class Batch(NamedTuple):
     inputs: dict[str, Tensor]
     labels: Tensor | None
     targets: dict[str, Tensor]
+
+
+class Trainee(Protocol):
+    """What a loss is computed with: the network that is trained, the one that is trained along, and the options."""
+
+    model: nn.Module
+    companion: nn.Module | None
+    options: TrainOptions
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class ReferenceModel:
     data: Callable[[Path | None], Dataset]
     options: TrainOptions
     augment: Callable[[Batch, Generator], Batch] | None = None
-    losses: tuple[Callable[[Learner, Batch], Tensor], ...] = ()
+    losses: tuple[Callable[[Trainee, Batch], Tensor], ...] = ()
     companion: Callable[[], nn.Module] | None = None
     fit: Callable[[nn.Module, Samples], None] | None = None
     score: Callable[[Answer, Samples, ModelSpec], Score] | None = None

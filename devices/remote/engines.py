@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from edgekit.core.errors import DeviceError, EnvironmentFault
+from edgekit.core.system.fetch import refuse_offline
 from edgekit.core.system.files import new_file, new_folder, sha256_bytes, sha256_file
 from edgekit.devices.remote.shell import Shell, succeeded
 from edgekit.devices.remote.transfer import ensure
@@ -142,11 +143,7 @@ def packed(platform: Platform, cache: Path, engines: Sequence[str], *, offline: 
     key = sha256_bytes(f"{platform}{wanted}{_UNUSED.pattern}".encode())[:16]
     archive = cache / "engines" / f"{platform.machine}-py{platform.python}-glibc2.{platform.glibc}-{key}.tar.gz"
     if not archive.is_file():
-        if offline:
-            raise EnvironmentFault(
-                f"The engines for {platform.machine}, Python {platform.python} are not in the cache.",
-                hint="Run the same command once without --offline.",
-            )
+        refuse_offline(f"The engines for {platform.machine}, Python {platform.python} are", offline=offline)
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
             wheels = fetched(platform, wanted, Path(folder))
             _pack(wheels, Path(folder) / "site", archive)

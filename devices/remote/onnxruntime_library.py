@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import DeviceError, EnvironmentFault, UserError
+from edgekit.core.system.fetch import refuse_offline
 from edgekit.core.system.files import new_file, new_folder, sha256_bytes, sha256_file
 from edgekit.devices.remote.engines import Platform, fetched, install, pinned, write_archive
 from edgekit.devices.remote.shell import Shell, succeeded
@@ -120,10 +121,7 @@ def _library(machine: str, cache: Path, *, offline: bool) -> Path:
     wanted = pinned("onnxruntime")
     folder = cache / "engines" / f"libonnxruntime-{machine}-{wanted.partition('==')[2] or 'newest'}"
     if not folder.is_dir():
-        if offline:
-            raise EnvironmentFault(
-                f"ONNX Runtime for {machine} is not in the cache.", hint="Run the same command once without --offline."
-            )
+        refuse_offline(f"ONNX Runtime for {machine} is", offline=offline)
         with tempfile.TemporaryDirectory(prefix="edgekit-") as wheels:
             found = fetched(Platform(machine, _GLIBC, _PYTHON), (wanted,), Path(wheels))
             _extract(next(wheel for wheel in found if wheel.name.startswith("onnxruntime-")), folder)

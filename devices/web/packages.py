@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import io
 import re
 import tarfile
-import urllib.error
-import urllib.request
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import EnvironmentFault
+from edgekit.core.system.fetch import fetch as download
+from edgekit.core.system.fetch import refuse_offline
 from edgekit.core.system.files import new_folder
 
 _REGISTRY: Final = "https://registry.npmjs.org"
-_TIMEOUT_S: Final = 120
 
 
 @dataclass(frozen=True)
@@ -88,33 +86,27 @@ def fetch(cache: Path, *, offline: bool = False) -> str:
     """Have every package in the cache, and give names and versions as text.
 
     Raises:
-        EnvironmentFault: The registry does not answer, or gives another content.
+        EnvironmentFault: The registry does not answer, or `offline` is set.
+        Unreadable: It gives another content.
     """
     for package in PACKAGES:
         if not place(cache, package).is_dir():
-            if offline:
-                raise EnvironmentFault(
-                    f"'{package.name}' is not in the cache.", hint="Run the same command once without --offline."
-                )
-            _unpack(package, _downloaded(package), place(cache, package))
+            refuse_offline(f"'{package.name}' is", offline=offline)
+            _install(package, place(cache, package))
     return ", ".join(f"{package.name} {package.version}" for package in PACKAGES[:2])
 
 
-def _downloaded(package: Package) -> bytes:
-    try:
-        with urllib.request.urlopen(package.url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - https, see `url`
-            content: bytes = answer.read()
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as err:
-        raise EnvironmentFault(f"'{package.url}' cannot be fetched: {err}.", hint="Check the network.") from err
-    if base64.b64encode(hashlib.sha512(content).digest()).decode() != package.sha512:
-        raise EnvironmentFault(f"'{package.url}' gave another content than the one edgekit knows; nothing was kept.")
-    return content
+def _install(package: Package, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as temporary:
+        archive = Path(temporary) / "package.tgz"
+        download(package.url, archive, base64.b64decode(package.sha512).hex(), algorithm="sha512")
+        _unpack(package, archive, folder)
 
 
-def _unpack(package: Package, content: bytes, folder: Path) -> None:
+def _unpack(package: Package, path: Path, folder: Path) -> None:
     wanted = re.compile(rf"package/({package.files})")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive, new_folder(folder) as staging:
+    with tarfile.open(path) as archive, new_folder(folder) as staging:
         for member in archive.getmembers():
             if member.isfile() and wanted.fullmatch(member.name) and ".." not in member.name:
                 path = staging / member.name.removeprefix("package/")

@@ -12,6 +12,7 @@ import platformdirs
 
 from edgekit.core.errors import EnvironmentFault, Unreadable, UserError
 from edgekit.core.system.files import read_bytes
+from edgekit.train.data.addresses import SOURCES
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -47,8 +48,6 @@ def find(name: str, files: Iterable[str], data: Path | None) -> Path:
 
 
 def _way_to_fetch(name: str) -> str:
-    from edgekit.train.data.fetch import SOURCES
-
     return ", or let 'edgekit train MODEL --download' fetch it from its official address" if name in SOURCES else ""
 
 

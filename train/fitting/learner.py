@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekit.train.model import Batch, ReferenceModel
+from edgekit.train.model import Batch, ReferenceModel, Trainee
 from edgekit.train.options import TrainOptions
 
 
@@ -40,7 +40,7 @@ def set_dropout(module: nn.Module, rate: float) -> None:
             layer.p = rate
 
 
-def supervised(learner: Learner, batch: Batch) -> Tensor:
+def supervised(learner: Trainee, batch: Batch) -> Tensor:
     """`options.loss` of the first output against labels or target values."""
     answer = learner.model(*batch.inputs.values())
     first = answer[0] if isinstance(answer, tuple) else answer

@@ -11,9 +11,8 @@ from edgekit.core.samples import Samples
 from edgekit.core.spec import Metric, ModelSpec, SeriesInput, SeriesOutput, TensorSpec
 from edgekit.train.data.tables import NAB_LICENCE, NAB_WINDOW, machine_temperature
 from edgekit.train.evaluate import in_batches
-from edgekit.train.fitting.learner import Learner
 from edgekit.train.metrics import auc, bootstrap
-from edgekit.train.model import Answer, Batch, ReferenceModel
+from edgekit.train.model import Answer, Batch, ReferenceModel, Trainee
 from edgekit.train.options import TrainOptions
 from edgekit.train.score import Score, score_of
 
@@ -47,7 +46,7 @@ def fit(module: nn.Module, train: Samples) -> None:
     module.scale.fill_(float(values.std()))
 
 
-def robust(learner: Learner, batch: Batch) -> Tensor:
+def robust(learner: Trainee, batch: Batch) -> Tensor:
     """Absolute error in standard deviations: the training split is not labelled and may hold faults itself."""
     rebuilt, _ = learner.model(batch.inputs["window"])
     return F.l1_loss(rebuilt, batch.targets["rebuilt"]) / learner.model.scale

@@ -22,8 +22,7 @@ from edgekit.core.statistics.intervals import wilson
 from edgekit.train.data.dataset import Dataset, dataset
 from edgekit.train.data.mnist import mnist
 from edgekit.train.evaluate import in_batches
-from edgekit.train.fitting.learner import Learner
-from edgekit.train.model import Answer, Batch, ReferenceModel
+from edgekit.train.model import Answer, Batch, ReferenceModel, Trainee
 from edgekit.train.options import TrainOptions
 from edgekit.train.score import Score, as_estimate, score_of
 
@@ -94,7 +93,7 @@ def _initialized(module: nn.Module) -> nn.Module:
     return module
 
 
-def discriminate(learner: Learner, batch: Batch) -> Tensor:
+def discriminate(learner: Trainee, batch: Batch) -> Tensor:
     """How badly the discriminator tells real images from made ones, and digits apart; the generator is left alone."""
     assert learner.companion is not None
     learner.companion.requires_grad_(True)
@@ -106,7 +105,7 @@ def discriminate(learner: Learner, batch: Batch) -> Tensor:
     return _loss(real, 0.9) + _loss(learner.companion(made), 0.0) + told
 
 
-def deceive(learner: Learner, batch: Batch) -> Tensor:
+def deceive(learner: Trainee, batch: Batch) -> Tensor:
     """How seldom made images pass for real and for one digit each; the discriminator is left alone."""
     assert learner.companion is not None
     learner.companion.requires_grad_(False)

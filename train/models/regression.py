@@ -12,9 +12,8 @@ from edgekit.core.samples import Samples
 from edgekit.core.spec import Metric, ModelSpec, TensorSpec
 from edgekit.train.data.synthetic import LICENCE, parabola
 from edgekit.train.evaluate import in_batches
-from edgekit.train.fitting.learner import Learner
 from edgekit.train.metrics import regression
-from edgekit.train.model import Answer, Batch, ReferenceModel
+from edgekit.train.model import Answer, Batch, ReferenceModel, Trainee
 from edgekit.train.options import TrainOptions
 from edgekit.train.score import Score, score_of
 
@@ -37,7 +36,7 @@ def build() -> nn.Module:
     return Regression()
 
 
-def both(learner: Learner, batch: Batch) -> Tensor:
+def both(learner: Trainee, batch: Batch) -> Tensor:
     """The squared error of both outputs."""
     curve, line = learner.model(batch.inputs["x"])
     return F.mse_loss(curve, batch.targets["curve"]) + F.mse_loss(line, batch.targets["line"])

@@ -30,9 +30,8 @@ from edgekit.train.data.text import (
     decoded,
     multi30k,
 )
-from edgekit.train.fitting.learner import Learner
 from edgekit.train.metrics import bootstrap
-from edgekit.train.model import Answer, Batch, ReferenceModel
+from edgekit.train.model import Answer, Batch, ReferenceModel, Trainee
 from edgekit.train.options import TrainOptions
 from edgekit.train.score import Score, score_of
 
@@ -130,7 +129,7 @@ def _longest(rows: Tensor) -> int:
     return int((rows != PADDING).any(0).sum())
 
 
-def next_words(learner: Learner, batch: Batch) -> Tensor:
+def next_words(learner: Trainee, batch: Batch) -> Tensor:
     """Cross-entropy of the next word, over all places that are not padding."""
     logits = learner.model(*batch.inputs.values())
     wanted = batch.targets["logits"]

@@ -6,12 +6,15 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -21,7 +24,7 @@ from tests.standins.cache import Missing, cache_folder, required
 from tests.standins.chromium import FLAGS, require_chromium
 from tests.standins.jobs import job_of
 
-from edgekit.core.errors import DeviceUnavailable, EnvironmentFault, ModelUnreadable, UserError
+from edgekit.core.errors import DeviceUnavailable, EnvironmentFault, ModelUnreadable, Unreadable, UserError
 from edgekit.core.samples import read_arrays
 from edgekit.core.system.files import sha256_file
 from edgekit.devices.web import packages as web_packages
@@ -191,15 +194,17 @@ def test_an_address_that_is_taken_is_said() -> None:
 def test_packages_of_another_content_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = replace(PACKAGES[2], sha512="AAAA")
     monkeypatch.setattr(web_packages, "PACKAGES", (wrong,))
-    content = tmp_path / "x.tgz"
-    content.write_bytes(b"another content")
-    monkeypatch.setattr(web_packages, "_REGISTRY", tmp_path.as_uri())
     target = tmp_path / "@litertjs/wasm-utils/-/wasm-utils-2.5.3.tgz"
     target.parent.mkdir(parents=True)
-    content.rename(target)
+    target.write_bytes(b"another content")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as registry:
+        threading.Thread(target=registry.serve_forever, daemon=True).start()
+        monkeypatch.setattr(web_packages, "_REGISTRY", f"http://127.0.0.1:{registry.server_port}")
 
-    with pytest.raises(EnvironmentFault, match="another content"):
-        fetch(tmp_path / "cache")
+        with pytest.raises(Unreadable, match="another file than expected"):
+            fetch(tmp_path / "cache")
+        registry.shutdown()
 
     assert not (tmp_path / "cache/web").exists()
 

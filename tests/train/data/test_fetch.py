@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import EnvironmentFault, Unreadable, UserError
-from edgekit.train.data.fetch import SOURCES, Remote, download, fetch, unpack
+from edgekit.train.data.addresses import SOURCES, Remote
+from edgekit.train.data.fetch import download, unpack
 from edgekit.train.data.mnist import FILES
 from edgekit.train.data.registry import DATASETS
 
@@ -59,39 +60,6 @@ def test_a_data_set_is_fetched_once(address: str, tmp_path: Path) -> None:
 
     assert (folder / "file.bin").read_bytes() == CONTENT
     assert Handler.asked == [""]
-
-
-def test_a_broken_download_goes_on_where_it_ended(address: str, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="Cannot fetch"):
-        fetch(Remote(f"{address}/short", DIGEST), tmp_path / "file.bin")
-    assert not (tmp_path / "file.bin").exists()
-
-    fetch(Remote(f"{address}/file", DIGEST), tmp_path / "file.bin")
-
-    assert (tmp_path / "file.bin").read_bytes() == CONTENT
-    assert Handler.asked == ["", f"bytes={len(CONTENT) // 2}-"]
-
-
-def test_a_complete_part_is_only_checked(address: str, tmp_path: Path) -> None:
-    (tmp_path / ".file.bin.part").write_bytes(CONTENT)
-
-    fetch(Remote(f"{address}/file", DIGEST), tmp_path / "file.bin")
-
-    assert (tmp_path / "file.bin").read_bytes() == CONTENT
-
-
-def test_another_content_is_thrown_away(address: str, tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match="another file than expected"):
-        fetch(Remote(f"{address}/file", "0" * 64), tmp_path / "file.bin")
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_no_connection_is_an_environment_fault(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault) as problem:
-        fetch(Remote("http://127.0.0.1:9/file", DIGEST), tmp_path / "file.bin")
-
-    assert problem.value.exit_code == 3
 
 
 def test_a_data_set_without_an_address_is_refused(tmp_path: Path) -> None:
