@@ -1,4 +1,7 @@
-"""Timing calls: warm up until they are steady, then keep every value."""
+"""Timing calls: until five in a row lie close together, and then for the time that is asked; every value is kept.
+
+Where the warm-up ends is not decided here: the host decides it from all values (`core/statistics/steady.py`).
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from typing import Final, NamedTuple
 Clock = Callable[[], int]
 """Gives nanoseconds."""
 
-STEADY_COUNT: Final = 5
-STEADY_SPREAD: Final = 0.05
+CLOSE_COUNT: Final = 5
+CLOSE_SPREAD: Final = 0.05
 MAX_WARMUPS: Final = 100
 
 
@@ -42,7 +45,7 @@ def warm_up(
     with paused_garbage_collection():
         while len(durations) < max_warmups and sum(durations) < time_limit_s * 1e9:
             durations.append(_duration(call, clock))
-            if is_steady(durations):
+            if are_close(durations):
                 break
     return _seconds(durations)
 
@@ -64,11 +67,11 @@ def take_values(
     return _seconds(durations)
 
 
-def is_steady(durations: Sequence[float]) -> bool:
-    """True when the last five durations lie within 5 % of their median."""
-    last = durations[-STEADY_COUNT:]
+def are_close(durations: Sequence[float]) -> bool:
+    """True when the last five durations lie within 5 % of their median: enough to begin with the calls that count."""
+    last = durations[-CLOSE_COUNT:]
     middle = median(last)
-    return len(last) == STEADY_COUNT and all(abs(value - middle) <= STEADY_SPREAD * middle for value in last)
+    return len(last) == CLOSE_COUNT and all(abs(value - middle) <= CLOSE_SPREAD * middle for value in last)
 
 
 def _duration(call: Callable[[], object], clock: Clock) -> int:

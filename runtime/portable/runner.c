@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { API_VERSION = 12, MAX_TENSORS = 256, MAX_NAME = 512, MAX_RANK = 16, MAX_WARMUPS = 100, STEADY = 5 };
+enum { API_VERSION = 12, MAX_TENSORS = 256, MAX_NAME = 512, MAX_RANK = 16, MAX_WARMUPS = 100, CLOSE = 5 };
 enum { MARK = 9999 };
 enum { USER_ERROR = 2, DEVICE_ERROR = 3, UNREADABLE = 5 };
 
@@ -194,14 +194,15 @@ static int ascending(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-/* True when the last five durations lie within 5 % of their median. */
-static int is_steady(const double *durations, int count) {
-    double last[STEADY];
-    if (count < STEADY) return 0;
-    memcpy(last, durations + count - STEADY, sizeof last);
-    qsort(last, STEADY, sizeof *last, ascending);
-    double middle = last[STEADY / 2];
-    return middle - last[0] <= 0.05 * middle && last[STEADY - 1] - middle <= 0.05 * middle;
+/* True when the last five durations lie within 5 % of their median: enough to begin with the calls that count. Where
+   the warm-up ends is decided on the host, from all durations. */
+static int are_close(const double *durations, int count) {
+    double last[CLOSE];
+    if (count < CLOSE) return 0;
+    memcpy(last, durations + count - CLOSE, sizeof last);
+    qsort(last, CLOSE, sizeof *last, ascending);
+    double middle = last[CLOSE / 2];
+    return middle - last[0] <= 0.05 * middle && last[CLOSE - 1] - middle <= 0.05 * middle;
 }
 
 /* A loaded model with the tensors of one feed. */
@@ -326,7 +327,7 @@ int main(int argument_count, char **arguments) {
     set_feed(0);
     double first = run();
     int warmup_count = 0, count = 0;
-    while (warmup_count < MAX_WARMUPS && spent < limit && !is_steady(warmups, warmup_count))
+    while (warmup_count < MAX_WARMUPS && spent < limit && !are_close(warmups, warmup_count))
         spent += warmups[warmup_count++] = run();
     long switched = switches();
     double end = now() + limit;

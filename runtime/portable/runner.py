@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
-STEADY_COUNT = 5
-STEADY_SPREAD = 0.05
+CLOSE_COUNT = 5
+CLOSE_SPREAD = 0.05
 MAX_WARMUPS = 100
 CPU0 = "/sys/devices/system/cpu/cpu0/cpufreq"
 ZONES = "/sys/class/thermal"
@@ -295,7 +295,10 @@ def distribution_version(package: str) -> str:
 
 
 def measured(call: Callable[[], object], job: dict[str, Any]) -> tuple[list[float], list[float], int]:
-    """Warm-ups, steady durations in seconds, and how often the scheduler took the core away meanwhile."""
+    """First durations, those of the job's time, in seconds, and how often the scheduler took the core away in these.
+
+    Where the warm-up ends is decided on the host, from both.
+    """
     limit_ns = int(job["time_limit_s"] * 1e9)
     gc.collect()
     gc.disable()
@@ -310,18 +313,18 @@ def measured(call: Callable[[], object], job: dict[str, Any]) -> tuple[list[floa
 def warmed_up(call: Callable[[], object], limit_ns: int) -> list[int]:
     """Durations until five in a row lie within 5 % of their median, or the limit is used up."""
     durations: list[int] = []
-    while len(durations) < MAX_WARMUPS and sum(durations) < limit_ns and not is_steady(durations):
+    while len(durations) < MAX_WARMUPS and sum(durations) < limit_ns and not are_close(durations):
         durations.append(duration(call))
     return durations
 
 
-def is_steady(durations: list[int]) -> bool:
-    """True when the last five durations lie within 5 % of their median."""
-    last = durations[-STEADY_COUNT:]
-    if len(last) < STEADY_COUNT:
+def are_close(durations: list[int]) -> bool:
+    """True when the last five durations lie within 5 % of their median: enough to begin with the calls that count."""
+    last = durations[-CLOSE_COUNT:]
+    if len(last) < CLOSE_COUNT:
         return False
     middle = statistics.median(last)
-    return all(abs(value - middle) <= STEADY_SPREAD * middle for value in last)
+    return all(abs(value - middle) <= CLOSE_SPREAD * middle for value in last)
 
 
 def timed(call: Callable[[], object], limit_ns: int, least: int, most: int) -> list[int]:

@@ -25,8 +25,6 @@ CALLED_FROM_OUTSIDE = {
 # Decided on in their own changes: wired in or deleted.
 PENDING = {
     "edgekit.core.errors:combined_exit_code",
-    "edgekit.core.statistics.steady:is_steady",
-    "edgekit.core.statistics.steady:warmup_end",
 }
 # Decorators that register what they stand above.
 REGISTERING = re.compile(r"(click|command|main)\.(command|group)\(|pytest\.fixture")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from edgekit.runtime.timing import is_steady, paused_garbage_collection, take_values, warm_up
+from edgekit.runtime.timing import are_close, paused_garbage_collection, take_values, warm_up
 
 MS = 1_000_000
 
@@ -48,7 +48,7 @@ def test_warmups_are_kept_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "steady"),
+    ("milliseconds", "close"),
     [
         ([1, 1, 1, 1, 1], True),
         ([9, 1, 1, 1, 1, 1], True),
@@ -58,10 +58,8 @@ def test_warmups_are_kept_apart() -> None:
         ([1.0, 0.949, 1.0, 1.0, 1.0], False),
     ],
 )
-def test_steady_means_the_last_five_within_five_percent_of_their_median(
-    milliseconds: list[float], steady: bool
-) -> None:
-    assert is_steady(milliseconds) is steady
+def test_close_means_the_last_five_within_five_percent_of_their_median(milliseconds: list[float], close: bool) -> None:
+    assert are_close(milliseconds) is close
 
 
 def test_a_warm_up_that_never_gets_steady_ends_at_the_stated_count() -> None:

@@ -3,7 +3,7 @@ const ARRAYS = {
   float32: Float32Array, float64: Float64Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array,
   uint16: Uint16Array, int32: Int32Array, uint32: Uint32Array, int64: BigInt64Array, bool: Uint8Array,
 };
-const STEADY = 5, MAX_WARMUPS = 100, STEPS = 20;
+const CLOSE = 5, MAX_WARMUPS = 100, STEPS = 20;
 
 class Failure extends Error {
   constructor(error, message, code) { super(message); this.error = error; this.code = code; }
@@ -109,9 +109,10 @@ const seconds = async (call, count) => {
   return (performance.now() - start) / 1000 / count;
 };
 
-function isSteady(durations) {
-  const last = durations.slice(-STEADY).sort((a, b) => a - b), middle = last[STEADY >> 1];
-  return last.length === STEADY && middle - last[0] <= 0.05 * middle && last[STEADY - 1] - middle <= 0.05 * middle;
+// Enough to begin with the calls that count; where the warm-up ends is decided on the host, from all calls.
+function areClose(durations) {
+  const last = durations.slice(-CLOSE).sort((a, b) => a - b), middle = last[CLOSE >> 1];
+  return last.length === CLOSE && middle - last[0] <= 0.05 * middle && last[CLOSE - 1] - middle <= 0.05 * middle;
 }
 
 async function measured(call, job, step) {
@@ -119,7 +120,7 @@ async function measured(call, job, step) {
   let once = await seconds(call, 1);
   const count = Math.min(10000, Math.max(1, Math.ceil(STEPS * step / Math.max(once, step / 100))));
   let spent = 0;
-  while (warmups.length < MAX_WARMUPS && spent < job.time_limit_s && !isSteady(warmups)) {
+  while (warmups.length < MAX_WARMUPS && spent < job.time_limit_s && !areClose(warmups)) {
     once = await seconds(call, count);
     warmups.push(once);
     spent += once * count;

@@ -50,6 +50,9 @@ class OperatorTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class JobResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one launch measured. Times in seconds, in order; `nivcsw`: involuntary context switches during `values`.
 
+    The runner called until five durations in a row lay close together (`warmups`), and then for the time of the job
+    (`values`). Where the warm-up ends is decided on the host, from both.
+
     `energy_j` is what the processor package used during `values`, in joules, where a sensor tells; other work on it and
     what it uses at rest are part of that.
     """

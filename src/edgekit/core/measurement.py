@@ -8,9 +8,10 @@ import msgspec
 class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one fresh process measured. Times in seconds, memory in bytes; `order` is its place among all launches.
 
-    `values` are the steady calls in order, `warmups` the calls before them; both are kept. `disturbed` says that the
-    scheduler or another process got in the way, with the evidence in `notes`; `replaced`, that it was repeated and the
-    other one counts. `energy_j` is the energy of all `values` together, in joules.
+    `values` are the calls after the warm-up in order, `warmups` the calls before them; both are kept. `disturbed` says
+    that the scheduler or another process got in the way, with the evidence in `notes`; `replaced`, that it was repeated
+    and the other one counts. `energy_j` is the energy in joules of the last `energy_calls` calls together; None: of all
+    `values`.
     """
 
     order: int
@@ -23,6 +24,7 @@ class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...] = ()
     replaced: bool = False
     energy_j: float | None = None
+    energy_calls: int | None = None
 
 
 class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +46,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def launch_values(self) -> tuple[tuple[float, ...], ...]:
-        """The steady values of the launches that count, one tuple a launch."""
+        """The values after the warm-up of the launches that count, one tuple a launch."""
         return tuple(launch.values for launch in self.counted)
 
     @property

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from scipy.signal import lfilter
 
-from edgekit.core.statistics.steady import MIN_VALUES, drift, is_steady, warmup_end
+from edgekit.core.statistics.steady import MIN_VALUES, drift, warmup_end
 
 Floats = npt.NDArray[np.float64]
 
@@ -134,9 +134,3 @@ def test_a_clock_that_repeats_itself_is_steady() -> None:
 def test_too_few_values_show_nothing() -> None:
     assert warmup_end([1.0] * (MIN_VALUES - 1)) is None
     assert warmup_end([1.0] * MIN_VALUES) == 0
-
-
-def test_a_runner_stops_warming_up_when_both_halves_agree() -> None:
-    assert is_steady([1.0, 1.1, 1.0, 1.0, 1.005, 1.0])
-    assert not is_steady([1.1, 1.1, 1.1, 1.0, 1.0, 1.0])
-    assert not is_steady([1.0])

@@ -214,3 +214,14 @@ def test_a_budget_on_accuracy_is_not_held_against_another_metric(text: str, evid
     check = judge_budgets(parse_budgets(text, TARGETS, RECIPES), TARGETS, other)[0]
 
     assert (check.verdict, check.estimate.reason) == (Verdict.INCONCLUSIVE, "the quality here is mae")
+
+
+def test_a_latency_that_drifts_passes_no_budget(evidence: Report) -> None:
+    slowing = tuple(Launch(i, tuple(1e-4 * (1 + 0.05 * call / 100) for call in range(300))) for i in range(6))
+    runs = (evidence.measurements[0], Measurement("local", INT8, "latency", "s", slowing))
+    drifting = replace(evidence, measurements=runs, latency=tuple(map(latency, runs)))
+
+    checks = judge_budgets(parse_budgets(f"{INT8}: latency.p50 <= 1 ms", TARGETS, RECIPES), TARGETS, drifting)
+
+    assert [check.verdict for check in checks] == [Verdict.INCONCLUSIVE]
+    assert "drift" in checks[0].estimate.reason

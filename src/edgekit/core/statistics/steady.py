@@ -1,14 +1,13 @@
-"""Where warm-up ends in a series of durations, and whether what follows is steady.
+"""Where warm-up ends in a series of durations, and whether what follows is steady or drifts.
 
 A warm-up is fitted as `level * (1 + size * profile(i / scale))`, where the profile is an exponential approach (caches,
-clock frequency), a bell, a ramp, or a step (a compiler swaps the code, a governor leaves its idle state). What follows
-must then be shown to be steady: a trace too short or too noisy for that is not called steady.
+clock frequency), a bell, a ramp, or a step (a compiler swaps the code, a governor leaves its idle state). This is the
+only rule that says where a warm-up ends: runners decide how long to run, and the host looks at all of their calls.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -20,9 +19,12 @@ from edgekit.core.statistics.student import t_quantile
 Floats = npt.NDArray[np.float64]
 
 MIN_VALUES = 40
+MIN_FITTED = 16  # from fewer values no warm-up is fitted: eight would have to give level and noise
 WARM = 0.01  # a warm-up has ended where durations are within 1 % of the level; one of less than 2 % is none
 DRIFT = 0.01  # a change of 1 % per 100 iterations is a drift
 _BATCHES = 20
+_MIN_SLOPE = 5
+_COARSE, _MOST = 200, 1000  # iterations that a coarse and a fine fit look at
 _EVIDENCE = 25.0  # what a warm-up must explain, in squared sigmas of independent noise
 
 
@@ -66,14 +68,31 @@ def warmup_end(values: Sequence[float]) -> int | None:
     """
     if len(values) < MIN_VALUES:
         return None
+    end = _end(values)
+    if end > len(values) // 2:
+        return None
+    trend = drift(values[end:])
+    return end if max(-trend.low, trend.high) < DRIFT else None
+
+
+def likely_end(values: Sequence[float]) -> int | None:
+    """Index at which the warm-up ends as far as the values tell, whether or not what follows is shown to be steady.
+
+    Returns:
+        At most half of the number of values: a longer warm-up is not over. None for fewer than 16 values.
+    """
+    if len(values) < MIN_FITTED:
+        return None
+    return min(_end(values), len(values) // 2)
+
+
+def _end(values: Sequence[float]) -> int:
+    """The end of the last warm-up that fits, one after the other; more than half of the values where none ends."""
     logs = np.log(np.asarray(values, dtype=np.float64))
     end = 0
     while len(logs) - end > len(logs) // 2 and (more := _fitted_end(logs[end:])):
         end += more
-    if end > len(logs) // 2:
-        return None
-    trend = drift(values[end:])
-    return end if max(-trend.low, trend.high) < DRIFT else None
+    return end
 
 
 def drift(values: Sequence[float]) -> Interval:
@@ -83,19 +102,38 @@ def drift(values: Sequence[float]) -> Interval:
     2.5 sigma from the line count as 2.5 sigma. The change is relative to the lower end of the line.
 
     Args:
-        values: Durations after the warm-up, in order, at least 20.
+        values: Durations after the warm-up, in order, at least 5; fewer than 20 are batches of one.
     """
     array = np.asarray(values, dtype=np.float64)
-    slope, error = _slope([part.mean() for part in np.array_split(_tamed(array), _BATCHES)])
-    lowest = float(np.median(array)) - abs(slope) * _BATCHES / 2
-    scale, half = 100 * _BATCHES / len(array) / lowest, t_quantile(0.9975, _BATCHES - 2) * error
+    batches = min(_BATCHES, len(array))
+    slope, error = _slope([part.mean() for part in np.array_split(_tamed(array, batches), batches)])
+    lowest = float(np.median(array)) - abs(slope) * batches / 2
+    scale, half = 100 * batches / len(array) / lowest, t_quantile(0.9975, batches - 2) * error
     return Interval(slope * scale, (slope - half) * scale, (slope + half) * scale, len(array))
 
 
-def _tamed(values: Floats) -> Floats:
+def common_drift(launches: Sequence[Sequence[float]], calls: float) -> float:
+    """Relative change per 100 iterations that launches have in common; 0.0 where none is shown, or where it is small.
+
+    Every launch gives its slope. A drift is shown where the 98 % interval over launches excludes 0, and it counts from
+    1 % in 100 iterations, and in shorter launches from 1 % within a launch.
+
+    Args:
+        launches: Values after the warm-up, in order; launches of fewer than 5 are left out, and 2 must remain.
+        calls: Of a launch, its warm-up included: part of a slow drift looks like one.
+    """
+    slopes = np.asarray([drift(values).value for values in launches if len(values) >= _MIN_SLOPE])
+    if len(slopes) < 2:
+        return 0.0
+    mean, error = float(slopes.mean()), float(slopes.std(ddof=1)) / math.sqrt(len(slopes))
+    is_shown = abs(mean) > t_quantile(0.99, len(slopes) - 1) * error
+    return mean if is_shown and abs(mean) > DRIFT * max(1.0, 100 / calls) else 0.0
+
+
+def _tamed(values: Floats, batches: int) -> Floats:
     """Values with their outliers pulled to 2.5 sigma around the line through the medians of the batches."""
-    slope, _ = _slope([float(np.median(part)) for part in np.array_split(values, _BATCHES)])
-    line = slope * _BATCHES / len(values) * np.arange(len(values))
+    slope, _ = _slope([float(np.median(part)) for part in np.array_split(values, batches)])
+    line = slope * batches / len(values) * np.arange(len(values))
     return line + _clipped(values - line)
 
 
@@ -105,16 +143,6 @@ def _slope(points: Sequence[float]) -> tuple[float, float]:
     slope = float(steps @ heights) / float(steps @ steps)
     rest = heights - heights.mean() - slope * steps
     return slope, math.sqrt(float(rest @ rest) / (len(points) - 2) / float(steps @ steps))
-
-
-def is_steady(recent: Sequence[float]) -> bool:
-    """Whether a runner may stop warming up: the medians of both halves of `recent` agree within 1 %.
-
-    Cheap enough for any device, and a rule to stop by only; whether the run was steady is said by `warmup_end`
-    from all its values.
-    """
-    half = len(recent) // 2
-    return half > 0 and abs(median(recent[half:]) / median(recent[:half]) - 1) <= WARM
 
 
 def _clipped(values: Floats) -> Floats:
@@ -133,7 +161,7 @@ def _fitted_end(logs: Floats) -> int:
     noise = max(_noise(logs[half:]), 1e-4)  # clocks tick: equal values are known to 0.01 % at best
     first = (logs[:half] - np.median(logs[half:])) / noise
     fit = min((_refined(first, noise, *start) for start in _starts(first, noise)), key=lambda fit: fit.cost)
-    gain = float(_capped(first[1:]).sum()) - fit.cost
+    gain = float(_capped(first[_picked(half, _MOST)]).sum()) - fit.cost
     if gain < _EVIDENCE * _inflation(logs[half:]) or abs(fit.size) <= 2 * WARM:
         return int(abs(first[0]) > 5)  # the first iteration alone may be slow: page faults, lazy allocation
     return fit.end
@@ -148,14 +176,13 @@ def _inflation(logs: Floats) -> float:
 
 def _starts(first: Floats, noise: float) -> list[tuple[Profile, float, float]]:
     """The best (profile, size, scale) of a coarse grid, one for each profile."""
-    picked = _picked(len(first))
+    scaled = (first[_picked(len(first), _COARSE)] * noise).astype(np.float32)
     sizes, scales = _axes(len(first))
     starts = []
     for profile, table in zip(PROFILES, _tables(len(first)), strict=True):
-        rest = np.abs(first[picked] - table / noise)
-        inner = np.minimum(
-            rest, 1.5
-        )  # Huber (1964): beyond 1.5 sigma the cost grows linearly, slow outliers pull little
+        rest = np.abs(scaled - table)
+        # Huber (1964): beyond 1.5 sigma the cost grows linearly, slow outliers pull little.
+        inner = np.minimum(rest, np.float32(1.5 * noise))
         best = int(np.argmin((inner * (2 * rest - inner)).sum(axis=1)))
         starts.append((profile, float(sizes[best // len(scales)]), float(scales[best % len(scales)])))
     return starts
@@ -163,11 +190,12 @@ def _starts(first: Floats, noise: float) -> list[tuple[Profile, float, float]]:
 
 def _refined(first: Floats, noise: float, profile: Profile, size: float, scale: float) -> Fit:
     """The best fit near a start, on ever finer grids; the first iteration is left out, it is often slow for itself."""
-    iterations, cost = np.arange(1, len(first)), math.inf
-    for width in (1.6, 1.2, 1.06, 1.02):
+    cost = math.inf
+    for width, most in ((1.6, _COARSE), (1.2, _COARSE), (1.06, _MOST), (1.02, _MOST)):
+        iterations = _picked(len(first), most)
         near = np.geomspace(1 / width, width, 9)
         coarse = max(1.0, (near[1] / near[0] - 1) * min(abs(size), 1.0) / noise)  # no finer than the grid is
-        rest = first[1:] - _excess(profile, size * near, scale * near, iterations) / noise
+        rest = first[iterations] - _excess(profile, size * near, scale * near, iterations) / noise
         costs = _capped(rest / coarse).sum(axis=1)
         best = int(np.argmin(costs))
         size, scale = size * float(near[best // 9]), scale * float(near[best % 9])
@@ -189,9 +217,9 @@ def _excess(profile: Profile, sizes: Floats, scales: Floats, iterations: npt.NDA
 
 
 @lru_cache(maxsize=8)
-def _tables(n: int) -> tuple[Floats, ...]:
+def _tables(n: int) -> tuple[npt.NDArray[np.float32], ...]:
     """`_excess` of the coarse grid at the picked iterations, one array a profile."""
-    return tuple(_excess(profile, *_axes(n), _picked(n)) for profile in PROFILES)
+    return tuple(_excess(profile, *_axes(n), _picked(n, _COARSE)).astype(np.float32) for profile in PROFILES)
 
 
 def _axes(n: int) -> tuple[Floats, Floats]:
@@ -200,6 +228,7 @@ def _axes(n: int) -> tuple[Floats, Floats]:
     return sizes, np.geomspace(0.5, n, 4 * math.ceil(math.log(2 * n)))
 
 
-def _picked(n: int) -> npt.NDArray[np.int_]:
-    """At most 200 iterations for the coarse grid, without the first: all early ones, fewer and fewer later."""
-    return np.unique(np.geomspace(1, n - 1, 200).astype(int))
+@lru_cache(maxsize=32)
+def _picked(n: int, most: int) -> npt.NDArray[np.int_]:
+    """At most `most` iterations of `n` without the first: all early ones, fewer and fewer later."""
+    return np.arange(1, n) if n <= most else np.unique(np.geomspace(1, n - 1, most).astype(int))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median
 from typing import Final
 
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval, launch_quantiles
-from edgekit.core.statistics.steady import drift
+from edgekit.core.statistics.steady import common_drift, drift
 
 MAX_RELATIVE_WIDTH: Final = 0.03
 MAX_CLOCK_CHANGE: Final = 0.02
@@ -19,10 +20,13 @@ MODES_APART: Final = 0.05
 # Of the range of the medians. Of simulated launches of one kind that spread by 5 %, 2.6 % look like two kinds with 6
 # launches and 0.1 % with 10; of those of two kinds 15 % apart, more than 97 % are seen.
 MODES_SHARE: Final = 0.6
+_AGAINST_DRIFT: Final = "--time-limit 5s, after the device has cooled"
 
 
 def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
     """A when nothing speaks against the measurement, B for one reason, C (indicative) for more, E when emulated.
+
+    A drift alone gives C: there is no level that the figures could belong to.
 
     Args:
         measurement: Latency launches.
@@ -31,9 +35,28 @@ def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
     """
     if measurement.emulated:
         return Trust("E", ("emulated: no latency of any device",), "Measure on the device itself.")
-    found = [*_sample_reasons(measurement), *_device_reasons(before, after)]
+    drifting = _drift_reasons(measurement)
+    found = [*drifting, *_sample_reasons(measurement), *_device_reasons(before, after)]
     reasons = tuple(reason for reason, _ in found)
-    return Trust("ABC"[min(len(found), 2)], reasons, found[0][1] if found else "")
+    return Trust("C" if drifting else "ABC"[min(len(found), 2)], reasons, found[0][1] if found else "")
+
+
+def drift_of(measurement: Measurement) -> float:
+    """Relative change per 100 calls that the launches which count have in common; 0.0 where none is shown."""
+    if not measurement.counted:
+        return 0.0
+    calls = median(len(launch.warmups) + len(launch.values) for launch in measurement.counted)
+    return common_drift(measurement.launch_values, calls)
+
+
+def told_drift(change: float) -> str:
+    """A drift in words; `change` is relative, for 100 calls."""
+    return f"the launches drift: calls get {'slower' if change > 0 else 'faster'} by {abs(100 * change):.1f} % in 100"
+
+
+def _drift_reasons(measurement: Measurement) -> list[tuple[str, str]]:
+    change = drift_of(measurement)
+    return [(told_drift(change), _AGAINST_DRIFT)] if change else []
 
 
 def _sample_reasons(measurement: Measurement) -> list[tuple[str, str]]:
@@ -56,10 +79,8 @@ def _sample_reasons(measurement: Measurement) -> list[tuple[str, str]]:
     if disturbed:
         reasons.append((f"{disturbed} of {len(launches)} launches were disturbed", "Stop other work on the device."))
     drifting = sum(_drifts(launch.values) for launch in launches)
-    if drifting > len(launches) // 2:
-        reasons.append(
-            (f"{drifting} of {len(launches)} launches drift", "--time-limit 5s, after the device has cooled")
-        )
+    if drifting > len(launches) // 2 and not drift_of(measurement):
+        reasons.append((f"{drifting} of {len(launches)} launches drift, not all the same way", _AGAINST_DRIFT))
     return reasons
 
 

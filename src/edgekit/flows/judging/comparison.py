@@ -11,6 +11,7 @@ from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import REPORT_SCHEMA, Estimate, Report
 from edgekit.core.statistics.intervals import direction, launch_quantiles, ratio_interval, ratio_p_value
+from edgekit.core.statistics.trust import drift_of, told_drift
 from edgekit.core.system import documents
 from edgekit.flows.measuring.sides import refuse_other
 
@@ -63,9 +64,10 @@ def _checked(one: Measurement, other: Measurement, a: Report, b: Report, minimum
 def _compared(a: Measurement, b: Measurement, minimum_effect: float, differing: tuple[str, ...]) -> Compared:
     before, after = (launch_quantiles(one.launch_values, 0.5) for one in (a, b))
     emulated = a.emulated or b.emulated
-    if emulated or before is None or after is None:
-        reason = "emulated: no latency of any device" if emulated else "too few launches or values"
-        missing = Estimate(None, reason=reason)
+    drifting = [told_drift(change) for one in (a, b) if (change := drift_of(one))]
+    if emulated or drifting or before is None or after is None:
+        few = drifting[0] if drifting else "too few launches or values"
+        missing = Estimate(None, reason="emulated: no latency of any device" if emulated else few)
         return Compared(a.target, a.artifact, b.artifact, missing, None, "inconclusive", differing)
     ratio = ratio_interval(before, after, paired=False)
     return Compared(

@@ -15,6 +15,7 @@ from edgekit.core.job import JobResult
 from edgekit.core.statistics.intervals import MIN_LAUNCHES, ratio_interval
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target
+from edgekit.flows.measuring.summary import to_launch
 from edgekit.flows.opening.artifacts import Opened, opens
 from edgekit.runtime.backend import DEFAULT_BACKENDS
 
@@ -35,6 +36,7 @@ class Trial:
     target: Target
     results: list[JobResult] = field(default_factory=list)
     refused: str = ""
+    _medians: list[float] = field(default_factory=list, repr=False)
 
     @property
     def options(self) -> str:
@@ -43,8 +45,10 @@ class Trial:
 
     @property
     def medians(self) -> list[float]:
-        """The median of each launch, in the order of the rounds."""
-        return [median(result.values) for result in self.results]
+        """The median of each launch after its warm-up, in the order of the rounds."""
+        for result in self.results[len(self._medians) :]:
+            self._medians.append(median(to_launch(len(self._medians), result).values))
+        return list(self._medians)
 
     @property
     def level_s(self) -> float:

@@ -13,28 +13,45 @@ from edgekit.core.job import JobResult
 from edgekit.core.measurement import Launch, Measurement
 from edgekit.core.reports.report import Estimate, Latency
 from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval, launch_quantiles, required_n
-from edgekit.core.statistics.trust import grade
+from edgekit.core.statistics.steady import likely_end, warmup_end
+from edgekit.core.statistics.trust import drift_of, grade, told_drift
 
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 _DISTURBED_PER_CALL: Final = 0.1
 
 
 def to_launch(order: int, result: JobResult) -> Launch:
-    """A launch from what its process reported; disturbed when the scheduler took the core away too often."""
+    """A launch from what its process reported, with its warm-up ended where the calls themselves show it.
+
+    It is disturbed when the scheduler took the core away too often.
+    """
     switched = (result.nivcsw or 0) / max(len(result.values), 1)
     disturbed = switched > _DISTURBED_PER_CALL
     notes = (*result.notes, f"{switched:.2f} involuntary context switches a call") if disturbed else result.notes
+    calls = (*result.warmups, *result.values)
+    end = _warm_from(calls, len(result.warmups), disturbed)
     return Launch(
         order,
-        result.values,
-        result.warmups,
+        calls[end:],
+        calls[:end],
         result.load_s,
         result.first_run_s,
         result.peak_memory_bytes,
         disturbed,
         notes,
         energy_j=result.energy_j,
+        energy_calls=None if result.energy_j is None else len(result.values),
     )
+
+
+def _warm_from(calls: Sequence[float], runner_end: int, disturbed: bool) -> int:
+    """Index of the first call after the warm-up.
+
+    In a disturbed launch a change of the level may be a neighbour's: there a warm-up counts only where what follows is
+    shown to be steady, and the runner's own end else.
+    """
+    end = warmup_end(calls) if disturbed else likely_end(calls)
+    return runner_end if end is None else end
 
 
 def replaced(launch: Launch) -> Launch:
@@ -82,7 +99,9 @@ def energy(measurement: Measurement) -> Estimate:
     counted = [launch for launch in measurement.counted if launch.energy_j is not None]
     if not counted:
         return Estimate(None, reason="no sensor that can be read")
-    return over_launches([launch.energy_j / len(launch.values) for launch in counted if launch.energy_j])
+    return over_launches(
+        [launch.energy_j / (launch.energy_calls or len(launch.values)) for launch in counted if launch.energy_j]
+    )
 
 
 def quantiles(measurement: Measurement) -> dict[str, Estimate]:
@@ -96,8 +115,10 @@ def quantiles(measurement: Measurement) -> dict[str, Estimate]:
 
 
 def quantile_estimate(measurement: Measurement, quantile: float) -> Estimate:
-    """One latency quantile with its interval over launches, or no value and the reason."""
+    """One latency quantile with its interval over launches, or no value and the reason: a drift has no quantiles."""
     values = launch_quantiles(measurement.launch_values, quantile)
+    if values is not None and (change := drift_of(measurement)):
+        return Estimate(None, reason=told_drift(change))
     if values is not None:
         interval = launch_interval(values)
         return Estimate(interval.value, interval.low, interval.high, len(values))

@@ -15,6 +15,7 @@ from edgekit.core.reports.sustained import MIN_POINTS, Sustained, SustainedPoint
 from edgekit.core.system.progress import Progress
 from edgekit.devices.device import Device
 from edgekit.flows.measuring.cells import Cell
+from edgekit.flows.measuring.summary import to_launch
 
 MIN_SUSTAIN_S: Final = 5.0
 _MAX_POINT_S: Final = 5.0
@@ -60,11 +61,11 @@ def _sustained(cell: Cell, device: Device, seconds: float, progress: Progress, c
 
 def _point(device: Device, job: Job, start: float, clock: Callable[[], float]) -> SustainedPoint:
     result: JobResult = device.measure(job)
-    after = result.after
+    after, launch = result.after, to_launch(0, result)
     return SustainedPoint(
         round(clock() - start, 3),
-        median(result.values),
-        len(result.warmups) + len(result.values),
+        median(launch.values),
+        len(launch.warmups) + len(launch.values),
         after.temperature_c,
         after.clock_hz,
         after.throttled,
