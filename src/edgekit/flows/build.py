@@ -198,12 +198,18 @@ def _refuse_useless(targets: Sequence[Target], recipes: Sequence[Recipe]) -> Non
 
 def _must_train(source: str, options: SourceOptions, train_first: bool) -> bool:
     """True when a training comes before all else; what would make it pointless is refused here, not after it."""
-    refuse_unused(source, options)
+    if not is_reference(source):
+        if train_first:
+            raise UserError(
+                f"'{source}' is no reference model, so edgekit cannot train it.", hint="edgekit list models"
+            )
+        return False
     if train_first and options.weights:
         raise UserError("--train makes weights and --weights gives them.", hint="Leave one of the two out.")
-    if train_first and not is_reference(source):
-        raise UserError(f"'{source}' is no reference model, so edgekit cannot train it.", hint="edgekit list models")
-    return train_first or (is_reference(source) and options.weights is None and shipped_weights(source) is None)
+    if options.weights or (shipped_weights(source) and not train_first):
+        return False
+    refuse_unused(source, options)
+    return True
 
 
 @contextmanager

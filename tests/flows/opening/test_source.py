@@ -67,6 +67,7 @@ def test_an_option_that_the_source_would_pass_over_is_refused(
     [
         (SourceOptions(weights=Path("mine.pt")), "digits", "--train makes weights"),
         (SourceOptions(), "net.py:Net", "no reference model"),
+        (SourceOptions(samples=Path("mine.npz")), "digits", "no use for --samples"),
     ],
 )
 def test_a_training_that_would_be_in_vain_is_refused_before_it(
