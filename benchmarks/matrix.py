@@ -31,7 +31,7 @@ from edgekit.export.messages import ModuleRef
 from edgekit.runtime.facts import read_facts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.registry import MODELS
-from edgekit.train.run import read_run
+from edgekit.train.training_run import read_run
 from edgekit.train.weights import shipped_weights
 
 ROOT: Final = Path(__file__).resolve().parent.parent

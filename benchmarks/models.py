@@ -21,7 +21,7 @@ from edgekit.train import listing
 from edgekit.train.listing import ModelFacts, card_of
 from edgekit.train.registry import MODELS
 from edgekit.train.release_weights import Card, card, read_card
-from edgekit.train.run import read_run
+from edgekit.train.training_run import read_run
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, CARDS = ROOT / "docs" / "models.md", ROOT / "docs" / "cards"

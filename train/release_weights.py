@@ -15,8 +15,8 @@ from edgekit.core.system import documents
 from edgekit.core.system.files import read_bytes, write_atomic
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.registry import MODELS
-from edgekit.train.run import DataFacts, TrainingRun, read_run
 from edgekit.train.score import Score
+from edgekit.train.training_run import DataFacts, TrainingRun, read_run
 
 # 1: first version.
 CARD_SCHEMA: Final = 1

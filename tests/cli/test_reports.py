@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from tests.report import variants
+from tests.report.made_up import variants
 
 from edgekit.cli.reports import bisect_command
 from edgekit.core.reports.report import Report

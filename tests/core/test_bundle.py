@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.zips import entries_of, write_zip
 
 from edgekit.core import bundle as module
 from edgekit.core.bundle import MANIFEST, SAMPLES, Artifact, Bundle, Manifest, artifact_id, pack, write_manifest
@@ -66,21 +67,6 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(path))
     return path
-
-
-Entries = list[tuple[zipfile.ZipInfo | str, bytes]]
-
-
-def write_zip(path: Path, entries: Entries) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for entry, data in entries:
-            archive.writestr(entry, data)
-    return path
-
-
-def entries_of(path: Path) -> Entries:
-    with zipfile.ZipFile(path) as archive:
-        return [(name, archive.read(name)) for name in archive.namelist()]
 
 
 def assert_refused(path: Path, scratch: Path, message: str) -> None:

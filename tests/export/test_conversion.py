@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from edgekit.core.bundle import artifact_id
-from edgekit.core.errors import ConversionFailed, Refused, UserError
+from edgekit.core.errors import Refused, UserError
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.system.files import sha256_file
 from edgekit.core.verdict import Verdict, worst
@@ -274,119 +267,6 @@ def test_a_changed_weight_changes_what_the_cache_gives(convert: Convert, request
     assert after.artifacts[0].sha256 != before.artifacts[0].sha256
 
 
-def test_a_perturbed_weight_is_found_and_named(
-    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
-) -> None:
-    fake_exporters("Perturbing")
-
-    result = export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32"), tmp_path / "out")
-
-    check = next(check for check in result.parity if check.verdict is Verdict.FAIL)
-    assert (check.artifact, check.output, check.samples) == ("onnx-fp32", "output", 64)
-    assert check.sample is not None
-
-
-def test_a_file_that_no_engine_opens_is_a_failed_conversion(
-    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
-) -> None:
-    fake_exporters("Garbage")
-
-    with pytest.raises(ConversionFailed, match=r"The converter wrote a broken file: .*float\.onnx"):
-        export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32"), tmp_path / "out")
-
-
-def test_a_file_that_crashes_its_engine_takes_the_worker_along_and_nobody_else(
-    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
-) -> None:
-    fake_exporters("CrashingEngine")
-
-    with pytest.raises(ConversionFailed, match=r"it crashed \(SIGSEGV\)"):
-        export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-int8"), tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    ("exporter", "reason"),
-    [
-        ("Silent", "wrote no file"),
-        ("Killed", r"killed \(signal 9\)"),
-        ("Hanging", r"no answer within 40 s"),
-        ("Greedy", "out of memory"),
-        ("Scribbling", "wrote no ONNX model|broken file"),
-    ],
-)
-def test_a_converter_that_gives_nothing_is_a_failed_conversion(
-    exporter: str, reason: str, request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
-) -> None:
-    from dataclasses import replace
-
-    fake_exporters(f"{exporter}Quantizer")
-    timeout_s = 40 if exporter == "Hanging" else 300
-    request = replace(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-int8"), timeout_s=timeout_s)
-
-    with pytest.raises(ConversionFailed, match=reason) as caught:
-        export_artifacts(request, tmp_path / "out")
-
-    assert caught.value.exit_code == 5
-
-
-def test_a_wrong_file_with_a_good_answer_fails_parity(
-    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
-) -> None:
-    fake_exporters("WrongQuantizer")
-
-    result = export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32,onnx-int8"), tmp_path / "out")
-
-    assert {check.artifact for check in failing(result)} == {"onnx-int8-static-u8s8"}
-
-
-@pytest.mark.parametrize(
-    ("factory", "message"),
-    [
-        ("raises", "the weights are elsewhere"),
-        ("no_module", "returned int, not a torch.nn.Module"),
-        ("Branching", r"control flow depends on the values of its inputs.*if y.sum\(\) > 0"),
-        ("Narrow", r"The module fails on x float32\[1, 5\]"),
-        ("Mixed", "does not begin with the batch axis"),
-        ("Text", "The module returns str in output 'output'"),
-    ],
-)
-def test_a_wrong_module_is_a_user_error(factory: str, message: str, request_for: Request, tmp_path: Path) -> None:
-    features = 5 if factory == "Narrow" else 4
-    request = request_for(factory, f"x:float32[N,{features}]", "onnx-fp32,tflite-fp32", file="faulty.py")
-
-    with pytest.raises(UserError, match=message):
-        export_artifacts(request, tmp_path / "out")
-
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_control_flow_on_data_is_refused_for_tflite_alone_as_well(request_for: Request, tmp_path: Path) -> None:
-    request = request_for("Branching", "x:float32[N,4]", "tflite-fp32", file="faulty.py")
-
-    with pytest.raises(UserError, match=r"faulty.py:\d+ `if y.sum\(\) > 0:`"):
-        export_artifacts(request, tmp_path / "out")
-
-
-def test_samples_of_a_length_without_a_signature_are_refused_before_any_work(
-    request_for: Request, tmp_path: Path
-) -> None:
-    request = with_sizes(request_for("Recurrent", "x:float32[N,T,6]", "tflite-fp32", T=8), T=(4, 16))
-
-    with pytest.raises(UserError, match="The samples have T=8; a TFLite file would take T=4,16 only") as caught:
-        export_artifacts(request, tmp_path / "out")
-
-    assert caught.value.hint == "--sizes T=4,8,16"
-
-
-def test_a_recipe_that_is_known_to_fail_is_refused(request_for: Request, tmp_path: Path) -> None:
-    request = request_for("Recurrent", "x:float32[N,T,6]", "tflite-int8-static", T=8)
-
-    with pytest.raises(UserError, match="Recipe 'tflite-int8-static' is refused: static int8 left") as caught:
-        export_artifacts(request, tmp_path / "out")
-
-    assert caught.value.hint == "--to tflite-int8-dynamic"
-
-
 def test_int8_inputs_and_outputs_take_and_give_floats(convert: Convert, request_for: Request, tmp_path: Path) -> None:
     request = request_for("Cnn", "x:float32[N,1,8,8]", "tflite-int8-full")
 
@@ -397,32 +277,6 @@ def test_int8_inputs_and_outputs_take_and_give_floats(convert: Convert, request_
     with backend.open(tmp_path / "out" / artifact.file, {}, request.spec) as session:
         answer = session.run({"x": np.zeros((1, 1, 8, 8), np.float32)})
     assert next(iter(answer.values())).dtype == np.float32
-
-
-def test_ctrl_c_ends_every_worker(tmp_path: Path) -> None:
-    script = textwrap.dedent(f"""
-        import sys
-        from pathlib import Path
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from conftest import request_of
-        from edgekit.export.conversion import export_artifacts
-        request = request_of("Recurrent", "x:float32[N,T,6]", "onnx-fp32,tflite-fp32", T=64)
-        print("go", flush=True)
-        export_artifacts(request, Path({str(tmp_path / "out")!r}))
-    """)
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.readline()
-    while len(children := psutil.Process(process.pid).children()) < 2:
-        time.sleep(0.05)
-    time.sleep(3)
-
-    os.kill(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-
-    assert b"KeyboardInterrupt" in errors
-    _, alive = psutil.wait_procs(children, timeout=10)
-    assert alive == []
 
 
 def with_sizes(request: ExportRequest, *, padding: float | None = None, **sizes: tuple[int, ...]) -> ExportRequest:

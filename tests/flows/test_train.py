@@ -14,7 +14,7 @@ from edgekit.core.verdict import Verdict
 from edgekit.flows import train as flow
 from edgekit.flows.order import door
 from edgekit.flows.train import report_of, search_order, train, train_order, weights_of
-from edgekit.train.run import read_any
+from edgekit.train.training_run import read_any
 from edgekit.train.weights import shipped_weights
 
 search = door(search_order)

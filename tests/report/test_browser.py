@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.report.factory import make_report
-from tests.report.variants import VARIANTS
+from tests.report.made_up.factory import make_report
+from tests.report.made_up.variants import VARIANTS
 from tests.standins.chromium import Chromium
 
 from edgekit.report.html import render_html

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
-from tests.report.factory import make_report
+from tests.report.made_up.factory import make_report
 
 from edgekit.core.errors import UserError
 from edgekit.core.reports.check import CHECK_SCHEMA, Checked, CheckReport

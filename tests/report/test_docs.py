@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.report.factory import make_report
-from tests.report.page import Page
+from tests.report.made_up.factory import make_report
+from tests.report.made_up.page import Page
 
 from edgekit.core.reports.report import Report
 from edgekit.report.html import render_html

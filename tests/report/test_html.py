@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.report import variants
-from tests.report.factory import ARTIFACTS, LOCAL, PI, make_report
-from tests.report.page import Page
-from tests.report.variants import HOSTILE, VARIANTS, WITHHELD
+from tests.report.made_up import variants
+from tests.report.made_up.factory import ARTIFACTS, LOCAL, PI, make_report
+from tests.report.made_up.page import Page
+from tests.report.made_up.variants import HOSTILE, VARIANTS, WITHHELD
 
 from edgekit.core.errors import MissingExtra
 from edgekit.core.reports.report import Report

@@ -3,9 +3,9 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from tests.report import variants
-from tests.report.factory import LOCAL, make_report
-from tests.report.variants import VARIANTS
+from tests.report.made_up import variants
+from tests.report.made_up.factory import LOCAL, make_report
+from tests.report.made_up.variants import VARIANTS
 
 from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict

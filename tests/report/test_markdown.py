@@ -3,9 +3,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.report import variants
-from tests.report.factory import ARTIFACTS, LOCAL, PI, make_report
-from tests.report.variants import VARIANTS, WITHHELD
+from tests.report.made_up import variants
+from tests.report.made_up.factory import ARTIFACTS, LOCAL, PI, make_report
+from tests.report.made_up.variants import VARIANTS, WITHHELD
 
 from edgekit.report import formatting
 from edgekit.report.markdown import code, prose, render_markdown

@@ -6,9 +6,9 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import pytest
-from tests.report import variants
-from tests.report.factory import make_report
-from tests.report.variants import VARIANTS
+from tests.report.made_up import variants
+from tests.report.made_up.factory import make_report
+from tests.report.made_up.variants import VARIANTS
 
 from edgekit.core.errors import DiskFull, UserError
 from edgekit.core.reports.report import REPORT_SCHEMA, Report

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from tests.report import variants
-from tests.report.factory import ARTIFACTS, make_report
-from tests.report.variants import VARIANTS, WITHHELD
+from tests.report.made_up import variants
+from tests.report.made_up.factory import ARTIFACTS, make_report
+from tests.report.made_up.variants import VARIANTS, WITHHELD
 
 from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.system.registry import Registry
-from edgekit.train.run import read_run
+from edgekit.train.training_run import read_run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial-model.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

@@ -38,7 +38,7 @@ from edgekit.train.fitting.learner import Learner, mix
 from edgekit.train.fitting.optimizers import optimizer_of, rate_at
 from edgekit.train.model import Batch, ReferenceModel
 from edgekit.train.options import TrainOptions
-from edgekit.train.run import HISTORY, history_lines, read_history
+from edgekit.train.training_run import HISTORY, history_lines, read_history
 from edgekit.train.weights import read_tensors
 
 _POOL = 40

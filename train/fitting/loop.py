@@ -20,7 +20,7 @@ from edgekit.train.fitting.epochs import Job, fit, start_from
 from edgekit.train.fitting.epochs import freeze as freeze_parts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
-from edgekit.train.run import (
+from edgekit.train.training_run import (
     RUN_FILE,
     DataFacts,
     TrainingRun,

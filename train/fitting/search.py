@@ -185,7 +185,7 @@ def _trial(
     trial: Any,
 ) -> float:
     from edgekit.train.fitting.loop import train
-    from edgekit.train.run import read_history
+    from edgekit.train.training_run import read_history
 
     chosen = {name: str(_suggested(trial, name, choice, sampler)) for name, choice in space.items()}
     trial.set_user_attr("options", chosen)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edgekit.cli.commands.completion import names
+from edgekit.cli.completion import names
 from edgekit.core.errors import EdgekitError
 from edgekit.core.recipe import CALIBRATION_METHODS, DEFAULT_RECIPES
 from edgekit.core.units import RATIO, TIME_S, parse_points, parse_quantity

@@ -247,7 +247,7 @@ def report_of(folder: Path) -> Report:
     Raises:
         UserError: No run, or one that was interrupted.
     """
-    from edgekit.train.run import read_run, training_of
+    from edgekit.train.training_run import read_run, training_of
 
     run = read_run(folder)
     metric, value = run.spec.metric, run.quality.value
@@ -281,7 +281,7 @@ def weights_of(text: str) -> Iterator[Path | None]:
         # A model is not asked for weights that it has: it would load PyTorch.
         yield shipped_weights(text) or require_weights(MODELS.get(text))
     elif (path / RUN_FILE).is_file():
-        from edgekit.train.run import read_run
+        from edgekit.train.training_run import read_run
 
         yield path / read_run(path).weights
     elif path.suffix == ".safetensors" and path.is_file():
@@ -311,7 +311,7 @@ def _check(model: str, data: Path | None, download: bool, overrides: Mapping[str
 def _options(order: TrainOrder, reference: ReferenceModel) -> tuple[TrainOptions, int]:
     """Options and seed; a training that goes on has those it was begun with, unless others are named."""
     from edgekit.train.options import with_overrides
-    from edgekit.train.run import read_any
+    from edgekit.train.training_run import read_any
 
     seed = order.settings.seed
     if order.resume and (order.out / RUN_FILE).is_file():

@@ -155,7 +155,7 @@ def _shipped(name: str) -> _Claim:
 
 
 def _run(folder: Path) -> _Claim:
-    from edgekit.train.run import read_run
+    from edgekit.train.training_run import read_run
 
     run = read_run(folder)
     assert run.score is not None  # a finished run has one

@@ -10,7 +10,7 @@ from edgekit.core.errors import MissingExtra
 from edgekit.core.reports.report import Epoch
 from edgekit.core.system.progress import Silent
 from edgekit.flows.writing.tensorboard import on_board
-from edgekit.train.run import HISTORY, history_lines
+from edgekit.train.training_run import HISTORY, history_lines
 
 
 class Writer:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.report import variants
-from tests.report.factory import ARTIFACTS, LOCAL, make_report
-from tests.report.variants import WITHHELD, replace
+from tests.report.made_up import variants
+from tests.report.made_up.factory import ARTIFACTS, LOCAL, make_report
+from tests.report.made_up.variants import WITHHELD, replace
 
 from edgekit.core.reports.report import Report
 from edgekit.report import rows

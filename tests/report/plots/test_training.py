@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import re
 
-from tests.report import variants
-from tests.report.page import Page
-from tests.report.variants import replace
+from tests.report.made_up import variants
+from tests.report.made_up.page import Page
+from tests.report.made_up.variants import replace
 
 from edgekit.core.reports.report import Training
 from edgekit.report.html import render_html

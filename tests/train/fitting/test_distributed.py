@@ -16,7 +16,7 @@ from edgekit.train.fitting.distributed import Listener
 from edgekit.train.fitting.loop import train
 from edgekit.train.models.xor import MODEL
 from edgekit.train.options import with_overrides
-from edgekit.train.run import read_run
+from edgekit.train.training_run import read_run
 from edgekit.train.weights import read_tensors
 
 pytestmark = pytest.mark.slow

@@ -21,7 +21,7 @@ from edgekit.train.fitting.epochs import freeze, start_from
 from edgekit.train.fitting.loop import train
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions, with_overrides
-from edgekit.train.run import RUN_FILE, read_history, read_run
+from edgekit.train.training_run import RUN_FILE, read_history, read_run
 from edgekit.train.weights import read_tensors
 
 

@@ -1,18 +1,14 @@
-"""`edgekit completion`: the scripts that complete words in a shell, and the words they offer."""
+"""`edgekit completion`: the scripts that complete words in a shell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 import msgspec
 
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.program import COMPLETE_VARIABLE, program
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 # 1: first version.
 COMPLETION_SCHEMA: Final = 1
@@ -54,30 +50,3 @@ def _script(shell: str) -> str:
     complete = kind(program, {}, "edgekit", COMPLETE_VARIABLE)
     # Not complete.source(): for bash that starts bash, to warn of versions before 4.4, and fails where there is none.
     return complete.source_template % complete.source_vars()
-
-
-Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
-
-
-def names(kind: str, *, files: bool = False) -> Complete:
-    """Completion of names that `edgekit list KIND` shows, also behind a comma; with `files`, of paths as well."""
-
-    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
-
-        before, comma, last = incomplete.rpartition(",")
-        found = [
-            CompletionItem(f"{before}{comma}{name}", help=about)
-            for name, about in _items(kind)
-            if name.startswith(last)
-        ]
-        # An item of type "file" asks the shell itself for paths.
-        return found + ([CompletionItem(incomplete, type="file")] if files else [])
-
-    return complete
-
-
-def _items(kind: str) -> Iterable[tuple[str, str]]:
-    from edgekit.flows.list import listing
-
-    return [(item.name, item.summary) for item in listing(kind).items if not item.problem]

@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from edgekit.cli.arguments import axis_sizes_option, first_target, path_argument
-from edgekit.cli.commands.completion import names
 from edgekit.cli.common import Call, Command, common
+from edgekit.cli.completion import names
 from edgekit.cli.output import columns
 from edgekit.core.units import format_value
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekit.cli.arguments import data_option, path_type, report_option
-from edgekit.cli.commands.completion import names
 from edgekit.cli.common import Call, Command, common
+from edgekit.cli.completion import names
 from edgekit.core.errors import UserError
 from edgekit.core.spec import metric_unit
 from edgekit.core.units import format_value

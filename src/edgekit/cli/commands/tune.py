@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekit.cli.arguments import Duration, Points, artifact_option, first_target, parts, path_argument
-from edgekit.cli.commands.completion import names
 from edgekit.cli.common import Call, Command, common
+from edgekit.cli.completion import names
 from edgekit.cli.output import columns
 from edgekit.core.units import format_value
 

@@ -243,7 +243,7 @@ def _shipped(model: ReferenceModel, weights: Path, options: SourceOptions, setti
 
 
 def _run_directory(path: Path, options: SourceOptions, settings: Settings) -> Source:
-    from edgekit.train.run import read_run, training_of
+    from edgekit.train.training_run import read_run, training_of
 
     run = read_run(path)
     # The spec of the run knows what was learnt from the data, such as a vocabulary.

@@ -56,7 +56,7 @@ class Board:
         self._progress.step(done, total, note)
 
     def _history(self) -> tuple[Any, ...]:
-        from edgekit.train.run import read_history
+        from edgekit.train.training_run import read_history
 
         return read_history(self._run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from tests.report.factory import LOCAL, PI, make_report
+from tests.report.made_up.factory import LOCAL, PI, make_report
 
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime

@@ -1,0 +1,100 @@
+"""Every command is stopped while it works: it says so, ends in 130, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.cli.every_command import EVERY, STOPPED_BY_CI, Row, files
+
+Run = Callable[..., Any]
+
+
+ENDLESS = """
+import pkgutil, sys, time
+place, _, name = sys.argv.pop(1).rpartition(".")
+
+def endless(*arguments, **options):
+    print("works", file=sys.stderr, flush=True)
+    time.sleep(600)
+
+setattr(pkgutil.resolve_name(place), name, endless)
+from edgekit.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("row", EVERY)
+def test_ctrl_c_ends_in_130_and_leaves_nothing(edgekit: Run, made: Path, row: Row) -> None:
+    edgekit(*row.before.split())
+
+    _stop(row, made.parent, signal.SIGINT)
+
+
+@pytest.mark.parametrize("row", STOPPED_BY_CI)
+def test_a_stop_of_the_job_by_ci_unwinds_like_ctrl_c(made: Path, row: Row) -> None:
+    _stop(row, made.parent, signal.SIGTERM)
+
+
+def _stop(row: Row, folder: Path, sent: signal.Signals) -> None:
+    """Stop the command while it works; fails unless it says so, ends in 130, and leaves no file and no process."""
+    program_ = ["-m", "edgekit"] if row.stage else ["-c", ENDLESS, row.stops_at]
+    before = files(folder)
+
+    with subprocess.Popen(
+        [sys.executable, *program_, *row.words()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        _wait_for(process, row.stage or "works")
+        helpers = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, sent)
+        out, err = process.communicate(timeout=120)
+
+    assert process.returncode == 130, err
+    assert out == ""
+    assert row.said in err
+    assert "Traceback" not in err
+    assert psutil.wait_procs(helpers, timeout=20)[1] == []
+    assert before.keys() <= files(folder).keys()
+    left = {path: facts for path, facts in files(folder).items() if before.get(path) != facts}
+    assert [path for path in left if not row.keeps or row.keeps not in path or "/." in path] == []
+
+
+def _wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Return when the process has written a line that ends with `text` to stderr."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.rstrip().endswith(text):
+            return
+    raise AssertionError(f"ended with {process.wait()} before '{text}'")
+
+
+def test_ctrl_c_in_the_first_moment_ends_in_130(made: Path) -> None:
+    """While packages load, before any command runs."""
+    script = """
+import signal
+from edgekit.cli import startup
+from edgekit.cli.main import main
+startup.prepare = lambda: signal.raise_signal(signal.SIGINT)
+main()
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, "list", "recipes"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
