@@ -6,14 +6,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from edgekit.core.bundle import Artifact, artifact_id
+from edgekit.core.bundle import Artifact, Signature, artifact_id
 from edgekit.core.errors import ConversionFailed, VerdictFailed
 from edgekit.core.reports.report import Accuracy, ParityCheck
-from edgekit.core.samples import Samples
+from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.export import messages
@@ -23,13 +23,11 @@ from edgekit.export.checking.cases import Case
 from edgekit.export.checking.parity import TOLERANCES, validate_artifact
 from edgekit.export.checking.sampling import feeds_of
 from edgekit.export.conversion import ExportRequest, ExportResult
+from edgekit.export.formats import Tracer, format_of, tracer_of
 from edgekit.export.graphs.trace import Trace
-from edgekit.export.onnx.tracer import trace_onnx
-from edgekit.export.routes import exporter_of
-from edgekit.export.tflite.tracer import tensor_names, trace_tflite
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.worker import Worker
-from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
+from edgekit.runtime.backend import BACKENDS, default_backend
 
 # Up to so many kept operators, each is tried without: it costs one quantization.
 _PRUNED: Final = 8
@@ -66,7 +64,6 @@ class QuantizedPair:
     calibration: Samples
     evaluation: Samples
     cases: tuple[Case, ...]
-    exporter: str
     timeout_s: float = 600.0
 
 
@@ -101,7 +98,6 @@ def mended(result: ExportResult, request: ExportRequest, folder: Path, limit: fl
             calibration=request.calibration,
             evaluation=result.evaluation,
             cases=result.cases,
-            exporter=exporter_of(request.module.location, artifact.format),
             timeout_s=request.timeout_s,
         )
         result = _with(result, mend(pair, limit, drop))
@@ -204,7 +200,7 @@ class _Trials:
                 f"{_told(kept)}: drop {100 * before:.2f} pt before, {100 * drop:.2f} pt now",
             ),
         )
-        backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
+        backend = BACKENDS.get(default_backend(artifact.format))()
         with backend.open(target, {}, pair.spec) as session:
             checks, accuracy = validate_artifact(
                 session, artifact, pair.spec, pair.evaluation, pair.cases, session.backend
@@ -220,7 +216,7 @@ class _Trials:
     def _made(self, chosen: Sequence[KeepCandidate]) -> tuple[float, Path, messages.Converted]:
         names = frozenset(name for one in chosen for name in one.tensors)
         if names not in self.known:
-            path = self.folder / f"{len(self.known)}.{self.pair.quantized.format}"
+            path = self.folder / f"{len(self.known)}{format_of(self.pair.quantized.format).suffix}"
             converted = self._quantize(sorted(names), path)
             self.known[names] = (self._measured(path), path, converted)
         return self.known[names]
@@ -233,7 +229,7 @@ class _Trials:
             save_arrays(feed, feeds_of(pair.evaluation.take(slice(0, 2)), pair.spec)[0])
         job = messages.Quantize(
             pair.spec,
-            pair.exporter,
+            format_of(pair.quantized.format).quantizer,
             str(pair.folder / pair.whole.file),
             pair.quantized.recipe,
             str(samples) if pair.quantized.record.get("calibration") else "",
@@ -250,7 +246,7 @@ class _Trials:
 
     def _measured(self, path: Path) -> float:
         pair = self.pair
-        backend = BACKENDS.get(DEFAULT_BACKENDS[pair.quantized.format])()
+        backend = BACKENDS.get(default_backend(pair.quantized.format))()
         with backend.open(path, {}, pair.spec) as session:
             accuracy = measure_accuracy(session, pair.quantized, pair.spec, pair.evaluation, session.backend)
         drop = accuracy.relative_drop
@@ -260,9 +256,10 @@ class _Trials:
 
 def _candidates(pair: QuantizedPair) -> Iterator[KeepCandidate]:
     """Operators in the order of the error that quantizing adds at them."""
-    whole, quantized = (_trace(pair, one) for one in (pair.whole, pair.quantized))
+    tracer = _tracer(pair)
+    whole, quantized = (_trace(pair, one, tracer) for one in (pair.whole, pair.quantized))
     found = Bisected(whole, quantized, TOLERANCES["int8"])
-    names = tensor_names(pair.folder / pair.whole.file) if pair.whole.format == "tflite" else {}
+    names = tracer.tensor_names(pair.folder / pair.whole.file)
     order = sorted(range(len(found.aligned)), key=lambda place: -found.aligned[place].added)
     for place in order:
         one = found.aligned[place]
@@ -272,20 +269,26 @@ def _candidates(pair: QuantizedPair) -> Iterator[KeepCandidate]:
             yield KeepCandidate(tensors, Kept(one.a, one.operator_a, one.module, one.added))
 
 
-def _trace(pair: QuantizedPair, artifact: Artifact) -> Trace:
+def _tracer(pair: QuantizedPair) -> Tracer:
+    found = tracer_of(pair.quantized.format)
+    if found is None:
+        raise ConversionFailed(f"'{pair.quantized.recipe}' has no graph that can be looked into.")
+    return found
+
+
+def _trace(pair: QuantizedPair, artifact: Artifact, tracer: Tracer) -> Trace:
     path = pair.folder / artifact.file
     samples = pair.evaluation.take(slice(0, _RUNS))
+    if artifact.signatures:
+        return tracer.trace(path, *_fixed(artifact, pair, samples))
+    if pair.spec.batch_axis is None:
+        return tracer.trace(path, feeds_of(samples, pair.spec), None)
     rows = range(len(samples))
-    if artifact.format == "onnx" and pair.spec.batch_axis is None:
-        return trace_onnx(path, feeds_of(samples, pair.spec))
-    if artifact.format == "onnx":
-        return trace_onnx(
-            path, [{name: array[row : row + 1] for name, array in samples.inputs.items()} for row in rows]
-        )
-    return trace_tflite(path, *_fixed(artifact, pair, samples))
+    feeds = [{name: array[row : row + 1] for name, array in samples.inputs.items()} for row in rows]
+    return tracer.trace(path, feeds, None)
 
 
-def _fixed(artifact: Artifact, pair: QuantizedPair, samples: Samples) -> tuple[list[dict[str, Any]], Any]:
+def _fixed(artifact: Artifact, pair: QuantizedPair, samples: Samples) -> tuple[list[Feed], Signature]:
     """Feeds for the first signature whose sizes the samples have, and the signature."""
     batch = pair.spec.batch_axis
     if batch is None:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -30,6 +30,7 @@ from edgekit.export.checking.cases import Case, make_cases
 from edgekit.export.checking.parity import validate_artifact
 from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.sampling import MAX_ANSWERS_BYTES, bounded
+from edgekit.export.formats import format_of
 from edgekit.export.messages import ModuleRef
 from edgekit.export.routes import exporter_of
 from edgekit.export.shapes.calibration import fitted
@@ -41,10 +42,7 @@ from edgekit.export.workers.reference import Reference, ask_reference
 from edgekit.export.workers.toolchain import Lane, Made, Subject
 from edgekit.export.workers.versions import versions
 from edgekit.export.workers.worker import Worker
-from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
-
-# Formats whose files are made for listed sizes only.
-FIXED_SHAPES: Final = frozenset({"tflite"})
+from edgekit.runtime.backend import BACKENDS, default_backend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +179,7 @@ class _Run:
         return [
             Lane(
                 worker=worker,
+                row=format_of(name),
                 exporter=exporter_of(self.request.module.location, name),
                 recipes=tuple(recipe for recipe in recipes if recipe.format == name),
                 subject=subject,
@@ -208,7 +207,7 @@ class _Run:
 
     def _accept(self, made: Made, reference: Reference) -> Artifact:
         """Move a finished file to its place, describe it, and check it."""
-        target = self.out / f"{made.recipe.name}.{made.recipe.format}"
+        target = self.out / f"{made.recipe.name}{format_of(made.recipe.format).suffix}"
         _copy(made.path, target)
         record = self._record(made, reference)
         converted = made.converted
@@ -271,9 +270,9 @@ def _resolved(request: ExportRequest, reference: Reference) -> tuple[Recipe, ...
     outliers = {OUTLIERS} if reference.spec.task == "anomaly detection" else set()
     operators = frozenset({*reference.traced.operators, *outliers})
     found = tuple(dict.fromkeys(recipe.resolve(operators, request.cpu_features) for recipe in request.recipes))
-    histogram = [one for one in found if one.format == "tflite" and one.needs_calibration]
-    if histogram and request.method != "min-max":
-        raise refuse("histogram-tflite", f"Recipe '{histogram[0].name}' with '{request.method}'")
+    for one in found:
+        if one.needs_calibration and request.method not in format_of(one.format).methods:
+            raise refuse("histogram-tflite", f"Recipe '{one.name}' with '{request.method}'")
     return found
 
 
@@ -291,7 +290,7 @@ def _calibrated_on(request: ExportRequest, recipes: Sequence[Recipe]) -> tuple[s
 
 
 def _validated(artifact: Artifact, path: Path, reference: Reference) -> tuple[tuple[ParityCheck, ...], Accuracy]:
-    backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
+    backend = BACKENDS.get(default_backend(artifact.format))()
     try:
         with backend.open(path, {}, reference.spec) as session:
             checks, accuracy = validate_artifact(
@@ -326,7 +325,7 @@ def _with_sizes(spec: ModelSpec, samples: Samples) -> ModelSpec:
 
 def _refuse_unfitting(spec: ModelSpec, request: ExportRequest) -> None:
     """Samples of a length that no fixed-shape file would take cannot validate it."""
-    if not any(recipe.format in FIXED_SHAPES for recipe in request.recipes):
+    if not any(format_of(recipe.format).has_fixed_shapes for recipe in request.recipes):
         return
     for axis, size in sizes_of_samples(request.evaluation, spec).items():
         if not fits(signatures_of(spec), {axis: size}, spec):

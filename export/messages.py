@@ -60,7 +60,7 @@ class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     """
 
     spec: ModelSpec
-    exporter: str
+    quantizer: str
     source: str
     recipe: str
     calibration: str

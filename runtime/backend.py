@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
+from edgekit.core.errors import UserError
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.registry import Registry
 
@@ -96,3 +97,18 @@ BACKENDS = Registry(
     group="edgekit.backends",
 )
 DEFAULT_BACKENDS = {"onnx": "onnxruntime", "tflite": "litert", "fake": "fake"}
+
+
+def default_backend(file_format: str) -> str:
+    """The backend that opens files of this format where nobody names one.
+
+    Raises:
+        UserError: No backend opens them.
+    """
+    if file_format in DEFAULT_BACKENDS:
+        return DEFAULT_BACKENDS[file_format]
+    others = [name for name in BACKENDS if name not in BACKENDS.table and not BACKENDS.problem(name)]
+    found = next((name for name in others if file_format in BACKENDS.get(name)().formats()), "")
+    if not found:
+        raise UserError(f"No backend opens files of format '{file_format}'.", hint="edgekit list backends")
+    return found

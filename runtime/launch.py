@@ -23,7 +23,7 @@ from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult, OperatorTim
 from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.system import documents
 from edgekit.core.system.files import sha256_file
-from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session, TimesOperators
+from edgekit.runtime.backend import BACKENDS, Backend, Session, TimesOperators, default_backend
 from edgekit.runtime.backends.file_kind import head_of
 from edgekit.runtime.backends.native_output import stdout_to_stderr
 from edgekit.runtime.energy import energy_between, read_energy
@@ -150,9 +150,7 @@ def _check_artifact(job: Job) -> None:
 
 
 def _backend(job: Job) -> Backend:
-    name = job.backend or DEFAULT_BACKENDS.get(job.format, "")
-    if not name:
-        raise UserError(f"No backend opens files of format '{job.format}'.", hint="edgekit list backends")
+    name = job.backend or default_backend(job.format)
     backend: Backend = BACKENDS.get(name)()
     if job.format not in backend.formats():
         formats = ", ".join(backend.formats())

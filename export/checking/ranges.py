@@ -15,8 +15,7 @@ from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.sampling import feeds_of
-from edgekit.export.onnx.tracer import quantized_onnx
-from edgekit.export.tflite.tracer import quantized_tflite
+from edgekit.export.formats import tracer_of
 
 CASE: Final = "int8 range"
 # Calibrated tensors use most of their 256 values; one whose scale is ten times too large uses a tenth of them.
@@ -72,11 +71,12 @@ class _Seen:
 
 
 def _runs(path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples) -> Iterator[Mapping[str, Array]]:
-    if artifact.format == "onnx":
-        yield from quantized_onnx(path, feeds_of(samples, spec))
-    elif artifact.format == "tflite" and artifact.signatures:
-        signature = artifact.signatures[0]
-        yield from quantized_tflite(path, _fixed(samples, spec, dict(signature.sizes)), signature)
+    tracer = tracer_of(artifact.format)
+    if tracer is None:
+        return
+    signature = artifact.signatures[0] if artifact.signatures else None
+    feeds = _fixed(samples, spec, dict(signature.sizes)) if signature else feeds_of(samples, spec)
+    yield from tracer.stored_steps(path, feeds, signature)
 
 
 def _fixed(samples: Samples, spec: ModelSpec, sizes: Mapping[str, int]) -> Sequence[Feed]:

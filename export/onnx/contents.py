@@ -27,7 +27,7 @@ _RECURRENT: Final = named("onnx", Trait.RECURS)
 Sizes = Mapping[str, tuple[int | None, ...]]
 
 
-def read_onnx(path: Path, spec: ModelSpec) -> Contents:
+def read_contents(path: Path, spec: ModelSpec) -> Contents:
     """The contents of the file.
 
     Raises:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from edgekit.core.errors import ConversionFailed
-from edgekit.core.recipe import Recipe
-from edgekit.core.samples import Feed, Samples
+from edgekit.core.samples import Feed
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
-from edgekit.export.onnx.compact import lean, without_wrapper
+from edgekit.export.onnx.compact import without_wrapper
 from edgekit.export.raw_inputs import layout_of
 from edgekit.export.torch.call import call, call_arguments, flatten, tensors
 from edgekit.export.torch.untraceable import first_line, untraceable
@@ -66,24 +65,6 @@ class OnnxExporter:
         options: dict[str, str | int | float | bool] = {"exporter": exporter, "opset": OPSET, "simplifier": "onnxslim"}
         made = read_back(out, spec)
         return msgspec.structs.replace(made, options=options, warnings=(*warnings, *_frozen(made, spec)))
-
-    def quantize(
-        self,
-        source: Path,
-        spec: ModelSpec,
-        recipe: Recipe,
-        calibration: Samples | None,
-        out: Path,
-        *,
-        keep_float: Sequence[str] = (),
-        method: str = "min-max",
-    ) -> Converted:
-        """Write the file of `recipe` from the float32 file."""
-        from edgekit.export.onnx.quantizer import quantize
-
-        options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float, method=method)
-        save(lean(need("onnx", extra="export").load(str(out))), out, spec, shapes=recipe.precision == "fp16")
-        return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
 def positional(module: Any, spec: ModelSpec) -> Any:

@@ -7,12 +7,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from edgekit.core.errors import ConversionFailed
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx
+from edgekit.export.messages import Converted
+from edgekit.export.onnx.compact import lean
+from edgekit.export.onnx.exporter import read_back, save
 from edgekit.export.onnx.float16 import write_float16
 from edgekit.export.onnx.int4 import quantize_weights
 from edgekit.export.shapes.calibration import feeds_at_lengths, feeds_of_sizes
@@ -24,6 +29,26 @@ _STRIDE: Final = 8
 
 # Operators whose weights are quantized without calibration. Conv is left out: ConvInteger is slower than float.
 DYNAMIC_OPERATORS: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather", "EmbedLayerNormalization")
+
+
+class OnnxQuantizer:
+    """Writes .onnx files of reduced precision, of the opset of the float32 file."""
+
+    def quantize(
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
+        method: str = "min-max",
+    ) -> Converted:
+        """Write the file of `recipe` from the float32 file."""
+        options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float, method=method)
+        save(lean(need("onnx", extra="export").load(str(out))), out, spec, shapes=recipe.precision == "fp16")
+        return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
 def quantize(

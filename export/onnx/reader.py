@@ -22,7 +22,7 @@ from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.messages import Converted, Described
-from edgekit.export.onnx.exporter import OnnxExporter, read_back, save
+from edgekit.export.onnx.exporter import read_back, save
 from edgekit.export.onnx.lowering import is_newer, lowered, written_out
 from edgekit.export.onnx.widening import narrow_borders, widened, wider
 from edgekit.export.torch.untraceable import first_line
@@ -148,7 +148,7 @@ class GivenOnnx:
         return written_out(model, self._lacking) if self._lacking else model
 
 
-class OnnxKeeper(OnnxExporter):
+class OnnxKeeper:
     """Keeps an .onnx file: simplified where that is possible, its opset and operators as they are."""
 
     def prepare(self) -> None:

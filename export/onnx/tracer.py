@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edgekit.core.bundle import Signature
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.bisection import RefusedOperator
 from edgekit.core.samples import Array, Feed
@@ -27,12 +28,13 @@ _WEIGHT: Final = re.compile(
 )
 
 
-def trace_onnx(path: Path, feeds: Sequence[Feed]) -> Trace:
+def trace(path: Path, feeds: Sequence[Feed], signature: Signature | None = None) -> Trace:
     """The trace of the file on every feed.
 
     Raises:
         ModelUnreadable: The file is no ONNX model, or its engine does not run it on these feeds.
     """
+    del signature
     model = _loaded(path)
     graph = graph_of(model.graph)
     runs = _run_all(model, graph, feeds, path)
@@ -40,8 +42,11 @@ def trace_onnx(path: Path, feeds: Sequence[Feed]) -> Trace:
     return trace_of(graph, _with_quantized(graph, values))
 
 
-def quantized_onnx(path: Path, feeds: Sequence[Feed]) -> Iterator[Mapping[str, Array]]:
+def stored_steps(
+    path: Path, feeds: Sequence[Feed], signature: Signature | None = None
+) -> Iterator[Mapping[str, Array]]:
     """How many steps from zero every value of every tensor with a scale of its own is, on every feed, by its name."""
+    del signature
     model = _loaded(path)
     makers = {name: node.op_type for node in model.graph.node for name in node.output}
     constants = {one.name: one for one in model.graph.initializer}
@@ -80,6 +85,18 @@ def graph_of(graph: GraphProto) -> Graph:
     return Graph(
         operations, inputs, {value.name: value.name for value in graph.output}, _MOVES, _BORDERS, _PARTS, _SIZES
     )
+
+
+def refused(path: Path, feeds: Sequence[Feed], signature: Signature | None, side: str) -> RefusedOperator | None:
+    """What in the file called `side` keeps one of these feeds from running; None where all run."""
+    del signature
+    return next((found for feed in feeds if (found := first_refused(path, feed, side))), None)
+
+
+def tensor_names(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """None differ: the quantizer knows every tensor by its name in a trace."""
+    del path
+    return {}
 
 
 def first_refused(path: Path, feed: Feed, side: str) -> RefusedOperator | None:

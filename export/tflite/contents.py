@@ -12,6 +12,7 @@ import numpy as np
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array
+from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized
 from edgekit.export.graphs.operators import Trait, named
@@ -35,12 +36,13 @@ _TYPES: Final = {
 }
 
 
-def read_tflite(path: Path) -> Contents:
+def read_contents(path: Path, spec: ModelSpec) -> Contents:
     """The contents of the file.
 
     Raises:
         ModelUnreadable: It is no TFLite model.
     """
+    del spec
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     try:
         model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)

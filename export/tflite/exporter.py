@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from edgekit.core.errors import ConversionFailed, UserError
-from edgekit.core.recipe import Recipe
-from edgekit.core.samples import Feed, Samples
+from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
@@ -50,35 +47,6 @@ class TfliteExporter:
             raise
         compact(out, rename=True)
         return read_back(out, spec)
-
-    def quantize(
-        self,
-        source: Path,
-        spec: ModelSpec,
-        recipe: Recipe,
-        calibration: Samples | None,
-        out: Path,
-        *,
-        keep_float: Sequence[str] = (),
-    ) -> Converted:
-        """Write the file of `recipe` from the float32 file."""
-        from edgekit.export.tflite.quantizer import outputs_read_again, quantize
-
-        options = quantize(source, spec, recipe, calibration, out, keep_float=keep_float)
-        compact(out)
-        made = read_back(out, spec)
-        wrong = _not_float(made, spec) if recipe.needs_calibration else ()
-        if recipe.mode == "full":
-            again = outputs_read_again(source)
-            wrong = tuple(name for name in wrong if again & set(tensor_names(out, name, spec)))
-        if not wrong:
-            return msgspec.structs.replace(made, options=options)
-        # An output that the graph reads again is left int8 and empty: its operator has to stay float.
-        names = (*keep_float, *(name for output in wrong for name in tensor_names(out, output, spec)))
-        options = quantize(source, spec, recipe, calibration, out, keep_float=names)
-        compact(out)
-        warnings = tuple(f"the operator of output '{output}' stays float32" for output in wrong)
-        return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
 def _refuse_names(spec: ModelSpec) -> None:
@@ -135,19 +103,6 @@ def read_back(path: Path, spec: ModelSpec) -> Converted:
         layout=layout_of(spec),
         signatures=wanted,
     )
-
-
-def _not_float(made: Converted, spec: ModelSpec) -> tuple[str, ...]:
-    """Outputs that are float in the spec and not in the file."""
-    pairs = zip(spec.outputs, made.outputs, strict=True)
-    return tuple(wanted.name for wanted, got in pairs if "float" in wanted.dtype and "float" not in got.dtype)
-
-
-def tensor_names(path: Path, output: str, spec: ModelSpec) -> tuple[str, ...]:
-    """The file's own names of an output's tensor, one a signature."""
-    model = need("ai_edge_litert.interpreter", extra="tflite").Interpreter(str(path), num_threads=1)
-    runners = (model.get_signature_runner(signature.name) for signature in signatures_of(spec))
-    return tuple(runner.get_output_details()[output]["name"] for runner in runners)
 
 
 def _check_names(found: dict[str, list[str]] | None, name: str, spec: ModelSpec) -> None:

@@ -19,13 +19,13 @@ from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.reader import GivenOnnx
 from edgekit.export.shapes.signatures import signatures_of
-from edgekit.export.tflite.exporter import TfliteExporter, read_back
+from edgekit.export.tflite.exporter import read_back
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import ModelProto
 
 
-class Onnx2tf(TfliteExporter):
+class Onnx2tf:
     """Writes .tflite files of one size from an .onnx; inputs and outputs keep their layout and names."""
 
     def prepare(self) -> None:

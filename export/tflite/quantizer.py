@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from edgekit.core.recipe import Recipe
@@ -15,8 +16,11 @@ from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_tflite
+from edgekit.export.messages import Converted
 from edgekit.export.shapes.calibration import feeds_of_sizes
 from edgekit.export.shapes.signatures import signatures_of
+from edgekit.export.tflite.compact import compact
+from edgekit.export.tflite.exporter import read_back
 
 Options = dict[str, str | int | float | bool]
 Entry = dict[str, Any]
@@ -48,6 +52,37 @@ _TABLES: Final[Entry] = {
         "min_weight_elements": 0,
     },
 }
+
+
+class TfliteQuantizer:
+    """Writes .tflite files of reduced precision with the signatures of the float32 file."""
+
+    def quantize(
+        self,
+        source: Path,
+        spec: ModelSpec,
+        recipe: Recipe,
+        calibration: Samples | None,
+        out: Path,
+        *,
+        keep_float: Sequence[str] = (),
+    ) -> Converted:
+        """Write the file of `recipe` from the float32 file."""
+        options = quantize(source, spec, recipe, calibration, out, keep_float=keep_float)
+        compact(out)
+        made = read_back(out, spec)
+        wrong = _not_float(made, spec) if recipe.needs_calibration else ()
+        if recipe.mode == "full":
+            again = outputs_read_again(source)
+            wrong = tuple(name for name in wrong if again & set(tensor_names(out, name, spec)))
+        if not wrong:
+            return msgspec.structs.replace(made, options=options)
+        # An output that the graph reads again is left int8 and empty: its operator has to stay float.
+        names = (*keep_float, *(name for output in wrong for name in tensor_names(out, output, spec)))
+        options = quantize(source, spec, recipe, calibration, out, keep_float=names)
+        compact(out)
+        warnings = tuple(f"the operator of output '{output}' stays float32" for output in wrong)
+        return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
 def quantize(
@@ -139,6 +174,19 @@ def _readers_of_outputs(source: Path) -> list[str]:
         if set(graph.outputs) & set(operator.inputs)
         for made in operator.outputs
     ]
+
+
+def _not_float(made: Converted, spec: ModelSpec) -> tuple[str, ...]:
+    """Outputs that are float in the spec and not in the file."""
+    pairs = zip(spec.outputs, made.outputs, strict=True)
+    return tuple(wanted.name for wanted, got in pairs if "float" in wanted.dtype and "float" not in got.dtype)
+
+
+def tensor_names(path: Path, output: str, spec: ModelSpec) -> tuple[str, ...]:
+    """The file's own names of an output's tensor, one a signature."""
+    model = need("ai_edge_litert.interpreter", extra="tflite").Interpreter(str(path), num_threads=1)
+    runners = (model.get_signature_runner(signature.name) for signature in signatures_of(spec))
+    return tuple(runner.get_output_details()[output]["name"] for runner in runners)
 
 
 def _unquantized(operation: str, tensors: str = ".*") -> Entry:

@@ -19,7 +19,7 @@ from edgekit.export.graphs.front_end import front_end_of_tflite
 from edgekit.export.graphs.operators import onnx_name
 from edgekit.export.messages import Converted, Described
 from edgekit.export.shapes.signatures import signatures_of
-from edgekit.export.tflite.exporter import TfliteExporter, read_back
+from edgekit.export.tflite.exporter import read_back
 from edgekit.runtime.backend import BACKENDS, Session, offered_sizes
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class GivenTflite:
         return self._session
 
 
-class TfliteKeeper(TfliteExporter):
+class TfliteKeeper:
     """Keeps a .tflite file as it is."""
 
     def prepare(self) -> None:

@@ -28,7 +28,7 @@ _FIXED_RANGES: Final = named("tflite", Trait.FIXED_RANGE)
 _SHARED_SCALES: Final = named("tflite", Trait.SHARED_SCALE)
 
 
-def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Trace:
+def trace(path: Path, feeds: Sequence[Feed], signature: Signature | None) -> Trace:
     """The trace of one signature on every feed; its kernels are the plain ones, which keep what they compute.
 
     Raises:
@@ -38,7 +38,7 @@ def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Tra
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     try:
         model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-        engine = _Engine(path, model, signature.name)
+        engine = _Engine(path, model, _named(signature))
     except EdgekitError:
         raise
     except Exception as err:  # the schema raises whatever its offsets lead to
@@ -47,29 +47,30 @@ def trace_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Tra
     return trace_of(graph, stacked(engine.run(feed, graph) for feed in feeds))
 
 
-def missing_signature(path: Path, signature: Signature, side: str) -> RefusedOperator | None:
+def refused(path: Path, feeds: Sequence[Feed], signature: Signature | None, side: str) -> RefusedOperator | None:
     """The refusal of a file that lacks a signature which its bundle says it has; None where it is there.
 
     Raises:
         ModelUnreadable: The file is no TFLite model.
     """
+    del feeds
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     try:
         model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
         known = {one.signatureKey.decode(): one.inputs[0].name.decode() for one in model.signatureDefs or ()}
     except Exception as err:  # the schema raises whatever its offsets lead to
         raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
-    if signature.name in known:
+    if _named(signature) in known:
         return None
-    reason = f"the file has no signature '{signature.name}'; it has {', '.join(known) or 'none'}"
+    reason = f"the file has no signature '{_named(signature)}'; it has {', '.join(known) or 'none'}"
     return RefusedOperator(side, next(iter(known.values()), ""), "input", reason)
 
 
-def quantized_tflite(path: Path, feeds: Sequence[Feed], signature: Signature) -> Iterator[Mapping[str, Array]]:
+def stored_steps(path: Path, feeds: Sequence[Feed], signature: Signature | None) -> Iterator[Mapping[str, Array]]:
     """How many steps from zero every value of every tensor with a scale of its own is, on every feed, by its name in a
     trace."""
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-    engine = _Engine(path, schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0), signature.name)
+    engine = _Engine(path, schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0), _named(signature))
     chosen = engine.scaled()
     for feed in feeds if chosen else ():
         engine.invoke(feed)
@@ -90,6 +91,12 @@ def tensor_names(path: Path) -> dict[str, tuple[str, ...]]:
                     name = first.name(index)
                     found[name] = (*found.get(name, ()), graph.tensors[other].name.decode())
     return found
+
+
+def _named(signature: Signature | None) -> str:
+    """Its name; every file of this format has one for each combination of sizes."""
+    assert signature is not None
+    return signature.name
 
 
 class _Engine:

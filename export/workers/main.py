@@ -29,15 +29,14 @@ from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export import messages
+from edgekit.export.formats import TORCH, Exporter, Quantizer, kind_of, known_formats, load, open_given
 from edgekit.export.messages import ModuleRef
-from edgekit.export.model_files import kind_of, open_given
-from edgekit.export.registry import Exporter
 from edgekit.export.torch.call import operators_of, run_module
 from edgekit.export.torch.exported_program import describe_program
 from edgekit.export.torch.module import load_module, sources_digest, state_digest
 from edgekit.export.torch.tracer import record
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
-from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
+from edgekit.runtime.backend import BACKENDS, default_backend
 
 
 def main() -> None:
@@ -93,7 +92,7 @@ class _State:
 
 
 def _opened(ref: ModuleRef, seed: int) -> Any:
-    if kind_of(ref.location) != "torch":
+    if kind_of(ref.location) != TORCH:
         return open_given(ref.location)
     _quiet_torch()
     return load_module(ref, seed=seed)
@@ -120,7 +119,7 @@ def _answer(state: _State, line: bytes) -> messages.Reply:
 
 def _describe(state: _State, job: messages.Describe) -> messages.Reply:
     del state
-    if kind_of(job.location) == "torch":
+    if kind_of(job.location) == TORCH:
         return messages.Reply(described=describe_program(Path(job.location)))
     return messages.Reply(described=open_given(job.location).describe())
 
@@ -156,7 +155,7 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
 
 
 def _outputs(module: Any, job: messages.RunModule, feed: Feed) -> Feed:
-    if kind_of(job.module.location) != "torch":
+    if kind_of(job.module.location) != TORCH:
         answers: Feed = module.answer(job.spec, feed)
         return answers
     return run_module(module, job.spec, feed)
@@ -164,7 +163,7 @@ def _outputs(module: Any, job: messages.RunModule, feed: Feed) -> Feed:
 
 def _made_of(module: Any, job: messages.RunModule, feed: Feed) -> tuple[frozenset[str], str]:
     """Operators, and the digest of the weights."""
-    if kind_of(job.module.location) != "torch":
+    if kind_of(job.module.location) != TORCH:
         return module.operators(), module.digest()
     return operators_of(module, job.spec, feed), state_digest(module)
 
@@ -183,7 +182,7 @@ def _quantize(state: _State, job: messages.Quantize) -> messages.Reply:
     # Exporters of others need not know of tensors that stay float, or of methods, until one is asked for.
     kept: dict[str, Any] = {"keep_float": job.keep_float} if job.keep_float else {}
     kept |= {"method": job.method} if job.method != "min-max" else {}
-    made = _exporter(job.exporter).quantize(Path(job.source), job.spec, recipe, calibration, Path(job.out), **kept)
+    made = _quantizer(job.quantizer).quantize(Path(job.source), job.spec, recipe, calibration, Path(job.out), **kept)
     if job.feed:
         _try_engine(Path(job.out), job.spec, read_arrays(Path(job.feed), ModelUnreadable))
     return messages.Reply(converted=made)
@@ -199,9 +198,10 @@ def _steps(state: _State, job: messages.Steps) -> messages.Reply:
 
 def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
     """Open and run the file here, where an engine that crashes takes nobody along; answers are judged elsewhere."""
-    backend = BACKENDS.get(DEFAULT_BACKENDS[path.suffix[1:]])() if path.is_file() else None
-    if backend is None:
+    if not path.is_file():
         return
+    kind = next(one.name for one in known_formats().values() if one.suffix == path.suffix)
+    backend = BACKENDS.get(default_backend(kind))()
     try:
         with backend.open(path, {}, spec) as session:
             session.run(feed)
@@ -222,14 +222,20 @@ _HANDLERS: dict[type, Any] = {
 
 
 def _exporter(location: str) -> Exporter:
-    import importlib
+    exporter: Exporter = _made(location)
+    return exporter
 
-    module, _, name = location.partition(":")
+
+def _quantizer(location: str) -> Quantizer:
+    quantizer: Quantizer = _made(location)
+    return quantizer
+
+
+def _made(location: str) -> Any:
     try:
-        exporter: Exporter = getattr(importlib.import_module(module), name)()
+        return load(location)()
     except (ImportError, AttributeError) as err:
         raise ConversionFailed(f"The exporter '{location}' does not load: {err}.") from err
-    return exporter
 
 
 def _quiet_torch() -> None:

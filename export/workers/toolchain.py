@@ -16,6 +16,7 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_bytes, sha256_file
 from edgekit.export import messages
+from edgekit.export.formats import Format
 from edgekit.export.messages import ModuleRef
 from edgekit.export.workers.cache import ConversionCache, key_of
 from edgekit.export.workers.versions import versions
@@ -51,6 +52,7 @@ class Lane:
     """What one format's thread works with."""
 
     worker: Worker
+    row: Format
     exporter: str
     recipes: tuple[Recipe, ...]
     subject: Subject
@@ -60,7 +62,7 @@ class Lane:
         """Put every finished file into `finished`, or the error that ended this lane."""
         try:
             self.worker.finish_loading()
-            source = self.folder / f"float.{self.worker.toolchain}"
+            source = self.folder / f"float{self.row.suffix}"
             converted = self._export(source)
             for recipe in sorted(self.recipes, key=lambda recipe: recipe.precision != "fp32"):
                 finished.put(self._made(recipe, source, converted))
@@ -75,7 +77,7 @@ class Lane:
     def _made(self, recipe: Recipe, source: Path, converted: messages.Converted) -> Made:
         if recipe.precision == "fp32":
             return Made(recipe, source, converted)
-        out = self.folder / f"{recipe.name}.{recipe.format}"
+        out = self.folder / f"{recipe.name}{self.row.suffix}"
         return Made(recipe, out, self._quantize(recipe, source, out))
 
     def _export(self, out: Path) -> messages.Converted:
@@ -89,7 +91,7 @@ class Lane:
         samples = (subject.calibration, subject.calibration_digest) if recipe.needs_calibration else ("", "")
         job = messages.Quantize(
             subject.spec,
-            self.exporter,
+            self.row.quantizer,
             str(source),
             recipe.name,
             str(samples[0]),
@@ -122,22 +124,24 @@ class Lane:
         spec = self.subject.spec
         return {
             "exporter": self.exporter,
-            "code": _code_digest(self.exporter),
-            "tools": versions(self.worker.toolchain),
+            "code": _code_digest(self.exporter, self.row.quantizer),
+            "tools": versions(self.row.name),
             "inputs": [msgspec.to_builtins(tensor) for tensor in spec.inputs],
             "outputs": [msgspec.to_builtins(tensor) for tensor in spec.outputs],
             "sizes": {axis: list(sizes) for axis, sizes in spec.sizes.items()},
         }
 
 
-def _code_digest(exporter: str) -> str:
-    """sha256 over the code of this package and of the module that holds the exporter."""
-    module = exporter.partition(":")[0]
+def _code_digest(*locations: str) -> str:
+    """sha256 over the code of this package and of the modules that hold the exporter and the quantizer."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    files += [place for one in locations for place in [_file_of(one)] if place]
+    return sha256_bytes(b"".join(path.read_bytes() for path in files if path.is_file()))
+
+
+def _file_of(exporter: str) -> Path | None:
     try:
-        found = importlib.util.find_spec(module)
+        found = importlib.util.find_spec(exporter.partition(":")[0])
     except (ImportError, ValueError) as err:
         raise UserError(f"The exporter '{exporter}' does not load: {err}.") from err
-    files = sorted(Path(__file__).parents[1].rglob("*.py"))
-    if found is not None and found.origin:
-        files.append(Path(found.origin))
-    return sha256_bytes(b"".join(path.read_bytes() for path in files if path.is_file()))
+    return Path(found.origin) if found is not None and found.origin else None

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
-from typing import Final
 
-_PACKAGES: Final = {
-    "onnx": ("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime"),
-    "tflite": ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert"),
-}
+from edgekit.export.formats import TORCH, find_format
 
 
 def versions(file_format: str) -> dict[str, str]:
     """Installed versions by package, without importing one; a missing package is left out."""
+    row = find_format(file_format)
     found = {}
-    for name in ("edgekit", *_PACKAGES.get(file_format, ("torch",))):
+    for name in ("edgekit", *(row.packages if row else (TORCH,))):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,10 +15,9 @@ from edgekit.core.bundle import Artifact, Signature
 from edgekit.core.recipe import parse_recipes
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
-from edgekit.core.system.registry import Plugin
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.formats import FORMATS
 from edgekit.export.messages import ModuleRef
-from edgekit.export.registry import EXPORTERS
 
 FOLDER = Path(__file__).parent
 NETS = FOLDER / "nets"
@@ -114,7 +114,8 @@ def fake_exporters(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     def use(name: str) -> str:
         location = f"fake_exporters:{name}"
         monkeypatch.syspath_prepend(str(FOLDER))
-        monkeypatch.setitem(EXPORTERS.plugins, "onnx", Plugin("onnx", location))
+        row = dataclasses.replace(FORMATS["onnx"], exporter=location, quantizer=location)
+        monkeypatch.setitem(FORMATS, "onnx", row)
         return location
 
     return use

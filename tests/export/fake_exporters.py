@@ -16,6 +16,7 @@ from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.exporter import OnnxExporter, read_back
+from edgekit.export.onnx.quantizer import OnnxQuantizer
 
 
 class Plain:
@@ -107,7 +108,7 @@ class Silent(Plain):
         return Converted()
 
 
-class Perturbing(OnnxExporter):
+class Perturbing(OnnxExporter, OnnxQuantizer):
     """Converts, and changes one weight before anybody has looked at the file."""
 
     def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
@@ -124,7 +125,7 @@ class Perturbing(OnnxExporter):
         return made
 
 
-class Garbage(OnnxExporter):
+class Garbage(OnnxExporter, OnnxQuantizer):
     """Converts, and leaves a file that no engine opens."""
 
     def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
@@ -198,7 +199,7 @@ class WrongQuantizer(Misquantizing):
         return read_back(out, spec)
 
 
-class CrashingEngine(OnnxExporter):
+class CrashingEngine(OnnxExporter, OnnxQuantizer):
     """Converts to a file that its engine does not survive."""
 
     def quantize(self, *given: Any, **options: Any) -> Converted:

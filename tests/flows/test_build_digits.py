@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,7 @@ import pytest
 
 import edgekit
 from edgekit.cli.main import run
-from edgekit.core.system.registry import Plugin
-from edgekit.export.registry import EXPORTERS
+from edgekit.export.formats import FORMATS
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +90,9 @@ def test_a_converter_that_changes_a_weight_fails_parity_and_is_named(
     # The worker finds the test exporter, which changes a weight after the real conversion, by PYTHONPATH.
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "export"))
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "export"))
-    monkeypatch.setitem(EXPORTERS.plugins, "onnx", Plugin("onnx", "fake_exporters:Perturbing"))
+    location = "fake_exporters:Perturbing"
+    row = dataclasses.replace(FORMATS["onnx"], exporter=location, quantizer=location)
+    monkeypatch.setitem(FORMATS, "onnx", row)
 
     exit_code, report = build("--to", "onnx-fp32")
 

@@ -9,6 +9,7 @@ import msgspec
 
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.refusals import refuse
+from edgekit.core.system.registry import Registry
 
 # Every resolved recipe, with what it is in one line.
 RECIPES: Final = {
@@ -34,6 +35,10 @@ ALIASES: Final = {
 # How static int8 reads a range: the whole of it, the part that keeps most information, or all but the rarest values.
 CALIBRATION_METHODS: Final = ("min-max", "entropy", "percentile")
 DEFAULT_RECIPES: Final = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8")
+
+# Formats of third parties: a whole row, or an exporter alone. Their recipes are called like ours, after the format.
+FORMAT_PLUGINS: Final = Registry("format", {}, group="edgekit.formats")
+EXPORTER_PLUGINS: Final = Registry("exporter", {}, group="edgekit.exporters")
 
 # Refused before any work, by the code of the reason in `core/refusals.py`.
 REFUSED: Final = {"tflite-int2": "int2-weights", "tflite-int16": "int16-activations", "onnx-int2": "int2-kernels"}
@@ -75,7 +80,7 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
         refused = next((name for name in REFUSED if text == name or text.startswith(f"{name}-")), None)
         if refused:
             raise refuse(REFUSED[refused], f"Recipe '{text}'")
-        if text not in RECIPES and text not in ALIASES:
+        if text not in RECIPES and text not in ALIASES and not _is_plugged(text):
             raise unknown("recipe", text, [*RECIPES, *ALIASES], hint="edgekit list recipes")
         return cls(*text.split("-"))
 
@@ -136,6 +141,13 @@ def parse_recipes(text: str | Iterable[str]) -> tuple[Recipe, ...]:
 def matches(pattern: str, name: str) -> bool:
     """True when `pattern` is the recipe name or an alias of it: `onnx-int8` covers `onnx-int8-static-u8s8`."""
     return name == pattern or name.startswith(f"{pattern}-")
+
+
+def _is_plugged(text: str) -> bool:
+    """Whether `text` is one of our recipes but for its format, which a plug-in makes."""
+    own, rests = ({name.partition("-")[place] for name in RECIPES} for place in (0, 2))
+    name, _, rest = text.partition("-")
+    return rest in rests and name not in own and (name in FORMAT_PLUGINS or name in EXPORTER_PLUGINS)
 
 
 def _variant(cpu_features: frozenset[str]) -> str:

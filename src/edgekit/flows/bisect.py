@@ -23,18 +23,16 @@ from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.cases import Case, load_cases
 from edgekit.export.checking.parity import TOLERANCES, Tolerance
 from edgekit.export.checking.ranges import LEAST, used_shares
+from edgekit.export.formats import TORCH, Tracer, tracer_of
 from edgekit.export.graphs.trace import Trace, stacked, trace_of
 from edgekit.export.messages import ModuleRef
-from edgekit.export.onnx.tracer import first_refused, trace_onnx
 from edgekit.export.raw_inputs import raw_input_of
-from edgekit.export.tflite.tracer import missing_signature, trace_tflite
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.workers.worker import Worker
 from edgekit.flows.opening.artifacts import backend_for, opened_bundle
 from edgekit.runtime.preprocessing import is_raw
 from edgekit.train.registry import MODELS
 
-TORCH: Final = "torch"
 SAMPLES_CASE: Final = "samples"
 # Runs at the smallest batch: enough to tell tensors apart, few enough to keep every one of them in memory.
 _RUNS: Final = 4
@@ -72,7 +70,7 @@ def bisect(
     with (
         opened_bundle(Path(path), progress) as bundle,
         tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
-        Worker("onnx", timeout_s=settings.timeout_s) as worker,
+        Worker(TORCH, timeout_s=settings.timeout_s) as worker,
     ):
         first, second = (_side(bundle, name, module, worker, Path(folder)) for name in (a, b))
         tolerance = _tolerance(first, second)
@@ -133,18 +131,21 @@ class _Side:
     def trace(self, inputs: _Inputs) -> Trace:
         if self.artifact is None:
             return self._trace_module(inputs.feeds)
-        if self.artifact.format == "onnx":
-            return trace_onnx(self.file, inputs.feeds)
-        return trace_tflite(self.file, inputs.feeds, _signature(self.signatures, inputs.sizes))
+        return self.tracer.trace(self.file, inputs.feeds, _signature(self.signatures, inputs.sizes))
 
     def refuses(self, inputs: _Inputs) -> RefusedOperator | None:
-        """What in an ONNX file does not run, or the entry point that a TFLite file should have for these sizes."""
+        """What in the file does not run, or the entry point that it should have for these sizes."""
         if self.artifact is None:
             return None
-        if self.artifact.format == "tflite":
-            return missing_signature(self.file, _signature(self.signatures, inputs.sizes), self.name)
         feeds = [*inputs.feeds[:1], *([inputs.whole] if inputs.whole is not None else [])]
-        return next((found for feed in feeds if (found := first_refused(self.file, feed, self.name))), None)
+        return self.tracer.refused(self.file, feeds, _signature(self.signatures, inputs.sizes), self.name)
+
+    @property
+    def tracer(self) -> Tracer:
+        found = tracer_of(self.artifact.format) if self.artifact else None
+        if found is None:
+            raise UserError(f"'{self.name}' has no graph that can be looked into.")
+        return found
 
     def _trace_module(self, feeds: Sequence[Feed]) -> Trace:
         assert self.module is not None
@@ -171,7 +172,7 @@ def _side(bundle: Bundle, name: str, module: ModuleOptions, worker: Worker, fold
             raise unknown("artifact", name, [*known, TORCH])
         artifact = bundle.artifact(name)
         backend_for(artifact).check()
-        if artifact.format not in ("onnx", "tflite"):
+        if tracer_of(artifact.format) is None:
             raise UserError(f"'{artifact.recipe}' has no graph that can be looked into.")
         return _Side(artifact.recipe, bundle.spec, artifact, bundle.file(artifact))
     record = bundle.artifacts[0].record if bundle.artifacts else {}
@@ -283,7 +284,10 @@ def _sizes(feed: Feed, spec: ModelSpec) -> dict[str, int]:
     }
 
 
-def _signature(signatures: Sequence[Signature], sizes: dict[str, int]) -> Signature:
+def _signature(signatures: Sequence[Signature], sizes: dict[str, int]) -> Signature | None:
+    """That of these sizes; None for a file whose axes are free."""
+    if not signatures:
+        return None
     found = next((one for one in signatures if dict(one.sizes) == sizes), None)
     if found is None:
         raise ModelUnreadable(f"The file has no signature for {sizes}.")

@@ -7,9 +7,8 @@ from pathlib import Path
 from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.errors import MissingExtra, UserError
 from edgekit.core.reports.graph import GraphDiff, GraphFacts
+from edgekit.export.formats import contents_reader_of
 from edgekit.export.graphs.contents import Contents, changes
-from edgekit.export.onnx.contents import read_onnx
-from edgekit.export.tflite.contents import read_tflite
 
 
 def graph_facts(bundle: Bundle, artifact: Artifact) -> GraphFacts:
@@ -53,6 +52,5 @@ def diff(path: Path, a: str, b: str) -> GraphDiff:
 
 
 def _contents(bundle: Bundle, artifact: Artifact) -> Contents | None:
-    if artifact.format == "onnx":
-        return read_onnx(bundle.file(artifact), bundle.spec)
-    return read_tflite(bundle.file(artifact)) if artifact.format == "tflite" else None
+    read = contents_reader_of(artifact.format)
+    return read(bundle.file(artifact), bundle.spec) if read else None

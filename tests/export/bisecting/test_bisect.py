@@ -16,7 +16,7 @@ from edgekit.export.bisecting.alignment import align, arrangements
 from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.parity import TOLERANCES
 from edgekit.export.graphs.trace import Trace, TracedTensor
-from edgekit.export.onnx.tracer import first_refused, trace_onnx
+from edgekit.export.onnx.tracer import first_refused, trace
 
 RNG = np.random.default_rng(0)
 
@@ -79,7 +79,7 @@ def test_the_first_wrong_tensor_is_named_and_what_inherits_its_error_is_not(tmp_
     bad = net(*nodes, path=tmp_path / "bad.onnx", weights=weights)
     feeds = feeds_of_rows()
 
-    found = Bisected(trace_onnx(good, feeds), trace_onnx(bad, feeds), TOLERANCES["fp32"])
+    found = Bisected(trace(good, feeds), trace(bad, feeds), TOLERANCES["fp32"])
 
     assert [one.a for one in found.aligned] == ["x", "a", "b", "c", "d"]
     assert [one.is_within for one in found.aligned] == [True, True, True, False, False]
@@ -104,9 +104,7 @@ def test_a_layer_that_is_left_out_is_named(tmp_path: Path) -> None:
     whole = [dense("x", "one", "a"), relu("a", "b"), dense("b", "two", "c")]
     part = [dense("x", "one", "a"), dense("a", "two", "c")]
     feeds = feeds_of_rows()
-    a, b = (
-        trace_onnx(net(*nodes, path=tmp_path / f"{len(nodes)}.onnx", weights=weights), feeds) for nodes in (whole, part)
-    )
+    a, b = (trace(net(*nodes, path=tmp_path / f"{len(nodes)}.onnx", weights=weights), feeds) for nodes in (whole, part))
 
     found = Bisected(a, b, TOLERANCES["fp32"])
 
@@ -141,4 +139,4 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_bytes(b"no model")
 
     with pytest.raises(ModelUnreadable, match=r"no\.onnx"):
-        trace_onnx(tmp_path / "no.onnx", [])
+        trace(tmp_path / "no.onnx", [])

@@ -14,7 +14,7 @@ from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.checking import ranges
 from edgekit.export.checking.ranges import used_shares
-from edgekit.export.onnx.tracer import quantized_onnx
+from edgekit.export.onnx.tracer import stored_steps
 
 ARTIFACT = Artifact("onnx-int8-static-u8s8", "m.onnx", "onnx", "int8", 1, "0" * 64, "1" * 64, (), ())
 SAMPLES = Samples({"x": np.zeros((4, 1), np.float32)})
@@ -58,6 +58,6 @@ def test_steps_are_counted_from_the_zero_point_or_from_zero(names: list[str], tm
     graph = helper.make_graph(nodes, "graph", borders[:1], borders[1:], tensors)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), tmp_path / "m.onnx")
 
-    (found,) = quantized_onnx(tmp_path / "m.onnx", [{"x": np.array([[0.0, 2.5]], np.float32)}])
+    (found,) = stored_steps(tmp_path / "m.onnx", [{"x": np.array([[0.0, 2.5]], np.float32)}])
 
     assert found["x"].tolist() == [[0, 25]]

@@ -12,8 +12,8 @@ from onnx import helper, numpy_helper
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.graphs.contents import changes
-from edgekit.export.onnx.contents import read_onnx
-from edgekit.export.tflite.contents import read_tflite
+from edgekit.export.onnx import contents as onnx_contents
+from edgekit.export.tflite import contents as tflite_contents
 
 DATA = Path(__file__).parents[2] / "runtime" / "data"
 SPEC = ModelSpec("net", "other", (TensorSpec("x", "float32", ("N", 3, 8, 8)),))
@@ -48,7 +48,7 @@ def model(path: Path, *, factor: float = 1.0) -> Path:
 
 
 def test_what_is_counted_can_be_reckoned_by_hand(tmp_path: Path) -> None:
-    facts = read_onnx(model(tmp_path / "net.onnx"), SPEC).facts("onnx-int8")
+    facts = onnx_contents.read_contents(model(tmp_path / "net.onnx"), SPEC).facts("onnx-int8")
 
     assert facts.macs == 4 * 6 * 6 * 27 + 144 * 5
     assert facts.parameters == 4 * 27 + 144 * 5
@@ -60,7 +60,10 @@ def test_what_is_counted_can_be_reckoned_by_hand(tmp_path: Path) -> None:
 
 
 def test_weights_are_compared_as_what_they_stand_for(tmp_path: Path) -> None:
-    a, b = read_onnx(model(tmp_path / "a.onnx"), SPEC), read_onnx(model(tmp_path / "b.onnx", factor=1.05), SPEC)
+    a, b = (
+        onnx_contents.read_contents(model(tmp_path / "a.onnx"), SPEC),
+        onnx_contents.read_contents(model(tmp_path / "b.onnx", factor=1.05), SPEC),
+    )
 
     differing, equal, only_a, only_b = changes(a, b)
 
@@ -69,7 +72,7 @@ def test_weights_are_compared_as_what_they_stand_for(tmp_path: Path) -> None:
 
 
 def test_a_tflite_file_is_read_alike() -> None:
-    facts = read_tflite(DATA / "linear.tflite").facts("tflite-fp32")
+    facts = tflite_contents.read_contents(DATA / "linear.tflite", SPEC).facts("tflite-fp32")
 
     assert facts.macs
     assert facts.parameters
@@ -80,5 +83,7 @@ def test_a_tflite_file_is_read_alike() -> None:
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"no model at all, only text")
 
+    reader = onnx_contents if name.endswith("onnx") else tflite_contents
+
     with pytest.raises(ModelUnreadable):
-        read_onnx(tmp_path / name, SPEC) if name.endswith("onnx") else read_tflite(tmp_path / name)
+        reader.read_contents(tmp_path / name, SPEC)

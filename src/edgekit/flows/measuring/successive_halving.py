@@ -17,7 +17,7 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target
 from edgekit.flows.measuring.summary import to_launch
 from edgekit.flows.opening.artifacts import Opened, opens
-from edgekit.runtime.backend import DEFAULT_BACKENDS
+from edgekit.runtime.backend import default_backend
 
 # What a candidate is fully measured by.
 FULL: Final = 8
@@ -62,7 +62,7 @@ def trials(found: Opened, target: Target, recipes: Sequence[str], facts: Facts) 
         Trial(artifact.recipe, Target(target.device, backend, options))
         for artifact in found.chosen(recipes)
         if opens(target, artifact)
-        for backend in [target.backend or DEFAULT_BACKENDS[artifact.format]]
+        for backend in [target.backend or default_backend(artifact.format)]
         for options in _options(target, backend, facts)
     ]
 

@@ -19,7 +19,7 @@ from edgekit.core.spec import ModelSpec, parse_sizes
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target
-from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS, Backend, Session, offered_sizes
+from edgekit.runtime.backend import BACKENDS, Backend, Session, default_backend, offered_sizes
 
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".json": "fake"}
 # Engines that only other machines have, with the format each opens.
@@ -109,7 +109,7 @@ def backend_for(artifact: Artifact, name: str = "") -> Backend:
     Raises:
         UserError: The backend does not open this format.
     """
-    backend: Backend = BACKENDS.get(name or DEFAULT_BACKENDS[artifact.format])()
+    backend: Backend = BACKENDS.get(name or default_backend(artifact.format))()
     if artifact.format not in backend.formats():
         raise UserError(
             f"Backend '{backend.name}' does not open '{artifact.recipe}'; it opens {', '.join(backend.formats())}."
@@ -144,7 +144,7 @@ def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed
 def _bare(path: Path, sizes: Sequence[str]) -> Opened:
     """A model file as an artifact of its own, described by what its engine reads."""
     kind = FORMATS[path.suffix]
-    backend: Backend = BACKENDS.get(DEFAULT_BACKENDS[kind])()
+    backend: Backend = BACKENDS.get(default_backend(kind))()
     with backend.open(path, {}, None) as session:
         spec = ModelSpec(path.stem, "other", session.inputs, session.outputs, sizes=offered_sizes(session))
     if not spec.inputs:

@@ -18,8 +18,8 @@ from edgekit.core.samples import LABEL, Array, Samples, Split, read_arrays, read
 from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
+from edgekit.export.formats import is_model_file
 from edgekit.export.messages import Described, ModuleRef
-from edgekit.export.model_files import SUFFIXES, kind_of
 from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable
 from edgekit.export.workers.describe import describe_file
@@ -129,14 +129,14 @@ def _opened(source: str, options: SourceOptions, settings: Settings) -> Source:
         return _run_directory(path, options, settings)
     if _is_factory(source):
         return _factory(source, options, settings)
-    if path.suffix.lower() in SUFFIXES and path.is_file():
+    if is_model_file(source) and path.is_file():
         return _file(path, options, settings)
     raise _not_a_source(source, path)
 
 
 def _with_preprocessing(source: Source) -> Source:
     """The source with its pre-processing inside, and samples of raw values."""
-    if kind_of(source.module.location) != "torch" or source.module.location.endswith(".pt2"):
+    if is_model_file(source.module.location):
         raise UserError(
             f"'{source.module.location}' was exported already; pre-processing is put in front of a network.",
             hint="Leave --with-preprocessing out, or export from FILE.py:FACTORY.",
@@ -193,7 +193,7 @@ def _unused(source: str) -> dict[str, str]:
     if (Path(source) / RUN_FILE).is_file():
         return {**own, "weights": "a run directory has its own"}
     given = {"include_samples": "samples of your own always travel in the bundle"}
-    if Path(source).suffix.lower() in SUFFIXES:
+    if is_model_file(source):
         return {**given, "data": "a file is given samples with --samples", "weights": "it has its own"}
     return {**given, "data": "a file.py:factory is given samples with --samples"} if _is_factory(source) else {}
 
@@ -380,7 +380,7 @@ def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:
 
 
 def _not_a_source(source: str, path: Path) -> UserError:
-    if path.suffix.lower() in SUFFIXES:
+    if is_model_file(source):
         return UserError(f"There is no file '{source}'.", hint="edgekit export path/to/model.onnx")
     offer = nearest(source, MODELS)
     return UserError(
