@@ -295,10 +295,7 @@ def distribution_version(package: str) -> str:
 
 
 def measured(call: Callable[[], object], job: dict[str, Any]) -> tuple[list[float], list[float], int]:
-    """First durations, those of the job's time, in seconds, and how often the scheduler took the core away in these.
-
-    Where the warm-up ends is decided on the host, from both.
-    """
+    """First durations, those of the job's time (the host sees where warm-up ends), and how often the core was lost."""
     limit_ns = int(job["time_limit_s"] * 1e9)
     gc.collect()
     gc.disable()
