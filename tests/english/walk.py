@@ -1,4 +1,7 @@
-"""Walks every text that people read: literals of the source, help texts, documentation."""
+"""Walks every text that people read: literals of the source, help texts, documentation.
+
+`python -m tests.english.walk` lists every hit in the source.
+"""
 
 from __future__ import annotations
 
@@ -143,3 +146,7 @@ def _private_docstrings(tree: ast.AST) -> Iterator[ast.expr]:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 yield first.value
+
+
+if __name__ == "__main__":
+    print(*hits(literals()), sep="\n")
