@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from edgekit.core.bundle import Signature
 from edgekit.core.errors import EnvironmentFault, unknown
 from edgekit.core.recipe import CALIBRATION_METHODS, EXPORTER_PLUGINS, FORMAT_PLUGINS, Recipe
-from edgekit.core.reports.bisection import RefusedOperator
+from edgekit.core.reports.bisect import RefusedOperator
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.graphs.contents import Contents

@@ -7,33 +7,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from edgekit.core import machine
 from edgekit.core.errors import EnvironmentFault
 from edgekit.core.facts import Facts
 from edgekit.core.machine import Texts
+from edgekit.core.reports.devices import OK, PROBLEM, WARNING, Check
 from edgekit.devices.remote.engines import probe, verify
 from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.onnxruntime_library import verify_native
 from edgekit.devices.remote.shell import Shell, succeeded
 
-OK: Final = "ok"
-WARNING: Final = "warning"
-PROBLEM: Final = "problem"
 _LEAST_FREE_BYTES: Final = 300_000_000
 _MAX_SKEW_S: Final = 60
 _HOT_C: Final = 70.0
 _THROTTLING: Final = {0: "under-voltage", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
-
-
-class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that was looked at: `state` is ok, warning or problem; `mend` is what to do about it."""
-
-    name: str
-    state: str
-    found: str
-    mend: str = ""
 
 
 def check(shell: Shell, runners: Mapping[str, Path]) -> Iterator[Check]:

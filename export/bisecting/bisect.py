@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from edgekit.core.reports.bisection import Aligned
+from edgekit.core.reports.bisect import Aligned
 from edgekit.export.bisecting.alignment import Pair, align, before
 from edgekit.export.checking.difference import Difference, Magnitude
 from edgekit.export.checking.parity import Tolerance

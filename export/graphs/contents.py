@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from edgekit.core.reports.graph import Changed, GraphFacts, TensorFacts
+from edgekit.core.reports.bundle import Changed
+from edgekit.core.reports.graph import GraphFacts, TensorFacts
 from edgekit.core.samples import Array
 
 LARGEST: Final = 5

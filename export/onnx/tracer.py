@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgekit.core.bundle import Signature
 from edgekit.core.errors import ModelUnreadable
-from edgekit.core.reports.bisection import RefusedOperator
+from edgekit.core.reports.bisect import RefusedOperator
 from edgekit.core.samples import Array, Feed
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, kinds_of, named

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgekit.core.bundle import Signature
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
-from edgekit.core.reports.bisection import RefusedOperator
+from edgekit.core.reports.bisect import RefusedOperator
 from edgekit.core.samples import Array, Feed
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, kinds_of, named

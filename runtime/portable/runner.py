@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
-CLOSE_COUNT = 5
-CLOSE_SPREAD = 0.05
+CLOSE_COUNT, CLOSE_SPREAD = 5, 0.05
 MAX_WARMUPS = 100
 CPU0 = "/sys/devices/system/cpu/cpu0/cpufreq"
 ZONES = "/sys/class/thermal"
@@ -375,8 +374,7 @@ def moment() -> dict[str, Any]:
 def temperature_c() -> float | None:
     """The hottest thermal zone that tells a temperature."""
     zones = sorted(Path(ZONES).glob("thermal_zone*/temp")) if os.path.isdir(ZONES) else []
-    known = [value for zone in zones if (value := number_of(str(zone), 0.001)) is not None]
-    return max(known) if known else None
+    return max((value for zone in zones if (value := number_of(str(zone), 0.001)) is not None), default=None)
 
 
 def number_of(path: str, factor: float) -> float | None:

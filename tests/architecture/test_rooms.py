@@ -25,7 +25,6 @@ BY_NAME = {
 MOST_LINES = 400
 # A name in several folders stands for one concept, which is this; commands have one wherever they have a part.
 SHARED = {
-    "bisection": "the report of bisect and its rendering",
     "bundle": "the noun, the command, and the writer of a bundle",
     "cache": "conversions that are kept by content, and where",
     "compact": "a file of one format without what says nothing",

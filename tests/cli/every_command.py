@@ -10,24 +10,23 @@ from typing import Any
 
 import pytest
 
-from edgekit.cli.commands.bundle import InspectDocument, PackDocument, VerifyDocument
-from edgekit.cli.commands.completion import CompletionDocument
-from edgekit.cli.commands.config import SettingsDocument
-from edgekit.cli.output import ErrorDocument
-from edgekit.core.reports.bisection import Bisection
+from edgekit.core.reports.bisect import BisectReport
+from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, VerifyReport
 from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.comparison import ComparisonReport
-from edgekit.core.reports.explanation import Explanation
-from edgekit.core.reports.graph import GraphDiff
+from edgekit.core.reports.completion import CompletionReport
+from edgekit.core.reports.config import ConfigReport
+from edgekit.core.reports.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
+from edgekit.core.reports.doctor import DoctorReport
+from edgekit.core.reports.error import ErrorReport
+from edgekit.core.reports.explain import ExplainReport
+from edgekit.core.reports.history import AcceptReport, HistoryReport
+from edgekit.core.reports.list import ListReport
+from edgekit.core.reports.plan import PlanReport
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.run import RunReport
 from edgekit.core.reports.train import TrainReport
 from edgekit.core.reports.tuning import TuneReport
-from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
-from edgekit.flows.doctor import Diagnosis
-from edgekit.flows.history import AcceptDocument, HistoryDocument
-from edgekit.flows.list import Listing
-from edgekit.flows.order import Plan
 
 Run = Callable[..., Any]
 COLUMNS = 80
@@ -64,55 +63,70 @@ _ADD = "devices add pi5 --ssh pi@pi5.invalid"
 # No machine has a name in .invalid; commands that reach one are tested with the stand-ins of devices.
 _UNREACHABLE: dict[str, Any] = {"codes": (3,), "before": _ADD, "stops_at": "edgekit.flows.devices.open_shell"}
 TABLE = [
-    Row("build", f"{_NET} --launches 1 --time-limit 10ms --out built", Report, Plan, "profile", slow=True),
+    Row("build", f"{_NET} --launches 1 --time-limit 10ms --out built", Report, PlanReport, "profile", slow=True),
     Row(
         "train",
         "digits --set epochs=1 --out run",
         TrainReport,
-        Plan,
+        PlanReport,
         "train digits",
         said="--resume",
         keeps="made/run/",
         slow=True,
     ),
-    Row("export", f"{_NET} --out exported", Report, Plan, "export and parity", slow=True),
+    Row("export", f"{_NET} --out exported", Report, PlanReport, "export and parity", slow=True),
     Row("validate", "bundle", Report),
-    Row("bisect", "bundle onnx-fp32 onnx-fp32", Bisection),
+    Row("bisect", "bundle onnx-fp32 onnx-fp32", BisectReport),
     Row("run", "bundle --input sample:0", RunReport),
-    Row("profile", "bundle --launches 1 --time-limit 10ms --batch 1,2 --operators", Report, Plan),
-    Row("tune", "bundle --time-limit 1ms", TuneReport, Plan, "tuning on local", slow=True),
+    Row("profile", "bundle --launches 1 --time-limit 10ms --batch 1,2 --operators", Report, PlanReport),
+    Row("tune", "bundle --time-limit 1ms", TuneReport, PlanReport, "tuning on local", slow=True),
     Row(
         "compare",
         "bundle bundle --launches 5 --time-limit 1ms --minimum-effect 80%",
         ComparisonReport,
-        Plan,
+        PlanReport,
         slow=True,
     ),
-    Row("check", "--launches 5 --time-limit 10ms", CheckReport, Plan, "check bundle"),
-    Row("history show", "", HistoryDocument),
-    Row("history blame", "", HistoryDocument),
-    Row("history accept", "--why 'a larger input'", AcceptDocument, Plan, stops_at="edgekit.flows.history.append"),
+    Row("check", "--launches 5 --time-limit 10ms", CheckReport, PlanReport, "check bundle"),
+    Row("history show", "", HistoryReport),
+    Row("history blame", "", HistoryReport),
+    Row("history accept", "--why 'a larger input'", AcceptReport, PlanReport, stops_at="edgekit.flows.history.append"),
     Row(
         "explain",
         "report.json",
-        Explanation,
+        ExplainReport,
         before="profile bundle --launches 5 --time-limit 1ms --report report.json",
     ),
-    Row("bundle inspect", "bundle", InspectDocument),
-    Row("bundle diff", "bundle onnx-fp32 onnx-fp32", GraphDiff),
-    Row("bundle verify", "bundle", VerifyDocument),
-    Row("bundle pack", "bundle --out packed.edgekit", PackDocument, PackDocument, stops_at="zipfile.ZipFile.writestr"),
-    Row("devices list", "", DeviceList),
-    Row("devices add", "pi5 --ssh pi@pi5.invalid", DeviceChange, Plan, stops_at="edgekit.devices.inventory.add"),
-    Row("devices check", "pi5", DeviceChecks, **_UNREACHABLE),
-    Row("devices prepare", "pi5", ErrorDocument, Plan, **_UNREACHABLE),
-    Row("devices clean", "pi5", ErrorDocument, Plan, **_UNREACHABLE),
-    Row("devices remove", "pi5", DeviceChange, Plan, stops_at="edgekit.devices.inventory.remove", before=_ADD),
-    Row("tools install", "onnx2tf", ErrorDocument, Plan, codes=(3,), stops_at="edgekit.flows.tools.InstallOrder.run"),
-    Row("list", "recipes", Listing),
-    Row("doctor", "", Diagnosis, codes=(0, 3)),
-    Row("config show", "--origin", SettingsDocument),
-    Row("completion", "bash", CompletionDocument),
+    Row("bundle inspect", "bundle", InspectReport),
+    Row("bundle diff", "bundle onnx-fp32 onnx-fp32", BundleDiffReport),
+    Row("bundle verify", "bundle", VerifyReport),
+    Row("bundle pack", "bundle --out packed.edgekit", PackReport, PackReport, stops_at="zipfile.ZipFile.writestr"),
+    Row("devices list", "", DeviceListReport),
+    Row(
+        "devices add",
+        "pi5 --ssh pi@pi5.invalid",
+        DeviceChangeReport,
+        PlanReport,
+        stops_at="edgekit.devices.inventory.add",
+    ),
+    Row("devices check", "pi5", DeviceCheckReport, **_UNREACHABLE),
+    Row("devices prepare", "pi5", ErrorReport, PlanReport, **_UNREACHABLE),
+    Row("devices clean", "pi5", ErrorReport, PlanReport, **_UNREACHABLE),
+    Row(
+        "devices remove",
+        "pi5",
+        DeviceChangeReport,
+        PlanReport,
+        stops_at="edgekit.devices.inventory.remove",
+        before=_ADD,
+    ),
+    Row(
+        "tools install", "onnx2tf", ErrorReport, PlanReport, codes=(3,), stops_at="edgekit.flows.tools.InstallOrder.run"
+    ),
+    Row("list", "recipes", ListReport),
+    Row("doctor", "", DoctorReport, codes=(0, 3)),
+    Row("config show", "--origin", ConfigReport),
+    Row("completion", "bash", CompletionReport),
 ]
 
 
@@ -122,7 +136,7 @@ def params(rows: Iterable[Row]) -> list[Any]:
 
 EVERY = params(TABLE)
 ACTING = params(row for row in TABLE if row.plan)
-ANSWERING = params(row for row in TABLE if row.document is not ErrorDocument)
+ANSWERING = params(row for row in TABLE if row.document is not ErrorReport)
 STOPPED_BY_CI = params(row for row in TABLE if row.path in ("build", "bundle pack"))
 PAGES = [pytest.param(row, id=row.path) for row in TABLE]
 

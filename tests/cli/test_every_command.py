@@ -22,9 +22,9 @@ from tests.cli.every_command import ACTING, ANSWERING, EVERY, PAGES, TABLE, Row,
 
 from edgekit.cli.common import Command
 from edgekit.cli.main import run
-from edgekit.cli.output import ErrorDocument
 from edgekit.cli.program import COMMANDS, Commands, program
-from edgekit.flows.list import Listing
+from edgekit.core.reports.error import ErrorReport
+from edgekit.core.reports.list import ListReport
 
 Run = Callable[..., Any]
 COLUMNS = 80
@@ -117,7 +117,7 @@ def test_json_is_one_valid_document_and_quiet_says_nothing_else(
     done = edgekit(*row.words("--json", "--quiet", "--offline"))
 
     assert done.code in row.codes, done.err
-    assert done.err == "" or row.document is ErrorDocument
+    assert done.err == "" or row.document is ErrorReport
     jsonschema.validate(done.document, msgspec.json.schema(row.document))
     assert done.document["schema_version"] >= 1
     assert row.path.startswith(done.document["command"])
@@ -128,7 +128,7 @@ def test_a_wrong_call_is_one_valid_document_too(edgekit: Run, row: Row) -> None:
     done = edgekit(*row.words("--json", "--no-such-option"))
 
     assert done.code == 2
-    jsonschema.validate(done.document, msgspec.json.schema(ErrorDocument))
+    jsonschema.validate(done.document, msgspec.json.schema(ErrorReport))
     assert done.document["command"] == row.path
 
 
@@ -197,4 +197,4 @@ def test_python_m_edgekit_is_the_same_program(process: Run) -> None:
     done = process("list", "recipes", "--json")
 
     assert done.code == 0
-    jsonschema.validate(json.loads(done.out), msgspec.json.schema(Listing))
+    jsonschema.validate(json.loads(done.out), msgspec.json.schema(ListReport))

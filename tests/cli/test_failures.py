@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from edgekit.cli.failures import translate
-from edgekit.cli.output import ErrorDocument
 from edgekit.core import errors
+from edgekit.core.reports.error import ErrorReport
 
 Run = Callable[..., Any]
 Fail = Callable[[BaseException], None]
@@ -116,7 +116,7 @@ def test_a_failing_command_prints_one_document_with_json(edgekit: Run, failing: 
 
     done = edgekit("list", "models", "--json")
 
-    jsonschema.validate(done.document, msgspec.json.schema(ErrorDocument))
+    jsonschema.validate(done.document, msgspec.json.schema(ErrorReport))
     assert done.document["ok"] is False
     assert done.document["command"] == "list"
     assert done.document["error"]["exit_code"] == done.code == case.code

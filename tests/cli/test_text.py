@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from edgekit.cli.arguments import source_name
+from edgekit.core.reports.doctor import DoctorReport, Finding, State
+from edgekit.core.reports.list import Item, ListReport
 from edgekit.core.reports.quality import QualityReport
 from edgekit.core.reports.report import Estimate
 from edgekit.core.reports.run import Answer, Curve, RunReport
 from edgekit.core.reports.train import TrainReport
 from edgekit.core.system.progress import Progress
 from edgekit.core.verdict import Verdict
-from edgekit.flows.doctor import Diagnosis, Finding, State
-from edgekit.flows.list import Item, Listing
 
 Run = Callable[..., Any]
 
@@ -159,7 +159,9 @@ def test_a_report_of_no_known_kind_is_refused_before_any_work(edgekit: Run, made
 
 
 def test_a_broken_plug_in_stays_in_the_list_with_its_error(edgekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = Listing(kind="models", items=(Item("good", "works"), Item("bad", "breaks", "other:x", "ImportError: no")))
+    found = ListReport(
+        kind="models", items=(Item("good", "works"), Item("bad", "breaks", "other:x", "ImportError: no"))
+    )
     monkeypatch.setattr("edgekit.flows.list.listing", lambda kind: found)
 
     assert edgekit("list", "models").out == "good  works\nbad   breaks (ImportError: no)\n"
@@ -195,7 +197,7 @@ def test_the_user_file_lies_in_the_folder_of_the_system(edgekit: Run, quiet_home
 
 
 def _diagnosed(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
-    monkeypatch.setattr("edgekit.flows.doctor.diagnose", lambda settings: Diagnosis(findings=findings))
+    monkeypatch.setattr("edgekit.flows.doctor.diagnose", lambda settings: DoctorReport(findings=findings))
 
 
 def test_a_problem_of_the_machine_ends_in_three_with_the_command_that_mends_it(

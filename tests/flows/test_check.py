@@ -15,6 +15,7 @@ from edgekit.core.bundle import SAMPLES, Bundle, write_manifest
 from edgekit.core.errors import UserError
 from edgekit.core.job import Job
 from edgekit.core.reports.check import Checked, CheckReport
+from edgekit.core.reports.history import Run
 from edgekit.core.samples import Samples
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
@@ -82,7 +83,7 @@ def test_budgets_and_baseline_that_hold_pass_and_are_recorded(folder: Path, use:
         "not slower than a.fake.json",
     ]
     (line,) = history.read_history(folder / "edgekit-history.jsonl")
-    assert isinstance(line, history.Run)
+    assert isinstance(line, Run)
     assert line.values == {"b/b.fake@fake": pytest.approx(1e-3, rel=0.02)}
 
 
@@ -286,5 +287,5 @@ def test_an_artifact_that_answers_otherwise_than_pytorch_fails_and_has_no_latenc
     assert "output 'output' has difference 5" in only(found, "parity").message
     assert found.reports[0].latency == ()
     (line,) = history.read_history(tmp_path / "edgekit-history.jsonl")
-    assert isinstance(line, history.Run)
+    assert isinstance(line, Run)
     assert line.values == {}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from edgekit.core.reports.doctor import DoctorReport, Finding, State
 from edgekit.core.system.settings import Settings
-from edgekit.flows.doctor import ENGINES, Diagnosis, Finding, Machine, State, diagnose, probe_module
+from edgekit.flows.doctor import ENGINES, Machine, diagnose, probe_module
 
 GOOD = {"numpy": "2.4.6", "onnxruntime": "1.31.1", "torch": "2.13.0"}
 PROVIDERS = ["CPUExecutionProvider"]
@@ -29,11 +30,11 @@ def machine(tmp_path: Path, packages: Mapping[str, str] = GOOD, **facts: Any) ->
     return Machine(**{**defaults, **facts})
 
 
-def found(diagnosis: Diagnosis, name: str) -> Finding:
+def found(diagnosis: DoctorReport, name: str) -> Finding:
     return next(one for one in diagnosis.findings if one.name == name)
 
 
-def problems(diagnosis: Diagnosis) -> list[Finding]:
+def problems(diagnosis: DoctorReport) -> list[Finding]:
     return [one for one in diagnosis.findings if one.state is State.PROBLEM]
 
 

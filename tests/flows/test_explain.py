@@ -17,7 +17,7 @@ from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Launch, Measurement, Trust
 from edgekit.core.reports.check import CheckReport
-from edgekit.core.reports.explanation import Cause, together
+from edgekit.core.reports.explain import Cause, together
 from edgekit.core.reports.report import BudgetCheck, Estimate, Latency, Operators, Report
 from edgekit.core.spec import TensorSpec
 from edgekit.core.system import documents

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import Unreadable, UserError
+from edgekit.core.reports.history import Accepted, Line, Run
 from edgekit.core.verdict import Verdict
 from edgekit.flows import history
 from edgekit.flows.judging import history as store
-from edgekit.flows.judging.history import Accepted, Run
 from edgekit.flows.order import door
 
 accept = door(history.accept_order)
@@ -39,7 +39,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_lines_come_back_in_order(tmp_path: Path) -> None:
-    lines: list[store.Line] = [
+    lines: list[Line] = [
         run(1e-3),
         Accepted(created="now", commit="c0ffee", why="larger", models=("net",)),
         run(2e-3),

@@ -11,8 +11,9 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import ALIASES, RECIPES, REFUSED
+from edgekit.core.reports.list import Item, ModelListReport
 from edgekit.core.system import documents
-from edgekit.flows.list import Item, ModelListing, kinds, listing
+from edgekit.flows.list import kinds, listing
 
 PLUGIN = "class Backend: ..."
 
@@ -34,7 +35,7 @@ def test_an_unknown_kind_offers_the_nearest() -> None:
 def test_every_model_has_its_size_its_work_and_where_its_weights_are() -> None:
     found = listing("models")
 
-    assert isinstance(found, ModelListing)
+    assert isinstance(found, ModelListReport)
     items = {item.name: item for item in found.items}
     assert all(item.parameters and item.macs and item.task for item in items.values())
     assert items["cifar-resnet8"].weights.startswith("train first (terms of cifar10")
@@ -45,7 +46,7 @@ def test_every_model_has_its_size_its_work_and_where_its_weights_are() -> None:
 def test_the_document_of_the_models_is_valid_against_its_schema() -> None:
     found = listing("models")
 
-    jsonschema.validate(json.loads(documents.encode(found)), msgspec.json.schema(ModelListing))
+    jsonschema.validate(json.loads(documents.encode(found)), msgspec.json.schema(ModelListReport))
 
 
 def test_recipes_are_listed_with_aliases_and_refusals() -> None:

@@ -17,10 +17,11 @@ from edgekit.cli.output import Output, results_apart
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgekit.core.reports.plan import PlanReport
     from edgekit.core.reports.report import Report
     from edgekit.core.system.progress import Progress
     from edgekit.core.system.settings import Setting, Settings
-    from edgekit.flows.order import Order, Plan
+    from edgekit.flows.order import Order
 
 Result = TypeVar("Result")
 COMMON: Final = ("dry_run", "seed", "offline", "json", "quiet", "verbose", "debug")
@@ -77,13 +78,13 @@ class Call:
         """Run the order that `prepare` checks and opens, and show its result; with `--dry-run` print its steps."""
         with self.progress() as progress, prepare(progress) as order:
             if self.dry_run:
-                from edgekit.flows.order import Plan
+                from edgekit.core.reports.plan import PlanReport
 
-                return self.show_plan(Plan(order.command, order.steps()))
+                return self.show_plan(PlanReport(order.command, order.steps()))
             result = order.run(progress)
         return show(result) or 0
 
-    def show_plan(self, plan: Plan) -> int:
+    def show_plan(self, plan: PlanReport) -> int:
         """Print what would be done, for `--dry-run`."""
         self.answer(plan, lambda: "\n".join(plan.steps))
         return 0

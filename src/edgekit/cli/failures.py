@@ -121,12 +121,13 @@ def _text(failure: EdgekitError, err: BaseException) -> str:
 
 
 def _write_document(failure: EdgekitError, arguments: list[str]) -> None:
-    from edgekit.cli.output import ErrorDocument, ErrorFacts, Output
+    from edgekit.cli.output import Output
+    from edgekit.core.reports.error import ErrorFacts, ErrorReport
 
     facts = ErrorFacts(
         type(failure).__name__, failure.message, failure.hint, failure.exit_code, getattr(failure, "code", "")
     )
-    Output(sys.stdout).write_document(ErrorDocument(command=command_name(arguments), error=facts))
+    Output(sys.stdout).write_document(ErrorReport(command=command_name(arguments), error=facts))
 
 
 def _is_closed() -> bool:

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import io
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from edgekit.core.verdict import Verdict
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edgekit.cli.output import Output
     from edgekit.core.reports.report import Report
 
 # Where nobody resizes a window: as wide as a CI log shows without a scroll bar.
 PIPE_COLUMNS: Final = 100
+Document = TypeVar("Document")
 
 
 def as_text(report: Report, output: Output, files: Iterable[Path]) -> str:
-    """The report as a person reads it, in colour where the output shows colours, and where it was written."""
-    from rich.console import Console
-
+    """The report as a person reads it, and where it was written."""
     from edgekit.report.terminal import render
 
+    return "\n".join([rendered(report, render, output), *(f"Report: {path}" for path in files)])
+
+
+def rendered(document: Document, render: Callable[[Document, Console], None], output: Output) -> str:
+    """What `render` draws of a document, as wide as the output, in colour where it shows colours."""
+    from rich.console import Console
+
     buffer = io.StringIO()
-    # None lets rich decide by FORCE_COLOR and NO_COLOR: a buffer is no terminal by itself.
+    # None lets rich decide by FORCE_COLOR and NO_COLOR: rich takes no buffer for a terminal.
     console = Console(file=buffer, force_terminal=output.is_terminal or None, width=output.columns or PIPE_COLUMNS)
-    render(report, console)
-    return buffer.getvalue() + "".join(f"Report: {path}\n" for path in files)
+    render(document, console)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 
 def write_files(report: Report, files: Iterable[Path]) -> None:

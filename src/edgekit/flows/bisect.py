@@ -13,7 +13,7 @@ import numpy as np
 
 from edgekit.core.bundle import CASES, Artifact, Bundle, Signature
 from edgekit.core.errors import BundleUnreadable, ConversionFailed, ModelUnreadable, UserError, unknown
-from edgekit.core.reports.bisection import Bisection, RefusedOperator
+from edgekit.core.reports.bisect import BisectReport, RefusedOperator
 from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.progress import Progress, Silent
@@ -56,7 +56,7 @@ def bisect(
     module: ModuleOptions = ModuleOptions(),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
-) -> Bisection:
+) -> BisectReport:
     """Align two graphs of a bundle and say where B leaves A.
 
     Args:
@@ -85,12 +85,12 @@ def bisect(
         return _with_narrow(found[0], bundle, second)
 
 
-def _is_wrong(found: Bisection) -> bool:
+def _is_wrong(found: BisectReport) -> bool:
     """True when what the graphs compute last, an output, is out of tolerance."""
     return not found.aligned[-1].is_within
 
 
-def _with_narrow(found: Bisection, bundle: Bundle, side: _Side) -> Bisection:
+def _with_narrow(found: BisectReport, bundle: Bundle, side: _Side) -> BisectReport:
     """`found`, in which nothing is out of tolerance, with the tensors whose scale is far too large."""
     samples = bundle.samples()
     if side.artifact is None or side.artifact.precision != "int8" or samples is None:
@@ -205,12 +205,12 @@ def _tolerance(a: _Side, b: _Side) -> Tolerance:
     return TOLERANCES[_PRECISIONS[max(places)]]
 
 
-def _bisected(path: str, a: _Side, b: _Side, inputs: _Inputs, tolerance: Tolerance) -> Bisection:
+def _bisected(path: str, a: _Side, b: _Side, inputs: _Inputs, tolerance: Tolerance) -> BisectReport:
     refused = b.refuses(inputs) or a.refuses(inputs)
     if refused is not None:
-        return Bisection(path=path, a=a.name, b=b.name, case=inputs.name, runs=1, aligned=(), refused=refused)
+        return BisectReport(path=path, a=a.name, b=b.name, case=inputs.name, runs=1, aligned=(), refused=refused)
     found = Bisected(a.trace(inputs), b.trace(inputs), tolerance)
-    return Bisection(
+    return BisectReport(
         path=path,
         a=a.name,
         b=b.name,

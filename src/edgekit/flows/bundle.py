@@ -6,7 +6,8 @@ from pathlib import Path
 
 from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.errors import MissingExtra, UserError
-from edgekit.core.reports.graph import GraphDiff, GraphFacts
+from edgekit.core.reports.bundle import BundleDiffReport
+from edgekit.core.reports.graph import GraphFacts
 from edgekit.export.formats import contents_reader_of
 from edgekit.export.graphs.contents import Contents, changes
 
@@ -22,7 +23,7 @@ def graph_facts(bundle: Bundle, artifact: Artifact) -> GraphFacts:
     return contents.facts(artifact.recipe)
 
 
-def diff(path: Path, a: str, b: str) -> GraphDiff:
+def diff(path: Path, a: str, b: str) -> BundleDiffReport:
     """Two artifacts of a bundle side by side.
 
     Raises:
@@ -38,7 +39,7 @@ def diff(path: Path, a: str, b: str) -> GraphDiff:
     assert one is not None
     assert other is not None
     weights, equal, only_a, only_b = changes(one, other)
-    return GraphDiff(
+    return BundleDiffReport(
         bundle=str(path),
         a=one.facts(first.recipe),
         b=other.facts(second.recipe),

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.reports.check import Checked, CheckReport
+from edgekit.core.reports.history import Line, Run
 from edgekit.core.reports.report import Report
 from edgekit.core.system.check_settings import CheckFile, completed, read_check
 from edgekit.core.system.progress import Progress, Silent
@@ -39,7 +40,7 @@ class CheckOrder:
     config: Path
     file: CheckFile
     opened: Mapping[str, Gated]
-    lines: tuple[history.Line, ...]
+    lines: tuple[Line, ...]
     record: bool
     settings: Settings
     command: str = "check"
@@ -172,10 +173,10 @@ def _is_measured_alarm(one: Checked) -> bool:
     return one.kind == "budget" and one.verdict is Verdict.FAIL and one.metric in MEASURED
 
 
-def _recorded(report: CheckReport, values: dict[str, float]) -> history.Run:
+def _recorded(report: CheckReport, values: dict[str, float]) -> Run:
     # A check that failed only because it was undecided for too long is still undecided.
     undecided = [one.key for one in report.results if one.verdict is Verdict.INCONCLUSIVE or one.in_a_row]
-    return history.Run(
+    return Run(
         created=report.created,
         commit=report.commit,
         verdict=report.verdict,

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from edgekit.core.errors import UserError, unknown
+from edgekit.core.reports.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport, Listed
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.devices import inventory
@@ -17,7 +16,7 @@ from edgekit.devices.device import DEVICES
 from edgekit.devices.inventory import Entry
 from edgekit.devices.remote import engines
 from edgekit.devices.remote.onnxruntime_library import prepare_native
-from edgekit.devices.remote.readiness import PROBLEM, Check, check
+from edgekit.devices.remote.readiness import check
 from edgekit.devices.remote.shell import Shell
 from edgekit.devices.web import packages
 from edgekit.flows.opening.cache import cache_folder
@@ -25,52 +24,11 @@ from edgekit.flows.opening.devices import open_shell
 from edgekit.runtime.portable import C_RUNNERS
 
 
-class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One device as it is listed: how it is reached, and where."""
-
-    name: str
-    transport: str
-    address: str
-    emulated: bool = False
-
-
-class DeviceList(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every device that a target may name, and the file that the user's own stand in."""
-
-    file: str
-    devices: tuple[Listed, ...]
-    command: str = "devices list"
-    schema_version: int = 1
-
-
-class DeviceChecks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was looked at on one device, in order."""
-
-    device: str
-    checks: tuple[Check, ...]
-    command: str = "devices check"
-    schema_version: int = 1
-
-    @property
-    def is_ready(self) -> bool:
-        """True when nothing stands in the way of a job."""
-        return all(one.state != PROBLEM for one in self.checks)
-
-
-class DeviceChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was done to one device, or to the inventory, in one sentence."""
-
-    device: str
-    done: str
-    command: str
-    schema_version: int = 1
-
-
-def list_devices() -> DeviceList:
+def list_devices() -> DeviceListReport:
     """Built-in devices and those of the inventory."""
     own = [Listed(name, e.transport, e.address, e.emulated) for name, e in inventory.read_inventory().items()]
     built_in = [Listed(plugin.name, "built-in", plugin.summary) for plugin in DEVICES.plugins.values()]
-    return DeviceList(file=str(inventory.inventory_file()), devices=(*built_in, *own))
+    return DeviceListReport(file=str(inventory.inventory_file()), devices=(*built_in, *own))
 
 
 @dataclass(frozen=True)
@@ -86,9 +44,9 @@ class DeviceOrder:
         """What `run` would do, one sentence a step."""
         return self.planned
 
-    def run(self, progress: Progress) -> DeviceChange:
+    def run(self, progress: Progress) -> DeviceChangeReport:
         """Do it."""
-        return DeviceChange(device=self.device, done=self.act(), command=self.command)
+        return DeviceChangeReport(device=self.device, done=self.act(), command=self.command)
 
 
 @contextmanager
@@ -151,14 +109,14 @@ def clean_order(name: str) -> Iterator[DeviceOrder]:
     yield DeviceOrder("devices clean", name, (f"remove edgekit's folder from '{name}'",), act)
 
 
-def check_device(name: str, *, progress: Progress = Silent()) -> DeviceChecks:
+def check_device(name: str, *, progress: Progress = Silent()) -> DeviceCheckReport:
     """Walk through everything that a job on the device needs."""
     with _shell(name, require_device(name)) as shell:
         found = []
         for one in check(shell, C_RUNNERS):
             found.append(one)
             progress.step(len(found), len(found), f"{one.name}: {one.found}")
-    return DeviceChecks(device=name, checks=tuple(found))
+    return DeviceCheckReport(device=name, checks=tuple(found))
 
 
 def require_device(name: str) -> Entry:

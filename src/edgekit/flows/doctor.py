@@ -13,22 +13,17 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from edgekit.core.errors import EnvironmentFault
+from edgekit.core.reports.doctor import DoctorReport, Finding, State
 from edgekit.core.system.registry import Registry
 from edgekit.core.system.settings import Settings
 from edgekit.core.system.version import VERSION
 from edgekit.core.units import format_value
 
-# 1: first version.
-DIAGNOSIS_SCHEMA: Final = 1
 LOW_DISK_BYTES: Final = 2_000_000_000
 FULL_DISK_BYTES: Final = 200_000_000
 PROBE_TIMEOUT_S: Final = 60.0
@@ -59,36 +54,6 @@ PROGRAMS: Final = {
     "chromium": ("the browser stand-in of a phone", "chromium"),
     "qemu-aarch64-static": ("the stand-in of a Raspberry Pi", "qemu-user-static"),
 }
-
-
-class State(StrEnum):
-    """Ok, worth knowing, or in the way."""
-
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that was looked at; `mend` is the command that changes it, or empty."""
-
-    name: str
-    state: State
-    text: str
-    mend: str = ""
-
-
-class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All findings, in the order they were made."""
-
-    findings: tuple[Finding, ...]
-    command: str = "doctor"
-    schema_version: int = DIAGNOSIS_SCHEMA
-
-    @property
-    def exit_code(self) -> int:
-        """That of `EnvironmentFault` when something is in the way, else 0."""
-        return EnvironmentFault.exit_code if any(one.state is State.PROBLEM for one in self.findings) else 0
 
 
 def probe_module(module: str, expression: str) -> list[str] | str:
@@ -139,10 +104,10 @@ class Machine:
         return self.read_packages()
 
 
-def diagnose(machine: Machine | None = None, *, settings: Settings = Settings()) -> Diagnosis:
+def diagnose(machine: Machine | None = None, *, settings: Settings = Settings()) -> DoctorReport:
     """Look at Python, packages, engines, programs, the disk and the clock of this machine; change nothing."""
     machine = machine or Machine(settings)
-    return Diagnosis(findings=tuple(finding for check in CHECKS for finding in check(machine)))
+    return DoctorReport(findings=tuple(finding for check in CHECKS for finding in check(machine)))
 
 
 def _python(machine: Machine) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from edgekit.core.errors import EdgekitError, Unreadable
 from edgekit.core.reports.check import CHECK_SCHEMA, CheckReport
-from edgekit.core.reports.explanation import Explanation
+from edgekit.core.reports.explain import ExplainReport
 from edgekit.core.reports.report import REPORT_SCHEMA, Report
 from edgekit.core.system import documents
 from edgekit.core.system.files import read_bytes
@@ -20,7 +20,7 @@ from edgekit.flows.opening.artifacts import opened
 _REPORTS: Final = ("build", "profile", "check", "export", "validate")
 
 
-def explain(path: str | Path, other: str | Path | None = None) -> Explanation:
+def explain(path: str | Path, other: str | Path | None = None) -> ExplainReport:
     """Causes of what is slow in a report, or of what differs between two.
 
     Args:
@@ -37,7 +37,7 @@ def explain(path: str | Path, other: str | Path | None = None) -> Explanation:
     causes, unexplained = found_in(timed)
     if other is not None:
         explain_difference(timed, _timed_of(Path(other), unseen), causes, unexplained)
-    return Explanation(
+    return ExplainReport(
         report=str(path),
         other=str(other or ""),
         causes=tuple(dict.fromkeys(causes)),

@@ -10,68 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-import msgspec
-
 from edgekit.core.errors import UserError, unknown
+from edgekit.core.reports.history import Accepted, AcceptReport, HistoryReport, Point, Run, Series, Step
 from edgekit.core.reports.report import is_report
 from edgekit.core.statistics.nightly import blame, expected_level
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.system.files import new_file, new_folder
 from edgekit.core.system.progress import Progress, Silent
-from edgekit.flows.judging.history import (
-    HISTORY_SCHEMA,
-    Accepted,
-    Point,
-    Run,
-    append,
-    commit_of,
-    history_file,
-    points,
-    read_history,
-)
+from edgekit.flows.judging.history import append, commit_of, history_file, points, read_history
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A series that became slower: its first slow run, the run before, and by how much, 0.05 for 5 %."""
-
-    since: Point
-    before: Point
-    size: float
-
-
-class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One series since it was last accepted: its last value, and the level of the runs before, in seconds.
-
-    `level` is null with fewer than 5 earlier values, `slower` where no step upwards stands out of the noise.
-    """
-
-    name: str
-    runs: int
-    last: Point
-    level: float | None
-    slower: Step | None = None
-
-
-class HistoryDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every series of a history."""
-
-    file: str
-    series: tuple[Series, ...]
-    accepted: tuple[Accepted, ...]
-    command: str
-    schema_version: int = HISTORY_SCHEMA
-
-
-class AcceptDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was accepted."""
-
-    file: str
-    accepted: Accepted
-    command: str = "history accept"
-    schema_version: int = HISTORY_SCHEMA
-
-
-def show(config: Path, *, command: str = "history show") -> HistoryDocument:
+def show(config: Path, *, command: str = "history show") -> HistoryReport:
     """Every series of the configuration's history, with the first bad point of its clearest step.
 
     Raises:
@@ -83,7 +32,7 @@ def show(config: Path, *, command: str = "history show") -> HistoryDocument:
     names = dict.fromkeys(name for line in lines if isinstance(line, Run) for name in line.values)
     series = tuple(_series(name, points(lines, name)) for name in names)
     accepted = tuple(line for line in lines if isinstance(line, Accepted))
-    return HistoryDocument(file=str(path), series=series, accepted=accepted, command=command)
+    return HistoryReport(file=str(path), series=series, accepted=accepted, command=command)
 
 
 @dataclass(frozen=True)
@@ -111,7 +60,7 @@ class AcceptOrder:
         copies = (f"replace the baseline '{one.baseline}' by '{one.path}'" for one in self._kept)
         return (*copies, f"write into '{self._history}': {names} accepted, {self.why}")
 
-    def run(self, progress: Progress) -> AcceptDocument:
+    def run(self, progress: Progress) -> AcceptReport:
         """Replace the baselines, and add a line to the history."""
         for one in self._kept:
             _replace(self.config.parent / one.path, self.config.parent / one.baseline)
@@ -123,7 +72,7 @@ class AcceptOrder:
             baselines=tuple(one.baseline for one in self._kept),
         )
         append(self._history, line)
-        return AcceptDocument(file=str(self._history), accepted=line)
+        return AcceptReport(file=str(self._history), accepted=line)
 
 
 @contextmanager

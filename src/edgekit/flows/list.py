@@ -5,65 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import msgspec
-
 from edgekit.core.errors import unknown
 from edgekit.core.recipe import ALIASES, RECIPES, REFUSED
 from edgekit.core.refusals import REFUSALS
-from edgekit.core.reports.report import Estimate
+from edgekit.core.reports.list import OWN, Item, ListReport, ModelItem, ModelListReport
 from edgekit.core.system.registry import Registry
 
-# 1: first version.
-LISTING_SCHEMA: Final = 1
-OWN: Final = "edgekit"
 
-
-class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One name. `origin` is `edgekit` or where a third party's object lives; `problem` is why it cannot be used."""
-
-    name: str
-    summary: str
-    origin: str = OWN
-    problem: str = ""
-
-
-class ModelItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One reference model. `macs` are multiplications of one sample, `quality` is that of the shipped weights on the
-    test split, `weights` is `shipped` or what to do first and why; all that needs PyTorch is null for plug-ins.
-    """
-
-    name: str
-    summary: str
-    origin: str = OWN
-    problem: str = ""
-    task: str = ""
-    parameters: int | None = None
-    macs: int | None = None
-    metric: str = ""
-    floor: float | None = None
-    quality: Estimate | None = None
-    weights: str = ""
-
-
-class ModelListing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All reference models, in order."""
-
-    items: tuple[ModelItem, ...]
-    kind: str = "models"
-    command: str = "list"
-    schema_version: int = LISTING_SCHEMA
-
-
-class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All names of one kind, in order."""
-
-    kind: str
-    items: tuple[Item, ...]
-    command: str = "list"
-    schema_version: int = LISTING_SCHEMA
-
-
-def listing(kind: str) -> Listing | ModelListing:
+def listing(kind: str) -> ListReport | ModelListReport:
     """The names of one kind: models, recipes, backends, datasets or devices.
 
     A broken plug-in stays in the list with its error as `problem`.
@@ -74,8 +23,8 @@ def listing(kind: str) -> Listing | ModelListing:
     if kind not in kinds():
         raise unknown("list", kind, kinds(), hint="edgekit list models")
     if kind == "models":
-        return ModelListing(items=tuple(_models()))
-    return Listing(kind=kind, items=tuple(_LISTS[kind]()))
+        return ModelListReport(items=tuple(_models()))
+    return ListReport(kind=kind, items=tuple(_LISTS[kind]()))
 
 
 def kinds() -> tuple[str, ...]:

@@ -7,21 +7,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import ParamSpec, Protocol, TypeVar, cast
 
-import msgspec
-
 from edgekit.core.system.progress import Progress, Silent
 
 Asked = ParamSpec("Asked")
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
-
-
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The steps of a command in order, as sentences; making a plan touches nothing."""
-
-    command: str
-    steps: tuple[str, ...]
-    schema_version: int = 1
 
 
 class Order(Protocol[Result_co]):

@@ -10,23 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from edgekit.core.errors import EnvironmentFault, unknown
+from edgekit.core.reports.tools import ToolReport
 from edgekit.core.system.environments import READY, TOOLS, folder_of, is_installed, program_of
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-
-
-class ToolDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One environment: what pip was asked for, and where it is."""
-
-    tool: str
-    requirement: str
-    folder: str
-    was_there: bool = False
-    command: str = "tools install"
-    schema_version: int = 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +33,7 @@ class InstallOrder:
         requirement = TOOLS[self.tool].requirement
         return (f"make a Python environment in '{folder_of(self.tool)}'", f"pip install {requirement}")
 
-    def run(self, progress: Progress) -> ToolDocument:
+    def run(self, progress: Progress) -> ToolReport:
         """Make the environment, and try its program once; nothing is left of one that fails."""
         tool = self.tool
         if is_installed(tool):
@@ -90,10 +78,8 @@ def _make(tool: str, interpreter: str) -> None:
         raise
 
 
-def _document(tool: str, *, was_there: bool = False) -> ToolDocument:
-    return ToolDocument(
-        tool=tool, requirement=TOOLS[tool].requirement, folder=str(folder_of(tool)), was_there=was_there
-    )
+def _document(tool: str, *, was_there: bool = False) -> ToolReport:
+    return ToolReport(tool=tool, requirement=TOOLS[tool].requirement, folder=str(folder_of(tool)), was_there=was_there)
 
 
 def _python(tool: str, given: str) -> str:

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from edgekit.core.recipe import RECIPES
-from edgekit.core.reports.explanation import together
+from edgekit.core.reports.explain import together
 from edgekit.core.reports.report import BudgetCheck, Estimate, Report
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.spec import drop_unit, metric_unit

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from edgekit.core.reports.explanation import together
+from edgekit.core.reports.explain import together
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Report
 from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.units import ABSENT, format_value

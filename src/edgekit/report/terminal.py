@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgekit.core.measurement import Trust
-from edgekit.core.reports.explanation import together
+from edgekit.core.reports.explain import together
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Operators, Outcome, Report
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.spec import drop_unit, metric_unit

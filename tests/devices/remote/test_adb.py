@@ -17,12 +17,13 @@ from tests.standins.phone import Phone, running_phone
 from tests.standins.pi import arm64_root
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EnvironmentFault, UserError
+from edgekit.core.reports.devices import OK
 from edgekit.core.samples import read_arrays
 from edgekit.core.system.files import sha256_file
 from edgekit.devices.remote.adb import AdbShell, Cable
 from edgekit.devices.remote.engines import clean
 from edgekit.devices.remote.onnxruntime_library import prepare_native
-from edgekit.devices.remote.readiness import OK, check
+from edgekit.devices.remote.readiness import check
 from edgekit.devices.remote.shell_device import Runners, ShellDevice
 from edgekit.devices.remote.transfer import ensure
 from edgekit.devices.web.browser import WebDevice

@@ -23,13 +23,14 @@ from tests.standins.wire import silent_server, wire_to
 from edgekit.core import machine
 from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, UserError
 from edgekit.core.job import Job
+from edgekit.core.reports.devices import OK
 from edgekit.core.samples import read_arrays
 from edgekit.core.system.files import sha256_file
 from edgekit.devices.remote import engines, ssh
 from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.launches import measure
 from edgekit.devices.remote.onnxruntime_library import prepare_native
-from edgekit.devices.remote.readiness import OK, check
+from edgekit.devices.remote.readiness import check
 from edgekit.devices.remote.runners import PythonRunner
 from edgekit.devices.remote.shell_device import Runners, ShellDevice
 from edgekit.devices.remote.ssh import SshShell

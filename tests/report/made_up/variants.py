@@ -10,7 +10,7 @@ from tests.report.made_up.factory import LOCAL, PI, make_report
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Trust
-from edgekit.core.reports.explanation import Cause
+from edgekit.core.reports.explain import Cause
 from edgekit.core.reports.report import Epoch, Estimate, Latency, Operators, Outcome, ParityCheck, Report, Training
 from edgekit.core.reports.sustained import Sustained, SustainedPoint
 from edgekit.core.verdict import Verdict

@@ -47,7 +47,7 @@ def command(
     layout. Names the first one out of tolerance and the one that adds most error, with the module each comes from.
     """
     from edgekit.flows.bisect import ModuleOptions, bisect
-    from edgekit.report.bisection import refuse_suffix, render_text, write_bisection
+    from edgekit.report.bisect import refuse_suffix, render_text, write_bisection
 
     for file in report:
         refuse_suffix(file)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-import msgspec
 
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
 from edgekit.core.bundle import SUFFIX, TUNING, Bundle, Manifest, pack, tuning_file
 from edgekit.core.errors import UserError
-from edgekit.core.reports.graph import GraphDiff, GraphFacts, TensorFacts
+from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, VerifyReport
+from edgekit.core.reports.graph import GraphFacts, TensorFacts
 from edgekit.core.system.files import refuse_existing
 from edgekit.core.units import format_value
 from edgekit.report import formatting
@@ -22,45 +22,12 @@ from edgekit.report import formatting
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# 1: first version.
-BUNDLE_DOCUMENT_SCHEMA: Final = 1
 _NAME: Final = 40
 _SHOWN: Final = 5
 
 bundle_argument = click.argument(
     "bundle", type=click.Path(path_type=Path), help="A bundle: a folder, or a file NAME.edgekit."
 )
-
-
-class InspectDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The manifest of a bundle whose every hash was right."""
-
-    bundle: str
-    manifest: Manifest
-    graphs: tuple[GraphFacts, ...] = ()
-    command: str = "bundle inspect"
-    schema_version: int = BUNDLE_DOCUMENT_SCHEMA
-
-
-class VerifyDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How many files of how many bytes had the right hash; there is no document for one that had not."""
-
-    bundle: str
-    files: int
-    size_bytes: int
-    command: str = "bundle verify"
-    schema_version: int = BUNDLE_DOCUMENT_SCHEMA
-
-
-class PackDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the packed bundle lies (with `--dry-run`: would lie)."""
-
-    bundle: str
-    out: str
-    written: bool
-    size_bytes: int | None = None
-    command: str = "bundle pack"
-    schema_version: int = BUNDLE_DOCUMENT_SCHEMA
 
 
 @click.group("bundle", cls=Commands)
@@ -80,7 +47,7 @@ def inspect(call: Call, bundle: Path) -> None:
 
     with Bundle.open(bundle) as opened:
         graphs = tuple(graph_facts(opened, artifact) for artifact in opened.artifacts)
-        document = InspectDocument(bundle=str(bundle), manifest=opened.manifest, graphs=graphs)
+        document = InspectReport(bundle=str(bundle), manifest=opened.manifest, graphs=graphs)
     call.answer(document, lambda: "\n".join([*_description(document.manifest), *_graphs(graphs)]))
 
 
@@ -104,7 +71,7 @@ def verify(call: Call, bundle: Path) -> None:
     """Check the hash of every file of a bundle."""
     with Bundle.open(bundle) as opened:
         records = opened.manifest.files.values()
-    document = VerifyDocument(
+    document = VerifyReport(
         bundle=str(bundle), files=len(records), size_bytes=sum(record.size_bytes for record in records)
     )
     size = format_value(document.size_bytes, "bytes")
@@ -127,7 +94,7 @@ def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, 
         else:
             pack(opened, target, force=force, more=more)
     size = None if call.dry_run else target.stat().st_size
-    document = PackDocument(bundle=str(bundle), out=str(target), written=not call.dry_run, size_bytes=size)
+    document = PackReport(bundle=str(bundle), out=str(target), written=not call.dry_run, size_bytes=size)
     call.answer(document, lambda: _packed(document))
 
 
@@ -141,7 +108,7 @@ def _tuning(bundle: Path) -> dict[str, bytes]:
     return {TUNING: file.read_bytes()}
 
 
-def _packed(document: PackDocument) -> str:
+def _packed(document: PackReport) -> str:
     if not document.written:
         return f"write '{document.bundle}' as '{document.out}'"
     return f"{document.out}  {format_value(document.size_bytes, 'bytes')}"
@@ -198,7 +165,7 @@ def _size(tensor: TensorFacts) -> str:
     return f"{format_value(tensor.size_bytes, 'bytes')}{' of weights' if tensor.is_weight else ''}"
 
 
-def _difference(found: GraphDiff) -> Iterator[str]:
+def _difference(found: BundleDiffReport) -> Iterator[str]:
     sizes = [format_value(size, "bytes") for size in (found.size_a_bytes, found.size_b_bytes)]
     rows = [("", found.a.artifact, found.b.artifact), ("size", *sizes)]
     for name, key in (("parameters", "parameters"), ("MACs", "macs")):
@@ -226,7 +193,7 @@ def _title(name: str) -> str:
     return formatting.shortened(".".join(parts[-2:]), _NAME)
 
 
-def _two(found: GraphDiff) -> tuple[GraphFacts, GraphFacts]:
+def _two(found: BundleDiffReport) -> tuple[GraphFacts, GraphFacts]:
     return found.a, found.b
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,11 +12,9 @@ from edgekit.cli.arguments import Duration, Share, path_type
 from edgekit.cli.common import Call, Command, common
 
 if TYPE_CHECKING:
-    from edgekit.cli.output import Output
     from edgekit.core.reports.check import CheckReport
 
 SUMMARY: Final = "GITHUB_STEP_SUMMARY"
-PIPE_COLUMNS: Final = 100
 
 config_option = click.option(
     "--config",
@@ -72,8 +69,9 @@ def command(
     Ends with 1 when a check failed. One that cannot be decided is printed as INCONCLUSIVE and counted; whether it
     changes the exit code is the policy in FILE. In GitHub Actions the result goes into the summary of the step.
     """
+    from edgekit.cli.reports import rendered
     from edgekit.flows.check import check_order
-    from edgekit.report.check import refuse_name, write_check
+    from edgekit.report.check import refuse_name, render, write_check
 
     for path in report:
         refuse_name(path)
@@ -91,7 +89,7 @@ def command(
         for path in report:
             write_check(found, path)
         _summarize(found)
-        call.answer(found, lambda: _text(found, call.output))
+        call.answer(found, lambda: rendered(found, render, call.output))
         return found.verdict.exit_code
 
     return call.perform(
@@ -110,14 +108,3 @@ def _summarize(found: CheckReport) -> None:
 
         with Path(path).open("a", encoding="utf-8") as stream:
             stream.write(render_markdown(found))
-
-
-def _text(found: CheckReport, output: Output) -> str:
-    from rich.console import Console
-
-    from edgekit.report.check import render
-
-    buffer = io.StringIO()
-    width = output.columns or PIPE_COLUMNS
-    render(found, Console(file=buffer, force_terminal=output.is_terminal or None, width=width))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from edgekit.cli.arguments import Duration, Share, path_type, target_option, tim
 from edgekit.cli.common import Call, Command, common
 
 if TYPE_CHECKING:
-    from edgekit.cli.output import Output
     from edgekit.core.reports.comparison import ComparisonReport
 
 
@@ -67,8 +65,9 @@ def command(
     the minimum effect. Ends with 0 when B is faster or equal, with 1 when it is slower, with 4 when the time is over
     and it is still unclear.
     """
+    from edgekit.cli.reports import rendered
     from edgekit.flows.compare import compare_order
-    from edgekit.report.comparison import refuse_suffix, write_comparison
+    from edgekit.report.comparison import refuse_suffix, render, write_comparison
 
     for path in report:
         refuse_suffix(path)
@@ -77,7 +76,7 @@ def command(
     def show(found: ComparisonReport) -> int:
         for path in report:
             write_comparison(found, path)
-        call.answer(found, lambda: _text(found, call.output))
+        call.answer(found, lambda: rendered(found, render, call.output))
         return found.verdict.exit_code
 
     return call.perform(
@@ -93,13 +92,3 @@ def command(
         ),
         show,
     )
-
-
-def _text(found: ComparisonReport, output: Output) -> str:
-    from rich.console import Console
-
-    from edgekit.report.comparison import render
-
-    buffer = io.StringIO()
-    render(found, Console(file=buffer, force_terminal=output.is_terminal or None, width=output.columns or 80))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

@@ -5,23 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import click
-import msgspec
 
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.program import COMPLETE_VARIABLE, program
+from edgekit.core.reports.completion import CompletionReport
 
-# 1: first version.
-COMPLETION_SCHEMA: Final = 1
 SHELLS: Final = ("bash", "zsh", "fish", "powershell")
-
-
-class CompletionDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The completion script of one shell."""
-
-    shell: str
-    script: str
-    command: str = "completion"
-    schema_version: int = COMPLETION_SCHEMA
 
 
 @click.command(
@@ -38,7 +27,7 @@ class CompletionDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 @common()
 def command(call: Call, shell: str) -> None:
     """Print the script that completes edgekit's words in a shell."""
-    document = CompletionDocument(shell=shell, script=_script(shell))
+    document = CompletionReport(shell=shell, script=_script(shell))
     call.answer(document, lambda: document.script)
 
 

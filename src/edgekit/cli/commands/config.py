@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import click
 import msgspec
 
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
+from edgekit.core.reports.config import ConfigReport
 from edgekit.core.system.settings import Setting
-
-# 1: first version.
-CONFIG_DOCUMENT_SCHEMA: Final = 1
-
-
-class SettingsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every setting in force, with where it came from."""
-
-    settings: tuple[Setting, ...]
-    command: str = "config show"
-    schema_version: int = CONFIG_DOCUMENT_SCHEMA
 
 
 @click.group("config", cls=Commands)
@@ -41,7 +29,7 @@ def command() -> None:
 def show(call: Call, origin: bool) -> None:
     """Print every setting that is in force."""
     _, found = call.origins()
-    call.answer(SettingsDocument(settings=found), lambda: _text(found, origin))
+    call.answer(ConfigReport(settings=found), lambda: _text(found, origin))
 
 
 def _text(found: tuple[Setting, ...], origin: bool) -> str:

@@ -13,7 +13,7 @@ from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
 
 if TYPE_CHECKING:
-    from edgekit.flows.devices import DeviceChange, DeviceChecks, DeviceList
+    from edgekit.core.reports.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
 
 name_argument = click.argument("name", help="What targets call the device, such as pi5.")
 
@@ -120,16 +120,16 @@ def remove(call: Call, name: str) -> int:
     return call.perform(lambda _: remove_order(name), lambda done: _show(call, done))
 
 
-def _show(call: Call, done: DeviceChange) -> None:
+def _show(call: Call, done: DeviceChangeReport) -> None:
     call.answer(done, lambda: done.done)
 
 
-def _table(found: DeviceList) -> str:
+def _table(found: DeviceListReport) -> str:
     rows = [(one.name, one.transport, f"{one.address}{' (emulated)' if one.emulated else ''}") for one in found.devices]
     return columns(rows)
 
 
-def _checks(found: DeviceChecks) -> str:
+def _checks(found: DeviceCheckReport) -> str:
     lines = [columns((one.name, one.state, one.found) for one in found.checks)]
     lines += [f"Mend {one.name}: {one.mend}" for one in found.checks if one.mend]
     return "\n".join(lines)

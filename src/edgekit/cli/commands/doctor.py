@@ -10,7 +10,7 @@ from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
 
 if TYPE_CHECKING:
-    from edgekit.flows.doctor import Diagnosis, Finding
+    from edgekit.core.reports.doctor import DoctorReport, Finding
 
 
 @click.command("doctor", cls=Command, examples=["edgekit doctor", "edgekit doctor --json"])
@@ -27,7 +27,7 @@ def command(call: Call) -> int:
     return diagnosis.exit_code
 
 
-def _text(diagnosis: Diagnosis) -> str:
+def _text(diagnosis: DoctorReport) -> str:
     table = columns((_MARKS[one.state], one.name, _line(one)) for one in diagnosis.findings)
     mends = [f"Hint: {one.mend}" for one in diagnosis.findings if one.state != "ok"]
     return "\n".join([table, *dict.fromkeys(mends)])

@@ -12,7 +12,7 @@ from edgekit.cli.arguments import path_type
 from edgekit.cli.common import Call, Command, common
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.explanation import Cause, Explanation
+    from edgekit.core.reports.explain import Cause, ExplainReport
 
 
 @click.command(
@@ -34,8 +34,8 @@ def command(call: Call, report: Path, other: Path | None) -> None:
     call.answer(found, lambda: "\n".join(_lines(found)))
 
 
-def _lines(found: Explanation) -> Iterator[str]:
-    from edgekit.core.reports.explanation import together
+def _lines(found: ExplainReport) -> Iterator[str]:
+    from edgekit.core.reports.explain import together
 
     for cause, names in together(found.causes):
         yield from _cause(cause, names)

@@ -15,8 +15,7 @@ from edgekit.cli.program import Commands
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.flows.history import HistoryDocument, Series
-    from edgekit.flows.judging.history import Point
+    from edgekit.core.reports.history import HistoryReport, Point, Series
 
 _COMMIT_LETTERS = 10
 
@@ -77,7 +76,7 @@ def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -
     )
 
 
-def _shown(found: HistoryDocument) -> str:
+def _shown(found: HistoryReport) -> str:
     if not found.series:
         return f"'{found.file}' holds no runs yet."
     rows = [(one.name, str(one.runs), *_level(one), _place(one.last)) for one in found.series]
@@ -90,7 +89,7 @@ def _level(one: Series) -> tuple[str, str, str]:
     return format_value(one.last.value, "s"), format_value(one.level, "s"), change
 
 
-def _blamed(found: HistoryDocument) -> Iterator[str]:
+def _blamed(found: HistoryReport) -> Iterator[str]:
     slow = [(one.name, one.slower) for one in found.series if one.slower]
     for name, step in slow:
         yield f"{name}: {100 * step.size:+.1f} % since {_place(step.since)}; the last good run is {_place(step.before)}"

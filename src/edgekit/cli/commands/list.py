@@ -13,7 +13,7 @@ from edgekit.core.spec import Metric, metric_unit
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.flows.list import Listing, ModelItem, ModelListing
+    from edgekit.core.reports.list import ListReport, ModelItem, ModelListReport
 
 SHIPPED: Final = "shipped"
 _HEAD: Final = ("model", "task", "params", "MACs", "quality")
@@ -34,13 +34,14 @@ def command(call: Call, kind: str) -> None:
 
     Plug-ins of other packages are in the list; a broken one shows its error.
     """
-    from edgekit.flows.list import ModelListing, listing
+    from edgekit.core.reports.list import ModelListReport
+    from edgekit.flows.list import listing
 
     found = listing(kind)
-    call.answer(found, lambda: _models_text(found) if isinstance(found, ModelListing) else _text(found))
+    call.answer(found, lambda: _models_text(found) if isinstance(found, ModelListReport) else _text(found))
 
 
-def _text(found: Listing) -> str:
+def _text(found: ListReport) -> str:
     return columns((item.name, _about(item.summary, item.problem)) for item in found.items)
 
 
@@ -48,7 +49,7 @@ def _about(summary: str, problem: str) -> str:
     return f"{summary} ({problem})" if problem else summary
 
 
-def _models_text(found: ModelListing) -> str:
+def _models_text(found: ModelListReport) -> str:
     """A row a model; below those whose weights do not come with edgekit, how to get them."""
     rows = [_HEAD, *(_row(item) for item in found.items)]
     head, *lines = columns(rows).splitlines()

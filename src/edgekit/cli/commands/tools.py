@@ -10,7 +10,7 @@ from edgekit.cli.common import Call, Command, common
 from edgekit.cli.program import Commands
 
 if TYPE_CHECKING:
-    from edgekit.flows.tools import ToolDocument
+    from edgekit.core.reports.tools import ToolReport
 
 
 @click.group("tools", cls=Commands)
@@ -40,5 +40,5 @@ def install_command(call: Call, tool: str, python: str) -> int:
     )
 
 
-def _text(found: ToolDocument) -> str:
+def _text(found: ToolReport) -> str:
     return f"{found.requirement} {'was' if found.was_there else 'is'} installed in {found.folder}"

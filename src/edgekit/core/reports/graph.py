@@ -31,26 +31,3 @@ class GraphFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     quantized_share: float | None = None
     largest: tuple[TensorFacts, ...] = ()
     reason: str = ""
-
-
-class Changed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A weight that both files have under one name: the root mean square of the change, as a share of its size."""
-
-    name: str
-    change: float
-
-
-class GraphDiff(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Two graphs side by side. `weights` are those with one name in both that differ, most changed first."""
-
-    bundle: str
-    a: GraphFacts
-    b: GraphFacts
-    size_a_bytes: int
-    size_b_bytes: int
-    weights: tuple[Changed, ...] = ()
-    equal_weights: int = 0
-    only_a: tuple[str, ...] = ()
-    only_b: tuple[str, ...] = ()
-    command: str = "bundle diff"
-    schema_version: int = 1

@@ -12,7 +12,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Measurement, Trust
-from edgekit.core.reports.explanation import Cause
+from edgekit.core.reports.explain import Cause
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.samples import SplitFacts
 from edgekit.core.spec import ModelSpec, metric_unit

@@ -13,7 +13,7 @@ from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Measurement
 from edgekit.core.recipe import VNNI_FEATURES
-from edgekit.core.reports.explanation import Cause
+from edgekit.core.reports.explain import Cause
 from edgekit.core.reports.report import Latency, Report
 from edgekit.core.target import Target
 from edgekit.core.units import format_value

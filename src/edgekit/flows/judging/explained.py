@@ -11,7 +11,7 @@ import msgspec
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.facts import Facts
-from edgekit.core.reports.explanation import Cause
+from edgekit.core.reports.explain import Cause
 from edgekit.core.reports.report import Report
 from edgekit.core.units import format_value
 from edgekit.flows.judging.causes import ALWAYS, TimedArtifact, no_dot_product, small_layers, threads_between

@@ -15,13 +15,13 @@ from edgekit.core.errors import UserError
 from edgekit.core.recipe import RECIPES, Recipe
 from edgekit.core.reports.check import Checked
 from edgekit.core.reports.comparison import Compared
+from edgekit.core.reports.history import Line
 from edgekit.core.reports.report import Report, is_report
 from edgekit.core.system.check_settings import CheckedModel, CheckFile
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict
-from edgekit.flows.judging import history
 from edgekit.flows.judging.budgets import parse_budgets, refuse_unmeasurable
 from edgekit.flows.judging.comparison import read_report
 from edgekit.flows.measuring.cells import DEFAULT_TIME_LIMIT_S
@@ -84,7 +84,7 @@ class Gate:
     file: CheckFile
     settings: Settings
     progress: Progress
-    lines: tuple[history.Line, ...]
+    lines: tuple[Line, ...]
     results: list[Checked] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     comparisons: list[Compared] = field(default_factory=list)

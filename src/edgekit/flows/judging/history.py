@@ -11,46 +11,10 @@ from typing import Final
 import msgspec
 
 from edgekit.core.errors import Unreadable, from_os_error
+from edgekit.core.reports.history import HISTORY_SCHEMA, Line, Point, Run
 from edgekit.core.system.check_settings import CheckFile
-from edgekit.core.verdict import Verdict
 
-# 1: first version.
-HISTORY_SCHEMA: Final = 1
 _COMMIT_VARIABLES: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")
-
-
-class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="run"):
-    """One run of `edgekit check`: the median latency of every series in seconds, and the checks left undecided."""
-
-    created: str
-    commit: str
-    verdict: Verdict
-    values: dict[str, float]
-    checks: tuple[str, ...] = ()
-    inconclusive: tuple[str, ...] = ()
-    schema_version: int = HISTORY_SCHEMA
-
-
-class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="accepted"):
-    """A new level that somebody accepted, and why: names of models, and the baseline files that were replaced."""
-
-    created: str
-    commit: str
-    why: str
-    models: tuple[str, ...]
-    baselines: tuple[str, ...] = ()
-    schema_version: int = HISTORY_SCHEMA
-
-
-Line = Run | Accepted
-
-
-class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value of a series, in seconds, with where it came from."""
-
-    value: float
-    created: str
-    commit: str
 
 
 def history_file(config: Path, file: CheckFile) -> Path:

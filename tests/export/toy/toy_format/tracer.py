@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgekit.core.bundle import Signature
-from edgekit.core.reports.bisection import RefusedOperator
+from edgekit.core.reports.bisect import RefusedOperator
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array, Feed
 from edgekit.core.spec import ModelSpec

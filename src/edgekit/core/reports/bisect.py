@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 # 1: first version.
-BISECTION_SCHEMA: Final = 1
+BISECT_SCHEMA: Final = 1
 
 
 class Aligned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +44,7 @@ class RefusedOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights: tuple[str, ...] = ()
 
 
-class Bisection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class BisectReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Two graphs on one case, aligned from the inputs to the outputs.
 
     `first` is the place in `aligned` of the first tensor out of tolerance, `most` that of the tensor which adds most
@@ -67,4 +67,4 @@ class Bisection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     only_a: int = 0
     only_b: int = 0
     command: str = "bisect"
-    schema_version: int = BISECTION_SCHEMA
+    schema_version: int = BISECT_SCHEMA

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import UserError
-from edgekit.core.reports.bisection import Aligned, Bisection
+from edgekit.core.reports.bisect import Aligned, BisectReport
 from edgekit.core.system import documents
 from edgekit.core.system.files import write_atomic
 from edgekit.report import formatting
@@ -25,12 +25,12 @@ _LEFT: Final = 260
 _WIDTH: Final = 720
 
 
-def render_text(found: Bisection) -> str:
+def render_text(found: BisectReport) -> str:
     """The answer first, then a row a tensor; 80 columns."""
     return "\n".join([*answer(found), "", *_rows(found)]).rstrip() + "\n"
 
 
-def answer(found: Bisection) -> Iterator[str]:
+def answer(found: BisectReport) -> Iterator[str]:
     """What was found, one sentence a line."""
     a, b = formatting.clean(found.a), formatting.clean(found.b)
     if found.refused is not None:
@@ -52,7 +52,7 @@ def answer(found: Bisection) -> Iterator[str]:
         yield f"Most error is added at '{most.a}' ({_operators(most)}{_module(most)}): {_percent(most.added)}."
 
 
-def write_bisection(found: Bisection, path: Path) -> None:
+def write_bisection(found: BisectReport, path: Path) -> None:
     """Write the document, the text or the picture, as the suffix of `path` says."""
     refuse_suffix(path)
     if path.suffix.lower() == ".json":
@@ -68,7 +68,7 @@ def refuse_suffix(path: Path) -> None:
         raise UserError(f"'{path}' does not end in {', '.join(SUFFIXES)}.", hint="--report bisection.svg")
 
 
-def render_svg(found: Bisection) -> str:
+def render_svg(found: BisectReport) -> str:
     """The error of every tensor as a bar, inputs on top; a picture of its own."""
     height = 40 + _ROW * len(found.aligned)
     bars = [_svg_row(found, place) for place in range(len(found.aligned))]
@@ -80,7 +80,7 @@ def render_svg(found: Bisection) -> str:
     )
 
 
-def _svg_row(found: Bisection, place: int) -> str:
+def _svg_row(found: BisectReport, place: int) -> str:
     one = found.aligned[place]
     y = 36 + _ROW * place
     width = max(1, round(_share(one.error) * (_WIDTH - _LEFT - 90)))
@@ -93,7 +93,7 @@ def _svg_row(found: Bisection, place: int) -> str:
     )
 
 
-def _first(found: Bisection, one: Aligned) -> Iterator[str]:
+def _first(found: BisectReport, one: Aligned) -> Iterator[str]:
     yield f"The first tensor out of tolerance is '{one.a}' ({_operators(one)}{_module(one)}), in B '{one.b}':"
     if one.kind == "sqnr":
         value = "no figure" if one.value is None else f"{one.value:.1f} dB"
@@ -112,7 +112,7 @@ def _weights(names: tuple[str, ...]) -> Iterator[str]:
         yield f"  It reads {', '.join(formatting.clean(name) for name in names[:4])}."
 
 
-def _rows(found: Bisection) -> Iterator[str]:
+def _rows(found: BisectReport) -> Iterator[str]:
     if not found.aligned:
         return
     yield f"{'tensor':{_NAME}}  {'operator':18}  {'error':>7}  1e-8 .. 1"
@@ -128,7 +128,7 @@ def _rows(found: Bisection) -> Iterator[str]:
     yield f"Without a counterpart: {found.only_a} of A, {found.only_b} of B."
 
 
-def _row(found: Bisection, place: int) -> str:
+def _row(found: BisectReport, place: int) -> str:
     one = found.aligned[place]
     name, operator = formatting.shortened(one.a, _NAME), formatting.shortened(one.operator_a, 18)
     bar = "█" * round(_BAR * _share(one.error))
@@ -136,7 +136,7 @@ def _row(found: Bisection, place: int) -> str:
     return f"{name:{_NAME}}  {operator:18}  {one.error:7.1e}  {bar}{mark}".rstrip()
 
 
-def _places(found: Bisection) -> list[int]:
+def _places(found: BisectReport) -> list[int]:
     """All tensors, or those around the ones that matter and a few spread over the rest."""
     count = len(found.aligned)
     if count <= _SHOWN:

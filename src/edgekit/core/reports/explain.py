@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 # 1: first version.
-EXPLANATION_SCHEMA: Final = 1
+EXPLAIN_SCHEMA: Final = 1
 
 
 class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,7 +31,7 @@ def together(causes: Sequence[Cause]) -> tuple[tuple[Cause, tuple[str, ...]], ..
     return tuple((cause, tuple(dict.fromkeys(names))) for cause, names in found.values())
 
 
-class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ExplainReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What was found in one report, or between two.
 
     `unexplained` are observations that no cause accounts for; `unseen` is what could not be looked at, with its reason.
@@ -44,4 +44,4 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     unexplained: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     command: str = "explain"
-    schema_version: int = EXPLANATION_SCHEMA
+    schema_version: int = EXPLAIN_SCHEMA

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.core.reports.bisection import Aligned, Bisection, RefusedOperator
-from edgekit.report.bisection import render_svg, render_text, write_bisection
+from edgekit.core.reports.bisect import Aligned, BisectReport, RefusedOperator
+from edgekit.report.bisect import render_svg, render_text, write_bisection
 
 
 def aligned(name: str, error: float, *, within: bool = True) -> Aligned:
@@ -18,8 +18,8 @@ def aligned(name: str, error: float, *, within: bool = True) -> Aligned:
     )
 
 
-def bisection(*points: Aligned, first: int | None = None, most: int | None = None) -> Bisection:
-    return Bisection(
+def bisection(*points: Aligned, first: int | None = None, most: int | None = None) -> BisectReport:
+    return BisectReport(
         path="b", a="onnx-fp32", b="tflite-fp32", case="samples", runs=4, aligned=points, first=first, most=most
     )
 
@@ -42,7 +42,7 @@ def test_many_tensors_are_shortened_to_those_that_matter() -> None:
 
 def test_a_refusal_is_one_sentence() -> None:
     refusal = RefusedOperator("onnx-fp32", "view", "Reshape", "sizes do not match", ("shape",))
-    found = Bisection(path="b", a="torch", b="onnx-fp32", case="N=5", runs=1, aligned=(), refused=refusal)
+    found = BisectReport(path="b", a="torch", b="onnx-fp32", case="N=5", runs=1, aligned=(), refused=refusal)
 
     assert render_text(found).startswith("'onnx-fp32' cannot run case 'N=5': it stops at 'view' (Reshape).")
 

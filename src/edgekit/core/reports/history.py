@@ -1,0 +1,86 @@
+"""The lines of a history file, and the documents of `edgekit history`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from edgekit.core.verdict import Verdict
+
+# 1: first version.
+HISTORY_SCHEMA: Final = 1
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="run"):
+    """One run of `edgekit check`: the median latency of every series in seconds, and the checks left undecided."""
+
+    created: str
+    commit: str
+    verdict: Verdict
+    values: dict[str, float]
+    checks: tuple[str, ...] = ()
+    inconclusive: tuple[str, ...] = ()
+    schema_version: int = HISTORY_SCHEMA
+
+
+class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="accepted"):
+    """A new level that somebody accepted, and why: names of models, and the baseline files that were replaced."""
+
+    created: str
+    commit: str
+    why: str
+    models: tuple[str, ...]
+    baselines: tuple[str, ...] = ()
+    schema_version: int = HISTORY_SCHEMA
+
+
+Line = Run | Accepted
+
+
+class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One value of a series, in seconds, with where it came from."""
+
+    value: float
+    created: str
+    commit: str
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A series that became slower: its first slow run, the run before, and by how much, 0.05 for 5 %."""
+
+    since: Point
+    before: Point
+    size: float
+
+
+class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One series since it was last accepted: its last value, and the level of the runs before, in seconds.
+
+    `level` is null with fewer than 5 earlier values, `slower` where no step upwards stands out of the noise.
+    """
+
+    name: str
+    runs: int
+    last: Point
+    level: float | None
+    slower: Step | None = None
+
+
+class HistoryReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every series of a history."""
+
+    file: str
+    series: tuple[Series, ...]
+    accepted: tuple[Accepted, ...]
+    command: str
+    schema_version: int = HISTORY_SCHEMA
+
+
+class AcceptReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was accepted."""
+
+    file: str
+    accepted: Accepted
+    command: str = "history accept"
+    schema_version: int = HISTORY_SCHEMA

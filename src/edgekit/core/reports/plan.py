@@ -1,0 +1,13 @@
+"""The document of `--dry-run`: the steps that a command would take."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class PlanReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The steps of a command in order, as sentences; making a plan touches nothing."""
+
+    command: str
+    steps: tuple[str, ...]
+    schema_version: int = 1
