@@ -110,7 +110,7 @@ class _Names:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             references |= set(TEXT.findall(node.value))
             # A module that is named whole, such as the tracer of a format, is used through a protocol.
-            for statement in self.product.trees.get(node.value * (node.value.count(".") > 1), ast.Module([])).body:
+            for statement in self.product.trees.get(node.value * (node.value.count(".") > 1), ast.Module([], [])).body:
                 references |= {(node.value, name) for name in defined_by(statement)}
 
 
