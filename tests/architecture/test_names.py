@@ -11,7 +11,7 @@ _CLASS: Final = re.compile(r"^class ([A-Za-z]\w*)", re.MULTILINE)
 # The runner is one file that ships alone: it opens the same sessions without this package.
 _TWICE: Final = {"OnnxSession"}
 # Still to be renamed in flows and where they are used.
-_OPEN: Final = {"Cell", "Job"}
+_OPEN: Final = {"Job"}
 
 
 def classes(repository: Path) -> list[str]:

@@ -64,7 +64,9 @@ def test_every_alias_becomes_a_recipe_that_it_covers(
     "name", ["tflite-int8-static", "tflite-int8-full", "onnx-int8-static", "onnx-int8-static-s8s8"]
 )
 def test_static_int8_is_refused_for_an_lstm(name: str) -> None:
-    with pytest.raises(UserError, match=r"is refused: static int8 left 2\.1 to 11\.5 dB") as caught:
+    with pytest.raises(
+        UserError, match=r"is refused: static int8 leaves an LSTM an SQNR of 2\.1 to 11\.5 dB"
+    ) as caught:
         Recipe.parse(name).resolve(LSTM, VNNI)
 
     assert caught.value.hint == f"--to {name.partition('-')[0]}-int8-dynamic"
