@@ -86,7 +86,7 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
     location: str
 
 
-Job = Describe | Load | RunModule | Export | Quantize | Steps
+Question = Describe | Load | RunModule | Export | Quantize | Steps
 
 
 class Traced(msgspec.Struct, frozen=True):

@@ -100,7 +100,7 @@ def _opened(ref: ModuleRef, seed: int) -> Any:
 
 def _answer(state: _State, line: bytes) -> messages.Reply:
     try:
-        job = msgspec.json.decode(line, type=messages.Job)
+        job = msgspec.json.decode(line, type=messages.Question)
         reply: messages.Reply = _HANDLERS[type(job)](state, job)
         return reply
     except EdgekitError as err:

@@ -108,7 +108,7 @@ class Lane:
         )
         return self._ask(key, job, out, f"making '{recipe.name}'")
 
-    def _ask(self, key: str, job: messages.Job, out: Path, what: str) -> messages.Converted:
+    def _ask(self, key: str, job: messages.Question, out: Path, what: str) -> messages.Converted:
         known = self.cache.get(key, out)
         if known is not None:
             return known

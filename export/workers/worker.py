@@ -65,7 +65,7 @@ class Worker:
                 command = [sys.executable, "-P", "-m", "edgekit.export.workers.main"]
                 self._process = processes.start(command, stderr=self._log)
 
-    def send(self, job: messages.Job) -> None:
+    def send(self, job: messages.Question) -> None:
         """Give the worker a job; `receive` takes its answer. A worker that died is noticed by `receive`."""
         self.start()
         assert self._process is not None
@@ -107,7 +107,7 @@ class Worker:
             self._is_loading = False
             self.receive("loading the module")
 
-    def ask(self, job: messages.Job, what: str) -> messages.Reply:
+    def ask(self, job: messages.Question, what: str) -> messages.Reply:
         """`send` and `receive` in one."""
         self.send(job)
         return self.receive(what)

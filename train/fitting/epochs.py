@@ -45,7 +45,7 @@ _POOL = 40
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What one training is asked to do."""
 
     model: ReferenceModel
@@ -63,7 +63,7 @@ class Job:
         return self.model.specialize(self.model.spec, self.dataset) if self.model.specialize else self.model.spec
 
 
-def fit(job: Job, progress: Progress) -> TrainingState:
+def fit(job: TrainingJob, progress: Progress) -> TrainingState:
     """Every attempt of a training until the floor is met or none is left; gives how far it came.
 
     With several processes each takes its share of every batch, and the gradients are averaged: the result is that of
@@ -83,7 +83,7 @@ def fit(job: Job, progress: Progress) -> TrainingState:
     return read_state(job.out / LAST)
 
 
-def _work(fabric: Fabric, progress: Progress, job: Job) -> None:
+def _work(fabric: Fabric, progress: Progress, job: TrainingJob) -> None:
     """What each process does."""
     if job.options.threads:
         torch.set_num_threads(job.options.threads)
@@ -101,7 +101,7 @@ def _work(fabric: Fabric, progress: Progress, job: Job) -> None:
             return
 
 
-def _is_solved(job: Job) -> bool:
+def _is_solved(job: TrainingJob) -> bool:
     """Whether the kept weights reach the floor on the training data; further attempts are for models that may not."""
     metric = job.model.spec.metric
     if metric is None or metric.floor is None:
@@ -143,7 +143,7 @@ def _tensor(array: Any) -> Tensor:
 class Fitting:
     """One attempt of a training: the network, its optimizer, and how far it is."""
 
-    job: Job
+    job: TrainingJob
     fabric: Fabric
     rows: Rows
     learner: nn.Module
@@ -154,7 +154,7 @@ class Fitting:
     history: list[Epoch] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, job: Job, fabric: Fabric, rows: Rows, state: TrainingState) -> Fitting:
+    def begin(cls, job: TrainingJob, fabric: Fabric, rows: Rows, state: TrainingState) -> Fitting:
         """A fresh attempt, or one that goes on from its last checkpoint when `state` has an epoch behind it."""
         torch.manual_seed(_mixed(job.seed, state.attempt, "weights"))
         inner = Learner(job.model, job.options)

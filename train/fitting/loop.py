@@ -16,7 +16,7 @@ from edgekit.train.data.dataset_checks import check
 from edgekit.train.evaluate import evaluate
 from edgekit.train.fitting.checkpoint import BEST, TrainingState
 from edgekit.train.fitting.distributed import leads
-from edgekit.train.fitting.epochs import Job, fit, start_from
+from edgekit.train.fitting.epochs import TrainingJob, fit, start_from
 from edgekit.train.fitting.epochs import freeze as freeze_parts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
@@ -68,7 +68,7 @@ def train(
     if leads():
         _check_out(model, out, resume)
     with told.stage("read data"):
-        job = Job(model, out, options, seed, model.data(data), init_from, freeze, processes)
+        job = TrainingJob(model, out, options, seed, model.data(data), init_from, freeze, processes)
         warnings = (*check(job.dataset), *_started(job))
     run = _begun(job, resume, command, warnings)
     if run.finished:
@@ -94,7 +94,7 @@ def _check_out(model: ReferenceModel, out: Path, resume: bool) -> None:
         refuse_existing(out)
 
 
-def _started(job: Job) -> tuple[str, ...]:
+def _started(job: TrainingJob) -> tuple[str, ...]:
     """What the network will not take over from `init_from`; a wrong prefix to freeze is told before any work."""
     network = job.model.build()
     freeze_parts(network, job.freeze)
@@ -102,7 +102,7 @@ def _started(job: Job) -> tuple[str, ...]:
     return (f"These begin anew, as they fit nothing in the given weights: {', '.join(fresh)}.",) if fresh else ()
 
 
-def _begun(job: Job, resume: bool, command: str, warnings: tuple[str, ...]) -> TrainingRun:
+def _begun(job: TrainingJob, resume: bool, command: str, warnings: tuple[str, ...]) -> TrainingRun:
     """The record of a new run, or the one that is resumed once it is known to be the same training."""
     fresh = TrainingRun(
         model=job.model.spec.name,
@@ -145,7 +145,7 @@ def _facts(dataset: Dataset) -> DataFacts:
     return DataFacts(dataset.source, dataset.digest, dataset.licence, len(dataset.train), held, len(dataset.test))
 
 
-def _finished(job: Job, run: TrainingRun, state: TrainingState) -> TrainingRun:
+def _finished(job: TrainingJob, run: TrainingRun, state: TrainingState) -> TrainingRun:
     module = job.model.build()
     load_state(module, job.out / BEST)
     done = msgspec.structs.replace(
