@@ -1,4 +1,4 @@
-"""Backend and Session: how an engine opens an artifact and runs it."""
+"""Backend and Session: how a library opens an artifact and runs it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Session(Protocol):
     """A loaded artifact; a context manager. One thread at a time unless the backend says otherwise.
 
-    `provider` is what really runs the model, read back from the engine.
+    `provider` is what actually runs the model, as the library itself reports it.
     """
 
     backend: str
@@ -30,14 +30,14 @@ class Session(Protocol):
         """Outputs by name, owned by the caller.
 
         Raises:
-            UserError: A name, shape or dtype that the artifact does not take.
+            UserError: A name, shape or dtype does not match an input of the artifact.
         """
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
-        """The fast path: a call that runs this feed again and returns buffers which the next call overwrites."""
+        """The fast path: a call that runs this feed again and returns buffers that the next call overwrites."""
 
     def close(self) -> None:
-        """Free the engine's memory."""
+        """Free the model's memory."""
 
     def __enter__(self) -> Self: ...
 
@@ -45,24 +45,24 @@ class Session(Protocol):
 
 
 def offered_sizes(session: Session) -> dict[str, tuple[int, ...]]:
-    """The sizes of each free axis that a file of fixed shapes was made for; empty where any size is taken."""
+    """The sizes of each dynamic axis that a file with fixed shapes supports; empty if it accepts any size."""
     offered: dict[str, tuple[int, ...]] = getattr(session, "sizes", {})
     return offered
 
 
 class Backend(Protocol):
-    """Opens artifacts of some formats."""
+    """Opens artifacts of one or more formats."""
 
     name: str
 
     def formats(self) -> tuple[str, ...]:
-        """File formats it opens: `onnx`, `tflite`."""
+        """The file formats it opens: `onnx`, `tflite`."""
 
     def check(self) -> str:
-        """The engine's name and version, such as `onnxruntime 1.31.1`.
+        """Name and version of the library, e.g. `onnxruntime 1.31.1`.
 
         Raises:
-            MissingExtra: The engine is not installed.
+            MissingExtra: The library is not installed.
         """
 
     def open(self, path: Path, options: Mapping[str, str], spec: ModelSpec | None = None) -> Session:
@@ -70,17 +70,17 @@ class Backend(Protocol):
 
         Args:
             options: Target options as text: `threads`, `provider`, …
-            spec: Gives free axes their names and padding; without it they are read from the file.
+            spec: Names the dynamic axes and their padding; without it, names are read from the file.
 
         Raises:
-            ModelUnreadable: Not a model of this backend's formats.
+            ModelUnreadable: The file is not a model in one of this backend's formats.
             ProviderRefused: The requested provider does not run the model.
         """
 
 
 @runtime_checkable
 class TimesOperators(Protocol):
-    """A backend whose engine tells the time of every operator."""
+    """A backend that reports the time of every operator."""
 
     def operators(self, path: Path, options: Mapping[str, str], feed: Mapping[str, object]) -> tuple[OperatorTime, ...]:
         """Operators of the file at `path` in the order they ran; arguments and errors as in `Backend.open`."""
@@ -92,7 +92,7 @@ BACKENDS = Registry(
         "onnxruntime": ("edgekit.runtime.backends.onnxruntime:OnnxRuntime", "ONNX Runtime, for .onnx on CPU and CUDA"),
         "litert": ("edgekit.runtime.backends.litert:LiteRT", "LiteRT, for .tflite on CPU"),
         "openvino": ("edgekit.runtime.backends.openvino:OpenVino", "OpenVINO, for .onnx on the CPU (optional)"),
-        "fake": ("edgekit.runtime.backends.fake:FakeBackend", "answers from a .fake.json file; for tests of tools"),
+        "fake": ("edgekit.runtime.backends.fake:FakeBackend", "outputs from a .fake.json file; for testing tools"),
     },
     group="edgekit.backends",
 )
@@ -100,10 +100,10 @@ DEFAULT_BACKENDS = {"onnx": "onnxruntime", "tflite": "litert", "fake": "fake"}
 
 
 def default_backend(file_format: str) -> str:
-    """The backend that opens files of this format where nobody names one.
+    """The backend that opens files of this format by default.
 
     Raises:
-        UserError: No backend opens them.
+        UserError: No backend opens this format.
     """
     if file_format in DEFAULT_BACKENDS:
         return DEFAULT_BACKENDS[file_format]

@@ -1,4 +1,4 @@
-"""Energy that processor packages have used, from the counters of Linux's powercap (Intel and AMD RAPL)."""
+"""Energy used by processor packages, from the powercap counters of Linux (Intel and AMD RAPL)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _PACKAGES: Final = "intel-rapl:?"
 
 
 class Counter(NamedTuple):
-    """What a package has used so far, and where its counter begins anew, in microjoules."""
+    """What a package has used so far, and the value at which its counter wraps around, in microjoules."""
 
     used_uj: int
     range_uj: int
 
 
 def read_energy(root: Path = POWERCAP) -> dict[str, Counter]:
-    """The counter of every package that this user may read: none on other systems, in most guests, without rights."""
+    """The counters this user may read, by package: none on other systems or without permission, or in most VMs."""
     found = {}
     for folder in sorted(root.glob(_PACKAGES)):
         try:
@@ -29,7 +29,7 @@ def read_energy(root: Path = POWERCAP) -> dict[str, Counter]:
 
 
 def energy_between(before: dict[str, Counter], after: dict[str, Counter]) -> float | None:
-    """Joules that all packages used together, with one turn of a counter made good; None where none was read twice."""
+    """Joules that all packages used together, corrected for one wrap-around; None if no counter was read twice."""
     both = [(before[name], after[name]) for name in before if name in after]
     if not both:
         return None

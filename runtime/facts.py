@@ -1,4 +1,4 @@
-"""Facts of this machine: what a number was measured under. `python -m edgekit.runtime.facts` prints them as JSON."""
+"""Facts about this machine at the time of a measurement; `python -m edgekit.runtime.facts` prints them as JSON."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _TIMEOUT_S: Final = 5
 
 
 def read_facts(root: Path = _THIS, *, machine: str | None = None, environ: Mapping[str, str] | None = None) -> Facts:
-    """What is known of this machine now.
+    """The current facts about this machine.
 
     Args:
-        root: Where /proc, /sys and /usr/bin are; tests pass a folder of their own.
-        machine: Name of the architecture; this machine's unless given.
-        environ: The environment; this process's unless given.
+        root: Where /proc, /sys and /usr/bin are; tests pass their own folder.
+        machine: Name of the architecture; by default this machine's.
+        environ: The environment; by default this process's.
     """
     return machines.facts(read_texts(root, machine=machine, environ=environ))
 
@@ -35,7 +35,7 @@ def read_facts(root: Path = _THIS, *, machine: str | None = None, environ: Mappi
 def read_texts(
     root: Path = _THIS, *, machine: str | None = None, environ: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What this machine shows of itself, as `core/machine.py` reads it; arguments as in `read_facts`."""
+    """What this machine reports about itself, as `core/machine.py` reads it; arguments as in `read_facts`."""
     texts = dict(_files(root)) | dict(_answers(root))
     texts["uname"] = f"{platform.system()}\n{machine or platform.machine()}"
     texts["bits"] = "64" if sys.maxsize > 2**32 else "32"
@@ -104,7 +104,7 @@ def _text(path: Path) -> str:
 
 
 def main() -> int:
-    """Print the facts of this machine as one line of JSON."""
+    """Print the facts about this machine as one line of JSON."""
     facts = msgspec.structs.replace(read_facts(), gpus=read_gpus())
     sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
     return 0

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs of this machine, as their driver's own program lists them."""
+"""NVIDIA GPUs of this machine, as `nvidia-smi` lists them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TIMEOUT_S: Final = 20
 
 
 def read_gpus() -> tuple[Gpu, ...]:
-    """Every GPU that `nvidia-smi` lists; none where there is no such program, or it finds no driver."""
+    """Every GPU that `nvidia-smi` lists; none if it is not installed or finds no driver."""
     name, *arguments = GPU_QUERY.split()
     program = shutil.which(name)
     if program is None:

@@ -1,9 +1,9 @@
 """One launch of a job in a fresh process: `python -m edgekit.runtime.launch JOB.json` prints one line of JSON.
 
-With `-` for the file, the job is the first line of standard input, and the process ends as soon as that is closed.
+If the file is `-`, the job is the first line of standard input, and the process ends as soon as that is closed.
 
-The line is a JobResult, or a JobFailure with the exit code that the process then ends with. Everything else, the
-engines' own output included, goes to standard error.
+The line is a JobResult, or a JobFailure with the exit code of the process. Everything else, including what libraries
+print, goes to standard error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FROM_STDIN = "-"
 
 
 class _Run(NamedTuple):
-    """What one opened session measured."""
+    """The measurements of one open session."""
 
     provider: str
     timing: Timing
@@ -48,20 +48,20 @@ class _Run(NamedTuple):
 
 
 def launch(job: Job) -> JobResult:
-    """Run `job` in this process; the process should be fresh, because loading and the first run are timed.
+    """Run `job` in this process, which should be fresh because loading and the first run are timed.
 
     Raises:
-        EdgekitError: What the session raised; `ModelUnreadable` when the artifact is not the one the job names.
+        EdgekitError: The session failed; `ModelUnreadable` if the artifact's checksum is not the one in the job.
     """
     _check_artifact(job)
     feeds = read_feeds(Path(job.feeds))
     backend = _backend(job)
     engine = backend.check()
     before = read_facts()
-    notes = [] if reset_peak() else ["peak memory includes the start of the process"]
+    notes = [] if reset_peak() else ["peak memory includes the start-up of the process"]
     run = _measured(backend, job, feeds)
     if before.emulated:
-        notes = ["peak memory under emulation holds the translator too and is not reported"]
+        notes = ["peak memory is not reported: under emulation it would include the emulator"]
     return JobResult(
         backend=backend.name,
         engine=engine,
@@ -81,24 +81,24 @@ def launch(job: Job) -> JobResult:
 
 
 def read_feeds(path: Path) -> list[Feed]:
-    """The feeds of an .npz whose arrays are called `INDEX:INPUT`, in order of their index.
+    """The feeds in an .npz whose arrays are named `INDEX:INPUT`, in order of their index.
 
     Raises:
-        UserError: No such file, another naming, or a gap in the indices.
+        UserError: The file does not exist, an array has a different name, or an index is missing.
     """
     feeds: dict[int, Feed] = {}
     for key, array in read_arrays(path, UserError).items():
         index, colon, name = key.partition(":")
         if not colon or not index.isdigit():
-            raise UserError(f"'{path}' holds '{key}'; feeds are called INDEX:INPUT, such as '0:x'.")
+            raise UserError(f"'{path}' contains '{key}'; the arrays of feeds are named INDEX:INPUT, e.g. '0:x'.")
         feeds.setdefault(int(index), {})[name] = array
     if sorted(feeds) != list(range(len(feeds))) or not feeds:
-        raise UserError(f"'{path}' must hold feeds 0, 1, 2 and so on, got {sorted(feeds)}.")
+        raise UserError(f"'{path}' must contain feeds 0, 1, 2 and so on, got {sorted(feeds)}.")
     return [feeds[index] for index in range(len(feeds))]
 
 
 def write_outputs(path: Path, outputs: Sequence[Feed]) -> None:
-    """Write the outputs of every feed as `INDEX:OUTPUT`, at once or not at all."""
+    """Write the outputs of every feed as `INDEX:OUTPUT`, completely or not at all."""
     write_arrays(path, {f"{index}:{name}": array for index, feed in enumerate(outputs) for name, array in feed.items()})
 
 
@@ -146,7 +146,7 @@ def _check_artifact(job: Job) -> None:
     except OSError as err:
         raise from_os_error(err, f"reading '{path}'") from err
     if digest != job.sha256:
-        raise ModelUnreadable(f"'{path}' is not the artifact of this job: its content has another hash.")
+        raise ModelUnreadable(f"'{path}' is not the artifact of this job: its checksum does not match.")
 
 
 def _backend(job: Job) -> Backend:
@@ -199,7 +199,7 @@ def _end_with_parent() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job in the file that is named, or on standard input for `-`."""
+    """Run the job in the named file, or on standard input for `-`."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if len(given) != 1:
         sys.stderr.write("usage: python -m edgekit.runtime.launch JOB.json|-\n")

@@ -9,7 +9,7 @@ _PROC = Path("/proc/self")
 
 
 def reset_peak(proc: Path = _PROC) -> bool:
-    """Start the peak anew from the memory in use now; False where the system does not allow it."""
+    """Reset the peak to the memory in use now; False if the system does not allow it."""
     try:
         (proc / "clear_refs").write_text("5")
     except OSError:
@@ -18,7 +18,7 @@ def reset_peak(proc: Path = _PROC) -> bool:
 
 
 def peak_memory_bytes(proc: Path = _PROC) -> int | None:
-    """The most memory this process has held since `reset_peak`, or since it began; None where it cannot be read."""
+    """The most memory this process has used since `reset_peak`, or since it started; None if it cannot be read."""
     try:
         match = re.search(r"^VmHWM:\s+(\d+) kB", (proc / "status").read_text(), re.MULTILINE)
     except OSError:
@@ -27,7 +27,7 @@ def peak_memory_bytes(proc: Path = _PROC) -> int | None:
 
 
 def involuntary_switches() -> int | None:
-    """How often the scheduler took the processor away from this process; None where it does not say."""
+    """How often the scheduler preempted this process; None if the system does not report it."""
     try:
         import resource
     except ImportError:

@@ -1,4 +1,4 @@
-"""From outputs to an answer that a person reads, as the ModelSpec says: a sentence, a curve, an image."""
+"""Turns outputs into what a person reads, as the ModelSpec describes: a sentence, a curve, an image."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ TOKENS = "tokens"
 
 
 def writes_text(spec: ModelSpec) -> bool:
-    """True for a network that writes text word by word, and is asked again for every word."""
+    """True for a network that generates text one token at a time, with one inference per token."""
     how = spec.preprocessing
     return isinstance(spec.postprocessing, TextOutput) and isinstance(how, TextInput) and bool(how.written)
 
 
-def write_text(answer: Callable[[Feed], Feed], feed: Feed, spec: ModelSpec) -> Feed:
-    """The tokens that a network writes for `feed`, by the name `tokens`; see `greedy`."""
+def write_text(run: Callable[[Feed], Feed], feed: Feed, spec: ModelSpec) -> Feed:
+    """The tokens that a network generates for `feed`, under the name `tokens`; see `greedy`."""
     how, out = spec.preprocessing, spec.postprocessing
     assert isinstance(how, TextInput)
     assert isinstance(out, TextOutput)
     given = {name: array for name, array in feed.items() if name != how.written}
     tokens = greedy(
-        answer,
+        run,
         given,
         written=how.written,
         output=spec.outputs[0].name,
@@ -41,18 +41,18 @@ def write_text(answer: Callable[[Feed], Feed], feed: Feed, spec: ModelSpec) -> F
 
 
 def greedy(
-    answer: Callable[[Feed], Feed], feed: Feed, *, written: str, output: str, begin: int, end: int, length: int
+    run: Callable[[Feed], Feed], feed: Feed, *, written: str, output: str, begin: int, end: int, length: int
 ) -> NDArray[np.int64]:
-    """The most likely next word, again and again until all rows ended: tokens (N, at most `length`) without `begin`.
+    """Greedy decoding until all rows have ended: tokens of shape (N, at most `length`) without `begin`.
 
     Args:
-        answer: Gives scores (N, T, words) as `output` for `feed` with what was written so far, (N, T), as `written`.
+        run: Returns scores (N, T, words) as `output` for `feed` plus the tokens so far, (N, T), as `written`.
     """
     rows = len(next(iter(feed.values())))
     tokens = np.full((rows, 1), begin, dtype=np.int64)
     ended = np.zeros(rows, dtype=bool)
     for place in range(length):
-        scores = answer({**feed, written: tokens})[output][:, place]
+        scores = run({**feed, written: tokens})[output][:, place]
         chosen = np.where(ended, PADDING, scores.argmax(-1)).astype(np.int64)
         tokens = np.concatenate([tokens, chosen[:, None]], axis=1)
         ended |= chosen == end
@@ -62,25 +62,25 @@ def greedy(
 
 
 def sentence(tokens: NDArray[Any], how: TextOutput) -> str:
-    """The words of one row of tokens as a sentence."""
+    """One row of tokens as a sentence."""
     words = (how.vocabulary[token] for token in tokens if token not in (PADDING, how.end))
     return joined(words)
 
 
 def joined(words: Iterable[str]) -> str:
-    """A sentence from its words, with no space before closing punctuation."""
+    """Words as a sentence, without a space before closing punctuation."""
     return re.sub(r" ([.,!?;:)%])", r"\1", " ".join(words))
 
 
 def curve(outputs: Feed, spec: ModelSpec) -> NDArray[np.float64] | None:
-    """The values of the first example's curve; None for models that give none."""
+    """The curve of the first sample; None for models that do not return one."""
     if not isinstance(spec.postprocessing, SeriesOutput):
         return None
     return np.asarray(outputs[spec.outputs[0].name][0], dtype=np.float64).reshape(-1)
 
 
 def pixels(outputs: Feed, spec: ModelSpec) -> NDArray[np.uint8] | None:
-    """All images side by side, (H, W) or (H, W, 3), 0 to 255; None for models that make none."""
+    """All images side by side, (H, W) or (H, W, 3), 0 to 255; None for models that do not generate images."""
     how = spec.postprocessing
     if not isinstance(how, ImageOutput):
         return None

@@ -1,4 +1,4 @@
-"""From an input file to a feed, and from outputs to an answer, as the ModelSpec says."""
+"""Turns an input file into a feed, and outputs into class scores, as the ModelSpec describes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _FULL_SCALE: Final = np.float32(32768)
 
 
 def read_input(path: Path, spec: ModelSpec) -> Feed:
-    """The feed of one example, batch axis included.
+    """The feed for one sample, batch axis included.
 
     Args:
         path: An image for a model with ImageInput, a wav file for AudioInput, a text file for TextInput, a csv file
-            for SeriesInput; else `.npy` (one input) or `.npz` (one array per input name), with or without the batch
-            axis.
+            for SeriesInput; otherwise `.npy` (one input) or `.npz` (one array per input name), with or without the
+            batch axis.
 
     Raises:
-        UserError: The file is missing, or does not fit the model.
+        UserError: The file is missing or does not fit the model.
     """
     if not path.is_file():
-        raise UserError(f"There is no input file '{path}'.")
+        raise UserError(f"Input file '{path}' does not exist.")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return _image_feed(path, spec)
     made = _made(path, spec)
@@ -44,11 +44,11 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
         return {tensor.name: _as_input(_named(arrays, tensor.name, path), tensor, path) for tensor in spec.inputs}
     if path.suffix == ".npy" and len(spec.inputs) == 1:
         return {spec.inputs[0].name: _as_input(_load_npy(path), spec.inputs[0], path)}
-    raise UserError(f"'{path}' is no input of '{spec.name}': expected {_kind(spec)}, .npy or .npz.")
+    raise UserError(f"'{path}' is not an input for '{spec.name}': expected {_kind(spec)}, .npy or .npz.")
 
 
 def read_sentence(text: str, spec: ModelSpec) -> Feed | None:
-    """The feed of a sentence as it was typed; None for models that take no text."""
+    """The feed for a sentence as it was typed; None for models that do not take text."""
     if not isinstance(spec.preprocessing, TextInput):
         return None
     return {spec.inputs[0].name: tokens(words(text), spec.preprocessing)[None]}
@@ -73,11 +73,12 @@ def _kind(spec: ModelSpec) -> str:
 
 
 def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
-    """The likeliest classes of one example with their probabilities, best first.
+    """The most likely classes of one sample with their probabilities, best first.
 
-    Empty for other tasks, and for the answers to several examples at once.
+    Empty for other tasks, and for the outputs of several samples at once.
 
-    The first output holds logits of shape (1, K), or probabilities: by its range in the spec, or because they sum to 1.
+    The first output contains logits of shape (1, K), or probabilities: if the spec says so by its range, or if they
+    sum to 1.
     """
     if spec.task != "classification":
         return []
@@ -96,13 +97,13 @@ def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
 
 def _image_feed(path: Path, spec: ModelSpec) -> Feed:
     if not isinstance(spec.preprocessing, ImageInput):
-        raise UserError(f"'{path}' is an image, and '{spec.name}' takes arrays.", hint="numpy.save('input.npy', array)")
+        raise UserError(f"'{path}' is an image, but '{spec.name}' takes arrays.", hint="numpy.save('input.npy', array)")
     pixels = _pixels(path, spec.preprocessing)
     return {spec.inputs[0].name: pixels[None] if is_raw(spec) else image_tensor(pixels, spec.preprocessing)}
 
 
 def is_raw(spec: ModelSpec) -> bool:
-    """True for a model that holds its pre-processing: it takes pixels (N, H, W, C) or the values of a wav file."""
+    """True for a model that contains its preprocessing: it takes pixels (N, H, W, C) or the values of a wav file."""
     kinds = {ImageInput: "uint8", AudioInput: "int16"}
     return len(spec.inputs) == 1 and spec.inputs[0].dtype == kinds.get(type(spec.preprocessing))
 
@@ -123,20 +124,20 @@ def _pixels(path: Path, how: ImageInput) -> NDArray[np.uint8]:
             resized = image.convert(mode).resize((how.width, how.height), image_module.Resampling.BILINEAR)
             return np.asarray(resized, np.uint8).reshape(how.height, how.width, how.channels)
     except OSError as err:
-        raise UserError(f"'{path}' is no image that can be read: {err}.") from err
+        raise UserError(f"Cannot read '{path}' as an image: {err}.") from err
 
 
 def _load_npy(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as err:
-        raise UserError(f"'{path}' is no .npy of plain numbers: {err}.") from err
+        raise UserError(f"'{path}' is not an .npy file of plain numbers: {err}.") from err
     return array
 
 
 def _named(arrays: Feed, name: str, path: Path) -> NDArray[Any]:
     if name not in arrays:
-        raise UserError(f"'{path}' has no array '{name}'; it has {', '.join(sorted(arrays))}.")
+        raise UserError(f"'{path}' does not contain an array '{name}'; it contains {', '.join(sorted(arrays))}.")
     return arrays[name]
 
 
@@ -144,8 +145,8 @@ def _as_input(array: NDArray[Any], tensor: TensorSpec, path: Path) -> NDArray[An
     """`array` with the batch axis and in the dtype of the input; no value becomes another."""
     batched = array[None] if array.ndim == len(tensor.shape) - 1 else array
     if not np.can_cast(batched.dtype, tensor.dtype, "same_kind"):
-        raise UserError(f"'{path}' holds {batched.dtype} for '{tensor.name}', expected {tensor.dtype}.")
+        raise UserError(f"'{path}' has dtype {batched.dtype} for '{tensor.name}', expected {tensor.dtype}.")
     cast = batched.astype(tensor.dtype, copy=False)
     if cast.dtype.kind in "iu" and not np.array_equal(cast, batched):
-        raise UserError(f"'{path}' holds values for '{tensor.name}' beyond {tensor.dtype}.")
+        raise UserError(f"'{path}' contains values for '{tensor.name}' outside the range of {tensor.dtype}.")
     return cast

@@ -1,4 +1,4 @@
-"""From a wav file, a sentence or a csv file to the numbers a model takes; trainings read data by the same code."""
+"""Turns wav files, sentences and csv files into the numbers a model takes; training reads its data with it too."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 
 
 def read_wav(data: bytes, name: str, *, rate: int, error: type[EdgekitError] = UserError) -> NDArray[np.float32]:
-    """The signal of a 16-bit mono wav file from -1 to 1, shape (samples,).
+    """The signal of a 16-bit mono wav file, -1 to 1, shape (samples,).
 
     Raises:
-        error: No wav file, another rate, width or number of channels, or a truncated one.
+        error: Not a wav file, truncated, or the wrong sampling rate, bit depth or number of channels.
     """
     try:
         with wave.open(io.BytesIO(data)) as file:
@@ -35,24 +35,24 @@ def read_wav(data: bytes, name: str, *, rate: int, error: type[EdgekitError] = U
                 raise error(f"'{name}': expected {rate} Hz, 16 bit, 1 channel, got {found}.")
             count, frames = file.getnframes(), file.readframes(file.getnframes())
     except (wave.Error, EOFError) as err:
-        raise error(f"'{name}' is no wav file: {str(err) or 'it is empty'}.") from err
+        raise error(f"'{name}' is not a wav file: {str(err) or 'it is empty'}.") from err
     if len(frames) != 2 * count:
         raise error(f"'{name}' is truncated: {len(frames) // 2} of {count} values.")
     return np.frombuffer(frames, "<i2").astype(np.float32) / np.float32(32768)
 
 
 def fitted(signal: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """The signal cut, or filled with zeros at its end, to `length` values."""
+    """The signal, cut or zero-padded at its end to `length` values."""
     return np.pad(signal[:length], (0, max(0, length - len(signal))))
 
 
 def words(text: str) -> list[str]:
-    """Words and punctuation of a sentence in small letters."""
+    """Words and punctuation of a sentence, in lower case."""
     return _WORD.findall(text.lower())
 
 
 def tokens(sentence: Sequence[str], how: TextInput) -> NDArray[np.int64]:
-    """Places of the words in the vocabulary, shape (T,), closed with `end` where it is set; at least one."""
+    """Indices of the words in the vocabulary, shape (T,), followed by `end` if it is set; at least one."""
     places = {word: place for place, word in enumerate(how.vocabulary)}
     room = how.length - (how.end is not None)
     found = [places.get(word, UNKNOWN) for word in sentence[:room]] + ([] if how.end is None else [how.end])
@@ -60,16 +60,16 @@ def tokens(sentence: Sequence[str], how: TextInput) -> NDArray[np.int64]:
 
 
 def read_rows(path: Path, how: SeriesInput) -> NDArray[np.float32]:
-    """The last `rows` rows of the columns, shape (rows, columns), or (rows,) for one column.
+    """The last `rows` rows of the columns, of shape (rows, columns), or (rows,) for one column.
 
     Raises:
-        UserError: A column is missing, a value is no number, or there are fewer rows.
+        UserError: A column is missing, a value is not a number, or there are fewer rows.
     """
     lines = read_bytes(path).decode("utf-8", errors="replace").splitlines()
     table = csv.DictReader(lines)
     missing = [name for name in how.columns if name not in (table.fieldnames or ())]
     if missing:
-        raise UserError(f"'{path}' has no column '{missing[0]}'.", hint=f"It needs {', '.join(how.columns)}.")
+        raise UserError(f"'{path}' has no column '{missing[0]}'.", hint=f"Required columns: {', '.join(how.columns)}.")
     values = []
     for row in table:
         try:

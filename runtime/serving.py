@@ -1,14 +1,13 @@
-"""Many feeds over one or several sessions: in batches, in the background, or as a stream.
+"""Runs many feeds on one or more sessions: in batches, in the background, or as a stream.
 
 | want | use |
 |---|---|
 | a list of feeds, fast | `run_batch` |
-| answers while the program does other things | `SessionPool.submit`, in asyncio `SessionPool.run_async` |
+| outputs while the program does other work | `SessionPool.submit`, in asyncio `SessionPool.run_async` |
 | an endless source, in order, with little memory | `stream` |
 
-A session serves one thread at a time unless its backend says otherwise; `SessionPool` and `stream` keep to that: with
-several sessions as many feeds run at once, each session in one thread at a time. The arrays of a feed must stay as
-they are until its outputs are there.
+A session serves one thread at a time unless its backend says otherwise. `SessionPool` and `stream` respect that: they
+run one feed per session at a time. Do not change the arrays of a feed before its outputs are there.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ _Kind = tuple[tuple[str, tuple[int, ...], str], ...]
 
 
 def run_batch(session: Session, feeds: Iterable[Mapping[str, object]], *, batch_size: int = 32) -> list[Feed]:
-    """Outputs of every feed, in order; neighbouring feeds run together, as many as make `batch_size` rows.
+    """Outputs of every feed, in order; consecutive feeds run together, up to `batch_size` rows.
 
-    Feeds run one by one where the model has no batch axis that all its inputs and outputs begin with, or where their
-    other sizes or dtypes differ. Outputs are views of the batch they ran in; the caller owns them.
+    Feeds run one by one if not all inputs and outputs of the model start with the same batch axis, or if their other
+    sizes or dtypes differ. Outputs are views of the batch they ran in; the caller owns them.
 
     Raises:
-        UserError: As `Session.run`; feeds before the wrong one may have run.
+        UserError: As in `Session.run`; feeds before the invalid one may have run.
     """
     if not _has_batch(session):
         return [session.run(feed) for feed in feeds]
@@ -48,16 +47,18 @@ def run_batch(session: Session, feeds: Iterable[Mapping[str, object]], *, batch_
 
 
 class SessionPool:
-    """Runs feeds in the background, one thread a session. A context manager: leaving it waits for what is under way.
+    """Runs feeds in the background, one thread per session. A context manager: leaving it waits for pending feeds.
 
     Args:
         sessions: All of the same artifact. They stay open when the pool closes.
-        queue_size: How many feeds may be under way, waiting ones included; then `submit` waits.
+        queue_size: How many feeds may be pending, waiting ones included, before `submit` waits.
     """
 
     def __init__(self, *sessions: Session, queue_size: int = 8) -> None:
         if not sessions or queue_size < 1:
-            raise UserError(f"A pool needs a session and room for a feed, got {len(sessions)} and {queue_size}.")
+            raise UserError(
+                f"A pool needs a session and a queue_size of 1 or more, got {len(sessions)} and {queue_size}."
+            )
         self.queue_size = queue_size
         self._idle: SimpleQueue[Session] = SimpleQueue()
         for session in sessions:
@@ -66,16 +67,16 @@ class SessionPool:
         self._threads = ThreadPoolExecutor(len(sessions), thread_name_prefix="edgekit-pool")
 
     def submit(self, feed: Mapping[str, object], *, timeout_s: float | None = None) -> Future[Feed]:
-        """The coming outputs of `feed`; waits while `queue_size` feeds are under way.
+        """A future with the outputs of `feed`; waits while `queue_size` feeds are pending.
 
-        The future raises what `Session.run` raises; other feeds are not concerned.
+        The future raises what `Session.run` raises; other feeds are not affected.
 
         Raises:
-            DeviceUnavailable: There was no room for `timeout_s` seconds.
+            DeviceUnavailable: The queue was full for `timeout_s` seconds.
             UserError: The pool is closed.
         """
         if not self._room.acquire(timeout=timeout_s):
-            raise DeviceUnavailable(f"{self.queue_size} feeds were under way for {timeout_s:g} s; none was finished.")
+            raise DeviceUnavailable(f"The queue of {self.queue_size} feeds was full for {timeout_s:g} s.")
         try:
             future = self._threads.submit(self._run, feed)
         except RuntimeError as err:
@@ -85,7 +86,7 @@ class SessionPool:
         return future
 
     async def run_async(self, feed: Mapping[str, object]) -> Feed:
-        """The outputs of `feed`, for asyncio: the event loop keeps running, even while the pool has no room.
+        """The outputs of `feed`, for asyncio: the event loop keeps running, even while the queue is full.
 
         Cancelling the task withdraws a feed that has not started. Errors as in `Session.run`.
         """
@@ -96,7 +97,7 @@ class SessionPool:
         return await asyncio.wrap_future(future)
 
     def close(self, *, cancel: bool = False) -> None:
-        """Wait for the feeds under way; with `cancel`, only for those that already run."""
+        """Wait for the pending feeds; with `cancel`, only for those that are already running."""
         self._threads.shutdown(cancel_futures=cancel)
 
     def __enter__(self) -> Self:
@@ -114,14 +115,14 @@ class SessionPool:
 
 
 def stream(feeds: Iterable[Mapping[str, object]], *sessions: Session, ahead: int = 4) -> Iterator[Feed]:
-    """Outputs of `feeds` one after the other, in order, while the next feeds are read and run.
+    """Outputs of `feeds`, one by one and in order, while the next feeds are read and run.
 
     Args:
-        sessions: All of the same artifact; with several, as many feeds run at once.
-        ahead: How many feeds are read before the caller takes the outputs of the first.
+        sessions: All of the same artifact; each runs one feed at a time.
+        ahead: How many feeds are read ahead of the outputs that the caller takes.
 
     Raises:
-        UserError: As `Session.run`, in the place of the wrong feed.
+        UserError: As in `Session.run`, instead of the outputs of the invalid feed.
     """
     with SessionPool(*sessions, queue_size=ahead) as pool:
         pending: deque[Future[Feed]] = deque()

@@ -1,6 +1,6 @@
-"""Timing calls: until five in a row lie close together, and then for the time that is asked; every value is kept.
+"""Times calls: until five in a row are close together, then for the requested time; every value is kept.
 
-Where the warm-up ends is not decided here: the host decides it from all values (`core/statistics/steady.py`).
+The end of the warm-up is not decided here: the host computes it from all values (`core/statistics/steady.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from time import perf_counter_ns
 from typing import Final, NamedTuple
 
 Clock = Callable[[], int]
-"""Gives nanoseconds."""
+"""Returns nanoseconds."""
 
 CLOSE_COUNT: Final = 5
 CLOSE_SPREAD: Final = 0.05
@@ -34,12 +34,12 @@ def warm_up(
     max_warmups: int = MAX_WARMUPS,
     clock: Clock = perf_counter_ns,
 ) -> tuple[float, ...]:
-    """Durations in seconds until the last five lie within 5 % of their median.
+    """Durations in seconds until the last five are within 5 % of their median.
 
-    Ends as well after `max_warmups` calls, or when they have used up `time_limit_s`.
+    Also ends after `max_warmups` calls, or when they have used up `time_limit_s`.
 
     Args:
-        clock: Gives nanoseconds; tests pass a fake one and get exact numbers.
+        clock: Returns nanoseconds; tests pass a fake one and get exact numbers.
     """
     durations: list[int] = []
     with paused_garbage_collection():
@@ -58,7 +58,7 @@ def take_values(
     max_values: int = 1000,
     clock: Clock = perf_counter_ns,
 ) -> tuple[float, ...]:
-    """At least `min_values` durations in seconds, and more until `time_limit_s` is over or there are `max_values`."""
+    """At least `min_values` durations in seconds, and more until `time_limit_s` is up or there are `max_values`."""
     durations: list[int] = []
     with paused_garbage_collection():
         end = clock() + int(time_limit_s * 1e9)
@@ -68,7 +68,7 @@ def take_values(
 
 
 def are_close(durations: Sequence[float]) -> bool:
-    """True when the last five durations lie within 5 % of their median: enough to begin with the calls that count."""
+    """True if the last five durations are within 5 % of their median: the measured calls can begin."""
     last = durations[-CLOSE_COUNT:]
     middle = median(last)
     return len(last) == CLOSE_COUNT and all(abs(value - middle) <= CLOSE_SPREAD * middle for value in last)
@@ -86,7 +86,7 @@ def _seconds(durations: Sequence[int]) -> tuple[float, ...]:
 
 @contextmanager
 def paused_garbage_collection() -> Iterator[None]:
-    """No garbage is collected while the block runs: the pauses are no part of a call. May be nested."""
+    """Pause garbage collection while the block runs, so that it does not interrupt a call. May be nested."""
     if not gc.isenabled():
         yield
         return

@@ -1,1 +1,1 @@
-"""The engines, one module each, and what they share."""
+"""The backends, one module each, and what they share."""

@@ -1,4 +1,4 @@
-"""FakeBackend: answers from a .fake.json file without an engine; ships so that every tool can be tested against it.
+"""FakeBackend: computes outputs from a .fake.json file, without a library, so that any tool can be tested with it.
 
 ```json
 {"schema_version": 1,
@@ -45,7 +45,7 @@ class FakeOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FakeModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of a .fake.json file. Each run lasts `delay_s` at least."""
+    """The content of a .fake.json file. Each run takes at least `delay_s`."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[FakeOutput, ...]
@@ -63,16 +63,18 @@ class FakeBackend:
         return ("fake",)
 
     def check(self) -> str:
-        """Always there."""
+        """Its name and schema version; always available."""
         return f"fake {FAKE_SCHEMA}"
 
     def open(self, path: Path, options: Mapping[str, str], spec: ModelSpec | None = None) -> FakeSession:
-        """A session for the file at `path`; errors as in `Backend.open`. Every provider but `cpu` refuses."""
+        """A session for the file at `path`; errors as in `Backend.open`. `cpu` is the only provider."""
         check_names(options, OPTIONS, self.name)
         threads_of(options)
         provider = options.get("provider", "cpu")
         if provider != "cpu":
-            raise ProviderRefused(f"Provider '{provider}' is not in fake, which has cpu.", hint="--target local/fake")
+            raise ProviderRefused(
+                f"Backend 'fake' does not support provider '{provider}', only cpu.", hint="--target local/fake"
+            )
         head_of(path)
         model = documents.read(path, FakeModel, newest=FAKE_SCHEMA, error=ModelUnreadable)
         return FakeSession(model, spec)
@@ -99,7 +101,7 @@ class FakeSession:
         return {output.name: _answer(output, feed) for output in self._model.outputs}
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
-        """A call that runs the arrays of `feed`, read anew, into the same output arrays each time."""
+        """A call that reads the arrays of `feed` again and overwrites the same output arrays each time."""
         outputs = self.run(feed)
 
         def call() -> Feed:

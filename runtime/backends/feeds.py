@@ -1,4 +1,4 @@
-"""Feeds: checking what a caller gives against what an artifact takes, and saying all that is wrong at once."""
+"""Checks a caller's feed against the inputs of an artifact, and reports all problems at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tie = tuple[str, int, str, int]
 
 
 def ties(inputs: Iterable[TensorSpec]) -> tuple[Tie, ...]:
-    """Every pair of places that share a free axis; engines do not check these, they broadcast."""
+    """Every pair of places that share a dynamic axis; backends do not check these but broadcast."""
     places = defaultdict(list)
     for tensor in inputs:
         for position, axis in enumerate(tensor.shape):
@@ -29,10 +29,10 @@ def ties(inputs: Iterable[TensorSpec]) -> tuple[Tie, ...]:
 def check_feed(
     feed: Mapping[str, object], inputs: Sequence[TensorSpec], also: Mapping[str, tuple[str, ...]] | None = None
 ) -> None:
-    """Nothing, when `feed` has the names, shapes and dtypes of `inputs`.
+    """Check that `feed` has the names, shapes and dtypes of `inputs`.
 
     Args:
-        also: Further dtypes that an input takes, by name.
+        also: Further dtypes that an input accepts, by name.
 
     Raises:
         UserError: All problems at once.
@@ -57,12 +57,12 @@ def _name_problems(feed: Mapping[str, object], inputs: Sequence[TensorSpec]) -> 
             yield f"'{name}' is missing.{nearest(name, [given for given in feed if given not in names])}"
     for name in feed:
         if name not in names:
-            yield f"'{name}' is no input of the model.{nearest(str(name), names)}"
+            yield f"'{name}' is not an input of the model.{nearest(str(name), names)}"
 
 
 def _array_problems(value: object, tensor: TensorSpec, also: tuple[str, ...]) -> Iterator[str]:
     if not isinstance(value, np.ndarray):
-        yield f"'{tensor.name}' is no numpy array but of type {type(value).__name__}."
+        yield f"'{tensor.name}' is of type {type(value).__name__}, expected a numpy array."
         return
     fits = len(value.shape) == len(tensor.shape) and all(
         isinstance(want, str) or want == size for want, size in zip(tensor.shape, value.shape, strict=True)
@@ -87,7 +87,7 @@ def _tie_problems(feed: Mapping[str, object], inputs: Sequence[TensorSpec]) -> I
 
 
 def _dtype_text(dtype: np.dtype[np.generic]) -> str:
-    return dtype.name if dtype.isnative else f"{dtype.name} in foreign byte order"
+    return dtype.name if dtype.isnative else f"{dtype.name} in non-native byte order"
 
 
 def _text(shape: Sequence[object]) -> str:

@@ -1,4 +1,4 @@
-"""What a file looks like from its first bytes, for errors about files that are no models."""
+"""What a file looks like from its first bytes, for errors about files that are not models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TEXT = bytes(range(32, 127)) + b"\t\n\r"
 
 
 def looks_like(head: bytes) -> str:
-    """What a file that begins with `head` seems to be."""
+    """What a file that starts with `head` seems to be."""
     if not head:
         return "an empty file"
     if head[4:8] == _TFLITE:
@@ -43,7 +43,7 @@ def head_of(path: Path, count: int = 64) -> bytes:
     """The first bytes of a model file.
 
     Raises:
-        ModelUnreadable: There is no such file, or it cannot be read.
+        ModelUnreadable: The file does not exist or cannot be read.
     """
     if path.is_dir():
         raise ModelUnreadable(f"'{path}' is a folder, not a model.")
@@ -57,14 +57,14 @@ def head_of(path: Path, count: int = 64) -> bytes:
 
 
 def not_a_model(path: Path, kind: str, why: str = "") -> ModelUnreadable:
-    """The error for a file that is no model of format `kind`, with what it looks like instead."""
-    reason = f" The engine says: {why.strip().rstrip('.')}." if why.strip() else ""
+    """The error for a file that is not a model in format `kind`, with what it looks like instead."""
+    reason = f" The backend reports: {why.strip().rstrip('.')}." if why.strip() else ""
     like = looks_like(head_of(path))
     if kind in like:
         return ModelUnreadable(f"'{path}' is a damaged or truncated {kind} model.{reason}", hint=_MAKE)
-    return ModelUnreadable(f"'{path}' is no {kind} model: it looks like {like}.{reason}", hint=_MAKE)
+    return ModelUnreadable(f"'{path}' is not in {kind} format: it looks like {like}.{reason}", hint=_MAKE)
 
 
 def is_tflite(head: bytes) -> bool:
-    """True when a file that begins with `head` carries the identifier of a TFLite model."""
+    """True if a file that starts with `head` has the identifier of a TFLite model."""
     return head[4:8] == _TFLITE

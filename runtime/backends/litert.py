@@ -38,7 +38,7 @@ class LiteRT:
         return ("tflite",)
 
     def check(self) -> str:
-        """The engine's name and version; errors as in `Backend.check`."""
+        """Name and version of the library; errors as in `Backend.check`."""
         _engine_module()
         return f"litert {_version()}"
 
@@ -55,7 +55,7 @@ class LiteRT:
         kernels = _kernels(engine)
         if provider == "xnnpack" != kernels:
             raise ProviderRefused(
-                f"Provider 'xnnpack' did not take the model '{path}'.", hint="--target local/litert@provider=cpu"
+                f"Provider 'xnnpack' did not run the model '{path}'.", hint="--target local/litert@provider=cpu"
             )
         return LiteRTSession(engine, kernels, _family(engine, spec))
 
@@ -63,12 +63,12 @@ class LiteRT:
 class LiteRTSession:
     """A loaded .tflite file. One thread at a time: open a session for each.
 
-    The file has fixed shapes, one signature for each combination of sizes that it was made for. A feed runs in the
-    smallest signature that takes it; a larger batch is split; a free axis is padded where its inputs have a padding
+    The file has fixed shapes, one signature for each combination of sizes it was exported for. A feed runs in the
+    smallest signature that fits it; a larger batch is split; a dynamic axis is padded if its inputs have a padding
     value, and the outputs are cut back. Anything else is a `UserError` that lists the sizes.
 
-    Quantized inputs take float32, and the stored integers as well; quantized outputs are float32. An int32 input
-    takes int64 too, when its values fit.
+    Quantized inputs accept float32 and the stored integers; quantized outputs are float32. An int32 input also
+    accepts int64 if its values fit.
     """
 
     backend = "litert"
@@ -85,7 +85,7 @@ class LiteRTSession:
 
     @property
     def sizes(self) -> dict[str, tuple[int, ...]]:
-        """The sizes of each free axis, over all signatures."""
+        """The sizes of each dynamic axis, over all signatures."""
         axes = dict.fromkeys(axis for each in self.family.sizes for axis in each)
         return {axis: tuple(sorted({each[axis] for each in self.family.sizes})) for axis in axes}
 
@@ -100,9 +100,9 @@ class LiteRTSession:
         return self._run_checked(feed)
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
-        """The fast path: a call that sets this feed, runs, and gives the outputs, which the next call may overwrite.
+        """The fast path: a call that sets this feed, runs, and returns outputs that the next call may overwrite.
 
-        The arrays of `feed` are read anew in each call: write into them to run other values of the same shape.
+        Each call reads the arrays of `feed` again: write into them to run other values of the same shape.
         """
         arrays: dict[str, Any] = dict(feed)
         self._run_checked(arrays)
@@ -112,7 +112,7 @@ class LiteRTSession:
         return plan.bound(arrays)
 
     def close(self) -> None:
-        """Free the engine's memory; closing twice is harmless."""
+        """Free the model's memory; closing twice is harmless."""
         self._engine = None
         self._last = None
 
@@ -192,7 +192,7 @@ class _Plan:
         self._set, self._get, self._invoke = wrapper.SetTensor, wrapper.GetTensor, wrapper.Invoke
 
     def takes(self, feed: Mapping[str, Any]) -> bool:
-        """Whether `feed` fits this signature without splitting or padding; if so it is set."""
+        """Whether `feed` fits this signature without splitting or padding; if so, it is set."""
         try:
             self.set_inputs(feed)
         except (KeyError, AttributeError, ValueError, TypeError):
@@ -200,10 +200,10 @@ class _Plan:
         return len(feed) == len(self._inputs)
 
     def set_inputs(self, feed: Mapping[str, Any]) -> None:
-        """Set every input; the engine checks shapes, and raises ValueError.
+        """Set every input; LiteRT checks shapes and raises ValueError.
 
         Raises:
-            KeyError: A name is missing, or a dtype is not taken.
+            KeyError: A name is missing, or a dtype is not accepted.
         """
         for name, index, dtype, converts in self._inputs:
             array = feed[name]
@@ -212,7 +212,7 @@ class _Plan:
             self._set(index, array, self._subgraph)
 
     def invoke(self) -> Feed:
-        """Run what was set; outputs that the caller owns."""
+        """Run what was set; the caller owns the outputs."""
         subgraph, get = self._subgraph, self._get
         self._invoke(subgraph)
         outputs = {name: get(index, subgraph) for name, index in self._outputs}
@@ -221,7 +221,7 @@ class _Plan:
         return outputs
 
     def bound(self, feed: Mapping[str, Array]) -> Callable[[], Feed]:
-        """A call that sets `feed`, which fits, and runs."""
+        """A call that sets `feed`, which fits, and runs it."""
         arrays = [(index, feed[name], converts.get(feed[name].dtype)) for name, index, _, converts in self._inputs]
         subgraph, put, invoke = self._subgraph, self._set, self.invoke
 
@@ -256,7 +256,7 @@ def _check_provider(provider: str) -> None:
         return
     if provider in PACKAGES:
         raise ProviderRefused(
-            f"Provider '{provider}' is not in litert, which has {', '.join(PROVIDERS)}.",
+            f"Backend 'litert' does not support provider '{provider}', only {', '.join(PROVIDERS)}.",
             hint="--target local/litert@provider=cpu",
         )
     raise unknown("provider", provider, PROVIDERS)

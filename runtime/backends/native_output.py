@@ -1,4 +1,4 @@
-"""File descriptors 1 and 2: engines write to them below Python."""
+"""File descriptors 1 and 2, which libraries write to directly, bypassing Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _lock = threading.Lock()
 
 
 class Captured:
-    """What was written while the block ran; empty until it has ended."""
+    """What was written while the block ran; empty until the block has ended."""
 
     text = ""
 
@@ -22,8 +22,8 @@ class Captured:
 def captured_stderr() -> Iterator[Captured]:
     """Keep what the whole process writes to file descriptor 2 while the block runs.
 
-    One block at a time; others wait. When the block ends well, everything but engine chatter (`INFO:` lines) is
-    written after all, so that nothing of other threads is lost.
+    One block at a time; others wait. If the block raises no error, everything except `INFO:` lines is written
+    afterwards, so that output of other threads is not lost.
     """
     captured = Captured()
     with _lock, tempfile.TemporaryFile() as file:
@@ -44,7 +44,7 @@ def captured_stderr() -> Iterator[Captured]:
 
 @contextlib.contextmanager
 def stdout_to_stderr() -> Iterator[int]:
-    """Send file descriptor 1 to 2 while the block runs; gives a descriptor of the real standard output."""
+    """Redirect file descriptor 1 to 2 while the block runs; returns a descriptor of the real standard output."""
     sys.stdout.flush()
     saved = os.dup(1)
     os.dup2(2, 1)

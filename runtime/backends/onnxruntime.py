@@ -1,4 +1,4 @@
-"""ONNX Runtime: opens .onnx files on the CPU, or on a provider that must prove that it runs the model."""
+"""ONNX Runtime: opens .onnx files on the CPU, or on another provider after checking that it runs the model."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class OnnxRuntime:
         return ("onnx",)
 
     def check(self) -> str:
-        """The engine's name and version; errors as in `Backend.check`."""
+        """Name and version of the library; errors as in `Backend.check`."""
         return f"onnxruntime {_engine_module().__version__}"
 
     def open(self, path: Path, options: Mapping[str, str], spec: ModelSpec | None = None) -> OnnxSession:
@@ -70,7 +70,7 @@ class OnnxRuntime:
 
         Args:
             options: `threads` (1), `provider` (cpu), `graph`: disable, basic, extended or all (all), `spin`: 0 or 1
-                (the engine's own choice), whether waiting threads keep their core busy.
+                (default: as ONNX Runtime chooses), whether waiting threads keep their core busy.
         """
         ort = _engine_module()
         check_names(options, OPTIONS, self.name)
@@ -93,10 +93,10 @@ class OnnxRuntime:
 class OnnxSession:
     """A loaded .onnx file.
 
-    `run` may be called from several threads at once; a call that `bind` gave may not.
+    `run` may be called from several threads at once; a call that `bind` returned may not.
 
-    On another provider than the CPU the first run is profiled, and raises `ProviderRefused` when the provider ran
-    neither half of the nodes nor half of the time, which closes the session; `placement` then holds the shares.
+    On a provider other than the CPU, the first run is profiled. It raises `ProviderRefused` and closes the session
+    if the provider ran neither half of the nodes nor half of the time; `placement` has the shares.
     """
 
     backend = "onnxruntime"
@@ -129,10 +129,10 @@ class OnnxSession:
         return dict(zip(self._names, found, strict=True))
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
-        """The fast path: a call that runs again and gives the same output arrays each time, overwritten.
+        """The fast path: a call that runs again and overwrites the same output arrays each time.
 
-        The arrays of `feed` are read anew in each call: write into them to run other values of the same shape.
-        Where the size of an output is not known before the run, and with text, each call gives new arrays instead.
+        Each call reads the arrays of `feed` again: write into them to run other values of the same shape. If the size
+        of an output is not known before the run, or with text, each call returns new arrays instead.
         """
         outputs = self.run(feed)
         known = {axis for tensor in self.inputs for axis in tensor.free_axes}
@@ -146,7 +146,7 @@ class OnnxSession:
         return _bound_call(self._engine, binding, inputs, outputs)
 
     def close(self) -> None:
-        """Free the engine's memory; closing twice is harmless."""
+        """Free the model's memory; closing twice is harmless."""
         self._engine = None
         self._drop_profiles()
 
@@ -245,7 +245,7 @@ def _taken(ort: Any, path: Path, settings: Any, engine_name: str) -> Any:
             engine = _created(ort, path, settings, names)
             first = providers.short_name(engine.get_providers()[0])
             if first != provider:
-                raise _Refused(f"the engine chose {first}")
+                raise _Refused(f"ONNX Runtime chose {first}")
     except ModelUnreadable as err:
         _created(ort, path, ort.SessionOptions(), ["CPUExecutionProvider"])  # a broken file is no fault of the provider
         raise providers.refused(provider, _first_line(err.__cause__ or err), captured.text) from err
@@ -268,7 +268,7 @@ class _Refused(Exception):
 def _tensor(arg: Any) -> TensorSpec:
     """A tensor as the file declares it; unnamed free axes are called after the tensor and their place."""
     if arg.type not in _DTYPES:
-        raise ModelUnreadable(f"'{arg.name}' has the type {arg.type}; edgekit runs dense tensors alone.")
+        raise ModelUnreadable(f"'{arg.name}' has the type {arg.type}; edgekit supports dense tensors only.")
     shape = tuple(
         axis if isinstance(axis, str) else (f"{arg.name}.{place}" if axis is None or axis < 0 else axis)
         for place, axis in enumerate(arg.shape)

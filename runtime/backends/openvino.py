@@ -1,4 +1,4 @@
-"""OpenVINO by its own Python package: opens .onnx files on the CPU. Optional; its extra is `openvino`."""
+"""OpenVINO through its own Python package: opens .onnx files on the CPU. Optional; its extra is `openvino`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OpenVino:
         return ("onnx",)
 
     def check(self) -> str:
-        """The engine's name and version; errors as in `Backend.check`."""
+        """Name and version of the library; errors as in `Backend.check`."""
         return f"openvino {_engine_module().__version__.partition('-')[0]}"
 
     def open(self, path: Path, options: Mapping[str, str], spec: ModelSpec | None = None) -> OpenVinoSession:
@@ -54,7 +54,7 @@ class OpenVino:
         provider = options.get("provider", CPU)
         if provider != CPU:
             raise ProviderRefused(
-                f"Provider '{provider}' is not in openvino, which has cpu.", hint="--target local/openvino"
+                f"Backend 'openvino' does not support provider '{provider}', only cpu.", hint="--target local/openvino"
             )
         settings = {
             "INFERENCE_NUM_THREADS": threads_of(options),
@@ -89,9 +89,9 @@ class OpenVinoSession:
             return {tensor.name: self._output(place).copy() for place, tensor in enumerate(self.outputs)}
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
-        """A call that runs the arrays of `feed`, read anew, into the same output arrays each time.
+        """A call that reads the arrays of `feed` again and overwrites the same output arrays each time.
 
-        Where the size of an output is not known before the run, each call gives new arrays instead.
+        If the size of an output is not known before the run, each call returns new arrays instead.
         """
         outputs = self.run(feed)
 
@@ -109,7 +109,7 @@ class OpenVinoSession:
         return call
 
     def close(self) -> None:
-        """Free the engine's memory; closing twice is harmless."""
+        """Free the model's memory; closing twice is harmless."""
         self._request = None
 
     def __enter__(self) -> Self:
@@ -139,7 +139,7 @@ def _tensor(port: Any) -> TensorSpec:
     """A tensor as the file declares it; free axes are called after the tensor and their place."""
     name, kind = port.get_any_name(), port.get_element_type().get_type_name()
     if kind not in _DTYPES:
-        raise ModelUnreadable(f"'{name}' has the type {kind}; edgekit runs dense tensors of numbers only.")
+        raise ModelUnreadable(f"'{name}' has the type {kind}; edgekit supports dense tensors of numbers only.")
     shape = tuple(
         f"{name}.{place}" if axis.is_dynamic else axis.get_length() for place, axis in enumerate(port.partial_shape)
     )

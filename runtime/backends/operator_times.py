@@ -1,4 +1,4 @@
-"""Time of every operator, from the profile that ONNX Runtime writes of its own runs."""
+"""Time of every operator, from the profile that ONNX Runtime writes of its runs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def operator_times(
 ) -> tuple[OperatorTime, ...]:
     """Times of the operators over 20 runs of `feed`, after 3 warm-ups.
 
-    Profiling costs time of its own, some microseconds an operator, so these tell shares rather than latencies.
+    Profiling adds some microseconds per operator, so these times show shares rather than latencies.
 
     Args:
-        created: Makes the engine's session from its options.
+        created: Makes ONNX Runtime's session from its options.
         settings: These options, to which profiling is added.
     """
     with tempfile.TemporaryDirectory(prefix="edgekit-operators-") as folder:

@@ -1,4 +1,4 @@
-"""Execution providers of ONNX Runtime: their names, and proof that the requested one runs the model."""
+"""Execution providers of ONNX Runtime: their names, and the check that the requested one runs the model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MIN_SHARE: Final = 0.5
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one profiled run took place: nodes and seconds in all, and those on the provider."""
+    """Where one profiled run took place: total nodes and seconds, and those on the provider."""
 
     provider: str
     nodes: int
@@ -57,7 +57,7 @@ class Placement:
 
     @property
     def is_taken(self) -> bool:
-        """True when the provider ran at least half of the nodes, or nodes that took half of the time."""
+        """True if the provider ran at least half of the nodes, or nodes that took half of the time."""
         return self.nodes_on > 0 and max(self.node_share, self.time_share) >= MIN_SHARE
 
     @property
@@ -82,11 +82,11 @@ def short_name(engine_name: str) -> str:
 
 
 def require(provider: str, ort: Any) -> str:
-    """ONNX Runtime's own name of `provider`, which this build must have.
+    """ONNX Runtime's own name for `provider`, which this build must have.
 
     Raises:
-        UserError: Nothing is called that; the nearest is offered.
-        ProviderRefused: The installed build does not have it.
+        UserError: The name is unknown; the nearest one is suggested.
+        ProviderRefused: The installed build does not support it.
     """
     available = {short_name(name): name for name in ort.get_available_providers()}
     if provider in available:
@@ -94,12 +94,12 @@ def require(provider: str, ort: Any) -> str:
     if provider not in PACKAGES:
         raise unknown("provider", provider, {*PACKAGES, *available} - {"azure"}, hint="--target local@provider=cpu")
     has = ", ".join(sorted(set(available) - {"azure"}))
-    message = f"Provider '{provider}' is not in the installed onnxruntime {ort.__version__}, which has {has}."
+    message = f"The installed onnxruntime {ort.__version__} does not support provider '{provider}', only {has}."
     raise ProviderRefused(message, hint=_install_hint(provider))
 
 
 def order(engine_name: str, available: Iterable[str]) -> list[str]:
-    """Providers to ask for: the requested one, then CPU for the nodes it does not know."""
+    """Providers to request: the wanted one, then CPU for the nodes it does not support."""
     wanted = [engine_name]
     if short_name(engine_name) == "tensorrt":
         wanted.append(f"CUDA{_SUFFIX}")
@@ -108,21 +108,21 @@ def order(engine_name: str, available: Iterable[str]) -> list[str]:
 
 
 def refused(provider: str, instead: str, engine_output: str) -> EdgekitError:
-    """The error for a provider that did not take the model, with what the engine wrote."""
+    """The error for a provider that did not run the model, with what ONNX Runtime logged."""
     said = "".join(f"\n  {line}" for line in readable(engine_output)[:_QUOTED_LINES])
     reason = " ".join(readable(instead)).rstrip(".")
-    message = f"Provider '{provider}' did not take the model: {reason}."
+    message = f"Provider '{provider}' did not run the model: {reason}."
     return ProviderRefused(message + said, hint=_probe(provider, engine_output))
 
 
 def readable(engine_output: str) -> list[str]:
-    """The lines of the engine's own log without colours, time stamps, source lines and error codes."""
+    """The lines of ONNX Runtime's log without colours, time stamps, source lines and error codes."""
     lines = [_NOISE.sub("", _COLOUR.sub("", line)).strip() for line in engine_output.splitlines()]
     return [line for line in lines if line]
 
 
 def read_placement(profile: Path, provider: str) -> Placement:
-    """Where the nodes of a profile written by ONNX Runtime ran."""
+    """Where the nodes ran, according to a profile written by ONNX Runtime."""
     ran = [
         (short_name(event["args"]["provider"]), event["dur"] / 1e6)
         for event in json.loads(profile.read_text())

@@ -1,4 +1,4 @@
-"""Values at the border of a file that stores other numbers than callers use: integers for reals, int32 for int64."""
+"""Converts between what a file stores and what callers use: integers and floats, int32 and int64."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def storing(tensor: TensorEntry) -> Mapping[np.dtype[Any], Convert]:
-    """How arrays of further dtypes become what `tensor` stores; empty when there are none.
+    """How arrays of further dtypes are converted to what `tensor` stores; empty if there are none.
 
-    Reals are divided by the scale, rounded and clipped. int64 is narrowed to int32, and raises `UserError` for a value
-    that does not fit.
+    Floats are divided by the scale, rounded and clipped. int64 is narrowed to int32; a value that does not fit raises
+    `UserError`.
     """
     if tensor.is_quantized:
         return {np.dtype(np.float32): _quantize(tensor)}
@@ -29,7 +29,7 @@ def storing(tensor: TensorEntry) -> Mapping[np.dtype[Any], Convert]:
 
 
 def giving(tensor: TensorEntry) -> Convert | None:
-    """How a quantized output becomes float32; None for any other."""
+    """How a quantized output is converted to float32; None for any other."""
     if not tensor.is_quantized:
         return None
     scale, zero_point = np.float32(tensor.scale), np.float32(tensor.zero_point)
@@ -66,7 +66,7 @@ def _narrow(tensor: TensorEntry) -> Convert:
         narrow = values.astype(dtype)
         if not (narrow == values).all():
             beyond = values[narrow != values].flat[0]
-            raise UserError(f"'{tensor.name}' holds {beyond}, which does not fit into the {dtype} of this file.")
+            raise UserError(f"'{tensor.name}' contains {beyond}, which does not fit into the {dtype} of this file.")
         return np.asarray(narrow)
 
     return convert

@@ -1,4 +1,4 @@
-"""Signatures of a TFLite file: fixed-shape entry points, the free axes they stand for, and which of them to run."""
+"""Signatures of a TFLite file: its fixed-shape entry points, the dynamic axes they offer, and which one to run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from edgekit.core.spec import Axis, TensorSpec
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """One input or output of one signature, as the file has it.
+    """One input or output of one signature, as in the file.
 
-    `scale` is 0 where the tensor is not quantized; a quantized value is `(stored - zero_point) * scale`.
+    `scale` is 0 if the tensor is not quantized; a quantized value is `(stored - zero_point) * scale`.
     """
 
     name: str
@@ -25,7 +25,7 @@ class TensorEntry:
 
     @property
     def is_quantized(self) -> bool:
-        """True when callers may give and get float32 in place of the stored integers."""
+        """True if callers may use float32 instead of the stored integers."""
         return self.scale > 0
 
 
@@ -41,9 +41,9 @@ class SignatureEntry:
 
 @dataclass(frozen=True)
 class Family:
-    """All signatures of one file and the free axes they differ in.
+    """All signatures of one file and the dynamic axes in which they differ.
 
-    `inputs` and `outputs` are described as callers see them: free axes by name, float32 for quantized tensors.
+    `inputs` and `outputs` are as callers see them: dynamic axes by name, float32 for quantized tensors.
     """
 
     entries: tuple[SignatureEntry, ...]
@@ -53,29 +53,29 @@ class Family:
 
     @cached_property
     def batch(self) -> str | None:
-        """The first axis of every input when it is free and the same, else None."""
+        """The first axis of every input if it is dynamic and the same, else None."""
         first = {tensor.shape[0] if tensor.shape else None for tensor in self.inputs}
         axis = next(iter(first)) if len(first) == 1 else None
         return axis if isinstance(axis, str) else None
 
     @cached_property
     def can_split(self) -> bool:
-        """True when the outputs of several runs can be joined along the batch."""
+        """True if the outputs of several runs can be joined along the batch."""
         return self.batch is not None and all(t.shape[:1] == (self.batch,) for t in self.outputs)
 
     def can_pad(self, axis: str) -> bool:
-        """True when every input with this axis has a padding value, and no output hides how it depends on the axis."""
+        """True if every input with this axis has a padding value, and every output shows how it depends on the axis."""
         known = {name for tensor in self.inputs for name in tensor.free_axes}
         padded = all(tensor.padding is not None for tensor in self.inputs if axis in tensor.shape)
         return padded and all(name in known for tensor in self.outputs for name in tensor.free_axes)
 
     def fitting(self, sizes: Mapping[str, int]) -> SignatureEntry | None:
-        """The smallest signature that takes `sizes`, exactly or padded; None when there is none."""
+        """The smallest signature that fits `sizes`, exactly or padded; None if there is none."""
         fits = [place for place in range(len(self.entries)) if self._takes(self.sizes[place], sizes)]
         return self.entries[min(fits, key=lambda place: _volume(self.sizes[place]))] if fits else None
 
     def chunks(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """Batches to run one after the other, as few as possible, the last one padded if need be; () if impossible."""
+        """Batches to run one after the other, as few as possible, the last one padded if needed; () if impossible."""
         batch = self.batch
         if batch is None or not self.can_split:
             return ()
@@ -94,7 +94,7 @@ class Family:
 
 @lru_cache(maxsize=1024)
 def exact_cover(total: int, offered: tuple[int, ...]) -> tuple[int, ...]:
-    """The fewest numbers out of `offered` that add up to `total`, largest first; empty when none do."""
+    """The fewest numbers out of `offered` that add up to `total`, largest first; empty if none do."""
     best: list[int | None] = [0]
     last = [0]
     for amount in range(1, total + 1):
@@ -126,10 +126,10 @@ def _volume(sizes: Mapping[str, int]) -> int:
 
 
 def family_of(entries: Iterable[SignatureEntry], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Family:
-    """The family of `entries`, whose axes are named after the given specs, or after where they differ.
+    """The family of `entries`; axes are named by the given specs, or by where they differ.
 
     Args:
-        inputs: Tensors of the ModelSpec by name; empty when there is none.
+        inputs: Tensors of the ModelSpec by name; empty if there is no spec.
         outputs: The same for outputs.
     """
     entries = tuple(entries)

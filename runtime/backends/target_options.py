@@ -1,4 +1,4 @@
-"""Options of a target, as text, read for one engine."""
+"""Reads the options of a target, given as text, for one backend."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from edgekit.core.target import MAX_THREADS
 
 
 def check_names(options: Mapping[str, str], known: Iterable[str], backend: str) -> None:
-    """Raise `UserError` for the first option that `backend` does not have."""
+    """Raise `UserError` for the first option that `backend` does not support."""
     for name in options:
         if name not in known:
             raise unknown(f"option of {backend}", name, known)
 
 
 def threads_of(options: Mapping[str, str]) -> int:
-    """The number of threads; one unless asked, because shared machines have slow phases with more.
+    """The number of threads; 1 by default, because shared machines have slow phases with more.
 
     Raises:
-        UserError: No whole number from 1 to 256.
+        UserError: The text is not a whole number from 1 to 256.
     """
     text = options.get("threads", "1")
     if not text.isdigit() or not 1 <= int(text) <= MAX_THREADS:
@@ -31,7 +31,7 @@ def choice(options: Mapping[str, str], name: str, choices: Iterable[str], defaul
     """The text of option `name`, which must be one of `choices`.
 
     Raises:
-        UserError: Another text; the nearest is offered.
+        UserError: The text is something else; the nearest choice is suggested.
     """
     text = options.get(name, default)
     if text not in choices:

@@ -1,4 +1,4 @@
-"""Tensors as the file declares them, with what only the ModelSpec knows: axis names, bounds and padding."""
+"""Tensors as the file declares them, plus what only the ModelSpec has: axis names, bounds and padding."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from edgekit.core.spec import Axis, TensorSpec
 
 
 def completed(tensor: TensorSpec, known: Sequence[TensorSpec]) -> TensorSpec:
-    """`tensor` as read from a file, with the names of its free axes, bounds and padding from the spec of that name.
+    """`tensor` as read from a file, with axis names, bounds and padding from the spec of the same name.
 
-    Sizes and dtype stay as the file has them: the file is what runs.
+    Sizes and dtype stay as in the file: the file is what runs.
     """
     spec = next((other for other in known if other.name == tensor.name), None)
     if spec is None or len(spec.shape) != len(tensor.shape):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One launch on a device: `runner.py JOB.json` prints a JobResult or a JobFailure as one line of JSON.
 
-It needs Python 3.9, numpy and one engine (onnxruntime, ai_edge_litert or tflite_runtime), and nothing of edgekit.
+It needs Python 3.9, numpy and one of onnxruntime, ai_edge_litert and tflite_runtime; edgekit is not needed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SYSCALL = ctypes.CDLL(None).syscall if "EDGEKIT_MARK" in os.environ else None
 
 
 class Failure(Exception):
-    """Why there is no result: an error class of edgekit, its message and its exit code."""
+    """Why there is no result: the name of an edgekit error class, its message and its exit code."""
 
     def __init__(self, error: str, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class Failure(Exception):
 
 
 def main() -> int:
-    """Run the job that the only argument names; the exit code is that of the failure, or 0."""
+    """Run the job in the file named by the only argument; returns 0 or the exit code of the failure."""
     # From 1.29 on ONNX Runtime sends usage data unless this is set before it is loaded.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     answers = os.dup(1)
@@ -50,7 +50,7 @@ def main() -> int:
     except Failure as failure:
         document, code = failure.document, failure.exit_code
     except MemoryError:
-        document, code = Failure("DeviceError", "The device has not enough memory for this model.", 3).document, 3
+        document, code = Failure("DeviceError", "The device does not have enough memory for this model.", 3).document, 3
     os.write(answers, json.dumps(document).encode() + b"\n")
     return code
 
@@ -58,7 +58,7 @@ def main() -> int:
 def launch(job: dict[str, Any]) -> dict[str, Any]:
     """Load, run once, warm up, measure, and write the outputs; the fields of a JobResult."""
     if job["schema_version"] > SCHEMA:
-        raise Failure("DeviceError", f"This runner knows jobs of schema {SCHEMA}, not {job['schema_version']}.", 3)
+        raise Failure("DeviceError", f"This runner reads jobs of schema {SCHEMA}, not {job['schema_version']}.", 3)
     feeds = read_feeds(job["feeds"])
     before = moment()
     reset_peak()
@@ -89,7 +89,7 @@ def launch(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_feeds(path: str) -> list[dict[str, Any]]:
-    """Feeds in order, from arrays called `INDEX:INPUT`."""
+    """Feeds in order, from arrays named `INDEX:INPUT`."""
     numpy = engine_module("numpy")
     feeds: dict[int, dict[str, Any]] = {}
     with numpy.load(path, allow_pickle=False) as content:
@@ -100,7 +100,7 @@ def read_feeds(path: str) -> list[dict[str, Any]]:
 
 
 def write_outputs(path: str, outputs: list[dict[str, Any]]) -> None:
-    """Write the outputs of every feed as arrays called `INDEX:OUTPUT`, under another name until they are complete."""
+    """Write the outputs of every feed as arrays named `INDEX:OUTPUT`; the file has its name only when complete."""
     numpy = engine_module("numpy")
     arrays = {f"{index}:{name}": array for index, one in enumerate(outputs) for name, array in one.items()}
     with open(f"{path}.part", "wb") as stream:
@@ -109,7 +109,7 @@ def write_outputs(path: str, outputs: list[dict[str, Any]]) -> None:
 
 
 def engine_module(name: str) -> Any:
-    """An imported module, or the failure that says that the device lacks it."""
+    """An imported module, or the failure that the device does not have it."""
     import importlib
 
     try:
@@ -119,7 +119,7 @@ def engine_module(name: str) -> Any:
 
 
 def open_session(job: dict[str, Any]) -> OnnxSession | TfliteSession:
-    """A session of the engine that opens the job's format."""
+    """A session of the backend that opens the job's format."""
     backend = job["backend"] or {"onnx": "onnxruntime", "tflite": "litert"}.get(job["format"], "")
     if backend == "onnxruntime":
         return OnnxSession(job["artifact"], job["options"])
@@ -139,13 +139,15 @@ class OnnxSession:
         self.provider = options.get("provider", "cpu")
         wanted = f"{PROVIDERS.get(self.provider, self.provider)}ExecutionProvider"
         if wanted not in ort.get_available_providers():
-            raise Failure("ProviderRefused", f"Provider '{self.provider}' is not in the device's onnxruntime.", 3)
+            raise Failure(
+                "ProviderRefused", f"The device's onnxruntime does not support provider '{self.provider}'.", 3
+            )
         try:
             self._session = ort.InferenceSession(path, self._settings(ort, options), providers=[wanted])
         except Exception as err:
             raise Failure("ModelUnreadable", f"The device's onnxruntime cannot load the model: {err}", 5) from err
         if self._session.get_providers()[0] != wanted:
-            raise Failure("ProviderRefused", f"Provider '{self.provider}' did not take the model.", 3)
+            raise Failure("ProviderRefused", f"Provider '{self.provider}' did not run the model.", 3)
         self._names = [output.name for output in self._session.get_outputs()]
 
     def run(self, feed: dict[str, Any]) -> dict[str, Any]:
@@ -198,10 +200,10 @@ class TfliteSession:
             raise Failure("ModelUnreadable", f"The device's {backend} cannot load the model: {err}", 5) from err
         self.provider = self._kernels()
         if options.get("provider", "cpu") not in ("cpu", self.provider):
-            raise Failure("ProviderRefused", f"Provider '{options['provider']}' did not take the model.", 3)
+            raise Failure("ProviderRefused", f"Provider '{options['provider']}' did not run the model.", 3)
 
     def run(self, feed: dict[str, Any]) -> dict[str, Any]:
-        """Outputs by name, as reals where the file stores integers for them."""
+        """Outputs by name; quantized outputs as float32."""
         self._call(feed)()
         return {name: self._given(detail) for name, detail in self._outputs.items()}
 
@@ -276,7 +278,7 @@ class TfliteSession:
 
 
 def scale_of(detail: Any) -> tuple[float, int]:
-    """Scale and zero point of a quantized tensor, (0, 0) for another."""
+    """Scale and zero point of a quantized tensor, (0, 0) for any other."""
     parameters = detail["quantization_parameters"]
     if len(parameters["scales"]) != 1:
         return 0.0, 0
@@ -294,7 +296,7 @@ def distribution_version(package: str) -> str:
 
 
 def measured(call: Callable[[], object], job: dict[str, Any]) -> tuple[list[float], list[float], int]:
-    """First durations, those of the job's time (the host sees where warm-up ends), and how often the core was lost."""
+    """Durations before and during the measured time (the host finds the end of the warm-up), and preemptions."""
     limit_ns = int(job["time_limit_s"] * 1e9)
     gc.collect()
     gc.disable()
@@ -307,7 +309,7 @@ def measured(call: Callable[[], object], job: dict[str, Any]) -> tuple[list[floa
 
 
 def warmed_up(call: Callable[[], object], limit_ns: int) -> list[int]:
-    """Durations until five in a row lie within 5 % of their median, or the limit is used up."""
+    """Durations until five in a row are within 5 % of their median, or the time limit is used up."""
     durations: list[int] = []
     while len(durations) < MAX_WARMUPS and sum(durations) < limit_ns and not are_close(durations):
         durations.append(duration(call))
@@ -315,7 +317,7 @@ def warmed_up(call: Callable[[], object], limit_ns: int) -> list[int]:
 
 
 def are_close(durations: list[int]) -> bool:
-    """True when the last five durations lie within 5 % of their median: enough to begin with the calls that count."""
+    """True if the last five durations are within 5 % of their median: the measured calls can begin."""
     last = durations[-CLOSE_COUNT:]
     if len(last) < CLOSE_COUNT:
         return False
@@ -324,7 +326,7 @@ def are_close(durations: list[int]) -> bool:
 
 
 def timed(call: Callable[[], object], limit_ns: int, least: int, most: int) -> list[int]:
-    """Durations until there are `least` and the limit is over, or there are `most`."""
+    """Durations until there are `least` and the time limit is up, or there are `most`."""
     durations: list[int] = []
     end = time.perf_counter_ns() + limit_ns
     while len(durations) < most and (len(durations) < least or time.perf_counter_ns() < end):
@@ -335,7 +337,7 @@ def timed(call: Callable[[], object], limit_ns: int, least: int, most: int) -> l
 
 
 def mark(number: int) -> None:
-    """Let an emulator that counts instructions see where a call begins, by a system call that does not exist."""
+    """Show an emulator that counts instructions where a call begins, by a system call that does not exist."""
     if SYSCALL:
         SYSCALL(9999, number)
 
@@ -348,7 +350,7 @@ def duration(call: Callable[[], object]) -> int:
 
 
 def reset_peak() -> None:
-    """Start the peak of memory anew, where the system allows it."""
+    """Reset the peak memory, if the system allows it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
@@ -356,13 +358,13 @@ def reset_peak() -> None:
 
 
 def peak_memory_bytes() -> int | None:
-    """The most memory this process has held."""
+    """The most memory this process has used."""
     match = re.search(r"^VmHWM:\s+(\d+) kB", text_of("/proc/self/status"), re.MULTILINE)
     return int(match[1]) * 1024 if match else None
 
 
 def moment() -> dict[str, Any]:
-    """Facts that change while a device works: governor, clock, temperature, load; what cannot be read is left out."""
+    """Facts that change while a device works: governor, clock, temperature, load; unreadable ones are left out."""
     facts: dict[str, Any] = {"system": "Linux", "architecture": os.uname().machine}
     facts["governor"] = text_of(f"{CPU0}/scaling_governor") or None
     facts["clock_hz"] = number_of(f"{CPU0}/scaling_cur_freq", 1000)
@@ -372,13 +374,13 @@ def moment() -> dict[str, Any]:
 
 
 def temperature_c() -> float | None:
-    """The hottest thermal zone that tells a temperature."""
+    """The temperature of the hottest thermal zone."""
     zones = sorted(Path(ZONES).glob("thermal_zone*/temp")) if os.path.isdir(ZONES) else []
     return max((value for zone in zones if (value := number_of(str(zone), 0.001)) is not None), default=None)
 
 
 def number_of(path: str, factor: float) -> float | None:
-    """The number that a file holds, times `factor`."""
+    """The number in a file, times `factor`."""
     try:
         return float(text_of(path)) * factor
     except ValueError:
@@ -386,7 +388,7 @@ def number_of(path: str, factor: float) -> float | None:
 
 
 def text_of(path: str) -> str:
-    """The text of a file, empty where it cannot be read."""
+    """The text of a file, empty if it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")
     except OSError:

@@ -205,7 +205,7 @@ def test_a_sentence_in_a_file_is_the_same(translator: Path, tmp_path: Path) -> N
 
 
 def test_a_missing_text_file_is_no_sentence(translator: Path) -> None:
-    with pytest.raises(UserError, match=r"no input file 'gone\.txt'"):
+    with pytest.raises(UserError, match=r"Input file 'gone\.txt' does not exist"):
         run(translator, input=["gone.txt"])
 
 

@@ -50,8 +50,8 @@ def test_a_wav_file_is_scaled_and_filled(tmp_path: Path) -> None:
         (wav([1, 2], rate=8000), "expected 16000 Hz, 16 bit, 1 channel, got 8000 Hz"),
         (wav([1, 2], channels=2), "got 16000 Hz, 16 bit, 2 channels"),
         (wav([1, 2, 3])[:-2], "is truncated: 2 of 3 values"),
-        (b"RIFF", "is no wav file"),
-        (b"", "is no wav file: it is empty"),
+        (b"RIFF", "is not a wav file"),
+        (b"", "is not a wav file: it is empty"),
     ],
 )
 def test_another_wav_file_is_refused(data: bytes, message: str) -> None:

@@ -160,7 +160,7 @@ def test_a_wrong_feed_fails_alone(session: Session, rows: Rows, expected: Rows) 
     with SessionPool(session) as pool:
         wrong, right = pool.submit({"z": rows}), pool.submit({"x": rows})
 
-    with pytest.raises(UserError, match="'z' is no input"):
+    with pytest.raises(UserError, match="'z' is not an input"):
         wrong.result()
     np.testing.assert_array_equal(right.result()["y"], expected)
 
@@ -170,7 +170,7 @@ def test_a_full_queue_holds_the_caller_back() -> None:
     with SessionPool(session, queue_size=2) as pool:
         first, second = pool.submit({"x": [1]}), pool.submit({"x": [2]})
 
-        with pytest.raises(DeviceUnavailable, match="2 feeds were under way"):
+        with pytest.raises(DeviceUnavailable, match="The queue of 2 feeds was full"):
             pool.submit({"x": [3]}, timeout_s=0.05)
         session.gate.set()
         third = pool.submit({"x": [3]}, timeout_s=30)
@@ -221,7 +221,7 @@ def test_a_closed_pool_says_so_and_leaves_no_thread(session: Session, rows: Rows
 
 @pytest.mark.parametrize(("sessions", "queue_size"), [(0, 1), (1, 0)])
 def test_a_pool_without_session_or_room_is_refused(sessions: int, queue_size: int) -> None:
-    with pytest.raises(UserError, match="needs a session and room"):
+    with pytest.raises(UserError, match="needs a session and a queue_size of 1 or more"):
         SessionPool(*[Gated() for _ in range(sessions)], queue_size=queue_size)
 
 
@@ -300,7 +300,7 @@ def test_a_wrong_feed_is_raised_in_its_place(session: Session, rows: Rows, expec
     outputs = stream([{"x": rows}, {"z": rows}, {"x": rows}], session)
 
     np.testing.assert_array_equal(next(outputs)["y"], expected)
-    with pytest.raises(UserError, match="'z' is no input"):
+    with pytest.raises(UserError, match="'z' is not an input"):
         next(outputs)
 
 

@@ -1,4 +1,4 @@
-"""Feeds are checked against what an artifact takes, and every problem is told at once."""
+"""Feeds are checked against what an artifact takes, and every problem is reported at once."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def test_a_feed_that_fits_passes() -> None:
         ({"image": np.zeros((4, 3), np.float32)}, "'image' has shape (4, 3), expected (N, 2)."),
         ({"image": np.zeros(2, np.float32)}, "'image' has shape (2,), expected (N, 2)."),
         ({"image": np.zeros((4, 2))}, "'image' has dtype float64, expected float32."),
-        ({"image": np.zeros((4, 2), ">f4")}, "'image' has dtype float32 in foreign byte order, expected float32."),
-        ({"image": [[1.0, 2.0]]}, "'image' is no numpy array but of type list."),
+        ({"image": np.zeros((4, 2), ">f4")}, "'image' has dtype float32 in non-native byte order, expected float32."),
+        ({"image": [[1.0, 2.0]]}, "'image' is of type list, expected a numpy array."),
         ({"mask": np.zeros((5, 7), np.bool_)}, "Axis N is 4 in 'image' and 5 in 'mask'."),
-        ({"imgae": 0}, "'imgae' is no input of the model. Did you mean 'image'?"),
+        ({"imgae": 0}, "'imgae' is not an input of the model. Did you mean 'image'?"),
     ],
 )
 def test_a_misfit_is_named_with_what_was_expected(changes: dict[str, object], problem: str) -> None:
@@ -40,13 +40,13 @@ def test_a_misfit_is_named_with_what_was_expected(changes: dict[str, object], pr
     assert caught.value.hint == "The model takes image:float32[N,2], mask:bool[N,T]."
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(UserError) as caught:
         check_feed({"imge": 0, "mask": np.zeros((4, 7))}, INPUTS)
 
     assert caught.value.message.splitlines()[1:] == [
         "  'image' is missing. Did you mean 'imge'?",
-        "  'imge' is no input of the model. Did you mean 'image'?",
+        "  'imge' is not an input of the model. Did you mean 'image'?",
         "  'mask' has dtype float64, expected bool.",
     ]
 

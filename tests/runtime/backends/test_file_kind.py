@@ -41,4 +41,4 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 def test_the_right_format_is_called_damaged_and_another_is_named(data: Path) -> None:
     assert "is a damaged or truncated ONNX model." in not_a_model(data / "two.onnx", "ONNX").message
-    assert "is no TFLite model: it looks like an ONNX model." in not_a_model(data / "two.onnx", "TFLite").message
+    assert "is not in TFLite format: it looks like an ONNX model." in not_a_model(data / "two.onnx", "TFLite").message

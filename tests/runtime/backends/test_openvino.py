@@ -119,7 +119,10 @@ def test_first_check_a_provider_that_the_build_lacks(folder: Path) -> None:
     )
 
     assert code == 3
-    assert "not in the installed onnxruntime 1.24.1, which has cpu, openvino" in document["error"]["message"]
+    assert (
+        "The installed onnxruntime 1.24.1 does not support provider 'cuda', only cpu, openvino."
+        in document["error"]["message"]
+    )
 
 
 def test_second_check_a_provider_that_does_not_start_and_why(folder: Path, tmp_path: Path) -> None:
@@ -134,7 +137,7 @@ def test_second_check_a_provider_that_does_not_start_and_why(folder: Path, tmp_p
     )
 
     assert code == 3
-    assert "Provider 'openvino' did not take the model" in document["error"]["message"]
+    assert "Provider 'openvino' did not run the model" in document["error"]["message"]
     assert "libopenvino.so" in document["error"]["message"]
 
 

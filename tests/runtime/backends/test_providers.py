@@ -44,7 +44,7 @@ def test_a_provider_that_the_build_lacks_is_refused_with_those_it_has() -> None:
     with pytest.raises(ProviderRefused) as caught:
         require("cuda", build("AzureExecutionProvider", "CPUExecutionProvider"))
 
-    assert caught.value.message == "Provider 'cuda' is not in the installed onnxruntime 1.31.1, which has cpu."
+    assert caught.value.message == "The installed onnxruntime 1.31.1 does not support provider 'cuda', only cpu."
     assert caught.value.hint == 'pip uninstall -y onnxruntime && pip install "edgekit[gpu]"'
     assert caught.value.exit_code == 3
 
@@ -94,10 +94,10 @@ libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shar
 
 
 def test_what_the_engine_wrote_is_quoted_without_its_decoration() -> None:
-    error = providers.refused("cuda", "the engine chose cpu", LOG)
+    error = providers.refused("cuda", "ONNX Runtime chose cpu", LOG)
 
     assert error.message.splitlines() == [
-        "Provider 'cuda' did not take the model: the engine chose cpu.",
+        "Provider 'cuda' did not run the model: ONNX Runtime chose cpu.",
         "  Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared "
         "object file",
         "  Failed to create CUDAExecutionProvider.",
@@ -128,7 +128,7 @@ def test_the_first_run_shows_that_another_provider_ran_the_model(data: Path, tmp
     folder.mkdir()
     session = OnnxSession(engine(data, folder), "cuda", None, folder)
 
-    with pytest.raises(ProviderRefused, match=r"Provider 'cuda' did not take the model: cuda ran 0 of \d+ nodes"):
+    with pytest.raises(ProviderRefused, match=r"Provider 'cuda' did not run the model: cuda ran 0 of \d+ nodes"):
         session.run({"x": np.ones((1, 3), np.float32)})
 
     assert not folder.exists()
@@ -165,7 +165,7 @@ def test_a_session_that_never_ran_leaves_no_profile(data: Path, tmp_path: Path) 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this build has CUDA")
 def test_cuda_is_refused_where_the_build_has_none(data: Path) -> None:
-    with pytest.raises(ProviderRefused, match="is not in the installed onnxruntime"):
+    with pytest.raises(ProviderRefused, match=r"The installed onnxruntime .* does not support provider 'cuda'"):
         OnnxRuntime().open(data / "linear.onnx", {"provider": "cuda"})
 
 
@@ -176,7 +176,7 @@ def test_a_build_that_claims_cuda_and_runs_on_the_cpu_is_found_out(data: Path, m
     with pytest.warns(UserWarning, match="not in available provider"), pytest.raises(ProviderRefused) as caught:
         OnnxRuntime().open(data / "linear.onnx", {"provider": "cuda"})
 
-    assert "the engine chose cpu" in caught.value.message
+    assert "ONNX Runtime chose cpu" in caught.value.message
     assert caught.value.hint == "nvidia-smi"
 
 
@@ -190,7 +190,7 @@ def test_a_build_that_claims_cuda_and_runs_on_the_cpu_is_found_out(data: Path, m
     ],
 )
 def test_the_hint_follows_from_what_the_engine_said(provider: str, said: str, hint: str) -> None:
-    assert hint in providers.refused(provider, "the engine chose cpu", said).hint
+    assert hint in providers.refused(provider, "ONNX Runtime chose cpu", said).hint
 
 
 def test_places_in_the_engines_source_are_left_out() -> None:
@@ -202,7 +202,7 @@ def test_places_in_the_engines_source_are_left_out() -> None:
 
     message = providers.refused("tensorrt", raised, "").message
 
-    assert message.startswith("Provider 'tensorrt' did not take the model: Please install TensorRT libraries")
+    assert message.startswith("Provider 'tensorrt' did not run the model: Please install TensorRT libraries")
 
 
 @pytest.mark.gpu

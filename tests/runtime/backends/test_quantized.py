@@ -61,5 +61,5 @@ def test_int64_beyond_int32_is_refused_with_the_value(value: int) -> None:
     narrow = storing(TensorEntry("ids", 0, (2,), "int32"))[INT64]
 
     assert narrow(np.array([2**31 - 1, -(2**31)])).tolist() == [2**31 - 1, -(2**31)]
-    with pytest.raises(UserError, match=f"'ids' holds {value}, which does not fit into the int32"):
+    with pytest.raises(UserError, match=f"'ids' contains {value}, which does not fit into the int32"):
         narrow(np.array([1, value]))

@@ -124,7 +124,7 @@ def test_speech_is_split_as_its_table_says(tmp_path: Path) -> None:
 def test_a_damaged_clip_is_named(tmp_path: Path) -> None:
     write_speech(tmp_path, clip=b"RIFFxxxx")
 
-    with pytest.raises(Unreadable, match=r"train\.wav' is no wav file"):
+    with pytest.raises(Unreadable, match=r"train\.wav' is not a wav file"):
         speech_commands12(tmp_path)
 
 
