@@ -153,7 +153,7 @@ class Slip:
         Slip("bundle verfy x", "Unknown command 'verfy'. Did you mean 'verify'?", "edgekit bundle --help"),
         Slip("build digits --bugdet x", "Unknown option '--bugdet'. Did you mean '--budget'?", "edgekit build --help"),
         Slip("build digits --hlp", "Unknown option '--hlp'. Did you mean '--help'?", "edgekit build --help"),
-        Slip("-q list models", "Option '-q' belongs behind the name of a command.", "edgekit --help"),
+        Slip("-q list models", "Option '-q' must follow the name of a command.", "edgekit --help"),
         Slip("list modells", "Unknown list 'modells'. Did you mean 'models'?", "edgekit list models"),
         Slip("list", "Missing argument 'KIND'.", "edgekit list --help"),
         Slip("build digits --launches many", "'many' is not a valid integer.", "edgekit build --help"),

@@ -105,7 +105,7 @@ def test_history_shows_blames_and_accepts(edgekit: Run, folder: Path, monkeypatc
     accepted = edgekit("history", "accept", "--why", "a larger input")
     after = edgekit("history", "show")
 
-    assert "holds no runs yet" in empty.out
+    assert "contains no runs yet" in empty.out
     assert "net/b.fake@fake  10    1.20 ms" in shown.out
     assert "net/b.fake@fake: +20.0 % since" in blamed.out
     assert "commit6; the last good run is" in blamed.out

@@ -37,7 +37,7 @@ def test_a_bundle_is_described(edgekit: Run, made: Path) -> None:
 
 
 def test_a_whole_bundle_is_said_to_be_whole(edgekit: Run, made: Path) -> None:
-    assert edgekit("bundle", "verify", "bundle").out.startswith("'bundle' is whole: 2 files, ")
+    assert edgekit("bundle", "verify", "bundle").out.startswith("'bundle' is intact: 2 files, ")
 
 
 def test_a_changed_bundle_ends_in_five(edgekit: Run, made: Path) -> None:
@@ -132,8 +132,8 @@ def test_a_model_that_is_not_what_its_card_says_ends_in_one(edgekit: Run, monkey
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("digits --artifact onnx-fp32", "'digits' has no use for --artifact"),
-        ("bundle --data .", "'bundle' has no use for --data"),
+        ("digits --artifact onnx-fp32", "--artifact does not apply to 'digits'"),
+        ("bundle --data .", "--data does not apply to 'bundle'"),
     ],
 )
 def test_options_of_another_kind_of_validation_are_refused(edgekit: Run, made: Path, arguments: str, said: str) -> None:

@@ -1,1 +1,1 @@
-"""The command line: one module a command, each parses, calls one flow, prints and exits."""
+"""The command line: one module per command, which parses, calls one flow, prints and exits."""

@@ -23,7 +23,7 @@ _SECONDS: Final = {"": 1.0, "min": 60.0, **TIME_S}
 
 
 class Duration(click.ParamType[float]):
-    """Seconds, as `30`, `500 ms` or `2 min`."""
+    """A duration in seconds, e.g. `30`, `500 ms` or `2 min`."""
 
     name = "time"
 
@@ -39,7 +39,7 @@ class Duration(click.ParamType[float]):
 
 
 class Share(click.ParamType[float]):
-    """A share of 1, as `3%` or `0.03`."""
+    """A share, e.g. `3%` or `0.03`."""
 
     name = "share"
 
@@ -55,7 +55,7 @@ class Share(click.ParamType[float]):
 
 
 class Sizes(click.ParamType[tuple[int, ...]]):
-    """Positive numbers, as `1,8,32`."""
+    """Positive integers, e.g. `1,8,32`."""
 
     name = "sizes"
 
@@ -65,12 +65,12 @@ class Sizes(click.ParamType[tuple[int, ...]]):
             return value
         numbers = [part.strip() for part in str(value).split(",")]
         if not all(number.isdecimal() and int(number) > 0 for number in numbers):
-            self.fail(f"expected sizes of at least 1, as 1,8,32, got '{value}'.", param, ctx)
+            self.fail(f"expected sizes of at least 1, e.g. 1,8,32, got '{value}'.", param, ctx)
         return tuple(dict.fromkeys(map(int, numbers)))
 
 
 class Points(click.ParamType[float]):
-    """Points of quality, as `0.5 pt`; a share of 1 inside."""
+    """Percentage points of a metric, e.g. `0.5 pt`; internally a share of 1."""
 
     name = "points"
 
@@ -85,7 +85,7 @@ class Points(click.ParamType[float]):
 
 
 class ReportFile(click.ParamType[Path]):
-    """A file whose suffix names a rendering of reports; checked before the work whose report it shall hold."""
+    """A file whose suffix selects the form of the report; checked before the work starts."""
 
     name = "file"
 
@@ -110,7 +110,7 @@ def source_argument(function: Any) -> Any:
     return click.argument(
         "source",
         shell_complete=names("models", files=True),
-        help="A reference model, a run of 'train', FILE.py:FACTORY, whose code is run, or an .onnx, .tflite or .pt2.",
+        help="A reference model, a run of 'train', FILE.py:FACTORY (executes its code), or an .onnx, .tflite or .pt2.",
     )(function)
 
 
@@ -120,7 +120,7 @@ def path_argument(function: Any) -> Any:
 
 
 def source_options(function: Callable[..., int | None]) -> Callable[..., int | None]:
-    """Everything a user may say about a source; the command is given it as `options: SourceOptions`."""
+    """All options that describe a source; the command receives them as `options: SourceOptions`."""
 
     @functools.wraps(function)
     def command(
@@ -155,32 +155,43 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
 
     return _decorated(
         command,
-        click.option("--weights", type=path_type, metavar="FILE", help="Weights, as .safetensors or a plain .pt."),
-        click.option("--input", multiple=True, metavar="SPEC", help="An input, as 'x:float32[N,1,28,28]'. Repeatable."),
-        click.option("--sizes", multiple=True, metavar="SPEC", help="Sizes of a free axis, as T=32,64. Repeatable."),
-        click.option("--samples", type=path_type, metavar="FILE", help="Real inputs as .npz, an array an input."),
+        click.option("--weights", type=path_type, metavar="FILE", help="Weights: a .safetensors or plain .pt file."),
+        click.option(
+            "--input", multiple=True, metavar="SPEC", help="An input, e.g. 'x:float32[N,1,28,28]'. Repeatable."
+        ),
+        click.option(
+            "--sizes", multiple=True, metavar="SPEC", help="Sizes of a dynamic axis, e.g. T=32,64. Repeatable."
+        ),
+        click.option(
+            "--samples", type=path_type, metavar="FILE", help="Real inputs: an .npz with one array per input."
+        ),
         data_option,
-        click.option("--labels", type=path_type, metavar="FILE", help="Names of the classes, one a line."),
+        click.option("--labels", type=path_type, metavar="FILE", help="Names of the classes, one per line."),
         click.option(
             "--calibration",
             type=click.IntRange(min=1),
             default=128,
             show_default=True,
             metavar="NUMBER",
-            help="Samples that int8 ranges are read from.",
+            help="Number of samples that calibrate int8.",
         ),
         click.option(
             "--calibration-method",
             type=click.Choice(CALIBRATION_METHODS),
             default="min-max",
             show_default=True,
-            help="How int8 ranges are read from them; TFLite has min-max.",
+            help="How calibration sets value ranges; TFLite supports only min-max.",
         ),
-        click.option("--task", default="", metavar="TASK", help="classification or regression, if samples do not say."),
+        click.option(
+            "--task",
+            default="",
+            metavar="TASK",
+            help="classification or regression, if it does not follow from the samples.",
+        ),
         click.option(
             "--include-samples",
             is_flag=True,
-            help="Put samples into the bundle although the terms of their data restrict passing them on.",
+            help="Include samples in the bundle even if the licence of their data restricts redistribution.",
         ),
     )
 
@@ -191,14 +202,16 @@ def _decorated(command: Callable[..., int | None], *options: Callable[..., Any])
     return command
 
 
-data_option = click.option("--data", type=path_type, metavar="DIR", help="Folder of data sets.  [setting: data]")
+data_option = click.option(
+    "--data", type=path_type, metavar="DIR", help="Folder that contains data sets.  [setting: data]"
+)
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 to_option = click.option(
     "--to",
     multiple=True,
     metavar="RECIPES",
     shell_complete=names("recipes"),
-    help=f"What to make, comma-separated; repeatable.  [default: {','.join(DEFAULT_RECIPES)}]",
+    help=f"Recipes to make, comma-separated; repeatable.  [default: {','.join(DEFAULT_RECIPES)}]",
 )
 target_option = click.option(
     "--target",
@@ -215,34 +228,37 @@ artifact_option = click.option(
     help="Only these artifacts, comma-separated; repeatable.  [default: all]",
 )
 axis_sizes_option = click.option(
-    "--sizes", multiple=True, metavar="SPEC", help="Size of a free axis of a bare file, as T=64. Repeatable."
+    "--sizes", multiple=True, metavar="SPEC", help="Size of a dynamic axis of a bare file, e.g. T=64. Repeatable."
 )
 report_option = click.option(
     "--report",
     multiple=True,
     type=ReportFile(),
     metavar="FILE",
-    help="Write the report to FILE too: .html, .json, .md or .xml (JUnit). Repeatable.",
+    help="Also write the report to FILE: .html, .json, .md or .xml (JUnit). Repeatable.",
 )
 launches_option = click.option(
-    "--launches", type=int, metavar="NUMBER", help="Fresh processes a measurement.  [setting: launches]"
+    "--launches", type=int, metavar="NUMBER", help="Number of fresh processes per measurement.  [setting: launches]"
 )
 time_limit_option = click.option(
-    "--time-limit", type=Duration(), metavar="TIME", help="Steady calls of each process, as 500ms or 2s."
+    "--time-limit",
+    type=Duration(),
+    metavar="TIME",
+    help="How long each process keeps timing after warm-up, e.g. 500ms.",
 )
 precision_option = click.option(
     "--precision",
     type=Share(),
     metavar="SHARE",
-    help="Launch until every median is known to this share of it, as 1%, or --time-box is over.",
+    help="Launch until every median is known to within this, e.g. 1%, or until --time-box ends.",
 )
 timeout_option = click.option(
-    "--timeout", type=Duration(), metavar="TIME", help="Longest time of one conversion.  [setting: timeout_s]"
+    "--timeout", type=Duration(), metavar="TIME", help="Time limit for one conversion.  [setting: timeout_s]"
 )
 
 
 def making_options(function: Callable[..., int | None]) -> Callable[..., int | None]:
-    """How artifacts are made; the command is given it as `how: ExportOptions`."""
+    """All options on how artifacts are made; the command receives them as `how: ExportOptions`."""
 
     @functools.wraps(function)
     def command(*arguments: Any, max_drop: float | None, with_preprocessing: bool, **options: Any) -> int | None:
@@ -256,12 +272,12 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
             "--max-drop",
             type=Points(),
             metavar="POINTS",
-            help="Keep in float what costs int8 more accuracy than this, as 0.5pt; of an error metric, per cent.",
+            help="Largest drop of int8, e.g. 0.5pt (error metrics: per cent); sensitive operators stay in float32.",
         ),
         click.option(
             "--with-preprocessing",
             is_flag=True,
-            help="Take uint8 images (N,H,W,C) or int16 audio, and give scores: no code for it on the device.",
+            help="Put preprocessing into the artifact: takes uint8 images (N,H,W,C) or int16 audio, returns scores.",
         ),
     )
 
@@ -272,10 +288,10 @@ def parts(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def first_target(setting: str) -> str:
-    """The first of the targets that the setting lists, for commands that take one."""
+    """The first target of the setting, for commands that take one."""
     return parts([setting])[0] if parts([setting]) else setting
 
 
 def source_name(source: str) -> str:
-    """What a source is called, for the name of an output: `digits`, `Net` of `net.py:Net`, `kws` of `runs/kws`."""
+    """The name of a source, from which outputs are named: `digits`, `Net` of `net.py:Net`, `kws` of `runs/kws`."""
     return source.rpartition(":")[2] if ".py:" in source else Path(source).stem or "model"

@@ -29,7 +29,7 @@ COMMON: Final = ("dry_run", "seed", "offline", "json", "quiet", "verbose", "debu
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a command: what the common options asked for, and where its result goes."""
+    """One call of a command: its common options, and where its result goes."""
 
     command: str
     output: Output
@@ -53,20 +53,20 @@ class Call:
         return self.origins(**flags)[0]
 
     def progress(self) -> AbstractContextManager[Progress]:
-        """Who is told of stages and steps: bars on a terminal, a line a stage elsewhere, nobody with `--quiet`."""
+        """How progress is shown: bars on a terminal, one line per stage elsewhere, nothing with `--quiet`."""
         from edgekit.cli.progress import progress
 
         return progress(quiet=self.quiet)
 
     def answer(self, document: object, text: Callable[[], str]) -> None:
-        """Write the result: the document with `--json`, else what `text` gives."""
+        """Write the result: the document with `--json`, otherwise `text()`."""
         if self.json:
             self.output.write_document(document)
         else:
             self.output.write_text(text())
 
     def note(self, text: str) -> None:
-        """Say something beside the result, on stderr."""
+        """Print a note on stderr, apart from the result."""
         if not self.quiet:
             click.echo(text, err=True)
 
@@ -93,8 +93,8 @@ class Call:
         """Print a report, and give the exit code of its verdict.
 
         Args:
-            files: Where to write it as well, in the form each suffix names.
-            written: What the command wrote already, to be told to the user.
+            files: Files to write it to as well; each suffix selects the form.
+            written: Files that the command has written, which are printed.
         """
         from edgekit.cli.reports import as_text, bisect_command, write_files
 
@@ -107,7 +107,7 @@ class Call:
 
 
 class Command(click.Command):
-    """A command whose help page ends with examples, and keeps the common options apart from its own."""
+    """A command whose help page ends with examples and lists the common options separately."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -140,8 +140,8 @@ def common(*, acts: bool = False, chance: bool = False) -> Callable[[Callable[..
     """Give a command the options every command has, and a Call as its first argument.
 
     Args:
-        acts: The command changes something: `--dry-run` shows what.
-        chance: Random choices play a part: `--seed`.
+        acts: The command changes something: adds `--dry-run`.
+        chance: The command makes random choices: adds `--seed`.
     """
 
     def decorate(function: Callable[..., int | None]) -> Callable[..., int]:
@@ -165,16 +165,16 @@ def _options(acts: bool, chance: bool) -> list[Callable[[Any], Any]]:
     flag = functools.partial(click.option, is_flag=True)
     options = []
     if acts:
-        options.append(flag("--dry-run", help="Say what would be done, and do nothing."))
+        options.append(flag("--dry-run", help="Print the steps without executing them."))
     if chance:
-        options.append(click.option("--seed", type=int, metavar="NUMBER", help="Seed of every random choice."))
+        options.append(click.option("--seed", type=int, metavar="NUMBER", help="Seed of all random choices."))
     return [
         *options,
-        flag("--offline", help="Reach for no network."),
-        flag("--json", help="Print one JSON document, errors included."),
-        flag("-q", "--quiet", help="Print the result and errors only."),
-        flag("-v", "--verbose", help="Say more on standard error."),
-        flag("--debug", help="Show tracebacks, and all that is logged."),
+        flag("--offline", help="Do not use the network."),
+        flag("--json", help="Print one JSON document, also for errors."),
+        flag("-q", "--quiet", help="Print only the result and errors."),
+        flag("-v", "--verbose", help="Print more on standard error."),
+        flag("--debug", help="Show tracebacks and debug messages."),
     ]
 
 

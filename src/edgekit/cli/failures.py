@@ -1,4 +1,4 @@
-"""What is said, and which exit code is given, when a command does not end well."""
+"""The message and the exit code of a command that fails."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _MACHINE = {
 _COMMON = ("--json", "--quiet", "-q", "--verbose", "-v", "--debug", "--offline", "--seed", "--dry-run")
 
 
-def tell(err: BaseException, arguments: list[str]) -> int:
-    """Say on stderr (and with `--json` on stdout) what failed, and give the exit code of the process."""
+def report(err: BaseException, arguments: list[str]) -> int:
+    """Print what failed on stderr (with `--json` also on stdout), and return the exit code of the process."""
     failure = translate(err, arguments)
     if isinstance(failure, Interrupted):
         with contextlib.suppress(ValueError):  # a second Ctrl-C ends the process at once; only the main thread may ask
@@ -96,7 +96,7 @@ def _usage(err: click.ClickException, arguments: list[str]) -> UserError:
 
 def _no_such_option(err: click.NoSuchOption, context: click.Context | None) -> str:
     if isinstance(context.command if context else None, click.Group) and err.option_name in _COMMON:
-        return f"Option '{err.option_name}' belongs behind the name of a command."
+        return f"Option '{err.option_name}' must follow the name of a command."
     known = [name for one in context.command.get_params(context) for name in one.opts] if context else []
     return f"Unknown option '{err.option_name}'.{nearest(err.option_name, known)}"
 
@@ -104,11 +104,11 @@ def _no_such_option(err: click.NoSuchOption, context: click.Context | None) -> s
 def _fault(err: BaseException, arguments: list[str]) -> EdgekitError:
     what = traceback.format_exception_only(err)[-1].strip()
     if isinstance(err, SystemExit):
-        what = f"code that was called ended the process (SystemExit: {err.code})"
+        what = f"called code ended the process (SystemExit: {err.code})"
     again = shlex.join(["edgekit", *(word for word in arguments if word != "--debug"), "--debug"])
     return EdgekitError(
-        f"This is a fault of edgekit, please report it: {what}",
-        hint=f"{again}   # shows where; add it and the output of 'edgekit doctor' to the report",
+        f"This is a bug in edgekit, please report it: {what}",
+        hint=f"{again}   # shows where; attach this and the output of 'edgekit doctor'",
     )
 
 

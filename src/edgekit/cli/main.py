@@ -7,7 +7,7 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Run the command line of this process, and end it."""
+    """Run the command line of this process, and exit with its code."""
     arguments = sys.argv[1:]
     try:
         # Imported under the handler: Ctrl-C while packages load ends in 130 as well.
@@ -33,6 +33,6 @@ def run(arguments: list[str]) -> int:
 
 
 def _failed(err: BaseException, arguments: list[str]) -> int:
-    from edgekit.cli.failures import tell
+    from edgekit.cli.failures import report
 
-    return tell(err, arguments)
+    return report(err, arguments)

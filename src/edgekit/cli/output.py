@@ -27,7 +27,7 @@ class Output:
 
     @property
     def columns(self) -> int | None:
-        """Width of the terminal; None where nobody resizes a window."""
+        """Width of the terminal; None for a pipe or a file."""
         return os.get_terminal_size(self._stream.fileno()).columns if self.is_terminal else None
 
     def write_document(self, document: object) -> None:
@@ -38,7 +38,7 @@ class Output:
         """Text as it is, with a final newline.
 
         Raises:
-            OutputClosed: Whoever read it stopped reading.
+            OutputClosed: The reader closed the stream.
         """
         try:
             self._stream.write(text if text.endswith("\n") else f"{text}\n")

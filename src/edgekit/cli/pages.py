@@ -17,12 +17,12 @@ _HEAD: Final = """\
 
 Every page below is what `edgekit COMMAND --help` prints.
 
-Results go to standard output, all else to standard error. `--json` prints one document with `schema_version` and
-`command`, errors included. Exit codes: [exit-codes.md](exit-codes.md).
+Results go to standard output, everything else to standard error. `--json` prints one document with `schema_version`
+and `command`, also for errors. Exit codes: [exit-codes.md](exit-codes.md).
 
-A setting is taken from the flag, else from `EDGEKIT_NAME`, else from `edgekit.toml` (or `[tool.edgekit]` in
-`pyproject.toml`) of this folder or the nearest one above, else from the user's own file, else it is the default;
-`edgekit config show --origin` says which.
+A setting comes from the first of these that has it: the flag, `EDGEKIT_NAME`, `edgekit.toml` (or `[tool.edgekit]` in
+`pyproject.toml`) in this folder or the nearest one above, the user's own file, the default.
+`edgekit config show --origin` shows which.
 """
 
 

@@ -16,28 +16,28 @@ COMMANDS: Final = {
     "build": ("build", "Take a model to a verdict: export, validate, profile, judge."),
     "train": ("train", "Train a reference model."),
     "export": ("export", "Convert a model into artifacts, each checked for parity."),
-    "validate": ("validate", "Check parity and accuracy of every artifact again."),
-    "bisect": ("bisect", "Find the first tensor where one artifact leaves another."),
-    "run": ("run", "Run a model on inputs and print its answers."),
+    "validate": ("validate", "Check parity and accuracy of artifacts or of a trained model."),
+    "bisect": ("bisect", "Find the first tensor where two artifacts diverge."),
+    "run": ("run", "Run a model on inputs and print its outputs."),
     "profile": ("profile", "Measure latency, load time and memory on targets."),
-    "tune": ("tune", "Find the best artifact, threads and options on a target."),
+    "tune": ("tune", "Find the best artifact, threads and options for a target."),
     "compare": ("compare", "Compare the latency of two artifacts, or of two reports."),
-    "check": ("check", "Judge models in CI: budgets, a baseline, the runs before."),
-    "history": ("history", "Look into earlier checks, find the first bad one, accept a new level."),
-    "explain": ("explain", "Say why a report's times are what they are."),
-    "bundle": ("bundle", "Look into, compare, verify or pack a bundle."),
+    "check": ("check", "Check models in CI against budgets, a baseline and the history."),
+    "history": ("history", "Show earlier checks, find the first slow one, accept a new level."),
+    "explain": ("explain", "Explain why the times in a report are what they are."),
+    "bundle": ("bundle", "Inspect, compare, verify or pack a bundle."),
     "devices": ("devices", "Manage the devices that targets name."),
-    "tools": ("tools", "Install converters that need an environment of their own."),
+    "tools": ("tools", "Install converters that need their own environment."),
     "list": ("list", "List models, recipes, backends, datasets or devices."),
-    "doctor": ("doctor", "Check this machine, and name the command that mends it."),
+    "doctor": ("doctor", "Check this machine and print the commands that fix it."),
     "config": ("config", "Show the settings in force."),
-    "completion": ("completion", "Print the script that completes edgekit's words in a shell."),
+    "completion": ("completion", "Print the completion script for a shell."),
 }
 COMPLETE_VARIABLE: Final = "_EDGEKIT_COMPLETE"
 
 
 class Commands(click.Group):
-    """A group that offers the nearest name for an unknown one."""
+    """A group that suggests the nearest name for an unknown one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -86,13 +86,13 @@ class Program(Commands):
 def program() -> None:
     """Take a PyTorch model to a latency, accuracy and parity verdict on your own devices.
 
-    Results go to standard output, all else to standard error. Exit codes: 0 pass, 1 verdict fail, 2 usage,
-    3 environment, 4 inconclusive, 5 unreadable or not convertible, 70 fault of edgekit, 130 interrupted.
+    Results go to standard output, everything else to standard error. Exit codes: 0 pass, 1 verdict fail, 2 usage,
+    3 environment, 4 inconclusive, 5 unreadable or not convertible, 70 bug in edgekit, 130 interrupted.
     """
 
 
 def invoke(arguments: Iterable[str]) -> int:
-    """Run one command line, and give the command's own exit code; what it raises passes through."""
+    """Run one command line and return the exit code of the command; exceptions pass through."""
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
         from click.shell_completion import shell_complete

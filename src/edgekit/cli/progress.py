@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, one line a stage elsewhere."""
+"""Progress on stderr: bars on a terminal, one line per stage elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INDENT: Final = "  "
 
 @contextlib.contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Who is told of the work in the block."""
+    """Show the progress of the work in the block."""
     if quiet:
         yield Silent()
     # Asked of the stream itself: with FORCE_COLOR set, rich takes every pipe for a terminal and draws bars into logs.

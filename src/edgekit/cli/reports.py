@@ -22,14 +22,14 @@ Document = TypeVar("Document")
 
 
 def as_text(report: Report, output: Output, files: Iterable[Path]) -> str:
-    """The report as a person reads it, and where it was written."""
+    """The report as text, and the files it was written to."""
     from edgekit.report.terminal import render
 
     return "\n".join([rendered(report, render, output), *(f"Report: {path}" for path in files)])
 
 
 def rendered(document: Document, render: Callable[[Document, Console], None], output: Output) -> str:
-    """What `render` draws of a document, as wide as the output, in colour where it shows colours."""
+    """A document as `render` draws it, as wide as the output, in colour if the output shows colours."""
     from rich.console import Console
 
     buffer = io.StringIO()
@@ -40,7 +40,7 @@ def rendered(document: Document, render: Callable[[Document, Console], None], ou
 
 
 def write_files(report: Report, files: Iterable[Path]) -> None:
-    """Write the report to every file, in the form its suffix names."""
+    """Write the report to every file; the suffix selects the form."""
     for path in files:
         from edgekit.report.registry import write_report
 
@@ -48,7 +48,7 @@ def write_files(report: Report, files: Iterable[Path]) -> None:
 
 
 def bisect_command(report: Report) -> str:
-    """The command that finds where the first artifact that failed parity goes wrong; empty when none failed."""
+    """The `bisect` command for the first artifact that failed parity; empty if none failed."""
     failed = [check.artifact for check in report.parity if check.verdict is Verdict.FAIL]
     if not failed or not report.bundle or Path(report.bundle).suffix in (".onnx", ".tflite"):
         return ""

@@ -1,4 +1,4 @@
-"""What is set up once for the whole process before a command runs: streams, signals, warnings."""
+"""Set up once for the whole process before a command runs: streams, signals, warnings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 
 def prepare() -> None:
-    """Make the streams writable, let a stop request unwind like Ctrl-C, and keep the warnings of packages quiet."""
+    """Make the streams writable, handle stop signals like Ctrl-C, and silence the warnings of packages."""
     _open_streams()
     _unwind_when_stopped()
     if not sys.warnoptions and not {"-v", "--verbose", "--debug"} & set(sys.argv):

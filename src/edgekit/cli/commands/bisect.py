@@ -20,13 +20,17 @@ from edgekit.cli.common import Call, Command, common
     ],
 )
 @click.argument("path", type=path_type, help="A bundle.")
-@click.argument("a", help="The artifact that is right, or 'torch' for the module it was made from.")
-@click.argument("b", help="The artifact that is looked into.")
-@click.option("--case", default="", metavar="CASE", help="A case of validation.  [default: the first that differs]")
-@click.option("--source", default="", metavar="SOURCE", help="The module behind 'torch', as FILE.py:FACTORY.")
-@click.option("--weights", type=path_type, metavar="FILE", help="Its weights, where they do not travel in the bundle.")
+@click.argument("a", help="The correct artifact, or 'torch' for the module it was made from.")
+@click.argument("b", help="The artifact to examine.")
+@click.option("--case", default="", metavar="CASE", help="A case of 'validate'.  [default: the first that differs]")
+@click.option("--source", default="", metavar="SOURCE", help="The module that 'torch' refers to: FILE.py:FACTORY.")
+@click.option("--weights", type=path_type, metavar="FILE", help="Its weights, if the bundle does not contain them.")
 @click.option(
-    "--report", multiple=True, type=path_type, metavar="FILE", help="Write it to FILE too: .json, .svg or .txt."
+    "--report",
+    multiple=True,
+    type=path_type,
+    metavar="FILE",
+    help="Also write the result to FILE: .json, .svg or .txt.",
 )
 @timeout_option
 @common()
@@ -41,10 +45,10 @@ def command(
     report: tuple[Path, ...],
     timeout: float | None,
 ) -> None:
-    """Find the first tensor where one artifact leaves another.
+    """Find the first tensor where two artifacts diverge.
 
-    Both graphs run with every tensor kept. Tensors are aligned by their values and the flow of data, whatever the
-    layout. Names the first one out of tolerance and the one that adds most error, with the module each comes from.
+    Runs both graphs and records every tensor. Tensors are aligned by value and data flow, independent of layout.
+    Prints the first one out of tolerance and the one that adds most error, with the module each comes from.
     """
     from edgekit.flows.bisect import ModuleOptions, bisect
     from edgekit.report.bisect import refuse_suffix, render_text, write_bisection

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @target_option
 @to_option
 @click.option(
-    "--budget", multiple=True, metavar="LIMITS", help="As 'latency.p90 <= 8 ms', comma-separated; repeatable."
+    "--budget", multiple=True, metavar="LIMITS", help="E.g. 'latency.p90 <= 8 ms', comma-separated; repeatable."
 )
 @click.option("--out", type=path_type, metavar="DIR", help="Folder to write.  [default: NAME-edgekit]")
 @force_option
@@ -73,8 +73,8 @@ def command(
 ) -> int:
     """Take a model to a verdict: export, validate, profile, judge.
 
-    Writes DIR/bundle, DIR/report.json and DIR/report.html, whole or not at all. Ends with 0 when, on every target, an
-    artifact meets all budgets and none fails parity; with 1 when not; with 4 when the measurement cannot tell.
+    Writes DIR/bundle, DIR/report.json and DIR/report.html, all or none. Exits with 0 if no artifact fails parity and
+    on every target one meets all budgets, with 1 if not, with 4 if the measurement is inconclusive.
     """
     from edgekit.flows.build import REPORT_HTML, build_order
 

@@ -32,9 +32,9 @@ bundle_argument = click.argument(
 
 @click.group("bundle", cls=Commands)
 def command() -> None:
-    """Look into, compare, verify or pack a bundle.
+    """Inspect, compare, verify or pack a bundle.
 
-    A bundle is a folder, or the same as one file NAME.edgekit. Every command checks the hash of every file in it.
+    A bundle is a folder or one packed file NAME.edgekit. Every command verifies the checksums of all its files.
     """
 
 
@@ -42,7 +42,7 @@ def command() -> None:
 @bundle_argument
 @common()
 def inspect(call: Call, bundle: Path) -> None:
-    """Print what a bundle holds, and what its graphs are made of."""
+    """Print the contents of a bundle and the operators of its graphs."""
     from edgekit.flows.bundle import graph_facts
 
     with Bundle.open(bundle) as opened:
@@ -68,24 +68,24 @@ def diff_command(call: Call, bundle: Path, a: str, b: str) -> None:
 @bundle_argument
 @common()
 def verify(call: Call, bundle: Path) -> None:
-    """Check the hash of every file of a bundle."""
+    """Verify the checksum of every file of a bundle."""
     with Bundle.open(bundle) as opened:
         records = opened.manifest.files.values()
     document = VerifyReport(
         bundle=str(bundle), files=len(records), size_bytes=sum(record.size_bytes for record in records)
     )
     size = format_value(document.size_bytes, "bytes")
-    call.answer(document, lambda: f"'{bundle}' is whole: {document.files} files, {size}, every hash is right.")
+    call.answer(document, lambda: f"'{bundle}' is intact: {document.files} files, {size}, all checksums match.")
 
 
 @command.command("pack", cls=Command, examples=["edgekit bundle pack digits-edgekit/bundle --out digits.edgekit"])
 @bundle_argument
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="File to write.  [default: NAME.edgekit]")
-@click.option("--with-tuning", is_flag=True, help="Add what 'edgekit tune' chose: the file is a new bundle.")
+@click.option("--with-tuning", is_flag=True, help="Include the choice of 'edgekit tune'; this makes a new bundle.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @common(acts=True)
 def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, force: bool) -> None:
-    """Write a bundle as one file; equal bundles give equal files."""
+    """Write a bundle as one file; equal bundles give identical files."""
     more = _tuning(bundle) if with_tuning else {}
     with Bundle.open(bundle) as opened:
         target = out or Path(f"{opened.spec.name}{SUFFIX}")
@@ -99,12 +99,12 @@ def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, 
 
 
 def _tuning(bundle: Path) -> dict[str, bytes]:
-    """The tuning beside the bundle, as a file of a new one."""
+    """The tuning next to the bundle, as a file of a new one."""
     from edgekit.core.reports.tuning import read_tuning
 
     file = tuning_file(bundle)
     if read_tuning(file) is None:
-        raise UserError(f"There is no tuning beside '{bundle}'.", hint=f"edgekit tune {bundle}")
+        raise UserError(f"There is no tuning next to '{bundle}'.", hint=f"edgekit tune {bundle}")
     return {TUNING: file.read_bytes()}
 
 
@@ -136,7 +136,7 @@ def _graphs(graphs: Iterable[GraphFacts]) -> Iterator[str]:
         yield ""
         yield one.artifact
         if one.reason:
-            yield f"  not looked into: {one.reason}"
+            yield f"  not inspected: {one.reason}"
             continue
         yield f"  {_figures(one)}"
         yield from _wrapped(", ".join(f"{count} {name}" for name, count in one.operators.items()))
@@ -157,7 +157,7 @@ def _figures(one: GraphFacts) -> str:
         parts.append(f"{one.parameters:,} parameters in {format_value(one.weight_bytes, 'bytes')}")
     if one.quantized_share:
         parts.append(f"{100 * one.quantized_share:.0f} % quantized")
-    parts.append("work not known" if one.macs is None else f"{one.macs:,} MACs")
+    parts.append("MACs unknown" if one.macs is None else f"{one.macs:,} MACs")
     return ", ".join(parts)
 
 
@@ -178,7 +178,7 @@ def _difference(found: BundleDiffReport) -> Iterator[str]:
             rows.append((name, *map(str, counts)))
     yield columns(rows)
     yield ""
-    yield f"Weights of one name: {found.equal_weights} equal, {len(found.weights)} differ."
+    yield f"Weights with the same name: {found.equal_weights} equal, {len(found.weights)} differ."
     changed = [("", _title(one.name), f"{100 * one.change:.2g} %") for one in found.weights[:_SHOWN]]
     if changed:
         yield columns(changed)
@@ -208,6 +208,6 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if spec.licence:
         yield "licence", spec.licence
     if manifest.split:
-        yield "samples", f"{manifest.split.calibration} to calibrate, {manifest.split.evaluation} to evaluate"
+        yield "samples", f"{manifest.split.calibration} for calibration, {manifest.split.evaluation} for evaluation"
     yield "made", manifest.created
     yield "with", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items())) or "unknown tools"

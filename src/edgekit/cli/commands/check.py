@@ -22,7 +22,7 @@ config_option = click.option(
     default=Path("edgekit.toml"),
     show_default=True,
     metavar="FILE",
-    help="File with a [check] table, or a pyproject.toml.",
+    help="A file with a [check] table, or a pyproject.toml.",
 )
 
 
@@ -37,20 +37,20 @@ config_option = click.option(
     ],
 )
 @config_option
-@click.option("--launches", type=click.IntRange(min=5), metavar="NUMBER", help="In place of 'launches' in FILE.")
-@click.option("--time-limit", type=Duration(), metavar="TIME", help="In place of 'time_limit_s' in FILE.")
-@click.option("--time-box", type=Duration(), metavar="TIME", help="In place of 'time_box_s' in FILE.")
-@click.option("--minimum-effect", type=Share(), metavar="SHARE", help="In place of 'minimum_effect' in FILE.")
+@click.option("--launches", type=click.IntRange(min=5), metavar="NUMBER", help="Overrides 'launches' in FILE.")
+@click.option("--time-limit", type=Duration(), metavar="TIME", help="Overrides 'time_limit_s' in FILE.")
+@click.option("--time-box", type=Duration(), metavar="TIME", help="Overrides 'time_box_s' in FILE.")
+@click.option("--minimum-effect", type=Share(), metavar="SHARE", help="Overrides 'minimum_effect' in FILE.")
 @click.option(
-    "--baseline-commit", metavar="COMMIT", help="In place of 'baseline_commit' in FILE: what models are compared with."
+    "--baseline-commit", metavar="COMMIT", help="The commit to compare with; overrides 'baseline_commit' in FILE."
 )
-@click.option("--no-record", is_flag=True, help="Leave the history as it is.")
+@click.option("--no-record", is_flag=True, help="Do not add this run to the history.")
 @click.option(
     "--report",
     multiple=True,
     type=path_type,
     metavar="FILE",
-    help="Write the result to FILE too: .json, .md, .xml (JUnit), .bencher.json or .benchmark-action.json. Repeatable.",
+    help="Also write to FILE: .json, .md, .xml (JUnit), .bencher.json or .benchmark-action.json. Repeatable.",
 )
 @common(acts=True, chance=True)
 def command(
@@ -64,10 +64,10 @@ def command(
     no_record: bool,
     report: tuple[Path, ...],
 ) -> int:
-    """Judge models in CI: budgets, a baseline, the runs before.
+    """Check models in CI against budgets, a baseline and the history.
 
-    Ends with 1 when a check failed. One that cannot be decided is printed as INCONCLUSIVE and counted; whether it
-    changes the exit code is the policy in FILE. In GitHub Actions the result goes into the summary of the step.
+    Exits with 1 if a check failed. Undecided checks are printed as INCONCLUSIVE; the policy in FILE decides whether
+    they change the exit code. In GitHub Actions the result is added to the step summary.
     """
     from edgekit.cli.reports import rendered
     from edgekit.flows.check import check_order

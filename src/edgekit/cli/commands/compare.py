@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     ],
 )
 @click.argument("a", help="The reference: BUNDLE::RECIPE, a .onnx or .tflite file, or a report (.json).")
-@click.argument("b", help="What is compared with it, of the same kind.")
+@click.argument("b", help="What to compare with it, of the same kind.")
 @target_option
 @click.option(
     "--launches",
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     default=8,
     show_default=True,
     metavar="NUMBER",
-    help="Pairs of fresh processes before the first look; four times as many at most.",
+    help="Pairs of fresh processes before the first evaluation; at most four times as many in all.",
 )
 @time_limit_option
 @click.option(
-    "--time-box", type=Duration(), default=45.0, show_default="45s", metavar="TIME", help="Longest time on each target."
+    "--time-box", type=Duration(), default=45.0, show_default="45s", metavar="TIME", help="Time limit per target."
 )
 @click.option(
     "--minimum-effect",
     type=Share(),
     metavar="SHARE",
-    help="The smallest difference that counts, as 3%.  [setting: minimum_effect]",
+    help="Smallest difference that counts, e.g. 3%.  [setting: minimum_effect]",
 )
 @click.option(
-    "--report", multiple=True, type=path_type, metavar="FILE", help="Write the result to FILE too: .json or .md."
+    "--report", multiple=True, type=path_type, metavar="FILE", help="Also write the result to FILE: .json or .md."
 )
 @common(acts=True, chance=True)
 def command(
@@ -61,9 +61,9 @@ def command(
 ) -> int:
     """Compare the latency of two artifacts, or of two reports.
 
-    Artifacts are measured in turn, pair by pair, until it is clear whether B is faster, slower or as fast as A within
-    the minimum effect. Ends with 0 when B is faster or equal, with 1 when it is slower, with 4 when the time is over
-    and it is still unclear.
+    Measures artifacts alternately, pair by pair, until B is known to be faster than A, slower, or equal within the
+    minimum effect. Exits with 0 if B is faster or equal, with 1 if it is slower, with 4 if the time ran out before
+    that was known.
     """
     from edgekit.cli.reports import rendered
     from edgekit.flows.compare import compare_order

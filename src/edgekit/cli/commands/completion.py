@@ -26,7 +26,7 @@ SHELLS: Final = ("bash", "zsh", "fish", "powershell")
 @click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL", help="bash, zsh, fish or powershell.")
 @common()
 def command(call: Call, shell: str) -> None:
-    """Print the script that completes edgekit's words in a shell."""
+    """Print the completion script for a shell."""
     document = CompletionReport(shell=shell, script=_script(shell))
     call.answer(document, lambda: document.script)
 

@@ -16,15 +16,15 @@ from edgekit.core.system.settings import Setting
 def command() -> None:
     """Show the settings in force.
 
-    A flag wins over an EDGEKIT_* variable, that over edgekit.toml (or [tool.edgekit] in pyproject.toml), that over
-    the user's own file, that over the default.
+    Order of precedence: flag, EDGEKIT_* variable, edgekit.toml (or [tool.edgekit] in pyproject.toml), the user's own
+    file, default.
     """
 
 
 @command.command(
     "show", cls=Command, examples=["edgekit config show --origin", "EDGEKIT_LAUNCHES=12 edgekit config show --json"]
 )
-@click.option("--origin", is_flag=True, help="Say where each value came from.")
+@click.option("--origin", is_flag=True, help="Show where each value comes from.")
 @common()
 def show(call: Call, origin: bool) -> None:
     """Print every setting that is in force."""

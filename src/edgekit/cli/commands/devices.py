@@ -15,21 +15,22 @@ from edgekit.cli.program import Commands
 if TYPE_CHECKING:
     from edgekit.core.reports.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
 
-name_argument = click.argument("name", help="What targets call the device, such as pi5.")
+name_argument = click.argument("name", help="Name of the device in targets, e.g. pi5.")
 
 
 @click.group("devices", cls=Commands)
 def command() -> None:
     """Manage the devices that targets name.
 
-    A device is reached by ssh (a Raspberry Pi, any Linux), by adb (Android) or in its browser (any phone).
+    edgekit connects to a device by ssh (a Raspberry Pi, any Linux), by adb (Android) or through its browser (any
+    phone).
     """
 
 
 @command.command("list", cls=Command, examples=["edgekit devices list"])
 @common()
 def list_(call: Call) -> None:
-    """List every device that a target may name."""
+    """List all devices that a target can name."""
     from edgekit.flows.devices import list_devices
 
     found = list_devices()
@@ -46,19 +47,21 @@ def list_(call: Call) -> None:
     ],
 )
 @name_argument
-@click.option("--ssh", metavar="ADDRESS", help="Host, user@host, or a name of your own ssh configuration.")
-@click.option("--adb", metavar="SERIAL", help="Serial number, as 'adb devices' prints it.")
+@click.option("--ssh", metavar="ADDRESS", help="Host, user@host, or a host of your ssh configuration.")
+@click.option("--adb", metavar="SERIAL", help="Serial number that 'adb devices' prints.")
 @click.option("--web", metavar="ADDRESS", help="Address of this machine that the browser can open.")
-@click.option("--cable", metavar="SERIAL", help="With --web: the phone's adb serial, or 'any'; leads the port there.")
+@click.option(
+    "--cable", metavar="SERIAL", help="With --web: the phone's adb serial, or 'any'; forwards the port to it."
+)
 @click.option("--port", type=int, metavar="NUMBER", help="Port of the transport.")
-@click.option("--ssh-config", metavar="FILE", help="Another ssh configuration than your own.")
-@click.option("--emulated", is_flag=True, help="Times on it are no latency: print correctness only.")
-@click.option("--counter", metavar="COMMAND", help="With --emulated: what counts instructions there.")
-@click.option("--timeout", "timeout_s", type=Duration(), metavar="TIME", help="What one launch may take (300s).")
+@click.option("--ssh-config", metavar="FILE", help="ssh configuration to use instead of your own.")
+@click.option("--emulated", is_flag=True, help="Its times are not a latency: show only correctness.")
+@click.option("--counter", metavar="COMMAND", help="With --emulated: the command that counts instructions there.")
+@click.option("--timeout", "timeout_s", type=Duration(), metavar="TIME", help="Time limit for one launch (300s).")
 @click.option("--force", is_flag=True, help="Replace a device of that name.")
 @common(acts=True)
 def add(call: Call, name: str, force: bool, emulated: bool, **given: str | float | None) -> int:
-    """Add a device; nothing is reached for yet."""
+    """Add a device without connecting to it."""
     from edgekit.devices.inventory import Entry
     from edgekit.flows.devices import add_order
 
@@ -71,7 +74,7 @@ def add(call: Call, name: str, force: bool, emulated: bool, **given: str | float
 @name_argument
 @common()
 def check(call: Call, name: str) -> int:
-    """Look at everything that a job on a device needs, and say what to mend."""
+    """Check that a device is ready, and print how to fix it."""
     from edgekit.core.errors import DeviceError
     from edgekit.flows.devices import check_device
 
@@ -86,11 +89,11 @@ def check(call: Call, name: str) -> int:
 @click.option(
     "--libraries",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="For a phone: the folder that holds a C library for its processor.",
+    help="For a phone: the folder that contains a C library for its processor.",
 )
 @common(acts=True)
 def prepare(call: Call, name: str, libraries: Path | None) -> int:
-    """Put the engines on a device; afterwards no network is needed."""
+    """Install the backends on a device, which then needs no network."""
     from edgekit.flows.devices import prepare_order
 
     settings = call.settings()
@@ -104,7 +107,7 @@ def prepare(call: Call, name: str, libraries: Path | None) -> int:
 @name_argument
 @common(acts=True)
 def clean(call: Call, name: str) -> int:
-    """Remove everything that edgekit has put on a device."""
+    """Remove everything that edgekit installed on a device."""
     from edgekit.flows.devices import clean_order
 
     return call.perform(lambda _: clean_order(name), lambda done: _show(call, done))
@@ -114,7 +117,7 @@ def clean(call: Call, name: str) -> int:
 @name_argument
 @common(acts=True)
 def remove(call: Call, name: str) -> int:
-    """Take a device out of the inventory; what is on it stays."""
+    """Remove a device from the inventory; files on it stay."""
     from edgekit.flows.devices import remove_order
 
     return call.perform(lambda _: remove_order(name), lambda done: _show(call, done))
@@ -131,5 +134,5 @@ def _table(found: DeviceListReport) -> str:
 
 def _checks(found: DeviceCheckReport) -> str:
     lines = [columns((one.name, one.state, one.found) for one in found.checks)]
-    lines += [f"Mend {one.name}: {one.mend}" for one in found.checks if one.mend]
+    lines += [f"Fix {one.name}: {one.mend}" for one in found.checks if one.mend]
     return "\n".join(lines)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 @click.command("doctor", cls=Command, examples=["edgekit doctor", "edgekit doctor --json"])
 @common()
 def command(call: Call) -> int:
-    """Check this machine, and name the command that mends it.
+    """Check this machine and print the commands that fix it.
 
-    Ends with 3 when something is in the way of building, running or measuring. Changes nothing.
+    Exits with 3 if something prevents building, running or measuring. Changes nothing.
     """
     from edgekit.flows.doctor import diagnose
 

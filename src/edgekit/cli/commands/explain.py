@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     examples=["edgekit explain digits-edgekit/report.json", "edgekit explain tuesday.json monday.json"],
 )
 @click.argument("report", type=path_type, help="A report (.json) of 'build' or 'profile'.")
-@click.argument("other", type=path_type, required=False, help="Another report whose times differ.")
+@click.argument("other", type=path_type, required=False, help="A second report to compare the times with.")
 @common()
 def command(call: Call, report: Path, other: Path | None) -> None:
-    """Say why a report's times are what they are.
+    """Explain why the times in a report are what they are.
 
-    Every cause comes with what was seen and the command that tests it. What has no cause is listed as not explained.
+    Prints each cause with its evidence and a command that tests it. Times without a cause are listed as unexplained.
     """
     from edgekit.flows.explain import explain
 
@@ -39,8 +39,8 @@ def _lines(found: ExplainReport) -> Iterator[str]:
 
     for cause, names in together(found.causes):
         yield from _cause(cause, names)
-    yield from (f"Not explained: {text}." for text in found.unexplained)
-    yield from (f"Not looked at: {text}." for text in found.unseen)
+    yield from (f"Unexplained: {text}." for text in found.unexplained)
+    yield from (f"Not examined: {text}." for text in found.unseen)
     if not found.causes and not found.unexplained:
         yield "There is nothing to explain."
 

@@ -57,7 +57,7 @@ def command(
 ) -> int:
     """Convert a model into artifacts, each checked for parity.
 
-    Writes a bundle, whole or not at all. Ends with 1 when an artifact differs from the model it was made from.
+    Writes a complete bundle or nothing. Exits with 1 if an artifact differs from the model it was made from.
     """
     from edgekit.flows.export import export_order
 

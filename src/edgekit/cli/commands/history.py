@@ -22,9 +22,9 @@ _COMMIT_LETTERS = 10
 
 @click.group("history", cls=Commands)
 def command() -> None:
-    """Look into earlier checks, find the first bad one, accept a new level.
+    """Show earlier checks, find the first slow one, accept a new level.
 
-    The history lies beside the configuration: one line a run, oldest first.
+    The history is stored next to the configuration: one line per run, oldest first.
     """
 
 
@@ -34,7 +34,7 @@ def command() -> None:
 @config_option
 @common()
 def show_command(call: Call, config: Path) -> None:
-    """Print every series: its runs, its last value and its level."""
+    """Print the runs, the last value and the level of every series."""
     from edgekit.flows.history import show
 
     found = show(config)
@@ -45,7 +45,7 @@ def show_command(call: Call, config: Path) -> None:
 @config_option
 @common()
 def blame_command(call: Call, config: Path) -> None:
-    """Name the first slow run of every series that became slower."""
+    """Print the first slow run of every series that became slower."""
     from edgekit.flows.history import show
 
     found = show(config, command="history blame")
@@ -58,13 +58,13 @@ def blame_command(call: Call, config: Path) -> None:
     examples=['edgekit history accept --why "larger input"', 'edgekit history accept --model kws --why "new labels"'],
 )
 @config_option
-@click.option("--why", required=True, metavar="TEXT", help="The reason, which the history keeps.")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, which is recorded in the history.")
 @click.option("--model", multiple=True, metavar="NAME", help="Only this model; repeatable.  [default: all]")
 @common(acts=True)
 def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -> int:
-    """Make the present models the baseline, and say why.
+    """Make the current models the baseline, with a reason.
 
-    Copies every model over its baseline file, and lets its series begin anew. Nothing else ever changes a baseline.
+    Copies every model over its baseline file and restarts its series. Nothing else ever changes a baseline.
     """
     from edgekit.flows.history import accept_order
 
@@ -78,7 +78,7 @@ def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -
 
 def _shown(found: HistoryReport) -> str:
     if not found.series:
-        return f"'{found.file}' holds no runs yet."
+        return f"'{found.file}' contains no runs yet."
     rows = [(one.name, str(one.runs), *_level(one), _place(one.last)) for one in found.series]
     accepted = [f"{one.created}  accepted: {', '.join(one.models)} ({one.why})" for one in found.accepted]
     return "\n".join([columns([("series", "runs", "last", "level", "change", "at"), *rows]), *accepted])
@@ -94,7 +94,7 @@ def _blamed(found: HistoryReport) -> Iterator[str]:
     for name, step in slow:
         yield f"{name}: {100 * step.size:+.1f} % since {_place(step.since)}; the last good run is {_place(step.before)}"
     if not slow:
-        yield "No series became slower by a step that stands out of its noise."
+        yield "No series became slower by more than its noise."
 
 
 def _place(point: Point) -> str:

@@ -29,10 +29,10 @@ _HEAD: Final = ("model", "task", "params", "MACs", "quality")
 def command(call: Call, kind: str) -> None:
     """List models, recipes, backends, datasets or devices.
 
-    Models are listed with their size, the work of one sample, and how good the shipped weights are on the test split;
-    the intervals are in --json.
+    Models are listed with their parameters, the MACs of one sample and the metric of the shipped weights on the test
+    split; --json adds the intervals.
 
-    Plug-ins of other packages are in the list; a broken one shows its error.
+    Plug-ins of other packages are included; a broken one shows its error.
     """
     from edgekit.core.reports.list import ModelListReport
     from edgekit.flows.list import listing
@@ -50,7 +50,7 @@ def _about(summary: str, problem: str) -> str:
 
 
 def _models_text(found: ModelListReport) -> str:
-    """A row a model; below those whose weights do not come with edgekit, how to get them."""
+    """A row per model; below those whose weights do not come with edgekit, how to get them."""
     rows = [_HEAD, *(_row(item) for item in found.items)]
     head, *lines = columns(rows).splitlines()
     text = [head]
@@ -60,7 +60,7 @@ def _models_text(found: ModelListReport) -> str:
             text.append(f"  {_about(item.summary, item.problem)}")
         elif item.weights != SHIPPED:
             text += textwrap.wrap(f"weights: {item.weights}", 76, initial_indent="  ", subsequent_indent="    ")
-    return "\n".join([*text, "", "All other weights are shipped; >= and <= are what a training reaches at least."])
+    return "\n".join([*text, "", "All other weights are shipped. >= and <= mark what training reaches at least."])
 
 
 def _row(item: ModelItem) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ from edgekit.cli.common import Call, Command, common
     default="60s",
     show_default=True,
     metavar="TIME",
-    help="With --precision, begin no further launches after it.",
+    help="With --precision: start no more launches after this time.",
 )
 @click.option(
     "--batch",
@@ -52,14 +52,14 @@ from edgekit.cli.common import Call, Command, common
     default="1",
     show_default=True,
     metavar="SIZES",
-    help="Samples a call, as 1,8,32: latency and throughput of each.",
+    help="Batch sizes to measure, e.g. 1,8,32.",
 )
-@click.option("--operators", is_flag=True, help="Time every operator too, where the engine can.")
+@click.option("--operators", is_flag=True, help="Also time each operator, where the backend supports it.")
 @click.option(
     "--sustain",
     type=Duration(),
     metavar="TIME",
-    help="Keep each under load for TIME afterwards, as 10min, to see what heat does.",
+    help="Afterwards keep each artifact under load for TIME, e.g. 10min, to detect throttling.",
 )
 @axis_sizes_option
 @report_option
@@ -81,7 +81,8 @@ def command(
 ) -> int:
     """Measure latency, load time and memory on targets.
 
-    Several fresh processes each, interleaved in random order; raw values are kept in the report.
+    Launches several fresh processes per artifact and target, interleaved in random order. The report keeps all raw
+    values.
     """
     from edgekit.flows.profile import profile_order
 

@@ -41,14 +41,14 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
     "--input",
     multiple=True,
     metavar="FILE",
-    help="A file as the model takes it (image, wav, csv, txt, .npy, .npz), a sentence, sample:NUMBER of the bundle, "
+    help="A file that suits the model (image, wav, csv, txt, .npy, .npz), a sentence, sample:NUMBER of the bundle, "
     "or random:SEED. Repeatable.",
 )
 @click.option(
     "--output",
     default="",
     metavar="FILE",
-    help="Write the answers to FILE too: .csv (curve, scores), .png (image), .txt (sentence, label), .npz or .json.",
+    help="Also write the outputs to FILE: .csv (curve, scores), .png (image), .txt (sentence, label), .npz or .json.",
 )
 @click.option("--target", metavar="TARGET", help="local[/BACKEND][@key=value].  [setting: target]")
 @click.option(
@@ -69,10 +69,10 @@ def command(
     artifact: str,
     sizes: tuple[str, ...],
 ) -> None:
-    """Run a model on inputs and print its answers.
+    """Run a model on inputs and print its outputs.
 
-    Files become inputs, and outputs become labels with their probability, a curve, a sentence or an image, as the
-    bundle says; of other models every output is printed.
+    The spec of a bundle says how files become inputs, and whether outputs are labels with probabilities, a curve, a
+    sentence or an image. Without it, every output is printed as numbers.
     """
     from edgekit.flows.run import run
 
@@ -121,9 +121,9 @@ def _curve(curve: Curve) -> Iterator[str]:
     rows = [("", f"{curve.step_s * place / size:g} {unit}", f"{value:.4g}") for place, value in enumerate(curve.values)]
     yield columns([("", "time", curve.name), *rows[:_SHOWN_VALUES]])
     if len(rows) > _SHOWN_VALUES:
-        yield f"  ... {len(rows) - _SHOWN_VALUES} more (all of them with --output FILE.csv)"
+        yield f"  ... {len(rows) - _SHOWN_VALUES} more (--output FILE.csv writes all)"
 
 
 def _short(values: list[Any]) -> str:
     text = msgspec.json.encode(values).decode()
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}... (all of it with --json)"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}... (--json prints all)"

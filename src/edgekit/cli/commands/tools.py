@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group("tools", cls=Commands)
 def command() -> None:
-    """Install converters that need an environment of their own."""
+    """Install converters that need their own environment."""
 
 
 @command.command(
@@ -23,13 +23,14 @@ def command() -> None:
     cls=Command,
     examples=["edgekit tools install onnx2tf", "edgekit tools install onnx2tf --python /usr/bin/python3.12"],
 )
-@click.argument("tool", help="onnx2tf: makes .tflite files from .onnx files; 0.7 GB.")
-@click.option("--python", default="", metavar="FILE", help="The Python to make it with.  [default: one that fits]")
+@click.argument("tool", help="onnx2tf: converts .onnx files to .tflite; 0.7 GB.")
+@click.option("--python", default="", metavar="FILE", help="The Python to use.  [default: a suitable one]")
 @common(acts=True)
 def install_command(call: Call, tool: str, python: str) -> int:
-    """Make a Python environment for a converter, in edgekit's cache.
+    """Install a converter into a Python environment in edgekit's cache.
 
-    Takes the converter from the package index. It may be deleted at any time; installing twice does nothing.
+    Downloads the converter from the package index. The environment may be deleted at any time. Installing twice has
+    no effect.
     """
     from edgekit.flows.tools import install_order
 

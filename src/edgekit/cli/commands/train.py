@@ -31,35 +31,35 @@ if TYPE_CHECKING:
         "edgekit train digits --report digits.html --tensorboard board",
     ],
 )
-@click.argument("model", shell_complete=names("models"), help="A reference model; 'edgekit list models' names them.")
+@click.argument("model", shell_complete=names("models"), help="A reference model; 'edgekit list models' lists them.")
 @click.option("--out", type=path_type, metavar="RUN", help="Run directory.  [default: runs/MODEL]")
 @data_option
-@click.option("--download", is_flag=True, help="Fetch the data set from its official address, once.")
+@click.option("--download", is_flag=True, help="Download the data set from its official address if it is missing.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change a training option. Repeatable.")
 @report_option
-@click.option("--tensorboard", type=path_type, metavar="DIR", help="Write the history for TensorBoard, too.")
-@click.option("--resume", is_flag=True, help="Go on with the unfinished training in RUN.")
+@click.option("--tensorboard", type=path_type, metavar="DIR", help="Also write the training history for TensorBoard.")
+@click.option("--resume", is_flag=True, help="Continue the unfinished training in RUN.")
 @click.option(
     "--init-from",
     default="",
     metavar="BUNDLE",
-    help="Start from weights: a bundle, a run directory, a .safetensors file or a reference model.",
+    help="Initial weights: a bundle, a run directory, a .safetensors file or a reference model.",
 )
-@click.option("--freeze", multiple=True, metavar="PREFIX", help="Train no parameter of this name. Repeatable.")
+@click.option("--freeze", multiple=True, metavar="PREFIX", help="Do not train parameters with this prefix. Repeatable.")
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
     metavar="NUMBER",
-    help="Processes that share every batch; with --search, trainings at once.",
+    help="Processes that share every batch; with --search, trainings in parallel.",
 )
 @click.option(
     "--search",
     "trials",
     type=click.IntRange(min=1),
     metavar="NUMBER",
-    help="Train so often with other options and print the best as a command. Goes on where it ended.",
+    help="Train NUMBER times with different options and print the best as a command. Resumes an earlier search.",
 )
 @click.option(
     "--sampler",
@@ -87,8 +87,8 @@ def command(
 ) -> int:
     """Train a reference model.
 
-    Writes the best and the last checkpoint, the history and the quality on the test split into the run directory,
-    which is a SOURCE of 'build' and 'export'.
+    Writes the best and last checkpoints, the training history and the metric on the test split to the run directory,
+    which 'build' and 'export' accept as SOURCE.
     """
     from edgekit.flows.train import search_order, train_order
 
@@ -145,8 +145,8 @@ def _refuse_with_search(**given: object) -> None:
     for name, value in given.items():
         if value:
             raise UserError(
-                f"--search and --{name.replace('_', '-')} do not go together.",
-                hint="A search goes on by itself when it is called again.",
+                f"--search and --{name.replace('_', '-')} cannot be combined.",
+                hint="Run the same command again to continue a search.",
             )
 
 
@@ -154,7 +154,7 @@ def overrides(texts: tuple[str, ...]) -> dict[str, str]:
     """Training options by name, from texts such as `optimizer=adam`.
 
     Raises:
-        UserError: Another form, or a name given twice.
+        UserError: A text is not NAME=VALUE, or a name is given twice.
     """
     changes: dict[str, str] = {}
     for text in texts:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "--target",
     metavar="TARGET",
     shell_complete=names("devices"),
-    help="One device; what it names beside is not searched.  [setting: target]",
+    help="One device. Options given here are fixed, not searched.  [setting: target]",
 )
 @artifact_option
 @click.option(
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     default=0.005,
     show_default="0.5pt",
     metavar="POINTS",
-    help="Accuracy that may be lost, as 0.5pt; of an error metric, per cent.",
+    help="Largest accuracy drop, e.g. 0.5pt (error metrics: per cent).",
 )
 @click.option(
     "--time-limit",
@@ -49,16 +49,16 @@ if TYPE_CHECKING:
     default=0.1,
     show_default="100ms",
     metavar="TIME",
-    help="Steady calls of each process.",
+    help="How long each process keeps timing after warm-up.",
 )
 @common(acts=True, chance=True)
 def command(
     call: Call, path: Path, target: str | None, artifact: tuple[str, ...], max_drop: float, time_limit: float
 ) -> int | None:
-    """Find the best artifact, threads and options on a target.
+    """Find the best artifact, threads and options for a target.
 
-    Candidates are measured in turn, and only the faster ones go on to the next round. The choice is kept in
-    NAME.tuning.json beside the bundle, where 'run' and edgekit.load find it on the same kind of device.
+    Measures candidates in rounds; only the faster ones reach the next round. Saves the choice in NAME.tuning.json next
+    to the bundle, where 'run' and edgekit.load find it on the same kind of device.
     """
     from edgekit.flows.tune import tune_order
 
@@ -87,12 +87,12 @@ def _text(found: TuneReport) -> Iterator[str]:
     yield ""
     equal = [one for one in shown if one.is_tied]
     if len(equal) > 1:
-        yield f"{len(equal)} candidates are tied: the measurement does not tell which is fastest. Chosen is the one"
-        yield "with the fewest threads, then the smallest file."
+        yield f"{len(equal)} candidates are tied: the measurement cannot distinguish them. The one with the fewest"
+        yield "threads, then the smallest file, is chosen."
     yield from found.warnings
-    yield f"{found.launches} launches of the {found.exhaustive} that measuring everything fully takes."
+    yield f"{found.launches} launches; a full measurement of every candidate takes {found.exhaustive}."
     yield f"Chosen: {found.chosen.artifact} as {found.target.split('/')[0].split('@')[0]}{found.chosen.target}"
-    yield f"Kept in {found.file}"
+    yield f"Saved in {found.file}"
 
 
 def _row(one: Candidate, found: TuneReport) -> tuple[str, ...]:

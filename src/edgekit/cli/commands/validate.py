@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @artifact_option
 @click.option(
-    "--reference", type=path_type, metavar="BUNDLE", help="What a bare file must agree with: a bundle with samples."
+    "--reference", type=path_type, metavar="BUNDLE", help="A bundle with samples that a bare file must agree with."
 )
 @data_option
 @report_option
@@ -51,13 +51,13 @@ def command(
     data: Path | None,
     report: tuple[Path, ...],
 ) -> int:
-    """Check parity and accuracy of every artifact again.
+    """Check parity and accuracy of artifacts or of a trained model.
 
-    Every artifact runs in its own engine, on the samples that travel in the bundle. Ends with 1 when one differs from
-    the model it was made from.
+    Runs every artifact in its own backend on the samples of the bundle. Exits with 1 if one differs from the model it
+    was made from.
 
-    Of a reference model or a run directory the headline metric is computed again, on the whole test split. Ends with 1
-    when it is not the one of their card.
+    For a reference model or run directory, recomputes the headline metric on the whole test split. Exits with 1 if it
+    disagrees with the model card.
     """
     from edgekit.flows.validate import is_trained, validate
 
@@ -75,7 +75,7 @@ def command(
 def _refuse(path: Path, given: dict[str, object], reason: str) -> None:
     for option, value in given.items():
         if value:
-            raise UserError(f"'{path}' has no use for {option}: it {reason}.", hint=f"Leave {option} out.")
+            raise UserError(f"{option} does not apply to '{path}', which {reason}.", hint=f"Omit {option}.")
 
 
 def _quality(call: Call, path: Path, data: Path | None) -> int:
