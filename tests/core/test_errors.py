@@ -55,9 +55,9 @@ def test_only_a_verdict_ends_in_one() -> None:
 
 
 def test_an_error_carries_its_message_and_its_hint() -> None:
-    err = errors.UserError("No target was given.", hint="--target local")
+    err = errors.UserError("No target given.", hint="--target local")
 
-    assert (str(err), err.message, err.hint) == ("No target was given.", "No target was given.", "--target local")
+    assert (str(err), err.message, err.hint) == ("No target given.", "No target given.", "--target local")
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_recipes_are_read_once_and_in_order(texts: str | list[str]) -> None:
 
 @pytest.mark.parametrize("texts", ["", " , ", []])
 def test_no_recipe_at_all_is_a_usage_error(texts: str | list[str]) -> None:
-    with pytest.raises(UserError, match="No recipe was given"):
+    with pytest.raises(UserError, match="No recipe given"):
         parse_recipes(texts)
 
 

@@ -81,7 +81,7 @@ def test_copies_stay_together_whatever_their_labels() -> None:
 
 @pytest.mark.parametrize(("count", "copies"), [(1, 1), (1, 7)])
 def test_one_sample_cannot_be_split(count: int, copies: int) -> None:
-    with pytest.raises(UserError, match="1 distinct sample cannot be split"):
+    with pytest.raises(UserError, match="needs at least 2 different samples, got 1"):
         split(images(count, copies=copies), calibration=1)
 
 
@@ -272,25 +272,37 @@ NAN = np.where(np.arange(20).reshape(5, 1, 4) == 13, np.nan, 0)
     ("spec", "arrays", "problems"),
     [
         (IMAGES, {}, ["'x' is missing.", "there are no samples."]),
-        (IMAGES, {"X": X}, ["'x' is missing. Did you mean 'X'?", "'X' is no input of the model. Did you mean 'x'?"]),
-        (IMAGES, {"x": X, "y": X}, ["'y' is no input of the model."]),
+        (
+            IMAGES,
+            {"X": X},
+            ["'x' is missing. Did you mean 'X'?", "'X' is not an input of the model. Did you mean 'x'?"],
+        ),
+        (IMAGES, {"x": X, "y": X}, ["'y' is not an input of the model."]),
         (IMAGES, {"x": X[:0]}, ["there are no samples."]),
-        (IMAGES, {"x": X[0, 0]}, ["'x' has shape () a sample, expected (1, 4)."]),
-        (IMAGES, {"x": X[:, 0]}, ["'x' has shape (4) a sample, expected (1, 4)."]),
-        (IMAGES, {"x": X.reshape(5, 4, 1)}, ["'x' has shape (4, 1) a sample, expected (1, 4)."]),
+        (IMAGES, {"x": X[0, 0]}, ["'x' has shape () per sample, expected (1, 4)."]),
+        (IMAGES, {"x": X[:, 0]}, ["'x' has shape (4) per sample, expected (1, 4)."]),
+        (IMAGES, {"x": X.reshape(5, 4, 1)}, ["'x' has shape (4, 1) per sample, expected (1, 4)."]),
         (IMAGES, {"x": X + 1j}, ["'x' has dtype complex64, expected float32."]),
         (IMAGES, {"x": np.full((5, 1, 4), "a")}, ["'x' has dtype <U1, expected float32."]),
-        (IMAGES, {"x": NAN}, ["'x' holds NaN or infinity, first in sample 3."]),
-        (IMAGES, {"x": X + np.inf}, ["'x' holds NaN or infinity, first in sample 0."]),
-        (IMAGES, {"x": np.full((5, 1, 4), 1e300)}, ["'x' holds 1e+300 to 1e+300, beyond float32."]),
+        (IMAGES, {"x": NAN}, ["'x' contains NaN or infinity, first in sample 3."]),
+        (IMAGES, {"x": X + np.inf}, ["'x' contains NaN or infinity, first in sample 0."]),
+        (
+            IMAGES,
+            {"x": np.full((5, 1, 4), 1e300)},
+            ["'x' contains values from 1e+300 to 1e+300, which float32 cannot represent."],
+        ),
         (IMAGES, {"x": X, "label": np.arange(4)}, ["sample counts differ: x 5, label 4."]),
-        (IMAGES, {"x": X, "label": np.arange(5.0)}, ["'label' must hold one class index a sample, got float64"]),
-        (IMAGES, {"x": X, "label": np.eye(5, dtype=int)}, ["'label' must hold one class index a sample, got int64"]),
-        (IMAGES, {"x": X, "label": np.arange(5) - 1}, ["'label' holds a negative class index."]),
-        (IMAGES, {"x": X, "target:z": X}, ["'z' is no output of the model."]),
-        (IMAGES, {"x": X, "target:y": NAN}, ["'target:y' holds NaN or infinity, first in sample 3."]),
+        (IMAGES, {"x": X, "label": np.arange(5.0)}, ["'label' must contain one class index per sample, got float64"]),
+        (
+            IMAGES,
+            {"x": X, "label": np.eye(5, dtype=int)},
+            ["'label' must contain one class index per sample, got int64"],
+        ),
+        (IMAGES, {"x": X, "label": np.arange(5) - 1}, ["'label' contains a negative class index."]),
+        (IMAGES, {"x": X, "target:z": X}, ["'z' is not an output of the model."]),
+        (IMAGES, {"x": X, "target:y": NAN}, ["'target:y' contains NaN or infinity, first in sample 3."]),
         (IMAGES, {"x": X, "target:y": np.full(5, "a")}, ["'target:y' has dtype <U1, expected numbers."]),
-        (SINGLE, {"x": np.float32(np.nan)}, ["there are no samples.", "'x' has shape () a sample, expected (1, 4)."]),
+        (SINGLE, {"x": np.float32(np.nan)}, ["there are no samples.", "'x' has shape () per sample, expected (1, 4)."]),
         (
             TOKENS,
             {"ids": np.zeros((5, 7), int), "mask": np.zeros((5, 6), bool)},
@@ -299,12 +311,12 @@ NAN = np.where(np.arange(20).reshape(5, 1, 4) == 13, np.nan, 0)
         (
             TOKENS,
             {"ids": np.zeros((5, 0), int), "mask": np.zeros((5, 0), bool)},
-            ["'ids' has shape (0) a sample, expected (T).", "'mask' has shape (0) a sample, expected (T)."],
+            ["'ids' has shape (0) per sample, expected (T).", "'mask' has shape (0) per sample, expected (T)."],
         ),
         (
             TOKENS,
             {"ids": np.full((5, 7), 2**31), "mask": np.ones((5, 7), bool)},
-            ["'ids' holds 2147483648 to 2147483648, beyond int32."],
+            ["'ids' contains values from 2147483648 to 2147483648, which int32 cannot represent."],
         ),
         (
             TOKENS,
@@ -330,7 +342,7 @@ def test_a_label_beyond_the_classes_of_the_model_is_refused() -> None:
     spec = ModelSpec("m", "t", IMAGES.inputs, labels=("cat", "dog"))
 
     assert sample_problems({"x": X, "label": np.array([0, 1, 0, 1, 2])}, spec) == [
-        "'label' holds class 2; the model has 2, counted from 0."
+        "'label' contains class 2; the model has classes 0 to 1."
     ]
     assert sample_problems({"x": X, "label": np.array([0, 1, 0, 1, 1])}, spec) == []
 
@@ -339,4 +351,6 @@ def test_a_label_beyond_the_classes_of_the_model_is_refused() -> None:
 def test_a_value_is_never_wrapped_around(value: int) -> None:
     spec = ModelSpec("m", "t", (TensorSpec("x", "int8", ("N",)),))
 
-    assert sample_problems({"x": np.array([value], np.int16)}, spec) == [f"'x' holds {value} to {value}, beyond int8."]
+    assert sample_problems({"x": np.array([value], np.int16)}, spec) == [
+        f"'x' contains values from {value} to {value}, which int8 cannot represent."
+    ]

@@ -44,7 +44,7 @@ def test_spaces_in_a_tensor_text_are_no_matter() -> None:
         ("x:float32[1]]", "'x:float32[1]]' is not NAME:DTYPE[SHAPE]."),
         ("x:float[1]", "Unknown dtype 'float'. Did you mean 'float"),
         ("x:int46[1]", "Unknown dtype 'int46'. Did you mean 'int64'?"),
-        ("x:float32[0]", "'0' in 'x:float32[0]' is neither a size from 1 nor the name of a free axis."),
+        ("x:float32[0]", "'0' in 'x:float32[0]' is neither a size of at least 1 nor the name of a dynamic axis."),
         ("x:float32[-1,3]", "'-1' in 'x:float32[-1,3]' is neither"),
         ("x:float32[1,,3]", "'' in 'x:float32[1,,3]' is neither"),
         ("x:float32[1,]", "'' in 'x:float32[1,]' is neither"),

@@ -83,7 +83,7 @@ def test_an_unknown_option_offers_the_nearest() -> None:
 
 
 def test_an_option_given_twice_is_refused() -> None:
-    with pytest.raises(UserError, match="gives an option twice"):
+    with pytest.raises(UserError, match="contains an option twice"):
         Target.parse("local@threads=2@threads=4")
 
 
@@ -100,5 +100,5 @@ def test_targets_are_read_once_and_in_order(texts: str | list[str]) -> None:
 
 @pytest.mark.parametrize("texts", ["", ",", []])
 def test_no_target_at_all_is_a_usage_error(texts: str | list[str]) -> None:
-    with pytest.raises(UserError, match="No target was given"):
+    with pytest.raises(UserError, match="No target given"):
         parse_targets(texts)

@@ -38,12 +38,12 @@ def test_text_becomes_si(text: str, table: dict[str, float], value: float) -> No
 @pytest.mark.parametrize(
     ("text", "table", "message"),
     [
-        ("", units.TIME_S, "'' is not a number with a unit, such as '8 s'."),
-        ("fast", units.TIME_S, "'fast' is not a number with a unit, such as '8 s'."),
-        ("1,000 ms", units.TIME_S, "'1,000 ms' is not a number with a unit, such as '8 s'."),
-        ("high", units.RATIO, "'high' is not a number with a unit, such as '8 %'."),
-        ("1e999 ms", units.TIME_S, "'1e999 ms' is not a number with a unit, such as '8 s'."),
-        ("nan ms", units.TIME_S, "'nan ms' is not a number with a unit, such as '8 s'."),
+        ("", units.TIME_S, "'' is not a number with a unit, e.g. '8 s'."),
+        ("fast", units.TIME_S, "'fast' is not a number with a unit, e.g. '8 s'."),
+        ("1,000 ms", units.TIME_S, "'1,000 ms' is not a number with a unit, e.g. '8 s'."),
+        ("high", units.RATIO, "'high' is not a number with a unit, e.g. '8 %'."),
+        ("1e999 ms", units.TIME_S, "'1e999 ms' is not a number with a unit, e.g. '8 s'."),
+        ("nan ms", units.TIME_S, "'nan ms' is not a number with a unit, e.g. '8 s'."),
         ("100 KB", units.SIZE_BYTES, "Unknown unit 'KB'. Did you mean 'kB'?"),
         ("8 msec", units.TIME_S, "Unknown unit 'msec'. Did you mean 'ms'?"),
         ("8 kB", units.TIME_S, "Unknown unit 'kB'. Known: "),
@@ -128,7 +128,7 @@ def test_points_are_hundredths_in_every_spelling(text: str) -> None:
         ("100 pt", "expected at least 0 and less than 100 pt, got '100 pt'."),
         ("-1 pt", "expected at least 0 and less than 100 pt, got '-1 pt'."),
         ("0.5 ms", "Unknown unit 'ms'."),
-        ("much", "'much' is not a number with a unit, such as '8 pt'."),
+        ("much", "'much' is not a number with a unit, e.g. '8 pt'."),
     ],
 )
 def test_what_no_artifact_can_miss_is_refused(text: str, message: str) -> None:

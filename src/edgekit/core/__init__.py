@@ -1,1 +1,1 @@
-"""The nouns of edgekit, its errors and its pure functions; imports the standard library, numpy and msgspec only."""
+"""Nouns, errors and pure functions; imports only the standard library, numpy and msgspec."""

@@ -23,7 +23,7 @@ _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 @dataclass(frozen=True)
 class MetricKind:
-    """A metric that budgets may name: its SI unit in reports, the units its limits are written in, its direction."""
+    """A metric that a budget can limit: its SI unit in reports, the units of its limits, and its direction."""
 
     unit: str
     units: dict[str, float]
@@ -39,6 +39,11 @@ METRICS: Final = {
     "accuracy": MetricKind("ratio", units.RATIO, lower_is_better=False),
     "accuracy.drop": MetricKind("ratio", units.RATIO),
     "sqnr": MetricKind("dB", units.DECIBEL, lower_is_better=False),
+}
+# Largest limit of a metric that is a share, the same in words, and the unit to write it in.
+_SHARES: Final = {
+    "accuracy": (1.0, "at most 1 (100 %)", "%"),
+    "accuracy.drop": (math.nextafter(1.0, 0.0), "less than 1 (100 pt)", "pt"),
 }
 _KNOWN: Final = ("latency.p50", "latency.p90", "latency.p99", *(name for name in METRICS if name != "latency"))
 
@@ -61,8 +66,8 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A budget from its text.
 
         Raises:
-            UserError: Another form, an unknown metric, unit or recipe (the nearest is offered), a limit in the
-                direction that cannot be exceeded, such as `size >= 1 kB`, or one that is no share of 1.
+            UserError: The text is not a budget, a metric, unit or recipe is unknown (with the nearest name), the
+                limit has the wrong direction, such as `size >= 1 kB`, or a share is above 100 %.
         """
         match = _BUDGET.fullmatch(text.strip())
         if match is None:
@@ -71,9 +76,9 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         kind = METRICS[metric]
         if match["operator"] != ("<=" if kind.lower_is_better else ">="):
             wanted = "<=" if kind.lower_is_better else ">="
-            raise UserError(f"Budget '{text}': '{metric}' takes '{wanted}', got '{match['operator']}'.")
+            raise UserError(f"Budget '{text}': '{metric}' requires '{wanted}', got '{match['operator']}'.")
         limit = units.parse_quantity(match["quantity"], kind.units)
-        _refuse_no_share(text.strip(), metric, limit)
+        _check_share(text.strip(), metric, limit)
         artifact, target = _scope(match["scope"])
         return cls(text.strip(), metric, limit, quantile, artifact, target)
 
@@ -88,7 +93,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return METRICS[self.metric].unit
 
     def judge(self, low: float, high: float) -> Verdict:
-        """Pass when the whole interval keeps the limit, fail when none of it does, else inconclusive."""
+        """Pass if the whole interval is within the limit, fail if none of it is, else inconclusive."""
         if not METRICS[self.metric].lower_is_better:
             low, high, limit = -high, -low, -self.limit
         else:
@@ -120,9 +125,11 @@ def _scope(text: str | None) -> tuple[str, str]:
     return artifact, str(Target.parse(target)) if at else ""
 
 
-def _refuse_no_share(text: str, metric: str, limit: float) -> None:
+def _check_share(text: str, metric: str, limit: float) -> None:
     # `accuracy.drop <= 1` means 100 points and never fails, `accuracy >= 98` never passes: both lack their unit.
-    highest, unit = {"accuracy": (1.0, "%"), "accuracy.drop": (math.nextafter(1.0, 0.0), "pt")}.get(metric, (None, ""))
-    if highest is not None and limit > highest:
+    if metric not in _SHARES:
+        return
+    highest, allowed, unit = _SHARES[metric]
+    if limit > highest:
         hint = f'--budget "{text} {unit}"' if text[-1].isdigit() else ""
-        raise UserError(f"Budget '{text}': '{metric}' is a share of 1.", hint=hint)
+        raise UserError(f"Budget '{text}': the limit of '{metric}' must be {allowed}.", hint=hint)

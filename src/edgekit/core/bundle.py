@@ -1,4 +1,4 @@
-"""Bundle: the directory, or zip file `NAME.edgekit`, that holds artifacts and all that is needed to use them."""
+"""Bundle: a folder, or a zip file `NAME.edgekit`, with artifacts and everything needed to use them."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.npz"
 CASES: Final = "cases.npz"
 SUFFIX: Final = ".edgekit"
-# What `edgekit tune` chose lies beside a bundle, or inside one that was packed with it.
+# What `edgekit tune` chose is next to a bundle, or inside one that was packed with it.
 TUNING: Final = "tuning.json"
 MAX_UNPACKED_BYTES: Final = 8 << 30
 MAX_ENTRIES: Final = 10_000
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One fixed-shape entry point of a TFLite file: its name and the size of every free axis."""
+    """One fixed-shape entry point of a TFLite file: its name and the size of every dynamic axis."""
 
     name: str
     sizes: dict[str, int] = {}
 
 
 class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file made by one recipe, described by what was read back from it.
+    """One file made by one recipe, described by reading it back.
 
-    `record` is how it was made: recipe, options, tool versions, calibration digest; `id` is the sha256 of that record.
+    `record` is how it was made: recipe, options, tool versions, calibration checksum; `id` is the sha256 of the record.
     `inputs` and `outputs` carry the artifact's own tensor names, in the order of the ModelSpec.
     """
 
@@ -66,16 +66,16 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Size and digest of one file of a bundle."""
+    """Size and checksum of one file in a bundle."""
 
     sha256: str
     size_bytes: int
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a bundle holds. `files` lists every file but the manifest, by its path with forward slashes.
+    """What a bundle contains. `files` lists every file except the manifest, by its path with forward slashes.
 
-    `digest` is the sha256 of the manifest itself, taken with this field empty. It finds damage, not forgery.
+    `digest` is the sha256 of the manifest itself, computed with this field empty. It detects damage, not forgery.
     """
 
     spec: ModelSpec
@@ -90,7 +90,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Bundle:
-    """An opened bundle whose every hash was checked. A context manager: a zip is unpacked only while it is open."""
+    """An open bundle whose checksums all match. A context manager: a zip file stays unpacked only while it is open."""
 
     def __init__(
         self, path: Path, root: Path, manifest: Manifest, unpacked: tempfile.TemporaryDirectory[str] | None
@@ -102,10 +102,10 @@ class Bundle:
 
     @classmethod
     def open(cls, path: Path) -> Bundle:
-        """Open a bundle directory or `.edgekit` file.
+        """Open a bundle folder or `.edgekit` file.
 
         Raises:
-            BundleUnreadable: No bundle, damaged, tampered with, or of a newer schema (with the upgrade command).
+            BundleUnreadable: Not a bundle, damaged or modified, or of a newer schema (with the upgrade command).
         """
         if not path.exists():
             raise BundleUnreadable(f"There is no bundle at '{path}'.", hint=f"edgekit export SOURCE --out {path}")
@@ -131,25 +131,25 @@ class Bundle:
         self.close()
 
     def close(self) -> None:
-        """Remove what was unpacked; the bundle itself stays."""
+        """Delete the unpacked files; the bundle itself stays."""
         if self._unpacked is not None:
             self._unpacked.cleanup()
 
     @property
     def spec(self) -> ModelSpec:
-        """The model this bundle is made from."""
+        """The spec of the model that the bundle was made from."""
         return self.manifest.spec
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
-        """Every artifact, in the order it was asked for."""
+        """Every artifact, in the order in which they were requested."""
         return self.manifest.artifacts
 
     def artifact(self, name: str) -> Artifact:
-        """The artifact made by recipe `name`, or the first that this alias covers.
+        """The artifact made by recipe `name`, or the first one that this alias covers.
 
         Raises:
-            UserError: The bundle holds none; the nearest is offered.
+            UserError: The bundle contains none; the message suggests the nearest name.
         """
         for artifact in self.artifacts:
             if matches(name, artifact.recipe):
@@ -157,16 +157,16 @@ class Bundle:
         raise unknown("artifact", name, [artifact.recipe for artifact in self.artifacts])
 
     def file(self, artifact: Artifact) -> Path:
-        """Where the artifact's file lies."""
+        """The path of the artifact's file."""
         return self.root / artifact.file
 
     def samples(self) -> Samples | None:
-        """The samples that travel with the bundle, with their reference outputs; None when it has none."""
+        """The samples in the bundle, with their reference outputs; None if it has none."""
         return Samples.load(self.root / SAMPLES, BundleUnreadable) if SAMPLES in self.manifest.files else None
 
 
 def write_manifest(root: Path, manifest: Manifest) -> Manifest:
-    """Complete `manifest` with the digests of the files under `root` and its own, and write it there."""
+    """Add the checksums of the files under `root` and its own to `manifest`, and write it there."""
     files = {
         path.relative_to(root).as_posix(): FileRecord(sha256_file(path), path.stat().st_size)
         for path in sorted(root.rglob("*"))
@@ -179,7 +179,7 @@ def write_manifest(root: Path, manifest: Manifest) -> Manifest:
 
 
 def tuning_file(bundle: Path) -> Path:
-    """`NAME.tuning.json` beside the bundle called NAME or NAME.edgekit, or beside a bare file."""
+    """`NAME.tuning.json` next to the bundle NAME or NAME.edgekit, or next to a bare file."""
     whole = bundle.absolute()
     return whole.with_name(f"{whole.name.removesuffix(SUFFIX)}.{TUNING}")
 
@@ -190,10 +190,10 @@ def artifact_id(record: dict[str, Any]) -> str:
 
 
 def pack(bundle: Bundle, out: Path, *, force: bool = False, more: Mapping[str, bytes] = MappingProxyType({})) -> Path:
-    """Write `bundle` as one zip file; entries are stored, with fixed time stamps, so equal bundles give equal files.
+    """Write `bundle` as one uncompressed zip file with fixed time stamps, so that equal bundles give equal files.
 
     Args:
-        more: Files to add, by name: what is written then is a new bundle, whose manifest lists them too.
+        more: Files to add, by name. The result is a new bundle, whose manifest lists them as well.
     """
     import zipfile
 
@@ -223,12 +223,12 @@ def _digest(manifest: Manifest) -> str:
 
 def _read_manifest(path: Path, root: Path) -> Manifest:
     if not (root / MANIFEST).is_file():
-        raise BundleUnreadable(f"'{path}' is no bundle: it has no {MANIFEST}.")
+        raise BundleUnreadable(f"'{path}' is not a bundle: it has no {MANIFEST}.")
     data = read_bytes(root / MANIFEST, BundleUnreadable)
     what = f"The {MANIFEST} of bundle '{path}'"
     manifest = documents.decode(data, Manifest, what=what, newest=BUNDLE_SCHEMA, error=BundleUnreadable)
     if manifest.digest != _digest(manifest):
-        raise BundleUnreadable(f"Bundle '{path}' was changed after it was written: '{MANIFEST}' has another content.")
+        raise BundleUnreadable(f"Bundle '{path}' was modified: the checksum of '{MANIFEST}' does not match.")
     return manifest
 
 
@@ -239,12 +239,14 @@ def _check_files(path: Path, root: Path, manifest: Manifest) -> None:
         if not file.is_file() or file.is_symlink():
             raise BundleUnreadable(f"Bundle '{path}' is incomplete: '{name}' is missing.")
         if file.stat().st_size != record.size_bytes or sha256_file(file) != record.sha256:
-            raise BundleUnreadable(f"Bundle '{path}' was changed after it was written: '{name}' has another content.")
+            raise BundleUnreadable(
+                f"Bundle '{path}' was modified: the checksum of '{name}' does not match its manifest."
+            )
     for artifact in manifest.artifacts:
         known = manifest.files.get(artifact.file)
         if known is None or known.sha256 != artifact.sha256:
             raise BundleUnreadable(
-                f"Bundle '{path}' is inconsistent: artifact '{artifact.recipe}' has no file of its hash."
+                f"Bundle '{path}' is inconsistent: no file matches the checksum of artifact '{artifact.recipe}'."
             )
 
 
@@ -264,7 +266,7 @@ def _unpack(path: Path, root: Path) -> None:
     except Exception as err:
         if isinstance(err, OSError) and isinstance(full := from_os_error(err, f"unpacking '{path}'"), DiskFull):
             raise full from err
-        raise BundleUnreadable(f"'{path}' is no bundle, or was damaged: {err}.") from err
+        raise BundleUnreadable(f"'{path}' is not a bundle, or is damaged: {err}.") from err
 
 
 def _checked_entries(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -272,19 +274,20 @@ def _checked_entries(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipIn
     entries = archive.infolist()
     # A bundle cut short can look like the whole zip of the samples inside it.
     if MANIFEST not in archive.namelist():
-        raise BundleUnreadable(f"'{path}' is no bundle, or was damaged: it has no {MANIFEST}.")
+        raise BundleUnreadable(f"'{path}' is not a bundle, or is damaged: it has no {MANIFEST}.")
     if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
-        raise BundleUnreadable(f"'{path}' unpacks to more than a bundle may hold.")
+        limits = f"{MAX_ENTRIES:,} files and {MAX_UNPACKED_BYTES >> 30} GiB"
+        raise BundleUnreadable(f"'{path}' is too large: a bundle unpacks to at most {limits}.")
     if len({PurePosixPath(entry.filename) for entry in entries}) < len(entries):
-        raise BundleUnreadable(f"'{path}' holds a name twice.")
+        raise BundleUnreadable(f"'{path}' contains two files with the same name.")
     for entry in entries:
         _check_name(path, entry.filename)
         if stat.S_ISLNK(entry.external_attr >> 16):
-            raise BundleUnreadable(f"'{path}' holds a link: '{entry.filename}'.")
+            raise BundleUnreadable(f"'{path}' contains a link: '{entry.filename}'.")
     return [entry for entry in entries if not entry.is_dir()]
 
 
 def _check_name(path: Path, name: str) -> None:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
-        raise BundleUnreadable(f"'{path}' holds a path that leaves the bundle: '{name}'.")
+        raise BundleUnreadable(f"'{path}' contains a path outside the bundle: '{name}'.")

@@ -1,22 +1,22 @@
-"""Every error edgekit raises on purpose, and the exit code each one ends in.
+"""Every error that edgekit raises on purpose, with its exit code.
 
-EdgekitError                70  a fault of ours
+EdgekitError                70  a bug in edgekit
 ├── VerdictFailed            1  parity, accuracy, budget or regression
-├── UserError                2  the call is wrong: a name, an option, samples, a factory
-│   └── Refused                 known not to work; `core/refusals.py` has the reasons by code
-├── EnvironmentFault         3  something around us is missing or full
+├── UserError                2  wrong input: a name, an option, samples, a factory
+│   └── Refused                 known not to work; `core/refusals.py` lists the reasons by code
+├── EnvironmentFault         3  something on the machine is missing or full
 │   ├── MissingExtra            an optional package is not installed
 │   ├── ProviderRefused         the requested provider does not run the model
-│   ├── DiskFull                no room to write
-│   ├── DeviceUnavailable       no answer now; may be retried
-│   └── DeviceError             will fail again until the device changes
-├── VerdictInconclusive      4  the measurement cannot decide
-├── Unreadable               5  a file is damaged, tampered with, or not what it should be
+│   ├── DiskFull                no disk space left
+│   ├── DeviceUnavailable       does not respond now; may be retried
+│   └── DeviceError             fails again until the device changes
+├── VerdictInconclusive      4  the measurement supports neither pass nor fail
+├── Unreadable               5  a file is damaged, modified, or not what it should be
 │   ├── ModelUnreadable         an .onnx, .tflite or weights file
 │   └── BundleUnreadable        a bundle
 ├── ConversionFailed         5  a converter failed, timed out or was killed
 ├── Interrupted            130  Ctrl-C
-└── OutputClosed           141  the reader of standard output went away
+└── OutputClosed           141  the reader of standard output closed it
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Final, TypedDict
 
 
 class EdgekitError(Exception):
-    """What failed, with the value in quotes; `hint` is the next command to type, or empty; so is `code`."""
+    """What failed, with the value in quotes; `hint` is the next command to run, `code` a reason; both may be empty."""
 
     exit_code = 70
     usual_hint = ""
@@ -47,13 +47,13 @@ class VerdictFailed(EdgekitError):
 
 
 class UserError(EdgekitError):
-    """The call is wrong; the user changes it."""
+    """The input is wrong; the user can correct it."""
 
     exit_code = 2
 
 
 class Refused(UserError):
-    """Something that is known not to work; `code` names the reason in `core/refusals.py`."""
+    """It is known not to work; `code` is the reason in `core/refusals.py`."""
 
     def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -61,7 +61,7 @@ class Refused(UserError):
 
 
 class EnvironmentFault(EdgekitError):
-    """Something the machine should offer is missing; the hint is the command to type."""
+    """Something on the machine is missing; the hint is the command that installs or repairs it."""
 
     exit_code = 3
 
@@ -75,25 +75,25 @@ class ProviderRefused(EnvironmentFault):
 
 
 class DiskFull(EnvironmentFault):
-    """There is no room to write."""
+    """No disk space is left."""
 
 
 class DeviceUnavailable(EnvironmentFault):
-    """The device does not answer now; a retry may succeed."""
+    """The device does not respond now; a retry may succeed."""
 
 
 class DeviceError(EnvironmentFault):
-    """The device answered and cannot do the job; a retry will fail again."""
+    """The device responds but cannot do the job; a retry fails again."""
 
 
 class VerdictInconclusive(EdgekitError):
-    """The measurement cannot decide, and the policy says to report that."""
+    """The measurement supports neither pass nor fail, and the policy is to report that."""
 
     exit_code = 4
 
 
 class Unreadable(EdgekitError):
-    """A file is damaged, tampered with, or not what its name says."""
+    """A file is damaged, modified, or not of the type that its name suggests."""
 
     exit_code = 5
 
@@ -103,7 +103,7 @@ class ModelUnreadable(Unreadable):
 
 
 class BundleUnreadable(Unreadable):
-    """A bundle is truncated, tampered with, or of a newer schema."""
+    """A bundle is truncated or modified, or has a newer schema."""
 
     usual_hint = "edgekit export SOURCE --out BUNDLE"
 
@@ -121,13 +121,13 @@ class Interrupted(EdgekitError):
 
 
 class OutputClosed(EdgekitError):
-    """Whoever read standard output stopped reading, as `head` does; 128 + SIGPIPE, like any program in a pipe."""
+    """The reader of standard output closed it, as `head` does; 128 + SIGPIPE, like any program in a pipe."""
 
     exit_code = 141
 
 
 class ErrorRecord(TypedDict):
-    """An error as JSON carries it from one process to another; `error` is the name of its class."""
+    """An error that is passed between processes as JSON; `error` is the name of its class."""
 
     error: str
     message: str
@@ -145,17 +145,17 @@ _REPORTED: Final = {
 
 
 def to_record(err: EdgekitError) -> ErrorRecord:
-    """`err` for another process, which calls `from_record`."""
+    """`err` as a record for another process, which calls `from_record`."""
     return ErrorRecord(error=type(err).__name__, message=err.message, hint=err.hint, code=err.code)
 
 
 def from_record(
     error: str, message: str, *, hint: str = "", code: str = "", otherwise: Callable[..., EdgekitError] = EdgekitError
 ) -> EdgekitError:
-    """The error that another process reported, which is not trusted: `error` is looked up among what it may report.
+    """The error that another process reported. The process is not trusted: only known class names are accepted.
 
     Args:
-        otherwise: Makes the error of every other name, of `message` and `hint`.
+        otherwise: Creates the error for every other name, from `message` and `hint`.
     """
     kind = _REPORTED.get(error)
     if kind is None:
@@ -164,7 +164,7 @@ def from_record(
 
 
 def was_interrupted(err: BaseException) -> bool:
-    """Whether Ctrl-C is behind `err`: what it interrupts may fail in turn while it unwinds, or report its own error."""
+    """Whether Ctrl-C caused `err`: interrupted code may raise its own error while it unwinds."""
     cause: BaseException | None = err
     while cause is not None:
         if isinstance(cause, KeyboardInterrupt):
@@ -174,21 +174,21 @@ def was_interrupted(err: BaseException) -> bool:
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
-    """`" Did you mean 'x'?"` for the closest known name, or an empty text. Case is not a difference: KB is near kB."""
+    """`" Did you mean 'x'?"` for the closest known name, or an empty text. Ignores case: KB is near kB."""
     folded = {candidate.casefold(): candidate for candidate in known}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
     return f" Did you mean '{folded[close[0]]}'?" if close else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UserError:
-    """The error for a name that nothing is registered under; offers the closest right one."""
+    """The error for an unregistered name; suggests the closest registered one."""
     names = sorted(known)
     offer = nearest(name, names) or f" Known: {', '.join(names) or 'none'}."
     return UserError(f"Unknown {kind} '{name}'.{offer}", hint=hint)
 
 
 def from_os_error(err: OSError, doing: str) -> EdgekitError:
-    """An operating-system error in edgekit's words; a full disk becomes `DiskFull`."""
+    """The edgekit error for an error of the operating system; a full disk becomes `DiskFull`."""
     if err.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(f"No space left while {doing}.", hint="df -h")
     return EnvironmentFault(f"Failed while {doing}: {err.strerror or err}.")

@@ -1,4 +1,4 @@
-"""Facts of a device: what a number was measured under."""
+"""Facts of a device: the conditions of a measurement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Gpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One graphics processor. Memory in bytes, clocks in hertz, temperature in degrees Celsius; null where not told."""
+    """One graphics processor. Memory in bytes, clocks in hertz, temperature in degrees Celsius; null if unknown."""
 
     name: str
     driver: str
@@ -17,9 +17,9 @@ class Gpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is known of a device at one moment. A fact that could not be read is null, with its reason in `missing`.
+    """The state of a device at one moment. A fact that could not be read is null, with the reason in `missing`.
 
-    `features` holds the architecture and instruction-set names that recipes are resolved with. Clock in hertz,
+    `features` are the architecture and the instruction sets that aliases of recipes are resolved with. Clock in hertz,
     temperature in degrees Celsius, memory in bytes, load as the one-minute average.
     """
 

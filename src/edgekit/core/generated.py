@@ -1,4 +1,4 @@
-"""Generated inputs, for models that came without samples."""
+"""Generated inputs, for models without samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORDS: Final = ("one", "two", "three")
 
 
 def generated(spec: ModelSpec, *, count: int, seed: int = 0) -> Samples:
-    """`count` inputs within the ranges of `spec`, free axes at their largest size. They have no references.
+    """`count` inputs within the ranges of `spec`, dynamic axes at their largest size, without reference outputs.
 
     Floats without a range are standard normal, integers without one are 0 or 1, text is one of three words.
     """

@@ -1,4 +1,4 @@
-"""The job a device is given and the result it gives back: the only thing runtime and devices share."""
+"""The job that a device receives and the result that it returns: all that `runtime` and `devices` share."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ JOB_SCHEMA: Final = 1
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One launch: load `artifact`, run `feeds`, time the first feed.
 
-    Paths are those of the host; a transport replaces them by the device's. `feeds` is an .npz whose arrays are
-    called `INDEX:INPUT`; feed 0 is the one that is timed. With `outputs`, every feed is run once and its outputs are
-    written there as `INDEX:OUTPUT`. With `operators`, every operator is timed as well, where the runner can, in runs of
-    its own. Times in seconds.
+    Paths are those of the host; a transport replaces them with paths on the device. `feeds` is an .npz with arrays
+    named `INDEX:INPUT`; feed 0 is timed. With `outputs`, every feed is run once and its outputs are written there as
+    `INDEX:OUTPUT`. With `operators`, every operator is timed as well, in separate runs, if the runner supports that.
+    Times in seconds.
     """
 
     artifact: str
@@ -36,9 +36,9 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class OperatorTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One operator as the engine ran it: its name in the optimized graph, its type, and seconds a call (median).
+    """One operator as the backend ran it: its name in the optimized graph, its type, and its median seconds per call.
 
-    A resolution of 1 µs is that of the engine's own profile.
+    A resolution of 1 µs is that of the profiler of ONNX Runtime or LiteRT.
     """
 
     name: str
@@ -50,11 +50,11 @@ class OperatorTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class JobResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one launch measured. Times in seconds, in order; `nivcsw`: involuntary context switches during `values`.
 
-    The runner called until five durations in a row lay close together (`warmups`), and then for the time of the job
-    (`values`). Where the warm-up ends is decided on the host, from both.
+    The runner calls the model until five consecutive durations are close together (`warmups`), then for the time limit
+    of the job (`values`). The host decides from both where the warm-up ends.
 
-    `energy_j` is what the processor package used during `values`, in joules, where a sensor tells; other work on it and
-    what it uses at rest are part of that.
+    `energy_j` is the energy in joules of the processor package during `values`, if a sensor reports it; it includes the
+    idle power and other work on the processor.
     """
 
     backend: str
@@ -75,7 +75,7 @@ class JobResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class JobFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Why a launch gave no result: the record of an error (`core.errors.to_record`), and its exit code."""
+    """Why a launch failed: the record of an error (`core.errors.to_record`), and its exit code."""
 
     error: str
     message: str

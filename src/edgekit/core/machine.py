@@ -1,9 +1,9 @@
-"""What a machine shows of itself, and the Facts it amounts to; the texts may come from this machine or another one.
+"""Parses the Facts of a machine from texts that were read on it; it may be this machine or another one.
 
-`FILES` and `COMMANDS` are what both readers gather. Beside them they give `uname` (system and machine, a line each),
-`bits` (of programs), `cores` (that a program may use), `qemu` (`QEMU_` variables), `site` (installed packages, a
-`NAME-VERSION.dist-info` a line), `native` (files of the native runner) and, where it is known, `processor` and
-`nvidia-smi` (the answer to `GPU_QUERY`).
+Both readers read `FILES` and run `COMMANDS`. They add `uname` (system and machine, one line each), `bits` (of
+programs), `cores` (that a program may use), `qemu` (`QEMU_` variables), `site` (installed packages, one
+`NAME-VERSION.dist-info` per line), `native` (files of the native runner) and, if known, `processor` and `nvidia-smi`
+(the output of `GPU_QUERY`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from edgekit.core.facts import Facts, Gpu
 
 T = TypeVar("T")
 Texts = Mapping[str, str]
-"""Texts by file or question; what a machine does not have is absent."""
+"""Texts by file or query; what a machine does not have is absent."""
 
 _CPUS: Final = "/sys/devices/system/cpu"
-# Patterns of files; of several in one row, the first that names any file is read.
+# Patterns of files; of several in one row, the first that matches any file is read.
 FILES: Final = (
     ("/proc/cpuinfo",),
     ("/proc/meminfo",),
@@ -37,7 +37,7 @@ FILES: Final = (
     ("/sys/class/hwmon/hwmon*/name",),
     ("/sys/class/hwmon/hwmon*/temp1_input",),
 )
-# Commands whose answers, together, are the text of a name; run where the program exists.
+# Commands whose outputs, together, are the text of a name; run if the program exists.
 COMMANDS: Final = {
     "throttled": ("vcgencmd get_throttled",),
     "android": ("getprop ro.build.version.release",),
@@ -91,7 +91,7 @@ _ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64", "i686": "i386"}
 _32_BIT: Final = {"aarch64": "armv7l", "x86_64": "i386"}
 # The ELF machine number of an architecture, as binfmt_misc handlers spell it: bytes 18 and 19 of the file.
 _ELF_MACHINES: Final = {"aarch64": "b700", "x86_64": "3e00", "armv7l": "2800"}
-# A sensor's value, and the file beside it that says what it measures.
+# A sensor's value, and the file next to it that says what it measures.
 _SENSORS: Final = {"temp": "type", "temp1_input": "name"}
 _CPU_SENSOR: Final = re.compile(r"cpu|soc|core|pkg|k10temp|zenpower|tctl|tsens", re.IGNORECASE)
 # vcgencmd get_throttled: under-voltage, frequency capped, throttled, soft temperature limit; now, and since boot.
@@ -116,10 +116,10 @@ class _Missing(Exception):
 
 
 def facts(texts: Texts, *, throttled_before: int | None = None) -> Facts:
-    """What the texts say of a machine.
+    """The facts of a machine, parsed from its texts.
 
     Args:
-        throttled_before: The Pi's throttling bits at an earlier time: a throttling since then counts as one of now.
+        throttled_before: The Pi's throttling bits at an earlier time: throttling since then counts as current.
     """
     machine = architecture(texts)
     readers: dict[str, Callable[[], Any]] = {
@@ -147,19 +147,19 @@ def facts(texts: Texts, *, throttled_before: int | None = None) -> Facts:
 
 
 def architecture(texts: Texts) -> str:
-    """The architecture of programs, which is 32-bit on a 64-bit kernel with a 32-bit system."""
+    """The architecture of programs: 32-bit if the system is, even on a 64-bit kernel."""
     machine = _normal((_lines(texts, "uname") or [""])[-1])
     return _32_BIT.get(machine, machine) if texts.get("bits", "").strip() == "32" else machine
 
 
 def throttling_bits(texts: Texts) -> int | None:
-    """The bits of the Pi's `vcgencmd get_throttled`: 0 to 3 what is now, 16 to 19 what was since boot."""
+    """The bits of the Pi's `vcgencmd get_throttled`: 0 to 3 for now, 16 to 19 for the time since boot."""
     match = re.search(r"throttled=0x([0-9a-fA-F]+)", texts.get("throttled", ""))
     return int(match[1], 16) if match else None
 
 
 def is_emulated(texts: Texts) -> bool:
-    """True when the processor that programs see is software: no duration is one of a real device then."""
+    """True if the processor is simulated in software: durations then say nothing about a real device."""
     kernel = _normal(texts.get("/proc/sys/kernel/arch", "").strip())
     if kernel and _family(kernel) != _family(architecture(texts)):
         return True  # qemu-user: the kernel is the host's
@@ -174,9 +174,9 @@ def is_emulated(texts: Texts) -> bool:
     return any(_handles(_lines(texts, name), number) for name in handlers)
 
 
-def gpus(answer: str) -> tuple[Gpu, ...]:
-    """Every GPU of an answer to `GPU_QUERY`; lines of another form name none."""
-    rows = [line.split(", ") for line in answer.splitlines()]
+def gpus(output: str) -> tuple[Gpu, ...]:
+    """Every GPU in the output of `GPU_QUERY`; lines of another form are skipped."""
+    rows = [line.split(", ") for line in output.splitlines()]
     return tuple(_gpu(row) for row in rows if len(row) == _GPU_FIELDS.count(",") + 1)
 
 

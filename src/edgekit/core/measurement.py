@@ -8,10 +8,9 @@ import msgspec
 class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one fresh process measured. Times in seconds, memory in bytes; `order` is its place among all launches.
 
-    `values` are the calls after the warm-up in order, `warmups` the calls before them; both are kept. `disturbed` says
-    that the scheduler or another process got in the way, with the evidence in `notes`; `replaced`, that it was repeated
-    and the other one counts. `energy_j` is the energy in joules of the last `energy_calls` calls together; None: of all
-    `values`.
+    `warmups` are the first calls in order, `values` the calls after the warm-up. `disturbed` is true if the scheduler
+    or another process interfered, with the evidence in `notes`; `replaced`, if the launch was repeated and the other
+    one counts. `energy_j` is the energy in joules of the last `energy_calls` calls together; None: of all `values`.
     """
 
     order: int
@@ -28,10 +27,10 @@ class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Raw values first: every statistic is computed from `launches` when it is asked for.
+    """Raw values: every statistic is computed from `launches` when it is needed.
 
-    `sizes` are the sizes of the free axes in each call, and `batch` the samples of it. An emulated measurement is no
-    latency of any device; `instructions` are those of single calls, where an emulator counted them.
+    `sizes` are the sizes of the dynamic axes in each call, `batch` is its number of samples. An emulated measurement
+    says nothing about the latency of a device; `instructions` are those of single calls, if an emulator counted them.
     """
 
     target: str
@@ -46,12 +45,12 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def launch_values(self) -> tuple[tuple[float, ...], ...]:
-        """The values after the warm-up of the launches that count, one tuple a launch."""
+        """The values after the warm-up of the launches that count, one tuple per launch."""
         return tuple(launch.values for launch in self.counted)
 
     @property
     def counted(self) -> tuple[Launch, ...]:
-        """The launches that no other one replaces."""
+        """The launches that were not replaced."""
         return tuple(launch for launch in self.launches if not launch.replaced)
 
 

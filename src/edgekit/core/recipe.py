@@ -36,23 +36,23 @@ ALIASES: Final = {
 CALIBRATION_METHODS: Final = ("min-max", "entropy", "percentile")
 DEFAULT_RECIPES: Final = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8")
 
-# Formats of third parties: a whole row, or an exporter alone. Their recipes are called like ours, after the format.
+# Formats of third parties: a whole row, or an exporter alone. Their recipes are named like ours, after the format.
 FORMAT_PLUGINS: Final = Registry("format", {}, group="edgekit.formats")
 EXPORTER_PLUGINS: Final = Registry("exporter", {}, group="edgekit.exporters")
 
 # Refused before any work, by the code of the reason in `core/refusals.py`.
 REFUSED: Final = {"tflite-int2": "int2-weights", "tflite-int16": "int16-activations", "onnx-int2": "int2-kernels"}
 
-# Stands for a softmax that is multiplied by values, as in attention.
+# A softmax that is multiplied by values, as in attention.
 ATTENTION: Final = "Softmax*MatMul"
 # Operators whose presence makes dynamic int8 the better mode: static int8 left 2.1 dB of an LSTM and 12 to 19 dB of
 # attention models, dynamic int8 34 to 38 dB.
 SEQUENCE_OPERATORS: Final = frozenset({"LSTM", "GRU", "RNN", "Attention", ATTENTION})
-# Stands among the operators of a network whose inputs go beyond those it was calibrated with, as anomalies do.
+# Added to the operators of a network whose inputs exceed those it was calibrated with, e.g. anomalies.
 OUTLIERS: Final = "inputs beyond calibration"
-# Stands for inputs or outputs that are text.
+# Inputs or outputs that are text.
 STRINGS: Final = "strings"
-# Stands for a logarithm that layers with weights follow, as in the front end of a network that hears.
+# A logarithm before layers with weights, as in the front end of an audio network.
 LOG_SPECTRUM: Final = "Log*Conv"
 _STATIC_FAILS: Final = {
     ATTENTION: "static-attention",
@@ -63,7 +63,7 @@ VNNI_FEATURES: Final = frozenset({"avx512_vnni", "avx_vnni"})
 
 
 class Recipe(msgspec.Struct, frozen=True, order=True):
-    """One way to make an artifact. An alias has no file of its own until `resolve` names one."""
+    """One way to make an artifact. An alias means one of several recipes; `resolve` selects it."""
 
     format: str
     precision: str
@@ -75,7 +75,7 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
         """The recipe called `text`, resolved or alias.
 
         Raises:
-            UserError: The name is unknown (the nearest is offered), or known not to work (with the reason).
+            UserError: The name is unknown (with the nearest one), or the recipe is known not to work (with the reason).
         """
         refused = next((name for name in REFUSED if text == name or text.startswith(f"{name}-")), None)
         if refused:
@@ -91,7 +91,7 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
 
     @property
     def is_alias(self) -> bool:
-        """True when the name stands for one of several resolved recipes."""
+        """True if the name is an alias of several resolved recipes."""
         return self.name in ALIASES
 
     @property
@@ -100,14 +100,14 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
         return self.mode in ("static", "full")
 
     def resolve(self, operators: frozenset[str], cpu_features: frozenset[str]) -> Recipe:
-        """The recipe that is really made.
+        """The recipe that is used for a graph and a target.
 
         Args:
-            operators: Operator types of the float graph, ONNX names; OUTLIERS and STRINGS may be among them.
+            operators: Operator types of the float graph, ONNX names; and OUTLIERS and STRINGS where they apply.
             cpu_features: Architecture and instruction-set names of the target, e.g. `{"x86_64", "avx512_vnni"}`.
 
         Raises:
-            UserError: The recipe is known not to work on such a graph, with the reason.
+            UserError: The recipe is known not to work for such a graph, with the reason.
         """
         if STRINGS in operators and self.name != "onnx-fp32":
             raise refuse("strings", f"Recipe '{self.name}'")
@@ -129,12 +129,12 @@ def parse_recipes(text: str | Iterable[str]) -> tuple[Recipe, ...]:
     """Recipes from `a,b` or a list of such texts, each once, in order.
 
     Raises:
-        UserError: As in `Recipe.parse`, or no recipe at all.
+        UserError: As in `Recipe.parse`, or there is no recipe.
     """
     texts = [text] if isinstance(text, str) else text
     names = [name.strip() for part in texts for name in part.split(",") if name.strip()]
     if not names:
-        raise UserError("No recipe was given.", hint="edgekit list recipes")
+        raise UserError("No recipe given.", hint="edgekit list recipes")
     return tuple(dict.fromkeys(Recipe.parse(name) for name in names))
 
 
@@ -144,7 +144,7 @@ def matches(pattern: str, name: str) -> bool:
 
 
 def _is_plugged(text: str) -> bool:
-    """Whether `text` is one of our recipes but for its format, which a plug-in makes."""
+    """Whether `text` is one of our recipes with the format of a plug-in."""
     own, rests = ({name.partition("-")[place] for name in RECIPES} for place in (0, 2))
     name, _, rest = text.partition("-")
     return rest in rests and name not in own and (name in FORMAT_PLUGINS or name in EXPORTER_PLUGINS)

@@ -1,4 +1,4 @@
-"""Samples: real inputs, with labels or reference values, and the reference outputs they must produce."""
+"""Samples: real inputs with labels or target values, and the reference outputs of the model."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ MAX_FILE_BYTES = 4 << 30
 class Samples:
     """S samples; row i of every array belongs to sample i.
 
-    `inputs` and `expected` (what the reference model answers) are `{name: (S, ...)}`. `labels` are class indices of
-    shape (S,); `targets` are reference values per output, (S, ...).
+    `inputs` and `expected` (the outputs of the reference) are `{name: (S, ...)}`. `labels` are class indices of shape
+    (S,); `targets` are the true values of each output, (S, ...).
     """
 
     inputs: Feed
@@ -54,11 +54,11 @@ class Samples:
 
     @property
     def is_labelled(self) -> bool:
-        """True when accuracy or error can be computed."""
+        """True if accuracy or error can be computed."""
         return self.labels is not None or bool(self.targets)
 
     def digest(self) -> str:
-        """sha256 over the inputs: which samples these are, whatever file they came from."""
+        """The sha256 of the inputs: it identifies the samples, whatever file they came from."""
         whole = new_sha256(sum(array.nbytes for array in self.inputs.values()))
         for name in sorted(self.inputs):
             array = self.inputs[name]
@@ -67,7 +67,7 @@ class Samples:
         return str(whole.hexdigest())
 
     def save(self, path: Path) -> None:
-        """Write an .npz without pickles, at once or not at all."""
+        """Write an .npz without pickles, completely or not at all."""
         arrays = {f"{_INPUT}{name}": array for name, array in self.inputs.items()}
         arrays |= {f"{_TARGET}{name}": array for name, array in self.targets.items()}
         arrays |= {f"{_EXPECTED}{name}": array for name, array in self.expected.items()}
@@ -89,7 +89,7 @@ class Samples:
 
 
 class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How samples were divided; stands in every report. Digests are of the inputs."""
+    """How the samples were split; part of every report. Digests are the sha256 of the inputs."""
 
     source: str
     total: int
@@ -103,7 +103,7 @@ class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Split:
-    """Samples divided into a part for calibration and a part for evaluation that never overlap."""
+    """Samples split into a calibration part and an evaluation part that never overlap."""
 
     calibration: Samples
     evaluation: Samples
@@ -124,10 +124,10 @@ class Split:
 
 
 def split(samples: Samples, *, calibration: int, seed: int = 0) -> Split:
-    """`samples` divided by content: the same sample falls on the same side whatever its place, and so do its copies.
+    """Split `samples` by content: a sample and its copies are always in the same part, whatever their order.
 
     Args:
-        calibration: How many distinct samples to calibrate with; at most half of them are taken.
+        calibration: Number of distinct samples for calibration; at most half of all.
 
     Raises:
         UserError: Fewer than two distinct samples.
@@ -135,7 +135,9 @@ def split(samples: Samples, *, calibration: int, seed: int = 0) -> Split:
     ranks = [_rank(samples, row, seed) for row in range(len(samples))]
     distinct = sorted(set(ranks))
     if len(distinct) < 2:
-        raise UserError(f"{len(distinct)} distinct sample cannot be split into calibration and evaluation.")
+        raise UserError(
+            f"Splitting into calibration and evaluation needs at least 2 different samples, got {len(distinct)}."
+        )
     chosen = set(distinct[: max(1, min(calibration, len(distinct) // 2))])
     inside = [row for row, rank in enumerate(ranks) if rank in chosen]
     outside = [row for row, rank in enumerate(ranks) if rank not in chosen]
@@ -154,8 +156,8 @@ def read_user_samples(path: Path, spec: ModelSpec) -> Samples:
     """Samples from a user's .npz: one array per input name; optionally `label`, or `target:OUTPUT` arrays.
 
     Raises:
-        UserError: All problems of the file at once: names, shapes, dtypes, values that are not finite or do not fit,
-            none at all.
+        UserError: All problems of the file at once: names, shapes, dtypes, values that are not finite or out of
+            range, or no samples.
     """
     arrays = read_arrays(path, UserError)
     problems = sample_problems(arrays, spec)
@@ -171,10 +173,10 @@ def read_user_samples(path: Path, spec: ModelSpec) -> Samples:
 
 
 def read_arrays(path: Path, error: type[EdgekitError]) -> Feed:
-    """Every array of an .npz, read without pickles.
+    """All arrays of an .npz, read without pickles.
 
     Raises:
-        error: No such file, not an .npz, or an array of Python objects.
+        error: The file does not exist, is not an .npz, or contains an array of Python objects.
     """
     import zipfile  # loading a model alone needs none
 
@@ -195,14 +197,14 @@ def _plain_arrays(data: bytes) -> Feed:
     with np.load(io.BytesIO(data), allow_pickle=False) as content:
         arrays = {name: content[name] for name in content.files}
     for name, array in arrays.items():
-        # numpy gives a member that is no array as bytes.
+        # numpy returns a member that is not an array as bytes.
         if not isinstance(array, np.ndarray):
-            raise TypeError(f"'{name}' is no array")
+            raise TypeError(f"'{name}' is not an array")
     return arrays
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays as .npz, at once or not at all; the same arrays give the same bytes."""
+    """Write arrays as .npz, completely or not at all; the same arrays give the same bytes."""
     import zipfile
 
     buffer = io.BytesIO()
@@ -223,7 +225,7 @@ def _part(arrays: Feed, prefix: str) -> Feed:
 
 
 def sample_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
-    """Everything that keeps these arrays from being samples of the model, each in one sentence."""
+    """Every reason why these arrays are not samples of the model, one sentence each."""
     given = [tensor for tensor in spec.inputs if tensor.name in arrays]
     problems = _name_problems(arrays, spec) + _count_problems(arrays)
     for tensor in given:
@@ -241,9 +243,9 @@ def _name_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
     outputs = [tensor.name for tensor in spec.outputs]
     given = [name for name in arrays if name != LABEL and not name.startswith(_TARGET)]
     missing = [f"'{name}' is missing.{nearest(name, given)}" for name in names if name not in arrays]
-    extra = [f"'{name}' is no input of the model.{nearest(name, names)}" for name in given if name not in names]
+    extra = [f"'{name}' is not an input of the model.{nearest(name, names)}" for name in given if name not in names]
     targets = [name for name in _part(arrays, _TARGET) if outputs and name not in outputs]
-    return missing + extra + [f"'{name}' is no output of the model.{nearest(name, outputs)}" for name in targets]
+    return missing + extra + [f"'{name}' is not an output of the model.{nearest(name, outputs)}" for name in targets]
 
 
 def _count_problems(arrays: Feed) -> list[str]:
@@ -263,14 +265,14 @@ def _array_problems(array: Array, tensor: TensorSpec, batched: bool) -> list[str
     )
     problems = []
     if not fits:
-        problems.append(f"'{tensor.name}' has shape {_text(got)} a sample, expected {_text(shape)}.")
+        problems.append(f"'{tensor.name}' has shape {_text(got)} per sample, expected {_text(shape)}.")
     if not np.can_cast(array.dtype, np.dtype(tensor.dtype), "same_kind"):
         return [*problems, f"'{tensor.name}' has dtype {array.dtype}, expected {tensor.dtype}."]
     return problems + (_finite(tensor.name, array) or _fitting(tensor, array))
 
 
 def _axis_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
-    """Free axes of one name that have different sizes in different inputs."""
+    """Dynamic axes of one name that have different sizes in different inputs."""
     sizes: dict[str, dict[str, int]] = {}
     for tensor in spec.inputs:
         got = arrays[tensor.name].shape[0 if spec.batch_axis else 1 :]
@@ -294,7 +296,7 @@ def _finite(name: str, array: Array) -> list[str]:
     if array.ndim == 0 or not np.issubdtype(array.dtype, np.inexact) or np.isfinite(array).all():
         return []
     rows = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    return [f"'{name}' holds NaN or infinity, first in sample {int(np.argmin(rows))}."]
+    return [f"'{name}' contains NaN or infinity, first in sample {int(np.argmin(rows))}."]
 
 
 def _fitting(tensor: TensorSpec, array: Array) -> list[str]:
@@ -305,16 +307,18 @@ def _fitting(tensor: TensorSpec, array: Array) -> list[str]:
     low, high = array.min(), array.max()
     if limits.min <= low and high <= limits.max:
         return []
-    return [f"'{tensor.name}' holds {low} to {high}, beyond {tensor.dtype}."]
+    return [f"'{tensor.name}' contains values from {low} to {high}, which {tensor.dtype} cannot represent."]
 
 
 def _label_problems(labels: Array, spec: ModelSpec) -> list[str]:
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        return [f"'{LABEL}' must hold one class index a sample, got {labels.dtype} of shape {_text(labels.shape)}."]
+        return [
+            f"'{LABEL}' must contain one class index per sample, got {labels.dtype} of shape {_text(labels.shape)}."
+        ]
     if labels.min() < 0:
-        return [f"'{LABEL}' holds a negative class index."]
+        return [f"'{LABEL}' contains a negative class index."]
     if spec.labels and labels.max() >= len(spec.labels):
-        return [f"'{LABEL}' holds class {labels.max()}; the model has {len(spec.labels)}, counted from 0."]
+        return [f"'{LABEL}' contains class {labels.max()}; the model has classes 0 to {len(spec.labels) - 1}."]
     return []
 
 

@@ -1,4 +1,4 @@
-"""ModelSpec: what others need to know of a model without importing it."""
+"""ModelSpec: what a model takes and returns, without importing the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from edgekit.core.errors import UserError, unknown
 
 Axis = int | str
-"""A size, or the name of a free axis such as `N` (batch) or `T` (time)."""
+"""A size, or the name of a dynamic axis such as `N` (batch) or `T` (time)."""
 
 DTYPES: Final = (
     "float32",
@@ -37,8 +37,8 @@ _SIZES = re.compile(rf"(?P<axis>[A-Za-z_][\w.]*)=(?P<sizes>{_SIZE.pattern}(?:,{_
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One input or output of a model.
 
-    `shape` names its free axes; the first axis is the batch when it is free. `low` and `high` bound the values;
-    `padding` is the value that fills a padded free axis, null where padding would change the answer.
+    `shape` names its dynamic axes; if the first axis is dynamic, it is the batch. `low` and `high` bound the values;
+    `padding` is the value that a dynamic axis is padded with, null if padding would change the outputs.
     """
 
     name: str
@@ -53,7 +53,7 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A tensor from text such as `x:float32[N,1,28,28]`.
 
         Raises:
-            UserError: The text has another form, an unknown dtype, or a size below 1.
+            UserError: The text has another format, an unknown dtype, or a size below 1.
         """
         match = _INPUT.fullmatch(text.replace(" ", ""))
         if match is None:
@@ -65,11 +65,11 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def free_axes(self) -> tuple[str, ...]:
-        """Names of the free axes in order."""
+        """Names of the dynamic axes in order."""
         return tuple(axis for axis in self.shape if isinstance(axis, str))
 
     def concrete(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """The shape with every free axis replaced by its size in `sizes`."""
+        """The shape with the sizes of its dynamic axes taken from `sizes`."""
         return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in self.shape)
 
     def __str__(self) -> str:
@@ -91,7 +91,7 @@ class ImageInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="i
 
 
 class ArrayInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="array"):
-    """The input is a .npy or .npz file that holds the tensor as it is."""
+    """The input is a .npy or .npz file that contains the tensor unchanged."""
 
 
 class AudioInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audio"):
@@ -102,10 +102,10 @@ class AudioInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="a
 
 
 class TextInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
-    """The input is a sentence in small letters, split into words and punctuation; a token is its place in `vocabulary`.
+    """The input is a sentence in lower case, split into words and punctuation; a token is its index in `vocabulary`.
 
-    Place 0 is padding, place 1 any unknown word; at most `length` tokens are taken. `end` is added as the last token
-    where it is set. A network that writes text gets what it has written so far as the input `written`, beginning with
+    Index 0 is padding, index 1 any unknown word; at most `length` tokens are used. If `end` is set, it is added as the
+    last token. A network that generates text gets what it has written so far as the input `written`, which starts with
     the token `begin`.
     """
 
@@ -127,7 +127,7 @@ Preprocessing = ImageInput | AudioInput | TextInput | SeriesInput | ArrayInput
 
 
 class TextOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
-    """The output holds a score for each place in `vocabulary`; the answer ends with the token `end`."""
+    """The output contains a score for each index of `vocabulary`; the text ends with the token `end`."""
 
     vocabulary: tuple[str, ...]
     end: int
@@ -135,7 +135,7 @@ class TextOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="t
 
 
 class SeriesOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="series"):
-    """The output is a curve of the column `name`, `step_s` seconds from one value to the next."""
+    """The output is a curve of the column `name`, one value every `step_s` seconds."""
 
     name: str
     step_s: float
@@ -162,7 +162,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def higher_is_better(self) -> bool:
-        """True for metrics of success, False for errors."""
+        """True for metrics such as accuracy, False for errors."""
         return self.name not in ("mae", "mse")
 
     def is_met_by(self, value: float | None) -> bool:
@@ -175,7 +175,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def metric_unit(name: str) -> str:
     """The unit a metric is printed in: `ratio` for shares, `1` for numbers.
 
-    `auc` is a share: of all pairs of one positive and one negative sample, those that are ranked rightly.
+    `auc` is a share: of all pairs of one positive and one negative sample, those that are ranked correctly.
     """
     return "ratio" if name in ("accuracy", "auc", "sure") else "1"
 
@@ -188,8 +188,8 @@ def drop_unit(name: str) -> str:
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name, task, tensors, pre-processing and quality of one model.
 
-    `sizes` lists the sizes of each free axis that fixed-shape formats are made for; an axis that is not listed is
-    made at size 1. `labels` are class names in index order; `postprocessing` is for outputs that are no class scores.
+    `sizes` lists the sizes of each dynamic axis for which formats with fixed shapes are exported; without it, an axis
+    has size 1. `labels` are class names in index order; `postprocessing` is for outputs other than class scores.
     """
 
     name: str
@@ -206,18 +206,18 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def free_axes(self) -> tuple[str, ...]:
-        """Every free axis of the inputs, each once, in order of appearance."""
+        """Every dynamic axis of the inputs, each once, in order of appearance."""
         return tuple(dict.fromkeys(axis for tensor in self.inputs for axis in tensor.free_axes))
 
     @property
     def batch_axis(self) -> str | None:
-        """The first axis of every input when it is free and the same, else None: the model takes one sample a call."""
+        """The first axis of every input if it is dynamic and the same, else None: the batch size is then 1."""
         first = {tensor.shape[0] if tensor.shape else None for tensor in self.inputs}
         axis = next(iter(first)) if len(first) == 1 else None
         return axis if isinstance(axis, str) else None
 
     def sizes_of(self, axis: str) -> tuple[int, ...]:
-        """The sizes a fixed-shape format is made for, ascending."""
+        """The sizes for which a format with fixed shapes is exported, ascending."""
         return tuple(sorted(set(self.sizes.get(axis, (1,)))))
 
     def input(self, name: str) -> TensorSpec:
@@ -226,10 +226,10 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_sizes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """Sizes per free axis from texts such as `T=32,64`; texts on the same axis add up.
+    """Sizes per dynamic axis from texts such as `T=32,64`; sizes of the same axis are merged.
 
     Raises:
-        UserError: Another form, or a size of 0.
+        UserError: The text has another format, or a size is 0.
     """
     sizes: dict[str, set[int]] = {}
     for text in texts:
@@ -245,4 +245,4 @@ def _axis(part: str, text: str) -> Axis:
         return int(part)
     if _AXIS_NAME.fullmatch(part):
         return part
-    raise UserError(f"'{part}' in '{text}' is neither a size from 1 nor the name of a free axis.")
+    raise UserError(f"'{part}' in '{text}' is neither a size of at least 1 nor the name of a dynamic axis.")

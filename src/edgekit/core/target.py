@@ -17,7 +17,7 @@ MAX_THREADS: Final = 256
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A device, the backend to use on it (empty: the artifact's own), and options."""
+    """A device, the backend to use on it (empty: the default of the artifact), and options."""
 
     device: str
     backend: str = ""
@@ -28,7 +28,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A target from text such as `pi5/onnxruntime@threads=4@provider=cpu`.
 
         Raises:
-            UserError: Another form, an unknown or repeated option, or a thread count out of range.
+            UserError: The text has another format, an option is unknown or repeated, or a thread count is out of range.
         """
         match = _TARGET.fullmatch(text.strip())
         if match is None:
@@ -38,17 +38,17 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         pairs = [part.partition("=")[::2] for part in match["options"].split("@") if part]
         options = dict(pairs)
         if len(options) < len(pairs):
-            raise UserError(f"Target '{text}' gives an option twice.")
+            raise UserError(f"Target '{text}' contains an option twice.")
         _check_options(options, text)
         return cls(match["device"], match["backend"] or "", tuple(sorted(options.items())))
 
     @property
     def threads(self) -> int:
-        """Threads of the engine; one unless asked, because shared machines have slow phases with more."""
+        """Threads of the backend; 1 by default, because shared machines have slow phases with more."""
         return int(dict(self.options).get("threads", "1"))
 
     def option(self, name: str) -> str | None:
-        """The text of one option, or None."""
+        """The value of one option, or None."""
         return dict(self.options).get(name)
 
     def __str__(self) -> str:
@@ -60,12 +60,12 @@ def parse_targets(texts: str | Iterable[str]) -> tuple[Target, ...]:
     """Targets from `a,b` or a list of such texts, each once, in order.
 
     Raises:
-        UserError: As in `Target.parse`, or no target at all.
+        UserError: As in `Target.parse`, or there is no target.
     """
     parts = [texts] if isinstance(texts, str) else list(texts)
     targets = tuple(dict.fromkeys(Target.parse(part) for text in parts for part in text.split(",") if part.strip()))
     if not targets:
-        raise UserError("No target was given.", hint="--target local")
+        raise UserError("No target given.", hint="--target local")
     return targets
 
 

@@ -1,4 +1,4 @@
-"""Units: text to SI and back. Inside edgekit all values are SI; only here and in rendering do others exist."""
+"""Units: text to SI and back. All values in edgekit are SI; other units exist only here and in renderings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SCALES: Final = {
 }
 # Factor, suffix and decimals of units whose digits do not depend on the value.
 _FIXED: Final = {"ratio": (0.01, " %", 2), "points": (0.01, " pt", 2), "dB": (1.0, " dB", 1)}
-# More than so many points are a mistake unless they are written with their unit.
+# More points than this are a mistake unless they have a unit.
 _MOST_BARE_POINTS: Final = 10
 _MOST_DECIMALS: Final = 6
 
@@ -36,11 +36,11 @@ def parse_quantity(text: str, units: dict[str, float]) -> float:
     """The SI value of a text such as `8 ms`.
 
     Raises:
-        UserError: No finite number, or a unit that is not in `units`.
+        UserError: The text is not a finite number, or its unit is not in `units`.
     """
     match = _QUANTITY.fullmatch(text)
     if match is None or not math.isfinite(float(match[1])):
-        raise UserError(f"'{text}' is not a number with a unit, such as '8 {next(filter(None, units))}'.")
+        raise UserError(f"'{text}' is not a number with a unit, e.g. '8 {next(filter(None, units))}'.")
     number, unit = match.groups()
     if unit not in units:
         raise unknown("unit", unit, [name for name in units if name], hint=f"'8 {next(filter(None, units))}'")
@@ -51,7 +51,7 @@ def parse_points(text: str) -> float:
     """The share of 1 of a loss in points, such as `0.5 pt`; `0.5 %` and `0.5` mean the same.
 
     Raises:
-        UserError: Another unit, no number, a loss that nothing can exceed, or a high one without its unit.
+        UserError: Not a number, another unit, 100 points or more, or a high value without a unit.
     """
     share = parse_quantity(text, POINTS)
     if not 0 <= share < 1:
@@ -62,9 +62,9 @@ def parse_points(text: str) -> float:
 
 
 def format_value(value: float | None, unit: str, *, low: float | None = None, high: float | None = None) -> str:
-    """A value for people: `3.31 ms`, `58.0 kB`, `99.17 %`, `-0.28 pt`, `41.2 dB`; an absent one is a dash.
+    """A value for people: `3.31 ms`, `58.0 kB`, `99.17 %`, `-0.28 pt`, `41.2 dB`; a missing one is a dash.
 
-    With its interval it has one digit more where the interval is narrow: `3.310 ms`.
+    A narrow interval adds one digit: `3.310 ms`.
     """
     if value is None or not math.isfinite(value):
         return ABSENT
@@ -75,7 +75,7 @@ def format_value(value: float | None, unit: str, *, low: float | None = None, hi
 def format_interval(
     value: float | None, low: float | None, high: float | None, unit: str, *, form: str = "[{}, {}]"
 ) -> str:
-    """The interval in the scale of the value, without a unit: `[3.28, 3.35]`; empty when there is none."""
+    """The interval in the scale of the value, without a unit: `[3.28, 3.35]`; empty if there is none."""
     if value is None or low is None or high is None or low == high:
         return ""
     factor, _, decimals = _scale(value, low, high, unit)
@@ -83,12 +83,12 @@ def format_interval(
 
 
 def format_figure(value: float | None, low: float | None, high: float | None, unit: str) -> str:
-    """A value and its interval: `3.31 ms [3.28, 3.35]`; the value alone where it has no interval."""
+    """A value and its interval: `3.31 ms [3.28, 3.35]`; only the value if there is no interval."""
     return f"{format_value(value, unit, low=low, high=high)} {format_interval(value, low, high, unit)}".rstrip()
 
 
 def format_tick(value: float, unit: str) -> str:
-    """A round value on an axis, as short as it can be: `2 ms`, `97.5 %`."""
+    """A round value on an axis, as short as possible: `2 ms`, `97.5 %`."""
     if value == 0:
         return "0"
     factor, suffix, _ = _scale(value, None, None, unit)

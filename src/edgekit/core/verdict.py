@@ -1,4 +1,4 @@
-"""The three outcomes of a check."""
+"""Verdict: the result of a check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgekit.core.errors import VerdictFailed, VerdictInconclusive
 
 
 class Verdict(StrEnum):
-    """Pass, fail, or inconclusive: the measurement cannot tell."""
+    """Pass, fail, or inconclusive: the measurement supports neither."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -17,7 +17,7 @@ class Verdict(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """The process exit code this outcome ends in."""
+        """The exit code of a command with this verdict."""
         return _EXIT_CODES[self]
 
 
