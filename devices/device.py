@@ -10,25 +10,25 @@ from edgekit.core.system.registry import Registry
 
 
 class Device(Protocol):
-    """A machine that runs jobs; a context manager. Its `name` is what targets call it."""
+    """A machine that runs jobs; a context manager. `name` is its name in targets."""
 
     name: str
     emulated: bool
 
     def facts(self) -> Facts:
-        """What is known of the device now.
+        """The current facts about the device.
 
         Raises:
-            DeviceUnavailable: No answer; may be retried.
+            DeviceUnavailable: The device does not respond; may be retried.
         """
 
     def measure(self, job: Job) -> JobResult:
-        """Run one launch of `job` in a fresh process and give its result.
+        """Run one launch of `job` in a fresh process and return its result.
 
         Raises:
             DeviceUnavailable: The connection was lost; may be retried.
             DeviceError: The device cannot run this job.
-            EdgekitError: What the launch itself reported, with its own exit code.
+            EdgekitError: The error that the launch itself reported, with its own exit code.
         """
 
     def close(self) -> None:
@@ -41,17 +41,17 @@ class Device(Protocol):
 
 @runtime_checkable
 class Counting(Protocol):
-    """A device that may count instructions: what an emulator has in the place of a latency."""
+    """A device that can count instructions: what an emulator offers instead of a latency."""
 
     def count(self, job: Job) -> tuple[int, ...]:
-        """Instructions of single calls of `job`; none where they are not counted. Errors as in `Device.measure`."""
+        """Instructions per inference of `job`; empty if they are not counted. Errors as in `Device.measure`."""
 
 
 DEVICES = Registry(
     "device",
     {
-        "local": ("edgekit.devices.local:LocalDevice", "this machine, one fresh process a launch"),
-        "fake": ("edgekit.devices.fake:FakeDevice", "invented numbers; for tests of tools"),
+        "local": ("edgekit.devices.local:LocalDevice", "this machine, one fresh process per launch"),
+        "fake": ("edgekit.devices.fake:FakeDevice", "invented numbers; for testing tools"),
     },
     group="edgekit.devices",
 )

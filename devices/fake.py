@@ -1,4 +1,4 @@
-"""FakeDevice: invented numbers, the same for the same seed; ships so that every tool can be tested without time."""
+"""FakeDevice: invented numbers, the same for the same seed, so that any tool can be tested quickly."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _WARMUPS: Final = 5
 
 
 class FakeDevice:
-    """A device that measures nothing. The outputs of a job, where it asks for them, are real: this machine runs it.
+    """A device that measures nothing. The outputs of a job, if requested, are real: this machine runs it.
 
     Args:
-        seed: Every number follows from it, from the artifact's hash, and from how many launches there were before.
-        median_s: Latency around which the numbers lie; by default an artifact's own, 0.5 to 1.5 ms.
+        seed: Determines every number, together with the artifact's checksum and the number of earlier launches.
+        median_s: The median of the invented latencies; by default 0.5 to 1.5 ms, depending on the artifact.
     """
 
     name = "fake"
@@ -44,11 +44,11 @@ class FakeDevice:
         self._launches = 0
 
     def facts(self) -> Facts:
-        """A quiet machine that does not exist."""
+        """Facts about a quiet machine that does not exist."""
         return FACTS
 
     def measure(self, job: Job) -> JobResult:
-        """An invented result with `job.min_values` values; errors of the job itself only where it asks for outputs."""
+        """An invented result with `job.min_values` values; the job itself can fail only if it requests outputs."""
         if job.outputs:
             with LocalDevice() as local:
                 local.measure(msgspec.structs.replace(job, time_limit_s=0.0, min_values=1))

@@ -1,4 +1,4 @@
-"""The inventory: the user's devices in one TOML file, by the names that targets use."""
+"""The inventory: the user's devices in one TOML file, by the names used in targets."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _TRANSPORTS: Final = ("ssh", "adb", "web")
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One device: exactly one of `ssh` (an address), `adb` (a serial) and `web` (an address to serve on).
+    """One device: exactly one of `ssh` (an address), `adb` (a serial number) and `web` (an address to serve on).
 
-    `port` is that of the transport, `ssh_config` another configuration file than the user's own. `emulated` says that
-    times on it are no latency; `counter` is the device's command that counts instructions there (`docs/emulation.md`).
-    `timeout_s` bounds one launch. `cable` is the adb serial of the phone whose browser it is (or `any`): edgekit leads
-    the port through the cable, so that the page is on the phone's own loopback.
+    `port` is the port of the transport, `ssh_config` a configuration file that replaces the user's own. `emulated`
+    means that times on it are not latencies; `counter` is the command on the device that counts instructions
+    (`docs/emulation.md`). `timeout_s` limits one launch. `cable` is the adb serial number of the phone whose browser
+    it is (or `any`): edgekit forwards the port through the cable, so that the phone opens the page on its loopback.
     """
 
     ssh: str = ""
@@ -48,7 +48,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def address(self) -> str:
-        """Where the transport reaches it."""
+        """The address at which the transport reaches it."""
         return str(getattr(self, self.transport))
 
 
@@ -63,10 +63,10 @@ def inventory_file() -> Path:
 
 
 def read_inventory(path: Path | None = None) -> dict[str, Entry]:
-    """Every device of the inventory by name; none when there is no file.
+    """Every device of the inventory by name; empty if there is no file.
 
     Raises:
-        UserError: All problems of the file at once.
+        UserError: The file is invalid; all its problems at once.
     """
     path = path or inventory_file()
     if not path.is_file():
@@ -82,8 +82,8 @@ def read_inventory(path: Path | None = None) -> dict[str, Entry]:
 
 
 def write_inventory(entries: Mapping[str, Entry], path: Path | None = None) -> None:
-    """Replace the inventory by `entries`, at once or not at all."""
-    lines = ["# Devices of edgekit; written by 'edgekit devices add' and 'remove', and by you.", ""]
+    """Replace the inventory with `entries`, completely or not at all."""
+    lines = ["# Devices for edgekit; written by 'edgekit devices add' and 'remove', and by you.", ""]
     lines += [f"schema_version = {INVENTORY_SCHEMA}", ""]
     for name, entry in entries.items():
         lines.append(f"[{name if re.fullmatch(r'[A-Za-z0-9_-]+', name) else json.dumps(name)}]")
@@ -97,25 +97,25 @@ def write_inventory(entries: Mapping[str, Entry], path: Path | None = None) -> N
 
 
 def add(name: str, entry: Entry, *, force: bool = False, path: Path | None = None) -> None:
-    """Put a device into the inventory.
+    """Add a device to the inventory.
 
     Raises:
-        UserError: A name that targets cannot hold or that is taken, or an entry that is not one transport.
+        UserError: The name is taken or not possible in a target, or the entry does not have exactly one transport.
     """
     problems = [*_problems(name, entry)]
     if problems:
         raise UserError(" ".join(problems), hint=f"edgekit devices add {name} --ssh pi@raspberrypi")
     entries = read_inventory(path)
     if name in entries and not force:
-        raise UserError(f"There is a device '{name}' already.", hint=f"edgekit devices add {name} --force ...")
+        raise UserError(f"Device '{name}' already exists.", hint=f"edgekit devices add {name} --force ...")
     write_inventory({**entries, name: entry}, path)
 
 
 def remove(name: str, path: Path | None = None) -> None:
-    """Take a device out of the inventory.
+    """Remove a device from the inventory.
 
     Raises:
-        UserError: It is not there; the nearest is offered.
+        UserError: The device is not in it; the nearest name is suggested.
     """
     entries = read_inventory(path)
     if name not in entries:
@@ -135,14 +135,14 @@ def _checked(path: Path, content: Mapping[str, object]) -> dict[str, Entry]:
         problems += [f"{name}: {problem}" for problem in _problems(name, entry)]
         entries[name] = entry
     if problems:
-        raise UserError(f"'{path}' is not an inventory:" + "".join(f"\n  {problem}" for problem in problems))
+        raise UserError(f"'{path}' is not a valid inventory:" + "".join(f"\n  {problem}" for problem in problems))
     return entries
 
 
 def _problems(name: str, entry: Entry) -> list[str]:
     found = []
     if not _NAME.fullmatch(name):
-        found.append(f"'{name}' is no name for a device: letters, digits, '_', '-' and '.' only.")
+        found.append(f"'{name}' is not a valid device name: use only letters, digits, '_', '-' and '.'.")
     if name in DEVICES:
         found.append(f"'{name}' is the name of a built-in device.")
     given = [transport for transport in _TRANSPORTS if getattr(entry, transport)]
@@ -151,9 +151,9 @@ def _problems(name: str, entry: Entry) -> list[str]:
     if entry.port is not None and not 1 <= entry.port <= 65535:
         found.append(f"port: expected 1 to 65535, got {entry.port}.")
     if entry.cable and not entry.web:
-        found.append("cable: only a browser (web) is reached through one; a phone by itself is 'adb'.")
+        found.append("cable: works only with 'web' (a browser); for the phone itself use 'adb'.")
     if entry.counter and not (entry.emulated and (entry.ssh or entry.adb)):
-        found.append("counter: instructions are counted on emulated devices with ssh or adb only.")
+        found.append("counter: instructions are counted only on emulated devices with ssh or adb.")
     if not 1 <= entry.timeout_s <= 86400:
         found.append(f"timeout_s: expected 1 to 86400, got {entry.timeout_s:g}.")
     return found

@@ -24,10 +24,10 @@ _FACTS_TIMEOUT_S: Final = 60.0
 
 
 class LocalDevice:
-    """This machine. `measure` gives each job a process of its own, in its own group, which never outlives this one.
+    """This machine. `measure` runs each job in its own process and process group, which never outlives this process.
 
     Args:
-        timeout_s: How long one launch may take before it is killed.
+        timeout_s: The time after which a launch is killed.
     """
 
     name = "local"
@@ -38,15 +38,15 @@ class LocalDevice:
 
     @property
     def emulated(self) -> bool:
-        """Whether this machine's processor is software."""
+        """Whether this machine's processor is simulated."""
         return self.facts().emulated
 
     def facts(self) -> Facts:
-        """What is known of this machine, read once; errors as in `Device.facts`."""
+        """The facts about this machine, read once; errors as in `Device.facts`."""
         if self._facts is None:
             done = _run(FACTS, _FACTS_TIMEOUT_S)
             if done.code != 0:
-                raise DeviceUnavailable(f"The facts of this machine cannot be read:{_tail(done.err)}")
+                raise DeviceUnavailable(f"Cannot read the facts about this machine:{_tail(done.err)}")
             self._facts = msgspec.json.decode(done.out, type=Facts)
         return self._facts
 
@@ -56,7 +56,7 @@ class LocalDevice:
         return read_answer(ended, self.timeout_s)
 
     def close(self) -> None:
-        """Nothing is left: each launch ended with its `measure`."""
+        """Nothing to do: each launch ended with its `measure`."""
 
     def __enter__(self) -> Self:
         return self
@@ -66,17 +66,17 @@ class LocalDevice:
 
 
 def read_answer(ended: Finished, timeout_s: float) -> JobResult:
-    """The result in the one line that a launch printed.
+    """The result in the line that a launch printed.
 
     Raises:
         EdgekitError: The error that the launch reported, as the same class.
-        DeviceError: The launch crashed, was killed, took too long, or printed something else.
+        DeviceError: The launch crashed, was killed, took too long or printed something else.
     """
     if ended.timed_out:
         raise DeviceError(f"The launch on 'local' took longer than {timeout_s:g} s and was stopped.{_tail(ended.err)}")
     line = ended.out.strip()
     if not line:
-        raise DeviceError(f"The launch on 'local' {_fate(ended.code)} without an answer.{_tail(ended.err)}")
+        raise DeviceError(f"The launch on 'local' {_fate(ended.code)} without a result.{_tail(ended.err)}")
     if ended.code == 0:
         return _decoded(line, JobResult)
     failure = _decoded(line, JobFailure)
@@ -89,12 +89,12 @@ def _run(module: str, timeout_s: float, *arguments: str, line: bytes = b"") -> F
 
 
 def _decoded(line: bytes, kind: type[D]) -> D:
-    return documents.decode(line, kind, what="The answer of the launch", newest=JOB_SCHEMA, error=DeviceError)
+    return documents.decode(line, kind, what="The result of the launch", newest=JOB_SCHEMA, error=DeviceError)
 
 
 def _fate(code: int) -> str:
     if code >= 0:
-        return f"ended with status {code}"
+        return f"exited with {code}"
     try:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:

@@ -1,6 +1,6 @@
-"""The adb transport: an Android phone through the platform's own `adb` program.
+"""The adb transport: an Android phone through the `adb` program of this machine.
 
-Experimental: it runs against a daemon and an emulated arm64 system in tests; nobody has confirmed a real phone yet.
+Experimental: tests run it against a daemon and an emulated arm64 system; it has not been confirmed on a real phone.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _ENDED: Final = re.compile(rf"{_END}\d+\s*$")
 
 
 class Cable:
-    """A port of this machine on a phone's own loopback, as `adb reverse` leads it there.
+    """A port of this machine, forwarded to a phone's loopback by `adb reverse`.
 
     Args:
-        serial: As `adb devices` lists it, or `any` for the only phone.
+        serial: The serial number that `adb devices` lists, or `any` for the only phone.
     """
 
     def __init__(self, name: str, serial: str) -> None:
@@ -34,30 +34,30 @@ class Cable:
         self._port = 0
 
     def lead(self, port: int) -> None:
-        """Lead `port` there, until `close`.
+        """Forward `port` until `close`.
 
         Raises:
-            DeviceUnavailable: adb does not, with what it says.
+            DeviceUnavailable: adb refused, with its reason.
         """
         finished = run_program(self._name, [*self._program, f"tcp:{port}", f"tcp:{port}"], timeout_s=_TIMEOUT_S)
         if finished.code:
             said = finished.err.strip().splitlines()[-1:] or ["adb gave no reason"]
-            raise DeviceUnavailable(f"The cable to '{self._name}' leads nothing: {said[0]}", hint="adb devices")
+            raise DeviceUnavailable(f"adb cannot forward a port to '{self._name}': {said[0]}", hint="adb devices")
         self._port = port
 
     def close(self) -> None:
-        """Lead nothing any more; closing twice is harmless."""
+        """Stop forwarding; closing twice is harmless."""
         if self._port:
             run_program(self._name, [*self._program, "--remove", f"tcp:{self._port}"], timeout_s=_TIMEOUT_S)
             self._port = 0
 
 
 class AdbShell(ProgramShell):
-    """Commands on the phone that `adb devices` lists under `serial`; `any` is the only one that is connected.
+    """Commands on the phone with the serial number `serial`; `any` is the only connected one.
 
     Args:
-        name: What edgekit calls the device.
-        port: Of the adb server on this machine; adb's own unless given.
+        name: The device's name in edgekit.
+        port: Port of the adb server on this machine; adb's default if None.
     """
 
     root = "/data/local/tmp/edgekit"
@@ -71,11 +71,11 @@ class AdbShell(ProgramShell):
         self._is_checked = False
 
     def connect(self) -> None:
-        """Make sure that the phone is there and may be used, once.
+        """Check once that the phone is connected and may be used.
 
         Raises:
             DeviceUnavailable: It is not connected, or offline.
-            DeviceError: It has not been authorized, is one of several, or is too old for exit codes.
+            DeviceError: It is not authorized, one of several, or too old to report exit codes.
         """
         if self._is_checked:
             return
@@ -83,7 +83,7 @@ class AdbShell(ProgramShell):
         features = run_program(self.name, [*self._program, "-s", self._serial, "features"], timeout_s=_TIMEOUT_S)
         if "shell_v2" not in features.out.decode(errors="replace"):
             raise DeviceError(
-                f"'{self.name}' (adb, {self._serial}) is too old: its adb daemon gives no exit codes (no shell v2).",
+                f"'{self.name}' (adb, {self._serial}) is too old: its adb daemon reports no exit codes (no shell v2).",
                 hint="Use Android 7 or newer, or the phone's browser: edgekit devices add phone --web 127.0.0.1",
             )
         self._is_checked = True
@@ -91,27 +91,27 @@ class AdbShell(ProgramShell):
     def run(
         self, command: str, *, stdin: IO[bytes] | None = None, alive: bool = False, timeout_s: float = COMMAND_TIMEOUT_S
     ) -> Finished:
-        """Run `command`, as in `Shell.run`; its exit code is the one the phone's shell reports at the end."""
+        """Run `command`, as in `Shell.run`; its exit code is the one that the phone's shell reports at the end."""
         finished = super().run(command, stdin=stdin, alive=alive, timeout_s=timeout_s)
         said, _, code = finished.err.rpartition(_END)
         return Finished(int(code), finished.out, said)
 
     def arguments(self, command: str) -> Sequence[str]:
-        """`adb shell`, which hands its last argument to the phone's shell as it is."""
+        """`adb shell`, which passes its last argument unchanged to the phone's shell."""
         # adb ends with 0 and no word when the cable is pulled: only this line tells that the command came to its end.
         marked = f'({command}); echo "{_END}$?" >&2'
         return [*self._program, "-s", self._serial, "shell", "-T", marked]
 
     def problem(self, finished: Finished) -> EdgekitError | None:
-        """A phone that is gone before the command's end."""
+        """The error if the connection was lost before the command ended."""
         if _ENDED.search(finished.err):
             return None
         self._is_checked = False
-        said = finished.err.strip().splitlines()[-1:] or ["it is gone"]
+        said = finished.err.strip().splitlines()[-1:] or ["the phone is gone"]
         return self._unavailable(f"The connection to {self._named} was lost: {said[0]}.")
 
     def close(self) -> None:
-        """Nothing: the adb server is the user's."""
+        """Nothing to end: the adb server belongs to the user."""
         self._is_checked = False
 
     @property
@@ -123,7 +123,7 @@ class AdbShell(ProgramShell):
         done = run_program(self.name, [*self._program, "devices"], timeout_s=_TIMEOUT_S)
         if done.code:
             said = done.err.strip().splitlines()[-1:] or ["adb gave no reason"]
-            raise EnvironmentFault(f"The adb server does not start: {said[0]}", hint="adb start-server")
+            raise EnvironmentFault(f"Cannot start the adb server: {said[0]}", hint="adb start-server")
         rows = (line.split("\t") for line in done.text.splitlines() if "\t" in line)
         return {row[0]: row[1].strip() for row in rows}
 
@@ -141,8 +141,8 @@ class AdbShell(ProgramShell):
             return serial
         if state == "unauthorized":
             raise DeviceError(
-                f"{self._named} has not been authorized.",
-                hint="Unlock the phone and accept the question about USB debugging on its screen.",
+                f"{self._named} has not authorized this machine.",
+                hint="Unlock the phone and accept the prompt about USB debugging.",
             )
         if state == "offline":
             raise self._unavailable(f"{self._named} is offline.", hint="Plug the phone in again, or: adb reconnect")

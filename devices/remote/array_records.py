@@ -1,4 +1,4 @@
-"""Arrays as the C runner reads and writes them: a line `DTYPE SIZE,SIZE,... KEY`, then the plain numbers."""
+"""Arrays as the C runner reads and writes them: a line `DTYPE SIZE,SIZE,... KEY`, then the raw numbers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from edgekit.core.samples import Array, Feed
 
 
 def packed(arrays: Feed) -> bytes:
-    """Arrays as records, in order of their keys' leading numbers; the machines at both ends are little-endian."""
+    """Arrays as records, in order of the leading numbers of their keys; both machines are little-endian."""
     ordered = sorted(arrays.items(), key=lambda item: int(item[0].partition(":")[0]))
     return b"".join(_record(key, np.ascontiguousarray(array)) for key, array in ordered)
 
 
 def unpacked(data: bytes) -> Feed:
-    """The arrays of records.
+    """The arrays in records.
 
     Raises:
         DeviceError: The data is damaged.
@@ -31,7 +31,7 @@ def unpacked(data: bytes) -> Feed:
             arrays[key] = np.frombuffer(data, np.dtype(dtype), count, end + 1).reshape(shape).copy()
             place = end + 1 + arrays[key].nbytes
     except (ValueError, TypeError) as err:
-        raise DeviceError(f"The outputs came back damaged: {err}.") from err
+        raise DeviceError(f"The outputs were damaged in transfer: {err}.") from err
     return arrays
 
 

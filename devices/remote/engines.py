@@ -1,4 +1,4 @@
-"""Engines for a device: Python wheels fetched on this machine, packed once, unpacked there."""
+"""Backends for a device: Python wheels, downloaded and packed on this machine, unpacked on the device."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Platform:
-    """What wheels a device takes: architecture of its programs, minor version of its glibc 2.x, Python's version."""
+    """What decides which wheels fit: architecture, minor version of glibc 2.x and version of Python."""
 
     machine: str
     glibc: int
@@ -49,14 +49,14 @@ class Platform:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Platform tags that pip may choose from, best first; pip does not accept older ones by itself."""
+        """Platform tags that pip may choose from, best first; pip does not add older ones by itself."""
         tags = [f"manylinux_2_{minor}_{self.machine}" for minor in range(self.glibc, _OLDEST_GLIBC - 1, -1)]
         return (*tags, f"manylinux2014_{self.machine}")
 
 
 def look(shell: Shell) -> Platform:
-    """What the device is; glibc 0 and an empty Python where it has none."""
-    lines = succeeded(shell, shell.run(_PROBE), "looking at its system").text.splitlines()
+    """The device's platform; glibc 0 and an empty Python if it has none."""
+    lines = succeeded(shell, shell.run(_PROBE), "reading its system").text.splitlines()
     machine, bits, libc, python = (*lines, "", "", "", "")[:4]
     if bits == "32" and machine == "aarch64":
         machine = "armv7l"
@@ -65,10 +65,10 @@ def look(shell: Shell) -> Platform:
 
 
 def probe(shell: Shell) -> Platform:
-    """What the device is.
+    """The device's platform.
 
     Raises:
-        DeviceError: It has no Python 3, or no glibc.
+        DeviceError: It has no Python 3 or no glibc.
     """
     platform = look(shell)
     if not platform.glibc:
@@ -76,21 +76,19 @@ def probe(shell: Shell) -> Platform:
             f"'{shell.name}' has no glibc, which wheels need.", hint="edgekit devices prepare " + shell.name
         )
     if not platform.python:
-        raise DeviceError(
-            f"'{shell.name}' has no Python 3.", hint=f"ssh to '{shell.name}' and type: sudo apt install python3"
-        )
+        raise DeviceError(f"'{shell.name}' has no Python 3.", hint=f"Run on '{shell.name}': sudo apt install python3")
     return platform
 
 
 def prepare(shell: Shell, cache: Path, *, offline: bool = False, engines: Sequence[str] = ()) -> str:
-    """Put engines on the device and give their versions as text; quick when they are there.
+    """Install backends on the device and return their versions as text; quick if they are already there.
 
     Args:
-        cache: Where this machine keeps what it fetched; with it, no network is needed.
+        cache: Where this machine keeps downloads; what is there needs no network.
 
     Raises:
-        DeviceError: There are no wheels for the device, or they do not import there.
-        EnvironmentFault: They are not in the cache, and `offline` is set or the network does not give them.
+        DeviceError: There are no wheels for the device, or they cannot be imported there.
+        EnvironmentFault: They are not in the cache, and `offline` is set or the download failed.
     """
     platform = probe(shell)
     archive = packed(platform, cache, engines or _engines_for(platform, shell.name), offline=offline)
@@ -99,27 +97,27 @@ def prepare(shell: Shell, cache: Path, *, offline: bool = False, engines: Sequen
 
 
 def install(shell: Shell, archive: Path, name: str) -> None:
-    """Have `archive` (.tar.gz, with a file `.complete`) unpacked on the device as folder `name`; quick when it is."""
+    """Unpack `archive` (.tar.gz, with a file `.complete`) on the device as folder `name`, unless it is there."""
     digest = sha256_file(archive)
     folder = f"{name}-{digest[:16]}"
     if shell.run(f'[ -f "{shell.root}/{folder}/.complete" ]').code:
         ensure(shell, {digest: archive})
         _unpack(shell, digest, folder)
-    succeeded(shell, shell.run(f'cd "{shell.root}" && ln -sfn {folder} {name}'), "choosing its engines")
+    succeeded(shell, shell.run(f'cd "{shell.root}" && ln -sfn {folder} {name}'), "selecting its backends")
 
 
 def verify(shell: Shell) -> str:
-    """Versions of the engines that import on the device, such as `onnxruntime 1.31.1, ai-edge-litert 2.3.0`.
+    """Versions of the backends that can be imported on the device, e.g. `onnxruntime 1.31.1, ai-edge-litert 2.3.0`.
 
     Raises:
-        DeviceError: None of them imports.
+        DeviceError: None of them can be imported.
     """
     finished = shell.run(_VERIFY.replace("ROOT", shell.root), timeout_s=UNPACK_TIMEOUT_S)
     found = ", ".join(finished.text.splitlines())
     if not found:
-        said = finished.err.strip().splitlines()[-1:] or ["nothing imports"]
+        said = finished.err.strip().splitlines()[-1:] or ["none can be imported"]
         raise DeviceError(
-            f"'{shell.name}' has no engine that works: {said[0]}", hint=f"edgekit devices prepare {shell.name}"
+            f"'{shell.name}' has no working backend: {said[0]}", hint=f"edgekit devices prepare {shell.name}"
         )
     return found
 
@@ -138,12 +136,12 @@ for module, name in (("onnxruntime", "onnxruntime"), ("ai_edge_litert.interprete
 
 
 def packed(platform: Platform, cache: Path, engines: Sequence[str], *, offline: bool = False) -> Path:
-    """The archive of `engines` for `platform`, made of wheels when it is not in `cache` yet."""
+    """The archive of the named backends for `platform`, made from wheels if it is not in `cache` yet."""
     wanted = tuple(pinned(name) for name in engines)
     key = sha256_bytes(f"{platform}{wanted}{_UNUSED.pattern}".encode())[:16]
     archive = cache / "engines" / f"{platform.machine}-py{platform.python}-glibc2.{platform.glibc}-{key}.tar.gz"
     if not archive.is_file():
-        refuse_offline(f"The engines for {platform.machine}, Python {platform.python} are", offline=offline)
+        refuse_offline(f"The backends for {platform.machine}, Python {platform.python} are", offline=offline)
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
             wheels = fetched(platform, wanted, Path(folder))
             _pack(wheels, Path(folder) / "site", archive)
@@ -156,13 +154,13 @@ def _engines_for(platform: Platform, name: str) -> tuple[str, ...]:
     if platform.machine == "armv7l":
         return ENGINES_32
     raise DeviceError(
-        f"There is no engine for the architecture '{platform.machine}' of '{name}'.",
+        f"No backend supports the architecture '{platform.machine}' of '{name}'.",
         hint="Use a 64-bit Arm or x86 device.",
     )
 
 
 def pinned(name: str) -> str:
-    """The requirement of the version this machine has: the same engine gives the same answers."""
+    """The requirement for the version on this machine: the same version gives the same outputs."""
     try:
         return f"{name}=={metadata.version(name)}"
     except metadata.PackageNotFoundError:
@@ -170,11 +168,11 @@ def pinned(name: str) -> str:
 
 
 def fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Path]:
-    """Wheels of `wanted` and numpy in `folder`; without a wheel of a version, the newest that fits is taken.
+    """Wheels of `wanted` and numpy in `folder`; if a version has no wheel, the newest that fits.
 
     Raises:
-        DeviceError: There are none for the platform.
-        EnvironmentFault: pip could not reach them.
+        DeviceError: There are no wheels for the platform.
+        EnvironmentFault: pip could not download them.
     """
     _log.info("fetching %s for %s", ", ".join(wanted), platform)
     said = ""
@@ -189,9 +187,9 @@ def fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Pat
         raise DeviceError(
             f"There are no wheels of {', '.join(wanted)} for {platform.machine}, Python {platform.python} and "
             f"glibc 2.{platform.glibc}.",
-            hint="A 64-bit Raspberry Pi OS 12 (Bookworm) or newer has them.",
+            hint="Use a 64-bit Raspberry Pi OS 12 (Bookworm) or newer.",
         )
-    raise EnvironmentFault(f"pip could not fetch the engines: {said}", hint="Check the network, then try again.")
+    raise EnvironmentFault(f"pip could not download the backends: {said}", hint="Check the network, then retry.")
 
 
 def _pip_download(platform: Platform, names: Sequence[str], folder: Path) -> str:
@@ -202,7 +200,7 @@ def _pip_download(platform: Platform, names: Sequence[str], folder: Path) -> str
     try:
         done = subprocess.run([*command, *names], capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
-        return f"pip did not end within {FETCH_TIMEOUT_S} s"
+        return f"pip did not finish within {FETCH_TIMEOUT_S} s"
     complaints = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     return "" if done.returncode == 0 else (complaints or done.stderr.splitlines() or ["pip failed"])[-1]
 
@@ -218,7 +216,7 @@ def _pack(wheels: Sequence[Path], site: Path, archive: Path) -> None:
 
 
 def write_archive(folder: Path, archive: Path) -> None:
-    """Write the files below `folder` as .tar.gz; equal content gives equal bytes."""
+    """Write the files in `folder` as .tar.gz; equal content gives equal bytes."""
     # Level 1: the last 4 % of size would take five times as long. No name, no time: equal content, equal bytes.
     with (
         archive.open("wb") as raw,
@@ -233,7 +231,7 @@ def _unzip(wheel: Path, folder: Path) -> None:
     with zipfile.ZipFile(wheel) as content:
         for entry in _used(content):
             content.extract(entry, folder)
-    # auditwheel puts shared libraries into a folder beside the package; other *.data content is not for import.
+    # auditwheel puts shared libraries into a folder next to the package; other *.data content is not for import.
     for data in folder.glob("*.data"):
         shutil.rmtree(data)
 
@@ -258,10 +256,10 @@ def _unpack(shell: Shell, digest: str, folder: str) -> None:
     command = f"""cd "{shell.root}" && rm -rf {folder}.part && mkdir {folder}.part &&
 tar -x -z -f blobs/{digest} -C {folder}.part && mv {folder}.part {folder} && rm -f blobs/{digest} && exit 0
 code=$?; rm -rf {folder}.part; exit $code"""
-    succeeded(shell, shell.run(command, timeout_s=UNPACK_TIMEOUT_S), "unpacking the engines")
+    succeeded(shell, shell.run(command, timeout_s=UNPACK_TIMEOUT_S), "unpacking the backends")
 
 
 def clean(shell: Shell) -> None:
-    """Remove everything edgekit has put on the device, and the folder for caches where nothing else is in it."""
+    """Remove everything that edgekit installed on the device, and the cache folder if it is empty then."""
     parent = ' && { rmdir "$HOME/.cache" 2>/dev/null || true; }' if shell.root.startswith("$HOME/.cache/") else ""
     succeeded(shell, shell.run(f'rm -rf "{shell.root}"{parent}', timeout_s=UNPACK_TIMEOUT_S), "cleaning up")

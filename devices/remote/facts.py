@@ -1,4 +1,4 @@
-"""What a device with a shell shows of itself, gathered by one script; `core/machine.py` makes Facts of it."""
+"""What a device with a shell reports about itself, gathered by one script; `core/machine.py` parses it."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ echo @@end"""
 
 
 def read_texts(shell: Shell) -> dict[str, str]:
-    """What the device shows, as `core/machine.py` reads it; errors as in `Shell.run`."""
+    """What the device reports, as `core/machine.py` reads it; errors as in `Shell.run`."""
     return texts_of(succeeded(shell, shell.run(script(shell.root)), "reading its facts").text)
 
 
 def script(root: str, *, prefix: str = "") -> str:
-    """The commands that gather everything.
+    """The script that gathers everything.
 
     Args:
-        root: The folder of edgekit on the device.
-        prefix: A folder that holds the /proc and /sys to read; tests have one of their own.
+        root: edgekit's folder on the device.
+        prefix: A folder that contains the /proc and /sys to read; tests pass their own.
     """
     lines = [_SHOW.replace("PREFIX", prefix), *_files(prefix), *_answers(), _REST.replace("ROOT", root)]
     return "\n".join(lines)
 
 
-def texts_of(answer: str) -> dict[str, str]:
-    """The answer of the script, taken apart."""
+def texts_of(printed: str) -> dict[str, str]:
+    """The sections of the script's output by name."""
     found: dict[str, list[str]] = {}
-    for line in answer.replace("\0", "").splitlines():
+    for line in printed.replace("\0", "").splitlines():
         if line.startswith("@@"):
             found[line[2:]] = []
         elif found:

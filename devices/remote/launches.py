@@ -1,4 +1,4 @@
-"""One launch of a job on a device that has a shell: files there, runner started, result read, nothing left behind."""
+"""One launch of a job on a device with a shell: send files, start the runner, read its result, clean up."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _NOT_FOUND: Final = 127
 
 
 def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float) -> JobResult:
-    """Run one launch of `job` by `runner`, and fetch its outputs where the job names a file for them.
+    """Run one launch of `job` with `runner`, and fetch its outputs if the job has a file for them.
 
     Raises:
-        DeviceUnavailable: No connection, or it was lost, or the launch did not end within `timeout_s`.
-        DeviceError: The device has no runtime for the job, or its runner was killed.
+        DeviceUnavailable: There is no connection, it was lost, or the launch did not end within `timeout_s`.
+        DeviceError: The device has no backend for the job, or its runner was killed.
         DiskFull: No space is left on the device.
-        EdgekitError: What the runner itself reported.
+        EdgekitError: The error that the runner itself reported.
     """
     finished = _launched(shell, job, runner, timeout_s)
     line, _, outputs = finished.out.partition(b"\n")
@@ -47,11 +47,11 @@ def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float) -> JobR
 
 
 def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: float) -> tuple[int, ...]:
-    """Instructions of each of fifty calls of `job`, started by `counter`; errors as in `measure`.
+    """Instructions of each of fifty inferences of `job`, counted by `counter`; errors as in `measure`.
 
     Args:
-        counter: A command of the device that runs the command given to it, and prints `mark NUMBER COUNT` on standard
-            error each time that this makes system call 9999: the instructions so far.
+        counter: A command on the device that runs another command, and prints `mark NUMBER COUNT` to standard error
+            each time that command makes system call 9999: the instructions so far.
 
     Raises:
         DeviceError: The counter printed no marks.
@@ -61,8 +61,10 @@ def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: fl
     _result(shell.name, finished, finished.out.partition(b"\n")[0], timeout_s)
     marks = [int(number) for number in _MARK.findall(finished.err)]
     if len(marks) != _COUNTED_CALLS + 1:
-        message = f"The counter of '{shell.name}' ('{counter}') gave {len(marks)} marks, not {_COUNTED_CALLS + 1}."
-        raise DeviceError(message, hint="docs/emulation.md says what a counter does.")
+        message = (
+            f"The counter of '{shell.name}' ('{counter}') printed {len(marks)} marks, expected {_COUNTED_CALLS + 1}."
+        )
+        raise DeviceError(message, hint="See docs/emulation.md for what a counter must do.")
     return tuple(after - before for before, after in pairwise(marks))
 
 
@@ -83,7 +85,7 @@ def _counted(staged: Staged, counter: str) -> Staged:
 
 
 def launch_script(root: str, folder: str, staged: Staged, timeout_s: float) -> str:
-    """The commands of one launch. They end the runner when their standard input ends: the host or the link is gone."""
+    """The script of one launch. It ends the runner when its standard input closes: the host or the link is gone."""
     settings = "\n".join(staged.settings)
     return f"""trap '' PIPE HUP
 cd "{root}" && mkdir -p {folder} && cd {folder} || exit 1
@@ -120,8 +122,8 @@ def result_of(name: str, line: bytes) -> JobResult:
     """The result in a runner's line of JSON.
 
     Raises:
-        DeviceError: The line is not understood, or says that the device lacks something.
-        EdgekitError: What the runner reported.
+        DeviceError: The line cannot be parsed, or reports that something is missing on the device.
+        EdgekitError: The error that the runner reported.
     """
     try:
         document = json.loads(line)
@@ -129,7 +131,7 @@ def result_of(name: str, line: bytes) -> JobResult:
             raise _reported(name, msgspec.convert(document, JobFailure))
         return msgspec.convert(document, JobResult)
     except (ValueError, TypeError, msgspec.ValidationError) as err:
-        raise DeviceError(f"The runner on '{name}' gave a result that is not understood: {err}.") from err
+        raise DeviceError(f"Cannot parse the result of the runner on '{name}': {err}.") from err
 
 
 def _reported(name: str, failure: JobFailure) -> EdgekitError:
@@ -143,11 +145,11 @@ def _reported(name: str, failure: JobFailure) -> EdgekitError:
 def _no_result(name: str, finished: Finished, timeout_s: float) -> EdgekitError:
     check = f"edgekit devices check {name}"
     if "No space left on device" in finished.err:
-        return DiskFull(f"'{name}' has no space left for a launch.", hint=f"edgekit devices clean {name}")
+        return DiskFull(f"'{name}' ran out of disk space for a launch.", hint=f"edgekit devices clean {name}")
     if finished.code == _TIMED_OUT:
         return DeviceUnavailable(f"The launch on '{name}' did not end within {timeout_s:.0f} s.", hint=check)
     if finished.code == _NOT_FOUND:
-        return DeviceError(f"'{name}' lacks a program: {finished.err.strip()[-200:]}", hint=check)
+        return DeviceError(f"A program is missing on '{name}': {finished.err.strip()[-200:]}", hint=check)
     if finished.code > _KILLED:
         signal = finished.code - _KILLED
         return DeviceError(f"The runner on '{name}' was killed by signal {signal}; is its memory full?", hint=check)

@@ -1,6 +1,6 @@
-"""ONNX Runtime as a bare library, for devices without Python: the C runner loads it.
+"""ONNX Runtime as a C library, for devices without Python: the C runner loads it.
 
-A phone has no glibc either: the loader and the libraries that ONNX Runtime needs travel with it.
+A phone has no glibc either: the loader and the libraries that ONNX Runtime needs are sent with it.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ def prepare_native(
     has_glibc: bool = False,
     offline: bool = False,
 ) -> str:
-    """Put ONNX Runtime's library on the device and give its version as text; quick when it is there.
+    """Install ONNX Runtime's library on the device and return its version as text; quick if it is already there.
 
     Args:
         runners: The C program by architecture.
-        libraries: A folder of this machine that holds the device's glibc; Debian's own place unless given.
-        has_glibc: The device has a glibc of its own.
+        libraries: A folder on this machine that contains the device's glibc; by default Debian's folder for it.
+        has_glibc: The device has its own glibc.
 
     Raises:
-        DeviceError: No C program for the architecture, or the library does not load there.
+        DeviceError: The C runner does not support the architecture, or the library cannot be loaded there.
         UserError: `libraries` lacks one of the files.
-        EnvironmentFault: The wheel is not in the cache, and cannot be fetched.
+        EnvironmentFault: The wheel is not in the cache and cannot be downloaded.
     """
-    machine = succeeded(shell, shell.run("uname -m"), "looking at its system").text
+    machine = succeeded(shell, shell.run("uname -m"), "reading its system").text
     if machine not in runners:
         raise DeviceError(
-            f"There is no engine for the architecture '{machine}' of '{shell.name}'.",
+            f"No backend supports the architecture '{machine}' of '{shell.name}'.",
             hint="Use a 64-bit Arm or x86 device.",
         )
     glibc = [] if has_glibc else _glibc_files(machine, libraries)
@@ -73,7 +73,7 @@ def verify_native(shell: Shell, runner: Path) -> str:
     """Name and version of the library that the C runner loads on the device.
 
     Raises:
-        DeviceError: There is none, or it does not load.
+        DeviceError: There is none, or it cannot be loaded.
     """
     digest = sha256_file(runner)
     ensure(shell, {digest: runner})
@@ -93,7 +93,7 @@ exit 1"""
     if finished.code:
         said = finished.text or finished.err.strip() or "there is none"
         raise DeviceError(
-            f"'{shell.name}' has no ONNX Runtime that loads: {said[-200:]}",
+            f"Cannot load ONNX Runtime on '{shell.name}': {said[-200:]}",
             hint=f"edgekit devices prepare {shell.name}",
         )
     return finished.text
@@ -104,9 +104,9 @@ def _glibc_files(machine: str, folder: Path | None) -> list[Path]:
     files = [_find(source, name) for name in (_LOADERS[machine], *_LIBRARIES)]
     missing = [name for name, file in zip((_LOADERS[machine], *_LIBRARIES), files, strict=True) if file is None]
     if missing and folder is None:
-        raise EnvironmentFault(f"The C library of {machine} is not on this machine ('{source}').", hint=_HINT)
+        raise EnvironmentFault(f"The C library for {machine} is not on this machine ('{source}').", hint=_HINT)
     if missing:
-        raise UserError(f"'{folder}' lacks {', '.join(missing)}.", hint=_HINT)
+        raise UserError(f"'{folder}' does not contain {', '.join(missing)}.", hint=_HINT)
     return [file for file in files if file is not None]
 
 

@@ -1,4 +1,4 @@
-"""What stands between a device and a job, and how to mend it."""
+"""Checks whether a device is ready for a job, and how to fix what is not."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _THROTTLING: Final = {0: "under-voltage", 1: "clock capped", 2: "throttled", 3: 
 
 
 def check(shell: Shell, runners: Mapping[str, Path]) -> Iterator[Check]:
-    """Look at connection, system, disk, runtime, clock, governor and temperature, in that order, one by one.
+    """Check connection, system, disk, backends, clock, governor and temperature, in that order, one by one.
 
-    Without a connection all else is pointless, and is left out.
+    Without a connection, the other checks are left out.
 
     Args:
         runners: The C program by architecture.
@@ -49,11 +49,11 @@ def check(shell: Shell, runners: Mapping[str, Path]) -> Iterator[Check]:
 def _system(shell: Shell, facts: Facts) -> Iterator[Check]:
     yield _architecture(facts)
     if facts.emulated:
-        yield Check("emulation", WARNING, "an emulated processor: no latency will be printed", "Use the device itself.")
+        yield Check("emulation", WARNING, "emulated processor: no latency will be printed", "Use the device itself.")
     try:
         platform = probe(shell)
     except EnvironmentFault as err:
-        yield Check("python", WARNING, f"{err.message} Only .onnx runs without.")
+        yield Check("python", WARNING, f"{err.message} Only .onnx runs without it.")
         return
     yield Check("python", OK, f"Python {platform.python}, glibc 2.{platform.glibc}")
 
@@ -62,8 +62,8 @@ def _architecture(facts: Facts) -> Check:
     if facts.architecture in ("aarch64", "x86_64"):
         return Check("architecture", OK, facts.architecture)
     if facts.architecture == "armv7l":
-        mend = "Install a 64-bit system; ONNX Runtime and LiteRT have no 32-bit builds."
-        return Check("architecture", WARNING, "armv7l: only .tflite, with the old tflite-runtime", mend)
+        fix = "Install a 64-bit system; ONNX Runtime and LiteRT have no 32-bit builds."
+        return Check("architecture", WARNING, "armv7l: only .tflite, with the old tflite-runtime", fix)
     return Check("architecture", PROBLEM, facts.architecture, "Use a 64-bit Arm or x86 device.")
 
 
@@ -72,16 +72,16 @@ def _disk(shell: Shell) -> Check:
     finished = shell.run(command)
     fields = finished.text.splitlines()[-1].split() if finished.text else []
     if len(fields) < 4 or not fields[3].isdigit():
-        return Check("disk", WARNING, "its free space cannot be read")
+        return Check("disk", WARNING, "cannot read its free space")
     free = int(fields[3]) * 1024
     found = f"{free / 1e6:.0f} MB free"
     if free < _LEAST_FREE_BYTES:
-        return Check("disk", WARNING, found, f"{_LEAST_FREE_BYTES / 1e6:.0f} MB are needed to put engines there.")
+        return Check("disk", WARNING, found, f"Backends need {_LEAST_FREE_BYTES / 1e6:.0f} MB.")
     return Check("disk", OK, found)
 
 
 def _runtime(shell: Shell, texts: Texts, runners: Mapping[str, Path]) -> Check:
-    """The engines of Python where there are any, else the bare library."""
+    """The backends in Python if there are any, otherwise the C library."""
     architecture = machine.architecture(texts)
     is_native = any(line.startswith("native/") for line in texts.get("native", "").splitlines())
     try:
@@ -92,11 +92,11 @@ def _runtime(shell: Shell, texts: Texts, runners: Mapping[str, Path]) -> Check:
 
 
 def _clock(shell: Shell) -> Check:
-    there = int(succeeded(shell, shell.run("date +%s"), "asking for the time").text)
+    there = int(succeeded(shell, shell.run("date +%s"), "reading its clock").text)
     skew = there - time.time()
     if abs(skew) > _MAX_SKEW_S:
         return Check("clock", WARNING, f"{abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}", "sudo timedatectl")
-    return Check("clock", OK, "agrees with this machine's")
+    return Check("clock", OK, "agrees with this machine's clock")
 
 
 def _governor(facts: Facts) -> Check:
@@ -104,16 +104,16 @@ def _governor(facts: Facts) -> Check:
         return Check("governor", WARNING, facts.missing["governor"])
     if facts.governor == "performance":
         return Check("governor", OK, facts.governor)
-    mend = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-    return Check("governor", WARNING, f"'{facts.governor}': the clock changes while measuring", mend)
+    fix = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    return Check("governor", WARNING, f"'{facts.governor}': the clock changes while measuring", fix)
 
 
 def _temperature(facts: Facts, bits: int) -> Check:
     now = [name for bit, name in _THROTTLING.items() if bits >> bit & 1]
     heat = "unknown temperature" if facts.temperature_c is None else f"{facts.temperature_c:.1f} °C"
     if now or facts.throttled:
-        mend = "Cool it, or use a stronger power supply."
-        return Check("temperature", WARNING, f"{heat}, {', '.join(now) or 'throttled'} now", mend)
+        fix = "Cool the device, or use a stronger power supply."
+        return Check("temperature", WARNING, f"{heat}, {', '.join(now) or 'throttled'} now", fix)
     if facts.temperature_c is not None and facts.temperature_c > _HOT_C:
         return Check("temperature", WARNING, f"{heat}: near the limit", "Let it cool down, or add a fan.")
     return Check("temperature", OK if facts.temperature_c is not None else WARNING, heat)

@@ -1,4 +1,4 @@
-"""Runners: the programs that are sent to a device to run one launch there, and how each is started."""
+"""Runners: the programs that are sent to a device to run one launch, and how each is started."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GRAPH_LEVELS: Final = {"disable": 0, "basic": 1, "extended": 2, "all": 99}
 
 @dataclass(frozen=True)
 class Staged:
-    """What a launch needs on the device: files by their sha256, and the command line; `job` goes into `job.json`."""
+    """What a launch needs on the device: files by their sha256, and the command line; `job` becomes `job.json`."""
 
     files: dict[str, Path]
     command: str
@@ -31,23 +31,23 @@ class Staged:
 
 
 class Runner(Protocol):
-    """A program that runs one launch and prints its result; outputs are written to `outputs` where they are wanted."""
+    """A program that runs one launch and prints its result; requested outputs are written to the file `outputs`."""
 
     def stage(self, job: Job, folder: Path) -> Staged:
-        """What has to be on the device for `job`; files that are made for it are written to `folder`."""
+        """What `job` needs on the device; files made for it are written to `folder`."""
 
     def store(self, outputs: bytes, path: Path) -> None:
-        """Write what came back as the .npz that jobs promise."""
+        """Write the received outputs as .npz."""
 
 
 @dataclass(frozen=True)
 class PythonRunner:
-    """The runner that is a Python file; for every engine that Python has on the device."""
+    """The runner that is a Python file; for every backend installed in Python on the device."""
 
     file: Path
 
     def stage(self, job: Job, folder: Path) -> Staged:
-        """The file, the artifact and the feeds as they are."""
+        """The file, the artifact and the feeds, unchanged."""
         feeds, runner = sha256_file(Path(job.feeds)), sha256_file(self.file)
         files = {job.sha256: Path(job.artifact), feeds: Path(job.feeds), runner: self.file}
         there = msgspec.structs.replace(
@@ -60,18 +60,18 @@ class PythonRunner:
         return Staged(files, f"python3 {_UP}/blobs/{runner} job.json", there, settings)
 
     def store(self, outputs: bytes, path: Path) -> None:
-        """Write them as they came."""
+        """Write them unchanged."""
         write_atomic(path, outputs)
 
 
 @dataclass(frozen=True)
 class NativeRunner:
-    """The runner that is a C program; for .onnx on the CPU, where there may be no Python.
+    """The runner that is a C program; for .onnx on the CPU, works without Python.
 
     Args:
         file: The program for the device's architecture.
-        library: ONNX Runtime on the device, below edgekit's folder.
-        loader: Where the device has no glibc of its own: the dynamic loader beside `library`.
+        library: ONNX Runtime on the device, inside edgekit's folder.
+        loader: The dynamic loader next to `library`, if the device has no glibc of its own.
     """
 
     file: Path
@@ -79,7 +79,7 @@ class NativeRunner:
     loader: str = ""
 
     def stage(self, job: Job, folder: Path) -> Staged:
-        """The program, the artifact, and the feeds as plain numbers."""
+        """The program, the artifact, and the feeds as raw numbers."""
         plain = folder / "feeds"
         plain.write_bytes(packed(read_arrays(Path(job.feeds), UserError)))
         feeds, runner = sha256_file(plain), sha256_file(self.file)
@@ -90,7 +90,7 @@ class NativeRunner:
         return Staged(files, shlex.join(words), job, (f"chmod 700 {' '.join(started)}",))
 
     def store(self, outputs: bytes, path: Path) -> None:
-        """Write plain numbers as .npz."""
+        """Write raw numbers as .npz."""
         write_arrays(path, unpacked(outputs))
 
     def _started(self, program: str) -> list[str]:
@@ -114,5 +114,5 @@ class NativeRunner:
 
 
 def suits_native(job: Job) -> bool:
-    """True for jobs that the C program can do: .onnx on the CPU."""
+    """True for jobs that the C program supports: .onnx on the CPU."""
     return job.format == "onnx" and job.backend in ("", "onnxruntime") and job.options.get("provider", "cpu") == "cpu"

@@ -1,4 +1,4 @@
-"""Shell: a machine that takes files and runs commands, and the part that transports by a program of the host share."""
+"""Shell: a machine that stores files and runs commands; and what the transports that use a host program share."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _FULL: Final = "No space left on device"
 
 
 class Shell(Protocol):
-    """Files and POSIX shell commands on another machine. `root` is the folder there that edgekit owns.
+    """Files and POSIX shell commands on another machine. `root` is edgekit's folder there.
 
-    `root` is text for that machine's shell; the path of `put` is below it. What a command writes comes back as its
-    output, and a command that was started `alive` is ended by ending its input: no file to fetch, no process to find.
+    `root` is text for that machine's shell; the paths of `put` are relative to it. Results come back as a command's
+    output, and a command started with `alive` ends when its input is closed: no file to fetch, no process to find.
     """
 
     name: str
@@ -31,37 +31,37 @@ class Shell(Protocol):
     def run(
         self, command: str, *, stdin: IO[bytes] | None = None, alive: bool = False, timeout_s: float = COMMAND_TIMEOUT_S
     ) -> Finished:
-        """Run `command`; an exit code of its own is no error.
+        """Run `command`; an exit code other than 0 does not raise.
 
         Args:
-            stdin: A file that the command reads, from its present position on.
-            alive: Keep the command's standard input open as long as this process and the connection live.
+            stdin: A file that the command reads from its current position.
+            alive: Keep the command's standard input open while this process and the connection live.
 
         Raises:
-            DeviceUnavailable: No connection, or it was lost, or the time is over.
+            DeviceUnavailable: There is no connection, it was lost, or the time limit was reached.
             DeviceError: The device refuses the connection.
         """
 
     def put(self, source: Path, path: str, *, offset: int = 0) -> None:
-        """Append the bytes of `source` from `offset` on to the file `path`.
+        """Append the bytes of `source` from `offset` to the file `path`.
 
         Raises:
             DiskFull: No space is left there; the file is removed.
         """
 
     def close(self) -> None:
-        """End the connection; what still runs on its behalf ends with it."""
+        """Close the connection; commands that still run through it end."""
 
 
 class ProgramShell(ABC):
-    """A Shell that reaches the device by a program of the host: `ssh` or `adb`."""
+    """A Shell that reaches the device with a program of the host: `ssh` or `adb`."""
 
     name: str
     root: str
 
     @abstractmethod
     def connect(self) -> None:
-        """Make sure that there is a connection; errors as in `Shell.run`."""
+        """Open the connection if needed; errors as in `Shell.run`."""
 
     @abstractmethod
     def arguments(self, command: str) -> Sequence[str]:
@@ -69,11 +69,11 @@ class ProgramShell(ABC):
 
     @abstractmethod
     def problem(self, finished: Finished) -> EdgekitError | None:
-        """What the transport itself reports, or None when the command ran."""
+        """The error that the transport itself reports, or None if the command ran."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
 
     def run(
         self, command: str, *, stdin: IO[bytes] | None = None, alive: bool = False, timeout_s: float = COMMAND_TIMEOUT_S
@@ -98,10 +98,10 @@ class ProgramShell(ABC):
 
 
 def succeeded(shell: Shell, finished: Finished, doing: str) -> Finished:
-    """`finished` when its exit code is 0.
+    """Return `finished` if its exit code is 0.
 
     Raises:
-        DiskFull, DeviceError: As its complaint says.
+        DiskFull, DeviceError: The command failed.
     """
     if finished.code == 0:
         return finished
@@ -111,20 +111,20 @@ def succeeded(shell: Shell, finished: Finished, doing: str) -> Finished:
 def complaint(name: str, finished: Finished, doing: str) -> EdgekitError:
     """The error for a command that failed on the device."""
     if _FULL in finished.err:
-        return DiskFull(f"'{name}' has no space left while {doing}.", hint=f"edgekit devices clean {name}")
+        return DiskFull(f"'{name}' ran out of disk space while {doing}.", hint=f"edgekit devices clean {name}")
     said = finished.err.strip().splitlines()[-1:] or [f"exit code {finished.code}"]
     return DeviceError(f"'{name}' failed while {doing}: {said[0]}", hint=f"edgekit devices check {name}")
 
 
 def as_posix(command: str) -> str:
-    """`command` for a login shell of any kind: run by sh, complaining in English."""
+    """`command` for a login shell of any kind: run by sh, with messages in English."""
     return f"LC_ALL=C exec sh -c {shlex.quote(command)}" if not command.startswith("exec ") else command
 
 
 def run_program(
     name: str, arguments: Sequence[str], *, stdin: IO[bytes] | None = None, alive: bool = False, timeout_s: float
 ) -> Finished:
-    """Run the program of this machine that reaches the device `name`.
+    """Run the host program that reaches the device `name`.
 
     Raises:
         DeviceUnavailable: It did not end in time, and was killed.
@@ -135,6 +135,6 @@ def run_program(
         finished = processes.run(arguments, stdin=stdin, timeout_s=timeout_s)
     if finished.timed_out:
         raise DeviceUnavailable(
-            f"No answer from '{name}' within {timeout_s:.0f} s.", hint=f"edgekit devices check {name}"
+            f"No response from '{name}' within {timeout_s:.0f} s.", hint=f"edgekit devices check {name}"
         )
     return finished

@@ -22,20 +22,20 @@ _NOT_READ: Final = "not read around a launch, or the device does not show it"
 
 @dataclass(frozen=True)
 class Runners:
-    """What can be sent to a device: the Python file, and the C program by architecture."""
+    """The runners that can be sent to a device: the Python file, and the C program by architecture."""
 
     python: Path
     native: Mapping[str, Path]
 
 
 class ShellDevice:
-    """A device that is reached by a Shell; it owns the shell.
+    """A device reached through a Shell, which it owns.
 
     Args:
-        runners: The programs that can be sent there: Python files, and C programs by architecture.
-        emulated: True when times on it are no latency of any device.
-        counter: The device's command that counts instructions, or empty.
-        timeout_s: What one launch may take.
+        runners: The programs that can be sent there.
+        emulated: True if times on it are not the latency of any device.
+        counter: The command on the device that counts instructions, or empty.
+        timeout_s: Time limit of one launch.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ShellDevice:
         self._throttled_before: int | None = None
 
     def facts(self) -> Facts:
-        """What is known of the device now; a throttling before the first call does not count."""
+        """The current facts about the device; throttling before the first call does not count."""
         texts = read_texts(self.shell)
         self._runtime = machine.architecture(texts), texts.get("native", "").split()
         if self._throttled_before is None:
@@ -72,11 +72,11 @@ class ShellDevice:
         result = msgspec.structs.replace(result, before=_reasoned(result.before), after=_reasoned(result.after))
         if not self.emulated:
             return result
-        note = "peak memory under emulation holds the translator too and is not reported"
+        note = "peak memory is not reported: under emulation it would include the emulator"
         return msgspec.structs.replace(result, peak_memory_bytes=None, notes=(*result.notes, note))
 
     def count(self, job: Job) -> tuple[int, ...]:
-        """Instructions of single calls on one thread; none where the device has no counter."""
+        """Instructions per inference on one thread; empty if the device has no counter."""
         if not self._counter or job.options.get("threads", "1") != "1":
             return ()
         return count(self.shell, job, self._runner(job), self._counter, timeout_s=self._timeout_s)
@@ -94,7 +94,7 @@ class ShellDevice:
         return NativeRunner(self._runners.native[architecture], library, loader)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self.shell.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The ssh transport: the user's own OpenSSH client, over one connection that all commands share."""
+"""The ssh transport: the user's own OpenSSH client, with one connection that all commands share."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class SshShell(ProgramShell):
     """Commands on a machine that `ssh ADDRESS` reaches.
 
     Args:
-        name: What edgekit calls the device.
-        address: Host, `user@host`, or a name of the user's own ssh configuration.
-        config: Another configuration file than the user's own.
+        name: The device's name in edgekit.
+        address: Host, `user@host`, or a name from the user's ssh configuration.
+        config: A configuration file that replaces the user's own.
     """
 
     root = "$HOME/.cache/edgekit"
@@ -53,7 +53,9 @@ class SshShell(ProgramShell):
         if shutil.which("ssh") is None:
             raise EnvironmentFault("The program 'ssh' is not installed.", hint="sudo apt install openssh-client")
         if address.startswith("-"):
-            raise UserError(f"'{address}' is no address for ssh.", hint="edgekit devices add pi --ssh pi@raspberrypi")
+            raise UserError(
+                f"'{address}' is not a valid ssh address.", hint="edgekit devices add pi --ssh pi@raspberrypi"
+            )
         self.name = name
         self.address = address
         self._port = port
@@ -62,11 +64,11 @@ class SshShell(ProgramShell):
         self._master: subprocess.Popen[bytes] | None = None
 
     def connect(self) -> None:
-        """Open the connection that all commands share, unless it is open.
+        """Open the connection that all commands share, unless it is already open.
 
         Raises:
-            DeviceUnavailable: No route, refused, or no answer in time.
-            DeviceError: The host key is unknown or changed, or no key of the user is accepted.
+            DeviceUnavailable: There is no route, the connection was refused, or there was no response in time.
+            DeviceError: The host key is unknown or has changed, or none of the user's keys is accepted.
         """
         if self._master is not None and self._master.poll() is None:
             return
@@ -83,7 +85,7 @@ class SshShell(ProgramShell):
         return [*self._program(), "-o", "ControlMaster=no", self.address, command]
 
     def problem(self, finished: Finished) -> EdgekitError | None:
-        """A lost connection; ssh's own exit code is 255."""
+        """The error for a lost connection, which ssh reports with exit code 255."""
         if finished.code != _LOST:
             return None
         said = finished.err.strip().splitlines()[-1:] or ["ssh gave no reason"]
@@ -93,7 +95,7 @@ class SshShell(ProgramShell):
         )
 
     def close(self) -> None:
-        """End the connection; closing twice is harmless."""
+        """Close the connection; closing twice is harmless."""
         if self._master is not None:
             end(self._master)
             self._master = None
@@ -120,7 +122,7 @@ class SshShell(ProgramShell):
         where = f"'{self.name}' (ssh, {self.address})"
         if "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
             return DeviceError(
-                f"The host key of {where} has changed: it is another machine, was installed anew, or is not yours.",
+                f"The host key of {where} has changed: it was reinstalled, or it is a different machine.",
                 hint=f"ssh-keygen -R {self._known_as(said)}   # if you know why; then: ssh {self.address}",
             )
         if "Host key verification failed" in said:
@@ -128,17 +130,17 @@ class SshShell(ProgramShell):
                 f"The host key of {where} is unknown.", hint=f"ssh {self.address}   # compare its fingerprint once"
             )
         if "Permission denied" in said or "Too many authentication failures" in said:
-            return DeviceError(f"{where} accepts no key of yours.", hint=f"ssh-copy-id {self.address}")
+            return DeviceError(f"{where} does not accept any of your keys.", hint=f"ssh-copy-id {self.address}")
         if "timed out" in said:
             return self._unavailable(f"within {CONNECT_TIMEOUT_S} s")
         last = said.strip().splitlines()[-1:] or ["ssh gave no reason"]
         if "Bad configuration" in said or "Can't open user config" in said:
-            return UserError(f"ssh does not read its configuration: {last[0]}", hint=f"ssh -v {self.address}")
+            return UserError(f"ssh cannot read its configuration: {last[0]}", hint=f"ssh -v {self.address}")
         return self._unavailable(f"({last[0].strip()})")
 
     def _unavailable(self, how: str) -> DeviceUnavailable:
         hint = f"edgekit devices check {self.name}"
-        return DeviceUnavailable(f"No answer from '{self.name}' (ssh, {self.address}) {how}.", hint=hint)
+        return DeviceUnavailable(f"No response from '{self.name}' (ssh, {self.address}) {how}.", hint=hint)
 
     def _known_as(self, said: str) -> str:
         """What ssh-keygen -R has to be given, from ssh's own advice where it stands there."""
@@ -147,7 +149,7 @@ class SshShell(ProgramShell):
 
 
 def end_stdin(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program that is not wanted any more, and keep what it said readable."""
+    """Kill a program that is no longer needed, and keep its output readable."""
     if process.poll() is None:
         process.kill()
     process.wait()

@@ -1,4 +1,4 @@
-"""Files on a device by content: what is there is not sent again, and what was cut is continued."""
+"""Files on a device, stored by checksum: present files are not sent again, and partial ones are continued."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _log = logging.getLogger(__name__)
 
 
 def ensure(shell: Shell, files: Mapping[str, Path]) -> None:
-    """Have every file on the device, as `blobs/DIGEST`.
+    """Make sure that every file is on the device, as `blobs/DIGEST`.
 
     Args:
-        files: Files of this machine by their sha256.
+        files: Files on this machine by their sha256.
 
     Raises:
-        DeviceUnavailable: The connection was lost; the next call goes on where this one ended.
+        DeviceUnavailable: The connection was lost; the next call continues where this one ended.
         DiskFull: No space is left there.
     """
     if not files:

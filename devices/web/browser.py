@@ -1,4 +1,4 @@
-"""The web transport: any phone, in its browser. A page of ours asks for jobs and runs each in a fresh frame."""
+"""The web transport: any phone, in its browser. edgekit's page requests jobs and runs each in a fresh frame."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ _HIDDEN: Final = "a browser does not show it"
 
 
 class Lead(Protocol):
-    """What leads a port of this machine to the phone."""
+    """Forwards a port of this machine to the phone."""
 
     def lead(self, port: int) -> None:
-        """Lead `port` there; errors as in `Device.facts`."""
+        """Forward `port`; errors as in `Device.facts`."""
 
     def close(self) -> None:
-        """Lead nothing any more."""
+        """Stop forwarding."""
 
 
 class WebDevice:
-    """A browser that opens the address it is given; the server listens while the device is open.
+    """A browser that opens the printed address; the server listens while the device is open.
 
     Args:
-        host: Address of this machine to serve on; loopback unless a phone shall reach it.
-        packages: Folders of the engines by short name.
-        announce: Told the address to open, once.
-        connect_timeout_s: How long to wait for somebody to open the page.
-        timeout_s: What one launch may take.
-        is_isolated: Send the headers that give threads and a fine clock.
-        cable: Leads the server's port to the phone, where it is plugged in.
+        host: Address of this machine to serve on; loopback unless a phone must reach it.
+        packages: Folders of the backends' packages by short name.
+        announce: Called once with the address to open.
+        connect_timeout_s: How long to wait until the page is opened.
+        timeout_s: Time limit of one launch.
+        is_isolated: Send the headers that enable threads and a precise clock.
+        cable: Forwards the server's port to a phone on a cable.
     """
 
     emulated = False
@@ -74,10 +74,10 @@ class WebDevice:
         self._hello: dict[str, Any] = {}
 
     def facts(self) -> Facts:
-        """What the browser tells of its device; waits until the page is opened.
+        """What the browser reports about its device; waits until the page is opened.
 
         Raises:
-            DeviceUnavailable: Nobody opened it in time.
+            DeviceUnavailable: The page was not opened in time.
         """
         self._connect()
         hello = self._hello
@@ -105,7 +105,7 @@ class WebDevice:
         except queue.Empty as err:
             raise DeviceUnavailable(
                 f"No result from '{self.name}' (web) within {self._timeout_s:.0f} s: was the page closed?",
-                hint="Keep the page open and in front.",
+                hint="Keep the page open and in the foreground.",
             ) from err
         line, _, outputs = answer.partition(b"\n")
         result = result_of(self.name, line)
@@ -140,11 +140,11 @@ class WebDevice:
             self._hello = json.loads(self._site.hello.get(timeout=self._connect_timeout_s))
         except queue.Empty as err:
             raise DeviceUnavailable(
-                f"Nobody opened the page of '{self.name}' (web) within {self._connect_timeout_s:.0f} s.",
+                f"The page of '{self.name}' (web) was not opened within {self._connect_timeout_s:.0f} s.",
                 hint="Open the printed address in the phone's browser.",
             ) from err
         except ValueError as err:
-            raise DeviceError(f"The page of '{self.name}' (web) said something that is not understood.") from err
+            raise DeviceError(f"Cannot parse what the page of '{self.name}' (web) sent.") from err
 
     def _reasoned(self, result: JobResult) -> JobResult:
         moment = self.facts()
@@ -157,7 +157,7 @@ def _check(job: Job, name: str) -> None:
         raise UserError(f"Backend '{job.backend}' of '{name}' does not open {job.format} files.")
     if job.backend and job.backend not in BACKENDS:
         raise UserError(
-            f"'{name}' is a browser, which has no backend '{job.backend}'.", hint=f"--target {name}/ort-web"
+            f"'{name}' is a browser, which does not have backend '{job.backend}'.", hint=f"--target {name}/ort-web"
         )
 
 

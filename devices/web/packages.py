@@ -1,4 +1,4 @@
-"""The engines that run in a browser: npm packages of pinned content, fetched into the cache when the user says so."""
+"""The backends that run in a browser: npm packages with pinned checksums, downloaded into the cache on request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Package:
 
     @property
     def url(self) -> str:
-        """Where npm has it."""
+        """Its address on npm."""
         return f"{_REGISTRY}/{self.name}/-/{self.name.rpartition('/')[2]}-{self.version}.tgz"
 
 
@@ -60,7 +60,7 @@ PACKAGES: Final = (
 
 
 def packages_folder(cache: Path) -> Path:
-    """Where the packages lie, each in a folder of its short name and version."""
+    """Where the packages are stored, each in a folder named by short name and version."""
     return cache / "web"
 
 
@@ -73,21 +73,22 @@ def require(cache: Path, name: str) -> dict[str, Path]:
     """Folders of all packages by short name.
 
     Raises:
-        EnvironmentFault: They have not been fetched; the hint is the command that does.
+        EnvironmentFault: They have not been downloaded; the hint is the command for it.
     """
     if not all(place(cache, package).is_dir() for package in PACKAGES):
         raise EnvironmentFault(
-            "The engines for browsers are not on this machine (45 MB from npm).", hint=f"edgekit devices prepare {name}"
+            "The backends for browsers are not on this machine (45 MB from npm).",
+            hint=f"edgekit devices prepare {name}",
         )
     return {package.short: place(cache, package) for package in PACKAGES}
 
 
 def fetch(cache: Path, *, offline: bool = False) -> str:
-    """Have every package in the cache, and give names and versions as text.
+    """Make sure that every package is in the cache, and return names and versions as text.
 
     Raises:
-        EnvironmentFault: The registry does not answer, or `offline` is set.
-        Unreadable: It gives another content.
+        EnvironmentFault: The registry does not respond, or `offline` is set.
+        Unreadable: The checksum of a download does not match.
     """
     for package in PACKAGES:
         if not place(cache, package).is_dir():

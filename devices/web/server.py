@@ -1,4 +1,4 @@
-"""The server that a browser is measured through: read-only routes under a key of its own, for one client."""
+"""The server for a browser that is measured: read-only routes under a random key, for one client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Work:
 
 @dataclass
 class Site:
-    """What is served, and what came back. `key` is the first part of every path, new for every site."""
+    """What is served and what was received. `key` is the first part of every path, new for every site."""
 
     packages: Mapping[str, Path]
     replacements: Mapping[str, str]
@@ -48,8 +48,8 @@ class Site:
     is_over: bool = False
     client: str = ""
 
-    def answer(self, path: str) -> tuple[int, bytes, str]:
-        """Status, content and type for a path behind the key."""
+    def respond(self, path: str) -> tuple[int, bytes, str]:
+        """Status, content and type for a path after the key."""
         if path == "next":
             return self._next()
         if path in _FILES:
@@ -94,7 +94,7 @@ class Server:
         except OSError as err:
             raise from_os_error(err, f"serving on {host}:{port}") from err
         except OverflowError as err:
-            raise EnvironmentFault(f"{host}:{port} is no address to serve on.") from err
+            raise EnvironmentFault(f"Cannot serve on {host}:{port}: the address is not valid.") from err
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
@@ -102,7 +102,7 @@ class Server:
         self.url = f"http://{host}:{self.port}/{site.key}/"
 
     def close(self) -> None:
-        """Stop serving; a page that asks once more is told that it is over."""
+        """Stop serving; a page that sends another request gets status 410."""
         self.site.is_over = True
         self._server.shutdown()
         self._server.server_close()
@@ -116,7 +116,7 @@ def _handler(site: Site) -> type[http.server.BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = self._path()
             if path is not None:
-                self._send(*site.answer(path))
+                self._send(*site.respond(path))
 
         def do_POST(self) -> None:
             path = self._path()
@@ -130,7 +130,7 @@ def _handler(site: Site) -> type[http.server.BaseHTTPRequestHandler]:
             self._send(204, b"", "text/plain")
 
         def log_message(self, format: str, *arguments: Any) -> None:
-            """Say nothing: standard error is edgekit's."""
+            """Log nothing: standard error belongs to edgekit."""
 
         def _path(self) -> str | None:
             """What is asked for behind the key; None when the client has been refused."""

@@ -88,12 +88,12 @@ def test_facts_that_cannot_be_read_say_why(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("ended", "message"),
     [
-        (Finished(-11, b"", "one\n\ntwo\n"), "was killed by SIGSEGV without an answer.\n  one\n  two"),
-        (Finished(-9, b"", ""), "was killed by SIGKILL without an answer."),
-        (Finished(1, b"", "Traceback\n"), "ended with status 1 without an answer.\n  Traceback"),
-        (Finished(0, b"hello", ""), "The answer of the launch is not a JSON document"),
+        (Finished(-11, b"", "one\n\ntwo\n"), "was killed by SIGSEGV without a result.\n  one\n  two"),
+        (Finished(-9, b"", ""), "was killed by SIGKILL without a result."),
+        (Finished(1, b"", "Traceback\n"), "exited with 1 without a result.\n  Traceback"),
+        (Finished(0, b"hello", ""), "The result of the launch is not a JSON document"),
         (Finished(0, b'{"schema_version": 99}', ""), "has schema 99; this edgekit reads up to 1."),
-        (Finished(2, b'{"schema_version": 1}', ""), "The answer of the launch is damaged"),
+        (Finished(2, b'{"schema_version": 1}', ""), "The result of the launch is damaged"),
     ],
 )
 def test_a_launch_without_a_proper_answer_is_a_device_error(ended: Finished, message: str) -> None:
@@ -103,7 +103,7 @@ def test_a_launch_without_a_proper_answer_is_a_device_error(ended: Finished, mes
     assert message in caught.value.message
 
 
-def test_only_the_last_lines_of_stderr_are_told() -> None:
+def test_only_the_last_lines_of_stderr_are_reported() -> None:
     many = "".join(f"line {n}\n" for n in range(100))
 
     with pytest.raises(DeviceError) as caught:
@@ -122,7 +122,7 @@ def test_an_engine_that_crashes_the_process_is_a_device_error(
     with pytest.raises(DeviceError) as caught:
         LocalDevice().measure(job)
 
-    assert caught.value.message == "The launch on 'local' was killed by SIGABRT without an answer.\n  bad kernel"
+    assert caught.value.message == "The launch on 'local' was killed by SIGABRT without a result.\n  bad kernel"
 
 
 def test_a_reported_error_keeps_its_class_hint_and_code() -> None:

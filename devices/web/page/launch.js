@@ -17,7 +17,7 @@ function readFeeds(bytes) {
     const [dtype, sizes, ...key] = decoder.decode(bytes.subarray(place, end)).split(" ");
     const shape = sizes === "-" ? [] : sizes.split(",").map(Number);
     const count = shape.reduce((a, b) => a * b, 1), kind = ARRAYS[dtype];
-    if (!kind) throw new Failure("UserError", `The browser's runner does not know the dtype '${dtype}'.`, 2);
+    if (!kind) throw new Failure("UserError", `The browser's runner does not support the dtype '${dtype}'.`, 2);
     const size = count * kind.BYTES_PER_ELEMENT;
     const [index, name] = key.join(" ").split(/:(.*)/s);
     (feeds[index] ??= {})[name] = { dtype, shape, data: new kind(bytes.slice(end + 1, end + 1 + size).buffer) };
@@ -68,7 +68,7 @@ async function openTflite(model, job) {
   const inputs = compiled.getInputDetails(), details = compiled.getOutputDetails();
   const tensors = (feed) => inputs.map((one) => {
     const given = feed[one.name] ?? (inputs.length === 1 ? Object.values(feed)[0] : undefined);
-    if (!given) throw new Failure("UserError", `The model's input '${one.name}' is not among the feeds.`, 2);
+    if (!given) throw new Failure("UserError", `The model's input '${one.name}' is missing from the feed.`, 2);
     return new litert.Tensor(given.data, given.shape);
   });
   return {
@@ -156,7 +156,7 @@ async function launch() {
     }
   }
   const notes = [
-    `clock step ${(step * 1e6).toFixed(0)} us, ${batch} runs a value`,
+    `clock step ${(step * 1e6).toFixed(0)} us, ${batch} runs per value`,
     crossOriginIsolated ? "cross-origin isolated" : "not cross-origin isolated: one thread, coarse clock",
   ];
   if (wasHidden || document.hidden || parent.document.hidden) notes.push("the page was in the background");

@@ -1,4 +1,4 @@
-// Tells what the browser is, then runs one job after the other, each in a frame of its own: a fresh engine every time.
+// Reports what the browser is, then runs one job after the other, each in its own frame, so that everything is loaded again.
 const state = document.getElementById("state");
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
