@@ -56,7 +56,7 @@ def test_the_table_has_ratio_interval_and_what_could_be_seen() -> None:
 
 
 def test_a_missing_ratio_says_why() -> None:
-    ratio = Estimate(None, reason="emulated: no latency of any device")
+    ratio = Estimate(None, reason="emulated: not the latency of a device")
 
     text = printed(made("inconclusive", Verdict.INCONCLUSIVE, ratio))
 

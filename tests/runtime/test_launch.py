@@ -187,7 +187,7 @@ def test_a_job_from_standard_input_ends_when_that_closes(job: Job, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "The job is not a JSON document of edgekit."),
+        (b"", "The job is not an edgekit JSON document."),
         (b"{}\n", "The job has no schema_version."),
         (b'{"schema_version": 99}\n', "The job has schema 99; this edgekit reads up to 1."),
         (b'{"schema_version": 1}\n', "The job is damaged: Object missing required field `artifact`."),

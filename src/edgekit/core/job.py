@@ -1,4 +1,4 @@
-"""The job that a device receives and the result that it returns: all that `runtime` and `devices` share."""
+"""The job that a device receives and the result that it returns, for launches here and on devices."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A tensor from text such as `x:float32[N,1,28,28]`.
 
         Raises:
-            UserError: The text has another format, an unknown dtype, or a size below 1.
+            UserError: A wrong format, an unknown dtype, or a size below 1.
         """
         match = _INPUT.fullmatch(text.replace(" ", ""))
         if match is None:
@@ -229,7 +229,7 @@ def parse_sizes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """Sizes per dynamic axis from texts such as `T=32,64`; sizes of the same axis are merged.
 
     Raises:
-        UserError: The text has another format, or a size is 0.
+        UserError: The format is wrong, or a size is 0.
     """
     sizes: dict[str, set[int]] = {}
     for text in texts:

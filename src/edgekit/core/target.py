@@ -28,7 +28,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A target from text such as `pi5/onnxruntime@threads=4@provider=cpu`.
 
         Raises:
-            UserError: The text has another format, an option is unknown or repeated, or a thread count is out of range.
+            UserError: A wrong format, an unknown or repeated option, or a thread count out of range.
         """
         match = _TARGET.fullmatch(text.strip())
         if match is None:

@@ -65,7 +65,7 @@ def test_too_few_nights_are_inconclusive_and_a_rerun_cannot_help() -> None:
     judgement = judge([2e-3] * (MIN_HISTORY - 1), [9e-3])
 
     assert (judgement.outcome, judgement.rerun, judgement.limit) == ("inconclusive", False, None)
-    assert judgement.reason == "5 earlier values are needed, there are 4"
+    assert judgement.reason == "needs 5 earlier values, has 4"
     assert judge([2e-3] * MIN_HISTORY, [9e-3]).rerun
 
 

@@ -82,7 +82,7 @@ def test_launches_of_two_kinds_are_named() -> None:
 
     trust = grade(Measurement("pi", "onnx-fp32", "latency", "s", runs), QUIET, QUIET)
 
-    assert any("two kinds, 2" in reason for reason in trust.reasons)
+    assert any("two groups, 2" in reason for reason in trust.reasons)
 
 
 def test_launches_of_one_kind_are_rarely_called_two() -> None:

@@ -40,7 +40,7 @@ def test_the_table_may_stand_in_a_pyproject(tmp_path: Path) -> None:
         ("[check]\nlaunches = 3\n" + MODEL, "launches: expected int >= 5"),
         ('[check]\ninconclusive = "maybe"\n' + MODEL, "inconclusive: invalid enum value 'maybe'"),
         ("[[check.models]]\npath = 3", r"models\[0\].path: expected str, got int"),
-        (MODEL + MODEL, "two models are called 'kws'"),
+        (MODEL + MODEL, "two models have the name 'kws'"),
         ("[check", "is not TOML"),
     ],
 )

@@ -157,12 +157,12 @@ def test_a_newer_schema_is_refused_with_the_upgrade_command(name: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "'file' is not a JSON document of edgekit."),
-        (b"\xff\xfe", "'file' is not a JSON document of edgekit."),
-        (b"{", "'file' is not a JSON document of edgekit."),
-        (b"[]", "'file' is not a JSON document of edgekit."),
-        (b"3", "'file' is not a JSON document of edgekit."),
-        (b"[" * 100_000, "'file' is not a JSON document of edgekit."),
+        (b"", "'file' is not an edgekit JSON document."),
+        (b"\xff\xfe", "'file' is not an edgekit JSON document."),
+        (b"{", "'file' is not an edgekit JSON document."),
+        (b"[]", "'file' is not an edgekit JSON document."),
+        (b"3", "'file' is not an edgekit JSON document."),
+        (b"[" * 100_000, "'file' is not an edgekit JSON document."),
         (b"{}", "'file' has no schema_version."),
         (b'{"schema_version": "1"}', "'file' has no schema_version."),
         (b'{"schema_version": 0}', "'file' has no schema_version."),

@@ -144,7 +144,7 @@ def test_a_taken_folder_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "file").write_bytes(b"old")
 
-    with pytest.raises(UserError, match=r"'.*out' exists") as caught, new_folder(tmp_path / "out"):
+    with pytest.raises(UserError, match=r"'.*out' already exists") as caught, new_folder(tmp_path / "out"):
         pytest.fail("the block must not run")
 
     assert "--force" in caught.value.hint

@@ -46,7 +46,7 @@ def test_a_package_that_does_not_import_says_why(
     (tmp_path / "broken_engine.py").write_text(statement)
     monkeypatch.syspath_prepend(tmp_path)
 
-    with pytest.raises(MissingExtra, match=r"'broken_engine' is installed and does not import: .*(object|size)"):
+    with pytest.raises(MissingExtra, match=r"'broken_engine' is installed but cannot be imported: .*(object|size)"):
         need("broken_engine", extra="gpu")
 
 

@@ -289,7 +289,9 @@ VARIANTS = {
 
 
 def _emulated(latency: Latency) -> Latency:
-    return replace(latency, quantiles={}, trust=Trust("E", ("emulated: no latency of any device",), "Use the device."))
+    return replace(
+        latency, quantiles={}, trust=Trust("E", ("emulated: not the latency of a device",), "Use the device.")
+    )
 
 
 def _renamed(report: Report, names: dict[str, str]) -> Report:

@@ -1,1 +1,1 @@
-"""The JSON documents that commands print and keep, one module each."""
+"""The JSON documents that commands print and write, one module each."""

@@ -1,4 +1,4 @@
-"""Bisection: where one artifact leaves another, tensor by tensor, as a document."""
+"""The document of `edgekit bisect`: where two artifacts start to differ, tensor by tensor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ BISECT_SCHEMA: Final = 1
 class Aligned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One tensor that both graphs compute.
 
-    `error` is the root mean square of the difference, as a share of that of A's tensor; `added` is how much of it the
-    tensors before have not. `value` is judged against `limit`: the largest absolute difference in units of the
-    tensor's range for `difference`, decibels for `sqnr`. `module` is the part of the network it comes from, where a
-    graph names it; `weights` are the constants its operator reads.
+    `error` is the root mean square of the difference, as a share of that of A's tensor; `added` is the part of it that
+    earlier tensors do not have. `value` is compared with `limit`: the largest absolute difference in units of the
+    tensor's range for `difference`, decibels for `sqnr`. `module` is the part of the network that it comes from, if a
+    graph names it; `weights` are the constants that its operator reads.
     """
 
     a: str
@@ -35,7 +35,7 @@ class Aligned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RefusedOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first tensor that one side could not compute at all, and why."""
+    """The first tensor that one side could not compute, and why."""
 
     side: str
     tensor: str
@@ -47,9 +47,9 @@ class RefusedOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BisectReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Two graphs on one case, aligned from the inputs to the outputs.
 
-    `first` is the place in `aligned` of the first tensor out of tolerance, `most` that of the tensor which adds most
+    `first` is the index in `aligned` of the first tensor out of tolerance, `most` that of the tensor that adds most
     error. `missing` are tensors that A computes right before `first` and B does not. `only_a` and `only_b` count the
-    tensors that the other graph has no counterpart of, which is usual: engines fuse operators. `narrow` are quantized
+    tensors without a counterpart in the other graph, which is normal: backends fuse operators. `narrow` are quantized
     tensors of B that use too small a share of their int8 values, with that share.
     """
 

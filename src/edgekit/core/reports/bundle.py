@@ -1,4 +1,4 @@
-"""The documents of `edgekit bundle`: what it holds, whether it is whole, how two artifacts differ."""
+"""The documents of `edgekit bundle`: what it contains, whether its checksums match, how two artifacts differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BUNDLE_REPORT_SCHEMA: Final = 1
 
 
 class InspectReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The manifest of a bundle whose every hash was right."""
+    """The manifest of a bundle whose checksums all match."""
 
     bundle: str
     manifest: Manifest
@@ -24,7 +24,7 @@ class InspectReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class VerifyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How many files of how many bytes had the right hash; there is no document for one that had not."""
+    """Number and size of the files whose checksums match; a bundle with a mismatch is an error instead."""
 
     bundle: str
     files: int
@@ -34,7 +34,7 @@ class VerifyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class PackReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the packed bundle lies (with `--dry-run`: would lie)."""
+    """Path of the packed bundle (with `--dry-run`: where it would be written)."""
 
     bundle: str
     out: str
@@ -45,14 +45,14 @@ class PackReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Changed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A weight that both files have under one name: the root mean square of the change, as a share of its size."""
+    """A weight that both files contain: the root mean square of the change, relative to that of the weight."""
 
     name: str
     change: float
 
 
 class BundleDiffReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Two graphs side by side. `weights` are those with one name in both that differ, most changed first."""
+    """Two graphs side by side. `weights` are those in both files that differ, the most changed first."""
 
     bundle: str
     a: GraphFacts

@@ -1,4 +1,4 @@
-"""The document of `edgekit check`: every check of every model on every target, and what was measured for it."""
+"""The document of `edgekit check`: every check of every model on every target, with its measurements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import Estimate, Report
 from edgekit.core.verdict import Verdict
 
-# 1: first version. 2: results carry the metric they rest on.
+# 1: first version. 2: results contain their metric.
 CHECK_SCHEMA: Final = 2
 
 Kind = Literal["parity", "budget", "baseline", "history"]
@@ -19,9 +19,9 @@ Kind = Literal["parity", "budget", "baseline", "history"]
 class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One check of one artifact on one target.
 
-    `metric` is what it rests on, such as `latency`. `estimate` is in `unit`: the value a budget limits, or the ratio to
-    the baseline. `p_value` is what takes part in Holm's method; None for what noise has no part in. `message` is one
-    sentence for people. `in_a_row` counts the runs, this one included, in which it was inconclusive.
+    `metric` is what was checked, e.g. `latency`. `estimate` is in `unit`: the value that a budget limits, or the ratio
+    to the baseline. `p_value` is the input of Holm's method; None for what has no noise. `message` is one sentence for
+    people. `in_a_row` counts the consecutive runs, this one included, in which the check was inconclusive.
     """
 
     model: str
@@ -39,17 +39,17 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def key(self) -> str:
-        """What it is called in the history."""
+        """The name of the check in the history."""
         return f"{self.series} {self.check}"
 
     @property
     def series(self) -> str:
-        """What its latency is called in the history."""
+        """The name of its latency in the history."""
         return f"{self.model}/{self.artifact}@{self.target}"
 
 
 class CheckReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every result, the reports and comparisons they rest on, and the verdict under the policy."""
+    """Every result, its reports and comparisons, and the verdict under the policy."""
 
     created: str
     config: str
@@ -65,5 +65,5 @@ class CheckReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     @property
     def inconclusive(self) -> tuple[Checked, ...]:
-        """The results that could not be decided."""
+        """The inconclusive results."""
         return tuple(one for one in self.results if one.verdict is Verdict.INCONCLUSIVE)

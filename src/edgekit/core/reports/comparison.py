@@ -1,4 +1,4 @@
-"""Comparison: what is known of two measurements, as a document."""
+"""The document of `edgekit compare`: how two measurements differ."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _VERDICTS: Final = {"slower": Verdict.FAIL, "inconclusive": Verdict.INCONCLUSIVE
 class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One pair of measurements: the ratio B/A of their median latencies over launches.
 
-    `detectable` is the relative difference that this measurement finds in 80 % of cases. `differing` lists the facts
-    that are not the same on both sides. `medians_a` and `medians_b` are what the ratio was computed from: in seconds,
-    one a launch, in pairs where the launches were interleaved. `repeated` counts pairs that were measured again because
-    the scheduler disturbed them; the measurements hold both. `p_value` is of "B is as fast as A".
+    `detectable` is the relative difference that this measurement detects in 80 % of cases. `differing` lists the facts
+    that differ between both sides. The ratio is computed from `medians_a` and `medians_b`: in seconds, one per launch,
+    in pairs if the launches were interleaved. `repeated` counts the pairs that were measured again because the
+    scheduler disturbed them; the measurements contain both. `p_value` is that of "B is as fast as A".
     """
 
     target: str
@@ -39,12 +39,12 @@ class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def verdict(self) -> Verdict:
-        """Fail when B is slower; faster and equal pass."""
+        """Fail if B is slower; faster and equal pass."""
         return _VERDICTS.get(self.says, Verdict.PASS)
 
 
 class ComparisonReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every pair, and the verdict: fail when B is slower anywhere, inconclusive when one pair cannot be decided."""
+    """Every pair, and the verdict: fail if B is slower on any target, else inconclusive if one pair is."""
 
     created: str
     a: str

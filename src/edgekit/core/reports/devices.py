@@ -1,4 +1,4 @@
-"""The documents of `edgekit devices`: the inventory, the checks of one device, and what was changed."""
+"""The documents of `edgekit devices`: the inventory, the checks of one device, and changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROBLEM: Final = "problem"
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that was looked at: `state` is ok, warning or problem; `mend` is what to do about it."""
+    """One check: `state` is ok, warning or problem; the last field is what to do about it."""
 
     name: str
     state: str
@@ -21,7 +21,7 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One device as it is listed: how it is reached, and where."""
+    """One device of the inventory, with its transport and address."""
 
     name: str
     transport: str
@@ -30,7 +30,7 @@ class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeviceListReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every device that a target may name, and the file that the user's own stand in."""
+    """Every device that a target can name, and the file that lists those of the user."""
 
     file: str
     devices: tuple[Listed, ...]
@@ -39,7 +39,7 @@ class DeviceListReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 class DeviceCheckReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was looked at on one device, in order."""
+    """The checks of one device, in order."""
 
     device: str
     checks: tuple[Check, ...]
@@ -48,12 +48,12 @@ class DeviceCheckReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
     @property
     def is_ready(self) -> bool:
-        """True when nothing stands in the way of a job."""
+        """True if there is no problem, so that the device can run jobs."""
         return all(one.state != PROBLEM for one in self.checks)
 
 
 class DeviceChangeReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was done to one device, or to the inventory, in one sentence."""
+    """One sentence on what was changed on a device or in the inventory."""
 
     device: str
     done: str

@@ -1,4 +1,4 @@
-"""The document of `edgekit doctor`: what was found on this machine, and the commands that repair it."""
+"""The document of `edgekit doctor`: what it found on this machine, and the commands that fix it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCTOR_SCHEMA: Final = 1
 
 
 class State(StrEnum):
-    """Ok, worth knowing, or in the way."""
+    """Ok, warning, or a problem that prevents work."""
 
     OK = "ok"
     WARNING = "warning"
@@ -22,7 +22,7 @@ class State(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that was looked at; `mend` is the command that changes it, or empty."""
+    """One finding; the last field is the command that fixes it, or empty."""
 
     name: str
     state: State
@@ -31,7 +31,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DoctorReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All findings, in the order they were made."""
+    """All findings, in order."""
 
     findings: tuple[Finding, ...]
     command: str = "doctor"
@@ -39,5 +39,5 @@ class DoctorReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @property
     def exit_code(self) -> int:
-        """That of `EnvironmentFault` when something is in the way, else 0."""
+        """That of `EnvironmentFault` if there is a problem, else 0."""
         return EnvironmentFault.exit_code if any(one.state is State.PROBLEM for one in self.findings) else 0

@@ -1,4 +1,4 @@
-"""The document that `--json` prints where a command fails."""
+"""The document that `--json` prints if a command fails."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ERROR_SCHEMA: Final = 1
 
 
 class ErrorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What failed: the class of `core/errors.py`, what it says, the next command to type, and the exit code.
+    """What failed: the class in `core/errors.py`, its message, the next command to run, and the exit code.
 
-    `code` is the reason in `core/refusals.py` where something is known not to work, else empty.
+    `code` is the reason in `core/refusals.py` if something is known not to work, else empty.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""The document of `edgekit explain`: causes with their evidence, and what stays unexplained."""
+"""The document of `edgekit explain`: causes with their evidence, and what remains unexplained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXPLAIN_SCHEMA: Final = 1
 
 
 class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that explains a time: its name, what it means, what was seen, and the command that tests it."""
+    """A cause of a latency: its name, what it means, the evidence, and the command that tests it."""
 
     name: str
     artifact: str
@@ -23,7 +23,7 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def together(causes: Sequence[Cause]) -> tuple[tuple[Cause, tuple[str, ...]], ...]:
-    """Causes that say the same of several artifacts once, with all of these, in order."""
+    """Causes in order; one that several artifacts have in common appears once, with all of them."""
     found: dict[tuple[object, ...], tuple[Cause, list[str]]] = {}
     for cause in causes:
         same = (cause.name, cause.target, cause.says, cause.evidence, cause.command)
@@ -32,10 +32,10 @@ def together(causes: Sequence[Cause]) -> tuple[tuple[Cause, tuple[str, ...]], ..
 
 
 class ExplainReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was found in one report, or between two.
+    """The causes in one report, or of the differences between two.
 
-    `unexplained` are observations that no cause accounts for; `unseen` is what could not be looked at, with its reason.
-    Without causes and observations there is nothing to explain.
+    `unexplained` are observations without a cause; `unseen` is what could not be examined, with the reason. Without
+    causes and observations there is nothing to explain.
     """
 
     report: str

@@ -1,4 +1,4 @@
-"""GraphFacts: what the graph of one artifact is made of."""
+"""GraphFacts: the operators and weights of one artifact."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class TensorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One tensor; `is_weight` for constants of the file."""
+    """One tensor; `is_weight` is true for constants in the file."""
 
     name: str
     dtype: str
@@ -16,11 +16,10 @@ class TensorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GraphFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Operators by type, weights, and the work of one call at the smallest sizes of the free axes.
+    """Operators by type, weights, and the work of one call at the smallest sizes of the dynamic axes.
 
-    `macs` are multiplications with weights or between tensors, as convolutions, products and recurrent layers do them.
-    `quantized_share` is the share of the weights' bytes, had they 32 bits each, that is stored in 8 bits or fewer.
-    `reason` says why nothing is known.
+    `macs` are multiply-accumulate operations of convolutions, matrix products and recurrent layers. `quantized_share`
+    is the share of the weights that is stored in 8 bits or fewer. `reason` says why the graph could not be read.
     """
 
     artifact: str

@@ -13,7 +13,7 @@ HISTORY_SCHEMA: Final = 1
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="run"):
-    """One run of `edgekit check`: the median latency of every series in seconds, and the checks left undecided."""
+    """One run of `edgekit check`: the median latency of every series in seconds, and the inconclusive checks."""
 
     created: str
     commit: str
@@ -25,7 +25,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
 
 
 class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="accepted"):
-    """A new level that somebody accepted, and why: names of models, and the baseline files that were replaced."""
+    """A new level that was accepted, and why: names of models, and the baseline files that were replaced."""
 
     created: str
     commit: str
@@ -47,7 +47,7 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A series that became slower: its first slow run, the run before, and by how much, 0.05 for 5 %."""
+    """A regression of a series: the first slow run, the run before, and by how much, 0.05 for 5 %."""
 
     since: Point
     before: Point
@@ -55,9 +55,9 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One series since it was last accepted: its last value, and the level of the runs before, in seconds.
+    """One series since it was last accepted: its last value and the level of the runs before, in seconds.
 
-    `level` is null with fewer than 5 earlier values, `slower` where no step upwards stands out of the noise.
+    `level` is null with fewer than 5 earlier values, `slower` if no step upwards exceeds the noise.
     """
 
     name: str

@@ -14,7 +14,7 @@ OWN: Final = "edgekit"
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One name. `origin` is `edgekit` or where a third party's object lives; `problem` is why it cannot be used."""
+    """One name. `origin` is `edgekit` or the location of a plug-in; `problem` is why it cannot be used."""
 
     name: str
     summary: str
@@ -23,8 +23,8 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One reference model. `macs` are multiplications of one sample, `quality` is that of the shipped weights on the
-    test split, `weights` is `shipped` or what to do first and why; all that needs PyTorch is null for plug-ins.
+    """One reference model. `macs` are the multiply-accumulate operations per sample, `quality` is that of the shipped
+    weights on the test split, `weights` is `shipped` or how to get them; what needs PyTorch is null for plug-ins.
     """
 
     name: str

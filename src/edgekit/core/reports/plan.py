@@ -6,7 +6,7 @@ import msgspec
 
 
 class PlanReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The steps of a command in order, as sentences; making a plan touches nothing."""
+    """The steps of a command in order, one sentence each; a plan changes nothing."""
 
     command: str
     steps: tuple[str, ...]

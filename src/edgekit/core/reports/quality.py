@@ -1,4 +1,4 @@
-"""The document of `edgekit validate MODEL`: how good trained weights are, beside what is said of them."""
+"""The document of `edgekit validate MODEL`: the quality of trained weights, compared with the model card."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from edgekit.core.verdict import Verdict
 
 
 class QualityReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The headline metric of trained weights on the test split, with its 95 % interval, beside that of their card.
+    """The headline metric of trained weights on the test split, with its 95 % interval, and that of the model card.
 
-    `same_data` is true when the data set is the one of the card, byte by byte; then both agree when they are equal but
-    for rounding, else when their intervals touch.
+    `same_data` is true if the data set is identical to that of the card; then both must be equal except for rounding,
+    else their intervals must overlap.
     """
 
     model: str

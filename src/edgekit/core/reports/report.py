@@ -1,4 +1,4 @@
-"""Report: measurements, checks and the facts they were taken under. Its JSON is the source of every rendering."""
+"""Report: measurements, checks and the facts of the devices. Its JSON is the source of every rendering."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_report(path: str | Path) -> bool:
 class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A value in SI units with its 95 % interval; `n` is the number of values, or of launches for a latency.
 
-    `value` is null when it could not be had, with the reason.
+    `value` is null if it is unknown, with the reason.
     """
 
     value: float | None
@@ -41,12 +41,12 @@ class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One output of one artifact against PyTorch on one case, such as batch 5 at length 32.
+    """One output of one artifact against PyTorch on one case, e.g. batch 5 at length 32.
 
     `kind` is `difference` (`value` is the largest absolute difference, `limit` its bound), `sqnr` (in dB, at least
-    the limit), `agreement` (top-1 ratio, at least the limit) or `range` (the least share of its int8 values that a
-    quantized tensor uses). `sample` is the row, of `samples`, that differs most. `cosine` is that of the two outputs as
-    vectors, `top1` the share of rows with the same largest value, where rows have several.
+    the limit), `agreement` (top-1 ratio, at least the limit) or `range` (the smallest share of its int8
+    values that a quantized tensor uses). `sample` is the row, of `samples`, that differs most. `cosine` is the cosine
+    similarity of the two outputs, `top1` the share of rows with the same largest value, if rows have several values.
     """
 
     artifact: str
@@ -73,9 +73,9 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The quality of one artifact on held-back samples, and how much worse than PyTorch it is, paired by sample.
+    """The quality of one artifact on evaluation samples, and its drop against PyTorch, paired by sample.
 
-    `drop` is positive when the artifact is worse. `detectable` is the smallest drop that this many samples could show.
+    `drop` is positive if the artifact is worse. `detectable` is the smallest drop that this many samples can show.
     """
 
     artifact: str
@@ -88,7 +88,7 @@ class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def relative_drop(self) -> float | None:
-        """The drop as `--max-drop` limits it: of a share as it is, of an error relative to PyTorch's own."""
+        """The drop that `--max-drop` limits: absolute for a share, relative to that of PyTorch for an error."""
         if self.drop.value is None or metric_unit(self.metric) == "ratio":
             return self.drop.value
         return self.drop.value / self.reference.value if self.reference.value else None
@@ -97,8 +97,8 @@ class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Statistics of one measurement: quantiles by name (`p50`, `p90`), each with its interval over launches.
 
-    `instructions` are those of one inference, counted where an emulator has no latency. `throughput` is in samples a
-    second, `energy` in joules a call.
+    `instructions` are those of one inference, counted by an emulator instead of a latency. `throughput` is in samples
+    per second, `energy` in joules per call.
     """
 
     target: str
@@ -118,7 +118,7 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Operators(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The operators of one artifact as the engine ran them, in their order; none where it does not tell."""
+    """The operators of one artifact as the backend ran them, in order; empty if it does not report them."""
 
     target: str
     artifact: str
@@ -127,7 +127,7 @@ class Operators(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One budget judged for one artifact on one target; `excess` is how far the value lies beyond the limit, in SI."""
+    """One budget judged for one artifact on one target; `excess` is how far the value exceeds the limit, in SI."""
 
     budget: str
     artifact: str
@@ -141,12 +141,12 @@ class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def display_unit(self) -> str:
-        """The unit that figure and excess are printed in."""
+        """The unit in which value and excess are printed."""
         return "points" if self.metric == "accuracy.drop" else self.unit
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The verdict on one target: which artifact was chosen there, or why none was."""
+    """The verdict on one target: the chosen artifact, or why none was chosen."""
 
     target: str
     verdict: Verdict
@@ -155,7 +155,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One epoch of a training. `metric` is the validation score, null without a validation split."""
+    """One epoch of training. `metric` is the validation score, null without a validation split."""
 
     epoch: int
     attempt: int
@@ -168,7 +168,7 @@ class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a model was trained: every epoch in order, and the quality of the kept weights on the test split.
 
-    `command` is what to type for the same again, but for its folders; `wall_s` are the seconds of all epochs.
+    `command` repeats the training, except for its folders; `wall_s` is the time of all epochs in seconds.
     """
 
     metric: str
@@ -182,11 +182,11 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything one command found out. `stages` are wall times in seconds, in order.
+    """All results of one command. `stages` are wall times in seconds, in order.
 
     `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain
-    times that stand out; `unexplained` are observations that have no cause. `training` is that of the weights, where
-    edgekit made them.
+    unusual times; `unexplained` are observations without a cause. `training` is that of the weights, if edgekit trained
+    them.
     """
 
     command: str
@@ -216,7 +216,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     schema_version: int = REPORT_SCHEMA
 
     def parity_of(self, artifact: str) -> Verdict:
-        """Fail when any parity check of this artifact failed."""
+        """Fail if any parity check of this artifact failed."""
         return worst(check.verdict for check in self.parity if check.artifact == artifact)
 
 
@@ -236,6 +236,6 @@ PlacedRow = TypeVar("PlacedRow", bound=Placed)
 
 
 def cell(rows: Iterable[PlacedRow], artifact: str, target: object) -> tuple[PlacedRow, ...]:
-    """The rows about one artifact on one target, in order: several where several sizes were measured."""
+    """The rows about one artifact on one target, in order: several if several sizes were measured."""
     where = artifact, str(target)
     return tuple(row for row in rows if (row.artifact, row.target) == where)

@@ -1,4 +1,4 @@
-"""The document of `edgekit run`: what a model answers to each input."""
+"""The document of `edgekit run`: the prediction of a model for each input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ClassScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Values of the column `name`, `step_s` seconds from one to the next."""
+    """Values of the column `name`, one every `step_s` seconds."""
 
     name: str
     step_s: float
@@ -23,8 +23,8 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model says of one input: class scores, likeliest first, for a classifier, the sentence or the curve for
-    a model that gives one, height and width of an image, and every output as nested lists.
+    """The prediction for one input: class scores of a classifier, most probable first, the sentence, curve or image
+    size of other models, and every output as nested lists.
     """
 
     input: str
@@ -36,7 +36,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The answers for all inputs, what gave them, and the file they were written to as well."""
+    """The predictions for all inputs, what computed them, and the file that they were written to, if any."""
 
     model: str
     artifact: str

@@ -1,4 +1,4 @@
-"""Sustained load: how latency changes over minutes of work, beside the clock and the temperature of the device."""
+"""Sustained load: how latency, clock and temperature change over minutes of work."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MIN_POINTS: Final = 12
 
 
 class SustainedPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One launch of a sustained load: when it ended, what it measured, and what the device was like then.
+    """One launch under sustained load: when it ended, what it measured, and the state of the device then.
 
-    Times in seconds; `elapsed_s` counts from the beginning of the load.
+    Times in seconds; `elapsed_s` is the time since the load started.
     """
 
     elapsed_s: float
@@ -31,7 +31,7 @@ class SustainedPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Sustained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One artifact under load on one target; `low` to `high` is the 95 % interval of `change`.
 
-    `change` is the last quarter of the time against the first: 0.1 where calls are 10 % slower at the end. Null with
+    `change` compares the last quarter of the time with the first: 0.1 if calls are 10 % slower at the end. Null with
     fewer than 12 points, with the reason.
     """
 
@@ -46,12 +46,12 @@ class Sustained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def throttled_s(self) -> float | None:
-        """When the device was first throttled; None where it never was, or does not tell."""
+        """When the device was first throttled; None if it never was, or does not report it."""
         return next((point.elapsed_s for point in self.points if point.throttled), None)
 
 
 def change(points: Sequence[SustainedPoint]) -> Interval | None:
-    """Relative change of the last quarter of the points against the first, by Welch's t on logs; None for too few."""
+    """Relative change of the last quarter of the points against the first, by Welch's t on logs; None if too few."""
     if len(points) < MIN_POINTS:
         return None
     quarter = math.ceil(len(points) / 4)

@@ -6,7 +6,7 @@ import msgspec
 
 
 class ToolReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One environment: what pip was asked for, and where it is."""
+    """One environment: what pip installed, and where it is."""
 
     tool: str
     requirement: str

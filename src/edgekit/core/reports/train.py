@@ -1,4 +1,4 @@
-"""The documents of `edgekit train`: what a training gave, and what a search for its options found."""
+"""The documents of `edgekit train`: the result of a training, and that of a search for its options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgekit.core.reports.report import Estimate
 
 
 class TrainReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a training gave: the run directory, its quality on the test split, and the time it took in seconds."""
+    """The result of a training: the run directory, the quality on the test split, and the time in seconds."""
 
     model: str
     run: str
@@ -23,7 +23,7 @@ class TrainReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class SearchReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The best of `trials` finished trainings by their validation score, and the command that trains with it."""
+    """The best of `trials` finished trainings by validation score, and the command that trains with it."""
 
     model: str
     folder: str

@@ -1,4 +1,4 @@
-"""Tuning: what `edgekit tune` found out, and the file `NAME.tuning.json` beside a bundle that keeps its choices."""
+"""The document of `edgekit tune`, and the file `NAME.tuning.json` next to a bundle that stores its choices."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TUNING_SCHEMA: Final = 1
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One artifact with one backend and one choice of options, and what was measured of it.
+    """One artifact with one backend and one set of options, and its measurements.
 
-    `drop` is the loss of quality against PyTorch, `sqnr_db` the nearness of the answers. `refused` says why it may not
-    be chosen, or is empty. `is_efficient`: no other is at least as good in latency, memory, quality and size.
-    `is_tied`: the measurement does not tell it from the fastest.
+    `drop` and `sqnr_db` compare it with PyTorch. `refused` says why it cannot be chosen, or is empty. `is_efficient`:
+    no other candidate is at least as good in latency, memory, quality and size. `is_tied`: the measurement does not
+    distinguish it from the fastest.
     """
 
     artifact: str
@@ -39,14 +39,14 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     @property
     def target(self) -> str:
-        """What stands behind the device in a target: `/onnxruntime@graph=all`."""
+        """The part of a target after the device: `/onnxruntime@graph=all`."""
         return f"/{self.backend}" + "".join(f"@{name}={value}" for name, value in sorted(self.options.items()))
 
 
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What to use for one artifact on one kind of device with one version of an engine.
+    """The best backend and options for one artifact, one kind of device and one backend version.
 
-    `is_chosen` marks the one of all artifacts that is used when none is asked for.
+    `is_chosen` marks the artifact that is used by default.
     """
 
     device: str
@@ -61,7 +61,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The file beside a bundle: choices for every kind of device that it was tuned on."""
+    """The file next to a bundle: choices for every kind of device that it was tuned on."""
 
     model: str
     choices: tuple[Choice, ...] = ()
@@ -69,7 +69,7 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class TuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The result of `edgekit tune`: `launches` of the `exhaustive` ones that measuring everything fully takes."""
+    """The result of `edgekit tune`: it took `launches` launches; measuring everything takes `exhaustive`."""
 
     bundle: str
     target: str
@@ -85,21 +85,21 @@ class TuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 def device_kind(facts: Facts) -> str:
-    """What devices have in common that take the same tuning: processor, architecture, number of cores."""
+    """What devices that share a tuning have in common: processor, architecture, number of cores."""
     return f"{facts.cpu or 'unknown processor'}, {facts.architecture}, {facts.cores or '?'} cores"
 
 
 def read_tuning(path: Path) -> Tuning | None:
-    """The tuning in a file; None where there is no such file.
+    """The tuning in a file; None if there is no such file.
 
     Raises:
-        Unreadable: It is damaged, or of a newer schema.
+        Unreadable: It is damaged, or has a newer schema.
     """
     return documents.read(path, Tuning, newest=TUNING_SCHEMA) if path.is_file() else None
 
 
 def merged(old: Tuning | None, model: str, choices: Iterable[Choice]) -> Tuning:
-    """`old` with the choices of one tuning in the place of all earlier ones of the same kind of device."""
+    """`old` with new choices, which replace all earlier ones for the same kind of device."""
     new = tuple(choices)
     kinds = {choice.device for choice in new}
     kept = tuple(choice for choice in old.choices if choice.device not in kinds) if old else ()
@@ -107,7 +107,7 @@ def merged(old: Tuning | None, model: str, choices: Iterable[Choice]) -> Tuning:
 
 
 def fitting(tuning: Tuning, kind: str, sha256s: Iterable[str]) -> tuple[Choice, ...]:
-    """The choices for devices of this kind and files of these hashes, the chosen one first."""
+    """The choices for this kind of device and files with these checksums, the chosen one first."""
     known = set(sha256s)
     found = [choice for choice in tuning.choices if choice.device == kind and choice.sha256 in known]
     return tuple(sorted(found, key=lambda choice: not choice.is_chosen))

@@ -24,14 +24,14 @@ Floats = npt.NDArray[np.float64]
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A value, its interval, and what the interval rests on.
+    """A value, its interval, and the number of values behind it.
 
     Attributes:
-        value: Best guess, in the unit of the data (ratios and proportions: 1 is 100 %).
+        value: Best estimate, in the unit of the data (ratios and proportions: 1 is 100 %).
         low: Lower end of the interval, same unit.
         high: Upper end of the interval, same unit.
         n: Number of independent values: launches for latencies, examples for accuracies.
-        detectable: Smallest true difference that such a sample finds in 80 % of cases; None where nothing is compared.
+        detectable: Smallest true difference that such a sample detects in 80 % of cases; None if nothing is compared.
     """
 
     value: float
@@ -55,14 +55,14 @@ def supported(quantile: float, n: int) -> bool:
 
 
 def launch_quantiles(launches: Sequence[Sequence[float]], quantile: float) -> tuple[float, ...] | None:
-    """The `quantile` of each launch, or None when the measurement does not support one.
+    """The `quantile` of each launch, or None if the measurement does not support it.
 
     Args:
         launches: Steady values of each launch, warm-ups removed.
         quantile: From 0 to 1, 0.9 for p90.
 
     Returns:
-        One value a launch, in order. None with fewer than 5 launches, or where a launch has too few values.
+        One value per launch, in order. None with fewer than 5 launches, or if a launch has too few values.
     """
     if len(launches) < MIN_LAUNCHES or not all(supported(quantile, len(values)) for values in launches):
         return None
@@ -71,10 +71,10 @@ def launch_quantiles(launches: Sequence[Sequence[float]], quantile: float) -> tu
 
 
 def launch_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Geometric mean of one value a launch, with Student's t interval on the log scale.
+    """Geometric mean of one value per launch, with Student's t interval on the log scale.
 
     Args:
-        values: At least 2 positive values, one a launch: its median, its p90, its peak memory.
+        values: At least 2 positive values, one per launch: its median, its p90, its peak memory.
         confidence: Probability that the interval covers the truth, 0.95 for 95 %.
 
     Raises:
@@ -86,12 +86,12 @@ def launch_interval(values: Sequence[float], confidence: float = 0.95) -> Interv
 
 
 def ratio_interval(a: Sequence[float], b: Sequence[float], *, paired: bool) -> Interval:
-    """Ratio B/A of latencies from one value a launch, with its interval on the log scale.
+    """Ratio B/A of latencies from one value per launch, with its interval on the log scale.
 
     Args:
         a: Launch medians of the reference, positive, at least 2.
         b: Launch medians of the other side, same unit.
-        paired: Launches were interleaved, a[i] beside b[i]; drift of the device then cancels. Otherwise Welch's t.
+        paired: Launches were interleaved, a[i] with b[i]; drift of the device then cancels. Otherwise Welch's t.
 
     Returns:
         The ratio; `detectable` is the relative difference, 0.03 for 3 %; `n` is the smaller number of launches.
@@ -117,7 +117,7 @@ def direction(ratio: Interval, minimum_effect: float = 0.03) -> Direction:
     """What a ratio B/A says about B.
 
     "slower" and "faster" need an interval that excludes 1 and a ratio beyond the minimum effect; "equal" needs the
-    whole interval within the minimum effect. All else is "inconclusive": `ratio.detectable` says what could be seen.
+    whole interval within the minimum effect. All else is "inconclusive": `ratio.detectable` is what could be detected.
     """
     if ratio.low > 1.0 and ratio.value > 1.0 + minimum_effect:
         return "slower"
@@ -129,19 +129,19 @@ def direction(ratio: Interval, minimum_effect: float = 0.03) -> Direction:
 
 
 def paired_drop(reference_correct: npt.ArrayLike, artifact_correct: npt.ArrayLike) -> Interval:
-    """How much accuracy the artifact loses against its reference on the same examples.
+    """The accuracy that the artifact loses against its reference on the same examples.
 
     Score interval of Tango (1998, "Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design"). The adjusted Wald interval of Agresti and Min (2005) is shorter to write, but covered only
     90 % where a quantized model loses a few examples in a thousand and wins none.
 
     Args:
-        reference_correct: One truth value an example, shape (N,).
+        reference_correct: One truth value per example, shape (N,).
         artifact_correct: The same examples in the same order.
 
     Returns:
-        Drop as a share, 0.01 for 1 point, positive when the artifact is worse; `detectable` for this n and this
-        share of examples on which the two disagree.
+        Drop as a share, 0.01 for 1 point, positive if the artifact is worse; `detectable` for this n and this
+        share of examples on which both disagree.
 
     Raises:
         ValueError: no examples, or different lengths.
@@ -157,7 +157,7 @@ def paired_mean_difference(reference: npt.ArrayLike, artifact: npt.ArrayLike) ->
     """Mean of artifact minus reference over the same examples, with Student's t interval.
 
     Args:
-        reference: One error an example, shape (N,), at least 2 examples; positive differences mean a worse artifact.
+        reference: One error per example, shape (N,), at least 2 examples; positive differences mean a worse artifact.
         artifact: The same examples in the same order.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The nightly gate: whether today's latency has left the level of the nights before, and since when."""
+"""The nightly gate: whether today's latency has left the level of the previous nights, and since when."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import msgspec
 MIN_HISTORY = 5
 RERUNS = 2
 MARGIN = 0.015
-# The level may lie this far above the last nights: what an unsteady series reached lately is not news.
+# The level may lie this far above the last nights: an unsteady series reached it recently.
 MAX_LIFT = 0.06
 MIN_SIDE = 3
 
@@ -18,14 +18,14 @@ Outcome = Literal["pass", "regressed", "inconclusive"]
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """What the gate says of one night.
+    """The judgement of the gate on one night.
 
     Attributes:
-        outcome: "regressed" needs every candidate above the limit; "inconclusive" asks for more values.
+        outcome: "regressed" needs every candidate above the limit; "inconclusive" needs more values.
         reason: One sentence for the report.
-        level: What the series may reach without being slower, in the unit of the history; None without enough nights.
-        limit: The level and the margin, same unit; None without enough nights.
-        rerun: Whether one more measurement of today can settle it; False when earlier nights are missing.
+        level: What the series may reach without a regression, in the unit of the history; None with too few nights.
+        limit: The level plus the margin, same unit; None with too few nights.
+        rerun: Whether one more measurement today can decide it; False if earlier nights are missing.
     """
 
     outcome: Outcome
@@ -36,40 +36,40 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 def judge(history: Sequence[float], candidates: Sequence[float], *, reruns: int = RERUNS) -> Judgement:
-    """Whether today is slower than the nights before.
+    """Whether today is slower than the previous nights.
 
     Args:
         history: Earlier nightly values, oldest first, positive, at least 5; the last 10 are used.
-        candidates: Today's value and, after each answer with `rerun`, one more measurement of today, best taken in
-            another hour: a re-run beside the first value repeats what disturbed it.
+        candidates: Today's value and, after each result with `rerun`, one more measurement of today, preferably an
+            hour later: an immediate re-run repeats what disturbed the first value.
         reruns: Measurements after the first that must confirm it. The published error rates hold for 2.
 
     Returns:
-        "pass" at the first candidate within the limit; "regressed" when the first and all re-runs are above it.
+        "pass" at the first candidate within the limit; "regressed" if the first and all re-runs are above it.
 
     Raises:
         ValueError: no candidate, or a value that is not positive.
     """
     _check(history, candidates)
     if len(history) < MIN_HISTORY:
-        return Judgement("inconclusive", f"{MIN_HISTORY} earlier values are needed, there are {len(history)}")
+        return Judgement("inconclusive", f"needs {MIN_HISTORY} earlier values, has {len(history)}")
     level = expected_level(history)
     limit = level * (1 + MARGIN)
     if min(candidates) <= limit:
         return Judgement("pass", f"{_percent(min(candidates), level)} against the level", level, limit)
     if len(candidates) <= reruns:
         missing = reruns + 1 - len(candidates)
-        reason = f"{_percent(candidates[-1], level)} against the level, to be confirmed by {missing} more"
+        reason = f"{_percent(candidates[-1], level)} against the level, {missing} more to confirm it"
         return Judgement("inconclusive", reason, level, limit, rerun=True)
-    reason = f"all {len(candidates)} values are slower, by {_percent(median(candidates), level)} in the median"
+    reason = f"all {len(candidates)} values are slower, the median by {_percent(median(candidates), level)}"
     return Judgement("regressed", reason, level, limit)
 
 
 def expected_level(history: Sequence[float]) -> float:
-    """What the series may reach tonight without being slower: between the median of 5 nights and 6 % above it.
+    """What the series may reach tonight without a regression: between the median of 5 nights and 6 % above it.
 
     Within these bounds it is the 80 % quantile of the last 10 nights, so that a series that changes between two
-    levels is measured against the slower one, and a step that was accepted is followed within 3 nights.
+    levels is measured against the slower one, and an accepted step is followed within 3 nights.
     """
     middle, last = median(history[-5:]), sorted(history[-10:])
     place = 0.8 * (len(last) - 1)
@@ -79,9 +79,9 @@ def expected_level(history: Sequence[float]) -> float:
 
 
 def blame(values: Sequence[float]) -> int | None:
-    """Index of the first slow value of the clearest step upwards, None where no step stands out of the noise.
+    """Index of the first slow value of the clearest step upwards, None if no step exceeds the noise.
 
-    The step is where two medians explain the values best (least absolute deviations); it must be larger than the
+    The step is where two medians fit the values best (least absolute deviations); it must be larger than the
     gate's margin and than 4 standard errors, with at least 3 values on either side.
 
     Args:

@@ -1,8 +1,8 @@
-"""Pairs of launches, compared look by look: stopping early, when it is clear, costs no false alarms.
+"""Pairs of launches, compared in several looks: stopping early adds no false alarms.
 
-Each of `LOOKS` looks at the growing data has its share of the error (Bonferroni), so all intervals that are ever looked
-at hold together with the stated confidence. They rest on trimmed means of the log ratios (Tukey and McLaughlin 1963,
-Yuen 1974): of 8 pairs one at either end may be disturbed by any amount and hardly widens the interval.
+Each of `LOOKS` looks at the growing data gets its share of the error (Bonferroni), so that all intervals together hold
+with the stated confidence. They use trimmed means of the log ratios (Tukey and McLaughlin 1963, Yuen 1974): of 8 pairs,
+one at either end may be disturbed by any amount and hardly widens the interval.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ MIN_PAIRS: Final = 5
 
 
 def paired_ratio(a: Sequence[float], b: Sequence[float], *, alpha: float = 0.05, looks: int = LOOKS) -> Interval:
-    """Ratio B/A of latencies, with an interval that holds at every one of `looks` looks with 1 - `alpha` in all.
+    """Ratio B/A of latencies, with an interval that holds at all of `looks` looks with probability 1 - `alpha`.
 
     Args:
-        a: One value a launch of the reference, positive, at least 5.
+        a: One value per launch of the reference, positive, at least 5.
         b: The launches that were interleaved with them, in the same order.
         alpha: Probability that any of the looks misses the truth.
-        looks: How often the growing data is looked at, at most.
+        looks: The largest number of looks at the growing data.
 
     Returns:
-        The ratio; `detectable` is the relative difference that is found in 80 % of cases, 0.03 for 3 %.
+        The ratio; `detectable` is the relative difference that is detected in 80 % of cases, 0.03 for 3 %.
 
     Raises:
         ValueError: fewer than 5 pairs, different lengths, or a value that is not positive.

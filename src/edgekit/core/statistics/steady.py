@@ -2,7 +2,7 @@
 
 A warm-up is fitted as `level * (1 + size * profile(i / scale))`, where the profile is an exponential approach (caches,
 clock frequency), a bell, a ramp, or a step (a compiler swaps the code, a governor leaves its idle state). This is the
-only rule that says where a warm-up ends: runners decide how long to run, and the host looks at all of their calls.
+only rule for the end of a warm-up: runners decide how long to run, and the host evaluates all of their calls.
 """
 
 import math
@@ -19,12 +19,12 @@ from edgekit.core.statistics.student import t_quantile
 Floats = npt.NDArray[np.float64]
 
 MIN_VALUES = 40
-MIN_FITTED = 16  # from fewer values no warm-up is fitted: eight would have to give level and noise
-WARM = 0.01  # a warm-up has ended where durations are within 1 % of the level; one of less than 2 % is none
+MIN_FITTED = 16  # with fewer values no warm-up is fitted: eight would determine level and noise
+WARM = 0.01  # a warm-up ends where durations are within 1 % of the level; one of less than 2 % does not count
 DRIFT = 0.01  # a change of 1 % per 100 iterations is a drift
 _BATCHES = 20
 _MIN_SLOPE = 5
-_COARSE, _MOST = 200, 1000  # iterations that a coarse and a fine fit look at
+_COARSE, _MOST = 200, 1000  # iterations that a coarse and a fine fit use
 _EVIDENCE = 25.0  # what a warm-up must explain, in squared sigmas of independent noise
 
 
@@ -57,14 +57,14 @@ class Fit(NamedTuple):
 
 
 def warmup_end(values: Sequence[float]) -> int | None:
-    """Index of the first steady value, 0 where there is no warm-up, None where no steady state is shown.
+    """Index of the first steady value, 0 without a warm-up, None if no steady state is shown.
 
     Args:
-        values: Durations of consecutive iterations in one process, positive, any unit, at least 40 for an answer.
+        values: Durations of consecutive iterations in one process, positive, any unit, at least 40 for a result.
 
     Returns:
-        None also where the warm-up takes more than half of the values, or where the rest drifts, or may drift, by 1 %
-        or more per 100 iterations: `drift` of the rest tells which.
+        None also if the warm-up takes more than half of the values, or if the rest drifts, or may drift, by 1 % or
+        more per 100 iterations: `drift` of the rest shows which.
     """
     if len(values) < MIN_VALUES:
         return None
@@ -76,10 +76,10 @@ def warmup_end(values: Sequence[float]) -> int | None:
 
 
 def likely_end(values: Sequence[float]) -> int | None:
-    """Index at which the warm-up ends as far as the values tell, whether or not what follows is shown to be steady.
+    """Index where the warm-up most likely ends, whether or not the rest is shown to be steady.
 
     Returns:
-        At most half of the number of values: a longer warm-up is not over. None for fewer than 16 values.
+        At most half of the number of values: a longer warm-up has not ended. None for fewer than 16 values.
     """
     if len(values) < MIN_FITTED:
         return None
@@ -98,11 +98,11 @@ def _end(values: Sequence[float]) -> int:
 def drift(values: Sequence[float]) -> Interval:
     """Relative change per 100 iterations, 0.01 for 1 %, with its 99.5 % interval.
 
-    A line is fitted to the means of 20 batches, so that neighbouring values may be correlated; values further than
+    A line is fitted to the means of 20 batches, so that neighbouring values may be correlated; values more than
     2.5 sigma from the line count as 2.5 sigma. The change is relative to the lower end of the line.
 
     Args:
-        values: Durations after the warm-up, in order, at least 5; fewer than 20 are batches of one.
+        values: Durations after the warm-up, in order, at least 5; fewer than 20 form batches of one.
     """
     array = np.asarray(values, dtype=np.float64)
     batches = min(_BATCHES, len(array))
@@ -113,14 +113,14 @@ def drift(values: Sequence[float]) -> Interval:
 
 
 def common_drift(launches: Sequence[Sequence[float]], calls: float) -> float:
-    """Relative change per 100 iterations that launches have in common; 0.0 where none is shown, or where it is small.
+    """Relative change per 100 iterations that launches have in common; 0.0 if none is shown, or if it is small.
 
-    Every launch gives its slope. A drift is shown where the 98 % interval over launches excludes 0, and it counts from
-    1 % in 100 iterations, and in shorter launches from 1 % within a launch.
+    Each launch has one slope. A drift is shown if the 98 % interval over launches excludes 0. It counts from 1 % per
+    100 iterations, and in shorter launches from 1 % within a launch.
 
     Args:
-        launches: Values after the warm-up, in order; launches of fewer than 5 are left out, and 2 must remain.
-        calls: Of a launch, its warm-up included: part of a slow drift looks like one.
+        launches: Values after the warm-up, in order; launches of fewer than 5 are ignored, and 2 must remain.
+        calls: Number of calls of a launch, its warm-up included: part of a slow drift looks like a warm-up.
     """
     slopes = np.asarray([drift(values).value for values in launches if len(values) >= _MIN_SLOPE])
     if len(slopes) < 2:

@@ -9,7 +9,7 @@ NORMAL = NormalDist()
 
 
 def t_tail(t: float, df: float) -> float:
-    """Probability that a t variable with `df` degrees of freedom lies further from 0 than `t`, on either side."""
+    """Two-sided tail: probability that a t variable with `df` degrees of freedom is further from 0 than `t`."""
     return _incomplete_beta(df / (df + t * t), df / 2, 0.5)
 
 

@@ -24,9 +24,9 @@ _AGAINST_DRIFT: Final = "--time-limit 5s, after the device has cooled"
 
 
 def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
-    """A when nothing speaks against the measurement, B for one reason, C (indicative) for more, E when emulated.
+    """A without a reason for doubt, B with one, C (indicative only) with more, E if emulated.
 
-    A drift alone gives C: there is no level that the figures could belong to.
+    A drift alone gives C: durations that drift have no level.
 
     Args:
         measurement: Latency launches.
@@ -34,7 +34,7 @@ def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
         after: Facts after the last one.
     """
     if measurement.emulated:
-        return Trust("E", ("emulated: no latency of any device",), "Measure on the device itself.")
+        return Trust("E", ("emulated: not the latency of a device",), "Measure on a real device.")
     drifting = _drift_reasons(measurement)
     found = [*drifting, *_sample_reasons(measurement), *_device_reasons(before, after)]
     reasons = tuple(reason for reason, _ in found)
@@ -42,7 +42,7 @@ def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
 
 
 def drift_of(measurement: Measurement) -> float:
-    """Relative change per 100 calls that the launches which count have in common; 0.0 where none is shown."""
+    """Relative change per 100 calls that the counted launches have in common; 0.0 if none is shown."""
     if not measurement.counted:
         return 0.0
     calls = median(len(launch.warmups) + len(launch.values) for launch in measurement.counted)
@@ -50,8 +50,8 @@ def drift_of(measurement: Measurement) -> float:
 
 
 def told_drift(change: float) -> str:
-    """A drift in words; `change` is relative, for 100 calls."""
-    return f"the launches drift: calls get {'slower' if change > 0 else 'faster'} by {abs(100 * change):.1f} % in 100"
+    """A drift in words; `change` is the relative change per 100 calls."""
+    return f"the launches drift: {abs(100 * change):.1f} % {'slower' if change > 0 else 'faster'} per 100 calls"
 
 
 def _drift_reasons(measurement: Measurement) -> list[tuple[str, str]]:
@@ -60,32 +60,32 @@ def _drift_reasons(measurement: Measurement) -> list[tuple[str, str]]:
 
 
 def _sample_reasons(measurement: Measurement) -> list[tuple[str, str]]:
-    """(reason, what would mend it) of what the values themselves show."""
+    """(reason, what would remove it) of what the values themselves show."""
     launches = measurement.counted
     if len(launches) < MIN_LAUNCHES:
-        return [(f"{len(launches)} launches, {MIN_LAUNCHES} are needed for an interval", "--launches 8")]
+        return [(f"{len(launches)} launches; an interval needs {MIN_LAUNCHES}", "--launches 8")]
     medians = launch_quantiles(measurement.launch_values, 0.5)
     if medians is None:
-        return [("too few values in a launch", "--time-limit 2s")]
+        return [("too few values per launch", "--time-limit 2s")]
     reasons = []
     interval = launch_interval(medians)
     width = (interval.high - interval.low) / 2 / interval.value
     if width > MAX_RELATIVE_WIDTH:
-        reasons.append((f"the median is known to ±{100 * width:.1f} % only", "--launches 12, on a quieter machine"))
+        reasons.append((f"the median is only known to ±{100 * width:.1f} %", "--launches 12, on a quieter machine"))
     if has_two_modes(medians):
         low, high = min(medians), max(medians)
-        reasons.append((f"launches are of two kinds, {100 * (high / low - 1):.0f} % apart", "--launches 12"))
+        reasons.append((f"launches form two groups, {100 * (high / low - 1):.0f} % apart", "--launches 12"))
     disturbed = sum(launch.disturbed for launch in launches)
     if disturbed:
         reasons.append((f"{disturbed} of {len(launches)} launches were disturbed", "Stop other work on the device."))
     drifting = sum(_drifts(launch.values) for launch in launches)
     if drifting > len(launches) // 2 and not drift_of(measurement):
-        reasons.append((f"{drifting} of {len(launches)} launches drift, not all the same way", _AGAINST_DRIFT))
+        reasons.append((f"{drifting} of {len(launches)} launches drift, in different directions", _AGAINST_DRIFT))
     return reasons
 
 
 def has_two_modes(medians: Sequence[float]) -> bool:
-    """True when launches fall into two groups of two or more that are 5 % apart, and most of the spread is the gap."""
+    """True if launches form two groups of two or more that are 5 % apart, and most of the spread is the gap."""
     ordered = sorted(medians)
     gaps = [(after - before, place) for place, (before, after) in enumerate(pairwise(ordered), 1)]
     if len(ordered) < MIN_LAUNCHES or ordered[-1] == ordered[0]:
@@ -104,23 +104,25 @@ def _drifts(values: Sequence[float]) -> bool:
 def _device_reasons(before: Facts, after: Facts) -> list[tuple[str, str]]:
     reasons = []
     if before.architecture == "wasm":
-        reasons.append(("measured in a browser, which is one program among many", "Measure over ssh or adb."))
+        reasons.append(("measured in a browser, which other tabs and programs disturb", "Measure over ssh or adb."))
     if before.governor is None:
-        reasons.append(("the clock governor cannot be read", "Measure on the machine itself, not in a guest."))
+        reasons.append(
+            ("the clock governor cannot be read", "Measure on the machine itself, not in a virtual machine.")
+        )
     elif before.governor not in (None, "performance") and not _is_clock_stable(before, after):
         reasons.append((f"the governor is '{before.governor}'", "sudo cpupower frequency-set -g performance"))
     elif (
         before.governor == "performance" and before.clock_hz and after.clock_hz and not _is_clock_stable(before, after)
     ):
         change = f"{before.clock_hz / 1e9:.2f} to {after.clock_hz / 1e9:.2f} GHz"
-        reasons.append((f"the clock changed from {change}", "Cool the device, or fix its clock."))
+        reasons.append((f"the clock changed from {change}", "Cool the device, or set a fixed clock."))
     if after.throttled:
         reasons.append(("the device was throttled", "Cool the device, or use a stronger power supply."))
     if before.temperature_c is not None and after.temperature_c is not None:
         rise = after.temperature_c - before.temperature_c
         if rise > MAX_WARMING_C:
             reasons.append(
-                (f"the device warmed by {rise:.0f} °C", "Let the device reach its working temperature first.")
+                (f"the device warmed up by {rise:.0f} °C", "Let the device reach its working temperature first.")
             )
     return reasons
 

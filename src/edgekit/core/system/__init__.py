@@ -1,1 +1,1 @@
-"""The ground that all layers stand on: files, settings, registries, progress, optional packages, JSON documents."""
+"""What all layers use: files, processes, settings, registries, progress, optional packages, JSON documents."""

@@ -22,19 +22,19 @@ _EXAMPLE: Final = '[[check.models]] with path = "model.onnx"'
 
 
 class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One model to be checked. Paths are relative to the file that names them.
+    """One model to check. Paths are relative to the configuration file.
 
     Attributes:
         path: A bundle, `.onnx` or `.tflite`.
-        name: How results and history call it; by default the path without its suffix.
-        artifact: Recipes or aliases that are judged; without any, the one that meets the budgets.
+        name: Its name in results and history; by default the path without its suffix.
+        artifact: Recipes or aliases to check; by default the one that meets the budgets.
         target: Its own targets instead of those of the table.
-        budgets: Its own budgets, beside those of the table.
-        baseline: A bundle or model file, measured in turn with this one in the same job, or a report (`.json`).
-        source: What `edgekit export` makes `path` from before each check; its code is run. `path` may be left out then.
+        budgets: Its own budgets, in addition to those of the table.
+        baseline: A bundle or model file, measured alternately with this one in the same job, or a report (`.json`).
+        source: What `edgekit export` creates `path` from before each check; its code is run. `path` is then optional.
         to: Recipes of that export.
-        inputs: Inputs of the source, as 'x:float32[N,1,28,28]'.
-        sizes: Sizes of its free axes, as 'T=32,64'.
+        inputs: Inputs of the source, e.g. 'x:float32[N,1,28,28]'.
+        sizes: Sizes of its dynamic axes, e.g. 'T=32,64'.
         samples: Its real inputs, an .npz.
         weights: Its weights.
     """
@@ -54,27 +54,27 @@ class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @property
     def called(self) -> str:
-        """The name, or what stands for it."""
+        """The name, by default from the path or the source."""
         return self.name or (Path(self.path).stem if self.path else self.source.rpartition(":")[2])
 
 
 class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything the table may say.
+    """All settings of the table.
 
     Attributes:
-        models: What is checked, at least one model.
-        target: Targets as text.
+        models: The models to check, at least one.
+        target: Targets to check on.
         budgets: Limits for every model.
         minimum_effect: The smallest difference from the baseline that counts.
         alpha: Probability that any of all checks fails although nothing is slower.
-        inconclusive: What an undecided check does to the exit code: nothing, 4 (`report`), or 1 (`fail`).
+        inconclusive: Exit code after an inconclusive check: 0 (`pass`), 4 (`report`) or 1 (`fail`).
         patience: With `pass`, this many inconclusive runs of a check in a row fail.
-        launches: Fresh processes of each measurement, and pairs before the first look at a comparison.
-        time_limit_s: Seconds of steady calls of each process.
-        time_box_s: Longest time of one comparison.
-        nightly: Judge each median against the nights before, which the history holds.
-        history: File of earlier runs, relative to this one.
-        baseline_commit: The commit whose sources make the baseline of every model that has a source.
+        launches: Number of fresh processes per measurement, and of pairs before the first look at a comparison.
+        time_limit_s: How long each process keeps timing after warm-up, in seconds.
+        time_box_s: Longest time of one comparison, in seconds.
+        nightly: Compare each median with the previous nights in the history.
+        history: File of earlier runs, relative to the configuration file.
+        baseline_commit: The commit whose sources are the baseline of every model that has a source.
     """
 
     models: Annotated[tuple[CheckedModel, ...], msgspec.Meta(min_length=1)]
@@ -96,7 +96,7 @@ def read_check(path: Path) -> CheckFile:
     """The `[check]` table of an `edgekit.toml`, or `[tool.edgekit.check]` of a `pyproject.toml`.
 
     Raises:
-        UserError: No such file or table, a wrong name or value (with its path), or two models of one name.
+        UserError: No such file or table, a wrong name or value (with its path), or two models with one name.
     """
     table = _table(path)
     try:
@@ -109,12 +109,12 @@ def read_check(path: Path) -> CheckFile:
     names = [model.called for model in found.models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"'{path}' [check]: two models are called '{twice}'.", hint='name = "another"')
+        raise UserError(f"'{path}' [check]: two models have the name '{twice}'.", hint='name = "another"')
     return found
 
 
 def completed(file: CheckFile) -> CheckFile:
-    """The file with the places of the models that are made from a source, where it does not say them."""
+    """The settings, with default paths for the models that are exported from a source."""
     return msgspec.structs.replace(file, models=tuple(_placed(model, file.baseline_commit) for model in file.models))
 
 
@@ -132,7 +132,7 @@ def _table(path: Path) -> Any:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as err:
-        raise UserError(f"There is no '{path}'.", hint=f"Write one: {_EXAMPLE}") from err
+        raise UserError(f"There is no file '{path}'.", hint=f"Create it with {_EXAMPLE}") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as err:
         raise UserError(f"'{path}' is not TOML: {err}.") from err
     if path.name == "pyproject.toml":

@@ -20,7 +20,7 @@ def encode(document: Any) -> bytes:
 
 
 def write(path: Path, document: Any) -> None:
-    """Write `document` to `path` at once or not at all."""
+    """Write `document` to `path`, completely or not at all."""
     write_atomic(path, encode(document))
 
 
@@ -28,7 +28,7 @@ def decode(data: bytes, kind: type[D], *, what: str, newest: int, error: type[Ed
     """A document of type `kind`.
 
     Raises:
-        Unreadable (or `error`): Not JSON, a wrong field (with its path), or a schema newer than `newest`.
+        Unreadable (or `error`): It is not JSON, a field is wrong (with its path), or the schema is newer than `newest`.
     """
     _refuse_newer(data, what, newest, error)
     try:
@@ -43,7 +43,7 @@ def read(path: Path, kind: type[D], *, newest: int, error: type[EdgekitError] = 
 
 
 def canonical(document: Any) -> bytes:
-    """Compact JSON with sorted keys: the bytes that hashes are taken of."""
+    """Compact JSON with sorted keys: the bytes that checksums are computed from."""
     return json.dumps(msgspec.to_builtins(document), sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -51,7 +51,7 @@ def _refuse_newer(data: bytes, what: str, newest: int, error: type[EdgekitError]
     try:
         version = json.loads(data).get("schema_version")
     except (ValueError, AttributeError, RecursionError) as err:
-        raise error(f"{what} is not a JSON document of edgekit.") from err
+        raise error(f"{what} is not an edgekit JSON document.") from err
     if not isinstance(version, int) or version < 1:
         raise error(f"{what} has no schema_version.")
     if version > newest:

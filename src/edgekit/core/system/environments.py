@@ -1,4 +1,4 @@
-"""Environments of converters that cannot live beside the others: each has a folder of its own in the cache."""
+"""Environments of converters whose packages conflict with others: each has its own folder in the cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ READY: Final = "edgekit-ready"
 
 
 class Tool(NamedTuple):
-    """A converter with an environment of its own: what pip installs, the program, and the oldest Python it takes."""
+    """A converter with its own environment: what pip installs, the program, and the oldest Python it supports."""
 
     requirement: str
     program: str
@@ -27,13 +27,13 @@ TOOLS: Final = {
 
 
 def folder_of(tool: str) -> Path:
-    """Where the environment of a tool is, or would be; another version has another folder."""
+    """Where the environment of a tool is, or would be; each version has its own folder."""
     cache = os.environ.get("EDGEKIT_CACHE") or platformdirs.user_cache_dir("edgekit")
     return Path(cache) / "tools" / TOOLS[tool].requirement.replace("==", "-")
 
 
 def is_installed(tool: str) -> bool:
-    """True when `edgekit tools install` has finished for this version."""
+    """True if `edgekit tools install` has finished for this version."""
     return (folder_of(tool) / READY).is_file()
 
 

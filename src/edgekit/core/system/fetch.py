@@ -1,4 +1,4 @@
-"""Downloads: over https alone, of known content, whole or not at all, and only where the network may be used."""
+"""Downloads: over https, with a known checksum, complete or not at all, and not with `--offline`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CHUNK_BYTES: Final = 1 << 20
 _TIMEOUT_S: Final = 30.0
 # A server on this machine needs no encryption.
 _SECURE: Final = ("https://", "http://127.0.0.1:")
-_RETRY: Final = "Check the network, then try again."
+_RETRY: Final = "Check the network, then retry."
 
 
 def refuse_offline(what: str, *, offline: bool) -> None:
-    """Refuse to fetch `what` where `offline` is set.
+    """Refuse to download `what` if `offline` is set.
 
     Raises:
-        EnvironmentFault: It is.
+        EnvironmentFault: `offline` is set.
     """
     if offline:
         raise EnvironmentFault(f"{what} not in the cache.", hint="Run the same command once without --offline.")
@@ -38,17 +38,17 @@ def fetch(
     hint: str = _RETRY,
     progress: Progress | None = None,
 ) -> None:
-    """Fetch one file to `path`, whole or not at all; what came before a break is kept beside it, and completed.
+    """Download one file to `path`, completely or not at all; a partial download is kept next to it and resumed.
 
     Args:
-        checksum: Of the whole file, in hex.
-        hint: What to do where it does not come, or is another file.
-        progress: Told of bytes.
+        checksum: Checksum of the whole file, in hex.
+        hint: What to do if the download fails or its checksum does not match.
+        progress: Receives the number of bytes.
 
     Raises:
         UserError: `address` is not https.
-        EnvironmentFault: No connection, or no room; may be retried.
-        Unreadable: What came has another checksum; it was thrown away.
+        EnvironmentFault: No connection, or no disk space; may be retried.
+        Unreadable: The checksum does not match; the download was deleted.
     """
     import http.client
     import urllib.error
@@ -60,7 +60,7 @@ def fetch(
         _check(address, part, checksum, algorithm, hint)
         part.replace(path)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as err:
-        raise EnvironmentFault(f"Cannot fetch '{address}': {getattr(err, 'reason', err)}.", hint=hint) from err
+        raise EnvironmentFault(f"Cannot download '{address}': {getattr(err, 'reason', err)}.", hint=hint) from err
     except OSError as err:
         raise from_os_error(err, f"writing '{path}'") from err
 
@@ -70,9 +70,7 @@ def _check(address: str, part: Path, checksum: str, algorithm: str, hint: str) -
         found = hashlib.file_digest(stream, algorithm).hexdigest()
     if found != checksum:
         part.unlink()
-        raise Unreadable(
-            f"'{address}' gave another file than expected: its {algorithm} is not {checksum[:12]}….", hint=hint
-        )
+        raise Unreadable(f"The {algorithm} of '{address}' is {found[:12]}…, expected {checksum[:12]}….", hint=hint)
 
 
 def _append(address: str, part: Path, progress: Progress) -> None:
@@ -100,7 +98,7 @@ def _receive(request: Request, part: Path, size: int, progress: Progress) -> Non
         with part.open("ab" if begin else "wb") as sink:
             _copy(answer, sink, begin, progress)
         if answer.length:  # what was announced and did not come; reading in pieces does not say
-            raise ConnectionError(f"it broke off {answer.length} bytes before its end")
+            raise ConnectionError(f"the connection closed {answer.length} bytes before the end")
 
 
 def _copy(answer: Any, sink: IO[bytes], begin: int, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever seen: a temporary name first, then a rename."""
+"""Writes files completely or not at all: to a temporary name first, then a rename."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LARGE_BYTES = 1 << 20
 
 
 def new_sha256(size_bytes: int = 0) -> Any:
-    """A new digest for about so many bytes.
+    """A new sha256 object for about `size_bytes` bytes.
 
-    Small content is digested by the interpreter's own code: `hashlib` loads OpenSSL, 4 MB that loading a small model
-    shall not cost.
+    Small content uses the interpreter's own code: `hashlib` loads OpenSSL, which takes 4 MB more than a small model
+    needs.
     """
     for module in ("_sha2", "_sha256") if size_bytes < _LARGE_BYTES else ():
         with contextlib.suppress(ImportError, AttributeError):
@@ -51,7 +51,7 @@ def sha256_file(path: Path) -> str:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, or leave it as it was.
+    """Replace the content of `path` with `data`, or leave it unchanged.
 
     Raises:
         DiskFull: No space is left.
@@ -65,9 +65,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` when the block ends well, and vanishes otherwise.
+    """A temporary name next to `path` that becomes `path` if the block succeeds, and is deleted otherwise.
 
-    Errors of the block pass through as they are, but for a full disk.
+    Errors of the block pass through unchanged, except for a full disk.
 
     Raises:
         DiskFull: No space is left, here or inside the block.
@@ -90,13 +90,13 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """A temporary folder beside `path` that becomes `path` when the block ends well, and vanishes otherwise.
+    """A temporary folder next to `path` that becomes `path` if the block succeeds, and is deleted otherwise.
 
-    With `force`, what stands at `path` is kept until the new folder is complete, and put back if the exchange fails.
-    Errors of the block pass through as they are, but for a full disk.
+    With `force`, the old content of `path` is kept until the new folder is complete, and restored if the exchange
+    fails. Errors of the block pass through unchanged, except for a full disk.
 
     Raises:
-        UserError: `path` exists and `force` is not given, or it holds the working or the home folder.
+        UserError: `path` exists and `force` is not given, or it contains the working or the home folder.
         DiskFull: No space is left, here or inside the block.
         EnvironmentFault: The folder cannot be written.
     """
@@ -118,17 +118,17 @@ def refuse_existing(path: Path, *, force: bool = False, option: str = "--out") -
     """Raise unless `path` is free, an empty folder, or may be replaced.
 
     Raises:
-        UserError: It is taken; or, with `force`, it holds the working or the home folder.
+        UserError: It exists; or, with `force`, it contains the working or the home folder.
     """
     free = not os.path.lexists(path) or (path.is_dir() and not path.is_symlink() and not any(path.iterdir()))
     if free:
         return
     if not force:
-        raise UserError(f"'{path}' exists.", hint=f"Choose another {option}, or add --force to replace it.")
+        raise UserError(f"'{path}' already exists.", hint=f"Choose another {option}, or add --force to replace it.")
     home = Path(os.path.expanduser("~"))
     held = next((folder for folder in (Path.cwd(), home) if folder.is_relative_to(path.resolve())), None)
     if held is not None:
-        raise UserError(f"'{path}' holds '{held}' and is not replaced.", hint=f"Choose another {option}.")
+        raise UserError(f"'{path}' contains '{held}' and is not replaced.", hint=f"Choose another {option}.")
 
 
 def read_bytes(path: Path, error: type[EdgekitError] = UserError) -> bytes:
@@ -140,7 +140,7 @@ def read_bytes(path: Path, error: type[EdgekitError] = UserError) -> bytes:
 
 
 def zip_entry(name: str) -> zipfile.ZipInfo:
-    """A zip entry without time or system of its own, so that equal contents give equal bytes."""
+    """A zip entry with a fixed time and system, so that equal contents give equal bytes."""
     import zipfile
 
     entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
@@ -150,7 +150,7 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
 
 
 def _exchange(new: Path, path: Path) -> None:
-    """Put `new` in the place of `path`; if that fails, what stood there stands there again."""
+    """Replace `path` with `new`; if that fails, restore the old content."""
     if not os.path.lexists(path):
         new.rename(path)
         return

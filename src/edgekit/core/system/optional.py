@@ -16,7 +16,7 @@ def need(module: str, *, extra: str) -> Any:
         extra: The extra of edgekit that installs it.
 
     Raises:
-        MissingExtra: The module is not installed, or does not import here.
+        MissingExtra: The module is not installed, or cannot be imported.
     """
     hint = f'pip install "edgekit[{extra}]"'
     try:
@@ -30,4 +30,4 @@ def need(module: str, *, extra: str) -> Any:
         # Extension modules report Ctrl-C while they are imported as a failed import.
         if was_interrupted(err):
             raise KeyboardInterrupt from err
-        raise MissingExtra(f"The package '{module}' is installed and does not import: {err}.", hint=hint) from err
+        raise MissingExtra(f"The package '{module}' is installed but cannot be imported: {err}.", hint=hint) from err

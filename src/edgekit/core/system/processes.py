@@ -1,7 +1,7 @@
-"""Programs that are started, waited for and killed, each in a session of its own: one signal ends all that it started.
+"""Starts, awaits and kills programs, each in its own session, so that one signal ends everything that it started.
 
-Ctrl-C of a terminal reaches this process alone, which then kills them. A child that must not outlive this process ends
-when its standard input closes, as that happens whichever way this process ends; Linux' parent-death signal would come
+Ctrl-C in a terminal reaches only this process, which then kills them. A child that must not outlive this process exits
+when its standard input closes, which happens however this process ends; Linux' parent-death signal would already come
 when the thread that started the child ends.
 """
 
@@ -25,7 +25,7 @@ _UNWINDING: Final = tuple(
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that ended: exit code (negative: the signal), output, complaints, and whether it was killed as late."""
+    """A program that ended: exit code (negative: the signal), output, error output, and whether it timed out."""
 
     code: int
     out: bytes
@@ -34,7 +34,7 @@ class Finished:
 
     @property
     def text(self) -> str:
-        """Its output, as text without surrounding blanks."""
+        """Its output as text, without surrounding white space."""
         return self.out.decode(errors="replace").strip()
 
 
@@ -45,7 +45,7 @@ def start(
     stdout: IO[bytes] | int = subprocess.PIPE,
     stderr: IO[bytes] | int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """A program in a session of its own; whoever starts it calls `end`. Ctrl-C meanwhile leaves no program behind."""
+    """Start a program in its own session; the caller calls `end`. Ctrl-C during the start leaves no program behind."""
     with _signals_held() as arrived:
         process = subprocess.Popen(arguments, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
         if arrived:
@@ -54,17 +54,17 @@ def start(
 
 
 def run(arguments: Sequence[str], *, timeout_s: float, stdin: IO[bytes] | None = None) -> Finished:
-    """Run a program to its end, or kill it when the time is over; whatever happens here, it has ended afterwards.
+    """Run a program to its end, or kill it after `timeout_s`; in any case it has ended afterwards.
 
     Args:
-        stdin: A file that it reads, from its present position on.
+        stdin: A file that it reads, from its current position.
     """
     with _started(arguments, subprocess.DEVNULL if stdin is None else stdin) as process:
         return _finished(process, timeout_s)
 
 
 def run_tied(arguments: Sequence[str], *, timeout_s: float, line: bytes = b"") -> Finished:
-    """As `run`; its standard input gives `line`, then stays open for as long as it and this process live."""
+    """Like `run`; standard input contains `line`, then stays open as long as the program and this process run."""
     reader, writer = os.pipe()
     with (
         os.fdopen(reader, "rb") as stdin,
@@ -76,7 +76,7 @@ def run_tied(arguments: Sequence[str], *, timeout_s: float, line: bytes = b"") -
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program and all it started, from any thread; nothing where it was waited for already."""
+    """Kill a program and everything it started, from any thread; does nothing if it has already been awaited."""
     if process.returncode is not None:  # its number may be another program's by now
         return
     if not hasattr(os, "killpg"):
@@ -88,7 +88,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program and all it started, let go of its streams, and wait for it."""
+    """Kill a program and everything it started, close its streams, and wait for it."""
     kill(process)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:

@@ -1,4 +1,4 @@
-"""Progress: how long work tells what it is doing, without knowing who listens."""
+"""Progress: how long work reports what it is doing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told of stages and steps. The command line draws them; a program may pass its own."""
+    """Receives stages and steps. The command line displays them; a program can pass its own."""
 
     def stage(self, title: str) -> contextlib.AbstractContextManager[None]:
         """A named piece of work that lasts as long as the block."""
@@ -18,7 +18,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Tells nobody."""
+    """Ignores all progress."""
 
     @contextlib.contextmanager
     def stage(self, title: str) -> Iterator[None]:

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from edgekit.core.errors import EnvironmentFault, unknown
 
-# Kinds that another command lists than `edgekit list KINDs`.
+# Kinds that are not listed by `edgekit list KINDs`.
 _LISTED_BY: Final = {"device": "edgekit devices list", "exporter": "edgekit list recipes"}
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One registered name: where its object lives, and what it is in one line."""
+    """One registered name: the location of its object, and a summary in one line."""
 
     name: str
     location: str
@@ -26,10 +26,10 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Registry:
-    """Names of one kind. `get` imports the one that is asked for; a broken one breaks nobody else.
+    """Names of one kind. `get` imports only the requested one; a broken plug-in does not affect the others.
 
     Args:
-        kind: What is registered, as users call it: "model", "backend".
+        kind: What is registered, in the users' words: "model", "backend".
         table: `{name: (location, summary)}` with location `package.module:object`.
         group: Entry-point group through which third parties add names.
     """
@@ -54,7 +54,7 @@ class Registry:
         return name in self.table or name in self.plugins
 
     def check(self, name: str) -> None:
-        """Raise UserError for an unknown name, with the nearest one; imports nothing."""
+        """Raise UserError for an unknown name, with the nearest one; import nothing."""
         if name not in self:
             hint = _LISTED_BY.get(self.kind, f"edgekit list {self.kind}s")
             raise unknown(self.kind, name, self.plugins, hint=hint)
@@ -63,9 +63,9 @@ class Registry:
         """The registered object.
 
         Raises:
-            UserError: The name is unknown; the nearest one is offered.
+            UserError: The name is unknown; the message suggests the nearest one.
             MissingExtra: The plug-in needs a package that is not installed.
-            EnvironmentFault: The plug-in does not import; the message is its error.
+            EnvironmentFault: The plug-in cannot be imported; the message contains its error.
         """
         self.check(name)
         if name not in self._cache:
@@ -95,7 +95,7 @@ class Registry:
 
 
 def _entry_points(group: str) -> Iterable[Any]:
-    """What third parties have registered. Asked for only when an own name does not do: it reads every package."""
+    """What third parties have registered. Read only if no own name matches: it reads every package."""
     import importlib.metadata
 
     return importlib.metadata.entry_points(group=group) if group else ()

@@ -31,11 +31,11 @@ _Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every setting that is not an argument of one command only.
+    """Every setting that more than one command uses.
 
-    `data`: folder of data sets. `cache`: folder of what is fetched or converted. `target`: default target text.
-    `launches`: processes a measurement. `seed`: of every random choice. `timeout_s`: of one conversion.
-    `minimum_effect`: the smallest difference of latencies that counts, as a ratio.
+    `data`: folder of data sets. `cache`: folder of downloads and conversions. `target`: default target.
+    `launches`: number of processes per measurement. `seed`: seed of every random choice. `timeout_s`: time limit of one
+    conversion. `minimum_effect`: the smallest difference of latencies that counts, as a ratio.
     """
 
     data: str = ""
@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One setting with the place it came from."""
+    """One setting and its origin."""
 
     name: str
     value: str | int | float | bool
@@ -73,17 +73,17 @@ def load_settings(
     folder: Path | None = None,
     user_file: Path | None = None,
 ) -> tuple[Settings, tuple[Setting, ...]]:
-    """The settings in force, and where each came from.
+    """The current settings, and the origin of each.
 
     Args:
         flags: Values given on the command line; None values are ignored.
         environ: The environment; `EDGEKIT_LAUNCHES=8` sets `launches`, an empty text sets nothing.
-        folder: Where to look for `edgekit.toml`, or a `pyproject.toml` with `[tool.edgekit]`; its parents are next.
-        user_file: The user's own file.
+        folder: Where to look for `edgekit.toml`, or a `pyproject.toml` with `[tool.edgekit]`, then in its parents.
+        user_file: The configuration file of the user.
 
     Raises:
-        UserError: An unknown name (the nearest is offered), a wrong type or size, YAML, a file that is no TOML, or
-            one of a newer schema. All problems of a file are told at once.
+        UserError: An unknown name (with the nearest one), a wrong type or value, a file that is not TOML, or one with
+            a newer schema. All problems of a file are reported at once.
     """
     layers = [
         _Layer("default", msgspec.to_builtins(Settings())),
@@ -140,7 +140,7 @@ def _environment_layers(environ: Mapping[str, str]) -> Iterable[_Layer]:
             yield _Layer(key, {known[key]: value}, is_text=True)
         elif key not in known and (meant := _slip(key)):
             raise UserError(
-                f"The environment sets '{key}', which is no setting. Did you mean '{meant}'?", hint=f"unset {key}"
+                f"The environment variable '{key}' is not a setting. Did you mean '{meant}'?", hint=f"unset {key}"
             )
 
 
@@ -207,9 +207,7 @@ def _refuse(origin: str, problems: list[str]) -> None:
 def _refuse_yaml(folder: Path, stem: str, wanted: str) -> None:
     for path in (folder / f"{stem}.yaml", folder / f"{stem}.yml"):
         if path.is_file():
-            raise UserError(
-                f"'{path}' is YAML; edgekit reads TOML.", hint=f"Write the same settings into '{folder / wanted}'."
-            )
+            raise UserError(f"'{path}' is YAML; edgekit reads TOML.", hint=f"Move the settings to '{folder / wanted}'.")
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The version of edgekit, where every layer may read it."""
+"""The version of edgekit."""
 
 from __future__ import annotations
 
