@@ -28,13 +28,15 @@ def as_text(report: Report, output: Output, files: Iterable[Path]) -> str:
     return "\n".join([rendered(report, render, output), *(f"Report: {path}" for path in files)])
 
 
-def rendered(document: Document, render: Callable[[Document, Console], None], output: Output) -> str:
+def rendered(
+    document: Document, render: Callable[[Document, Console], None], output: Output, *, pipe_columns: int = PIPE_COLUMNS
+) -> str:
     """A document as `render` draws it, as wide as the output, in colour if the output shows colours."""
     from rich.console import Console
 
     buffer = io.StringIO()
     # None lets rich decide by FORCE_COLOR and NO_COLOR: rich takes no buffer for a terminal.
-    console = Console(file=buffer, force_terminal=output.is_terminal or None, width=output.columns or PIPE_COLUMNS)
+    console = Console(file=buffer, force_terminal=output.is_terminal or None, width=output.columns or pipe_columns)
     render(document, console)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 

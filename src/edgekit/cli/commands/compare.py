@@ -76,7 +76,7 @@ def command(
     def show(found: ComparisonReport) -> int:
         for path in report:
             write_comparison(found, path)
-        call.answer(found, lambda: rendered(found, render, call.output))
+        call.answer(found, lambda: rendered(found, render, call.output, pipe_columns=80))
         return found.verdict.exit_code
 
     return call.perform(
