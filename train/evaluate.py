@@ -10,8 +10,9 @@ import numpy as np
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
+from edgekit.core.statistics.by_sample import by_sample, fitting
 from edgekit.core.system.optional import need
-from edgekit.train.metrics import classification, regression
+from edgekit.train.metrics import bootstrap, classification, regression
 from edgekit.train.model import Answer, ReferenceModel
 from edgekit.train.score import Score, score_of
 from edgekit.train.weights import load_network
@@ -94,10 +95,23 @@ def _answering(model: ReferenceModel, what: Any) -> Answer:
 
 def _by_metric(model: ReferenceModel, answer: Answer, samples: Samples) -> Score:
     outputs = in_batches(answer, samples.inputs)
-    metric = model.spec.metric.name if model.spec.metric else "mse"
+    named = model.spec.metric.name if model.spec.metric else "mse"
+    metric = fitting(named, classes=samples.labels is not None)
     first = model.spec.outputs[0].name
     if samples.labels is not None:
-        return classification(samples.labels, outputs[first].argmax(axis=-1), outputs[first].shape[-1])
+        score = classification(samples.labels, outputs[first].argmax(axis=-1), outputs[first].shape[-1])
+        return _headed(score, metric, outputs[first], samples.labels)
     if first not in samples.targets:
         raise UserError(f"Samples of '{model.spec.name}' have neither labels nor reference values for '{first}'.")
-    return score_of(metric, regression(samples.targets[first].astype(np.float64), outputs[first].astype(np.float64)))
+    answers, targets = outputs[first].astype(np.float64), samples.targets[first].astype(np.float64)
+    return _headed(score_of("mse", regression(targets, answers)), metric, answers, targets)
+
+
+def _headed(score: Score, metric: str, answers: Array, truth: Array) -> Score:
+    """The score with `metric` as its headline: one of its own, else the mean over samples of a further metric."""
+    details = {score.metric: score.estimate, **score.details}
+    function = by_sample(metric)
+    if metric not in details and function is not None:
+        values = np.asarray(function(answers, truth), np.float64)
+        details[metric] = bootstrap(len(values), lambda rows: float(values[rows].mean()))
+    return score_of(metric if metric in details else score.metric, details, score.confusion)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError, nearest
 from edgekit.core.reports import report
 from edgekit.core.reports.report import Accuracy
 from edgekit.core.samples import LABEL, Array, Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec import ModelSpec, metric_traits
 from edgekit.core.statistics import intervals
-from edgekit.export.checking.difference import Floats
+from edgekit.core.statistics.by_sample import by_sample, fitting
 from edgekit.export.checking.sampling import run_samples
 from edgekit.runtime.backend import Session
-
-_BY_SAMPLE: Final = ("accuracy", "mae", "mse")
 
 
 def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str) -> Accuracy:
@@ -30,8 +26,8 @@ def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samp
         where: What the result says of the engine: `onnxruntime`.
 
     Returns:
-        Accuracy for labels, else the mean absolute error (`mae`, or the spec's `mse`) of the first output that has
-        targets. Without either the values are null, with the reason.
+        The spec's metric of the first output (that has targets), `accuracy` of labels or `mae` of targets where there
+        is none. Without labels and targets the values are null, with the reason.
     """
     return accuracy_of(lambda: run_samples(session, spec, samples), artifact, spec, samples, where)
 
@@ -43,13 +39,10 @@ def accuracy_of(
     metric = _metric(spec, samples)
     if not samples.is_labelled:
         return unknown_accuracy(artifact, spec, samples, where, "the samples have no labels")
-    if metric not in _BY_SAMPLE:
+    if by_sample(metric) is None:
         reason = f"'{metric}' is a metric of all samples together; it has no drop by sample"
         return unknown_accuracy(artifact, spec, samples, where, reason)
-    answers = answer()
-    if samples.labels is not None:
-        return _classified(artifact, where, samples, answers, spec)
-    return _regressed(artifact, where, metric, samples, answers)
+    return _compared(artifact, spec, samples, answer(), where)
 
 
 def unknown_accuracy(artifact: Artifact, spec: ModelSpec, samples: Samples, where: str, reason: str) -> Accuracy:
@@ -63,7 +56,7 @@ def refuse_unfitting(spec: ModelSpec, samples: Samples) -> None:
     Raises:
         UserError: A class that the first output has no score for; a target of no output, or of another shape.
     """
-    if _metric(spec, samples) not in _BY_SAMPLE:  # judged in its own way, where the model is trained
+    if by_sample(_metric(spec, samples)) is None:  # judged in its own way, where the model is trained
         return
     if samples.labels is not None:
         output = _class_output(spec, samples)
@@ -108,52 +101,37 @@ def _unknown(artifact: Artifact, where: str, metric: str, reason: str) -> Accura
     return Accuracy(artifact.recipe, where, metric, missing, missing, missing)
 
 
-def _classified(artifact: Artifact, where: str, samples: Samples, answers: Feed, spec: ModelSpec) -> Accuracy:
-    output = _class_output(spec, samples)
-    assert samples.labels is not None
-    correct = _correct(answers[output], samples.labels)
-    before = _correct(samples.expected[output], samples.labels)
-    drop = intervals.paired_drop(before, correct)
-    quality, reference = (intervals.wilson(int(one.sum()), len(one)) for one in (correct, before))
-    return Accuracy(
-        artifact.recipe,
-        where,
-        "accuracy",
-        _estimate(quality),
-        _estimate(reference),
-        _estimate(drop),
-        drop.detectable,
-    )
-
-
-def _correct(scores: Array, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each sample's highest score is that of its class; scores may have more axes, which are flattened."""
-    return np.asarray(scores.reshape(len(scores), -1).argmax(axis=1) == labels)
-
-
-def _regressed(artifact: Artifact, where: str, metric: str, samples: Samples, answers: Feed) -> Accuracy:
-    output = next(iter(samples.targets))
-    errors = _row_errors(answers[output], samples.targets[output], metric)
-    before = _row_errors(samples.expected[output], samples.targets[output], metric)
-    if len(errors) < 2:
+def _compared(artifact: Artifact, spec: ModelSpec, samples: Samples, answers: Feed, where: str) -> Accuracy:
+    """The metric of the answers and of PyTorch's, and their difference over the same samples."""
+    output, truth, metric = _judged(spec, samples)
+    function = by_sample(metric)
+    assert function is not None
+    before, after = (np.asarray(function(feed[output], truth)) for feed in (samples.expected, answers))
+    is_share = after.dtype == np.bool_
+    if len(after) < 2 and not is_share:
         return _unknown(artifact, where, metric, "an interval needs at least 2 samples")
-    zero = np.zeros_like(errors)
-    drop = intervals.paired_mean_difference(before, errors)
-    return Accuracy(
-        artifact.recipe,
-        where,
-        metric,
-        _estimate(intervals.paired_mean_difference(zero, errors)),
-        _estimate(intervals.paired_mean_difference(zero, before)),
-        _estimate(drop),
-        drop.detectable,
-    )
+    worse = (after, before) if metric_traits(metric).higher_is_better else (before, after)
+    drop = intervals.paired_drop(before, after) if is_share else intervals.paired_mean_difference(*worse)
+    quality, reference = (_share(values) if is_share else _mean(values) for values in (after, before))
+    figures = _estimate(quality), _estimate(reference), _estimate(drop)
+    return Accuracy(artifact.recipe, where, metric, *figures, drop.detectable)
 
 
-def _row_errors(answer: Array, target: Array, metric: str) -> Floats:
-    difference = np.asarray(answer, np.float64) - np.asarray(target, np.float64)
-    error = difference**2 if metric == "mse" else np.abs(difference)
-    return np.asarray(error.reshape(len(error), -1).mean(axis=1))
+def _judged(spec: ModelSpec, samples: Samples) -> tuple[str, Array, str]:
+    """The output that is judged, what it should be, and the metric."""
+    metric = fitting(_metric(spec, samples), classes=samples.labels is not None)
+    if samples.labels is not None:
+        return _class_output(spec, samples), samples.labels, metric
+    output = next(iter(samples.targets))
+    return output, samples.targets[output], metric
+
+
+def _share(hits: Array) -> intervals.Interval:
+    return intervals.wilson(int(hits.sum()), len(hits))
+
+
+def _mean(values: Array) -> intervals.Interval:
+    return intervals.paired_mean_difference(np.zeros_like(values), values)
 
 
 def _estimate(found: intervals.Interval) -> report.Estimate:

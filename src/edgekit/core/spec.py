@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -151,11 +151,33 @@ class ImageOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
 Postprocessing = TextOutput | SeriesOutput | ImageOutput
 
 
-class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The quality metric of a model.
+class MetricTraits(NamedTuple):
+    """What is known of a metric: the unit it is printed in, and which direction is better.
 
-    Higher is better for `accuracy`, `auc` and `sure` (ratios) and `bleu` (0 to 100), lower for `mae` and `mse`.
+    `unit` is `ratio` for shares and `1` for numbers. `by_sample` is the `package.module:function` that gives one value
+    per sample, as in `core/statistics/by_sample.py`; empty for a metric of all samples together, which models compute.
     """
+
+    unit: str
+    higher_is_better: bool
+    by_sample: str = ""
+
+
+_HERE: Final = "edgekit.core.statistics.by_sample"
+# A new metric is one row here and, where it has a value per sample, one function.
+MODEL_METRICS: Final = {
+    "accuracy": MetricTraits("ratio", True, f"{_HERE}:correct"),
+    # Of all pairs of one positive and one negative sample, the share that is ranked correctly.
+    "auc": MetricTraits("ratio", True),
+    "bleu": MetricTraits("1", True),
+    "mae": MetricTraits("1", False, f"{_HERE}:absolute_error"),
+    "mse": MetricTraits("1", False, f"{_HERE}:squared_error"),
+    "sure": MetricTraits("ratio", True),
+}
+
+
+class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The quality metric of a model: a row of `MODEL_METRICS`, or a number of its own of which higher is better."""
 
     name: str
     floor: float | None = None
@@ -163,7 +185,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def higher_is_better(self) -> bool:
         """True for metrics such as accuracy, False for errors."""
-        return self.name not in ("mae", "mse")
+        return metric_traits(self.name).higher_is_better
 
     def is_met_by(self, value: float | None) -> bool:
         """Whether `value` reaches the floor; always without a floor, never without a value."""
@@ -172,12 +194,14 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return value >= self.floor if self.higher_is_better else value <= self.floor
 
 
-def metric_unit(name: str) -> str:
-    """The unit a metric is printed in: `ratio` for shares, `1` for numbers.
+def metric_traits(name: str) -> MetricTraits:
+    """The row of a metric; a number of which higher is better for a name that has none."""
+    return MODEL_METRICS.get(name, MetricTraits("1", True))
 
-    `auc` is a share: of all pairs of one positive and one negative sample, those that are ranked correctly.
-    """
-    return "ratio" if name in ("accuracy", "auc", "sure") else "1"
+
+def metric_unit(name: str) -> str:
+    """The unit a metric is printed in: `ratio` for shares, `1` for numbers."""
+    return metric_traits(name).unit
 
 
 def drop_unit(name: str) -> str:
