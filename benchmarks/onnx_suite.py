@@ -26,7 +26,7 @@ from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.parity import compare_outputs
-from edgekit.export.onnx.reader import GivenOnnx
+from edgekit.export.onnx.reader import OnnxFile
 from edgekit.export.onnx.widening import wider
 from edgekit.report import formatting
 
@@ -140,7 +140,7 @@ def judged(test: Case, folder: Path) -> Outcome:
     path = folder / "model.onnx"
     path.write_bytes(test.model.SerializeToString())
     try:
-        given = GivenOnnx(path)
+        given = OnnxFile(path)
         described = given.describe()
         problems = [text for feed, answer in test.sets for text in _problems(given, described.inputs, feed, answer)]
     except Refused as err:
@@ -152,12 +152,12 @@ def judged(test: Case, folder: Path) -> Outcome:
     return Outcome(test.name, test.kind, "pass")
 
 
-def _problems(given: GivenOnnx, inputs: Sequence[Any], feed: Sequence[Any], answer: Sequence[Any]) -> list[str]:
+def _problems(given: OnnxFile, inputs: Sequence[Any], feed: Sequence[Any], answer: Sequence[Any]) -> list[str]:
     """What validation says of the answer to one feed, as one sample without a batch."""
     named = {tensor.name: _array(array) for tensor, array in zip(inputs, feed, strict=False)}
     concrete = tuple(msgspec.structs.replace(one, shape=named[one.name].shape) for one in inputs)
     spec = ModelSpec("test", "other", concrete)
-    answers = given.answer(spec, named)
+    answers = given.run(spec, named)
     names = list(answers)
     expected = {name: _array(array)[None] for name, array in zip(names, answer, strict=True)}
     samples = Samples({name: array[None] for name, array in named.items()}, expected=expected)

@@ -1,4 +1,4 @@
-"""Mending a quantized artifact that costs too much: the fewest operators that must stay float, by measured effect."""
+"""Accuracy control: the fewest operators that must stay in float for a quantized artifact to lose little accuracy."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _RUNS: Final = 4
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One operator that stays float: the tensor it computes, the error that quantizing adds there as a share of the
-    tensor's size, and the drop without keeping it, where that was measured."""
+    """One operator that stays in float: the tensor it computes, the error that quantization adds there as a share of
+    the tensor's size, and, where measured, the drop if this operator were quantized."""
 
     tensor: str
     operator: str
@@ -47,7 +47,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class KeepCandidate:
-    """An operator that may stay float; `tensors` are the names that tell a quantizer so."""
+    """An operator that may stay in float; `tensors` are the names by which the quantizer knows it."""
 
     tensors: tuple[str, ...]
     kept: Kept
@@ -55,7 +55,7 @@ class KeepCandidate:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedPair:
-    """What is mended: a quantized artifact beside the float one of its format, both in `folder`."""
+    """A quantized artifact that drops too much, and the float artifact of its format; both are in `folder`."""
 
     folder: Path
     spec: ModelSpec
@@ -68,8 +68,8 @@ class QuantizedPair:
 
 
 @dataclass(frozen=True)
-class Mended:
-    """The artifact in its new form, checked anew, and what it took."""
+class MixedArtifact:
+    """The artifact with some operators in float, validated again, and how many quantizations that took."""
 
     artifact: Artifact
     parity: tuple[ParityCheck, ...]
@@ -78,13 +78,13 @@ class Mended:
     trials: int
 
 
-def mended(result: ExportResult, request: ExportRequest, folder: Path, limit: float) -> ExportResult:
-    """`result` with every quantized artifact of `folder` that drops more than `limit` (a share) mended.
+def control_accuracy(result: ExportResult, request: ExportRequest, folder: Path, limit: float) -> ExportResult:
+    """`result` after accuracy control of every quantized artifact in `folder` that drops more than `limit` (a share).
 
-    The float artifact of the same format must be among them.
+    The float artifact of the same format must be in `result` too.
 
     Raises:
-        VerdictFailed: One that cannot be mended.
+        VerdictFailed: An artifact drops too much even with every operator in float that can be.
     """
     for artifact, accuracy in zip(result.artifacts, result.accuracy, strict=True):
         drop = accuracy.relative_drop
@@ -100,11 +100,11 @@ def mended(result: ExportResult, request: ExportRequest, folder: Path, limit: fl
             cases=result.cases,
             timeout_s=request.timeout_s,
         )
-        result = _with(result, mend(pair, limit, drop))
+        result = _with(result, keep_in_float(pair, limit, drop))
     return result
 
 
-def _with(result: ExportResult, new: Mended) -> ExportResult:
+def _with(result: ExportResult, new: MixedArtifact) -> ExportResult:
     """`result` with an artifact in its new form, and what was done among the warnings."""
     recipe = new.artifact.recipe
     kept = tuple(check for check in result.parity if check.artifact != recipe)
@@ -121,10 +121,10 @@ def _with(result: ExportResult, new: Mended) -> ExportResult:
 def fewest(
     candidates: Sequence[KeepCandidate], measure: Callable[[Sequence[KeepCandidate]], float], limit: float
 ) -> tuple[KeepCandidate, ...] | None:
-    """The fewest of `candidates`, which come in the order of their promise, with which the drop is within `limit`.
+    """The fewest of `candidates`, the most promising first, that bring the drop within `limit`.
 
-    Doubles their number until it is, halves the last step, then leaves out what is not needed. None when all of them
-    are not enough.
+    Doubles their number until the drop is small enough, bisects the last step, then removes what is not needed. None
+    if all of them are not enough.
     """
     high = 1
     while measure(candidates[:high]) > limit:
@@ -143,11 +143,11 @@ def fewest(
     return tuple(chosen)
 
 
-def mend(pair: QuantizedPair, limit: float, before: float) -> Mended:
-    """A new file in the place of the quantized artifact, whose drop is at most `limit` (a share), not `before`.
+def keep_in_float(pair: QuantizedPair, limit: float, before: float) -> MixedArtifact:
+    """Replace the quantized artifact, whose drop is `before`, by one whose drop is at most `limit` (both are shares).
 
     Raises:
-        VerdictFailed: Not even with every operator in float.
+        VerdictFailed: The drop is too large even with every operator in float that can be.
     """
     candidates = tuple(_candidates(pair))
     with (
@@ -158,8 +158,8 @@ def mend(pair: QuantizedPair, limit: float, before: float) -> Mended:
         chosen = fewest(candidates, trials.drop, limit)
         if chosen is None:
             raise VerdictFailed(
-                f"Artifact '{pair.quantized.recipe}' drops more than {100 * limit:g} pt with every operator that "
-                "can be named in float32.",
+                f"Artifact '{pair.quantized.recipe}' drops more than {100 * limit:g} pt even with every operator in "
+                "float32 that the quantizer can leave out.",
                 hint=f"edgekit bisect BUNDLE {pair.whole.recipe} {pair.quantized.recipe}",
             )
         return trials.accept(chosen, before)
@@ -178,8 +178,8 @@ class _Trials:
         """The drop with these in float."""
         return self._made(chosen)[0]
 
-    def accept(self, chosen: Sequence[KeepCandidate], before: float) -> Mended:
-        """Put the file of this trial into the place of the artifact."""
+    def accept(self, chosen: Sequence[KeepCandidate], before: float) -> MixedArtifact:
+        """Replace the artifact by the file of this trial."""
         drop, path, converted = self._made(chosen)
         pair = self.pair
         target = pair.folder / pair.quantized.file
@@ -197,7 +197,7 @@ class _Trials:
             record=record,
             warnings=(
                 *converted.warnings,
-                f"{_told(kept)}: drop {100 * before:.2f} pt before, {100 * drop:.2f} pt now",
+                f"{_summary(kept)}: the drop went from {100 * before:.2f} pt to {100 * drop:.2f} pt",
             ),
         )
         backend = BACKENDS.get(default_backend(artifact.format))()
@@ -205,7 +205,7 @@ class _Trials:
             checks, accuracy = validate_artifact(
                 session, artifact, pair.spec, pair.evaluation, pair.cases, session.backend
             )
-        return Mended(artifact, checks, accuracy, kept, len(self.known))
+        return MixedArtifact(artifact, checks, accuracy, kept, len(self.known))
 
     def _explained(self, chosen: Sequence[KeepCandidate]) -> Iterator[Kept]:
         for one in chosen:
@@ -241,7 +241,7 @@ class _Trials:
             job, f"keeping {len(names)} tensors of '{pair.quantized.recipe}' in float"
         ).converted
         if converted is None or not out.is_file():
-            raise ConversionFailed(f"The {pair.quantized.format} converter wrote no file.")
+            raise ConversionFailed(f"The {pair.quantized.format} converter did not write a file.")
         return converted
 
     def _measured(self, path: Path) -> float:
@@ -272,7 +272,9 @@ def _candidates(pair: QuantizedPair) -> Iterator[KeepCandidate]:
 def _tracer(pair: QuantizedPair) -> Tracer:
     found = tracer_of(pair.quantized.format)
     if found is None:
-        raise ConversionFailed(f"'{pair.quantized.recipe}' has no graph that can be looked into.")
+        raise ConversionFailed(
+            f"Accuracy control does not support '{pair.quantized.format}' files: they cannot be traced."
+        )
     return found
 
 
@@ -305,9 +307,9 @@ def _fixed(artifact: Artifact, pair: QuantizedPair, samples: Samples) -> tuple[l
         wanted = [tensor.concrete(signature.sizes) for tensor in pair.spec.inputs]
         if [feeds[0][tensor.name].shape for tensor in pair.spec.inputs] == wanted:
             return feeds, signature
-    raise ConversionFailed(f"No signature of '{artifact.recipe}' takes the samples.")
+    raise ConversionFailed(f"No signature of '{artifact.recipe}' accepts the shapes of the samples.")
 
 
-def _told(kept: Sequence[Kept]) -> str:
+def _summary(kept: Sequence[Kept]) -> str:
     names = ", ".join(f"'{one.tensor}'{f' ({one.module})' if one.module else ''}" for one in kept)
-    return f"stays float32 at {names}"
+    return f"accuracy control keeps float32 at {names}"

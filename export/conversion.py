@@ -1,4 +1,4 @@
-"""Conversion: every artifact of a model, made by workers side by side and validated at once."""
+"""Conversion: every artifact of a model, made by workers in parallel and validated immediately."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from edgekit.export.checking.calibration_quality import warnings_of
 from edgekit.export.checking.cases import Case, make_cases
 from edgekit.export.checking.parity import validate_artifact
 from edgekit.export.checking.ranges import range_checks
-from edgekit.export.checking.sampling import MAX_ANSWERS_BYTES, bounded
+from edgekit.export.checking.sampling import MAX_OUTPUT_BYTES, bounded
 from edgekit.export.formats import format_of
 from edgekit.export.messages import ModuleRef
 from edgekit.export.routes import exporter_of
@@ -47,10 +47,10 @@ from edgekit.runtime.backend import BACKENDS, default_backend
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """What to convert, into what, and what with.
+    """What to convert, into what, and with which samples.
 
     `spec.outputs` may be empty: they are then taken from the module. `recipes` may be aliases, which are resolved by
-    the network's operators and `cpu_features`. `timeout_s` holds for each conversion.
+    the network's operators and `cpu_features`. `timeout_s` applies to each conversion.
     """
 
     module: ModuleRef
@@ -66,9 +66,9 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """The artifacts, in the order they were asked for, how they compare with PyTorch, and how good they are.
+    """The artifacts, in the order requested, how they compare with PyTorch, and how good they are.
 
-    `evaluation` carries the outputs PyTorch gave; failing parity checks are among `parity`, they raise nothing.
+    `evaluation` contains PyTorch's outputs; failing parity checks are listed in `parity` and raise nothing.
     """
 
     spec: ModelSpec
@@ -83,17 +83,17 @@ class ExportResult:
 def export_artifacts(
     request: ExportRequest, out: Path, *, cache: Path | None = None, progress: Progress = Silent()
 ) -> ExportResult:
-    """Make every artifact under `out`, each checked in its real engine as soon as it is there.
+    """Make every artifact in `out`, each checked on its real backend as soon as it exists.
 
     Args:
-        out: A folder that the caller renames when all is well; it is created.
-        cache: Folder of finished conversions by content. What it gives is checked like what is new.
+        out: A folder that is created; the caller renames it on success.
+        cache: Folder of finished conversions by content. Files from it are checked like new ones.
 
     Raises:
         UserError: The module cannot be built, run or traced, or a recipe is known not to work on it.
         MissingExtra: A converter is not installed.
         ModelUnreadable: The weights cannot be read.
-        ConversionFailed: A converter failed, timed out, was killed, or wrote a file that its engine cannot open.
+        ConversionFailed: A converter failed, timed out, was killed, or wrote a file that its backend cannot open.
     """
     out.mkdir(parents=True, exist_ok=True)
     total = len(request.evaluation)
@@ -135,7 +135,7 @@ class _Run:
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
 
     def reference(self, spec: ModelSpec, cases: tuple[Case, ...]) -> Reference:
-        """What PyTorch answers; meanwhile the other workers import their converters."""
+        """PyTorch's outputs; meanwhile the other workers import their converters."""
         request, (first, *others) = self.request, self.workers
         self.workers[first].start()
         for name in others if not self.cache.has_seen(self._subject_key) else ():
@@ -146,7 +146,7 @@ class _Run:
         )
 
     def convert(self, recipes: Sequence[Recipe], reference: Reference, progress: Progress) -> tuple[Artifact, ...]:
-        """Convert in one thread a format; validate here, while the workers go on."""
+        """Convert in one thread per format; validate here while the workers continue."""
         finished: queue.Queue[Made | BaseException] = queue.Queue()
         lanes = self._lanes(recipes, reference)
         threads = [threading.Thread(target=lane.run, args=(finished,), daemon=True) for lane in lanes]
@@ -279,7 +279,8 @@ def _resolved(request: ExportRequest, reference: Reference) -> tuple[Recipe, ...
 def _left_out(total: int, used: int) -> tuple[str, ...]:
     if used == total:
         return ()
-    return (f"Evaluated on {used:,} of {total:,} samples: their answers fill {MAX_ANSWERS_BYTES >> 20} MiB.",)
+    limit = f"the outputs may take {MAX_OUTPUT_BYTES >> 20} MiB"
+    return (f"Evaluated on {used:,} of {total:,} samples: {limit}.",)
 
 
 def _calibrated_on(request: ExportRequest, recipes: Sequence[Recipe]) -> tuple[str, ...]:
@@ -299,7 +300,7 @@ def _validated(artifact: Artifact, path: Path, reference: Reference) -> tuple[tu
         where = session.backend
         return (*checks, *range_checks(path, artifact, reference.spec, reference.samples, where)), accuracy
     except ModelUnreadable as err:
-        raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote a broken file: {err.message}") from err
+        raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote an invalid file: {err.message}") from err
 
 
 def _in_order(checks: Sequence[ParityCheck], artifacts: Sequence[Artifact]) -> tuple[ParityCheck, ...]:
@@ -331,6 +332,6 @@ def _refuse_unfitting(spec: ModelSpec, request: ExportRequest) -> None:
         if not fits(signatures_of(spec), {axis: size}, spec):
             offered = spec.sizes_of(axis)
             raise UserError(
-                f"The samples have {axis}={size}; a TFLite file would take {axis}={','.join(map(str, offered))} only.",
+                f"The samples have {axis}={size}; a TFLite file has only {axis}={','.join(map(str, offered))}.",
                 hint=f"--sizes {axis}={','.join(map(str, sorted({*offered, size})))}",
             )

@@ -1,4 +1,4 @@
-"""Formats: one row for each file format, naming what makes, reads and looks into its files without importing it."""
+"""Formats: one row per file format, which names its exporter, quantizer, reader and tracer without importing them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgekit.export.graphs.contents import Contents
 from edgekit.export.graphs.trace import Trace
 from edgekit.export.messages import Converted, Described
 
-# The kind of every source that is no file of a format: a module that PyTorch runs.
+# The kind of every source that is not a file of a format: a module that PyTorch runs.
 TORCH: Final = "torch"
 # A saved torch.export program is a file, and a torch module once it is loaded.
 PROGRAM: Final = ".pt2"
@@ -38,7 +38,7 @@ class Exporter(Protocol):
         Args:
             module: A torch module in eval mode, whose outputs are named by `spec.outputs`; on a route from another
                 format the opened file.
-            feed: Real inputs for tracing: at least two rows where the batch is free.
+            feed: Real inputs for tracing: at least two rows if the batch is dynamic.
 
         Raises:
             UserError: The module cannot be traced; names the line.
@@ -63,12 +63,12 @@ class Quantizer(Protocol):
         Args:
             keep_float: Names of tensors of `source` whose operators are not quantized.
 
-        One that reads ranges by other methods than `min-max` takes `method` as well.
+        A quantizer that supports other calibration methods than `min-max` takes `method` as well.
         """
 
 
-class Given(Protocol):
-    """A model file that was exported elsewhere: what it takes, what it answers, and what it is made of."""
+class ModelFile(Protocol):
+    """A model file that was exported elsewhere: its inputs and outputs, how it runs, and its operators."""
 
     path: Path
 
@@ -76,49 +76,49 @@ class Given(Protocol):
         """Inputs and outputs as the file has them.
 
         Raises:
-            ModelUnreadable: It is damaged, or no model of its format.
-            Refused: It takes or gives something that is no tensor.
+            ModelUnreadable: It is damaged, or not a model of its format.
+            Refused: An input or output is not a tensor.
         """
 
-    def answer(self, spec: ModelSpec, feed: Feed) -> Feed:
+    def run(self, spec: ModelSpec, feed: Feed) -> Feed:
         """Its outputs for one feed, in the file's order."""
 
     def operators(self) -> frozenset[str]:
         """The operators that decide how it is quantized, by ONNX names."""
 
     def digest(self) -> str:
-        """sha256 over the file and whatever data lies beside it."""
+        """sha256 over the file and its external data."""
 
 
 class Tracer(Protocol):
-    """Looks into files of one format while they run; an object, or a module with these functions.
+    """Reads the tensors inside files of one format while they run; an object, or a module with these functions.
 
-    `signature` is the entry point for the sizes of the feeds, None for files whose axes are free.
+    `signature` is the entry point for the sizes of the feeds, None for files with dynamic axes.
     """
 
     def trace(self, path: Path, feeds: Sequence[Feed], signature: Signature | None) -> Trace:
         """Every tensor that the file computes on every feed.
 
         Raises:
-            ModelUnreadable: It is no file of this format, or its engine does not run it on these feeds.
+            ModelUnreadable: It is not a file of this format, or its backend does not run it on these feeds.
         """
 
     def refused(
         self, path: Path, feeds: Sequence[Feed], signature: Signature | None, side: str
     ) -> RefusedOperator | None:
-        """What in the file called `side` keeps these feeds from running; None where they run."""
+        """The operator of the file called `side` that does not run on these feeds; None if they run."""
 
     def stored_steps(
         self, path: Path, feeds: Sequence[Feed], signature: Signature | None
     ) -> Iterator[Mapping[str, Array]]:
-        """How many steps from zero each value of a tensor with a scale of its own is, on every feed, by name."""
+        """For every feed, by tensor: how many steps from zero each value is. Only tensors with a scale of their own."""
 
     def tensor_names(self, path: Path) -> Mapping[str, tuple[str, ...]]:
-        """The names by which the quantizer knows a traced tensor, where they differ from the one in a trace."""
+        """The names by which the quantizer knows a traced tensor, if they differ from the name in a trace."""
 
 
 class ContentsReader(Protocol):
-    """Reads what a file of one format is made of."""
+    """Reads the contents of a file of one format."""
 
     def __call__(self, path: Path, spec: ModelSpec) -> Contents:
         """Operators, weights and tensors of the file at `path`."""
@@ -126,9 +126,9 @@ class ContentsReader(Protocol):
 
 @dataclass(frozen=True)
 class Route:
-    """The exporter from files of one format to another; without one, `refusal` is the code of the reason.
+    """The exporter from files of one format to another; if there is none, `refusal` is the code of the reason.
 
-    With a `tool` (`edgekit tools install`) it is refused where that is not installed.
+    A route with a `tool` is refused until `edgekit tools install` has installed it.
     """
 
     exporter: str = ""
@@ -138,20 +138,20 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One file format. What does the work is named as `package.module:Name`, so that a listing imports nothing heavy.
+    """One file format. Code is named as `package.module:Name`, so that a listing imports nothing heavy.
 
     Attributes:
-        suffix: Of its files, with the dot.
+        suffix: The suffix of its files, with the dot.
         exporter: An Exporter, from torch modules.
         quantizer: A Quantizer.
-        reader: Made from a path, a Given; empty where such files are no source.
-        tracer: A Tracer, or the module that is one; empty where files cannot be looked into while they run.
-        contents: A ContentsReader; empty where files cannot be read but by their engine.
+        reader: A ModelFile, made from a path; empty if its files are not a source.
+        tracer: A Tracer, or the module that is one; empty if its files cannot be traced.
+        contents: A ContentsReader; empty if only its backend can read the files.
         routes: From files of other formats, and of its own, to files of this one.
-        has_fixed_shapes: Whether its files are made for listed sizes only, one signature each.
-        methods: How ranges may be read in static int8.
-        packages: Whose versions decide what a file looks like.
-        recipes: What is made of a file of this format when nobody says.
+        has_fixed_shapes: Whether its files accept only the listed sizes, one signature each.
+        methods: The calibration methods of static int8.
+        packages: Packages whose versions influence the files.
+        recipes: What is made from a file of this format by default.
     """
 
     name: str
@@ -174,11 +174,11 @@ FORMATS: Final = {
         suffix=".onnx",
         exporter="edgekit.export.onnx.exporter:OnnxExporter",
         quantizer="edgekit.export.onnx.quantizer:OnnxQuantizer",
-        reader="edgekit.export.onnx.reader:GivenOnnx",
+        reader="edgekit.export.onnx.reader:OnnxFile",
         tracer="edgekit.export.onnx.tracer",
         contents="edgekit.export.onnx.contents:read_contents",
         routes={
-            "onnx": Route("edgekit.export.onnx.reader:OnnxKeeper"),
+            "onnx": Route("edgekit.export.onnx.reader:OnnxPassThrough"),
             "tflite": Route(refusal="tflite-to-onnx"),
         },
         methods=CALIBRATION_METHODS,
@@ -190,12 +190,12 @@ FORMATS: Final = {
         suffix=".tflite",
         exporter="edgekit.export.tflite.exporter:TfliteExporter",
         quantizer="edgekit.export.tflite.quantizer:TfliteQuantizer",
-        reader="edgekit.export.tflite.reader:GivenTflite",
+        reader="edgekit.export.tflite.reader:TfliteFile",
         tracer="edgekit.export.tflite.tracer",
         contents="edgekit.export.tflite.contents:read_contents",
         routes={
             "onnx": Route("edgekit.export.tflite.onnx2tf:Onnx2tf", tool="onnx2tf", refusal="onnx2tf-missing"),
-            "tflite": Route("edgekit.export.tflite.reader:TfliteKeeper"),
+            "tflite": Route("edgekit.export.tflite.reader:TflitePassThrough"),
         },
         has_fixed_shapes=True,
         packages=("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert"),
@@ -205,7 +205,7 @@ FORMATS: Final = {
 
 
 def known_formats() -> Mapping[str, Format]:
-    """Every format by name: ours, then those of plug-ins."""
+    """Every format by name, those of plug-ins included."""
     return {**_plugged(), **FORMATS}
 
 
@@ -222,12 +222,12 @@ def format_of(name: str) -> Format:
 
 
 def find_format(name: str) -> Format | None:
-    """The row called `name`; None for files that nobody converts to."""
+    """The row called `name`; None if there is no such format."""
     return FORMATS[name] if name in FORMATS else _plugged().get(name)
 
 
 def kind_of(location: str) -> str:
-    """The format of the file at `location`, where such files are a source; `torch` for anything else that is one."""
+    """The format of the file at `location`, if such files are a source; `torch` for any other source."""
     suffix = Path(location).suffix.lower()
     own = next((one.name for one in FORMATS.values() if one.suffix == suffix), "")
     if own or not suffix or ":" in location or suffix == PROGRAM:
@@ -236,25 +236,25 @@ def kind_of(location: str) -> str:
 
 
 def is_model_file(location: str) -> bool:
-    """Whether a source by this name is a file of a format, or a saved program."""
+    """Whether the source called `location` is a file of a format, or a saved program."""
     return kind_of(location) != TORCH or Path(location).suffix.lower() == PROGRAM
 
 
-def open_given(location: str) -> Given:
-    """The file at `location`, whose kind is that of a format."""
+def open_model_file(location: str) -> ModelFile:
+    """The file at `location`, whose kind must be a format."""
     row = format_of(kind_of(location))
-    given: Given = _part(row, row.reader)(Path(location))
-    return given
+    found: ModelFile = _part(row, row.reader)(Path(location))
+    return found
 
 
 def tracer_of(name: str) -> Tracer | None:
-    """What looks into files of the format called `name`; None where nothing does."""
+    """The tracer of the format called `name`; None if it has none."""
     found = find_format(name)
     return _part(found, found.tracer) if found and found.tracer else None
 
 
 def contents_reader_of(name: str) -> ContentsReader | None:
-    """What reads files of the format called `name`; None where nothing does."""
+    """The contents reader of the format called `name`; None if it has none."""
     found = find_format(name)
     return _part(found, found.contents) if found and found.contents else None
 
@@ -263,7 +263,7 @@ def load(location: str) -> Any:
     """The object at `package.module:Name`, or the module `package.module`.
 
     Raises:
-        ImportError, AttributeError: It does not load.
+        ImportError, AttributeError: It cannot be imported.
     """
     module, _, name = location.partition(":")
     found = importlib.import_module(module)
@@ -274,7 +274,7 @@ def _part(row: Format, location: str) -> Any:
     try:
         return load(location)
     except (ImportError, AttributeError) as err:
-        raise EnvironmentFault(f"The format '{row.name}' is broken: '{location}' does not load: {err}.") from err
+        raise EnvironmentFault(f"Format '{row.name}' cannot be used: '{location}' cannot be imported: {err}.") from err
 
 
 @functools.cache

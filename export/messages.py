@@ -1,4 +1,4 @@
-"""What the parent and a worker say to each other: one JSON document a line."""
+"""The messages between parent and worker: one JSON document per line."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class ModuleRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A torch module that a worker can build.
 
     `location` is `path/to/net.py:factory` or `package.module:function`; the factory takes no arguments. `weights` is a
-    safetensors file, or a .pt file of plain tensors; empty for the weights that the factory itself gives. With `raw`
-    the module takes raw values: its pre-processing becomes part of it.
+    safetensors file, or a .pt file of plain tensors; empty for the weights that the factory itself sets. With `raw`
+    the module takes raw values: its preprocessing becomes part of it.
     """
 
     location: str
@@ -32,12 +32,12 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 
 
 class RunModule(msgspec.Struct, frozen=True, tag="run"):
-    """Run the module on every feed of the .npz `feeds` (`INDEX:INPUT`) and write `INDEX:OUTPUT` to `answers`."""
+    """Run the module on every feed of the .npz `feeds` (`INDEX:INPUT`) and write `INDEX:OUTPUT` to `outputs`."""
 
     module: ModuleRef
     spec: ModelSpec
     feeds: str
-    answers: str
+    outputs: str
     seed: int = 0
 
 
@@ -55,7 +55,7 @@ class Export(msgspec.Struct, frozen=True, tag="export"):
 class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     """Make `out` by `recipe` from the float file `source`; `calibration` is an .npz of samples, or empty.
 
-    `feed` holds one real feed, on which the file must not crash its engine. The operators that make the tensors in
+    `feed` contains one real feed, on which the file must not crash its backend. The operators that make the tensors in
     `keep_float` are not quantized. `method` is one of CALIBRATION_METHODS.
     """
 
@@ -81,7 +81,7 @@ class Steps(msgspec.Struct, frozen=True, tag="steps"):
 
 
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
-    """Read what the file at `location` takes and gives."""
+    """Read the inputs and outputs of the file at `location`."""
 
     location: str
 
@@ -90,7 +90,7 @@ Question = Describe | Load | RunModule | Export | Quantize | Steps
 
 
 class Traced(msgspec.Struct, frozen=True):
-    """What running the module told: outputs, operators, and the digests of its weights and of the code around it.
+    """What running the module showed: outputs, operators, and the digests of its weights and of the code around it.
 
     `failures` are the feeds on which the module itself failed, with the reason.
     """
@@ -103,7 +103,7 @@ class Traced(msgspec.Struct, frozen=True):
 
 
 class Described(msgspec.Struct, frozen=True):
-    """What a file that is a source says of itself; `sizes` are those of free axes where it has only some."""
+    """What a source file says about itself; `sizes` lists the sizes of dynamic axes that allow only some."""
 
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
@@ -131,7 +131,7 @@ class Stepped(msgspec.Struct, frozen=True):
 
 
 class WorkerFailure(msgspec.Struct, frozen=True):
-    """An error of edgekit by class name, or of foreign code with `error` empty and its stack in `trace`."""
+    """An error by the name of its class in edgekit, or one of foreign code: `error` is empty, `trace` has the stack."""
 
     message: str
     error: str = ""
@@ -141,7 +141,7 @@ class WorkerFailure(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The answer to one job: exactly one field is set."""
+    """The reply to one job: exactly one field is set."""
 
     described: Described | None = None
     traced: Traced | None = None

@@ -1,4 +1,4 @@
-"""Raw inputs: uint8 images as (N, H, W, C) and int16 audio, with the pre-processing in the graph."""
+"""Raw inputs: uint8 images as (N, H, W, C) and int16 audio, with the preprocessing in the graph."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ROUNDING: Final = 1e-3
 
 
 class RawInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a module is wrapped in: how its input comes about, and whether its logits become scores that sum to 1."""
+    """How a module is wrapped: the preprocessing of its input, and whether its logits become scores that sum to 1."""
 
     how: ImageInput | AudioInput
     scores: bool
 
 
 def raw_input_of(spec: ModelSpec) -> RawInput:
-    """What `--with-preprocessing` puts into the graph.
+    """What `--with-preprocessing` adds to the graph.
 
     Raises:
         UserError: The input of this model is neither an image nor audio.
@@ -36,14 +36,14 @@ def raw_input_of(spec: ModelSpec) -> RawInput:
     how = spec.preprocessing
     if not isinstance(how, (ImageInput, AudioInput)) or len(spec.inputs) != 1:
         raise UserError(
-            f"'{spec.name}' does not say that its input is an image or audio, so no pre-processing can be put into it.",
+            f"'{spec.name}' does not say that its input is an image or audio; preprocessing needs one of them.",
             hint="Leave --with-preprocessing out.",
         )
     return RawInput(how, spec.task == "classification")
 
 
 def raw_spec(spec: ModelSpec) -> ModelSpec:
-    """The spec of the module with its pre-processing; the batch axis and the name of the input stay."""
+    """The spec of the module with its preprocessing; the batch axis and the name of the input remain."""
     raw = raw_input_of(spec)
     (tensor,) = spec.inputs
     if isinstance(raw.how, ImageInput):
@@ -58,7 +58,7 @@ def raw_spec(spec: ModelSpec) -> ModelSpec:
 
 
 def raw_samples(samples: Samples, spec: ModelSpec) -> tuple[Samples, float]:
-    """`samples` as they were before the pre-processing of `spec`, and the largest change by rounding, in steps."""
+    """`samples` as they were before the preprocessing of `spec`, and the largest change by rounding, in steps."""
     (tensor,) = spec.inputs
     raw = raw_input_of(spec)
     exact = _before(samples.inputs[tensor.name], raw.how)
@@ -69,14 +69,14 @@ def raw_samples(samples: Samples, spec: ModelSpec) -> tuple[Samples, float]:
 
 
 def layout_of(spec: ModelSpec) -> str:
-    """`NCHW` or `NHWC` for models of images, else nothing."""
+    """`NCHW` or `NHWC` for image models, otherwise empty."""
     if is_raw(spec) and isinstance(spec.preprocessing, ImageInput):
         return "NHWC"
     return "NCHW" if any(len(tensor.shape) == 4 for tensor in spec.inputs) else ""
 
 
 def wrapped(module: Any, raw: RawInput) -> Any:
-    """The torch module behind its pre-processing; a classifier gives `scores`."""
+    """The torch module after its preprocessing; a classifier returns `scores`."""
     torch = need("torch", extra="export")
 
     class Raw(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check

@@ -1,4 +1,4 @@
-"""Routes: which exporter leads from a source to a file format, and why one does not."""
+"""Routes: which exporter makes a file format from a source, and why there may be none."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def exporter_of(location: str, file_format: str) -> str:
 
 
 def default_recipes(source: str) -> tuple[str, ...]:
-    """What to make of a source when nobody says."""
+    """What to make from a source by default."""
     kind = kind_of(source)
     return (format_of(kind).recipes if kind != TORCH else ()) or DEFAULT_RECIPES
 
 
 def refuse_unreachable(source: str, recipes: tuple[Recipe, ...], *, is_quantized: bool) -> None:
-    """Raise for a recipe that no route leads to.
+    """Raise for a recipe that cannot be made from this source.
 
     Raises:
-        Refused: By the code of the reason.
-        UserError: Nothing is known to lead there.
+        Refused: With the code of the reason.
+        UserError: There is no converter.
     """
     kind = kind_of(source)
     for recipe in recipes if kind != TORCH else ():
@@ -43,4 +43,6 @@ def refuse_unreachable(source: str, recipes: tuple[Recipe, ...], *, is_quantized
 
 def _no_way(kind: str, recipe: Recipe, what: str) -> UserError:
     own = ",".join(format_of(kind).recipes)
-    return UserError(f"{what}: no converter leads from {kind} to {recipe.format}.", hint=f"--to {own}" if own else "")
+    return UserError(
+        f"{what}: there is no converter from {kind} to {recipe.format}.", hint=f"--to {own}" if own else ""
+    )

@@ -1,4 +1,4 @@
-"""Which tensors of two graphs are the same: by value where the graphs agree, by order and kind where they do not."""
+"""Alignment: pairs the tensors of two graphs, by value where the graphs agree, otherwise by order and kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bisecting: the first tensor where one graph leaves another, and the one that adds most error. Needs numpy alone."""
+"""Bisection: the first tensor where two graphs differ, and the one that adds most error. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Bisected:
         )
 
     def _span(self, pair: Pair) -> float:
-        """The range that a difference is held against: of the tensor, and of those it was computed from.
+        """The range that a difference is compared with: of the tensor, and of those it was computed from.
 
         Where values are added or picked, a small rest of large ones is only as exact as those were.
         """

@@ -1,1 +1,1 @@
-"""Is an artifact right: parity, accuracy, the cases that are tried, used int8 ranges."""
+"""Checks of an artifact: parity, accuracy, the cases that are tried, the int8 ranges in use."""

@@ -1,4 +1,4 @@
-"""Accuracy: how good an artifact is on held-back samples, and how much worse than PyTorch. Needs numpy alone."""
+"""Accuracy: how good an artifact is on held-out samples, and how much worse than PyTorch. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -19,30 +19,28 @@ from edgekit.runtime.backend import Session
 
 
 def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str) -> Accuracy:
-    """Quality of an artifact on held-back samples, and its drop against PyTorch, paired by sample.
+    """Quality of an artifact on held-out samples, and its drop relative to PyTorch, paired by sample.
 
     Args:
-        samples: With `expected` from PyTorch, and labels (class indices) or targets where quality is wanted.
-        where: What the result says of the engine: `onnxruntime`.
+        samples: With `expected` from PyTorch, and labels (class indices) or targets if quality is to be measured.
+        where: The name of the backend for the result: `onnxruntime`.
 
     Returns:
-        The spec's metric of the first output (that has targets), `accuracy` of labels or `mae` of targets where there
-        is none. Without labels and targets the values are null, with the reason.
+        The spec's metric of the first output (that has targets); if the spec has none, `accuracy` of labels or `mae`
+        of targets. Without labels and targets the values are null, with the reason.
     """
     return accuracy_of(lambda: run_samples(session, spec, samples), artifact, spec, samples, where)
 
 
-def accuracy_of(
-    answer: Callable[[], Feed], artifact: Artifact, spec: ModelSpec, samples: Samples, where: str
-) -> Accuracy:
-    """`measure_accuracy` of what `answer` gives for all samples: it is called where accuracy can be known."""
+def accuracy_of(run: Callable[[], Feed], artifact: Artifact, spec: ModelSpec, samples: Samples, where: str) -> Accuracy:
+    """`measure_accuracy` of the outputs that `run` returns for all samples; it is called only if they can be judged."""
     metric = _metric(spec, samples)
     if not samples.is_labelled:
         return unknown_accuracy(artifact, spec, samples, where, "the samples have no labels")
     if by_sample(metric) is None:
-        reason = f"'{metric}' is a metric of all samples together; it has no drop by sample"
+        reason = f"'{metric}' is computed over all samples together, so there is no drop per sample"
         return unknown_accuracy(artifact, spec, samples, where, reason)
-    return _compared(artifact, spec, samples, answer(), where)
+    return _compared(artifact, spec, samples, run(), where)
 
 
 def unknown_accuracy(artifact: Artifact, spec: ModelSpec, samples: Samples, where: str, reason: str) -> Accuracy:
@@ -51,10 +49,10 @@ def unknown_accuracy(artifact: Artifact, spec: ModelSpec, samples: Samples, wher
 
 
 def refuse_unfitting(spec: ModelSpec, samples: Samples) -> None:
-    """Raise for labels or targets that the answers of PyTorch (`samples.expected`) cannot be held against.
+    """Raise for labels or targets that cannot be compared with PyTorch's outputs (`samples.expected`).
 
     Raises:
-        UserError: A class that the first output has no score for; a target of no output, or of another shape.
+        UserError: The first output has no score for a class; a target names no output, or has a different shape.
     """
     if by_sample(_metric(spec, samples)) is None:  # judged in its own way, where the model is trained
         return
@@ -64,7 +62,7 @@ def refuse_unfitting(spec: ModelSpec, samples: Samples) -> None:
         highest = int(samples.labels.max())
         if highest >= count:
             raise UserError(
-                f"'{LABEL}' holds class {highest}; output '{output}' has {count} scores a sample, counted from 0.",
+                f"'{LABEL}' contains class {highest}; output '{output}' has {count} scores per sample, counted from 0.",
                 hint="numpy.savez(FILE, ..., label=class_indices)",
             )
     for name, target in samples.targets.items():
@@ -74,14 +72,14 @@ def refuse_unfitting(spec: ModelSpec, samples: Samples) -> None:
 def _refuse_target(name: str, target: Array, expected: Feed) -> None:
     if name not in expected:
         raise UserError(
-            f"'target:{name}' is no output of the model.{nearest(name, expected)}",
+            f"'target:{name}' is not an output of the model.{nearest(name, expected)}",
             hint=f"The outputs are {', '.join(expected)}.",
         )
     # numpy would stretch (S,) against (S, 1) to (S, S), and the error would be one of unrelated pairs.
     shape = expected[name].shape
     if target.shape != shape:
         raise UserError(
-            f"'target:{name}' has shape {target.shape[1:]} a sample, the output {shape[1:]}.",
+            f"'target:{name}' has shape {target.shape[1:]} per sample, the output {shape[1:]}.",
             hint=f"target.reshape{(-1, *shape[1:])}",
         )
 

@@ -1,4 +1,4 @@
-"""Calibration hygiene: samples that activation ranges cannot be read from are warned of, with numbers. Needs numpy."""
+"""Calibration quality: warns of samples that do not give good activation ranges, with numbers. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WIDER: Final = 2.0
 
 
 def warnings_of(calibration: Samples, evaluation: Samples, spec: ModelSpec) -> tuple[str, ...]:
-    """One sentence for each thing that is wrong with the calibration samples."""
+    """One sentence for each problem of the calibration samples."""
     return (
         *_counts(calibration, evaluation),
         *(text for one in spec.inputs for text in _values(one, calibration, evaluation)),
@@ -33,12 +33,12 @@ def _counts(calibration: Samples, evaluation: Samples) -> Iterator[str]:
     rows, others = _rows(calibration), set(_rows(evaluation))
     distinct = len(set(rows))
     if distinct < FEW:
-        yield f"static int8 was calibrated on {distinct} distinct samples; 100 to 500 are usual: --calibration 200"
+        yield f"static int8 was calibrated on only {distinct} distinct samples; use 100 to 500: --calibration 200"
     if distinct < len(rows):
-        yield f"{len(rows) - distinct} of {len(rows)} calibration samples are copies of others"
+        yield f"{len(rows) - distinct} of {len(rows)} calibration samples are duplicates"
     leaked = sum(row in others for row in rows)
     if leaked:
-        yield f"{leaked} of {len(rows)} calibration samples are evaluated on as well, so the accuracy flatters"
+        yield f"{leaked} of {len(rows)} calibration samples are also evaluation samples, so the accuracy is too high"
 
 
 def _rows(samples: Samples) -> list[bytes]:
@@ -57,12 +57,12 @@ def _values(tensor: TensorSpec, calibration: Samples, evaluation: Samples) -> It
     ours, theirs = (np.asarray(one.inputs[tensor.name], np.float64) for one in (calibration, evaluation))
     low, high = float(ours.min()), float(ours.max())
     if low == high:
-        yield f"every calibration value of '{tensor.name}' is {low:g}: no range can be read from dummies"
+        yield f"every calibration value of '{tensor.name}' is {low:g}: that does not give a range"
         return
     yield from _beyond(tensor, ours, theirs, low, high)
     if theirs.min() != theirs.max() and _differs(ours, theirs):
         yield (
-            f"calibration samples of '{tensor.name}' are {ours.mean():.3g} ± {ours.std():.3g}, those evaluated on "
+            f"calibration values of '{tensor.name}' are {ours.mean():.3g} ± {ours.std():.3g}, evaluation values "
             f"{theirs.mean():.3g} ± {theirs.std():.3g}: they do not look like the same data"
         )
 
@@ -70,12 +70,12 @@ def _values(tensor: TensorSpec, calibration: Samples, evaluation: Samples) -> It
 def _beyond(tensor: TensorSpec, ours: Floats, theirs: Floats, low: float, high: float) -> Iterator[str]:
     cut = float(np.mean((theirs < low) | (theirs > high)))
     if cut > OUTSIDE:
-        yield f"{cut:.1%} of the values of '{tensor.name}' saturate beyond the calibrated {low:.3g} to {high:.3g}"
+        yield f"{cut:.1%} of the values of '{tensor.name}' saturate outside the calibrated {low:.3g} to {high:.3g}"
     if tensor.low is not None and tensor.high is not None:
         strange = float(np.mean((ours < tensor.low) | (ours > tensor.high)))
         if strange > OUTSIDE:
             yield (
-                f"{strange:.1%} of the calibration values of '{tensor.name}' lie beyond the model's range of "
+                f"{strange:.1%} of the calibration values of '{tensor.name}' are outside the model's range of "
                 f"{tensor.low:g} to {tensor.high:g}"
             )
 

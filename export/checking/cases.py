@@ -1,4 +1,4 @@
-"""Cases: feeds of other batch sizes and lengths than the samples, with the outputs PyTorch gives for them."""
+"""Cases: inputs of other batch sizes and lengths than the samples, with PyTorch's outputs for them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _TABLE: Final = "cases"
 
 @dataclass(frozen=True)
 class Case:
-    """One feed with the outputs it must give.
+    """One feed with its expected outputs.
 
-    `sizes` are those of the free axes, `rows` is how many samples the feed holds. Row i of the feed is row i of the
-    evaluation samples, cut to `sizes`; the cases named in EXTREMES hold zeros, or the limits of the inputs' range.
+    `sizes` are those of the dynamic axes, `rows` is the number of samples in the feed. Row i of the feed is row i of
+    the evaluation samples, cut to `sizes`; the cases named in EXTREMES contain zeros, or the limits of the inputs'
+    range.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Case:
 
     @property
     def is_extreme(self) -> bool:
-        """True for made-up inputs: no real sample looks like this."""
+        """True for synthetic inputs: no real sample looks like this."""
         return self.name in EXTREMES
 
     def with_expected(self, expected: Feed) -> Case:
@@ -47,8 +48,8 @@ class Case:
 
 
 def make_cases(samples: Samples, spec: ModelSpec) -> tuple[Case, ...]:
-    """Cases from real samples: batches 1, 2 and 5, several shorter lengths of every other free axis, every
-    signature's sizes, and extreme inputs. `expected` is empty; `worth_keeping` drops what is too much."""
+    """Cases from real samples: batches 1, 2 and 5, several shorter lengths of every other dynamic axis, every
+    signature's sizes, and extreme inputs. `expected` is empty; `worth_keeping` selects among them."""
     whole = sizes_of_samples(samples, spec)
     cases = {tuple(sorted(sizes.items())): sizes for sizes in _all_sizes(whole, spec)}
     made = [
@@ -90,7 +91,7 @@ def load_cases(path: Path, error: type[EdgekitError] = BundleUnreadable) -> tupl
             for index, entry in enumerate(table)
         )
     except (KeyError, ValueError, TypeError, AttributeError) as err:
-        raise error(f"'{path}' holds no cases of edgekit: {err}.") from err
+        raise error(f"'{path}' does not contain valid parity cases: {err}.") from err
 
 
 def _all_sizes(whole: Mapping[str, int], spec: ModelSpec) -> Iterator[dict[str, int]]:
@@ -107,10 +108,10 @@ def _all_sizes(whole: Mapping[str, int], spec: ModelSpec) -> Iterator[dict[str, 
 
 
 def worth_keeping(cases: Iterable[Case], samples: Samples, spec: ModelSpec) -> tuple[Case, ...]:
-    """Of the cases that PyTorch answered those that are judged.
+    """The cases to judge among those that PyTorch ran.
 
-    Lengths of an axis beyond the first two are dropped unless a signature has them, and so are made-up inputs on
-    which PyTorch itself gives no finite answer: engines differ there, and nobody is wrong.
+    Lengths of an axis beyond the first two are dropped unless a signature has them. So are synthetic inputs for which
+    PyTorch itself returns values that are not finite: backends differ there, and none is wrong.
     """
     whole = sizes_of_samples(samples, spec)
     signatures = {tuple(sorted(signature.sizes.items())) for signature in signatures_of(spec)}

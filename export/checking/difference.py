@@ -1,4 +1,4 @@
-"""How far one array is from another: error, signal over noise, the worst row. Pure numpy."""
+"""How far one array is from another: error, signal-to-noise ratio, the worst row. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Magnitude:
-    """What an output looks like over all samples: its range, and its mean power. Values that are not finite are out."""
+    """What an output looks like over all samples: its range, and its mean power. Only finite values count."""
 
     span: float
     power: float
 
     @classmethod
     def of(cls, array: Array) -> Magnitude:
-        """The scale of one output; a constant has its own size as range, nothing at all has 1."""
+        """The magnitude of one output; the range of a constant is its absolute value, that of an empty array 1."""
         if array.dtype.kind == "U":
             return cls(1.0, 0.0)
         values = np.asarray(array, dtype=np.float64)
@@ -44,8 +44,8 @@ class Difference:
     def between(cls, expected: Array, answer: Array) -> Difference:
         """Absolute differences of two arrays of one shape.
 
-        Equal infinities and not-a-numbers are no difference; any other value that is not finite is infinitely far.
-        Text is as it should be (0) or is not (1).
+        Equal infinities and two NaNs do not differ; any other value that is not finite is infinitely far away.
+        Text is either equal (0) or not (1).
         """
         if expected.dtype.kind == "U":
             wrong = (expected != answer).astype(np.float64)
@@ -72,10 +72,10 @@ class Difference:
         return float(np.mean(self.error == 0.0)) if self.error.size else 1.0
 
     def sqnr_db(self, least_power: float = 0.0) -> float | None:
-        """Signal over noise in dB; None where there is no noise.
+        """The signal-to-noise ratio in dB; None if there is no noise.
 
         Args:
-            least_power: Mean power of the signal to reckon with where the reference has less.
+            least_power: The mean power to assume for the signal if the reference has less.
         """
         noise = float(np.mean(self.error**2)) if self.error.size else 0.0
         if noise == 0.0:
@@ -87,7 +87,7 @@ class Difference:
 
     @property
     def cosine(self) -> float | None:
-        """The cosine of the angle between the two; None where one is all zeros or not finite."""
+        """The cosine of the angle between the two; None if one is all zeros or not finite."""
         sizes = float(np.linalg.norm(self.reference)) * float(np.linalg.norm(self.answer))
         if not sizes or not np.isfinite(sizes):
             return None
@@ -95,7 +95,7 @@ class Difference:
 
     @property
     def top1(self) -> float | None:
-        """The share of rows whose largest value stands at the same place; None where rows have one value alone."""
+        """The share of rows whose largest value is at the same index; None if rows have only one value."""
         if self.reference.ndim < 2 or not self.reference.size or self.reference[0].size < 2:
             return None
         rows = (len(self.reference), -1)
@@ -103,7 +103,7 @@ class Difference:
         return float(same.mean())
 
     def worst_row(self) -> int | None:
-        """The row with the largest difference; None where there is no difference."""
+        """The row with the largest difference; None if there is no difference."""
         if not self.error.size or not self.error.any():
             return None
         return int(np.argmax(self.error.reshape(len(self.error), -1).max(axis=1))) if self.error.ndim else 0

@@ -1,4 +1,4 @@
-"""Validation: an artifact in the engine that will run it, against the outputs PyTorch gave. Needs numpy alone."""
+"""Validation: an artifact on the backend that will run it, compared with PyTorch's outputs. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from edgekit.runtime.backend import Session
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What an artifact of one precision may differ by.
+    """How much an artifact of one precision may differ from the reference.
 
     `difference` bounds the largest absolute difference, as a share of the output's range over all samples. Where it
-    is None, `sqnr_db` is the least signal-to-noise ratio instead. `agreement` is the least share of equal answers:
+    is None, `sqnr_db` is the least signal-to-noise ratio instead. `agreement` is the least share of equal results:
     top-1 classes of quantized classifiers, and every value of integer outputs.
     """
 
@@ -37,7 +37,7 @@ class Tolerance:
     agreement: float
 
 
-# The one table of tolerances: the same for every model, format and engine.
+# The one table of tolerances: the same for every model, format and backend.
 TOLERANCES: Final = {
     "fp32": Tolerance(difference=1e-4, sqnr_db=None, agreement=0.999),
     "fp16": Tolerance(difference=1e-2, sqnr_db=None, agreement=0.98),
@@ -54,28 +54,30 @@ WHOLE: Final = "samples"
 def validate_artifact(
     session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, cases: Iterable[Case], where: str
 ) -> tuple[tuple[ParityCheck, ...], Accuracy]:
-    """Parity on samples and cases, one check an output, and accuracy, from one run over the samples.
+    """Parity on samples and cases, one check per output, and accuracy, from one run over the samples.
 
     Args:
-        session: The artifact, opened by the engine that will run it.
+        session: The artifact, opened by the backend that will run it.
         samples: With `expected` from PyTorch.
-        cases: Those whose sizes the artifact has no signature for are left out.
-        where: What the checks say of the engine: `onnxruntime`.
+        cases: Skipped where the artifact has no signature for their sizes.
+        where: The name of the backend for the checks: `onnxruntime`.
 
     Returns:
-        Checks, failing ones included: an engine that refuses a case gives a failing check with its words. Accuracy is
-        null where the engine refuses the samples, or gives no answers of the shapes PyTorch gives.
+        Checks, failing ones included: a case that the backend cannot run becomes a failing check with its message.
+        Accuracy is null if the backend cannot run the samples, or if outputs lack PyTorch's names and shapes.
     """
     answers: Feed = {}
 
-    def answer() -> Feed:
+    def run() -> Feed:
         answers.update(run_samples(session, spec, samples))
         return answers
 
-    checks = _checks(session, artifact, spec, samples, cases, where, answer)
+    checks = _checks(session, artifact, spec, samples, cases, where, run)
     problems = [problem for name, array in samples.expected.items() if (problem := _problem(name, array, answers))]
     if problems:
-        return checks, unknown_accuracy(artifact, spec, samples, where, "the artifact does not answer as PyTorch does")
+        return checks, unknown_accuracy(
+            artifact, spec, samples, where, "its outputs do not have PyTorch's names and shapes"
+        )
     return checks, accuracy_of(lambda: answers, artifact, spec, samples, where)
 
 
@@ -86,10 +88,10 @@ def _checks(
     samples: Samples,
     cases: Iterable[Case],
     where: str,
-    answer: Callable[[], Feed],
+    run: Callable[[], Feed],
 ) -> tuple[ParityCheck, ...]:
     judge = _Judge.of(artifact, spec, samples, where)
-    checks = [*judge.case(_whole(samples, WHOLE), answer)]
+    checks = [*judge.case(_whole(samples, WHOLE), run)]
     for case in cases:
         if judge.covers(case):
             checks += judge.case(case, _call(session, case))
@@ -122,7 +124,7 @@ class _Judge:
 
     @property
     def tolerance(self) -> Tolerance:
-        # A bare file does not say its precision: it is held to what every artifact must reach.
+        # A bare file does not state its precision: it must reach what every artifact must.
         return TOLERANCES.get(self.artifact.precision, TOLERANCES["int8"])
 
     @property
@@ -130,17 +132,17 @@ class _Judge:
         return self.tolerance.difference is None
 
     def covers(self, case: Case) -> bool:
-        """True when the artifact takes the case's sizes; made-up inputs lie outside what int8 was calibrated for."""
+        """True when the artifact takes the case's sizes; int8 is not calibrated for synthetic inputs."""
         return fits(self.artifact.signatures, case.sizes, self.spec) and not (case.is_extreme and self.is_quantized)
 
     def case(self, case: Case, run: Callable[[], Feed]) -> Iterator[ParityCheck]:
-        """The checks of one case, one an output, and one more for the top-1 classes of all samples."""
+        """The checks of one case: one per output, and one for the top-1 classes of all samples."""
         try:
             answers = run()
         except (EdgekitError, RuntimeError, ValueError) as err:
             first = next(iter(str(err).strip().splitlines()), type(err).__name__)
             for name in case.expected:
-                yield self._refused(case, name, f"the engine refuses it: {first}")
+                yield self._refused(case, name, f"the backend cannot run it: {first}")
             return
         for name, expected in case.expected.items():
             problem = _problem(name, expected, answers)
@@ -180,7 +182,10 @@ class _Judge:
         share, limit = difference.equal_share, self.tolerance.agreement
         good, reason = _reaches(round(share * count), count, limit)
         if self.is_quantized and case.name != self.whole:
-            good, reason = True, "shape only: one case has too few integers to judge a quantized artifact by"
+            good, reason = (
+                True,
+                "only the shape is checked: one case has too few integers to judge a quantized artifact",
+            )
         return self._check(case, name, "agreement", share, limit, good, **_facts(case, difference), reason=reason)
 
     def _same_class(self, case: Case, name: str, expected: Array, answer: Array) -> ParityCheck:
@@ -221,9 +226,9 @@ def _call(session: Session, case: Case) -> Callable[[], Feed]:
 
 def _problem(name: str, expected: Array, answers: Feed) -> str:
     if name not in answers:
-        return f"the engine gives {', '.join(answers)}"
+        return f"the artifact has no such output; it returns {', '.join(answers)}"
     if answers[name].shape != expected.shape:
-        return f"the shape is {answers[name].shape}, PyTorch gives {expected.shape}"
+        return f"the shape is {answers[name].shape}, PyTorch's is {expected.shape}"
     return ""
 
 
@@ -240,8 +245,8 @@ def _facts(case: Case, difference: Difference) -> dict[str, Any]:
 
 
 def _reaches(equal: int, count: int, limit: float) -> tuple[bool, str]:
-    """Whether so many equal answers reach the limit; with few of them, whether their interval does."""
+    """Whether `equal` of `count` results reach the limit; with few of them, whether their interval does."""
     if count >= ENOUGH:
         return equal / count >= limit, ""
     high = wilson(equal, count).high
-    return high >= limit, f"{count} values: their interval reaches up to {high:.1%}"
+    return high >= limit, f"there are only {count} values; the interval reaches {high:.1%}"

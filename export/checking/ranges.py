@@ -1,4 +1,4 @@
-"""How much of its int8 values every quantized tensor uses: a scale that is far too large costs nothing but accuracy."""
+"""How many of its int8 values every quantized tensor uses: a scale that is far too large costs accuracy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VALUES: Final = 256
 def range_checks(
     path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str
 ) -> tuple[ParityCheck, ...]:
-    """One check, of the tensor that uses least of its int8 values; none where no activation has a fixed scale."""
+    """One check, of the tensor that uses fewest of its int8 values; none if no activation has a fixed scale."""
     if artifact.precision != "int8":
         return ()
     shares = used_shares(path, artifact, spec, samples)
@@ -40,11 +40,11 @@ def range_checks(
 
 
 def used_shares(path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples) -> dict[str, float]:
-    """The share of its 256 values that each quantized tensor takes over the samples, by its name in a trace: those from
-    the smallest to the largest, and to zero, which every range holds.
+    """The share of its 256 values that each quantized tensor uses over the samples, by its name in a trace: those from
+    the smallest to the largest, and to zero, which every range includes.
 
-    Tensors whose scale follows from their operator or from another tensor are left out, constant ones, and those of
-    which fewer than 256 values were seen: a few answers may well lie close together.
+    Left out are tensors whose scale follows from their operator or from another tensor, constant ones, and those of
+    which fewer than 256 values were seen: a few outputs may well be close together.
     """
     few = samples.take(slice(0, _ROWS))
     seen: dict[str, _Seen] = {}

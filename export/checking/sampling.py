@@ -15,12 +15,12 @@ from edgekit.runtime.backend import Session
 CHUNK: Final = 64
 # Of inputs at a time: what a network computes on the way is many times as much.
 MAX_INPUT_BYTES: Final = 4 << 20
-# What PyTorch and every artifact answer for all samples is held in memory, several times over.
-MAX_ANSWERS_BYTES: Final = 256 << 20
+# The outputs of PyTorch and of every artifact for all samples are held in memory, several times over.
+MAX_OUTPUT_BYTES: Final = 256 << 20
 
 
 def feeds_of(samples: Samples, spec: ModelSpec) -> list[Feed]:
-    """The samples as feeds: up to 64 rows and 4 MiB at a time where the batch is free, else one sample at a time."""
+    """The samples as feeds: up to 64 rows and 4 MiB at a time if the batch is dynamic, otherwise single samples."""
     if spec.batch_axis is None:
         return [{name: array[row] for name, array in samples.inputs.items()} for row in range(len(samples))]
     row = sum(array.nbytes for array in samples.inputs.values()) // max(len(samples), 1)
@@ -29,8 +29,8 @@ def feeds_of(samples: Samples, spec: ModelSpec) -> list[Feed]:
     return [{name: array[start : start + size] for name, array in samples.inputs.items()} for start in starts]
 
 
-def bounded(samples: Samples, spec: ModelSpec, limit: int = MAX_ANSWERS_BYTES) -> Samples:
-    """Samples at equal distances, as many as have answers of at most `limit` bytes; all where that is known to fit."""
+def bounded(samples: Samples, spec: ModelSpec, limit: int = MAX_OUTPUT_BYTES) -> Samples:
+    """Samples at equal distances, as many as have outputs of at most `limit` bytes in all."""
     sizes = sizes_of_samples(samples, spec) | dict.fromkeys(filter(None, [spec.batch_axis]), 1)
     each = sum(
         np.dtype(output.dtype).itemsize
@@ -41,12 +41,12 @@ def bounded(samples: Samples, spec: ModelSpec, limit: int = MAX_ANSWERS_BYTES) -
     return samples if count == len(samples) else samples.take(np.linspace(0, len(samples) - 1, count).astype(np.int64))
 
 
-def joined(answers: list[Feed], spec: ModelSpec) -> Feed:
-    """The answers to the feeds of `feeds_of` as one array an output, one row a sample."""
+def joined(outputs: list[Feed], spec: ModelSpec) -> Feed:
+    """The outputs for the feeds of `feeds_of`: one array per output, one row per sample."""
     join = np.stack if spec.batch_axis is None else np.concatenate
-    return {name: join([answer[name] for answer in answers]) for name in answers[0]}
+    return {name: join([one[name] for one in outputs]) for name in outputs[0]}
 
 
 def run_samples(session: Session, spec: ModelSpec, samples: Samples) -> Feed:
-    """What the session answers for every sample: `{name: (S, ...)}`."""
+    """The session's outputs for every sample: `{name: (S, ...)}`."""
     return joined([session.run(feed) for feed in feeds_of(samples, spec)], spec)

@@ -1,1 +1,1 @@
-"""What the formats have in common as graphs: contents, traces, audio front ends."""
+"""Graphs of all formats: contents, traces, operators, audio front ends."""

@@ -1,4 +1,4 @@
-"""Reading what a file is made of: operators, weights, the work of one call, its largest tensors."""
+"""The contents of a file: operators, weights, the work of one inference, its largest tensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WIDE: Final = 4
 
 @dataclass(frozen=True)
 class Node:
-    """One operator with its shapes; `work` are its multiplications, None where a shape is not known."""
+    """One operator; `work` is the number of its multiplications, None if a shape is not known."""
 
     operator: str
     work: int | None = 0
@@ -28,7 +28,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Weight:
-    """One constant that an operator computes with. `real` is what it stands for, `stored_bytes` what it takes."""
+    """A constant that an operator reads. `real` holds the values it represents, `stored_bytes` its size in the file."""
 
     name: str
     dtype: str
@@ -39,7 +39,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Contents:
-    """What was read of one file."""
+    """What was read from one file."""
 
     nodes: tuple[Node, ...]
     weights: tuple[Weight, ...]
@@ -84,7 +84,7 @@ def times(*factors: int | None) -> int | None:
 
 
 def dequantized(array: Array, scale: Array, zero: Array | None, axis: int) -> Array:
-    """Reals that stored integers stand for; one scale for all, or one for every place along `axis`."""
+    """The real values that stored integers represent; one scale for all, or one for every index along `axis`."""
     shape = [1] * array.ndim
     if scale.size > 1 and axis < array.ndim:
         shape[axis] = scale.size

@@ -31,7 +31,7 @@ class Repeated(Protocol[T]):
 
 
 class Dimension(Protocol):
-    """A size, or the name of a free axis."""
+    """A size, or the name of a dynamic axis."""
 
     dim_param: str
     dim_value: int
@@ -48,7 +48,7 @@ class TensorShapeProto(Protocol):
 
     @property
     def dim(self) -> Repeated[Dimension]:
-        """One entry an axis."""
+        """One entry per axis."""
 
 
 class TensorTypeProto(Protocol):
@@ -58,7 +58,7 @@ class TensorTypeProto(Protocol):
 
     @property
     def shape(self) -> TensorShapeProto:
-        """Empty where it is not known: ask `HasField`."""
+        """Empty if it is not known: see `HasField`."""
 
     def HasField(self, name: str) -> bool:
         """Whether that field is set."""

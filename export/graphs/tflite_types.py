@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class QuantizationParametersT(Protocol):
-    """How integers stand for reals."""
+    """How integers represent real values."""
 
     scale: Sequence[float] | None
     zeroPoint: Sequence[int] | None
@@ -28,7 +28,7 @@ class TensorT(Protocol):
 
 
 class OperatorT(Protocol):
-    """One operator; tensors are places in its graph, -1 for one that is left out."""
+    """One operator; tensors are places in its graph, -1 for an input that is absent."""
 
     opcodeIndex: int
     inputs: Sequence[int]

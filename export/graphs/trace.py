@@ -1,4 +1,4 @@
-"""Traces: the tensors that a graph computes, in order, with their values; what bisecting compares."""
+"""Traces: the tensors that a graph computes, in order, with their values. `edgekit bisect` compares them."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class TracedTensor:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a file says it computes, before its tensors are known to be of interest.
+    """The operators of a file, before the tensors of interest are selected.
 
-    `moves` are operators that only rearrange, `borders` those that store values in another precision (what they give
-    stands in the place of what they read), `parts` those whose result means nothing on its own, `sizes` those that
-    give shapes.
+    `moves` are operators that only rearrange values, `borders` those that store them in another precision (their
+    outputs replace their inputs), `parts` those whose result means nothing on its own, `sizes` those that return
+    shapes.
     """
 
     operations: tuple[Operation, ...]
@@ -73,7 +73,7 @@ class Trace:
 
 
 def trace_of(graph: Graph, values: Mapping[str, Array]) -> Trace:
-    """The trace of `graph`. `values` may lack tensors: those that depend on no input, or cannot be told."""
+    """The trace of `graph`. `values` may lack tensors: those that depend on no input, or cannot be read."""
     made = _Made(graph, values)
     for name in graph.inputs:
         made.add(TracedTensor(name, "input", values[name]), name)
@@ -145,7 +145,7 @@ class _Made:
 
 
 def stacked(runs: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
-    """One array a tensor over all runs, `(R, ...)`, as real numbers; tensors that change their shape are left out."""
+    """One array per tensor over all runs, `(R, ...)`, as real numbers; tensors that change their shape are left out."""
     every = list(runs)
     found: dict[str, Array] = {}
     for name in every[0]:

@@ -1,4 +1,4 @@
-"""An .onnx file without what says nothing: a wrapper's name before weights, zero points of biases, names of Q/DQ."""
+"""Removes what an .onnx file does not need: the wrapper's prefix of weights, zero points of biases, names of Q/DQ."""
 
 from __future__ import annotations
 

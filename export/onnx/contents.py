@@ -1,4 +1,4 @@
-"""What an .onnx file is made of, at the smallest sizes of its free axes."""
+"""The contents of an .onnx file, at the smallest sizes of its dynamic axes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
     """The contents of the file.
 
     Raises:
-        ModelUnreadable: It is no ONNX model.
+        ModelUnreadable: It is not an ONNX model.
     """
     onnx = need("onnx", extra="export")
     try:
@@ -39,7 +39,7 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
         _at_smallest(model.graph, spec)
         graph = onnx.shape_inference.infer_shapes(model).graph
     except Exception as err:
-        raise ModelUnreadable(f"'{path}' is no ONNX model: {err}.") from err
+        raise ModelUnreadable(f"'{path}' is not an ONNX model: {err}.") from err
     arrays = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
     sizes = _sizes(graph, arrays)
     nodes = tuple(Node(node.op_type, _work(node, sizes)) for node in graph.node)

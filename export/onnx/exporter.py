@@ -21,7 +21,7 @@ from edgekit.export.torch.untraceable import first_line, untraceable
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import ModelProto, TensorShapeProto, ValueInfoProto
 
-# 18 runs everywhere: older runtimes read it, newer exporters write it without down-conversion.
+# 18 runs everywhere: older versions of ONNX Runtime read it, newer exporters write it without down-conversion.
 OPSET: Final = 18
 _DTYPES: Final = {
     "STRING": "str",
@@ -38,7 +38,7 @@ _DTYPES: Final = {
 
 
 class OnnxExporter:
-    """Writes .onnx files of opset 18 with every free axis free."""
+    """Writes .onnx files of opset 18; dynamic axes remain dynamic."""
 
     def prepare(self) -> None:
         """Import the converter."""
@@ -47,7 +47,7 @@ class OnnxExporter:
         need("onnxslim", extra="export")
 
     def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
-        """Write the float32 file; falls back to the older exporter, and says so."""
+        """Write the float32 file; falls back to the legacy exporter, with a warning."""
         wrapped = positional(module, spec)
         exporter = "dynamo"
         warnings: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class OnnxExporter:
             if explained is not None:
                 raise explained from err
             exporter = "legacy"
-            warnings = (f"torch.onnx failed ({first_line(err)}); its older exporter made this file",)
+            warnings = (f"torch.onnx failed ({first_line(err)}); its legacy exporter wrote this file",)
             _export_legacy(wrapped, spec, feed, out)
         slim(out, spec)
         options: dict[str, str | int | float | bool] = {"exporter": exporter, "opset": OPSET, "simplifier": "onnxslim"}
@@ -68,7 +68,7 @@ class OnnxExporter:
 
 
 def positional(module: Any, spec: ModelSpec) -> Any:
-    """The module behind a wrapper that takes the inputs by position, in the spec's order, and gives a flat tuple."""
+    """The module behind a wrapper that takes the inputs by position, in the spec's order, and returns a flat tuple."""
     torch = need("torch", extra="export")
     arguments = call_arguments(module, spec)
 
@@ -128,7 +128,7 @@ def _export_legacy(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None
 
 
 def slim(path: Path, spec: ModelSpec) -> None:
-    """Simplify the file in place, give its free axes the spec's names, and run the full checker."""
+    """Simplify the file in place, give its dynamic axes the spec's names, and run the full checker."""
     model = need("onnxslim", extra="export").slim(str(path))
     save(without_wrapper(model), path, spec)
 
@@ -175,16 +175,16 @@ def _set_shape(shape: TensorShapeProto, axes: tuple[Axis, ...]) -> None:
 
 
 def read_back(path: Path, spec: ModelSpec) -> Converted:
-    """What the file says of itself.
+    """What the file says about itself.
 
     Raises:
-        ConversionFailed: The file is no ONNX model, or lacks an input or output of the spec.
+        ConversionFailed: The file is not an ONNX model, or lacks an input or output of the spec.
     """
     onnx = need("onnx", extra="export")
     try:
         model = onnx.load(str(path))
     except Exception as err:
-        raise ConversionFailed(f"The converter wrote no ONNX model: {err}.") from err
+        raise ConversionFailed(f"The converter did not write an ONNX model: {err}.") from err
     inputs = {value.name: _tensor(value) for value in model.graph.input}
     outputs = {value.name: _tensor(value) for value in model.graph.output}
     return Converted(

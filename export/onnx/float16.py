@@ -18,7 +18,7 @@ FLOAT32_OPERATORS: Final = ("LSTM", "GRU", "RNN", "Transpose")
 
 
 def write_float16(source: Path, out: Path) -> dict[str, str | int | float | bool]:
-    """Write `source` in float16 to `out`, its front end in float32; gives the options used."""
+    """Write `source` in float16 to `out`, its front end in float32; returns the options used."""
     onnx = need("onnx", extra="export")
     model = onnx.load(str(source))
     front = front_end_of_onnx(model)

@@ -21,7 +21,7 @@ _KIND: Final = "MatMulNBits"
 
 
 def quantize_weights(source: Path, recipe: Recipe, out: Path) -> dict[str, str | int | float | bool]:
-    """Write `source` with the constant weights of its matrix products in 4 bits, a scale for each block of 32.
+    """Write `source` with the constant weights of its matrix products in 4 bits, with a scale for each block of 32.
 
     Raises:
         Refused: There is no such weight.
@@ -29,7 +29,7 @@ def quantize_weights(source: Path, recipe: Recipe, out: Path) -> dict[str, str |
     onnx = need("onnx", extra="export")
     model = onnx.load(str(source))
     _split_gemms(model)
-    # The logger of the quantizer tells the start and end of every node.
+    # The quantizer logs the start and end of every node.
     logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.ERROR)
     tool = need("onnxruntime.quantization.matmul_nbits_quantizer", extra="cpu")
     quantizer = tool.MatMulNBitsQuantizer(model, bits=4, block_size=BLOCK, is_symmetric=True)

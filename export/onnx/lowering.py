@@ -1,4 +1,4 @@
-"""Lowering: a model that the engine reads, out of one of a newer format or with operators that it lacks."""
+"""Lowering: rewrites models of a newer opset, or with operators that ONNX Runtime lacks, so that it runs them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _STANDARD: Final = ("", "ai.onnx")
 
 
 def is_newer(model: ModelProto) -> bool:
-    """True when the engine would refuse the model for its version alone."""
+    """True if ONNX Runtime would refuse the model because of its version alone."""
     return model.ir_version > IR_VERSION or bool(_newer(model))
 
 
 def lowered(model: ModelProto) -> ModelProto:
-    """The model as the engine reads it: with an older stamp; operators that changed since are written out or converted.
+    """The model in a version that ONNX Runtime reads; operators that changed since are expanded or converted.
 
     Raises:
-        Refused: An operator that the older version cannot say.
+        Refused: An operator that the older version cannot express.
     """
     model.ir_version = min(model.ir_version, IR_VERSION)
     if changed := _changed(model):
@@ -40,7 +40,7 @@ def lowered(model: ModelProto) -> ModelProto:
 
 
 def written_out(model: ModelProto, operators: Collection[str]) -> ModelProto:
-    """The model with the definition of each of these operators in its place, where there is one and it fits."""
+    """The model with these operators replaced by their definitions, where they have one that fits."""
     found = [node for node in nodes_of(model.graph) if node.op_type in operators]
     for node in found:
         _spell_defaults(node, next((one.version for one in model.opset_import if one.domain == node.domain), OPSET))

@@ -1,4 +1,4 @@
-"""The nodes of an ONNX graph, those of branches and loop bodies included."""
+"""The nodes of an ONNX graph, including those of branches and loop bodies."""
 
 from __future__ import annotations
 

@@ -61,11 +61,11 @@ def quantize(
     keep_float: Sequence[str] = (),
     method: str = "min-max",
 ) -> tuple[Options, tuple[str, ...]]:
-    """Write the file of `recipe` to `out`; gives the options used and warnings.
+    """Write the file of `recipe` to `out`; returns the options used and warnings.
 
     Args:
         keep_float: Names of tensors whose operators are not quantized.
-        method: How ranges are read, one of CALIBRATION_METHODS.
+        method: The calibration method, one of CALIBRATION_METHODS.
     """
     if recipe.precision == "fp16":
         return write_float16(source, out), ()
@@ -196,6 +196,6 @@ def _warnings(out: Path) -> tuple[str, ...]:
     try:
         kinds = {node.op_type for node in onnx.load(str(out)).graph.node}
     except Exception as err:
-        raise ConversionFailed(f"The quantizer wrote no ONNX model: {err}.") from err
+        raise ConversionFailed(f"The quantizer did not write an ONNX model: {err}.") from err
     quantized = {kind for kind in kinds if "Quantize" in kind or "Integer" in kind}
-    return () if quantized else ("nothing in this graph could be quantized; the file is float32",)
+    return () if quantized else ("no operator of this graph could be quantized; the file is float32",)

@@ -1,4 +1,4 @@
-"""An .onnx that was exported elsewhere: read with suspicion, run as it is, kept and simplified. Runs in the worker."""
+"""An .onnx that was exported elsewhere: checked, run as it is, copied and simplified. Runs in the worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _QUANTIZED: Final = re.compile(r"Quantize|^QLinear|Integer$|^MatMulNBits$")
 _PASSING: Final = named("onnx", Trait.PASSES)
 _ATTENDING: Final = named("onnx", Trait.ATTENDS)
-# What the engine says of models that are valid, and that it cannot run.
+# What ONNX Runtime says about models that are valid, but that it cannot run.
 _ENGINE: Final = {
     "missing-kernel": re.compile(
         r"Could not find an implementation|Failed to find kernel|not supported|NOT_IMPLEMENTED"
@@ -55,8 +55,8 @@ _KINDS: Final = {
 }
 
 
-class GivenOnnx:
-    """An .onnx file, run by onnxruntime as it is, or changed as `changes` says where it cannot be."""
+class OnnxFile:
+    """An .onnx file, run by ONNX Runtime as it is, or, if that fails, with the `changes` it needs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,7 +64,7 @@ class GivenOnnx:
         self._lacking: frozenset[str] = frozenset()
 
     def describe(self) -> Described:
-        """Checked in full: structure, types, and the place of external data; errors as in `Given.describe`."""
+        """Checked in full: structure, types, and the place of external data; errors as in `ModelFile.describe`."""
         model = read_graph(self.path)
         inputs = tuple(_tensor(value, self.path) for value in real_inputs(model))
         outputs = tuple(_tensor(value, self.path) for value in model.graph.output)
@@ -79,8 +79,8 @@ class GivenOnnx:
         kinds = [node.op_type for node in model.graph.node]
         return Described(inputs, outputs, any(_QUANTIZED.search(kind) for kind in kinds))
 
-    def answer(self, spec: ModelSpec, feed: Feed) -> Feed:
-        """Outputs by name; a file of a fixed batch answers row by row."""
+    def run(self, spec: ModelSpec, feed: Feed) -> Feed:
+        """Outputs by name; a file with a fixed batch runs row by row."""
         session = self._opened()
         rows = len(next(iter(feed.values()))) if spec.batch_axis else 1
         fixed = session.inputs[0].shape[0] if session.inputs[0].shape else None
@@ -107,16 +107,18 @@ class GivenOnnx:
         return whole.hexdigest()
 
     def model(self) -> ModelProto:
-        """The model as the engine runs it: operators that it lacks are written out by their definition."""
+        """The model as ONNX Runtime runs it: operators that it lacks are replaced by their definition."""
         self._opened()
         return self._written_out()
 
     def changes(self) -> tuple[str, ...]:
-        """How that model differs from the file, a sentence each."""
+        """How that model differs from the file: one sentence per change."""
         self._opened()
         narrow = narrow_borders(read_graph(self.path)).items()
-        wide = [f"'{name}' is {kind} in the source, and fed and read as a wider type" for name, kind in narrow]
-        defined = [f"onnxruntime has no {name} like this; its definition stands there" for name in self._lacking]
+        wide = [f"'{name}' is {kind} in the source; this artifact uses a wider type for it" for name, kind in narrow]
+        defined = [
+            f"ONNX Runtime does not support this {name}; it was replaced by its definition" for name in self._lacking
+        ]
         return (*wide, *sorted(defined))
 
     def _opened(self) -> Session:
@@ -148,15 +150,15 @@ class GivenOnnx:
         return written_out(model, self._lacking) if self._lacking else model
 
 
-class OnnxKeeper:
-    """Keeps an .onnx file: simplified where that is possible, its opset and operators as they are."""
+class OnnxPassThrough:
+    """Copies an .onnx file, simplified where possible; its opset and operators remain as they are."""
 
     def prepare(self) -> None:
-        """Import what simplifies; torch has no part in it."""
+        """Import the simplifier; torch is not needed."""
         need("onnxslim", extra="export")
 
-    def export(self, module: GivenOnnx, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
-        """Write the file with the axes of the spec, in one piece."""
+    def export(self, module: OnnxFile, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+        """Write the file with the axes of the spec and its weights inside."""
         simplifier = "onnxslim"
         warnings = module.changes()
         try:
@@ -173,25 +175,25 @@ def read_graph(path: Path) -> ModelProto:
     """The model without its external data.
 
     Raises:
-        ModelUnreadable: No ONNX model.
+        ModelUnreadable: It is not an ONNX model.
         Refused: External data outside the folder of the file.
     """
     onnx = need("onnx", extra="export")
     try:
         model: ModelProto = onnx.load(str(path), load_external_data=False)
     except Exception as err:
-        raise ModelUnreadable(f"'{path}' is no ONNX model: {first_line(err)}.") from err
+        raise ModelUnreadable(f"'{path}' is not an ONNX model: {first_line(err)}.") from err
     if not model.graph.node and not model.graph.output:
-        raise ModelUnreadable(f"'{path}' is no ONNX model: it has no graph.")
+        raise ModelUnreadable(f"'{path}' is not an ONNX model: it has no graph.")
     for place in external_files(model, path):
         if not place.is_file():
-            raise ModelUnreadable(f"'{path}' has its weights in '{place.name}', which is not beside it.")
+            raise ModelUnreadable(f"'{path}' stores its weights in '{place.name}', which is not in the same folder.")
     return model
 
 
 def whole_model(path: Path) -> ModelProto:
-    """The model with its external data inside, no weight among its inputs, of an opset that the engine reads, and with
-    inputs and outputs that arrays hold."""
+    """The model with its external data inside, no weight among its inputs, of an opset that ONNX Runtime reads, and
+    with inputs and outputs that numpy arrays can hold."""
     onnx = need("onnx", extra="export")
     model = read_graph(path)
     onnx.load_external_data_for_model(model, str(path.parent))
@@ -202,8 +204,8 @@ def whole_model(path: Path) -> ModelProto:
     return model
 
 
-def _freed(module: GivenOnnx, spec: ModelSpec) -> ModelProto:
-    """The model with a free axis wherever the spec has one; shapes that follow from it are inferred anew."""
+def _freed(module: OnnxFile, spec: ModelSpec) -> ModelProto:
+    """The model with a dynamic axis wherever the spec has one; shapes that follow from it are inferred again."""
     model = module.model()
     shapes = {tensor.name: tensor.shape for tensor in spec.inputs}
     dims = [
@@ -228,10 +230,10 @@ def real_inputs(model: ModelProto) -> list[ValueInfoProto]:
 
 
 def external_files(model: ModelProto, path: Path) -> Iterator[Path]:
-    """Where the external data of every tensor lies.
+    """The files with the external data of each tensor.
 
     Raises:
-        Refused: A place that is absolute, or leaves the folder of the file by `..` or a link.
+        Refused: A path that is absolute, or leaves the folder of the file by `..` or a link.
     """
     onnx = need("onnx", extra="export")
     folder = path.resolve().parent
@@ -250,7 +252,7 @@ def _check(path: Path) -> None:
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except Exception as err:
-        raise ModelUnreadable(f"'{path}' is no valid ONNX model: {first_line(err)}.") from err
+        raise ModelUnreadable(f"'{path}' is not a valid ONNX model: {first_line(err)}.") from err
 
 
 def _tensor(value: ValueInfoProto, path: Path) -> TensorSpec:

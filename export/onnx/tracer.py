@@ -1,4 +1,4 @@
-"""The trace of an .onnx file: every tensor becomes an output of a copy, which runs once a feed."""
+"""The trace of an .onnx file: every tensor becomes an output of a copy, which runs once per feed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trace(path: Path, feeds: Sequence[Feed], signature: Signature | None = None)
     """The trace of the file on every feed.
 
     Raises:
-        ModelUnreadable: The file is no ONNX model, or its engine does not run it on these feeds.
+        ModelUnreadable: The file is not an ONNX model, or ONNX Runtime does not run it on these feeds.
     """
     del signature
     model = _loaded(path)
@@ -45,7 +45,7 @@ def trace(path: Path, feeds: Sequence[Feed], signature: Signature | None = None)
 def stored_steps(
     path: Path, feeds: Sequence[Feed], signature: Signature | None = None
 ) -> Iterator[Mapping[str, Array]]:
-    """How many steps from zero every value of every tensor with a scale of its own is, on every feed, by its name."""
+    """For every feed, by tensor: how many steps from zero each value is. Only tensors with a scale of their own."""
     del signature
     model = _loaded(path)
     makers = {name: node.op_type for node in model.graph.node for name in node.output}
@@ -88,19 +88,19 @@ def graph_of(graph: GraphProto) -> Graph:
 
 
 def refused(path: Path, feeds: Sequence[Feed], signature: Signature | None, side: str) -> RefusedOperator | None:
-    """What in the file called `side` keeps one of these feeds from running; None where all run."""
+    """The operator of the file called `side` that does not run on one of these feeds; None if all run."""
     del signature
     return next((found for feed in feeds if (found := first_refused(path, feed, side))), None)
 
 
 def tensor_names(path: Path) -> Mapping[str, tuple[str, ...]]:
-    """None differ: the quantizer knows every tensor by its name in a trace."""
+    """No name differs: the quantizer knows every tensor by its name in a trace."""
     del path
     return {}
 
 
 def first_refused(path: Path, feed: Feed, side: str) -> RefusedOperator | None:
-    """The first operator that the engine does not run on this feed, found by halving the graph; None if it runs all."""
+    """The first operator that ONNX Runtime does not run on this feed, found by bisection; None if it runs all."""
     model = _loaded(path)
     wrong = _wrong_input(model.graph, feed)
     if wrong is not None:
@@ -124,7 +124,7 @@ def _loaded(path: Path) -> ModelProto:
     try:
         model: ModelProto = need("onnx", extra="export").load(str(path))
     except Exception as err:
-        raise ModelUnreadable(f"'{path}' is no ONNX model: {err}.") from err
+        raise ModelUnreadable(f"'{path}' is not an ONNX model: {err}.") from err
     return model
 
 
@@ -148,7 +148,7 @@ def _run_all(model: ModelProto, graph: Graph, feeds: Sequence[Feed], path: Path)
         session = _session(model)
         return [dict(zip(names, session.run(names, feed), strict=True)) for feed in feeds]
     except Exception as err:  # the engine raises classes of its own, which need not be importable here
-        raise ModelUnreadable(f"'{path}' does not run: {_first_line(err)}") from err
+        raise ModelUnreadable(f"ONNX Runtime does not run '{path}': {_first_line(err)}") from err
 
 
 def _readable(graph: Graph) -> Iterator[str]:
@@ -205,7 +205,7 @@ def _wrong_input(graph: GraphProto, feed: Feed) -> tuple[str, str] | None:
         dims = value.type.tensor_type.shape.dim
         for place, (dim, size) in enumerate(zip(dims, sizes, strict=False)):
             if dim.HasField("dim_value") and dim.dim_value != size:
-                return value.name, f"axis {place} is fixed at {dim.dim_value} in this file, the case has {size}"
+                return value.name, f"axis {place} is fixed at {dim.dim_value} in this file; the case has {size}"
     return None
 
 

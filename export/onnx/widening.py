@@ -1,4 +1,4 @@
-"""Widening: inputs and outputs of a type that no array has become the next wider one, by a Cast at the border."""
+"""Widening: inputs and outputs of a type that numpy lacks become the next wider one, by a Cast."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _WIDER: Final = {
 
 
 def wider(kind: int) -> int | None:
-    """The type that a tensor of this type is fed or read as; None for one that arrays have."""
+    """The wider type for a tensor of this type; None if numpy arrays have the type."""
     types = need("onnx", extra="export").TensorProto.DataType
     name = _WIDER.get(types.Name(kind))
     return None if name is None else int(types.Value(name))
 
 
 def narrow_borders(model: ModelProto) -> dict[str, str]:
-    """The type of every input and output that arrays do not have, by name."""
+    """By name, the type of every input and output that numpy arrays do not have."""
     types = need("onnx", extra="export").TensorProto.DataType
     found = ((value.name, value.type.tensor_type.elem_type) for value in _borders(model))
     return {name: types.Name(kind).lower() for name, kind in found if kind and wider(kind)}
 
 
 def widened(model: ModelProto) -> ModelProto:
-    """The model with inputs and outputs that arrays can hold: the same names, a Cast behind each input and before each
-    output of another type. Weights keep their types."""
+    """The model with inputs and outputs that numpy arrays can hold: the same names, and a Cast after each input and
+    before each output whose type changes. Weights keep their types."""
     narrow = narrow_borders(model)
     if not narrow:
         return model

@@ -1,1 +1,1 @@
-"""Sizes of free axes: signatures, lengths, and the calibration inputs at each size."""
+"""Sizes of dynamic axes: signatures, lengths, and the calibration inputs at each size."""

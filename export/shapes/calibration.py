@@ -1,4 +1,4 @@
-"""Calibration feeds: rows of the calibration samples, at every size a file is made for."""
+"""Calibration feeds: rows of the calibration samples, at every size that a file supports."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _BATCH: Final = 4
 
 
 def feeds_at_lengths(samples: Samples, spec: ModelSpec, takes: Callable[[Feed], bool]) -> Iterator[Feed]:
-    """`feeds` at the samples' own length, and again at every other length that the file is judged at.
+    """`feeds` at the samples' own length, and again at every other length at which the file is checked.
 
-    A mean over few steps spreads wider than one over many: ranges read at one length are too narrow at another.
+    A mean over few steps varies more than one over many: ranges read at one length are too narrow at another.
 
     Args:
-        takes: Whether the file runs on a feed; lengths that it refuses are left out.
+        takes: Whether the file runs on a feed; lengths that it does not accept are left out.
     """
     yield from feeds(samples, spec)
     own = sizes_of_samples(samples, spec)
@@ -48,7 +48,7 @@ def _cut(feed: Feed, spec: ModelSpec, axis: str, length: int) -> Feed:
 
 
 def feeds(samples: Samples, spec: ModelSpec) -> Iterator[Feed]:
-    """The samples as feeds for a file with free axes: 4 rows at a time, one where the batch is fixed."""
+    """The samples as feeds for a file with dynamic axes: 4 rows at a time, or one if the batch is fixed."""
     if spec.batch_axis is None:
         yield from ({name: array[row] for name, array in samples.inputs.items()} for row in range(len(samples)))
         return
@@ -69,7 +69,7 @@ def feeds_of_sizes(samples: Samples, spec: ModelSpec, sizes: Mapping[str, int]) 
 
 
 def fitted(array: Array, tensor: TensorSpec, sizes: Mapping[str, int]) -> Array:
-    """The array cut to the sizes of its free axes, and repeated along those it is too short for."""
+    """The array cut to the sizes of its dynamic axes, and repeated along those where it is too short."""
     for index, axis in enumerate(tensor.shape):
         if isinstance(axis, str) and array.shape[index] != sizes[axis]:
             array = np.take(array, np.arange(sizes[axis]) % array.shape[index], axis=index)

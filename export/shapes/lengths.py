@@ -1,4 +1,4 @@
-"""Sizes of the free axes: those the samples have, and shorter ones that every file is tried and calibrated at."""
+"""Sizes of the dynamic axes: those of the samples, and shorter ones at which every file is checked and calibrated."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.shapes.signatures import is_padded
 
-# How many lengths besides the samples' own every free axis but the batch is tried at.
+# At how many lengths besides the samples' own every dynamic axis except the batch is checked.
 LENGTHS: Final = 2
 
 
 def sizes_of_samples(samples: Samples, spec: ModelSpec) -> dict[str, int]:
-    """The size of every free axis but the batch, as the samples have it."""
+    """The size of every dynamic axis except the batch, as the samples have it."""
     sizes: dict[str, int] = {}
     for tensor in spec.inputs:
         shape = samples.inputs[tensor.name].shape[0 if spec.batch_axis else 1 :]
@@ -26,7 +26,7 @@ def sizes_of_samples(samples: Samples, spec: ModelSpec) -> dict[str, int]:
 
 
 def lengths(size: int, spec: ModelSpec, axis: str) -> tuple[int, ...]:
-    """Shorter lengths to try, the most telling first: the module may refuse some of them."""
+    """Shorter lengths to try, the most informative first: the module may refuse some of them."""
     wanted = [size // 2, size * 3 // 4, size - 1, size - 2, size // 4, size - 4, size - 8]
     if is_padded(axis, spec):
         # One below the smallest size a fixed-shape file is made for: it has to be padded.
@@ -35,6 +35,6 @@ def lengths(size: int, spec: ModelSpec, axis: str) -> tuple[int, ...]:
 
 
 def other_lengths(size: int, spec: ModelSpec, axis: str) -> tuple[int, ...]:
-    """Lengths that a file is judged at besides `size`: the sizes it was asked for, then `lengths`."""
+    """Lengths other than `size` at which a file is checked: the requested sizes, then `lengths`."""
     asked = [length for length in spec.sizes.get(axis, ()) if length != size]
     return tuple(dict.fromkeys([*asked, *lengths(size, spec, axis)]))

@@ -14,7 +14,7 @@ DEFAULT: Final = "serving_default"
 
 
 def signatures_of(spec: ModelSpec) -> tuple[Signature, ...]:
-    """One signature per combination of the sizes of the free axes, ascending; `N1_T32` for several."""
+    """One signature per combination of the sizes of the dynamic axes, ascending; `N1_T32` if there are several."""
     axes = spec.free_axes
     combinations = list(itertools.product(*(spec.sizes_of(axis) for axis in axes)))
     return tuple(
@@ -23,7 +23,7 @@ def signatures_of(spec: ModelSpec) -> tuple[Signature, ...]:
 
 
 def fits(signatures: tuple[Signature, ...], sizes: Mapping[str, int], spec: ModelSpec) -> bool:
-    """True when some signature takes `sizes`: batches are split, and padded where the spec says how."""
+    """True if some signature accepts `sizes`: batches are split, and inputs padded if the spec has a padding value."""
     return not signatures or any(
         all(_takes(axis, size, signature.sizes[axis], spec) for axis, size in sizes.items()) for signature in signatures
     )

@@ -1,4 +1,4 @@
-"""A .tflite file written anew: short names of tensors, and equal numbers stored once. Runs in the worker."""
+"""Compacts a .tflite file: short tensor names, and equal data stored once. Runs in the worker."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _LARGEST: Final = 1 << 30
 
 
 def compact(path: Path, *, rename: bool = False) -> None:
-    """Write the file anew in place; one that is too large for a single piece is left alone.
+    """Rewrite the file in place; one that is too large for a single flatbuffer is not changed.
 
     The converter calls a tensor by the Python classes of all modules behind it, 300 characters and more, and the
     quantizer writes the scales of a weight once for each signature: a quarter of `digits` in int8 was that.
 
     Args:
-        rename: Call every tensor by its module and a number.
+        rename: Name every tensor by its module and a number.
     """
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     content = path.read_bytes()
@@ -97,7 +97,7 @@ def _builder(size: int) -> Any:
             return super().StartVector(elemSize, numElems, _ALIGNMENT if elemSize == 1 else alignment)
 
         def CreateNumpyVector(self, x: Any) -> int:  # noqa: N802  # the base class has this name
-            """Where a vector of these numbers is; written when it is asked for first."""
+            """Where a vector of these numbers is; written on first use."""
             key = (x.dtype.str, hashlib.sha256(x.tobytes()).digest())
             if key not in self._known:
                 self._known[key] = int(super().CreateNumpyVector(x))

@@ -1,4 +1,4 @@
-"""What a .tflite file is made of: its first signature, which is that of the smallest sizes."""
+"""The contents of a .tflite file: its first signature, which has the smallest sizes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
     """The contents of the file.
 
     Raises:
-        ModelUnreadable: It is no TFLite model.
+        ModelUnreadable: It is not a TFLite model.
     """
     del spec
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
@@ -48,7 +48,7 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
         model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
         return _read(model, schema)
     except Exception as err:  # the schema raises whatever its offsets lead to
-        raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
+        raise ModelUnreadable(f"'{path}' is not a TFLite model: {err}.") from err
 
 
 def _read(model: ModelT, schema: ModuleType) -> Contents:

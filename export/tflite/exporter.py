@@ -82,17 +82,17 @@ def _named(module: Any, spec: ModelSpec) -> Any:
 
 
 def read_back(path: Path, spec: ModelSpec) -> Converted:
-    """What the file says of itself.
+    """What the file says about itself.
 
     Raises:
-        ConversionFailed: The file is no TFLite model, or its signatures have other names than the spec.
+        ConversionFailed: The file is not a TFLite model, or its signatures have other names than the spec.
     """
     interpreter = need("ai_edge_litert.interpreter", extra="tflite")
     try:
         model = interpreter.Interpreter(str(path), num_threads=1)
         found = model.get_signature_list()
     except (ValueError, RuntimeError) as err:
-        raise ConversionFailed(f"The converter wrote no TFLite model: {err}.") from err
+        raise ConversionFailed(f"The converter did not write a TFLite model: {err}.") from err
     wanted = signatures_of(spec)
     for signature in wanted:
         _check_names(found.get(signature.name), signature.name, spec)

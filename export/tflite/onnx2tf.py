@@ -1,4 +1,4 @@
-"""From an .onnx to a .tflite: onnx2tf, in the environment that `edgekit tools install` made. Runs in the worker."""
+"""From .onnx to .tflite by onnx2tf, in the environment that `edgekit tools install` made. Runs in the worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgekit.core.spec import ModelSpec
 from edgekit.core.system.environments import TOOLS, program_of
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
-from edgekit.export.onnx.reader import GivenOnnx
+from edgekit.export.onnx.reader import OnnxFile
 from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.tflite.exporter import read_back
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 
 class Onnx2tf:
-    """Writes .tflite files of one size from an .onnx; inputs and outputs keep their layout and names."""
+    """Writes .tflite files of one size from .onnx files; inputs and outputs keep their layout and names."""
 
     def prepare(self) -> None:
-        """Import the engine that reads the file back; the converter is a program."""
+        """Import LiteRT, which reads the file back; the converter is a separate program."""
         need("ai_edge_litert.interpreter", extra="tflite")
 
-    def export(self, module: GivenOnnx, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+    def export(self, module: OnnxFile, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
         """Write the float32 file.
 
         Raises:
-            Refused: Several sizes were asked for; this converter makes one entry point a file.
+            Refused: Several sizes are requested; this converter writes one signature per file.
         """
         del feed
         signatures = signatures_of(spec)
@@ -50,7 +50,7 @@ class Onnx2tf:
         return msgspec.structs.replace(read_back(out, spec), options=options)
 
 
-def _fixed(module: GivenOnnx, spec: ModelSpec, sizes: dict[str, int]) -> ModelProto:
+def _fixed(module: OnnxFile, spec: ModelSpec, sizes: dict[str, int]) -> ModelProto:
     """The model at one size: of free batches and lengths the converter makes wrong files without a word."""
     onnx = need("onnx", extra="export")
     model = module.model()
@@ -77,6 +77,6 @@ def _converted(source: Path, spec: ModelSpec, folder: Path) -> Path:
     files = sorted(made.glob("*_float32.tflite"))
     if not files:
         lines = [line.strip() for line in (found.stdout + found.stderr).splitlines() if "error" in line.lower()]
-        reason = lines[-1][-300:] if lines else f"it ended with {found.returncode}"
-        raise ConversionFailed(f"onnx2tf wrote no file: {reason}.", hint="--to onnx-fp32,onnx-int8")
+        reason = lines[-1][-300:] if lines else f"it exited with code {found.returncode}"
+        raise ConversionFailed(f"onnx2tf did not write a file: {reason}.", hint="--to onnx-fp32,onnx-int8")
     return files[0]

@@ -94,7 +94,7 @@ def quantize(
     *,
     keep_float: Sequence[str] = (),
 ) -> Options:
-    """Write the file of `recipe` to `out`; gives the options used.
+    """Write the file of `recipe` to `out`; returns the options used.
 
     Args:
         keep_float: Names of tensors whose operators are not quantized.
@@ -183,7 +183,7 @@ def _not_float(made: Converted, spec: ModelSpec) -> tuple[str, ...]:
 
 
 def tensor_names(path: Path, output: str, spec: ModelSpec) -> tuple[str, ...]:
-    """The file's own names of an output's tensor, one a signature."""
+    """The file's own names of an output's tensor, one per signature."""
     model = need("ai_edge_litert.interpreter", extra="tflite").Interpreter(str(path), num_threads=1)
     runners = (model.get_signature_runner(signature.name) for signature in signatures_of(spec))
     return tuple(runner.get_output_details()[output]["name"] for runner in runners)

@@ -1,4 +1,4 @@
-"""A .tflite that was exported elsewhere: run as it is, kept, and quantized where it is float. Runs in the worker."""
+"""A .tflite that was exported elsewhere: run and copied as it is, and quantized if it is float. Runs in the worker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GATES: Final = 4
 BATCH: Final = "N"
 
 
-class GivenTflite:
+class TfliteFile:
     """A .tflite file, run by LiteRT as it is."""
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class GivenTflite:
         self._session: Session | None = None
 
     def describe(self) -> Described:
-        """Tensors of its signatures; errors as in `Given.describe`."""
+        """Tensors of its signatures; errors as in `ModelFile.describe`."""
         session = self._opened()
         engine: Any = session
         details = engine._engine.get_tensor_details()
@@ -51,14 +51,14 @@ class GivenTflite:
         # A first axis of 1 on every tensor is a batch: more samples run one after the other.
         return Described(_batched(session.inputs), _batched(session.outputs), quantized, {BATCH: (1,)})
 
-    def answer(self, spec: ModelSpec, feed: Feed) -> Feed:
+    def run(self, spec: ModelSpec, feed: Feed) -> Feed:
         """Outputs by name."""
         with BACKENDS.get("litert")().open(self.path, {}, spec) as session:
-            answers: Feed = session.run(feed)
-        return answers
+            outputs: Feed = session.run(feed)
+        return outputs
 
     def operators(self) -> frozenset[str]:
-        """Operators by their ONNX names; unrolled recurrent layers and attention are known by their parts."""
+        """Operators by their ONNX names; unrolled recurrent layers and attention are recognized by their parts."""
         names = _operator_names(self.path)
         found = {onnx_name("tflite", name) or name for name in names}
         if min(names.count("TANH"), names.count("LOGISTIC")) >= _GATES:
@@ -79,14 +79,14 @@ class GivenTflite:
         return self._session
 
 
-class TfliteKeeper:
-    """Keeps a .tflite file as it is."""
+class TflitePassThrough:
+    """Copies a .tflite file as it is."""
 
     def prepare(self) -> None:
-        """Import the engine; there is nothing to convert."""
+        """Import LiteRT; there is nothing to convert."""
         need("ai_edge_litert.interpreter", extra="tflite")
 
-    def export(self, module: GivenTflite, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+    def export(self, module: TfliteFile, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
         """Copy the file."""
         del feed
         if _signature_names(module.path) >= {signature.name for signature in signatures_of(spec)}:
@@ -96,7 +96,7 @@ class TfliteKeeper:
         try:
             return msgspec.structs.replace(read_back(out, spec), options={"exporter": "kept"})
         except ConversionFailed as err:
-            raise ModelUnreadable(f"'{module.path}' has other entry points than one a size: {err.message}") from err
+            raise ModelUnreadable(f"'{module.path}' does not have one signature per size: {err.message}") from err
 
 
 def _signature_names(path: Path) -> set[str]:

@@ -29,11 +29,11 @@ _SHARED_SCALES: Final = named("tflite", Trait.SHARED_SCALE)
 
 
 def trace(path: Path, feeds: Sequence[Feed], signature: Signature | None) -> Trace:
-    """The trace of one signature on every feed; its kernels are the plain ones, which keep what they compute.
+    """The trace of one signature on every feed, run by the reference kernels, which keep every tensor.
 
     Raises:
-        ModelUnreadable: The file is no TFLite model.
-        UserError: A feed that the signature does not take.
+        ModelUnreadable: The file is not a TFLite model.
+        UserError: The signature does not accept a feed.
     """
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     try:
@@ -42,16 +42,16 @@ def trace(path: Path, feeds: Sequence[Feed], signature: Signature | None) -> Tra
     except EdgekitError:
         raise
     except Exception as err:  # the schema raises whatever its offsets lead to
-        raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
+        raise ModelUnreadable(f"'{path}' is not a TFLite model: {err}.") from err
     graph = engine.graph()
     return trace_of(graph, stacked(engine.run(feed, graph) for feed in feeds))
 
 
 def refused(path: Path, feeds: Sequence[Feed], signature: Signature | None, side: str) -> RefusedOperator | None:
-    """The refusal of a file that lacks a signature which its bundle says it has; None where it is there.
+    """The refusal of a file that lacks a signature which its bundle lists; None if it has it.
 
     Raises:
-        ModelUnreadable: The file is no TFLite model.
+        ModelUnreadable: The file is not a TFLite model.
     """
     del feeds
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
@@ -59,7 +59,7 @@ def refused(path: Path, feeds: Sequence[Feed], signature: Signature | None, side
         model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
         known = {one.signatureKey.decode(): one.inputs[0].name.decode() for one in model.signatureDefs or ()}
     except Exception as err:  # the schema raises whatever its offsets lead to
-        raise ModelUnreadable(f"'{path}' is no TFLite model: {err}.") from err
+        raise ModelUnreadable(f"'{path}' is not a TFLite model: {err}.") from err
     if _named(signature) in known:
         return None
     reason = f"the file has no signature '{_named(signature)}'; it has {', '.join(known) or 'none'}"
@@ -67,8 +67,8 @@ def refused(path: Path, feeds: Sequence[Feed], signature: Signature | None, side
 
 
 def stored_steps(path: Path, feeds: Sequence[Feed], signature: Signature | None) -> Iterator[Mapping[str, Array]]:
-    """How many steps from zero every value of every tensor with a scale of its own is, on every feed, by its name in a
-    trace."""
+    """For every feed, by tensor name in a trace: how many steps from zero each value is. Only tensors with a scale of
+    their own."""
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     engine = _Engine(path, schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0), _named(signature))
     chosen = engine.scaled()
@@ -78,7 +78,7 @@ def stored_steps(path: Path, feeds: Sequence[Feed], signature: Signature | None)
 
 
 def tensor_names(path: Path) -> dict[str, tuple[str, ...]]:
-    """The file's own names behind each name in a trace: one a signature, as far as the signatures are alike."""
+    """The file's own names for each name in a trace: one per signature, as far as the signatures are alike."""
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     first = _Engine(path, model, model.signatureDefs[0].signatureKey.decode())
@@ -126,7 +126,7 @@ class _Engine:
             raise ModelUnreadable(f"litert does not run '{path}': {str(err).splitlines()[0]}") from err
 
     def graph(self) -> Graph:
-        """The operators; tensors are called by the module they come from and their place."""
+        """The operators; tensors are named by the module they come from and their index."""
         schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
         operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
         fused = {value: name for name, value in vars(schema.ActivationFunctionType).items() if isinstance(value, int)}
@@ -135,7 +135,7 @@ class _Engine:
         return Graph(operations, tuple(self._inputs), outputs, _MOVES, _BORDERS, frozenset(), _SIZES)
 
     def run(self, feed: Feed, graph: Graph) -> Mapping[str, Array]:
-        """The value of every tensor that an operator writes, quantized ones as the reals they stand for."""
+        """The value of every tensor that an operator writes, quantized ones as the real values they represent."""
         self.invoke(feed)
         written = {index for one in self._subgraph.operators for index in one.outputs}
         return {**feed, **{self.name(index): self._real(index) for index in sorted(written)}}
@@ -181,7 +181,7 @@ class _Engine:
         return Operation(text, inputs, outputs, kinds, self._module(one.outputs[0]))
 
     def name(self, index: int) -> str:
-        """What a tensor is called in a trace."""
+        """The name of a tensor in a trace."""
         given = next((name for name, place in self._inputs.items() if place == index), "")
         return given or f"{self._module(index) or 'tensor'}#{index}"
 

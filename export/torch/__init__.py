@@ -1,1 +1,1 @@
-"""PyTorch modules: loading, calling, tracing, and saying why one cannot be traced."""
+"""PyTorch modules: loading, calling, tracing, and why one cannot be traced."""

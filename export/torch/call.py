@@ -32,7 +32,7 @@ def tensors(feed: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
 
 
 def call_arguments(module: Any, spec: ModelSpec) -> tuple[str, ...]:
-    """The keyword each input is passed by; empty texts mean by position.
+    """The keyword by which each input is passed; an empty one means by position.
 
     Inputs go by keyword when the module's `forward` has a parameter for every name, whatever its order.
     """
@@ -58,14 +58,14 @@ def flatten(result: Any) -> dict[str, Any]:
     `output_0`, `output_1`, and nested ones join their names by `_`.
 
     Raises:
-        UserError: The result holds something that is no tensor, or nothing at all.
+        UserError: The result contains something that is not a tensor, or no tensor at all.
     """
     torch = need("torch", extra="export")
     if isinstance(result, torch.Tensor):
         return {"output": result}
     found = dict(_leaves(result, ""))
     if not found:
-        raise UserError(f"The module returns {type(result).__name__} without any tensor.")
+        raise UserError(f"The module returns {type(result).__name__} without a tensor.")
     return found
 
 
@@ -83,7 +83,9 @@ def _leaves(value: Any, name: str) -> Iterable[tuple[str, Any]]:
         for index, part in enumerate(value):
             yield from _leaves(part, f"{name or 'output'}_{index}")
     elif value is not None:
-        raise UserError(f"The module returns {type(value).__name__} in output '{name or 'output'}'; it needs tensors.")
+        raise UserError(
+            f"The module returns {type(value).__name__} in output '{name or 'output'}'; outputs must be tensors."
+        )
 
 
 def _joined(name: str, key: str) -> str:
@@ -112,19 +114,19 @@ def output_names(found: Iterable[str], spec: ModelSpec) -> tuple[str, ...]:
     """Names of the outputs: the spec's where it has them, else the module's own.
 
     Raises:
-        UserError: The spec names another number of outputs than the module gives, or a name twice.
+        UserError: The spec does not have as many outputs as the module returns.
     """
     own = tuple(found)
     wanted = tuple(tensor.name for tensor in spec.outputs)
     if not wanted or set(wanted) == set(own):
         return _free_of_inputs(own, spec)
     if len(wanted) != len(own):
-        raise UserError(f"The module gives {len(own)} outputs ({', '.join(own)}); the spec names {len(wanted)}.")
+        raise UserError(f"The module returns {len(own)} outputs ({', '.join(own)}); the spec has {len(wanted)}.")
     return wanted
 
 
 def operators_of(module: Any, spec: ModelSpec, feed: Feed) -> frozenset[str]:
-    """ONNX names of the operators that decide how this module is quantized; `Softmax*MatMul` stands for attention."""
+    """ONNX names of the operators that decide how this module is quantized; `Softmax*MatMul` means attention."""
     torch = need("torch", extra="export")
     arguments = call_arguments(module, spec)
     recorder = _recorder()

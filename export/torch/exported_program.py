@@ -35,12 +35,12 @@ def load_program(path: Path) -> Any:
     program = read_program(path)
     trees, shape = need("torch.utils._pytree", extra="export"), program.call_spec.in_spec
     inner = program.module()
-    # A program is fixed in the mode it was exported in, and torch raises for whoever wants to change it.
+    # A program is fixed in the mode it was exported in, and torch raises if one tries to change it.
     for name in ("train", "eval"):
         object.__setattr__(inner, name, lambda *_, **__: inner)
 
     class ProgramModule(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
-        """Takes the inputs by position, and hands them on as the program was exported."""
+        """Takes the inputs by position, and passes them as the program was exported."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -54,7 +54,7 @@ def load_program(path: Path) -> Any:
 
 
 def describe_program(path: Path) -> Described:
-    """Inputs with the axes that are free in the program; outputs are found by running it."""
+    """Inputs with the axes that are dynamic in the program; running it shows the outputs."""
     program = read_program(path)
     wanted = set(program.graph_signature.user_inputs)
     found = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in wanted]
@@ -66,8 +66,8 @@ def read_program(path: Path) -> Any:
     """The program, read without pickled objects.
 
     Raises:
-        ModelUnreadable: Damaged, not written by torch.export.save, or it holds objects, foreign operators or
-            expressions that would run code.
+        ModelUnreadable: It is damaged, was not written by torch.export.save, or contains objects, foreign operators
+            or expressions that would run code.
     """
     _inspect(path)
     torch = need("torch", extra="export")
@@ -75,7 +75,7 @@ def read_program(path: Path) -> Any:
         with _plain_tensors_only(torch):
             return torch.export.load(str(path))
     except Exception as err:
-        raise ModelUnreadable(f"'{path}' is no program of torch.export: {first_line(err)}.") from err
+        raise ModelUnreadable(f"'{path}' is not a torch.export program: {first_line(err)}.") from err
 
 
 def _inspect(path: Path) -> None:
@@ -85,16 +85,16 @@ def _inspect(path: Path) -> None:
             documents = [_document(archive, one) for one in archive.infolist() if one.filename.endswith(".json")]
             graphs = sum("/models/" in one.filename for one in archive.infolist())
     except (OSError, zipfile.BadZipFile, ValueError, RecursionError) as err:
-        raise ModelUnreadable(f"'{path}' is no program of torch.export: {first_line(err)}.") from err
+        raise ModelUnreadable(f"'{path}' is not a torch.export program: {first_line(err)}.") from err
     if graphs != 1:
-        raise ModelUnreadable(f"'{path}' holds {graphs} programs of torch.export's present format, not 1.")
+        raise ModelUnreadable(f"'{path}' contains {graphs} torch.export programs in the current format, not 1.")
     for key, text in (pair for document in documents for pair in _texts(document)):
         if key == "target" and not _is_known(text):
-            raise ModelUnreadable(f"'{path}' calls '{text[:80]}', which is no operator of torch.export.")
+            raise ModelUnreadable(f"'{path}' calls '{text[:80]}', which is not a torch.export operator.")
         if key == "expr_str" and not _is_plain(text):
-            raise ModelUnreadable(f"'{path}' has the size '{text[:80]}', which is no plain expression.")
+            raise ModelUnreadable(f"'{path}' has the size '{text[:80]}', which is not a plain expression.")
         if key == "path_name" and text.startswith(("custom_obj_", "opaque_")):
-            raise ModelUnreadable(f"'{path}' holds the pickled object '{text[:80]}'.")
+            raise ModelUnreadable(f"'{path}' contains the pickled object '{text[:80]}'.")
 
 
 def _document(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Any:
@@ -157,7 +157,7 @@ def _tensor(node: Any, symbols: dict[str, str], path: Path) -> TensorSpec:
     value = node.meta["val"]
     dtype = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
     if dtype not in DTYPES:
-        raise ModelUnreadable(f"Input '{node.name}' of '{path}' is no tensor of numbers but {dtype}.")
+        raise ModelUnreadable(f"Input '{node.name}' of '{path}' is not a tensor of numbers but {dtype}.")
     return TensorSpec(node.name, dtype, tuple(_axis(size, symbols) for size in value.shape))
 
 

@@ -33,7 +33,7 @@ def load_module(ref: ModuleRef, *, seed: int = 0) -> Any:
     """The torch module of `ref` in eval mode, on the CPU, with gradients off.
 
     Raises:
-        UserError: No such file or factory, a factory that raises or returns something else, weights that do not fit.
+        UserError: No such file or factory, a factory that raises or returns something else, weights that do not match.
         ModelUnreadable: The weights file cannot be read as plain tensors.
     """
     torch = need("torch", extra="export")
@@ -100,7 +100,7 @@ def _from_file(path: Path) -> ModuleType:
     name = f"_edgekit_source_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
-        raise UserError(f"'{path}' is no Python file.")
+        raise UserError(f"'{path}' is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     _run(lambda: spec.loader.exec_module(module), f"Importing '{path}'")  # type: ignore[union-attr]  # checked above
@@ -138,16 +138,16 @@ def _load_weights(module: Any, path: Path) -> None:
     problems = [
         *_listing("missing", [name for name in wanted if name not in given]),
         *_listing("unexpected", [name for name in given if name not in wanted]),
-        *_listing("of another shape", _misshapen(wanted, given)),
+        *_listing("with a different shape", _misshapen(wanted, given)),
     ]
     if problems:
         listing = "".join(f"\n  {problem}" for problem in problems)
-        raise UserError(f"Weights '{path}' do not fit the module:{listing}", hint=_SAVE)
+        raise UserError(f"Weights '{path}' do not match the module:{listing}", hint=_SAVE)
     module.load_state_dict(given)
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """Tensors by name from a .safetensors file, or from a .pt file that holds nothing but tensors.
+    """Tensors by name from a .safetensors file, or from a .pt file that contains only tensors.
 
     Raises:
         ModelUnreadable: No such file, damaged, or a pickle that would run code.
@@ -172,7 +172,7 @@ def _no_tensors(err: Exception) -> str:
         return f"loading them would run '{found['name']}'"
     if "TorchScript" in str(err):
         return "this is a TorchScript archive"
-    return "their pickle is damaged, or holds objects"
+    return "their pickle is damaged or contains objects"
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The trace of a torch module: every operator below its modules is noted while it runs. Runs in the worker."""
+"""The trace of a torch module: records every operator that it calls while it runs. Runs in the worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a module cannot be traced, in words its author can act on. Runs in the worker."""
+"""Why a module cannot be traced, in words that its author can act on. Runs in the worker."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _OWN_CODE: Final = re.compile(r"site-packages|<|/lib/python")
 def untraceable(err: BaseException, hint: str = "") -> UserError | None:
     """The UserError for code whose path depends on the values of its inputs; None for any other failure.
 
-    Names the line, where torch says it.
+    Names the line if torch reports it.
     """
     for one in _chain(err):
         name, text = type(one).__name__, str(one)
         if "DataDependent" in name or "data-dependent" in text.lower():
             return UserError(
-                f"The module's control flow depends on the values of its inputs, which no exported file can follow"
+                f"The module's control flow depends on the values of its inputs; an exported file does not support that"
                 f"{_place(one)}.",
                 hint=hint or "Compute both branches and choose with torch.where.",
             )

@@ -1,1 +1,1 @@
-"""The processes that converters run in, and the cache of what they made."""
+"""The processes in which converters run, and the cache of finished conversions."""

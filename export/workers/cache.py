@@ -1,4 +1,4 @@
-"""Finished conversions by content, so that a build that is repeated converts nothing."""
+"""The cache of finished conversions, by content: a repeated build converts nothing."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class ConversionCache:
-    """Files by key below `root`; no folder at all for None. It may be deleted at any time, and never fails a build."""
+    """Files by key below `root`; None turns it off. It may be deleted at any time, and never makes a build fail."""
 
     def __init__(self, root: Path | None, *, max_bytes: int = MAX_BYTES) -> None:
         self.root = root
         self.max_bytes = max_bytes
 
     def get(self, key: str, out: Path) -> Converted | None:
-        """Copy the file stored under `key` to `out` and give what is known of it; None when there is none.
+        """Copy the file stored under `key` to `out` and return its description; None if there is none.
 
-        An entry whose content is not that of its hash is removed.
+        An entry whose checksum does not match its content is removed.
         """
         if self.root is None:
             return None
@@ -59,7 +59,7 @@ class ConversionCache:
         return entry.converted
 
     def put(self, key: str, path: Path, converted: Converted) -> None:
-        """Store a copy of `path` under `key`; what cannot be stored is not."""
+        """Store a copy of `path` under `key`, if possible."""
         if self.root is None or (self.root / key).exists():
             return
         with contextlib.suppress(OSError, EdgekitError):

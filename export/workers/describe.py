@@ -1,4 +1,4 @@
-"""What a file that is a source says of itself, read in a process that may crash."""
+"""Inputs and outputs of a source file, read in a process that may crash."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def describe_file(path: Path, *, timeout_s: float) -> messages.Described:
     """Inputs and outputs of an .onnx, .tflite or .pt2 file.
 
     Raises:
-        ModelUnreadable: It is damaged, or takes whoever reads it along.
-        Refused: It takes or gives something that no engine on a device takes.
+        ModelUnreadable: It is damaged, or crashes the process that reads it.
+        Refused: An input or output has a type that no backend supports.
     """
     with Worker(path.suffix[1:].lower(), timeout_s=timeout_s) as worker:
         try:

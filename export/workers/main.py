@@ -1,4 +1,4 @@
-"""The worker process: builds the module once and answers jobs, one JSON line each. Started by `process.Worker`."""
+"""The worker process: builds the module once and runs jobs, one JSON line each. Started by `worker.Worker`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export import messages
-from edgekit.export.formats import TORCH, Exporter, Quantizer, kind_of, known_formats, load, open_given
+from edgekit.export.formats import TORCH, Exporter, Quantizer, kind_of, known_formats, load, open_model_file
 from edgekit.export.messages import ModuleRef
 from edgekit.export.torch.call import operators_of, run_module
 from edgekit.export.torch.exported_program import describe_program
@@ -40,7 +40,7 @@ from edgekit.runtime.backend import BACKENDS, default_backend
 
 
 def main() -> None:
-    """Answer jobs from stdin on what was stdout at the start, until stdin closes."""
+    """Run jobs from stdin and reply on what was stdout at the start, until stdin closes."""
     source, replies = _private_pipes()
     # -P keeps the current folder out of the way of our own imports; the user's modules are still found there.
     sys.path.append(os.getcwd())
@@ -49,13 +49,13 @@ def main() -> None:
     threading.Thread(target=_read_jobs, args=(source, lines), daemon=True).start()
     state = _State()
     while True:
-        reply = _answer(state, lines.get())
+        reply = _reply(state, lines.get())
         replies.write(msgspec.json.encode(reply) + b"\n")
         replies.flush()
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Where jobs come from and answers go.
+    """Where jobs come from and replies go.
 
     From here on a module that reads gets nothing, and what is printed, by C++ code too, goes to stderr, which the
     parent keeps.
@@ -71,7 +71,7 @@ def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
 def _read_jobs(source: BinaryIO, lines: queue.Queue[bytes]) -> None:
     for line in source:
         lines.put(line)
-    # The parent is gone, or has no more work: a conversion in progress is of no use to anybody.
+    # The parent is gone, or has no more work: a conversion in progress is of no use.
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
@@ -93,12 +93,12 @@ class _State:
 
 def _opened(ref: ModuleRef, seed: int) -> Any:
     if kind_of(ref.location) != TORCH:
-        return open_given(ref.location)
+        return open_model_file(ref.location)
     _quiet_torch()
     return load_module(ref, seed=seed)
 
 
-def _answer(state: _State, line: bytes) -> messages.Reply:
+def _reply(state: _State, line: bytes) -> messages.Reply:
     try:
         job = msgspec.json.decode(line, type=messages.Question)
         reply: messages.Reply = _HANDLERS[type(job)](state, job)
@@ -121,7 +121,7 @@ def _describe(state: _State, job: messages.Describe) -> messages.Reply:
     del state
     if kind_of(job.location) == TORCH:
         return messages.Reply(described=describe_program(Path(job.location)))
-    return messages.Reply(described=open_given(job.location).describe())
+    return messages.Reply(described=open_model_file(job.location).describe())
 
 
 def _load(state: _State, job: messages.Load) -> messages.Reply:
@@ -133,7 +133,7 @@ def _load(state: _State, job: messages.Load) -> messages.Reply:
 
 def _run(state: _State, job: messages.RunModule) -> messages.Reply:
     module = state.module(job.module, job.seed)
-    answers: Feed = {}
+    found: Feed = {}
     failures: dict[int, str] = {}
     names: tuple[str, ...] = ()
     feeds = unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable))
@@ -144,10 +144,10 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
             failures[index] = err.message
             continue
         names = tuple(outputs)
-        answers |= {f"{index}:{name}": array for name, array in outputs.items()}
-    if not answers:
+        found |= {f"{index}:{name}": array for name, array in outputs.items()}
+    if not found:
         raise UserError(failures[min(failures)])
-    save_arrays(Path(job.answers), answers)
+    save_arrays(Path(job.outputs), found)
     good = next(feed for index, feed in sorted(feeds.items()) if index not in failures)
     operators, weights = _made_of(module, job, good)
     traced = messages.Traced(names, tuple(sorted(operators)), weights, sources_digest(), failures)
@@ -156,8 +156,8 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
 
 def _outputs(module: Any, job: messages.RunModule, feed: Feed) -> Feed:
     if kind_of(job.module.location) != TORCH:
-        answers: Feed = module.answer(job.spec, feed)
-        return answers
+        outputs: Feed = module.run(job.spec, feed)
+        return outputs
     return run_module(module, job.spec, feed)
 
 
@@ -197,7 +197,7 @@ def _steps(state: _State, job: messages.Steps) -> messages.Reply:
 
 
 def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
-    """Open and run the file here, where an engine that crashes takes nobody along; answers are judged elsewhere."""
+    """Open and run the file here, where a crash of the backend does no harm; outputs are judged elsewhere."""
     if not path.is_file():
         return
     kind = next(one.name for one in known_formats().values() if one.suffix == path.suffix)
@@ -206,7 +206,7 @@ def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
         with backend.open(path, {}, spec) as session:
             session.run(feed)
     except ModelUnreadable as err:
-        raise ConversionFailed(f"The converter wrote a broken file: {err.message}") from err
+        raise ConversionFailed(f"The converter wrote an invalid file: {err.message}") from err
     except EdgekitError:
         return
 
@@ -235,7 +235,7 @@ def _made(location: str) -> Any:
     try:
         return load(location)()
     except (ImportError, AttributeError) as err:
-        raise ConversionFailed(f"The exporter '{location}' does not load: {err}.") from err
+        raise ConversionFailed(f"The exporter '{location}' cannot be imported: {err}.") from err
 
 
 def _quiet_torch() -> None:

@@ -1,4 +1,4 @@
-"""What PyTorch answers: for every sample and case, and what that tells of the outputs."""
+"""PyTorch's outputs for every sample and case, and the spec completed by them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edgekit.export.workers.worker import Worker
 
 @dataclass(frozen=True)
 class Reference:
-    """The completed spec, and samples and cases with what they must give."""
+    """The completed spec, and samples and cases with their expected outputs."""
 
     spec: ModelSpec
     samples: Samples
@@ -38,16 +38,16 @@ def ask_reference(
     """Run the module on samples and cases in the worker.
 
     Raises:
-        UserError: The module fails on the samples, has no batch axis in an output, or its outputs do not fit the
+        UserError: The module fails on the samples, an output lacks the batch axis, or the outputs do not match the
             labels or targets of the samples.
     """
     feeds = [*(case.feed for case in cases), *feeds_of(samples, spec)]
     save_arrays(folder / "feeds.npz", pack_feeds(feeds))
-    job = messages.RunModule(module, spec, str(folder / "feeds.npz"), str(folder / "answers.npz"), seed)
+    job = messages.RunModule(module, spec, str(folder / "feeds.npz"), str(folder / "outputs.npz"), seed)
     traced = worker.ask(job, "running the module").traced
     if traced is None:
-        raise ConversionFailed(f"The {worker.toolchain} converter gave no reference outputs.")
-    answers = unpack_feeds(read_arrays(folder / "answers.npz", ConversionFailed))
+        raise ConversionFailed(f"The {worker.toolchain} converter did not return reference outputs.")
+    answers = unpack_feeds(read_arrays(folder / "outputs.npz", ConversionFailed))
     failed = next((reason for index, reason in sorted(traced.failures.items()) if index >= len(cases)), None)
     if failed is not None:
         raise UserError(failed)
@@ -67,7 +67,7 @@ def _refuse_failed_signatures(failures: Sequence[tuple[Case, str]], spec: ModelS
     """Sizes that the user asked for and the module does not take."""
     for case, reason in failures:
         if case.sizes and not case.is_extreme and all(size in spec.sizes_of(axis) for axis, size in case.sizes.items()):
-            raise UserError(f"The module does not take {case.name}, which the sizes ask for. {reason}")
+            raise UserError(f"The module does not accept {case.name}, one of the requested sizes. {reason}")
 
 
 def _unchecked(
@@ -78,10 +78,10 @@ def _unchecked(
     for axis, size in whole.items():
         if {case.sizes[axis] for case in kept} == {size}:
             reason = next((why for case, why in failures if case.sizes[axis] != size), "there is no shorter length")
-            yield f"axis '{axis}' was checked at {size} only: {reason}"
+            yield f"axis '{axis}' was checked only at {size}: {reason}"
     for case, why in failures:
         if all(case.sizes[axis] == size for axis, size in whole.items()):
-            yield f"case '{case.name}' was left out: {why}"
+            yield f"case '{case.name}' was skipped: {why}"
 
 
 def _with_outputs(spec: ModelSpec, names: Sequence[str], cases: Sequence[Case]) -> ModelSpec:
@@ -89,7 +89,7 @@ def _with_outputs(spec: ModelSpec, names: Sequence[str], cases: Sequence[Case]) 
     for tensor in found:
         if spec.batch_axis is not None and (not tensor.shape or tensor.shape[0] != spec.batch_axis):
             raise UserError(
-                f"Output '{tensor.name}' of shape {list(tensor.shape)} does not begin with the batch axis "
+                f"Output '{tensor.name}' of shape {list(tensor.shape)} does not start with the batch axis "
                 f"'{spec.batch_axis}' of the inputs.",
                 hint="Give the inputs a fixed first axis: --input 'x:float32[1,...]'",
             )
@@ -97,7 +97,7 @@ def _with_outputs(spec: ModelSpec, names: Sequence[str], cases: Sequence[Case]) 
         return msgspec.structs.replace(spec, outputs=found)
     for wanted, got in zip(spec.outputs, found, strict=True):
         if wanted.dtype != got.dtype or not _agrees(wanted.shape, got.shape):
-            raise UserError(f"The spec has the output '{wanted}', the module gives '{got}'.")
+            raise UserError(f"The spec has the output '{wanted}'; the module returns '{got}'.")
     return spec
 
 

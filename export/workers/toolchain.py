@@ -1,4 +1,4 @@
-"""A lane: the conversions of one format, in turn, in one worker."""
+"""A lane: the conversions of one format, one after the other, in one worker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edgekit.export.workers.worker import Worker
 
 @dataclass(frozen=True)
 class Made:
-    """One finished file; it stays where it lies, because later conversions may read it."""
+    """One finished file; it remains in place, because later conversions may read it."""
 
     recipe: Recipe
     path: Path
@@ -34,7 +34,7 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is converted: the module, its completed spec, and the files the workers read."""
+    """What is converted: the module, its completed spec, and the files that workers read."""
 
     module: ModuleRef
     spec: ModelSpec
@@ -49,7 +49,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """What one format's thread works with."""
+    """What the thread of one format works with."""
 
     worker: Worker
     row: Format
@@ -114,7 +114,7 @@ class Lane:
             return known
         converted = self.worker.ask(job, what).converted
         if converted is None or not out.is_file():
-            raise ConversionFailed(f"The {self.worker.toolchain} converter wrote no file while {what}.")
+            raise ConversionFailed(f"The {self.worker.toolchain} converter did not write a file while {what}.")
         self.cache.put(key, out, converted)
         return converted
 
@@ -143,5 +143,5 @@ def _file_of(exporter: str) -> Path | None:
     try:
         found = importlib.util.find_spec(exporter.partition(":")[0])
     except (ImportError, ValueError) as err:
-        raise UserError(f"The exporter '{exporter}' does not load: {err}.") from err
+        raise UserError(f"The exporter '{exporter}' cannot be imported: {err}.") from err
     return Path(found.origin) if found is not None and found.origin else None

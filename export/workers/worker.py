@@ -1,4 +1,4 @@
-"""The parent's side of a worker: a process of its own that is asked, waited for, and killed."""
+"""The parent's side of a worker: starts a process, sends it jobs, waits for replies, and kills it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """One worker process for one toolchain; a context manager. Started when first asked, or by `start`.
+    """One worker process for one toolchain; a context manager. Started by its first job, or by `start`.
 
-    Whatever it and its converters print is kept for the error message. After a failure that is no answer (time-out,
-    crash, garbage) the process is killed, and the next job starts a fresh one.
+    What it and its converters print is kept for the error message. After a failure without a reply (time-out, crash,
+    invalid reply) the process is killed, and the next job starts a fresh one.
     """
 
     def __init__(self, toolchain: str, *, timeout_s: float) -> None:
@@ -40,7 +40,7 @@ class Worker:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
         self._pending = b""
         self._is_closed = False
-        # Whoever stops the worker must not miss a process that another thread is just starting.
+        # `stop` must not miss a process that another thread is just starting.
         self._starting = threading.Lock()
         self._is_loading = False
 
@@ -66,7 +66,7 @@ class Worker:
                 self._process = processes.start(command, stderr=self._log)
 
     def send(self, job: messages.Question) -> None:
-        """Give the worker a job; `receive` takes its answer. A worker that died is noticed by `receive`."""
+        """Send the worker a job; `receive` returns its reply, and notices if the worker died."""
         self.start()
         assert self._process is not None
         assert self._process.stdin is not None
@@ -77,18 +77,18 @@ class Worker:
             self._process.stdin.flush()
 
     def receive(self, what: str) -> messages.Reply:
-        """The answer to the oldest job, which did `what`.
+        """The reply to the oldest job, which did `what`.
 
         Raises:
             EdgekitError: What the worker reported, of its own class.
-            ConversionFailed: Time-out, crash, killed, or an answer that is none.
+            ConversionFailed: Time-out, crash, killed, or an invalid reply.
         """
         try:
             line = self._line(what)
             reply = msgspec.json.decode(line, type=messages.Reply)
         except (msgspec.DecodeError, msgspec.ValidationError) as err:
             self.kill()
-            raise self._failed(what, f"its answer is garbage: {line[:80]!r}") from err
+            raise self._failed(what, f"its reply is invalid: {line[:80]!r}") from err
         except BaseException:
             self.kill()
             raise
@@ -102,7 +102,7 @@ class Worker:
         self._is_loading = True
 
     def finish_loading(self) -> None:
-        """Wait for what `load` began; errors as in `receive`."""
+        """Wait until `load` is done; errors as in `receive`."""
         if self._is_loading:
             self._is_loading = False
             self.receive("loading the module")
@@ -113,7 +113,7 @@ class Worker:
         return self.receive(what)
 
     def stop(self) -> None:
-        """End the process and its children at once, from any thread; whoever waits for an answer gets an error."""
+        """End the process and its children at once, from any thread; a thread that waits for a reply gets an error."""
         with self._starting:
             self._is_closed = True
             if self._process is not None:
@@ -140,7 +140,7 @@ class Worker:
         while b"\n" not in self._pending:
             rest = deadline - time.monotonic()
             if rest <= 0:
-                raise self._failed(what, f"no answer within {self.timeout_s:g} s", hint="--timeout SECONDS")
+                raise self._failed(what, f"no reply within {self.timeout_s:g} s", hint="--timeout SECONDS")
             if not select.select([handle], [], [], min(rest, 1.0))[0]:
                 continue
             data = os.read(handle, 1 << 16)
@@ -153,10 +153,12 @@ class Worker:
     def _died(self, what: str, process: subprocess.Popen[bytes]) -> ConversionFailed:
         code = process.wait()
         if code == -signal.SIGKILL:
-            return self._failed(what, "it was killed (signal 9), most likely for using too much memory", hint="free -h")
+            return self._failed(
+                what, "it was killed (signal 9), probably because it used too much memory", hint="free -h"
+            )
         if code < 0:
             return self._failed(what, f"it crashed ({signal.Signals(-code).name})")
-        return self._failed(what, f"it ended with exit code {code} and no answer")
+        return self._failed(what, f"it exited with code {code} without a reply")
 
     def _reported(self, what: str, failure: messages.WorkerFailure) -> EdgekitError:
         if failure.trace:

@@ -227,8 +227,8 @@ def test_a_frozen_batch_axis_fails_validation_and_says_so(convert: Convert, requ
     result = convert(request_for("Frozen", "x:float32[N,6]", "onnx-fp32"))
 
     assert worst(check.verdict for check in result.parity) is Verdict.FAIL
-    assert any(check.case == "N=5" and "the engine refuses it" in check.reason for check in failing(result))
-    assert any("fixed at" in text or "older exporter" in text for text in result.warnings)
+    assert any(check.case == "N=5" and "the backend cannot run it" in check.reason for check in failing(result))
+    assert any("fixed at" in text or "legacy exporter" in text for text in result.warnings)
 
 
 def test_a_loop_over_steps_is_fixed_in_onnx_and_fits_the_signatures_of_tflite(

@@ -43,7 +43,7 @@ def test_a_file_that_no_engine_opens_is_a_failed_conversion(
 ) -> None:
     fake_exporters("Garbage")
 
-    with pytest.raises(ConversionFailed, match=r"The converter wrote a broken file: .*float\.onnx"):
+    with pytest.raises(ConversionFailed, match=r"The converter wrote an invalid file: .*float\.onnx"):
         export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32"), tmp_path / "out")
 
 
@@ -59,11 +59,11 @@ def test_a_file_that_crashes_its_engine_takes_the_worker_along_and_nobody_else(
 @pytest.mark.parametrize(
     ("exporter", "reason"),
     [
-        ("Silent", "wrote no file"),
+        ("Silent", "did not write a file"),
         ("Killed", r"killed \(signal 9\)"),
-        ("Hanging", r"no answer within 40 s"),
+        ("Hanging", r"no reply within 40 s"),
         ("Greedy", "out of memory"),
-        ("Scribbling", "wrote no ONNX model|broken file"),
+        ("Scribbling", "did not write an ONNX model|invalid file"),
     ],
 )
 def test_a_converter_that_gives_nothing_is_a_failed_conversion(
@@ -99,7 +99,7 @@ def test_a_wrong_file_with_a_good_answer_fails_parity(
         ("no_module", "returned int, not a torch.nn.Module"),
         ("Branching", r"control flow depends on the values of its inputs.*if y.sum\(\) > 0"),
         ("Narrow", r"The module fails on x float32\[1, 5\]"),
-        ("Mixed", "does not begin with the batch axis"),
+        ("Mixed", "does not start with the batch axis"),
         ("Text", "The module returns str in output 'output'"),
     ],
 )
@@ -125,7 +125,7 @@ def test_samples_of_a_length_without_a_signature_are_refused_before_any_work(
 ) -> None:
     request = with_sizes(request_for("Recurrent", "x:float32[N,T,6]", "tflite-fp32", T=8), T=(4, 16))
 
-    with pytest.raises(UserError, match="The samples have T=8; a TFLite file would take T=4,16 only") as caught:
+    with pytest.raises(UserError, match="The samples have T=8; a TFLite file has only T=4,16") as caught:
         export_artifacts(request, tmp_path / "out")
 
     assert caught.value.hint == "--sizes T=4,8,16"

@@ -109,7 +109,7 @@ def test_an_operator_that_the_engine_lacks_is_written_out(tmp_path: Path) -> Non
     report = made(source, "onnx-fp32,onnx-int8", x=even(64, 4))
 
     assert report.verdict is Verdict.PASS
-    assert "onnxruntime has no Swish like this" in "".join(report.artifacts[0].warnings)
+    assert "ONNX Runtime does not support this Swish" in "".join(report.artifacts[0].warnings)
     kept = onnx.load(str(tmp_path / "out" / "onnx-fp32.onnx"))
     assert "Swish" not in {node.op_type for node in kept.graph.node}
 
@@ -140,7 +140,7 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
     source = onnx_files.dense(tmp_path / "net.onnx", external="data.bin")
     (tmp_path / "data.bin").unlink()
 
-    with pytest.raises(ModelUnreadable, match=r"its weights in 'data\.bin', which is not beside it"):
+    with pytest.raises(ModelUnreadable, match=r"its weights in 'data\.bin', which is not in the same folder"):
         open_source(str(source), SourceOptions(), Settings())
 
 
@@ -238,7 +238,7 @@ def test_a_saved_program_is_a_source_like_its_module(tmp_path: Path) -> None:
     [
         ("torch.ops.aten.linear.default", "torch.hub.load", "calls 'torch.hub.load'"),
         ("torch.ops.aten.linear.default", "os.system", "calls 'os.system'"),
-        ("Symbol('s", "exit() or Symbol('s", "which is no plain expression"),
+        ("Symbol('s", "exit() or Symbol('s", "which is not a plain expression"),
     ],
 )
 def test_a_program_that_would_run_code_is_refused(find: str, put: str, message: str, tmp_path: Path) -> None:

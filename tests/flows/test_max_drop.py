@@ -66,7 +66,7 @@ def labelled_by_the_net(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_int8_that_drops_too_much_is_mended_in_both_formats(tmp_path: Path) -> None:
+def test_int8_that_drops_too_much_keeps_operators_in_float_in_both_formats(tmp_path: Path) -> None:
     shutil.copy(NETS, tmp_path)
     options = SourceOptions(samples=labelled_by_the_net(tmp_path), calibration=128)
     source, out = f"{tmp_path}/planted.py:outlier", tmp_path / "bundle"

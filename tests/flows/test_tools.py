@@ -77,10 +77,10 @@ def pretender(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("does", "message"),
     [
-        ("echo 'ERROR: no kernel for Frobnicate' >&2; exit 1", "onnx2tf wrote no file: ERROR: no kernel"),
-        ("exit 0", "onnx2tf wrote no file: it ended with 0"),
-        ("kill -9 $$", "onnx2tf wrote no file: it ended with -9"),
-        ('mkdir "$4"; echo junk > "$4/model_float32.tflite"', "wrote a broken file|wrote no TFLite model"),
+        ("echo 'ERROR: no kernel for Frobnicate' >&2; exit 1", "onnx2tf did not write a file: ERROR: no kernel"),
+        ("exit 0", "onnx2tf did not write a file: it exited with code 0"),
+        ("kill -9 $$", "onnx2tf did not write a file: it exited with code -9"),
+        ('mkdir "$4"; echo junk > "$4/model_float32.tflite"', "wrote an invalid file|did not write a TFLite model"),
     ],
     ids=["fails", "silent", "killed", "garbage"],
 )

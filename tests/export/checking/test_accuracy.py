@@ -85,9 +85,12 @@ def test_a_metric_of_all_samples_together_has_no_drop_by_sample(session: Make, a
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (Samples({"x": SCORES}, labels=LABELS + 1), r"'label' holds class 3; output 'y' has 3 scores"),
-        (Samples({"x": SCORES}, targets={"z": SCORES}), r"'target:z' is no output of the model"),
-        (Samples({"x": SCORES}, targets={"y": SCORES[:, 0]}), r"'target:y' has shape \(\) a sample, the output \(3,\)"),
+        (Samples({"x": SCORES}, labels=LABELS + 1), r"'label' contains class 3; output 'y' has 3 scores"),
+        (Samples({"x": SCORES}, targets={"z": SCORES}), r"'target:z' is not an output of the model"),
+        (
+            Samples({"x": SCORES}, targets={"y": SCORES[:, 0]}),
+            r"'target:y' has shape \(\) per sample, the output \(3,\)",
+        ),
     ],
     ids=["class", "name", "shape"],
 )

@@ -22,12 +22,12 @@ EVALUATED = drawn(200, seed=1)
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        (drawn(3), "calibrated on 3 distinct samples"),
+        (drawn(3), "calibrated on only 3 distinct samples"),
         (np.zeros((64, 4), np.float32), "every calibration value of 'x' is 0"),
-        (np.repeat(drawn(32), 2, axis=0), "32 of 64 calibration samples are copies"),
-        (np.concatenate([drawn(60), EVALUATED[:4]]), "4 of 64 calibration samples are evaluated on as well"),
-        (drawn(64) / 4, "% of the values of 'x' saturate beyond the calibrated -0.49"),
-        (drawn(64) * 4, "% of the calibration values of 'x' lie beyond the model's range of -2 to 2"),
+        (np.repeat(drawn(32), 2, axis=0), "32 of 64 calibration samples are duplicates"),
+        (np.concatenate([drawn(60), EVALUATED[:4]]), "4 of 64 calibration samples are also evaluation samples"),
+        (drawn(64) / 4, "% of the values of 'x' saturate outside the calibrated -0.49"),
+        (drawn(64) * 4, "% of the calibration values of 'x' are outside the model's range of -2 to 2"),
         (drawn(64) * 4, "they do not look like the same data"),
     ],
     ids=["few", "dummy", "copies", "leaked", "saturated", "strange", "noise"],

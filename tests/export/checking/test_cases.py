@@ -106,5 +106,5 @@ def test_cases_come_back_from_their_file_as_they_were(tmp_path: Path) -> None:
 def test_a_file_without_a_table_is_no_file_of_cases(tmp_path: Path) -> None:
     np.savez(tmp_path / "cases.npz", x=np.ones(3))
 
-    with pytest.raises(BundleUnreadable, match="holds no cases"):
+    with pytest.raises(BundleUnreadable, match="does not contain valid parity cases"):
         load_cases(tmp_path / "cases.npz")

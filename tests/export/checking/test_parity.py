@@ -132,15 +132,15 @@ def test_a_frozen_batch_is_a_failing_case_with_the_words_of_the_engine(session: 
 
     (check,) = failed(checks)
     assert (check.case, check.value) == ("N=5", None)
-    assert check.reason == "the engine refuses it: onnxruntime cannot run this feed: Got 5, expected 2"
+    assert check.reason == "the backend cannot run it: onnxruntime cannot run this feed: Got 5, expected 2"
     assert check.output == "y"
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ({"y": X[:1]}, "the shape is (1, 4), PyTorch gives (64, 4)"),
-        ({"z": X[:64]}, "the engine gives z"),
+        ({"y": X[:1]}, "the shape is (1, 4), PyTorch's is (64, 4)"),
+        ({"z": X[:64]}, "the artifact has no such output; it returns z"),
     ],
 )
 def test_an_output_of_another_shape_or_name_fails(answer: Feed, reason: str, session: Make, artifact: Make) -> None:
@@ -304,4 +304,4 @@ def test_an_artifact_that_refuses_the_samples_fails_parity_and_has_no_accuracy(s
 
     assert "no such shape" in checks[0].reason
     assert accuracy.quality.value is None
-    assert "does not answer" in accuracy.quality.reason
+    assert "do not have PyTorch's names and shapes" in accuracy.quality.reason

@@ -80,7 +80,7 @@ def test_the_spec_may_rename_the_outputs() -> None:
 def test_the_spec_cannot_name_more_outputs_than_there_are() -> None:
     spec = spec_of("x:float32[N,6]", "scores:float32[N,4]")
 
-    with pytest.raises(UserError, match=r"gives 2 outputs \(output_0, output_1\); the spec names 1"):
+    with pytest.raises(UserError, match=r"returns 2 outputs \(output_0, output_1\); the spec has 1"):
         run_module(net("Chosen"), spec, {"x": np.ones((3, 6), np.float32)})
 
 

@@ -129,7 +129,7 @@ def test_weights_that_do_not_fit_are_listed_all_at_once(tmp_path: Path) -> None:
 
     assert "1 missing: head.bias" in caught.value.message
     assert "5 unexpected: extra.0, extra.1, extra.2 and 2 more" in caught.value.message
-    assert "1 of another shape: head.weight (4, 7) instead of (4, 128)" in caught.value.message
+    assert "1 with a different shape: head.weight (4, 7) instead of (4, 128)" in caught.value.message
     assert caught.value.exit_code == 2
 
 

@@ -40,7 +40,7 @@ class NumpyWorker:
             except ValueError as err:
                 failures[index] = f"The module fails: {err}."
         packed: Feed = {f"{i}:{name}": array for i, feed in answers.items() for name, array in feed.items()}
-        save_arrays(Path(job.answers), packed)
+        save_arrays(Path(job.outputs), packed)
         names = tuple(next(iter(answers.values())))
         return messages.Reply(traced=messages.Traced(names, (), "weights", "sources", failures))
 
@@ -92,7 +92,7 @@ def test_an_axis_that_takes_one_size_only_is_warned_of(tmp_path: Path) -> None:
 
     found = ask(rigid, tmp_path)
 
-    assert found.warnings == ("axis 'T' was checked at 8 only: The module fails: 8 steps are expected.",)
+    assert found.warnings == ("axis 'T' was checked only at 8: The module fails: 8 steps are expected.",)
 
 
 def test_a_size_that_was_asked_for_and_does_not_run_is_a_user_error(tmp_path: Path) -> None:
@@ -101,19 +101,19 @@ def test_a_size_that_was_asked_for_and_does_not_run_is_a_user_error(tmp_path: Pa
             raise ValueError("no 4 steps")
         return {"y": feed["x"]}
 
-    with pytest.raises(UserError, match=r"does not take N=1 T=4, which the sizes ask for.*no 4 steps"):
+    with pytest.raises(UserError, match=r"does not accept N=1 T=4, one of the requested sizes.*no 4 steps"):
         ask(rigid, tmp_path, sizes={"N": (1,), "T": (4, 8)})
 
 
 def test_an_output_without_the_batch_axis_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="Output 'y' of shape \\['T', 2\\] does not begin with the batch axis 'N'"):
+    with pytest.raises(UserError, match="Output 'y' of shape \\['T', 2\\] does not start with the batch axis 'N'"):
         ask(lambda feed: {"y": feed["x"].mean(axis=0)}, tmp_path)
 
 
 def test_a_spec_that_says_otherwise_than_the_module_is_refused(tmp_path: Path) -> None:
     wrong = (TensorSpec("y", "float32", ("N", "T", 3)),)
 
-    with pytest.raises(UserError, match="The spec has the output 'y:float32\\[N,T,3\\]', the module gives"):
+    with pytest.raises(UserError, match="The spec has the output 'y:float32\\[N,T,3\\]'; the module returns"):
         ask(lambda feed: {"y": feed["x"]}, tmp_path, outputs=wrong)
 
 

@@ -60,10 +60,10 @@ def test_one_process_answers_one_job_after_the_other(worker: Worker, fake_export
     ("exporter", "reason"),
     [
         ("Raising", "ValueError: operator 'Frobnicate' is not supported"),
-        ("Leaving", "it ended with exit code 0 and no answer"),
+        ("Leaving", "it exited with code 0 without a reply"),
         ("Crashing", "it crashed (SIGABRT)"),
-        ("Killed", "it was killed (signal 9), most likely for using too much memory"),
-        ("Babbling", "its answer is garbage: b'Segmentation fault in pass 4'"),
+        ("Killed", "it was killed (signal 9), probably because it used too much memory"),
+        ("Babbling", "its reply is invalid: b'Segmentation fault in pass 4'"),
     ],
 )
 def test_a_failure_names_its_reason_and_keeps_what_was_printed(
@@ -85,7 +85,7 @@ def test_a_converter_that_hangs_is_killed_with_all_it_started(
     monkeypatch.setenv("CHILD_PID", str(tmp_path / "pid"))
     job = job_for(fake_exporters("Sleeping"), tmp_path)
 
-    with Worker("onnx", timeout_s=3) as worker, pytest.raises(ConversionFailed, match="no answer within 3 s"):
+    with Worker("onnx", timeout_s=3) as worker, pytest.raises(ConversionFailed, match="no reply within 3 s"):
         worker.ask(job, "making 'onnx-int8-dynamic'")
 
     assert has_ended(int((tmp_path / "pid").read_text()))
@@ -108,7 +108,7 @@ def test_what_one_job_printed_is_not_shown_for_the_next(worker: Worker, fake_exp
     with pytest.raises(ConversionFailed) as caught:
         worker.ask(job_for("fake_exporters:NoSuchThing", tmp_path), "making a copy")
 
-    assert "The exporter 'fake_exporters:NoSuchThing' does not load" in caught.value.message
+    assert "The exporter 'fake_exporters:NoSuchThing' cannot be imported" in caught.value.message
     assert "Frobnicate" not in caught.value.message
 
 

@@ -13,7 +13,7 @@ from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
-from edgekit.export.accuracy_control import mended
+from edgekit.export.accuracy_control import control_accuracy
 from edgekit.export.checking.cases import save_cases
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
 from edgekit.flows.measuring.findings import Findings, now
@@ -86,7 +86,7 @@ def write_bundle(
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
     if how.max_drop is not None:
         with progress.stage("accuracy control"):
-            result = mended(result, request, folder, how.max_drop)
+            result = control_accuracy(result, request, folder, how.max_drop)
     bundle = _write_rest(source, result, folder)
     return Written(source, of_bundle(bundle), result.parity, result.accuracy, (*source.warnings, *result.warnings))
 

@@ -9,10 +9,10 @@ TOY = Format(
     suffix=".toy",
     exporter="toy_format.exporter:ToyExporter",
     quantizer="toy_format.exporter:ToyQuantizer",
-    reader="toy_format.reader:GivenToy",
+    reader="toy_format.reader:ToySource",
     tracer="toy_format.tracer",
     contents="toy_format.tracer:read_contents",
-    routes={"toy": Route("toy_format.reader:ToyKeeper")},
+    routes={"toy": Route("toy_format.reader:ToyPassThrough")},
     packages=("torch", "numpy"),
     recipes=("toy-fp32",),
 )

@@ -14,7 +14,7 @@ from .exporter import described
 from .file import ToyFile
 
 
-class GivenToy:
+class ToySource:
     """A file that was exported before."""
 
     def __init__(self, path: Path) -> None:
@@ -25,7 +25,7 @@ class GivenToy:
         made = ToyFile.read(self.path)
         return Described(made.inputs, made.outputs, made.weight.dtype.kind == "i")
 
-    def answer(self, spec: ModelSpec, feed: Feed) -> Feed:
+    def run(self, spec: ModelSpec, feed: Feed) -> Feed:
         """Its output by name."""
         del spec
         made = ToyFile.read(self.path)
@@ -40,13 +40,13 @@ class GivenToy:
         return sha256_file(self.path)
 
 
-class ToyKeeper:
-    """Keeps a .toy file as it is."""
+class ToyPassThrough:
+    """Copies a .toy file as it is."""
 
     def prepare(self) -> None:
         """Nothing to import."""
 
-    def export(self, module: GivenToy, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+    def export(self, module: ToySource, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
         """Copy the file."""
         del spec, feed
         shutil.copyfile(module.path, out)
