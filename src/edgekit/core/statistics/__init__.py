@@ -1,1 +1,1 @@
-"""Statistics of latencies and metrics: intervals, paired comparison, steadiness, the nightly gate, trust."""
+"""Statistics of latencies and metrics: intervals, paired comparison, drift and warm-up, the nightly gate, trust."""
