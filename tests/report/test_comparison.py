@@ -50,9 +50,9 @@ def test_the_table_has_ratio_interval_and_what_could_be_seen() -> None:
     for part in ("1.00 ms", "1.05 ms", "+5.1 %", "+4.2 % .. +6.0 %", "slower", "VERDICT: FAIL"):
         assert part in text
     flat = " ".join(text.split())
-    assert "a difference of 1.1 % would be found in 80 % of cases, 3.0 % counts" in flat
-    assert "2 pairs disturbed by other work and measured again; both kept" in flat
-    assert "the sides differ in governor: performance and powersave" in flat
+    assert "detects 1.1 % in 80 % of cases (minimum effect 3.0 %)" in flat
+    assert "2 pairs disturbed by other work and measured again; both are kept" in flat
+    assert "A and B differ in governor: performance and powersave" in flat
 
 
 def test_a_missing_ratio_says_why() -> None:

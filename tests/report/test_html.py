@@ -159,7 +159,7 @@ def test_samples_records_warnings_and_stages_are_shown() -> None:
     report = make_report()
     text = page_of(report).text
 
-    assert "1,797 samples, divided with seed 0" in text
+    assert "1,797 samples, split with seed 0" in text
     for expected in (
         "opset 18",
         "options.calibration.method minmax",
@@ -280,7 +280,7 @@ def test_an_undecided_verdict_is_not_called_a_failure() -> None:
 def test_operators_load_energy_and_causes_have_their_places() -> None:
     text = render_html(variants.deep())
 
-    assert all(part in text for part in ("60.00 %", "throttled after 80.0 s", "energy of a call", "200 µJ", "10,000"))
+    assert all(part in text for part in ("60.00 %", "throttled after 80.0 s", "energy per call", "200 µJ", "10,000"))
     assert text.count("under load: ") == 1
     assert 'id="why"' in text
     assert 'id="why"' not in render_html(variants.passed())

@@ -134,7 +134,7 @@ def test_names_are_never_read_as_markup() -> None:
 def test_trust_is_given_with_what_would_raise_it() -> None:
     text = " ".join(printed(make_report()).split())
 
-    assert "trust A: nothing speaks against it." in text
+    assert "trust A: no reservations." in text
     assert "trust B: 1 of 6 launches were disturbed. To raise it: Stop other work on the device." in text
 
 

@@ -1,1 +1,1 @@
-"""Renders a Report for people and for CI."""
+"""Renders reports for people and for CI."""

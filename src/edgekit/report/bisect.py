@@ -1,4 +1,4 @@
-"""A bisection for people: a bar of error for every tensor along the depth of the graph, as text and as a picture."""
+"""A bisection for people: the error of every tensor from inputs to outputs, as text and as a picture."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _WIDTH: Final = 720
 
 
 def render_text(found: BisectReport) -> str:
-    """The answer first, then a row a tensor; 80 columns."""
-    return "\n".join([*answer(found), "", *_rows(found)]).rstrip() + "\n"
+    """The findings first, then one row per tensor; 80 columns."""
+    return "\n".join([*findings(found), "", *_rows(found)]).rstrip() + "\n"
 
 
-def answer(found: BisectReport) -> Iterator[str]:
-    """What was found, one sentence a line."""
+def findings(found: BisectReport) -> Iterator[str]:
+    """The findings, one sentence per line."""
     a, b = formatting.clean(found.a), formatting.clean(found.b)
     if found.refused is not None:
         one = found.refused
@@ -44,16 +44,16 @@ def answer(found: BisectReport) -> Iterator[str]:
     for name, share in found.narrow.items():
         yield f"'{formatting.clean(name)}' uses {100 * share:.1f} % of its int8 values: its scale is far too large."
     if found.first is None or found.aligned[found.first].is_within:
-        yield "No tensor leaves the tolerance."
+        yield "All tensors are within the tolerance."
     else:
         yield from _first(found, found.aligned[found.first])
     if found.most is not None:
         most = found.aligned[found.most]
-        yield f"Most error is added at '{most.a}' ({_operators(most)}{_module(most)}): {_percent(most.added)}."
+        yield f"'{most.a}' ({_operators(most)}{_module(most)}) adds the most error: {_percent(most.added)}."
 
 
 def write_bisection(found: BisectReport, path: Path) -> None:
-    """Write the document, the text or the picture, as the suffix of `path` says."""
+    """Write the document, the text or the picture, depending on the suffix of `path`."""
     refuse_suffix(path)
     if path.suffix.lower() == ".json":
         documents.write(path, found)
@@ -63,16 +63,16 @@ def write_bisection(found: BisectReport, path: Path) -> None:
 
 
 def refuse_suffix(path: Path) -> None:
-    """Raise `UserError` for a name that ends in none of `SUFFIXES`."""
+    """Raise `UserError` unless the name ends in one of `SUFFIXES`."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"'{path}' does not end in {', '.join(SUFFIXES)}.", hint="--report bisection.svg")
 
 
 def render_svg(found: BisectReport) -> str:
-    """The error of every tensor as a bar, inputs on top; a picture of its own."""
+    """The error of every tensor as a bar, inputs on top, as a complete SVG file."""
     height = 40 + _ROW * len(found.aligned)
     bars = [_svg_row(found, place) for place in range(len(found.aligned))]
-    title = f"{found.a} against {found.b}, case {found.case}: error of each tensor, 1e-8 to 1 of its size"
+    title = f"{found.a} against {found.b}, case {found.case}: relative error of each tensor, 1e-8 to 1"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
         f'font-family="sans-serif" font-size="12"><title>{escape(title)}</title>'
@@ -96,15 +96,15 @@ def _svg_row(found: BisectReport, place: int) -> str:
 def _first(found: BisectReport, one: Aligned) -> Iterator[str]:
     yield f"The first tensor out of tolerance is '{one.a}' ({_operators(one)}{_module(one)}), in B '{one.b}':"
     if one.kind == "sqnr":
-        value = "no figure" if one.value is None else f"{one.value:.1f} dB"
-        yield f"  {value} of signal over error, at least {one.limit:g} dB; off by {_percent(one.error)}."
+        value = "unknown" if one.value is None else f"{one.value:.1f} dB"
+        yield f"  SQNR {value}, required at least {one.limit:g} dB; relative error {_percent(one.error)}."
     else:
-        value = "no figure" if one.value is None else f"{one.value:.2g}"
-        yield f"  off by {value} of its range, at most {one.limit:g}; by {_percent(one.error)} of its size."
+        value = "unknown" if one.value is None else f"{one.value:.2g} of its range"
+        yield f"  Largest difference {value}, limit {one.limit:g}; relative error {_percent(one.error)}."
     yield from _weights(one.weights)
     if found.missing:
         names = ", ".join(f"'{name}'" for name in found.missing)
-        yield f"  Right before it '{found.a}' computes {names}; '{found.b}' has nothing in its place."
+        yield f"  Right before it, '{found.a}' computes {names}; '{found.b}' does not."
 
 
 def _weights(names: tuple[str, ...]) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _rows(found: BisectReport) -> Iterator[str]:
         before = place
     if before + 1 < len(found.aligned):
         yield f"  ... {formatting.plural(len(found.aligned) - before - 1, 'tensor')}"
-    yield f"Without a counterpart: {found.only_a} of A, {found.only_b} of B."
+    yield f"Tensors without a counterpart: {found.only_a} in A, {found.only_b} in B."
 
 
 def _row(found: BisectReport, place: int) -> str:
@@ -137,7 +137,7 @@ def _row(found: BisectReport, place: int) -> str:
 
 
 def _places(found: BisectReport) -> list[int]:
-    """All tensors, or those around the ones that matter and a few spread over the rest."""
+    """All tensors, or those near the important ones and a few of the others."""
     count = len(found.aligned)
     if count <= _SHOWN:
         return list(range(count))
@@ -147,7 +147,7 @@ def _places(found: BisectReport) -> list[int]:
 
 
 def _share(error: float) -> float:
-    """Where an error stands between 1e-8 (0) and all of the signal (1)."""
+    """The position of an error on the scale from 1e-8 (0) to the whole signal (1)."""
     return 0.0 if error <= 0 else min(max(1 + math.log10(error) / _DECADES, 0.0), 1.0)
 
 

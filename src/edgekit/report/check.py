@@ -1,4 +1,4 @@
-"""The result of `edgekit check` for people and for CI: a table, Markdown, JUnit XML, and the dashboards' formats."""
+"""The result of `edgekit check` for people and for CI: a table, Markdown, JUnit XML, and formats of dashboards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ORDER: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
 def render(report: CheckReport, console: Console) -> None:
-    """Print every result, what failed first, and the verdict on the last line."""
+    """Print every result, failures first, and the verdict on the last line."""
     console.print(Text(f"edgekit check  {formatting.clean(report.config)}"), soft_wrap=True)
     for series, results in _grouped(report).items():
         console.print(Text(f"\n{formatting.clean(series)}", style=Style(bold=True)), soft_wrap=True)
@@ -47,7 +47,7 @@ def render(report: CheckReport, console: Console) -> None:
 
 
 def render_markdown(report: CheckReport) -> str:
-    """The result for a pull request or the summary of a CI step: what did not pass first, all else folded away."""
+    """The result for a pull request or the summary of a CI step: what did not pass first, the rest folded."""
     rows = sorted(report.results, key=lambda one: _ORDER.index(one.verdict))
     open_ = [one for one in rows if one.verdict is not Verdict.PASS]
     passed = [one for one in rows if one.verdict is Verdict.PASS]
@@ -61,7 +61,7 @@ def render_markdown(report: CheckReport) -> str:
 
 
 def render_junit(report: CheckReport) -> str:
-    """JUnit XML with one case a model, target and check; an inconclusive one is skipped unless the policy fails it."""
+    """JUnit XML, one case per model, target and check; inconclusive ones are skipped unless the policy is `fail`."""
     return render_cases("edgekit check", _cases(report))
 
 
@@ -91,13 +91,13 @@ RENDERINGS: Final[dict[str, Callable[[CheckReport], str]]] = {
 
 
 def refuse_name(path: Path) -> None:
-    """Raise `UserError` for a name that no rendering has."""
+    """Raise `UserError` unless the name ends in one of `RENDERINGS`."""
     if not path.name.lower().endswith(tuple(RENDERINGS)):
         raise UserError(f"'{path}' does not end in {', '.join(RENDERINGS)}.", hint="--report check.xml")
 
 
 def write_check(report: CheckReport, path: Path) -> None:
-    """Write the result in the form that the end of the name asks for, at once or not at all; as `refuse_name`."""
+    """Write the result in the format that the file name selects, completely or not at all; raises as `refuse_name`."""
     refuse_name(path)
     rendering = next(one for end, one in RENDERINGS.items() if path.name.lower().endswith(end))
     write_atomic(path, rendering(report).encode("utf-8", "replace"))

@@ -30,7 +30,7 @@ _NAME_WIDTH: Final = 22
 
 
 def render(report: ComparisonReport, console: Console) -> None:
-    """Print every pair as a row, what has to be known of it, and the verdict on the last line."""
+    """Print every pair as a row, notes on it, and the verdict on the last line."""
     console.print(
         Text(f"edgekit compare  A: {formatting.clean(report.a)}  B: {formatting.clean(report.b)}"), soft_wrap=True
     )
@@ -64,7 +64,7 @@ def render_markdown(report: ComparisonReport) -> str:
 
 
 def write_comparison(report: ComparisonReport, path: Path) -> None:
-    """Write the comparison in the form that the suffix of `path` names, at once or not at all; as `refuse_suffix`."""
+    """Write the comparison in the format of the suffix, completely or not at all; raises as `refuse_suffix`."""
     refuse_suffix(path)
     if path.suffix.lower() == ".json":
         documents.write(path, report)
@@ -73,26 +73,26 @@ def write_comparison(report: ComparisonReport, path: Path) -> None:
 
 
 def refuse_suffix(path: Path) -> None:
-    """Raise `UserError` for a name that ends in neither `.json` nor `.md`."""
+    """Raise `UserError` unless the name ends in `.json` or `.md`."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"'{path}' does not end in {' or '.join(SUFFIXES)}.", hint="--report comparison.md")
 
 
 def notes(report: ComparisonReport) -> Iterator[str]:
-    """What a reader has to know beside the figures, one sentence each."""
+    """What a reader must know besides the figures, one sentence each."""
     for pair in report.pairs:
         name = f"{_name(pair)}: " if len(report.pairs) > 1 else ""
         if pair.ratio.value is None:
             yield f"{name}no ratio, {pair.ratio.reason}"
         elif pair.detectable is not None:
             yield (
-                f"{name}{formatting.plural(pair.ratio.n, 'launch')} of each; a difference of "
-                f"{percent(pair.detectable)} would be found in 80 % of cases, {percent(report.minimum_effect)} counts"
+                f"{name}{formatting.plural(pair.ratio.n, 'launch')} each: detects "
+                f"{percent(pair.detectable)} in 80 % of cases (minimum effect {percent(report.minimum_effect)})"
             )
         if pair.repeated:
             repeated = formatting.plural(pair.repeated, "pair")
-            yield f"{name}{repeated} disturbed by other work and measured again; both kept"
-        yield from (f"{name}the sides differ in {fact}" for fact in pair.differing)
+            yield f"{name}{repeated} disturbed by other work and measured again; both are kept"
+        yield from (f"{name}A and B differ in {fact}" for fact in pair.differing)
 
 
 def percent(share: float) -> str:

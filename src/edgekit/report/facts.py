@@ -1,4 +1,4 @@
-"""Facts of a device as names and values for people; what could not be read keeps its reason."""
+"""Facts of a device as names and values for people; a missing one has its reason."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from edgekit.core.units import format_value
 from edgekit.report.rows import TargetView
 
 TRUST: Final = {
-    "A": "reliable: nothing speaks against the measurement",
-    "B": "one thing speaks against the measurement",
+    "A": "reliable",
+    "B": "reliable with one reservation",
     "C": "indicative only",
-    "E": "emulated: no latency of any device",
+    "E": "emulated: not the latency of a device",
 }
 _NAMES: Final = {
     "system": "system",
@@ -36,7 +36,7 @@ _CHANGING: Final = ("governor", "clock_hz", "temperature_c", "throttled", "load"
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact: its name, its value as text (empty when missing), and why it is missing."""
+    """One fact: its name, its value as text (empty if missing), and why it is missing."""
 
     name: str
     value: str
@@ -53,7 +53,7 @@ class DeviceView:
 
 
 def devices(report: Report, targets: Sequence[TargetView]) -> tuple[DeviceView, ...]:
-    """Every target or device that the report has facts or a trust grade of."""
+    """Every target or device for which the report has facts or a trust grade."""
     trusts = {target.target: target.trust for target in targets if target.trust}
     names = dict.fromkeys([*(target.target for target in targets), *report.facts])
     return tuple(
@@ -79,13 +79,13 @@ def _facts(report: Report, name: str) -> tuple[Fact, ...]:
 
 
 def facts_of(facts: Facts) -> tuple[Fact, ...]:
-    """Every fact in a fixed order, then engines, features, and what else could not be read."""
+    """Every fact in a fixed order, then backends, features, and other facts that could not be read."""
     known = [
         Fact(name, _value(field, getattr(facts, field)), facts.missing.get(field, "")) for field, name in _NAMES.items()
     ]
     known += [Fact("gpu", _gpu(gpu)) for gpu in facts.gpus]
     known.append(Fact("emulated", "yes" if facts.emulated else "no"))
-    known.append(Fact("engines", ", ".join(f"{name} {version}" for name, version in facts.engines.items())))
+    known.append(Fact("backends", ", ".join(f"{name} {version}" for name, version in facts.engines.items())))
     known.append(Fact("features", ", ".join(facts.features)))
     unread = [Fact(name, "", reason) for name, reason in facts.missing.items() if name not in _NAMES]
     return tuple(known + unread)

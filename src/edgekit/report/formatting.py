@@ -1,4 +1,4 @@
-"""Words and numbers for people, the same in every rendering of a report."""
+"""Words and numbers for people, identical in every rendering of a report."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def _shown(mark: str) -> str:
 
 
 def shortened(text: str, letters: int) -> str:
-    """`text` cleaned, and cut to at most `letters` with an ellipsis where it is longer."""
+    """`text` cleaned, and cut to at most `letters` characters with an ellipsis."""
     flat = clean(text)
     return flat if len(flat) <= letters else f"{flat[: letters - 1]}…"
 
 
 def quantity(estimate: Estimate, unit: str) -> str:
-    """The value with its unit: `3.31 ms`; a dash when it is absent."""
+    """The value with its unit: `3.31 ms`; a dash if it is missing."""
     return units.format_value(estimate.value, unit, low=estimate.low, high=estimate.high)
 
 
 def interval(estimate: Estimate, unit: str, *, form: str = "[{}, {}]") -> str:
-    """The 95 % interval in the scale of the value, without a unit: `[3.28, 3.35]`; empty when there is none."""
+    """The 95 % interval in the scale of the value, without a unit: `[3.28, 3.35]`; empty if there is none."""
     return units.format_interval(estimate.value, estimate.low, estimate.high, unit, form=form)
 
 
@@ -50,7 +50,7 @@ def figure(estimate: Estimate, unit: str) -> str:
 
 
 def rate(estimate: Estimate) -> str:
-    """A number a second to three digits: `122,000`, `7.41`; a dash when it is absent."""
+    """A number per second with three digits: `122,000`, `7.41`; a dash if it is missing."""
     if estimate.value is None or not math.isfinite(estimate.value):
         return units.ABSENT
     value = float(f"{estimate.value:.3g}")
@@ -58,7 +58,7 @@ def rate(estimate: Estimate) -> str:
 
 
 def instructions(estimate: Estimate) -> str:
-    """Counted instructions, each digit of which is certain: `467,729`; a dash when they were not counted."""
+    """Counted instructions with all digits, which are exact: `467,729`; a dash if they were not counted."""
     return units.ABSENT if estimate.value is None else f"{estimate.value:,.0f}"
 
 
@@ -70,18 +70,18 @@ def beyond(check: BudgetCheck) -> str:
 
 
 def parity_value(check: ParityCheck) -> str:
-    """What a parity check found against its limit: `0.31 (limit 0.05)`."""
+    """The result of a parity check and its limit: `0.31 (limit 0.05)`."""
     sign = "limit" if check.kind == "difference" else "at least"
     return f"{units.format_value(check.value, check.unit)} ({sign} {units.format_value(check.limit, check.unit)})"
 
 
 def parity_sample(check: ParityCheck) -> str:
-    """The sample that differs most, `sample 7 of 32`, counted from 0 as in the file; empty when unknown."""
+    """The sample that differs most, `sample 7 of 32`, counted from 0 as in the file; empty if unknown."""
     return "" if check.sample is None else f"sample {check.sample} of {check.samples}"
 
 
 def sizes(values: Mapping[str, int]) -> str:
-    """Sizes of free axes: `N=8, T=32`."""
+    """Sizes of dynamic axes: `N=8, T=32`."""
     return ", ".join(f"{axis}={size}" for axis, size in values.items())
 
 

@@ -1,4 +1,4 @@
-"""The HTML rendering: one file that holds everything it shows, runs no script and loads nothing."""
+"""The HTML rendering: one self-contained file that runs no script and loads nothing."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ WORDS: Final = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE
 
 @dataclass
 class Notes:
-    """Reasons below a table, each once; `key` is unique on the page."""
+    """Notes below a table, each once; `key` is unique on the page."""
 
     key: str
     texts: list[str] = field(default_factory=list)
 
     def number(self, text: str) -> int:
-        """The number of a reason, from 1."""
+        """The number of a note, from 1."""
         if text not in self.texts:
             self.texts.append(text)
         return self.texts.index(text) + 1
 
 
 def render_html(report: Report) -> str:
-    """The page: every text of the report is escaped, and its policy allows no script and no request.
+    """The page. Every text is escaped, and the content policy allows neither scripts nor requests.
 
     Raises:
         MissingExtra: jinja2 is not installed.
@@ -129,14 +129,14 @@ def _pictures(
 def _sustained(report: Report, names: Sequence[str]) -> Iterator[tuple[Sustained, str, latency.Picture | None]]:
     for number, found in enumerate(report.sustained):
         picture = sustained.picture(found, names, f"sustained-{number}")
-        yield found, sustained.told(found), _marked(picture) if picture else None
+        yield found, sustained.sentence(found), _marked(picture) if picture else None
 
 
 def _training(report: Report) -> dict[str, Any] | None:
     found = report.training
     if found is None:
         return None
-    return {"told": training.told(found), "pictures": [_marked(one) for one in training.pictures(found, "training")]}
+    return {"result": training.sentence(found), "pictures": list(map(_marked, training.pictures(found, "training")))}
 
 
 def _tradeoffs(targets: Sequence[rows.TargetView], names: Sequence[str]) -> Iterator[tuple[str, latency.Picture]]:
@@ -169,17 +169,17 @@ def _counted(report: Report) -> str:
 
 
 def _detectable(report: Report) -> str:
-    """What drop these samples could have shown, in one sentence; empty where nothing is known."""
+    """The drop that these samples can show, in one sentence; empty if unknown."""
     found = [(entry.detectable, entry.metric) for entry in report.accuracy if entry.detectable is not None]
     if not found:
         return ""
     smallest, largest = (format_value(value, drop_unit(metric)) for value, metric in (min(found), max(found)))
-    size = smallest if smallest == largest else f"{smallest} ({largest} where answers differ most)"
-    return f"These samples can show a drop of {size} or more; a smaller one stays unseen."
+    size = smallest if smallest == largest else f"{smallest} ({largest} where predictions differ most)"
+    return f"These samples can show a drop of {size} or more, but not a smaller one."
 
 
 def _gauge(check: BudgetCheck, estimate: Estimate) -> Any:
-    """The value against an upper limit, which stands at two thirds; a dash for limits of another kind."""
+    """The value against an upper limit, which is drawn at two thirds; a dash for other limits."""
     if estimate.value is None or estimate.value < 0 or check.limit <= 0 or not rows.is_upper_limit(check):
         return ABSENT
     share = min(estimate.value / check.limit / 1.5, 1.0)
@@ -203,7 +203,7 @@ def _budgets_met(row: rows.Row) -> str:
 
 
 def _moment(created: str) -> str:
-    """`2026-03-02 09:41 UTC`; a text that is no time stays as it is."""
+    """`2026-03-02 09:41 UTC`; any other text stays unchanged."""
     try:
         moment = datetime.fromisoformat(created)
     except ValueError:

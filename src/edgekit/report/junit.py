@@ -1,4 +1,4 @@
-"""The JUnit rendering: one case for each artifact, target and check, so that CI shows them as tests."""
+"""The JUnit rendering: one case per artifact, target and check, which CI shows as tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgekit.report import formatting, rows
 
 @dataclass(frozen=True)
 class JunitCase:
-    """One test case: the suite it stands in, its class and name, and what it ended in."""
+    """One test case: its suite, class, name and result."""
 
     suite: str
     group: str
@@ -25,14 +25,14 @@ class JunitCase:
 def render_junit(report: Report) -> str:
     """The report as JUnit XML.
 
-    A file with a failure means a failed report, and the other way round: an inconclusive check is skipped, and so is
-    a budget that an artifact misses on a target that passes with another one. The last suite holds the verdict.
+    The file contains a failure if and only if the report failed: an inconclusive check is skipped, and so is a budget
+    that an artifact misses on a target that passes with another one. The last suite contains the verdict.
     """
     return render_cases(f"edgekit {report.command}", cases(report))
 
 
 def render_cases(name: str, found: Iterable[JunitCase]) -> str:
-    """JUnit XML of cases, one suite for each that they name."""
+    """JUnit XML of cases, grouped by suite."""
     suites = ElementTree.Element("testsuites", name=formatting.clean(name))
     grouped: dict[str, list[JunitCase]] = {}
     for case in found:

@@ -17,12 +17,12 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#~!&])")
 
 
 def render_markdown(report: Report) -> str:
-    """The report as GitHub-flavoured Markdown; names stand in code spans, so nothing in them is markup."""
+    """The report as GitHub-flavoured Markdown; names are in code spans, so that nothing in them is markup."""
     parts = [_headline(report)]
     parts += [_target(target) for target in rows.targets(report)]
     parts += [_section("Budgets", _budget_lines(report)), _section("Parity", _parity_lines(report))]
     parts += [_section("Why", _why_lines(report)), _section("Under load", _load_lines(report))]
-    parts += [_section("Training", [prose(training.told(report.training))] if report.training else [])]
+    parts += [_section("Training", [prose(training.sentence(report.training))] if report.training else [])]
     parts += [_section("Warnings", [prose(text) for text in rows.warnings(report)])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -37,11 +37,11 @@ def _why_lines(report: Report) -> list[str]:
 
 
 def _load_lines(report: Report) -> list[str]:
-    return [f"{code(one.artifact)} on {code(one.target)}: {prose(sustained.told(one))}" for one in report.sustained]
+    return [f"{code(one.artifact)} on {code(one.target)}: {prose(sustained.sentence(one))}" for one in report.sustained]
 
 
 def code(text: str) -> str:
-    """`text` as a code span, whatever backticks it holds."""
+    """`text` as a code span, whatever backticks it contains."""
     flat = formatting.clean(text) or " "
     fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
     padding = " " if flat.startswith("`") or flat.endswith("`") else ""
@@ -49,7 +49,7 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """`text` with everything escaped that Markdown or a forge would act on; `@` can name nobody."""
+    """`text` with all Markdown escaped; `@NAME` mentions no one and `#1` links nothing."""
     # A zero-width space keeps a forge from reading @NAME as a mention and #1 as a link.
     return re.sub(r"([@#])(?=\w)", "\\1\u200b", _SPECIAL.sub(r"\\\1", formatting.clean(text)))
 
@@ -64,7 +64,7 @@ def _headline(report: Report) -> str:
 def _target(target: rows.TargetView) -> str:
     parts = [f"### {code(target.target)}" if target.target else "", _outcome(target), _table(target)]
     parts += [
-        f"Trust **{prose(trust.grade)}**: {'; '.join(map(prose, trust.reasons)) or 'nothing speaks against it'}."
+        f"Trust **{prose(trust.grade)}**: {'; '.join(map(prose, trust.reasons)) or 'no reservations'}."
         for trust, _ in target.trust
     ]
     return "\n\n".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""Where the time of an artifact goes: its operators by type, the one that takes most first."""
+"""The operators of an artifact by type, the slowest first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgekit.core.reports.report import Operators
 
 @dataclass(frozen=True)
 class Kind:
-    """All operators of one type that one provider ran: their number, seconds a call, and share of all operators."""
+    """All operators of one type that one provider ran: their number, seconds per call, and share of the time."""
 
     name: str
     provider: str
@@ -19,7 +19,7 @@ class Kind:
 
 
 def kinds(found: Operators) -> tuple[Kind, ...]:
-    """The operators by type and provider, slowest first; none where the engine told nothing."""
+    """The operators by type and provider, slowest first; empty if the backend reported none."""
     whole = sum(one.seconds for one in found.times)
     groups: dict[tuple[str, str], list[float]] = {}
     for one in found.times:

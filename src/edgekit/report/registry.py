@@ -1,4 +1,4 @@
-"""The renderings that a file name can ask for."""
+"""The renderings that a file name selects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RENDERINGS: Final = {
     ".xml": "edgekit.report.junit:render_junit",
 }
 SUFFIXES: Final = (".json", *RENDERINGS)
-# Names of two suffixes ask for the format of a dashboard.
+# A name with two suffixes selects the format of a dashboard.
 DASHBOARDS: Final = {
     ".bencher.json": "edgekit.report.dashboards:render_bencher",
     ".benchmark-action.json": "edgekit.report.dashboards:render_benchmark_action",
@@ -26,17 +26,17 @@ DASHBOARDS: Final = {
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write `report` in the form that the suffix of `path` names, at once or not at all.
+    """Write `report` in the format that the suffix of `path` selects, completely or not at all.
 
     Raises:
-        UserError: No rendering has this suffix; the known ones are named.
+        UserError: No rendering has this suffix; the message lists the known ones.
         MissingExtra: The rendering needs a package that is not installed.
         EnvironmentFault: The folder cannot be written, or the disk is full.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UserError(
-            f"'{path.name}' names no kind of report: expected a name that ends in {', '.join(SUFFIXES)}.",
+            f"'{path.name}' does not end in {', '.join(SUFFIXES)}.",
             hint=f"--report {path.with_suffix('.html')}",
         )
     dashboard = next((place for end, place in DASHBOARDS.items() if path.name.lower().endswith(end)), "")

@@ -1,4 +1,4 @@
-"""What every rendering shows of a report: one row an artifact on each target, and which figures are withheld."""
+"""What every rendering shows of a report: one row per artifact and target, and which figures are withheld."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Latency, Outcome, ParityCheck, Report
 from edgekit.core.verdict import Verdict, worst
-from edgekit.report.formatting import plural
+from edgekit.report.formatting import plural, sizes
 
 EMULATED: Final = "emulated"
-FAILED_PARITY: Final = "failed parity, so there is no latency"
+FAILED_PARITY: Final = "parity failed, so no latency is shown"
 NOT_MEASURED: Final = "not measured"
 TIMES: Final = ("latency", "load", "first_run")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One artifact on one target, at one choice of sizes.
+    """One artifact on one target, with one set of sizes.
 
-    `withheld` says why no time is shown, or is empty: a fast wrong answer has no latency, an emulator has none either.
+    `withheld` says why no time is shown, or is empty: neither a wrong artifact nor an emulator has a latency.
     """
 
     artifact: str
@@ -41,60 +41,68 @@ class Row:
 
     @property
     def is_timed(self) -> bool:
-        """True when times may be shown."""
+        """True if times may be shown."""
         return not self.withheld
 
     @property
     def is_emulated(self) -> bool:
-        """True when there is no time because no device was measured."""
+        """True if there is no time because the device was emulated."""
         return self.withheld == EMULATED
 
     @property
     def trust(self) -> Trust | None:
-        """The trust grade of what was measured; none where the artifact is wrong."""
+        """The trust grade of the measurement; None if the artifact failed parity."""
         return self.latency.trust if self.latency and self.withheld != FAILED_PARITY else None
 
     def quantile(self, name: str) -> Estimate:
-        """The latency quantile called `name`; without a value, and with the reason, when it is not shown."""
+        """The latency quantile called `name`; if it is not shown, without a value and with the reason."""
         if self.withheld or self.latency is None:
             return Estimate(None, reason=self.withheld)
         return self.latency.quantiles.get(name, Estimate(None))
 
     def time(self, name: str) -> Estimate:
-        """`load` or `first_run`, withheld as latencies are."""
+        """`load` or `first_run`, withheld like latencies."""
         if self.withheld or self.latency is None:
             return Estimate(None, reason=self.withheld)
         return self.latency.load if name == "load" else self.latency.first_run
 
     @property
     def memory(self) -> Estimate:
-        """Peak memory, which an emulator tells as well."""
+        """Peak memory, which an emulator reports as well."""
         return self.latency.memory if self.latency else Estimate(None, reason=NOT_MEASURED)
 
     @property
     def instructions(self) -> Estimate:
-        """Instructions of one inference; without a value where they were not counted, or the artifact is wrong."""
+        """Instructions per inference; without a value if they were not counted, or the artifact failed parity."""
         if self.latency is None or self.withheld == FAILED_PARITY:
             return Estimate(None, reason=self.withheld)
         return self.latency.instructions
 
     @property
     def throughput(self) -> Estimate:
-        """Samples a second, withheld as latencies are."""
+        """Samples per second, withheld like latencies."""
         if self.withheld or self.latency is None:
             return Estimate(None, reason=self.withheld)
         return self.latency.throughput
 
     @property
     def energy(self) -> Estimate:
-        """Joules a call, withheld as latencies are."""
+        """Joules per call, withheld like latencies."""
         if self.withheld or self.latency is None:
             return Estimate(None, reason=self.withheld)
         return self.latency.energy
 
     @property
+    def ran_by(self) -> str:
+        """What ran it: `onnxruntime 1.31, cpu, N=8`; empty if it was not measured."""
+        if self.latency is None:
+            return ""
+        parts = (self.latency.engine or self.latency.backend, self.latency.provider, sizes(self.latency.sizes))
+        return ", ".join(part for part in parts if part)
+
+    @property
     def counts(self) -> str:
-        """What the latency rests on: `6 launches, 1,800 calls`."""
+        """The number of launches and calls behind the latency: `6 launches, 1,800 calls`."""
         if self.withheld or self.measurement is None:
             return ""
         launches = self.measurement.launch_values
@@ -103,7 +111,7 @@ class Row:
 
 @dataclass(frozen=True)
 class TargetView:
-    """One target with its outcome and rows; the empty target stands for a report that measured none."""
+    """One target with its outcome and rows; the target is empty if the report measured none."""
 
     target: str
     outcome: Outcome | None
@@ -117,7 +125,7 @@ class TargetView:
 
     @cached_property
     def artifacts(self) -> tuple[Row, ...]:
-        """One row an artifact: the first of those that differ by sizes only."""
+        """One row per artifact: the first of those that differ only in sizes."""
         found: dict[str, Row] = {}
         for row in self.rows:
             found.setdefault(row.artifact, row)
@@ -130,27 +138,27 @@ class TargetView:
 
     @property
     def has_latency(self) -> bool:
-        """True when the target was measured at all, even if nothing may be shown of it."""
+        """True if the target was measured, even if no figure may be shown."""
         return any(row.latency is not None or row.withheld != NOT_MEASURED for row in self.rows)
 
     @property
     def has_instructions(self) -> bool:
-        """True when instructions were counted for any row."""
+        """True if instructions were counted for any row."""
         return any(row.instructions.value is not None for row in self.rows)
 
     @property
     def has_energy(self) -> bool:
-        """True when a sensor told the energy of any row."""
+        """True if a sensor reported the energy of any row."""
         return any(row.energy.value is not None for row in self.rows)
 
     @property
     def has_accuracy(self) -> bool:
-        """True when any row has a quality figure or a reason for having none."""
+        """True if any row has a quality figure or the reason why it has none."""
         return any(row.accuracy is not None for row in self.rows)
 
     @property
     def trust(self) -> tuple[tuple[Trust, tuple[str, ...]], ...]:
-        """Each distinct trust with the artifacts it holds for, in order."""
+        """Each distinct trust with its artifacts, in order."""
         found: dict[tuple[object, ...], tuple[Trust, list[str]]] = {}
         for row in self.rows:
             if (trust := row.trust) is not None:
@@ -160,7 +168,7 @@ class TargetView:
 
 
 def targets(report: Report) -> tuple[TargetView, ...]:
-    """Every target of the report in order; a single unnamed one when it has none."""
+    """Every target of the report in order; a single unnamed one if it has none."""
     names = _target_names(report) or [""]
     return tuple(TargetView(name, _outcome(report, name), tuple(_rows(report, name))) for name in names)
 
@@ -173,10 +181,10 @@ def withheld(report: Report, artifact: str, target: str) -> str:
 
 
 def parity(report: Report, artifact: str, target: str) -> Verdict | None:
-    """The gravest parity verdict that concerns this target; None when nothing was checked.
+    """The worst parity verdict that applies to this target; None if nothing was checked.
 
-    A check made on another target of the report does not concern this one; one made in an engine does, whatever the
-    target, because the artifact itself is suspect then.
+    A check on another target of the report does not apply to this one; a check in a backend on this machine applies to
+    every target, because the artifact itself is then suspect.
     """
     others = set(_target_names(report)) - {target}
     checks = [check.verdict for check in report.parity if check.artifact == artifact and check.where not in others]
@@ -184,13 +192,13 @@ def parity(report: Report, artifact: str, target: str) -> Verdict | None:
 
 
 def judged(report: Report, check: BudgetCheck) -> Estimate:
-    """The figure of a budget, without its value where the time is withheld."""
+    """The figure of a budget, without its value if the time is withheld."""
     reason = withheld(report, check.artifact, check.target) if check.metric in TIMES else ""
     return Estimate(None, reason=reason) if reason else check.estimate
 
 
 def nearest_misses(report: Report, target: str) -> tuple[BudgetCheck, ...]:
-    """For each budget that no artifact meets on this target, the check that comes nearest to its limit."""
+    """For each budget that no artifact meets on this target, the check that is nearest to its limit."""
     groups = budget_groups([check for check in report.budgets if check.target == target]).values()
     missed = [checks for checks in groups if all(check.verdict is not Verdict.PASS for check in checks)]
     return tuple(min(checks, key=lambda check: _distance(report, check)) for checks in missed)
@@ -210,7 +218,7 @@ def budget_groups(checks: Sequence[BudgetCheck]) -> dict[str, tuple[BudgetCheck,
 
 
 def merged(checks: Sequence[BudgetCheck]) -> list[tuple[BudgetCheck, tuple[str, ...]]]:
-    """Checks of one budget, those that say the same of several targets (as sizes do) once, with all these targets."""
+    """Checks of one budget; identical ones on several targets (e.g. of a size) once, with all these targets."""
     found: dict[tuple[object, ...], tuple[BudgetCheck, list[str]]] = {}
     for check in checks:
         same = (check.artifact, check.estimate, check.verdict)
@@ -225,7 +233,7 @@ def open_parity(report: Report) -> tuple[ParityCheck, ...]:
 
 
 def counts(report: Report) -> tuple[tuple[str, int, int], ...]:
-    """How many of each kind of check pass, as (kind, passed, all), for kinds that there are."""
+    """How many checks of each kind pass, as (kind, passed, all), without empty kinds."""
     kinds = {
         "targets": [outcome.verdict for outcome in report.outcomes],
         "parity": [check.verdict for check in report.parity],
@@ -235,7 +243,7 @@ def counts(report: Report) -> tuple[tuple[str, int, int], ...]:
 
 
 def is_upper_limit(check: BudgetCheck) -> bool:
-    """True when values below the limit are the good ones."""
+    """True if values below the limit are good."""
     return METRICS[check.metric].lower_is_better if check.metric in METRICS else True
 
 
@@ -246,7 +254,7 @@ def warnings(report: Report) -> tuple[str, ...]:
 
 
 def artifact_names(report: Report) -> list[str]:
-    """Every artifact the report speaks of, in order."""
+    """Every artifact in the report, in order."""
     made = [artifact.recipe for artifact in report.artifacts]
     parts = (report.parity, report.accuracy, report.latency, report.measurements, report.budgets)
     return list(dict.fromkeys([*made, *(entry.artifact for part in parts for entry in part)]))

@@ -1,4 +1,4 @@
-"""The terminal rendering: a table a target at 80 columns, what stands behind it, and one line with the verdict."""
+"""The terminal rendering: one table per target at 80 columns, notes on it, and one line with the verdict."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _METRIC_WIDTH: Final = 18
 def render(report: Report, console: Console) -> None:
     """Print `report`: every target, what did not pass, warnings, and the verdict on the last line.
 
-    Lines are `WIDTH` columns wide or as wide as the console, whichever is more; names are printed as they are, never
-    read as markup.
+    Lines are `WIDTH` columns wide, or as wide as the console if that is wider; names are printed unchanged, never as
+    markup.
     """
     _say(console, _heading(report))
     for target in rows.targets(report):
@@ -78,7 +78,7 @@ def _table(report: Report, target: rows.TargetView) -> Table:
     for name in _times(target):
         table.add_column(Text(f"{name}\ninterval"), justify="right", no_wrap=True)
     if target.has_instructions:
-        table.add_column(Text("instructions\nan inference"), justify="right", no_wrap=True)
+        table.add_column(Text("instructions\nper inference"), justify="right", no_wrap=True)
     for row in target.rows:
         table.add_row(*_cells(row, target))
     return table
@@ -197,7 +197,7 @@ def _figure(report: Report, check: BudgetCheck) -> str:
 def _trust_line(trust: Trust, names: Sequence[str], target: rows.TargetView) -> Text:
     everywhere = len(target.trust) == 1
     of = "" if everywhere else f" ({', '.join(map(formatting.clean, names))})"
-    reasons = "; ".join(map(formatting.clean, trust.reasons)) or "nothing speaks against it"
+    reasons = "; ".join(map(formatting.clean, trust.reasons)) or "no reservations"
     raise_by = f" To raise it: {formatting.clean(trust.raise_by)}" if trust.raise_by else ""
     return Text.assemble("trust ", (formatting.clean(trust.grade), _BOLD), f"{of}: {reasons}.{raise_by}")
 
@@ -219,7 +219,7 @@ def _depths(console: Console, report: Report) -> None:
             _say(console, Text(f"{figures}  {kind.count} {formatting.clean(kind.name)}"), indent=2)
     for load in report.sustained:
         _say(console, Text(""), Text(f"Under load: {_where(load)}", style=_BOLD))
-        _say(console, Text(formatting.clean(sustained.told(load))), indent=2)
+        _say(console, Text(formatting.clean(sustained.sentence(load))), indent=2)
 
 
 def _where(found: Operators | Sustained) -> str:

@@ -96,7 +96,7 @@ def test_without_latency_the_trade_off_is_drawn_over_size() -> None:
     picture = tradeoff.picture(first_target(variants.validated()), NAMES, "key")
 
     assert picture is not None
-    assert "Across: size" in picture.caption
+    assert "Horizontal: size" in picture.caption
 
 
 @pytest.mark.parametrize("make", [variants.bare, variants.unlabelled, variants.empty])

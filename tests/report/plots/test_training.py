@@ -9,7 +9,7 @@ from tests.report.made_up.variants import replace
 from edgekit.core.reports.report import Training
 from edgekit.report.html import render_html
 from edgekit.report.markdown import render_markdown
-from edgekit.report.plots.training import pictures, told
+from edgekit.report.plots.training import pictures, sentence
 
 
 def training() -> Training:
@@ -47,6 +47,6 @@ def test_the_result_stands_above_the_pictures() -> None:
 
     assert [heading.text.strip() for heading in page.all("h2")] == ["Training", "This run"]
     assert "### Training\n\n- accuracy 99.10 %" in render_markdown(variants.trained())
-    assert told(training()) == (
+    assert sentence(training()) == (
         "accuracy 99.10 % [98.00, 99.50] on the test split of digits, floor 98.50 %; 24 epochs in 36.0 s."
     )

@@ -1,4 +1,4 @@
-"""Where names of dots go in a picture whose width is not known: beside the dot, clear of dots and other names."""
+"""Places the names of dots in a picture of unknown width: next to the dot, clear of dots and other names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Label:
-    """Where a name stands: `dx` pixels beside its dot, reading away from it, its middle at the height `y`."""
+    """Position of a name: `dx` pixels from its dot, reading away from it, centred at height `y`."""
 
     dx: float
     y: float
@@ -40,7 +40,7 @@ class Label:
 
 
 def place(dots: Sequence[Dot], height: float) -> list[Label]:
-    """One label a dot, in order; each takes the place, of a few, that covers least of what is there already."""
+    """One label per dot, in order; each gets the position, of a few, that covers least of what is already drawn."""
     taken = {width: [_around(dot, width) for dot in dots] for width in _WIDTHS}
     labels = []
     for dot in dots:

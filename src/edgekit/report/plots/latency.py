@@ -34,12 +34,12 @@ class Picture:
 
 
 def colour(names: Sequence[str], name: str) -> int:
-    """The colour of an artifact: its place among `names`, the same in every picture."""
+    """The colour of an artifact: its index in `names`, the same in every picture."""
     return names.index(name) % COLOURS
 
 
 def distribution(target: TargetView, names: Sequence[str], key: str) -> Picture | None:
-    """Share of calls that are at least as fast, one line a launch; None when nothing was timed."""
+    """Share of calls that are at least as fast, one line per launch; None if nothing was timed."""
     rows = [row for row in target.rows if row.is_timed and _launches(row)]
     if not rows:
         return None
@@ -61,13 +61,13 @@ def distribution(target: TargetView, names: Sequence[str], key: str) -> Picture 
     markup = svg.picture(body, height=_ECDF_HEIGHT, title=title, description=medians, key=key)
     return Picture(
         "Distribution",
-        "Share of calls that are at least this fast, one line a launch. The slowest calls lie beyond the axis.",
+        "Share of calls that are at least this fast, one line per launch. The slowest calls are beyond the axis.",
         markup,
     )
 
 
 def launches(row: Row, names: Sequence[str], key: str) -> Picture | None:
-    """Every call of one artifact, one row of dots a launch, warm-ups apart; None when it was not timed."""
+    """Every call of one artifact, one row of dots per launch, warm-up in its own colour; None if it was not timed."""
     if not row.is_timed or not _launches(row):
         return None
     found = _launches(row)
@@ -173,7 +173,7 @@ def _launch_label(place: int, launch: Launch) -> str:
 
 
 def _beyond(found: Sequence[Launch], scale: svg.Scale) -> str:
-    """What stands in the margin, in words."""
+    """The calls in the margin, in words."""
     slow = [value for launch in found for value in launch.values if value > scale.high]
     warm = [value for launch in found for value in launch.warmups if value > scale.high]
     if not slow and not warm:

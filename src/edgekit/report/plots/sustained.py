@@ -15,8 +15,8 @@ from edgekit.report.plots.latency import Picture, colour
 _HEIGHT: Final = 180
 
 
-def told(found: Sustained) -> str:
-    """What the load did, in one sentence: `8.3 µs at first, 10.9 µs at the end: +32 % (+20 to +44 %).`"""
+def sentence(found: Sustained) -> str:
+    """The effect of the load, in one sentence: `8.3 µs at first, 10.9 µs at the end: +32 % (+20 to +44 %).`"""
     quarter = max(len(found.points) // 4, 1)
     first, last = (
         format_value(median(point.median_s for point in part), "s")
@@ -29,7 +29,7 @@ def told(found: Sustained) -> str:
 
 
 def picture(found: Sustained, names: Sequence[str], key: str) -> Picture | None:
-    """The median of every launch over time; None with a single one."""
+    """The median of every launch over time; None with a single launch."""
     if len(found.points) < 2:
         return None
     times = svg.Scale(0.0, found.points[-1].elapsed_s, is_log=False)
@@ -46,8 +46,8 @@ def picture(found: Sustained, names: Sequence[str], key: str) -> Picture | None:
     )
     sizes = f", {formatting.sizes(found.sizes)}" if found.sizes else ""
     title = f"{found.artifact} on {found.target}{sizes}"
-    markup = svg.picture(body, height=_HEIGHT, title=title, description=told(found), key=key)
-    return Picture(title, f"{told(found)}.", markup)
+    markup = svg.picture(body, height=_HEIGHT, title=title, description=sentence(found), key=key)
+    return Picture(title, f"{sentence(found)}.", markup)
 
 
 def _change(found: Sustained) -> str:
@@ -58,10 +58,10 @@ def _change(found: Sustained) -> str:
 
 
 def _heat(found: Sustained) -> list[str]:
-    """Temperature and clock at both ends, where the device tells."""
+    """Temperature and clock at both ends, if the device reports them."""
     known = [point.temperature_c for point in found.points if point.temperature_c is not None]
     clocks = [point.clock_hz for point in found.points if point.clock_hz is not None]
-    parts = [f"{known[0]:.0f} to {known[-1]:.0f} °C"] if known else ["no temperature to read"]
+    parts = [f"{known[0]:.0f} to {known[-1]:.0f} °C"] if known else ["temperature unknown"]
     if clocks and abs(clocks[-1] / clocks[0] - 1) > 0.01:
         parts.append(f"{clocks[0] / 1e9:.2f} to {clocks[-1] / 1e9:.2f} GHz")
     return parts

@@ -34,7 +34,7 @@ def text(content: str, x: str, y: float, **attributes: object) -> str:
 
 
 def picture(body: Iterable[str], *, height: int, title: str, description: str, key: str) -> str:
-    """A whole picture, `height` pixels high, named for those who cannot see it; `key` is unique on the page."""
+    """A whole picture, `height` pixels high, with title and description for screen readers; `key` is unique."""
     name, text_id = f"{key}-title", f"{key}-desc"
     return element(
         "svg",
@@ -100,7 +100,7 @@ class Scale:
         return cls(low - wider, high + wider, is_log=False)
 
     def place(self, value: float) -> float:
-        """Where `value` stands, from 0 (low) to 1 (high); what lies outside stands at the edge."""
+        """The position of `value`, from 0 (low) to 1 (high); values outside are at the edge."""
         if self.is_log:
             share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
         else:
@@ -143,7 +143,7 @@ def x_axis(scale: Scale, unit: str, *, top: float, bottom: float) -> str:
 
 
 def y_axis(ticks: Iterable[tuple[float, str]]) -> str:
-    """Horizontal grid lines at pixel heights with a label left of each; the page leaves room there."""
+    """Horizontal grid lines at pixel heights with a label left of each; the page has a margin there."""
     drawn = []
     for y, label in ticks:
         drawn.append(element("line", x1="0", x2="100%", y1=_short(y), y2=_short(y), class_="grid"))

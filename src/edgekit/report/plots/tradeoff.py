@@ -1,4 +1,4 @@
-"""The picture of what an artifact costs: quality over latency, with the size of the file."""
+"""The trade-off picture: quality over latency, with the size of the file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Frame:
 
 
 def picture(target: TargetView, names: Sequence[str], key: str) -> Picture | None:
-    """Quality over latency, or over size where nothing was timed; None for fewer than two points."""
+    """Quality over latency, or over size if nothing was timed; None with fewer than two points."""
     is_timed = bool(target.timed)
     points = [point for row in target.artifacts if (point := _point(row, is_timed)) is not None]
     if len(points) < 2:
@@ -71,8 +71,8 @@ def picture(target: TargetView, names: Sequence[str], key: str) -> Picture | Non
         description=description,
         key=key,
     )
-    dots = " A bigger dot is a bigger file." if is_timed else ""
-    return Picture("Trade-off", f"Up: {metric}. Across: {what}. Lines are 95 % intervals.{dots}", markup)
+    dots = " Larger dots are larger files." if is_timed else ""
+    return Picture("Trade-off", f"Vertical: {metric}. Horizontal: {what}. Lines are 95 % intervals.{dots}", markup)
 
 
 def _point(row: Row, is_timed: bool) -> _Point | None:

@@ -23,7 +23,7 @@ Series = Sequence[tuple[Epoch, float]]
 
 
 def pictures(training: Training, key: str) -> list[Picture]:
-    """Loss, metric and learning rate over epochs, as far as there are values; one line an attempt."""
+    """Loss, metric and learning rate over epochs, if there are values; one line per attempt."""
     epochs = training.epochs
     loss = [(one, one.loss) for one in epochs]
     metric = [(one, one.metric) for one in epochs if one.metric is not None]
@@ -32,14 +32,14 @@ def pictures(training: Training, key: str) -> list[Picture]:
     drawn = [
         _picture("Loss", "Mean over the batches of an epoch.", loss, "1", f"{key}-loss"),
         _picture(
-            f"Validation {training.metric}", "After each epoch, on samples set apart.", metric, unit, f"{key}-metric"
+            f"Validation {training.metric}", "After each epoch, on the validation split.", metric, unit, f"{key}-metric"
         ),
         _picture("Learning rate", "At the end of each epoch.", rate, "1", f"{key}-rate"),
     ]
     return [picture for picture in drawn if picture]
 
 
-def told(training: Training) -> str:
+def sentence(training: Training) -> str:
     """The result in one sentence: quality with its interval, floor, epochs and time."""
     unit = metric_unit(training.metric)
     quality = formatting.quantity(training.quality, unit)
