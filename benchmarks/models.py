@@ -95,7 +95,7 @@ def known(name: str) -> Card | None:
 def row(facts: ModelFacts, found: Card | None) -> str:
     size = (f"`{facts.name}`", f"{facts.parameters:,}", f"{facts.macs:,}")
     if not facts.metric:
-        return line(*size, "untrained: a latency fixture", "", "", "", "", "none")
+        return line(*size, "untrained, for latency tests", "", "", "", "", "none")
     floor = value(facts.metric, facts.floor)
     if found is None:
         return line(*size, "not trained yet", floor, "", "", "", facts.weights)

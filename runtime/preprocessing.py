@@ -87,8 +87,8 @@ def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
         return []
     scores = found.reshape(-1).astype(np.float64)
     # Those of int8 files sum to a step more or less than 1.
-    told = bool(spec.outputs) and (spec.outputs[0].low, spec.outputs[0].high) == (0.0, 1.0)
-    if not told and (scores.min() < 0 or abs(scores.sum() - 1) > 1e-3):
+    is_probability = bool(spec.outputs) and (spec.outputs[0].low, spec.outputs[0].high) == (0.0, 1.0)
+    if not is_probability and (scores.min() < 0 or abs(scores.sum() - 1) > 1e-3):
         scores = np.exp(scores - scores.max())
         scores /= scores.sum()
     best = np.argsort(-scores)[:TOP]

@@ -1,4 +1,4 @@
-"""Audio front end inside the network, and augmentation of raw audio."""
+"""The audio front end inside a network, and augmentation of raw audio."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLOOR = 1e-6  # energy that counts as silence: about the noise of the 16-bit gri
 
 
 class LogMel(nn.Module):
-    """Log-mel spectrogram (N, 1, frames, mels) of audio (N, samples), by convolutions that every converter takes.
+    """Log-mel spectrogram (N, 1, frames, mels) of audio (N, samples), by convolutions that every converter supports.
 
     The windowed cosines and sines of the Fourier transform are the kernels of one convolution with stride `HOP`.
     """
@@ -37,7 +37,7 @@ class LogMel(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """Frames first: the shape is (N, 1, T, F) with T = 49 for one second."""
         if self.training:
-            # bfloat16 would bury quiet bands beside loud ones; networks are exported in evaluation mode only.
+            # bfloat16 would bury quiet bands next to loud ones; networks are exported in evaluation mode only.
             with torch.autocast(audio.device.type, enabled=False):
                 return self._log_mel(audio)
         return self._log_mel(audio)
@@ -50,10 +50,10 @@ class LogMel(nn.Module):
 
 
 def mel_filters(frequencies: Tensor, mels: int) -> Tensor:
-    """Triangular filters (mels, bins) at equal distances on the mel scale (HTK's formula).
+    """Triangular filters (mels, bins), evenly spaced on the mel scale (HTK's formula).
 
     Args:
-        frequencies: Of each bin in hertz, shape (bins,).
+        frequencies: Frequency of each bin in hertz, shape (bins,).
     """
     edges = torch.linspace(_mel(LOW_HZ), _mel(HIGH_HZ), mels + 2)
     places = 2595.0 * torch.log10(1 + frequencies / 700.0)
@@ -72,14 +72,14 @@ def _mel(hertz: float) -> float:
 
 
 class Mask(nn.Module):
-    """In training, hides one stretch of frames and one of bands of every spectrogram (Park et al. 2019)."""
+    """In training, masks one range of frames and one of bands in every spectrogram (Park et al. 2019)."""
 
     def __init__(self, frames: int, bands: int) -> None:
         super().__init__()
         self.frames, self.bands = frames, bands
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """The spectrogram (N, 1, T, F) with hidden parts set to 0; as it is in evaluation."""
+        """The spectrogram (N, 1, T, F) with masked parts set to 0; unchanged in evaluation."""
         if not self.training:
             return spectrogram
         spectrogram = spectrogram.masked_fill(_stretches(spectrogram, 2, self.frames)[:, None, :, None], 0.0)
@@ -96,26 +96,26 @@ def _stretches(tensor: Tensor, axis: int, longest: int) -> Tensor:
 
 
 def move(audio: Tensor, generator: Generator, *, samples: int) -> Tensor:
-    """Each signal (N, S) moved in time by up to `samples` values; what comes in is silence."""
+    """Each signal (N, S) shifted in time by up to `samples` values and filled with silence."""
     n, size = audio.shape
     start = torch.randint(0, 2 * samples + 1, (n, 1), generator=generator)
     return F.pad(audio, (samples, samples)).gather(1, start + torch.arange(size)[None])
 
 
 def scale(audio: Tensor, generator: Generator, *, decibel: float) -> Tensor:
-    """Each signal (N, S) made louder or quieter by up to so many decibel."""
+    """Each signal (N, S) made louder or quieter by up to `decibel`."""
     change = decibel * (2 * torch.rand(len(audio), 1, generator=generator) - 1)
     return audio * 10 ** (change / 20)
 
 
 def add_noise(audio: Tensor, generator: Generator, *, level: float) -> Tensor:
-    """Each signal (N, S) with white noise of a random standard deviation up to `level`."""
+    """Each signal (N, S) plus white noise with a random standard deviation up to `level`."""
     amount = level * torch.rand(len(audio), 1, generator=generator).square()
     return audio + amount * torch.randn(audio.shape, generator=generator)
 
 
 def stretch(audio: Tensor, generator: Generator, *, share: float) -> Tensor:
-    """Each signal (N, S) played faster or slower by up to `share`, about its middle."""
+    """Each signal (N, S) played faster or slower by up to `share`, around its middle."""
     n, size = audio.shape
     speed = 1 + share * (2 * torch.rand(n, 1, generator=generator) - 1)
     places = (torch.arange(size)[None] - size / 2) * speed + size / 2

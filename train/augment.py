@@ -1,4 +1,4 @@
-"""Augmentation as plain torch code: every function takes rows and a generator, and gives changed rows."""
+"""Augmentation in plain torch code: every function takes rows and a generator, and returns changed rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def shift(images: Tensor, generator: Generator, *, pixels: int) -> Tensor:
-    """Each image (N, C, H, W) moved by up to `pixels` in both directions; what comes in is 0."""
+    """Each image (N, C, H, W) shifted by up to `pixels` in both directions and filled with 0."""
     n, _, height, width = images.shape
     padded = F.pad(images, [pixels] * 4)
     top, left = (torch.randint(0, 2 * pixels + 1, (n, 1, 1), generator=generator) for _ in range(2))
@@ -27,12 +27,12 @@ def flip(images: Tensor, generator: Generator) -> Tensor:
 
 
 def affine(images: Tensor, generator: Generator, *, degrees: float, scale: float = 0.0, shift: float = 0.0) -> Tensor:
-    """Each image (N, C, H, W) turned, scaled and moved at random about its centre, by bilinear sampling.
+    """Each image (N, C, H, W) randomly rotated, scaled and shifted around its centre, with bilinear sampling.
 
     Args:
         degrees: Largest angle.
         scale: Largest relative change of size, 0.1 for 10 %.
-        shift: Largest move as a share of the image's size.
+        shift: Largest shift as a share of the image's size.
     """
     n = len(images)
     angle, factor, x, y = ((2 * torch.rand(n, generator=generator) - 1) for _ in range(4))

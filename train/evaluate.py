@@ -34,9 +34,9 @@ def evaluate(
     """The metric of the model's spec with its 95 % interval.
 
     Args:
-        what: The network, a file of weights, or anything that answers feeds, such as `session.run`.
-        spec: The spec of the run or bundle, which knows what was learnt from the data, such as a vocabulary.
-        quick: With the cheaper score that chooses among epochs, where the model has one.
+        what: The network, a weights file, or anything that returns outputs for feeds, such as `session.run`.
+        spec: The spec of the run or bundle, which has what was learnt from the data, e.g. a vocabulary.
+        quick: Use the cheaper score that selects the best epoch, if the model has one.
 
     Raises:
         UserError: The samples have neither labels nor targets.
@@ -48,7 +48,7 @@ def evaluate(
 
 
 def answering(model: ReferenceModel, module: nn.Module) -> Answer:
-    """What the network answers, by output name, in evaluation mode, without gradients and in small batches."""
+    """A function that returns the network's outputs by name: in evaluation mode, without gradients, in batches."""
     names = tuple(tensor.name for tensor in model.spec.outputs)
 
     def answer(feed: Feed) -> Feed:
@@ -63,7 +63,7 @@ def answering(model: ReferenceModel, module: nn.Module) -> Answer:
 
 
 def outputs_of(module: nn.Module, inputs: Feed, names: tuple[str, ...], *, batch: int = BATCH) -> Feed:
-    """The outputs of `module` as it is, by name."""
+    """The outputs of `module` in its current mode, by name."""
     torch = need("torch", extra="export")
     device = next(module.parameters()).device
     rows = len(next(iter(inputs.values())))
@@ -77,12 +77,11 @@ def outputs_of(module: nn.Module, inputs: Feed, names: tuple[str, ...], *, batch
     return {name: np.concatenate(column) for name, column in zip(names, found, strict=True)}
 
 
-def in_batches(answer: Answer, inputs: Feed, *, batch: int = BATCH) -> Feed:
-    """What `answer` gives for all rows, asked for `batch` rows at a time."""
+def in_batches(model: Answer, inputs: Feed, *, batch: int = BATCH) -> Feed:
+    """The outputs for all rows, computed for `batch` rows at a time."""
     rows = len(next(iter(inputs.values())))
     parts = [
-        answer({name: array[start : start + batch] for name, array in inputs.items()})
-        for start in range(0, rows, batch)
+        model({name: array[start : start + batch] for name, array in inputs.items()}) for start in range(0, rows, batch)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -1,7 +1,6 @@
-"""What a listing tells of a reference model: task, size, work, quality, and whether its weights are there.
+"""What a list of reference models shows: task, size, operations, quality, and whether weights are shipped.
 
-`python -m edgekit.train.listing` counts them again for all models and writes them where a listing without PyTorch
-finds them.
+`python -m edgekit.train.listing` counts them again for all models and writes a file, which is read without PyTorch.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ SIZES: Final = "models.json"
 
 
 class Size(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is known of a network before any training. `macs` are multiplications of one sample at the smallest sizes
-    of its free axes, `terms` why its weights are not shipped.
+    """What is known of a network before any training. `macs` are the multiply-accumulates of one sample at the
+    smallest sizes of its dynamic axes, `terms` is why its weights are not shipped.
     """
 
     name: str
@@ -46,16 +45,16 @@ class Size(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class ModelSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The sizes of all reference models, as they were counted."""
+    """The counted sizes of all reference models."""
 
     models: tuple[Size, ...]
     schema_version: int = SIZES_SCHEMA
 
 
 class ModelFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One reference model. `macs` are multiplications of one sample at the smallest sizes of its free axes.
+    """One reference model. `macs` are the multiply-accumulates of one sample at the smallest sizes of its dynamic axes.
 
-    `weights` is `shipped`, or what to do first and why; `quality` is that of the shipped weights.
+    `weights` is `shipped`, or what to do first and why; `quality` is the metric of the shipped weights.
     """
 
     name: str
@@ -70,7 +69,7 @@ class ModelFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 def known() -> dict[str, ModelFacts]:
-    """The facts of all reference models that come with edgekit, by name; needs no PyTorch."""
+    """The facts about all reference models of edgekit, by name; does not need PyTorch."""
     path = Path(str(files("edgekit.train") / "weights" / SIZES))
     return {size.name: _facts(size) for size in documents.read(path, ModelSizes, newest=SIZES_SCHEMA).models}
 
@@ -112,7 +111,7 @@ def _weights(size: Size) -> str:
     if shipped_weights(size.name):
         return "shipped"
     if not size.metric:
-        return "none (untrained: a latency fixture)"
+        return "none (untrained, for latency tests only)"
     return f"train first ({size.terms})" if size.terms else "train first"
 
 
@@ -123,7 +122,7 @@ def card_of(name: str) -> Card | None:
 
 
 def macs_of(model: ReferenceModel, module: nn.Module) -> int:
-    """Multiply-accumulate operations of one sample in convolutions and matrix products, as torch counts them."""
+    """Multiply-accumulates of one sample in convolutions and matrix products, as torch counts them."""
     torch = need("torch", extra="train")
     counter = need("torch.utils.flop_counter", extra="train").FlopCounterMode(display=False)
     sizes = {axis: (min(model.spec.sizes_of(axis)),) for axis in model.spec.free_axes}

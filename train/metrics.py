@@ -1,4 +1,4 @@
-"""Task metrics with 95 % intervals, from plain arrays."""
+"""Task metrics with 95 % intervals, computed from arrays."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def classification(labels: Ints, predicted: Ints, classes: int) -> Score:
 def bootstrap(
     n: int, statistic: Callable[[Ints], float], *, block: int = 1, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
-    """`statistic` of all rows with its percentile bootstrap interval.
+    """`statistic` over all rows with its percentile bootstrap interval.
 
     Args:
         n: Number of rows.
-        statistic: Of an array of row numbers, with repetitions.
-        block: Rows that follow each other are drawn together in blocks of this many (moving blocks, Kuensch 1989).
+        statistic: Takes an array of row numbers, with repetitions.
+        block: Consecutive rows are drawn together in blocks of this many (moving blocks, Kuensch 1989).
     """
     generator = np.random.default_rng(seed)
     values = [statistic(_drawn(n, block, generator)) for _ in range(draws)]

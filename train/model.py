@@ -1,4 +1,4 @@
-"""ReferenceModel: a network with all that is needed to train, test and describe it."""
+"""ReferenceModel: a network with everything needed to train, test and describe it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 Answer = Callable[[Feed], Feed]
-"""Anything that gives outputs for inputs: a network in evaluation mode, or the `run` of a Session."""
+"""Anything that returns outputs for inputs: a network in evaluation mode, or the `run` of a Session."""
 
 
 class Batch(NamedTuple):
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
 
 class Trainee(Protocol):
-    """What a loss is computed with: the network that is trained, the one that is trained along, and the options."""
+    """What a loss needs: the trained network, the one that is trained with it, and the options."""
 
     model: nn.Module
     companion: nn.Module | None
@@ -47,19 +47,19 @@ class ReferenceModel:
     Args:
         build: The untrained network, at `location` (`package.module:function`). It takes the inputs of the spec in
             order and returns the outputs in order.
-        data: Reads the data set; its argument is the folder named by `--data`, or None.
-        options: Defaults that reach the floor.
-        augment: A changed copy of a training batch, drawn from the generator.
-        losses: One optimizer step each, in turn, for every batch; without any, `options.loss` of the outputs.
-        companion: A second network that is trained along and thrown away, such as a discriminator.
-        fit: Takes statistics of the training split into the network's buffers.
-        score: The quality of whatever answers feeds, on samples; without it the metric of the spec decides.
-        validate: A cheaper score that chooses among epochs; without it `score` does.
-        lengths: A number a row; rows of similar numbers are batched together, such as sentences of one length.
-        specialize: The spec completed by what was learnt from the training split, such as a vocabulary.
-        generate: So many made-up samples a small training can run on; without it they are drawn to fit the spec.
-        dataset: Name of the data set whose files `data` reads; empty where it is made up or comes with a package.
-        terms: Why weights and samples are not shipped; empty when they may be.
+        data: Reads the data set; its argument is the folder given by `--data`, or None.
+        options: Defaults with which training reaches the floor.
+        augment: Returns a randomly changed copy of a training batch.
+        losses: Each takes one optimizer step, in turn, for every batch; default: `options.loss` of the outputs.
+        companion: A second network that is trained too but not kept, e.g. a discriminator.
+        fit: Computes statistics of the training split for the network's buffers.
+        score: The quality of outputs on samples; default: the metric of the spec.
+        validate: A cheaper score that selects the best epoch; default: `score`.
+        lengths: One number per row; rows with similar numbers are batched together, e.g. sentences of one length.
+        specialize: The spec completed with what was learnt from the training split, e.g. a vocabulary.
+        generate: Synthetic samples for a small training, as many as its argument; default: random ones for the spec.
+        dataset: Name of the data set whose files `data` reads; empty if it is generated or part of a package.
+        terms: Why weights and samples are not shipped; empty if they may be.
     """
 
     spec: ModelSpec

@@ -1,4 +1,4 @@
-"""TrainOptions: every knob of a training, and how texts change it."""
+"""TrainOptions: every setting of a training, and how texts change it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle"]
 class TrainOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a model is trained.
 
-    `batch_size` counts samples over all processes. An epoch is `passes` runs over the training set; checkpoints and
-    validation come after each epoch. `momentum` is that of `momentum` and `rmsprop`, and beta1 of the
+    `batch_size` counts samples over all processes. An epoch is `passes` runs over the training set, followed by
+    validation and a checkpoint. `momentum` applies to `momentum` and `rmsprop`, and is beta1 of the
     Adam family. `weight_decay` is the L2 penalty (decoupled for adamw), `l1` the factor of the sum of absolute
-    weights. `mixup` is the parameter of its Beta distribution, `clip` the largest gradient norm (0: none).
+    weights. `mixup` is the parameter of its Beta distribution, `clip` the largest gradient norm (0: no limit).
     `average` is the decay of the running mean of weights that is kept as the result (0: the weights themselves).
     `patience` ends the training after that many epochs without a better validation score (0: never). `dropout`
-    replaces the rate of every dropout layer. `restarts` are further attempts from fresh weights when the floor is
-    missed on the training data. `threads` is 0 for what torch chooses. `precision` bf16-mixed keeps the weights in
-    float32 and multiplies in bfloat16; `channels_last` lays images out as CPUs convolve them fastest.
+    replaces the rate of every dropout layer. `restarts` are further attempts from new random weights if the floor is
+    missed on the training data. `threads` 0 lets torch choose. `precision` bf16-mixed keeps the weights in float32
+    and multiplies in bfloat16; `channels_last` is the memory layout in which CPUs convolve images fastest.
     """
 
     epochs: int = 10
@@ -75,10 +75,10 @@ _LIMITS: Final[dict[str, tuple[float, float]]] = {
 
 
 def with_overrides(options: TrainOptions, overrides: Mapping[str, str]) -> TrainOptions:
-    """`options` changed by texts such as `{"optimizer": "adam"}`.
+    """`options` changed by texts, e.g. `{"optimizer": "adam"}`.
 
     Raises:
-        UserError: An unknown name (the nearest is offered), or a value of the wrong kind or size.
+        UserError: The name is unknown (the nearest is suggested), or the value has the wrong type or size.
     """
     changes = {name.strip().replace("-", "_"): value.strip() for name, value in overrides.items()}
     for name in changes:
@@ -91,7 +91,7 @@ def _checked(values: dict[str, Any]) -> TrainOptions:
     try:
         options = msgspec.convert(values, type=TrainOptions, strict=False)
     except msgspec.ValidationError as err:
-        raise UserError(f"A training option is wrong: {err}.", hint="--set learning_rate=0.01") from err
+        raise UserError(f"Invalid training option: {err}.", hint="--set learning_rate=0.01") from err
     for name, (low, high) in _LIMITS.items():
         value = getattr(options, name)
         if value is not None and not low <= value <= high:

@@ -1,4 +1,4 @@
-"""Makes the weights that ship with edgekit from finished runs: `python -m edgekit.train.release_weights RUN…`."""
+"""Makes the shipped weights from finished runs: `python -m edgekit.train.release_weights RUN…`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MAX_SAMPLES: Final = 64
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is known of shipped weights: quality on the test split, data, and the command and time of the training.
+    """The facts about shipped weights: quality on the test split, data, and the command and time of the training.
 
-    `samples` is the file of its samples, where that is another model's: models of the same data share one.
+    `samples` is the file of its samples; models with the same data share one.
     """
 
     model: str
@@ -50,7 +50,7 @@ def ship(folder: Path, dataset: Dataset, weights: Path) -> Card:
     """Write weights, samples and card of a finished run into the folder `weights`.
 
     Raises:
-        UserError: The terms of the data do not allow it, or the run misses the floor.
+        UserError: The terms of the data forbid it, or the run misses the floor.
     """
     run = read_run(folder)
     _refuse(run)
@@ -63,7 +63,7 @@ def ship(folder: Path, dataset: Dataset, weights: Path) -> Card:
 
 
 def _written(samples: Samples, model: str, weights: Path) -> str:
-    """The file that holds `samples`: one that is there with the same content, or a new one of the model's own."""
+    """The file that contains `samples`: an existing one with the same content, or a new one for this model."""
     own = weights / f"{model}.samples.npz"
     samples.save(own)
     others = [path for path in sorted(weights.glob("*.samples.npz")) if path != own]
@@ -80,7 +80,7 @@ def read_card(path: Path) -> Card:
 
 
 def chosen(samples: Samples, count: int = MAX_SAMPLES) -> Samples:
-    """At most `count` samples at equal distances, after sorting by label so that all classes are there."""
+    """At most `count` evenly spaced samples, sorted by label so that every class is included."""
     order = np.arange(len(samples)) if samples.labels is None else np.argsort(samples.labels, kind="stable")
     return samples.take(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(np.int64)])
 
@@ -119,7 +119,7 @@ def card(run: TrainingRun) -> Card:
 
 
 def main(runs: list[str], data: Path | None = None) -> None:
-    """Ship every run; the data sets are found as in a training."""
+    """Ship every run; data sets are found as in a training."""
     for run in runs:
         folder = Path(run)
         model = MODELS.get(read_run(folder).model)

@@ -13,7 +13,7 @@ from edgekit.core.statistics import intervals
 class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The headline metric with its 95 % interval, further metrics by name, and for classifiers the confusion matrix.
 
-    `confusion[t][p]` counts samples of class t that were taken for class p.
+    `confusion[t][p]` counts samples of class t that were predicted as class p.
     """
 
     metric: str
@@ -23,17 +23,17 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def value(self) -> float:
-        """The best guess of the headline metric."""
+        """The estimate of the headline metric."""
         assert self.estimate.value is not None
         return self.estimate.value
 
 
 def as_estimate(found: intervals.Interval) -> Estimate:
-    """A statistical estimate in the form reports use."""
+    """An interval as the Estimate of a report."""
     return Estimate(found.value, found.low, found.high, found.n)
 
 
 def score_of(metric: str, details: Mapping[str, Estimate], confusion: tuple[tuple[int, ...], ...] = ()) -> Score:
-    """A score whose headline is one of `details`."""
+    """A score whose headline metric is one of `details`."""
     rest = {name: value for name, value in details.items() if name != metric}
     return Score(metric, details[metric], rest, confusion)

@@ -1,4 +1,4 @@
-"""Run: the record of one training, kept in its folder as run.json."""
+"""TrainingRun: the record of one training, stored in its folder as run.json."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HISTORY: Final = "history.jsonl"
 
 
 class DataFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a model was trained on: name, sha256 over all parts, licence, and the number of samples a part."""
+    """What a model was trained on: name, sha256 over all splits, licence, and the number of samples per split."""
 
     source: str
     digest: str
@@ -36,12 +36,12 @@ class DataFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainingRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One training. `spec` is complete, with what was learnt from the data, such as a vocabulary.
+    """One training. `spec` includes what was learnt from the data, e.g. a vocabulary.
 
-    `score` is that of the kept weights on the test split, null until the training is `finished`. `attempts` counts
-    the starts from fresh weights. `wall_s` are the seconds of training over all of them and all resumptions, `cpu_s`
-    the seconds of cores that the first process used, which other work on the machine does not lengthen. `init_from` is
-    the sha256 of the weights it started from.
+    `score` is the score of the kept weights on the test split, null until the training is `finished`. `attempts`
+    counts the starts from new random weights. `wall_s` are the seconds of training over all attempts and resumptions,
+    `cpu_s` the CPU seconds of the first process, which do not depend on other work on the machine. `init_from` is the
+    sha256 of the weights it started from.
     """
 
     model: str
@@ -80,11 +80,11 @@ class TrainingRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 def read_run(path: Path) -> TrainingRun:
-    """The run in a folder, or of a `run.json`, once it is finished.
+    """The finished run in a folder or `run.json`.
 
     Raises:
-        UserError: No run, or one that was interrupted; the hint is the command that goes on with it.
-        Unreadable: run.json is damaged, or the weights are not those that were written.
+        UserError: There is no run, or it was interrupted; the hint is the command that resumes it.
+        Unreadable: run.json is damaged, or the checksum of the weights does not match.
     """
     folder = path.parent if path.name == RUN_FILE else path
     run = read_any(folder)
@@ -95,12 +95,12 @@ def read_run(path: Path) -> TrainingRun:
         )
     weights = folder / run.weights
     if not weights.is_file() or sha256_file(weights) != run.weights_sha256:
-        raise Unreadable(f"'{weights}' is missing or was changed after the training.")
+        raise Unreadable(f"'{weights}' is missing or was modified after the training.")
     return run
 
 
 def resume_command(run: TrainingRun, folder: Path, data: Path | None = None) -> str:
-    """What to type to go on with the training in `folder`."""
+    """The command that resumes the training in `folder`."""
     more = ["--out", str(folder), *(["--data", str(data)] if data else []), "--resume"]
     return f"{run.command or f'edgekit train {run.model}'} {shlex.join(more)}"
 
@@ -108,12 +108,12 @@ def resume_command(run: TrainingRun, folder: Path, data: Path | None = None) -> 
 def read_any(folder: Path) -> TrainingRun:
     """The run in `folder`, finished or not."""
     if not (folder / RUN_FILE).is_file():
-        raise UserError(f"'{folder}' holds no run: it has no {RUN_FILE}.", hint="edgekit train MODEL --out DIR")
+        raise UserError(f"'{folder}' is not a run: it has no {RUN_FILE}.", hint="edgekit train MODEL --out DIR")
     return documents.read(folder / RUN_FILE, TrainingRun, newest=RUN_SCHEMA)
 
 
 def read_history(folder: Path) -> tuple[Epoch, ...]:
-    """Every finished epoch in order; a last line that was cut off by a kill is left out."""
+    """Every finished epoch in order; a truncated last line is left out."""
     path = folder / HISTORY
     if not path.is_file():
         return ()
@@ -125,7 +125,7 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
 
 
 def training_of(folder: Path) -> Training:
-    """What a report tells of the run in `folder`."""
+    """What a report shows of the run in `folder`."""
     run = read_any(folder)
     return Training(
         metric=run.metric,
@@ -145,7 +145,7 @@ def history_lines(epochs: Iterable[Epoch]) -> bytes:
 
 
 def peak_memory_bytes() -> int:
-    """The largest resident memory of this process so far."""
+    """The peak resident memory of this process so far."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -153,7 +153,7 @@ def peak_memory_bytes() -> int:
 
 
 def tool_versions(names: Iterable[str]) -> dict[str, str]:
-    """Versions of the packages a training rests on."""
+    """Versions of the packages used by a training."""
     from importlib.metadata import version
 
     return {"python": sys.version.split()[0], **{name: version(name) for name in names}}

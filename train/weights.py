@@ -1,4 +1,4 @@
-"""Weights: those that ship with edgekit, and how a safetensors file gets into a network."""
+"""The shipped weights, and loading safetensors files into a network."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def shipped_weights(name: str) -> Path | None:
-    """The weights file of a reference model that comes with edgekit, or None."""
+    """The shipped weights file of a reference model, or None."""
     return _shipped(f"{name}.safetensors")
 
 
 def shipped_samples(name: str) -> Samples | None:
-    """Up to 64 real samples of a reference model that come with edgekit, or None."""
+    """Up to 64 shipped real samples of a reference model, or None."""
     card = shipped_card(name)
     file = json.loads(card.read_bytes()).get("samples") if card else None
     path = _shipped(file or f"{name}.samples.npz")
@@ -31,7 +31,7 @@ def shipped_samples(name: str) -> Samples | None:
 
 
 def shipped_card(name: str) -> Path | None:
-    """The card of the shipped weights: metric, data, command and time that made them; or None."""
+    """The card of the shipped weights (metric, data, command and time of the training), or None."""
     return _shipped(f"{name}.card.json")
 
 
@@ -39,13 +39,13 @@ def require_weights(model: ReferenceModel) -> Path:
     """The shipped weights of `model`.
 
     Raises:
-        EnvironmentFault: None are shipped; the hint is the command that makes them.
+        EnvironmentFault: No weights are shipped; the hint is the command that trains them.
     """
     path = shipped_weights(model.spec.name)
     if path is None:
         reason = f" ({model.terms})" if model.terms else ""
         raise EnvironmentFault(
-            f"No weights of '{model.spec.name}' are shipped{reason}.",
+            f"No weights are shipped for '{model.spec.name}'{reason}.",
             hint=f"edgekit train {model.spec.name} --out runs/{model.spec.name} --data DIR",
         )
     return path
@@ -59,10 +59,10 @@ def load_network(model: ReferenceModel, weights: Path) -> nn.Module:
 
 
 def load_state(module: nn.Module, path: Path) -> None:
-    """Put the tensors of a safetensors file into `module`.
+    """Load the tensors of a safetensors file into `module`.
 
     Raises:
-        ModelUnreadable: No safetensors file, or missing, unexpected or misshapen tensors; all are named.
+        ModelUnreadable: The file is not a safetensors file, or tensors are missing, unexpected or of another shape.
     """
     found = read_tensors(path)
     problems = _problems(module.state_dict(), found)
@@ -82,7 +82,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
     try:
         return dict(load(path))
     except (OSError, safetensors.SafetensorError) as err:
-        raise ModelUnreadable(f"'{path}' is no safetensors file: {err}.") from err
+        raise ModelUnreadable(f"'{path}' is not a safetensors file: {err}.") from err
 
 
 def _problems(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:

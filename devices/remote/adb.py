@@ -98,7 +98,7 @@ class AdbShell(ProgramShell):
 
     def arguments(self, command: str) -> Sequence[str]:
         """`adb shell`, which passes its last argument unchanged to the phone's shell."""
-        # adb ends with 0 and no word when the cable is pulled: only this line tells that the command came to its end.
+        # adb exits silently with 0 when the cable is unplugged: only this line shows that the command has ended.
         marked = f'({command}); echo "{_END}$?" >&2'
         return [*self._program, "-s", self._serial, "shell", "-T", marked]
 

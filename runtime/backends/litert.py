@@ -263,10 +263,10 @@ def _check_provider(provider: str) -> None:
 
 
 def _opened(path: Path, threads: int) -> Any:
-    """The engine's interpreter with its first subgraph allocated, which is what applies its default kernels to all."""
+    """LiteRT's interpreter with its first subgraph allocated, which applies the default kernels to all of them."""
     head = head_of(path)
     module = _engine_module()
-    # The engine aborts the process on some files that are no models.
+    # LiteRT aborts the process on some files that are not models.
     if not is_tflite(head):
         raise not_a_model(path, "TFLite")
     try:
@@ -341,7 +341,7 @@ def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
 
 
 def _also_taken(family: Family) -> dict[str, tuple[str, ...]]:
-    """Further dtypes that each input takes: the stored one where callers see another, and what is converted to it."""
+    """Further dtypes that each input accepts: the stored one if callers see another, and what is converted to it."""
     taken = {entry.name: {entry.dtype, *(dtype.name for dtype in storing(entry))} for entry in family.entries[0].inputs}
     return {spec.name: tuple(sorted(taken[spec.name] - {spec.dtype})) for spec in family.inputs}
 

@@ -157,7 +157,7 @@ class OnnxSession:
         self.close()
 
     def _check(self, feed: Mapping[str, Any]) -> None:
-        """Raise for what the engine does not check: missing names, byte order, one axis with two sizes."""
+        """Raise for what ONNX Runtime does not check: missing names, byte order, one axis with two sizes."""
         if len(feed) != self._count:
             raise UserError("The feed does not fit the model.")
         for value in feed.values():
@@ -214,7 +214,7 @@ def _settings(ort: Any, options: Mapping[str, str]) -> Any:
 
 
 def _created(ort: Any, path: Path, settings: Any, engine_names: list[str]) -> Any:
-    """The engine's session without its silent fall-back to the CPU."""
+    """ONNX Runtime's session without its silent fallback to the CPU."""
     try:
         return ort.InferenceSession(str(path), settings, providers=engine_names, enable_fallback=0)
     except Exception as err:
@@ -235,7 +235,7 @@ def _opened_on(ort: Any, path: Path, settings: Any, engine_name: str, spec: Mode
 
 
 def _taken(ort: Any, path: Path, settings: Any, engine_name: str) -> Any:
-    """The engine's session, whose first provider is the requested one."""
+    """ONNX Runtime's session, whose first provider is the requested one."""
     provider = providers.short_name(engine_name)
     names = providers.order(engine_name, ort.get_available_providers())
     captured = Captured()
@@ -247,7 +247,9 @@ def _taken(ort: Any, path: Path, settings: Any, engine_name: str) -> Any:
             if first != provider:
                 raise _Refused(f"ONNX Runtime chose {first}")
     except ModelUnreadable as err:
-        _created(ort, path, ort.SessionOptions(), ["CPUExecutionProvider"])  # a broken file is no fault of the provider
+        _created(
+            ort, path, ort.SessionOptions(), ["CPUExecutionProvider"]
+        )  # a damaged file is not the provider's fault
         raise providers.refused(provider, _first_line(err.__cause__ or err), captured.text) from err
     except _Refused as err:
         raise providers.refused(provider, str(err), captured.text) from err
@@ -255,18 +257,18 @@ def _taken(ort: Any, path: Path, settings: Any, engine_name: str) -> Any:
 
 
 def _preload_libraries(ort: Any, provider: str) -> None:
-    """Load CUDA from the packages that pip installed, where there are any; what is missing is told by the engine."""
+    """Load CUDA from packages that pip installed, if there are any; ONNX Runtime reports what is missing."""
     if provider in _ON_CUDA and hasattr(ort, "preload_dlls"):
         with contextlib.redirect_stdout(io.StringIO()):
             ort.preload_dlls()
 
 
 class _Refused(Exception):
-    """What the engine did instead of using the provider."""
+    """What ONNX Runtime did instead of using the provider."""
 
 
 def _tensor(arg: Any) -> TensorSpec:
-    """A tensor as the file declares it; unnamed free axes are called after the tensor and their place."""
+    """A tensor as the file declares it; unnamed dynamic axes are named after the tensor and their place."""
     if arg.type not in _DTYPES:
         raise ModelUnreadable(f"'{arg.name}' has the type {arg.type}; edgekit supports dense tensors only.")
     shape = tuple(
@@ -341,6 +343,6 @@ def _failed(err: Exception) -> UserError:
 
 
 def _first_line(err: BaseException) -> str:
-    """The engine's own sentence, without its error code."""
+    """ONNX Runtime's own message, without its error code."""
     line = next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)
     return _CODE.sub("", line)

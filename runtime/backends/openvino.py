@@ -136,7 +136,7 @@ def _engine_module() -> Any:
 
 
 def _tensor(port: Any) -> TensorSpec:
-    """A tensor as the file declares it; free axes are called after the tensor and their place."""
+    """A tensor as the file declares it; dynamic axes are named after the tensor and their place."""
     name, kind = port.get_any_name(), port.get_element_type().get_type_name()
     if kind not in _DTYPES:
         raise ModelUnreadable(f"'{name}' has the type {kind}; edgekit supports dense tensors of numbers only.")
@@ -147,6 +147,6 @@ def _tensor(port: Any) -> TensorSpec:
 
 
 def _first_line(err: BaseException) -> str:
-    """The engine's own last sentence; before it stand places in its source."""
+    """The last line of OpenVINO's message; the lines before it are places in its source."""
     lines = [line.strip() for line in str(err).splitlines() if line.strip()]
     return lines[-1] if lines else type(err).__name__

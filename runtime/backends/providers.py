@@ -148,7 +148,7 @@ def _install_hint(provider: str) -> str:
 
 
 def _probe(provider: str, engine_output: str) -> str:
-    """What to type: the libraries that are missing, else the program that tells whether there is a GPU at all."""
+    """The next command: install the missing libraries, or check whether there is a GPU at all."""
     if provider not in _LIBRARIES:
         return "edgekit doctor"
     return _LIBRARIES[provider] if "cannot open shared object file" in engine_output else "nvidia-smi"

@@ -39,7 +39,7 @@ def test_every_model_has_its_size_its_work_and_where_its_weights_are() -> None:
     items = {item.name: item for item in found.items}
     assert all(item.parameters and item.macs and item.task for item in items.values())
     assert items["cifar-resnet8"].weights.startswith("train first (terms of cifar10")
-    assert items["mobilenetv2"].weights == "none (untrained: a latency fixture)"
+    assert items["mobilenetv2"].weights == "none (untrained, for latency tests only)"
     assert all(item.quality for item in items.values() if item.weights == "shipped")
 
 

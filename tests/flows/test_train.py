@@ -79,7 +79,7 @@ def test_a_download_is_where_the_training_reads(tmp_path: Path, monkeypatch: pyt
 
 
 def test_nothing_is_downloaded_unasked(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="nothing is downloaded unasked"):
+    with pytest.raises(EnvironmentFault, match="downloads it only on request"):
         train("mnist", out=tmp_path / "run")
 
 
@@ -117,7 +117,7 @@ def test_a_training_that_goes_on_has_the_options_it_was_begun_with(tmp_path: Pat
         f"edgekit train xor --set epochs=2 --set passes=5 --set restarts=0 --out {tmp_path / 'run'} --resume"
     )
     assert report.epochs == 2
-    with pytest.raises(UserError, match="another options"):
+    with pytest.raises(UserError, match="different settings: its 'options' is"):
         train("xor", out=tmp_path / "run", resume=True, overrides={"epochs": "9"})
 
 
@@ -176,7 +176,7 @@ def test_a_search_ends_in_a_command_and_leaves_what_was_set_alone(tmp_path: Path
 def test_a_folder_of_one_search_is_not_for_another_model(tmp_path: Path) -> None:
     search("regression", 1, out=tmp_path, overrides=QUICK)
 
-    with pytest.raises(UserError, match="holds a search for 'regression'"):
+    with pytest.raises(UserError, match="contains a search for 'regression'"):
         search("xor", 1, out=tmp_path, overrides=QUICK)
 
 

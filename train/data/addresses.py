@@ -9,9 +9,9 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Remote:
-    """One file of a data set: its official address, and the sha256 of the file as it lies there.
+    """One file of a data set: its official address, and the sha256 of the file there.
 
-    `holds` are the files that are taken out of it, by their name without folders, when it is a tar.
+    `holds` are the files to extract if it is a tar, by name without folders.
     """
 
     address: str

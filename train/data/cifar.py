@@ -1,4 +1,4 @@
-"""CIFAR-10: 32x32 colour images in ten classes, as official binary files or as a tar of JPEG files."""
+"""CIFAR-10: 32x32 colour images in ten classes, from the official binary files or from a tar of JPEG files."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ VALIDATION_SHARE = 0.04
 
 
 def cifar10(data: Path | None = None) -> Dataset:
-    """Images float32 (S, 3, 32, 32) from 0 to 1; the lossless official files where they are, else the JPEG ones.
+    """Images float32 (S, 3, 32, 32) from 0 to 1; from the lossless official files if present, otherwise from JPEG.
 
-    Train and test come from the same kind: a network loses 8 to 11 points on the other one.
+    Train and test use the same files: a network loses 8 to 11 points on the other kind.
     """
     folder = _folder(data)
     train, test = _binary(folder) if (folder / BINARY[0]).is_file() else _jpeg(folder / JPEG)
@@ -42,11 +42,11 @@ def read_binary(path: Path) -> tuple[Array, Array]:
     """Images uint8 (S, 3, 32, 32) and labels int64 (S,) of one official binary file, plain or gzip.
 
     Raises:
-        Unreadable: Not a whole number of records, or a label above 9.
+        Unreadable: The file is not a whole number of records, or a label is above 9.
     """
     data = np.frombuffer(read_plain(path), np.uint8)
     if len(data) == 0 or len(data) % RECORD:
-        raise Unreadable(f"'{path}' is truncated or damaged: {len(data)} bytes are no multiple of {RECORD}.")
+        raise Unreadable(f"'{path}' is truncated or damaged: {len(data)} bytes are not a multiple of {RECORD}.")
     records = data.reshape(-1, RECORD)
     if records[:, 0].max() >= len(LABELS):
         raise Unreadable(f"'{path}' is damaged: record {int(records[:, 0].argmax())} has label {records[:, 0].max()}.")
@@ -80,9 +80,9 @@ def _jpeg(path: Path) -> tuple[Samples, Samples]:
                     assert stream is not None
                     found[split].append((_decoded(stream.read(), path, entry.name), _label(name, path)))
     except (tarfile.TarError, EOFError, zlib.error, OSError) as err:
-        raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"Fetch '{path.name}' again.") from err
+        raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"Download '{path.name}' again.") from err
     if not found["train"] or not found["test"]:
-        raise Unreadable(f"'{path}' holds no 'train' or no 'test' images.")
+        raise Unreadable(f"'{path}' contains no 'train' or no 'test' images.")
     train, test = (_samples(np.stack([a for a, _ in rows]), np.array([b for _, b in rows])) for rows in found.values())
     return train, test
 
@@ -93,13 +93,13 @@ def _decoded(data: bytes, path: Path, name: str) -> Array:
         with image.open(io.BytesIO(data)) as picture:
             return np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
     except OSError as err:
-        raise Unreadable(f"'{path}' is damaged: '{name}' is no image: {err}.") from err
+        raise Unreadable(f"'{path}' is damaged: cannot read '{name}' as an image: {err}.") from err
 
 
 def _label(name: str, path: Path) -> int:
     kind = name.partition("/")[0]
     if kind not in LABELS:
-        raise Unreadable(f"'{path}' holds an unknown class '{kind}'.")
+        raise Unreadable(f"'{path}' contains an unknown class '{kind}'.")
     return LABELS.index(kind)
 
 

@@ -1,4 +1,4 @@
-"""Dataset: the samples one model is trained, selected and tested on, and where they came from."""
+"""Dataset: the samples for training, validating and testing a model, and where they come from."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Rows = NDArray[np.int64]
 class Dataset:
     """Three sets of samples that never overlap.
 
-    `validation` chooses among epochs; where it is None the weights of the last epoch are kept, so that the test set
-    is looked at once, at the end. `digest` is over the content of all parts. `facts` are values that were fitted on
-    the training split alone and belong to the model, such as a vocabulary. An `exhaustive` data set holds every input
-    there is, so that its splits are the same.
+    `validation` selects the best epoch; if it is None, the weights of the last epoch are kept, so that the test set is
+    used only once, at the end. `digest` is the sha256 over all splits. `facts` are values that were fitted on the
+    training split alone and belong to the model, e.g. a vocabulary. An `exhaustive` data set contains every possible
+    input, so its splits are the same.
     """
 
     train: Samples
@@ -50,13 +50,13 @@ def dataset(
 
 
 def stratified_rows(inputs: Array, labels: Array, share: float) -> tuple[Rows, Rows]:
-    """Rows (rest, chosen) with `share` of every class chosen, by content: the order of the rows plays no part.
+    """Rows (rest, chosen) with `share` of every class chosen by content, so that the order of the rows does not matter.
 
-    Equal inputs fall on the same side.
+    Equal inputs are on the same side.
 
     Args:
-        inputs: One sample a row, shape (S, ...).
-        labels: One class a row, shape (S,).
+        inputs: One sample per row, shape (S, ...).
+        labels: One class per row, shape (S,).
     """
     ranks = np.array([hashlib.sha256(np.ascontiguousarray(row).tobytes()).hexdigest() for row in inputs])
     chosen = np.zeros(len(ranks), dtype=bool)
@@ -68,7 +68,7 @@ def stratified_rows(inputs: Array, labels: Array, share: float) -> tuple[Rows, R
 
 
 def hold_back(samples: Samples, share: float) -> tuple[Samples, Samples]:
-    """(rest, held back): a `share` of every class, or of all samples that have none, chosen by content."""
+    """(rest, held back): a `share` of every class, or of all samples without labels, chosen by content."""
     labels = np.zeros(len(samples), np.int64) if samples.labels is None else samples.labels
     rest, chosen = stratified_rows(next(iter(samples.inputs.values())), labels, share)
     return samples.take(rest), samples.take(chosen)

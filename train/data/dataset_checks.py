@@ -1,4 +1,4 @@
-"""Checks of a data set before it is trained on: values, outliers, balance, and copies across splits."""
+"""Checks a data set before training: values, outliers, class balance, and duplicates across splits."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def check(dataset: Dataset) -> tuple[str, ...]:
     """Warnings about the training split.
 
     Raises:
-        UserError: Values that are missing, an empty split, or the same input in two splits; all problems at once.
+        UserError: Values are missing, a split is empty, or an input is in two splits; all problems at once.
     """
     parts = _parts(dataset)
     problems = [problem for name, part in parts.items() for problem in _values(name, part)]
     if not dataset.exhaustive:
         problems += _copies(parts)
     if problems:
-        raise UserError(f"The data set '{dataset.source}' cannot be trained on: " + " ".join(problems))
+        raise UserError(f"Cannot train on the data set '{dataset.source}': " + " ".join(problems))
     return (*_outliers(dataset.train), *_balance(dataset.train))
 
 
 def without_copies(samples: Samples, *others: Samples) -> Samples:
-    """`samples` without those that are in one of the `others` too."""
+    """`samples` without those that are also in one of the `others`."""
     dropped = {row for other in others for row in copies(other, samples)}
     return samples.take([row for row in range(len(samples)) if row not in dropped])
 
 
 def copies(first: Samples, second: Samples) -> list[int]:
-    """Rows of `second` whose inputs are exactly those of a row of `first`."""
+    """Rows of `second` whose inputs equal those of a row of `first`."""
     known = set(_keys(first))
     return [row for row, key in enumerate(_keys(second)) if key in known]
 
@@ -57,7 +57,7 @@ def _values(name: str, part: Samples) -> Iterator[str]:
     for tensor, array in (part.inputs | part.targets).items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             rows = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
-            yield f"'{tensor}' of split '{name}' lacks values in {rows.sum()} samples, first in {int(rows.argmax())}."
+            yield f"'{tensor}' of split '{name}' misses values in {rows.sum()} samples, first in {int(rows.argmax())}."
 
 
 def _copies(parts: dict[str, Samples]) -> Iterator[str]:
@@ -66,7 +66,7 @@ def _copies(parts: dict[str, Samples]) -> Iterator[str]:
         for other in names[index + 1 :]:
             found = copies(parts[name], parts[other])
             if found:
-                yield f"{len(found)} samples of split '{other}' are in '{name}' too, first sample {found[0]}: a leak."
+                yield f"{len(found)} samples of split '{other}' are also in '{name}' (a leak), first {found[0]}."
 
 
 def _outliers(train: Samples) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _outliers(train: Samples) -> Iterator[str]:
         low, high = np.quantile(values, (0.25, 0.75))
         far = np.abs(values - np.clip(values, low, high)) > FAR * (high - low)
         if high > low and far.mean() > SHARE_OF_OUTLIERS:
-            yield f"{100 * far.mean():.2g} % of the values of '{name}' lie far out."
+            yield f"{100 * far.mean():.2g} % of the values of '{name}' are extreme outliers."
 
 
 def _balance(train: Samples) -> Iterator[str]:

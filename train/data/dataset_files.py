@@ -1,4 +1,4 @@
-"""Where the files of a data set lie: a folder that was named, `EDGEKIT_DATA`, or the cache of downloads."""
+"""Finds the files of a data set: in a given folder, in `EDGEKIT_DATA`, or in the cache of downloads."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def cache_folder() -> Path:
-    """The folder that downloads go to: `EDGEKIT_CACHE`, or the user's own cache folder."""
+    """The folder for downloads: `EDGEKIT_CACHE`, or the user's cache folder."""
     return Path(os.environ.get("EDGEKIT_CACHE") or platformdirs.user_cache_dir("edgekit")) / "data"
 
 
 def find(name: str, files: Iterable[str], data: Path | None) -> Path:
-    """The folder that holds `files` of the data set `name`.
+    """The folder that contains `files` of the data set `name`.
 
     Args:
-        data: Folder of data sets (`data/NAME/FILE`), or of this one (`data/FILE`). Without it `EDGEKIT_DATA` and the
-            cache are searched.
+        data: Folder of data sets (`data/NAME/FILE`), or of this one (`data/FILE`); default: `EDGEKIT_DATA`, then the
+            cache.
 
     Raises:
-        UserError: The folder that was named lacks a file.
-        EnvironmentFault: Nothing was named and the data set is nowhere.
+        UserError: A file is missing in the given folder.
+        EnvironmentFault: No folder was given, and the data set is not on this machine.
     """
     wanted = tuple(files)
     if data is not None:
@@ -41,19 +41,19 @@ def find(name: str, files: Iterable[str], data: Path | None) -> Path:
     cached = cache_folder() / name
     if _missing(cached, wanted):
         raise EnvironmentFault(
-            f"The data set '{name}' is not on this machine, and nothing is downloaded unasked.",
+            f"The data set '{name}' is not on this machine; edgekit downloads it only on request.",
             hint=f"Add --data DIR (with DIR/{name}/{wanted[0]}){_way_to_fetch(name)}.",
         )
     return cached
 
 
 def _way_to_fetch(name: str) -> str:
-    return ", or let 'edgekit train MODEL --download' fetch it from its official address" if name in SOURCES else ""
+    return ", or download it with: edgekit train MODEL --download" if name in SOURCES else ""
 
 
 def _named(name: str, wanted: tuple[str, ...], data: Path) -> Path:
     if not data.is_dir():
-        raise UserError(f"There is no data folder '{data}'.", hint="--data DIR or EDGEKIT_DATA=DIR")
+        raise UserError(f"Data folder '{data}' does not exist.", hint="--data DIR or EDGEKIT_DATA=DIR")
     candidates = (data / name, data)
     for folder in candidates:
         if not _missing(folder, wanted):
@@ -70,7 +70,7 @@ def _missing(folder: Path, wanted: tuple[str, ...]) -> list[str]:
 
 
 def read_plain(path: Path) -> bytes:
-    """The content of a file, unpacked when it is gzip.
+    """The content of a file, decompressed if it is gzip.
 
     Raises:
         Unreadable: The file is missing, truncated or damaged.
@@ -81,4 +81,4 @@ def read_plain(path: Path) -> bytes:
     try:
         return gzip.decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as err:
-        raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"Fetch '{path.name}' again.") from err
+        raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"Download '{path.name}' again.") from err

@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits that come with scikit-learn: 8x8 pixels, no download."""
+"""The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn; needs no download."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEST_SHARE = 0.25
 
 
 def digits(data: Path | None = None) -> Dataset:
-    """Images float32 (S, 1, 8, 8) from 0 to 1; a quarter of every class is the test set. `data` is not needed."""
+    """Images float32 (S, 1, 8, 8) from 0 to 1; a quarter of every class is the test set. `data` is not used."""
     bunch = need("sklearn.datasets", extra="train").load_digits()
     images = (bunch.images / 16.0).astype(np.float32)[:, None]
     labels = bunch.target.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Downloads of data sets from their official addresses, only when asked: resumable, and checked by sha256."""
+"""Downloads data sets from their official addresses, only on request; resumable, and verified by sha256."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgekit.train.data.addresses import SOURCES, Remote
 from edgekit.train.data.dataset_files import cache_folder
 
 _MAX_FILE_BYTES: Final = 1 << 30
-_HINT: Final = "Try again; if it stays, put the files in place and name the folder with --data DIR."
+_HINT: Final = "Retry; if it still fails, download the files yourself and use --data DIR."
 
 
 def download(
@@ -26,34 +26,34 @@ def download(
     into: Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Fetch what is missing of the data set `name` into the cache; gives its folder.
+    """Download the missing files of the data set `name` into the cache, and return its folder.
 
-    A download that broke off goes on where it ended.
+    An interrupted download resumes where it ended.
 
     Raises:
-        UserError: There is no official address of this data set here.
-        EnvironmentFault: No connection; may be retried.
-        Unreadable: What came has another sha256; it was thrown away.
+        UserError: edgekit knows no official address of this data set.
+        EnvironmentFault: There is no connection; may be retried.
+        Unreadable: The sha256 does not match; the file was deleted.
     """
     if name not in sources:
         known = ", ".join(sources)
-        raise UserError(f"'{name}' has no official address that edgekit knows; it knows {known}.", hint="--data DIR")
+        raise UserError(f"edgekit has no official address for '{name}', only for {known}.", hint="--data DIR")
     folder = (into or cache_folder()) / name
-    told = progress or Silent()
+    shown = progress or Silent()
     for done, (file, remote) in enumerate(sources[name].items(), start=1):
         if not all((folder / name).is_file() for name in remote.holds or (file,)):
             fetch(remote.address, folder / file, remote.sha256, hint=_HINT)
             if remote.holds:
                 unpack(folder / file, remote.holds)
-        told.step(done, len(sources[name]), file)
+        shown.step(done, len(sources[name]), file)
     return folder
 
 
 def unpack(path: Path, names: tuple[str, ...]) -> None:
-    """Put the files called `names`, whatever folder the tar has them in, beside it, and remove the tar.
+    """Extract the files called `names`, from any folder of the tar, next to it, and remove the tar.
 
     Raises:
-        Unreadable: It is damaged, lacks one, or one is larger than a data file can be.
+        Unreadable: The tar is damaged, a file is missing, or one is larger than a data file can be.
     """
     left = set(names)
     try:
@@ -67,7 +67,7 @@ def unpack(path: Path, names: tuple[str, ...]) -> None:
     except (tarfile.TarError, EOFError, zlib.error) as err:
         raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"rm {path}") from err
     if left:
-        raise Unreadable(f"'{path}' holds no '{min(left)}'.", hint=f"rm {path}")
+        raise Unreadable(f"'{path}' does not contain '{min(left)}'.", hint=f"rm {path}")
     path.unlink()
 
 

@@ -19,11 +19,11 @@ def read_idx(path: Path) -> Array:
     """The array in an idx file, plain or gzip.
 
     Raises:
-        Unreadable: No idx file, or another number of values than its header says.
+        Unreadable: The file is not an idx file, or its size does not match its header.
     """
     data = read_plain(path)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _DTYPES:
-        raise Unreadable(f"'{path}' is no idx file: it starts with {data[:4].hex(' ') or 'nothing'}.")
+        raise Unreadable(f"'{path}' is not an idx file: it starts with {data[:4].hex(' ') or 'nothing'}.")
     dtype, rank = np.dtype(_DTYPES[data[2]]), data[3]
     start = 4 + 4 * rank
     if len(data) < start:
@@ -31,7 +31,7 @@ def read_idx(path: Path) -> Array:
     shape = struct.unpack(f">{rank}I", data[4:start])
     expected = start + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
     if len(data) != expected:
-        raise Unreadable(f"'{path}' is truncated or damaged: {len(data)} bytes, its header says {expected}.")
+        raise Unreadable(f"'{path}' is truncated or damaged: {len(data)} bytes, expected {expected}.")
     return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
 
 
@@ -43,7 +43,5 @@ def read_labelled_images(folder: Path, images: str, labels: str) -> tuple[Array,
     """
     pixels, classes = read_idx(folder / images), read_idx(folder / labels)
     if pixels.ndim != 3 or classes.ndim != 1 or len(pixels) != len(classes):
-        raise Unreadable(
-            f"'{folder / images}' holds an array of {pixels.shape} and '{labels}' one of {classes.shape}: no pair."
-        )
+        raise Unreadable(f"'{folder / images}' {pixels.shape} and '{labels}' {classes.shape} do not belong together.")
     return pixels, classes.astype(np.int64)

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: 28x28 grey images in four idx files."""
+"""MNIST and Fashion-MNIST: 28x28 greyscale images in four idx files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ VALIDATION_SHARE = 0.05
 
 
 def mnist(data: Path | None = None) -> Dataset:
-    """60,000 handwritten digits to train on (a twentieth of every class for validation) and 10,000 to test on."""
+    """60,000 handwritten digits for training (5 % of every class for validation) and 10,000 for testing."""
     return _read("mnist", data, "MNIST, CC BY-SA 3.0 (Y. LeCun, C. Cortes, C. J. C. Burges)")
 
 
 def fashion(data: Path | None = None) -> Dataset:
-    """Articles of clothing in ten classes; as many training images as the file holds, and 10,000 to test on."""
+    """Images of clothing in ten classes; all training images of the file, and 10,000 for testing."""
     return _read("fashion_mnist", data, "MIT (Zalando SE)")
 
 

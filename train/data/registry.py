@@ -1,4 +1,4 @@
-"""The data sets that models are trained on; a new one is one function and one line here."""
+"""The data sets for training; a new one is one function and one line here."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from edgekit.core.system.registry import Registry
 DATASETS = Registry(
     "dataset",
     {
-        "digits": ("edgekit.train.data.digits:digits", "1,797 digits of 8x8 pixels, in scikit-learn, CC BY 4.0"),
+        "digits": ("edgekit.train.data.digits:digits", "1,797 digits of 8x8 pixels from scikit-learn, CC BY 4.0"),
         "mnist": ("edgekit.train.data.mnist:mnist", "70,000 digits of 28x28 pixels, CC BY-SA 3.0"),
-        "fashion_mnist": ("edgekit.train.data.mnist:fashion", "articles of clothing, 28x28 pixels, MIT"),
+        "fashion_mnist": ("edgekit.train.data.mnist:fashion", "images of clothing, 28x28 pixels, MIT"),
         "cifar10": ("edgekit.train.data.cifar:cifar10", "colour images of 32x32 pixels, no licence stated"),
         "speech_commands12": ("edgekit.train.data.speech:speech_commands12", "spoken words of one second, CC BY 4.0"),
         "rt_polarity": ("edgekit.train.data.text:rt_polarity", "movie snippets, no licence stated"),

@@ -26,7 +26,7 @@ SAMPLES = 16_000
 
 
 def speech_commands12(data: Path | None = None) -> Dataset:
-    """Audio float32 (S, 16000) from -1 to 1 in twelve classes; no speaker is in two splits."""
+    """Audio float32 (S, 16000) from -1 to 1 in twelve classes; every speaker is in one split only."""
     folder = find("speech_commands12", FILES, data)
     rows = _table(folder / TABLE)
     clips = _clips(folder / ARCHIVE, [row["file"] for row in rows])
@@ -43,7 +43,7 @@ def _table(path: Path) -> list[dict[str, str]]:
     rows = list(csv.DictReader(read_bytes(path, Unreadable).decode("utf-8", errors="replace").splitlines()))
     for number, row in enumerate(rows, start=2):
         if row.get("label") not in LABELS or row.get("split") not in ("train", "val", "test"):
-            raise Unreadable(f"'{path}', line {number}: no known label and split.")
+            raise Unreadable(f"'{path}', line {number}: unknown label or split.")
     if not rows:
         raise Unreadable(f"'{path}' is empty.")
     return rows
@@ -59,4 +59,4 @@ def _clips(path: Path, names: list[str]) -> NDArray[np.float32]:
                 ]
             )
     except (zipfile.BadZipFile, EOFError, KeyError, OSError) as err:
-        raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"Fetch '{path.name}' again.") from err
+        raise Unreadable(f"'{path}' is truncated or damaged: {err}.", hint=f"Download '{path.name}' again.") from err

@@ -1,4 +1,4 @@
-"""Data that is made up: the truth table of exclusive or, a parabola, and noise with classes for latency fixtures."""
+"""Generated data: the truth table of exclusive or, and a parabola."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LICENCE = "generated"
 
 
 def truth_table(data: Path | None = None) -> Dataset:
-    """The four inputs of exclusive or (4, 2) and their answers; all there is, so train and test are the same."""
+    """The four inputs of exclusive or (4, 2) and their labels; train and test are the same, as there are no others."""
     del data
     inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
     table = Samples({"x": inputs}, np.array([0, 1, 1, 0], dtype=np.int64))
@@ -22,7 +22,7 @@ def truth_table(data: Path | None = None) -> Dataset:
 
 
 def parabola(data: Path | None = None) -> Dataset:
-    """1,024 points of y = x² to train on and 512 to test on, x from -1 to 1; each output has the same target."""
+    """1,024 points of y = x² for training and 512 for testing, x from -1 to 1; both outputs have the same target."""
     del data
     random = np.random.default_rng(0)
     return dataset(_points(random, 1024), _points(random, 512), source="y = x²", licence=LICENCE)
@@ -32,11 +32,11 @@ def untrained(data: Path | None = None) -> Dataset:
     """No data.
 
     Raises:
-        EnvironmentFault: Always: the model is a latency fixture that is not trained.
+        EnvironmentFault: Always: the model is for latency tests and cannot be trained.
     """
     del data
     raise EnvironmentFault(
-        "This model is a latency fixture: it is untrained, and its data (ImageNet) may not be passed on.",
+        "This model is for latency tests only: it is untrained, and its data (ImageNet) may not be redistributed.",
         hint="edgekit list models",
     )
 

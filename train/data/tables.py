@@ -1,4 +1,4 @@
-"""Series in csv files: hourly measurements of a transformer station (ETT), and sensors with labelled faults (NAB)."""
+"""Time series in csv files: hourly data of a transformer station (ETT), and a sensor with labelled faults (NAB)."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ NAB_WINDOW = 288  # one day of 5 minutes
 
 
 def ett(data: Path | None = None) -> Dataset:
-    """96 hours of seven columns in, the next 24 hours of the oil temperature (OT) out; all in their own units.
+    """96 hours of seven columns as input, the next 24 hours of the oil temperature (OT) as target; in original units.
 
-    Twelve months to train on, then four for validation and four to test on, as the authors of the data divide it. A
-    window's answer never reaches into the next part.
+    Twelve months for training, then four for validation and four for testing, as split by the authors of the data. The
+    target of a window is always in the same split.
     """
     folder = find("ett", (ETT,), data)
     _, values = read_series(folder / ETT, "date", ETT_COLUMNS)
@@ -46,9 +46,9 @@ def ett(data: Path | None = None) -> Dataset:
 
 
 def machine_temperature(data: Path | None = None) -> Dataset:
-    """Days of a machine's temperature, shape (S, 288); the first 15 % to train on, without labels.
+    """Days of a machine's temperature, shape (S, 288); the first 15 % for training, without labels.
 
-    The rest is the test split: one day every half hour, positive (1) when it overlaps a labelled fault.
+    The rest is the test split: one day every half hour, positive (1) if it overlaps a labelled fault.
     """
     folder = find("nab", NAB_FILES, data)
     times, values = read_series(folder / NAB_FILES[0], "timestamp", ("value",))
@@ -71,7 +71,7 @@ def read_series(path: Path, time: str, columns: tuple[str, ...]) -> tuple[list[d
     """The times, and the values (rows, columns), of a csv file with a header.
 
     Raises:
-        Unreadable: A missing column, or a value that is no number; the line is named.
+        Unreadable: A column is missing, or a value is not a number; the message has its line.
     """
     lines = read_bytes(path, Unreadable).decode("utf-8", errors="replace").splitlines()
     rows = csv.DictReader(lines)
@@ -103,4 +103,4 @@ def _faults(path: Path) -> list[tuple[datetime, datetime]]:
         windows = json.loads(read_bytes(path, Unreadable))[NAB_SERIES]
         return [(datetime.fromisoformat(first), datetime.fromisoformat(last)) for first, last in windows]
     except (ValueError, KeyError, TypeError) as err:
-        raise Unreadable(f"'{path}' holds no label windows of '{NAB_SERIES}': {err}.") from err
+        raise Unreadable(f"'{path}' contains no label windows for '{NAB_SERIES}': {err}.") from err

@@ -1,4 +1,4 @@
-"""Texts: movie snippets with a polarity, and pairs of sentences in two languages."""
+"""Text data: movie snippets with their sentiment, and pairs of sentences in two languages."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ REFERENCE, REFERENCE_BYTES = "reference", 400
 
 
 def vocabulary(sentences: Iterable[Sequence[str]], size: int, *, least: int = 2) -> tuple[str, ...]:
-    """At most `size` entries: four special ones, then words that occur `least` times, the most frequent first."""
+    """At most `size` entries: four special ones, then words that occur at least `least` times, most frequent first."""
     counts = Counter(word for sentence in sentences for word in sentence)
     ranked = sorted((-count, word) for word, count in counts.items() if count >= least)
     return ("<pad>", "<unknown>", "<begin>", "<end>", *(word for _, word in ranked[: size - 4]))
 
 
 def encode(sentences: Sequence[Sequence[str]], known: Sequence[str], length: int, *, end: bool) -> NDArray[np.int64]:
-    """Token numbers (S, length), padded with 0; each sentence is cut, and closed with `END` where `end` is set."""
+    """Tokens (S, length), padded with 0; each sentence is cut, and ends with `END` if `end` is set."""
     places = {word: place for place, word in enumerate(known)}
     tokens = np.zeros((len(sentences), length), dtype=np.int64)
     for row, sentence in enumerate(sentences):
@@ -47,7 +47,7 @@ def encode(sentences: Sequence[Sequence[str]], known: Sequence[str], length: int
 
 
 def rt_polarity(data: Path | None = None) -> Dataset:
-    """Snippets as tokens int64 (S, 48), negative 0 and positive 1; a tenth each for validation and test."""
+    """Snippets as tokens int64 (S, 48), labels 0 (negative) and 1 (positive); a tenth each for validation and test."""
     folder = find("rt_polarity", POLARITY, data)
     texts = [_lines(folder / name) for name in POLARITY]
     labels = np.repeat([0, 1], [len(part) for part in texts]).astype(np.int64)
@@ -67,7 +67,7 @@ def rt_polarity(data: Path | None = None) -> Dataset:
 
 
 def multi30k(data: Path | None = None) -> Dataset:
-    """English sentences and their German translations as tokens; the target enters shifted by one, after `BEGIN`."""
+    """English sentences and their German translations as tokens; the target input is shifted by one, after `BEGIN`."""
     folder = find("multi30k", PAIRS, data)
     train, validation, test = (_lines_of_pairs(folder, split) for split in ("train", "val", "test_2016_flickr"))
     known = (
@@ -85,13 +85,13 @@ def multi30k(data: Path | None = None) -> Dataset:
 
 
 def encoded(text: str) -> NDArray[np.uint8]:
-    """The text in UTF-8, filled with zeros to `REFERENCE_BYTES`."""
+    """The text in UTF-8, padded with zeros to `REFERENCE_BYTES`."""
     data = text.encode()[:REFERENCE_BYTES]
     return np.frombuffer(data.ljust(REFERENCE_BYTES, b"\0"), np.uint8)
 
 
 def decoded(row: Array) -> str:
-    """The text that `encoded` made this row of."""
+    """The text from which `encoded` made this row."""
     return row.tobytes().rstrip(b"\0").decode(errors="ignore")
 
 

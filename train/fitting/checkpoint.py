@@ -1,4 +1,4 @@
-"""Checkpoints: everything a training needs to go on, in one safetensors file that is written at once."""
+"""Checkpoints: everything needed to resume a training, in one safetensors file that is written atomically."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _STATE: Final = "edgekit"
 
 
 class TrainingState(msgspec.Struct, forbid_unknown_fields=True):
-    """How far a training is. `best` is the validation score of the kept weights, `since` the epochs after it.
+    """The progress of a training. `best` is the validation score of the kept weights, `since` the epochs after it.
 
-    `wall_s` are the seconds of all attempts together, `cpu_s` those of cores of this process.
+    `wall_s` are the seconds of all attempts together, `cpu_s` the CPU seconds of this process.
     """
 
     attempt: int = 0
@@ -34,14 +34,14 @@ class TrainingState(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def write_weights(path: Path, module: nn.Module) -> None:
-    """The network's own tensors as a safetensors file, at once or not at all."""
+    """Write the network's tensors as a safetensors file, completely or not at all."""
     write_atomic(path, save(_copied(module.state_dict())))
 
 
 def write_checkpoint(
     path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor], state: TrainingState
 ) -> None:
-    """Weights, optimizer state, averaged weights and progress in one file: they cannot disagree after a kill."""
+    """Write weights, optimizer state, averaged weights and progress to one file, so that they always match."""
     tensors = {f"learner/{name}": tensor for name, tensor in learner.state_dict().items()}
     tensors |= {f"average/{name}": tensor for name, tensor in average.items()}
     for index, values in optimizer.state_dict()["state"].items():
@@ -52,23 +52,23 @@ def write_checkpoint(
 def read_checkpoint(
     path: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
 ) -> TrainingState:
-    """Put a checkpoint back; gives how far the training was.
+    """Load a checkpoint, and return the progress of its training.
 
     Raises:
-        Unreadable: The file is missing, damaged, or of another network.
+        Unreadable: The file is missing, damaged or from a different network.
     """
     tensors, state = _read(path)
     try:
         learner.load_state_dict(_part(tensors, "learner/"))
         optimizer.load_state_dict({**optimizer.state_dict(), "state": _optimizer_state(tensors)})
     except (RuntimeError, ValueError, KeyError) as err:
-        raise Unreadable(f"'{path}' is a checkpoint of another network: {err}.") from err
+        raise Unreadable(f"'{path}' is a checkpoint of a different network: {err}.") from err
     average.update(_part(tensors, "average/"))
     return state
 
 
 def read_state(path: Path) -> TrainingState:
-    """How far the training of a checkpoint was."""
+    """The progress of the training in a checkpoint."""
     return _read(path)[1]
 
 
@@ -78,7 +78,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], TrainingState]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             state = msgspec.json.decode((file.metadata() or {})[_STATE], type=TrainingState)
     except (OSError, SafetensorError, KeyError, msgspec.MsgspecError) as err:
-        raise Unreadable(f"'{path}' is no checkpoint: {err}.") from err
+        raise Unreadable(f"'{path}' is not a checkpoint: {err}.") from err
     return tensors, state
 
 

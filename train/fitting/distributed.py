@@ -1,4 +1,4 @@
-"""Processes: one training in several processes of this machine, and what the first of them tells the one that waits."""
+"""One training in several processes of this machine, and how the first one reports progress to the waiting parent."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from edgekit.core.system.progress import Progress, Silent
 
 Work = Callable[[Fabric, Progress], None]
 _LOOK_S: Final = 0.2
-# Every new process imports this file before it begins, and would tell of its rank and its connections.
+# Every new process imports this file before it begins, and would log its rank and its connections.
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def is_one_of_many() -> bool:
-    """True under `torchrun`, which starts every process itself."""
+    """True under `torchrun`, which starts all processes itself."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def leads() -> bool:
-    """True for the process that writes files and tells of progress."""
+    """True for the process that writes files and reports progress."""
     return not is_one_of_many() or os.environ.get("RANK", "0") == "0"
 
 
 def spread(work: Work, accelerator: str, count: int, progress: Progress) -> None:
-    """Do `work` in `count` fresh processes at once, which average their gradients; it must be picklable.
+    """Run `work`, which must be picklable, in `count` new processes that average their gradients.
 
     Raises:
-        EdgekitError: What the first process raised.
+        EdgekitError: The error that the first process raised.
     """
     fabric = Fabric(accelerator=accelerator, devices=count, strategy="ddp_spawn")
     receiver, sender = multiprocessing.get_context("spawn").Pipe(duplex=False)
@@ -50,29 +50,29 @@ def spread(work: Work, accelerator: str, count: int, progress: Progress) -> None
 
 
 def _one(fabric: Fabric, *, work: Work, sender: Connection) -> None:
-    """What each process does; the first one tells."""
+    """What each process does; the first one reports."""
     try:
-        work(fabric, _Teller(sender) if fabric.is_global_zero else Silent())
+        work(fabric, _Reporter(sender) if fabric.is_global_zero else Silent())
     except EdgekitError as err:
         if fabric.is_global_zero:
             sender.send(err)
         raise
 
 
-class _Teller(Silent):
-    """Progress in another process than the one that shows it."""
+class _Reporter(Silent):
+    """Progress in a different process than the one that shows it."""
 
     def __init__(self, sender: Connection) -> None:
         self._sender = sender
 
     def step(self, done: int, total: int, note: str = "") -> None:
-        """Send it where it is shown; nobody may be left there."""
+        """Send it to the process that shows it, which may have ended."""
         with contextlib.suppress(OSError):
             self._sender.send((done, total, note))
 
 
 class Listener:
-    """Shows what comes through a pipe as progress, in a thread, as the one that launches others waits for them."""
+    """Shows what comes through a pipe as progress, in a thread, while the parent waits for its processes."""
 
     def __init__(self, receiver: Connection, progress: Progress, title: str) -> None:
         self.problem: EdgekitError | None = None
@@ -88,7 +88,7 @@ class Listener:
         self.stop()
 
     def stop(self) -> None:
-        """Take what was sent so far; `problem` is the last error among it."""
+        """Receive what was sent so far; `problem` is the last error in it."""
         self._over.set()
         self._thread.join()
 
@@ -100,16 +100,16 @@ class Listener:
 
     def _take(self) -> None:
         while self._receiver.poll(0 if self._over.is_set() else _LOOK_S):
-            told = self._receiver.recv()
-            if isinstance(told, EdgekitError):
-                self.problem = told
+            received = self._receiver.recv()
+            if isinstance(received, EdgekitError):
+                self.problem = received
             else:
-                self._progress.step(*told)
+                self._progress.step(*received)
 
 
 @contextlib.contextmanager
 def _ended_together() -> Iterator[None]:
-    """No process that began in the block outlives it, whoever was interrupted."""
+    """No process that was started in the block outlives it, whatever was interrupted."""
     before = set(multiprocessing.active_children())
     try:
         yield

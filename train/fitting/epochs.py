@@ -1,4 +1,4 @@
-"""Fitting: the epochs of one training, in one process or several, on Lightning Fabric."""
+"""The epochs of one training, in one or more processes, with Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _POOL = 40
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What one training is asked to do."""
+    """The settings of one training."""
 
     model: ReferenceModel
     out: Path
@@ -59,16 +59,16 @@ class TrainingJob:
 
     @property
     def spec(self) -> ModelSpec:
-        """The spec of the model, completed by what the data says."""
+        """The spec of the model, completed with what the data provides."""
         return self.model.specialize(self.model.spec, self.dataset) if self.model.specialize else self.model.spec
 
 
 def fit(job: TrainingJob, progress: Progress) -> TrainingState:
-    """Every attempt of a training until the floor is met or none is left; gives how far it came.
+    """Run the attempts of a training until the floor is met or none is left, and return the progress.
 
-    With several processes each takes its share of every batch, and the gradients are averaged: the result is that of
-    one process but for rounding, dropout, and batch norm, which sees the share only. Under `torchrun` this is one of
-    the processes.
+    With several processes, each computes its share of every batch, and the gradients are averaged. The result is that
+    of one process except for rounding, dropout and batch norm, which sees its share only. Under `torchrun` this is
+    one of the processes.
     """
     if job.processes > 1 and not is_one_of_many():
         # As an argument the job would be searched for modules, which frozen values refuse.
@@ -102,7 +102,7 @@ def _work(fabric: Fabric, progress: Progress, job: TrainingJob) -> None:
 
 
 def _is_solved(job: TrainingJob) -> bool:
-    """Whether the kept weights reach the floor on the training data; further attempts are for models that may not."""
+    """Whether the kept weights reach the floor on the training data; if not, another attempt may."""
     metric = job.model.spec.metric
     if metric is None or metric.floor is None:
         return True
@@ -122,14 +122,14 @@ class Rows:
 
     @classmethod
     def of(cls, samples: Samples, lengths: Callable[[Samples], Any] | None = None) -> Rows:
-        """The samples as tensors that share their memory where they can."""
+        """The samples as tensors that share their memory if possible."""
         inputs = {name: _tensor(array) for name, array in samples.inputs.items()}
         targets = {name: _tensor(array) for name, array in samples.targets.items()}
         labels = None if samples.labels is None else _tensor(samples.labels)
         return cls(inputs, labels, targets, len(samples), torch.from_numpy(lengths(samples)) if lengths else None)
 
     def batch(self, rows: Tensor) -> Batch:
-        """The rows with these numbers."""
+        """The rows with these indices."""
         labels = None if self.labels is None else self.labels[rows]
         inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
         return Batch(inputs, labels, {name: tensor[rows] for name, tensor in self.targets.items()})
@@ -141,7 +141,7 @@ def _tensor(array: Any) -> Tensor:
 
 @dataclass
 class Fitting:
-    """One attempt of a training: the network, its optimizer, and how far it is."""
+    """One attempt of a training: the network, its optimizer and its progress."""
 
     job: TrainingJob
     fabric: Fabric
@@ -155,7 +155,7 @@ class Fitting:
 
     @classmethod
     def begin(cls, job: TrainingJob, fabric: Fabric, rows: Rows, state: TrainingState) -> Fitting:
-        """A fresh attempt, or one that goes on from its last checkpoint when `state` has an epoch behind it."""
+        """A new attempt, or one resumed from its last checkpoint if `state` has finished an epoch."""
         torch.manual_seed(_mixed(job.seed, state.attempt, "weights"))
         inner = Learner(job.model, job.options)
         if job.model.fit:
@@ -175,7 +175,7 @@ class Fitting:
         return cls(job, fabric, rows, learner, wrapped, inner, state, average, history)
 
     def run(self, progress: Progress) -> None:
-        """Every epoch that is left."""
+        """Run the remaining epochs."""
         options = self.job.options
         for epoch in range(self.state.epoch + 1, options.epochs + 1):
             if options.patience and self.state.since >= options.patience:
@@ -319,29 +319,29 @@ def _laid_out(batch: Batch) -> Batch:
 
 
 def start_from(module: nn.Module, weights: Path) -> tuple[str, ...]:
-    """Take over every tensor that fits by name and shape; gives the names of those that did not.
+    """Copy every tensor with a matching name and shape, and return the names of those without.
 
     Raises:
-        UserError: Not one tensor fits.
+        UserError: No tensor matches.
     """
     own, found = module.state_dict(), read_tensors(weights)
     fitting = {name: found[name] for name in own if name in found and found[name].shape == own[name].shape}
     if not fitting:
-        raise UserError(f"No tensor of '{weights}' fits the network.")
+        raise UserError(f"No tensor in '{weights}' has the name and shape of one in the network.")
     module.load_state_dict(own | fitting)
     return tuple(name for name in own if name not in fitting)
 
 
 def freeze(module: nn.Module, prefixes: tuple[str, ...]) -> None:
-    """Train no parameter whose name starts with one of `prefixes`.
+    """Freeze every parameter whose name starts with one of `prefixes`.
 
     Raises:
-        UserError: A prefix that no parameter has.
+        UserError: No parameter starts with a prefix.
     """
     names = [name for name, _ in module.named_parameters()]
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in names):
-            raise UserError(f"No parameter starts with '{prefix}'. Known: {', '.join(names)}.")
+            raise UserError(f"No parameter starts with '{prefix}'. Parameters: {', '.join(names)}.")
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(not name.startswith(prefixes) if prefixes else True)
 

@@ -1,4 +1,4 @@
-"""Learner: a network with its loss, as one module that the training loop steps."""
+"""Learner: a network with its loss, as one module for the training loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgekit.train.options import TrainOptions
 
 
 class Learner(nn.Module):
-    """`model` is what is trained for, `companion` what is trained along; calling it gives the loss of one phase."""
+    """`model` is the result of the training, `companion` is only trained with it; calling returns one phase's loss."""
 
     def __init__(self, reference: ReferenceModel, options: TrainOptions) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Learner(nn.Module):
             set_dropout(self.model, options.dropout)
 
     def forward(self, batch: Batch, phase: int) -> Tensor:
-        """The loss of one batch, penalty of `l1` included."""
+        """The loss of one batch, including the `l1` penalty."""
         device = next(iter(batch.inputs.values())).device.type
         # Fabric's own mixed precision would round the inputs too, and the front ends of audio models need them whole.
         with torch.autocast(device, torch.bfloat16, enabled=self.options.precision == "bf16-mixed"):
@@ -34,7 +34,7 @@ class Learner(nn.Module):
 
 
 def set_dropout(module: nn.Module, rate: float) -> None:
-    """Give every dropout layer this rate."""
+    """Set the rate of every dropout layer."""
     for layer in module.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = rate
@@ -42,33 +42,33 @@ def set_dropout(module: nn.Module, rate: float) -> None:
 
 def supervised(learner: Trainee, batch: Batch) -> Tensor:
     """`options.loss` of the first output against labels or target values."""
-    answer = learner.model(*batch.inputs.values())
-    first = answer[0] if isinstance(answer, tuple) else answer
+    outputs = learner.model(*batch.inputs.values())
+    first = outputs[0] if isinstance(outputs, tuple) else outputs
     wanted = batch.labels if batch.labels is not None else next(iter(batch.targets.values()))
     return loss_of(learner.options, first, wanted)
 
 
-def loss_of(options: TrainOptions, answer: Tensor, wanted: Tensor) -> Tensor:
-    """The loss called `options.loss`, averaged over the batch.
+def loss_of(options: TrainOptions, output: Tensor, wanted: Tensor) -> Tensor:
+    """The loss named by `options.loss`, averaged over the batch.
 
     Args:
-        answer: Logits (B, K) for cross-entropy, kl and bce; else values.
-        wanted: Class indices (B,), or shares (B, K); for mse, l1 and bce the values, of the shape of `answer`.
+        output: Logits (B, K) for cross-entropy, kl and bce; otherwise values.
+        wanted: Class indices (B,), or shares (B, K); for mse, l1 and bce the values, of the shape of `output`.
     """
     if options.loss == "cross-entropy":
-        return F.cross_entropy(answer, wanted, label_smoothing=options.label_smoothing)
+        return F.cross_entropy(output, wanted, label_smoothing=options.label_smoothing)
     if options.loss == "kl":
-        return F.kl_div(F.log_softmax(answer, -1), wanted, reduction="batchmean")
+        return F.kl_div(F.log_softmax(output, -1), wanted, reduction="batchmean")
     if options.loss == "bce":
-        return F.binary_cross_entropy_with_logits(answer, wanted.to(answer.dtype))
-    return (F.mse_loss if options.loss == "mse" else F.l1_loss)(answer, wanted)
+        return F.binary_cross_entropy_with_logits(output, wanted.to(output.dtype))
+    return (F.mse_loss if options.loss == "mse" else F.l1_loss)(output, wanted)
 
 
 def mix(batch: Batch, alpha: float, classes: int, generator: torch.Generator) -> Batch:
-    """Mixup (Zhang et al. 2018): every row is blended with another one, and its label too.
+    """Mixup (Zhang et al. 2018): every row and its label are blended with another one.
 
     Args:
-        alpha: Parameter of the Beta distribution that the share of the first row is drawn from.
+        alpha: Parameter of the Beta distribution from which the share of the first row is drawn.
     """
     assert batch.labels is not None
     share = _beta(alpha, generator)

@@ -1,4 +1,4 @@
-"""The training loop: from a reference model to a folder with weights and the record of how they were made."""
+"""The training loop: from a reference model to a folder with weights and the record of the training."""
 
 from __future__ import annotations
 
@@ -48,40 +48,40 @@ def train(
     processes: int = 1,
     command: str = "",
 ) -> TrainingRun:
-    """Train `model`, and keep weights, checkpoints, history and the record of it in the folder `out`.
+    """Train `model`, and write weights, checkpoints, history and a record to the folder `out`.
 
-    The same seed on the same machine gives the same weights, however often the training was interrupted.
+    The same seed on the same machine gives the same weights, even if the training was interrupted.
 
     Args:
         data: Folder of data sets; see `ReferenceModel.data`.
-        resume: Go on from the last finished epoch of `out`. A run that is finished is given back as it is.
-        init_from: Weights (safetensors) to start from; tensors that do not fit the network are left out.
-        freeze: Prefixes of parameter names that are not trained.
-        processes: How many train together on this machine; the batch size counts the samples of all.
-        command: How the user would type this training, but for `--out` and `--data`; stands in the record.
+        resume: Resume after the last finished epoch in `out`. A finished run is returned unchanged.
+        init_from: Weights (safetensors) to start from; tensors that do not match the network are left out.
+        freeze: Parameters whose names start with one of these are not trained.
+        processes: Number of processes that train together on this machine; the batch size is their total.
+        command: The command for this training without `--out` and `--data`; written to the record.
 
     Raises:
-        UserError: `out` exists and `resume` is not set, or `resume` with other options than the run was begun with.
-        Interrupted: Ctrl-C; the hint is the command that goes on.
+        UserError: `out` exists and `resume` is not set, or the options to `resume` with are different.
+        Interrupted: Ctrl-C; the hint is the command that resumes.
     """
-    told = progress or Silent()
+    shown = progress or Silent()
     if leads():
         _check_out(model, out, resume)
-    with told.stage("read data"):
+    with shown.stage("read data"):
         job = TrainingJob(model, out, options, seed, model.data(data), init_from, freeze, processes)
         warnings = (*check(job.dataset), *_started(job))
     run = _begun(job, resume, command, warnings)
     if run.finished:
         return run
     try:
-        with told.stage(f"train {model.spec.name}"):
-            state = fit(job, told)
+        with shown.stage(f"train {model.spec.name}"):
+            state = fit(job, shown)
         if not leads():
             return run
-        with told.stage("test"):
+        with shown.stage("test"):
             return _finished(job, run, state)
     except KeyboardInterrupt as err:
-        # Whatever the moment, the last checkpoint stands: the hint must not depend on it.
+        # The last checkpoint is valid at any moment: the hint must not depend on it.
         hint = resume_command(run, out, data)
         raise Interrupted(f"The training of '{model.spec.name}' was stopped.", hint=hint) from err
 
@@ -90,16 +90,17 @@ def _check_out(model: ReferenceModel, out: Path, resume: bool) -> None:
     if not resume:
         if (out / RUN_FILE).is_file():
             hint = f"edgekit train {model.spec.name} --out {out} --resume"
-            raise UserError(f"'{out}' holds a training already.", hint=hint)
+            raise UserError(f"'{out}' already contains a training.", hint=hint)
         refuse_existing(out)
 
 
 def _started(job: TrainingJob) -> tuple[str, ...]:
-    """What the network will not take over from `init_from`; a wrong prefix to freeze is told before any work."""
+    """What the network will not take over from `init_from`; a wrong prefix to freeze is reported before any work."""
     network = job.model.build()
     freeze_parts(network, job.freeze)
     fresh = start_from(network, job.init_from) if job.init_from else ()
-    return (f"These begin anew, as they fit nothing in the given weights: {', '.join(fresh)}.",) if fresh else ()
+    start = "These layers start from scratch: the given weights have nothing that fits them"
+    return (f"{start}: {', '.join(fresh)}.",) if fresh else ()
 
 
 def _begun(job: TrainingJob, resume: bool, command: str, warnings: tuple[str, ...]) -> TrainingRun:
@@ -129,9 +130,9 @@ def _begun(job: TrainingJob, resume: bool, command: str, warnings: tuple[str, ..
 
 def _check_same(before: TrainingRun, now: TrainingRun, out: Path) -> None:
     for name in ("model", "options", "seed", "data", "init_from", "freeze", "processes"):
-        if getattr(before, name) != getattr(now, name):
+        if (value := getattr(before, name)) != getattr(now, name):
             raise UserError(
-                f"The training in '{out}' was begun with another {name}: {_text(getattr(before, name))}.",
+                f"The training in '{out}' was started with different settings: its '{name}' is {_text(value)}.",
                 hint=f"{resume_command(before, out)}, or another --out",
             )
 

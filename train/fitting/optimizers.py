@@ -1,4 +1,4 @@
-"""Optimizers by name, and how the learning rate moves."""
+"""Optimizers by name, and learning rate schedules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgekit.train.options import TrainOptions
 
 
 def optimizer_of(options: TrainOptions, parameters: Iterable[Any]) -> torch.optim.Optimizer:
-    """The optimizer that `options` name, over the parameters that are not frozen."""
+    """The optimizer named in `options`, for the parameters that are not frozen."""
     free = [parameter for parameter in parameters if parameter.requires_grad]
     rate, decay, momentum = options.learning_rate, options.weight_decay, options.momentum
     if options.optimizer == "sgd":

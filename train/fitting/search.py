@@ -1,4 +1,4 @@
-"""Search: the best training options of a model, by Optuna on a journal file that several processes share."""
+"""Searches the best training options of a model, with Optuna on a journal file shared by several processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Sampler = Literal["tpe", "grid"]
 
 
 class OptionSpace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one option may be: a range (on a log scale where its ends lie far apart), and the values of a grid."""
+    """The possible values of one option: a range (on a log scale if it is wide), and the values of a grid."""
 
     values: tuple[float | int | str, ...]
     low: float | None = None
@@ -46,7 +46,7 @@ SPACE: Final[Mapping[str, OptionSpace]] = {
 
 
 class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The best of `trials` finished trainings by their validation score, and how to train with it."""
+    """The best of `trials` finished trainings by validation score, and the command to train with its options."""
 
     model: str
     metric: str
@@ -71,30 +71,30 @@ def search(
     progress: Progress | None = None,
     command: str = "",
 ) -> Found:
-    """Train `trials` times in all with other options each time; what an earlier call finished in `out` counts.
+    """Train `trials` times in total with different options; trials that an earlier call finished in `out` count.
 
-    The test split plays no part: trials are compared on the validation split, or on a part of the training split.
+    The test split is not used: trials are compared on the validation split, or on a part of the training split.
 
     Args:
-        options: What every trial begins with; what is in `space` replaces it.
-        processes: How many trainings run at once.
-        command: How the user would type this search.
+        options: The base options of every trial; options in `space` replace them.
+        processes: Number of trainings that run at once.
+        command: The command of this search.
 
     Raises:
-        UserError: An unknown model or sampler, or a folder that holds the search of another model.
-        Interrupted: Ctrl-C; the same command goes on.
+        UserError: The model or sampler is unknown, or the folder contains a search for a different model.
+        Interrupted: Ctrl-C; the same command resumes.
     """
     model: ReferenceModel = MODELS.get(name)
     base = options or model.options
-    told = progress or Silent()
+    shown = progress or Silent()
     out.mkdir(parents=True, exist_ok=True)
     _check_same(name, _study(out, sampler, space, seed, create=True), out)
-    with told.stage("read data"):
+    with shown.stage("read data"):
         dataset = _with_validation(model.data(data))
     work = partial(_work, name, dataset, out, trials, sampler, base, dict(space))
-    with told.stage(f"search {name}"):
+    with shown.stage(f"search {name}"):
         try:
-            _spread(work, seed, processes, told)
+            _spread(work, seed, processes, shown)
         except (KeyboardInterrupt, Interrupted) as err:
             raise Interrupted(f"The search for '{name}' was stopped.", hint=command) from err
     return _found(model, base, _study(out, sampler, space, seed), out, data)
@@ -104,13 +104,13 @@ def _check_same(name: str, study: Any, out: Path) -> None:
     """A journal belongs to one model for good."""
     begun = study.user_attrs.get("model", name)
     if begun != name:
-        raise UserError(f"'{out}' holds a search for '{begun}'.", hint=f"--out runs/{name}-search")
+        raise UserError(f"'{out}' contains a search for '{begun}'.", hint=f"--out runs/{name}-search")
     study.set_user_attr("model", name)
 
 
-def _spread(work: Any, seed: int, processes: int, told: Progress) -> None:
+def _spread(work: Any, seed: int, processes: int, shown: Progress) -> None:
     if processes == 1:
-        work(told.step, seed)
+        work(shown.step, seed)
         return
     # Not forked: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -121,7 +121,7 @@ def _spread(work: Any, seed: int, processes: int, told: Progress) -> None:
             worker.start()
         while any(worker.is_alive() for worker in workers):
             with contextlib.suppress(queue.Empty):
-                _hear(heard.get(timeout=_LOOK_S), told)
+                _hear(heard.get(timeout=_LOOK_S), shown)
     finally:
         for worker in workers:
             worker.terminate()
@@ -129,13 +129,13 @@ def _spread(work: Any, seed: int, processes: int, told: Progress) -> None:
         heard.close()
     codes = [worker.exitcode or 0 for worker in workers]
     if any(codes):
-        raise EdgekitError(f"A process of the search ended with {max(codes, key=abs)}.")
+        raise EdgekitError(f"A process of the search exited with {max(codes, key=abs)}.")
 
 
-def _hear(said: EdgekitError | tuple[int, int, str], told: Progress) -> None:
+def _hear(said: EdgekitError | tuple[int, int, str], shown: Progress) -> None:
     if isinstance(said, EdgekitError):
         raise said
-    told.step(*said)
+    shown.step(*said)
 
 
 def _apart(work: Any, heard: Any, seed: int) -> None:
@@ -227,7 +227,7 @@ def _with_validation(found: Dataset) -> Dataset:
 def _found(model: ReferenceModel, base: TrainOptions, study: Any, out: Path, data: Path | None) -> Found:
     finished = [trial for trial in study.trials if trial.value is not None]
     if not finished:
-        raise UserError(f"No trial in '{out}' was finished.")
+        raise UserError(f"No trial in '{out}' has finished.")
     best = _best(model, finished)
     options: dict[str, str] = best.user_attrs["options"]
     words = ["edgekit", "train", model.spec.name, "--out", f"runs/{model.spec.name}"]

@@ -1,4 +1,4 @@
-"""anomaly-ae: an autoencoder that rebuilds ordinary days of a machine's temperature, and fails on unusual ones."""
+"""anomaly-ae: an autoencoder that reconstructs normal days of a machine's temperature, but not anomalous ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgekit.train.score import Score, score_of
 
 
 class AutoEncoder(nn.Module):
-    """288 values through one bounded value and back: levels it has never seen, it cannot rebuild."""
+    """288 values through one bounded value and back: it cannot reconstruct levels that it has never seen."""
 
     def __init__(self, hidden: int = 32, bottleneck: int = 1) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class AutoEncoder(nn.Module):
         self.decoder = nn.Sequential(nn.Linear(bottleneck, hidden), nn.Tanh(), nn.Linear(hidden, NAB_WINDOW))
 
     def forward(self, window: Tensor) -> tuple[Tensor, Tensor]:
-        """The window (N, 288) rebuilt, in its own unit, and how unusual it is (N,), in standard deviations squared."""
+        """The reconstructed window (N, 288) in its unit, and its anomaly score (N,) in squared standard deviations."""
         x = (window - self.mean) / self.scale
         rebuilt = self.decoder(self.encoder(x))
         return rebuilt * self.scale + self.mean, (x - rebuilt).square().mean(1)
@@ -47,7 +47,7 @@ def fit(module: nn.Module, train: Samples) -> None:
 
 
 def robust(learner: Trainee, batch: Batch) -> Tensor:
-    """Absolute error in standard deviations: the training split is not labelled and may hold faults itself."""
+    """Absolute error in standard deviations: the training split is not labelled and may contain faults itself."""
     rebuilt, _ = learner.model(batch.inputs["window"])
     return F.l1_loss(rebuilt, batch.targets["rebuilt"]) / learner.model.scale
 
@@ -70,7 +70,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="anomaly-ae",
         task="anomaly detection",
-        summary="autoencoder, unusual days of a machine's temperature",
+        summary="autoencoder for anomalies in sensor data",
         inputs=(TensorSpec("window", "float32", ("N", NAB_WINDOW)),),
         outputs=(TensorSpec("rebuilt", "float32", ("N", NAB_WINDOW)), TensorSpec("score", "float32", ("N",))),
         sizes={"N": (1, 8)},

@@ -12,7 +12,7 @@ from edgekit.train.options import TrainOptions
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes."""
+    """Two 3x3 convolutions with a shortcut, which is a 1x1 convolution where the shape changes."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def build() -> nn.Module:
 
 
 def augment(batch: Batch, generator: Generator) -> Batch:
-    """Moved by up to 4 pixels and mirrored, as in the ResNet paper."""
+    """Shifted by up to 4 pixels and mirrored, as in the ResNet paper."""
     images = flip(shift(batch.inputs["image"], generator, pixels=4), generator)
     return batch._replace(inputs={"image": images})
 
@@ -61,7 +61,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="cifar-resnet8",
         task="classification",
-        summary="ResNet-8 of MLPerf Tiny, 32x32 colour images",
+        summary="MLPerf Tiny's ResNet-8 for 32x32 colour images",
         inputs=(TensorSpec("image", "float32", ("N", 3, 32, 32), low=0.0, high=1.0),),
         outputs=(TensorSpec("logits", "float32", ("N", 10)),),
         sizes={"N": (1, 8)},

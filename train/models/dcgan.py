@@ -1,7 +1,7 @@
 """dcgan: a generator of handwritten digits and a discriminator, trained in turn (Radford et al. 2016).
 
-The discriminator also learns the ten digits, and the generator is asked for images that it takes for one digit each,
-and for every digit as often (Springenberg 2016). What ships and is exported is the generator alone.
+The discriminator also learns the ten digits, and the generator learns to make images that it recognizes as one digit
+each, and all digits equally often (Springenberg 2016). Only the generator is shipped and exported.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CLEAR = 2.5
 
 
 class Generator(nn.Module):
-    """Noise, spread over 7x7 places and enlarged twice."""
+    """Noise, projected to 7x7 places and upsampled twice."""
 
     def __init__(self, channels: int = 32) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Two convolutions with stride; one number for how real an image looks, and ten for the digit it shows."""
+    """Two strided convolutions; one number for how real an image looks, and ten for the digit it shows."""
 
     def __init__(self, channels: int = 32) -> None:
         super().__init__()
@@ -94,19 +94,19 @@ def _initialized(module: nn.Module) -> nn.Module:
 
 
 def discriminate(learner: Trainee, batch: Batch) -> Tensor:
-    """How badly the discriminator tells real images from made ones, and digits apart; the generator is left alone."""
+    """The discriminator's loss on real and generated images and on digits; the generator gets no gradients."""
     assert learner.companion is not None
     learner.companion.requires_grad_(True)
     real = learner.companion(batch.targets["image"])
     with torch.no_grad():
         made = learner.model(torch.randn_like(batch.inputs["noise"]))
-    told = F.cross_entropy(real[:, 1:], batch.targets["digit"].argmax(1))
+    digits = F.cross_entropy(real[:, 1:], batch.targets["digit"].argmax(1))
     # Real images count 0.9: a discriminator that is never quite sure teaches longer (Salimans et al. 2016).
-    return _loss(real, 0.9) + _loss(learner.companion(made), 0.0) + told
+    return _loss(real, 0.9) + _loss(learner.companion(made), 0.0) + digits
 
 
 def deceive(learner: Trainee, batch: Batch) -> Tensor:
-    """How seldom made images pass for real and for one digit each; the discriminator is left alone."""
+    """The generator's loss: its images should pass as real and as one digit each; only the generator learns."""
     assert learner.companion is not None
     learner.companion.requires_grad_(False)
     logits = learner.companion(learner.model(torch.randn_like(batch.inputs["noise"])))
@@ -123,7 +123,7 @@ def _loss(logits: Tensor, wanted: float) -> Tensor:
 
 
 def data(folder: Path | None) -> Dataset:
-    """The digits of MNIST as what shall be made, of noise; the test noise has no right answer."""
+    """Noise with the digits of MNIST as targets; the test noise has no targets of its own."""
     found = mnist(folder)
     digits = np.eye(CLASSES, dtype=np.float32)[found.train.labels]
     targets = {"image": found.train.inputs["image"], "digit": digits}
@@ -138,7 +138,7 @@ def noise(count: int, seed: int) -> NDArray[np.float32]:
 
 
 def score(answer: Answer, samples: Samples, spec: ModelSpec) -> Score:
-    """The share of images that a classifier of digits is more than 90 % sure of, the rarest digit, and FID.
+    """The share of images for which a digit classifier is more than 90 % sure, the rarest digit, and FID.
 
     The classifier is the `mnist` model that comes with edgekit; FID is on its 64 features.
     """
@@ -158,7 +158,7 @@ def score(answer: Answer, samples: Samples, spec: ModelSpec) -> Score:
 
 
 def judged(images: Array) -> Feed:
-    """What the shipped `mnist` model says of images (S, 1, 28, 28): probability (S, 10) and features (S, 64)."""
+    """The shipped `mnist` model's outputs for images (S, 1, 28, 28): probability (S, 10) and features (S, 64)."""
     judge = _judge()
     with torch.inference_mode():
         features = judge[0](torch.from_numpy(np.ascontiguousarray(images)))
@@ -187,7 +187,7 @@ def _judge() -> tuple[nn.Module, nn.Module]:
 
 
 def generate(count: int) -> Samples:
-    """Noise, and images with one bright column, which is called the digit of its place."""
+    """Noise, and images with one bright column, whose position is the digit."""
     images = np.zeros((count, 1, 28, 28), dtype=np.float32)
     images[np.arange(count), 0, :, np.arange(count) % 28] = 1.0
     digits = np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]

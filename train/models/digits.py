@@ -44,7 +44,7 @@ def build() -> nn.Module:
 
 
 def augment(batch: Batch, generator: Generator) -> Batch:
-    """Slightly turned, scaled and moved digits."""
+    """Slightly rotated, scaled and shifted digits."""
     images = affine(batch.inputs["image"], generator, degrees=12, scale=0.1, shift=0.06)
     return batch._replace(inputs={"image": images})
 
@@ -53,7 +53,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="digits",
         task="classification",
-        summary="small CNN, 8x8 handwritten digits of scikit-learn",
+        summary="small CNN for 8x8 handwritten digits",
         inputs=(TensorSpec("image", "float32", ("N", 1, 8, 8), low=0.0, high=1.0),),
         outputs=(TensorSpec("logits", "float32", ("N", 10)),),
         sizes={"N": (1, 8)},

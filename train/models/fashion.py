@@ -1,4 +1,4 @@
-"""fashion: the CNN of `mnist` with batch norm and dropout, for 28x28 articles of clothing."""
+"""fashion: the CNN of `mnist` with batch norm and dropout, for 28x28 images of clothing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def build() -> nn.Module:
 
 
 def augment(batch: Batch, generator: Generator) -> Batch:
-    """Mirrored and slightly moved, with a hidden square."""
+    """Mirrored, slightly shifted, and with a square cut out."""
     images = flip(shift(batch.inputs["image"], generator, pixels=2), generator)
     return batch._replace(inputs={"image": cutout(images, generator, size=8)})
 
@@ -65,7 +65,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="fashion",
         task="classification",
-        summary="three-layer CNN with batch norm and dropout, 28x28 articles of clothing",
+        summary="three-layer CNN for 28x28 images of clothing",
         inputs=(TensorSpec("image", "float32", ("N", 1, 28, 28), low=0.0, high=1.0),),
         outputs=(TensorSpec("logits", "float32", ("N", 10)),),
         sizes={"N": (1, 8)},

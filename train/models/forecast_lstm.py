@@ -1,4 +1,4 @@
-"""forecast-lstm: 96 hours of seven measurements in, the oil temperature of the next 24 hours out."""
+"""forecast-lstm: forecasts 24 hours of oil temperature from 96 hours of seven measurements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AS_YESTERDAY = 1.5256  # MAE in degrees of repeating the last 24 hours, on the t
 
 
 class Forecast(nn.Module):
-    """An LSTM that says how the next day differs from the one that just ended."""
+    """An LSTM that predicts how the next day differs from the one that just ended."""
 
     def __init__(self, hidden: int = 64) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Forecast(nn.Module):
         self.head = nn.Linear(hidden + HOURS_OUT, HOURS_OUT)
 
     def forward(self, history: Tensor) -> Tensor:
-        """Degrees Celsius (N, 24) of the hours after `history` (N, 96, 7), which is in its own units."""
+        """Degrees Celsius (N, 24) of the hours after `history` (N, 96, 7), which is in the units of the data set."""
         x = (history - self.mean) / self.scale
         level = x[:, -1:]  # (N, 1, 7); the network sees changes only, as seasons move the level
         states, _ = self.lstm(x - level)
@@ -71,7 +71,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="forecast-lstm",
         task="regression",
-        summary="LSTM, 96 hours in, 24 hours out",
+        summary="LSTM that forecasts 24 hours from the last 96",
         inputs=(TensorSpec("history", "float32", ("N", HOURS_IN, len(ETT_COLUMNS))),),
         outputs=(TensorSpec("forecast", "float32", ("N", HOURS_OUT)),),
         preprocessing=SeriesInput(ETT_COLUMNS, HOURS_IN),

@@ -1,4 +1,4 @@
-"""kws-crnn: keyword spotting by a convolution and a GRU, on the same features as kws-dscnn."""
+"""kws-crnn: keyword spotting with convolutions and a GRU, on the same features as kws-dscnn."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="kws-crnn",
         task="classification",
-        summary="convolution and GRU keyword spotting, raw audio in",
+        summary="CRNN for keyword spotting in raw audio",
         inputs=(INPUT,),
         outputs=(TensorSpec("logits", "float32", ("N", len(LABELS))),),
         labels=LABELS,

@@ -1,4 +1,4 @@
-"""kws-dscnn: keyword spotting by depthwise separable convolutions, raw 16 kHz audio in."""
+"""kws-dscnn: keyword spotting in raw 16 kHz audio with depthwise separable convolutions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INPUT = TensorSpec("audio", "float32", ("N", 16_000), low=-1.0, high=1.0)
 
 
 class Separable(nn.Sequential):
-    """A 3x3 convolution for each channel by itself, then one 1x1 convolution over the channels."""
+    """A 3x3 depthwise convolution, then a 1x1 convolution over the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(
@@ -57,7 +57,7 @@ def build() -> nn.Module:
 
 
 def augment(batch: Batch, generator: Generator) -> Batch:
-    """Words moved in time by up to 0.1 s, slower or faster, louder or quieter, under white noise."""
+    """Words shifted in time by up to 0.1 s, slower or faster, louder or quieter, with white noise."""
     audio = stretch(batch.inputs["audio"], generator, share=0.08)
     audio = scale(move(audio, generator, samples=1600), generator, decibel=6)
     return batch._replace(inputs={"audio": add_noise(audio, generator, level=0.01)})
@@ -67,7 +67,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="kws-dscnn",
         task="classification",
-        summary="DS-CNN keyword spotting, raw audio in, log-mel front end in the graph",
+        summary="DS-CNN for keyword spotting in raw audio",
         inputs=(INPUT,),
         outputs=(TensorSpec("logits", "float32", ("N", len(LABELS))),),
         labels=LABELS,

@@ -40,7 +40,7 @@ def build() -> nn.Module:
 
 
 def augment(batch: Batch, generator: Generator) -> Batch:
-    """Slightly turned, scaled and moved digits."""
+    """Slightly rotated, scaled and shifted digits."""
     images = affine(batch.inputs["image"], generator, degrees=8, scale=0.08, shift=0.05)
     return batch._replace(inputs={"image": images})
 
@@ -49,7 +49,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="mnist",
         task="classification",
-        summary="three-layer CNN, 28x28 handwritten digits",
+        summary="three-layer CNN for 28x28 handwritten digits",
         inputs=(TensorSpec("image", "float32", ("N", 1, 28, 28), low=0.0, high=1.0),),
         outputs=(TensorSpec("logits", "float32", ("N", 10)),),
         sizes={"N": (1, 8)},

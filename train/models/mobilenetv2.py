@@ -1,4 +1,4 @@
-"""mobilenetv2: MobileNetV2 at 224x224 (Sandler et al. 2018); untrained, a latency fixture."""
+"""mobilenetv2: MobileNetV2 at 224x224 (Sandler et al. 2018), untrained, for latency tests."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ROWS = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-TERMS = "untrained latency fixture; its data (ImageNet) may not be passed on"
+TERMS = "untrained, for latency tests only; its data (ImageNet) may not be redistributed"
 # Mean and standard deviation of ImageNet's channels, which networks for it expect.
 IMAGENET = ImageInput(224, 224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def convolution(channels_in: int, channels: int, size: int = 1, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution, batch norm and ReLU6; the image shrinks by `stride`."""
+    """Convolution with `stride`, batch norm and ReLU6."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels, size, stride, size // 2, groups=groups, bias=False),
         nn.BatchNorm2d(channels),
@@ -34,7 +34,7 @@ def convolution(channels_in: int, channels: int, size: int = 1, stride: int = 1,
 
 
 class InvertedResidual(nn.Module):
-    """Widened by a 1x1 convolution, filtered channel by channel, narrowed again; added to its input where it fits."""
+    """Expansion by a 1x1 convolution, depthwise convolution, projection; with a shortcut if the shapes are equal."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="mobilenetv2",
         task="classification",
-        summary="MobileNetV2, untrained; a latency fixture",
+        summary="MobileNetV2, untrained, for latency tests",
         inputs=(TensorSpec("image", "float32", ("N", 3, 224, 224), low=-2.2, high=2.7),),
         outputs=(TensorSpec("logits", "float32", ("N", 1000)),),
         preprocessing=IMAGENET,

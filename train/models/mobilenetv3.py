@@ -1,4 +1,4 @@
-"""mobilenetv3-small: MobileNetV3-Small at 224x224 (Howard et al. 2019); untrained, a latency fixture."""
+"""mobilenetv3-small: MobileNetV3-Small at 224x224 (Howard et al. 2019), untrained, for latency tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROWS = (
 
 
 def convolution(channels_in: int, channels: int, size: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """Convolution and batch norm; the image shrinks by `stride`."""
+    """Convolution with `stride` and batch norm."""
     return [
         nn.Conv2d(channels_in, channels, size, stride, size // 2, groups=groups, bias=False),
         nn.BatchNorm2d(channels, eps=1e-3),
@@ -35,7 +35,7 @@ def convolution(channels_in: int, channels: int, size: int = 1, stride: int = 1,
 
 
 class SqueezeExcite(nn.Module):
-    """Each channel scaled by what the means of all channels say."""
+    """Squeeze and excitation: scales each channel by a function of the means of all channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Widened, filtered channel by channel, scaled, narrowed; added to its input where it fits."""
+    """Expansion, depthwise convolution, scaling, projection; with a shortcut if the shapes are equal."""
 
     def __init__(self, channels_in: int, row: tuple[int, int, int, bool, bool, int]) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="mobilenetv3-small",
         task="classification",
-        summary="MobileNetV3-Small, untrained; a latency fixture",
+        summary="MobileNetV3-Small, untrained, for latency tests",
         inputs=(TensorSpec("image", "float32", ("N", 3, 224, 224), low=-2.2, high=2.7),),
         outputs=(TensorSpec("logits", "float32", ("N", 1000)),),
         preprocessing=IMAGENET,

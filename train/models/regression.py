@@ -19,7 +19,7 @@ from edgekit.train.score import Score, score_of
 
 
 class Regression(nn.Module):
-    """Two networks side by side: what a line can do, and what a hidden layer adds."""
+    """Two networks side by side: a line, and a perceptron with a hidden layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Regression(nn.Module):
         self.line = nn.Linear(1, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Both guesses (N, 1) of x², for x (N, 1) from -1 to 1."""
+        """Both estimates (N, 1) of x², for x (N, 1) from -1 to 1."""
         return self.curve(x), self.line(x)
 
 
@@ -52,7 +52,7 @@ def least_squares() -> NDArray[np.float64]:
 
 
 def score(answer: Answer, samples: Samples, spec: ModelSpec) -> Score:
-    """Errors of the curve; and how far slope or intercept of the line are from least squares."""
+    """Errors of the curve, and how far slope and intercept of the line are from least squares."""
     del spec
     found = in_batches(answer, samples.inputs)
     details = regression(samples.targets["curve"].astype(np.float64), found["curve"].astype(np.float64))
@@ -66,7 +66,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="regression",
         task="regression",
-        summary="a line and a small perceptron on y = x²",
+        summary="a line and a small perceptron fitted to y = x²",
         inputs=(TensorSpec("x", "float32", ("N", 1), low=-1.0, high=1.0),),
         outputs=(TensorSpec("curve", "float32", ("N", 1)), TensorSpec("line", "float32", ("N", 1))),
         sizes={"N": (1, 8)},

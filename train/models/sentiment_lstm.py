@@ -1,4 +1,4 @@
-"""sentiment-lstm: embedding, LSTM and the mean over words, for the polarity of a sentence of any length."""
+"""sentiment-lstm: embedding, LSTM and the mean over words, for the sentiment of a sentence of any length."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Sentiment(nn.Module):
         self.head = nn.Linear(hidden, 2)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits (N, 2) of token numbers (N, T) that end in padding."""
+        """Logits (N, 2) of tokens (N, T), padded at the end."""
         real = (tokens != PADDING).to(self.head.weight.dtype).unsqueeze(2)  # (N, T, 1)
         states, _ = self.lstm(self.drop_words(self.embedding(tokens)))  # (N, T, hidden)
         mean = (states * real).sum(1) / real.sum(1).clamp(min=1.0)  # (N, hidden)
@@ -40,7 +40,7 @@ def build() -> nn.Module:
 
 
 def augment(batch: Batch, generator: Generator) -> Batch:
-    """A tenth of the words made unknown; columns that are padding in every row are cut off."""
+    """A tenth of the words replaced by unknown; columns that are padding in every row are cut off."""
     tokens = batch.inputs["tokens"]
     tokens = tokens[:, : max(1, int((tokens != PADDING).any(0).sum()))]
     hidden = (torch.rand(tokens.shape, generator=generator) < 0.1) & (tokens != PADDING)
@@ -48,12 +48,12 @@ def augment(batch: Batch, generator: Generator) -> Batch:
 
 
 def specialize(spec: ModelSpec, data: Dataset) -> ModelSpec:
-    """The spec with the words of the training split."""
+    """The spec with the vocabulary of the training split."""
     return msgspec.structs.replace(spec, preprocessing=TextInput(data.facts["vocabulary"], POLARITY_LENGTH))
 
 
 def generate(count: int) -> Samples:
-    """Sentences of which the positive ones hold a certain word."""
+    """Sentences of which the positive ones contain a certain word."""
     random = np.random.default_rng(0)
     tokens = random.integers(10, 60, (count, 12))
     labels = np.arange(count) % 2
@@ -65,7 +65,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="sentiment-lstm",
         task="classification",
-        summary="embedding and LSTM, polarity of a sentence",
+        summary="LSTM for the sentiment of a sentence",
         inputs=(TensorSpec("tokens", "int64", ("N", "T"), low=0, high=POLARITY_WORDS - 1, padding=PADDING),),
         outputs=(TensorSpec("logits", "float32", ("N", 2)),),
         sizes={"N": (1,), "T": (16, POLARITY_LENGTH)},

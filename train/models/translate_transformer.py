@@ -1,4 +1,4 @@
-"""translate-transformer: English to German by an encoder and a decoder with attention, greedy decoding outside."""
+"""translate-transformer: English to German with a Transformer; greedy decoding runs outside the network."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WIDTH, HEADS, HIDDEN, LAYERS, LONGEST = 128, 4, 384, 2, 64
 
 
 class Attention(nn.Module):
-    """Multi-head attention in plain matrix products, which every converter takes."""
+    """Multi-head attention in plain matrix products, which every converter supports."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Layer(nn.Module):
         self.drop = nn.Dropout(0.1)
 
     def forward(self, x: Tensor, hidden: Tensor, memory: Tensor | None = None, padded: Tensor | None = None) -> Tensor:
-        """x (N, T, D) with what each place has learnt from the others."""
+        """x (N, T, D) after attention and the dense layers."""
         normed = self.own_norm(x)
         x = x + self.drop(self.own(normed, normed, hidden))
         if self.other is not None and self.other_norm is not None:
@@ -138,14 +138,14 @@ def next_words(learner: Trainee, batch: Batch) -> Tensor:
 
 
 def translate(answer: Answer, source: NDArray[np.int64], *, length: int = PAIRS_LENGTH) -> NDArray[np.int64]:
-    """The most likely next word, again and again until `END`: tokens (S, length) without `BEGIN`."""
+    """Greedy decoding until `END`: tokens (S, length) without `BEGIN`."""
     return greedy(answer, {"source": source}, written="written", output="logits", begin=BEGIN, end=END, length=length)
 
 
 def bleu(answer: Answer, samples: Samples, spec: ModelSpec) -> Score:
-    """BLEU of greedy translations against the references as they were written, in small letters (sacrebleu)."""
+    """BLEU of greedy translations against the original references, in lower case (sacrebleu)."""
     if not isinstance(spec.postprocessing, TextOutput):
-        raise UserError("The target words of 'translate-transformer' are in the record of its training.", hint=_HINT)
+        raise UserError("The vocabulary of 'translate-transformer' comes from its training.", hint=_HINT)
     found: list[str] = []
     source = np.asarray(samples.inputs["source"], dtype=np.int64)
     for start in range(0, len(source), 128):
@@ -168,7 +168,7 @@ def _bleu(found: list[str], wanted: list[str]) -> Score:
 
 
 def specialize(spec: ModelSpec, data: Dataset) -> ModelSpec:
-    """The spec with the words of the training split."""
+    """The spec with the vocabularies of the training split."""
     entry = TextInput(data.facts["source"], PAIRS_LENGTH, end=END, written="written", begin=BEGIN)
     return msgspec.structs.replace(
         spec, preprocessing=entry, postprocessing=TextOutput(data.facts["target"], END, PAIRS_LENGTH)
@@ -176,7 +176,7 @@ def specialize(spec: ModelSpec, data: Dataset) -> ModelSpec:
 
 
 def generate(count: int) -> Samples:
-    """Sentences of random length whose translation is the same tokens in reverse."""
+    """Sentences of random length; their translation is the same tokens in reverse."""
     random = np.random.default_rng(0)
     source, written, wanted = (np.zeros((count, 12), dtype=np.int64) for _ in range(3))
     for row in range(count):
@@ -188,7 +188,7 @@ def generate(count: int) -> Samples:
 
 
 def lengths(samples: Samples) -> NDArray[np.int64]:
-    """Words of the source and the target together."""
+    """Number of words of source and target together."""
     return np.asarray(sum((rows != PADDING).sum(axis=1) for rows in samples.inputs.values()), dtype=np.int64)
 
 
@@ -196,7 +196,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="translate-transformer",
         task="translation",
-        summary="encoder-decoder Transformer, English to German, greedy decoding in the runtime",
+        summary="encoder-decoder Transformer, English to German",
         inputs=(
             TensorSpec("source", "int64", ("N", "S"), low=0, high=SOURCE_WORDS - 1, padding=PADDING),
             TensorSpec("written", "int64", ("N", "T"), low=0, high=TARGET_WORDS - 1, padding=PADDING),

@@ -1,4 +1,4 @@
-"""xor: a perceptron 2-2-1 with sigmoids, trained by full-batch gradient descent on the truth table."""
+"""xor: a 2-2-1 perceptron with sigmoids, trained by full-batch gradient descent on the truth table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgekit.train.options import TrainOptions
 
 
 class Xor(nn.Module):
-    """Nine weights. Some starts end in a local minimum, so the training begins again, up to ten times."""
+    """Nine weights. Some starts end in a local minimum, so the training is repeated up to ten times."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ def build() -> nn.Module:
 
 
 def generate(count: int) -> Samples:
-    """The truth table, again and again."""
+    """The truth table, repeated."""
     table = truth_table().train
     return table.take([row % 4 for row in range(count)])
 
@@ -43,7 +43,7 @@ MODEL = ReferenceModel(
     spec=ModelSpec(
         name="xor",
         task="classification",
-        summary="perceptron 2-2-1 with sigmoid, the truth table",
+        summary="2-2-1 perceptron for exclusive or",
         inputs=(TensorSpec("x", "float32", ("N", 2), low=0.0, high=1.0),),
         outputs=(TensorSpec("logits", "float32", ("N", 2)),),
         sizes={"N": (1, 4)},

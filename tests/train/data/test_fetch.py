@@ -63,7 +63,7 @@ def test_a_data_set_is_fetched_once(address: str, tmp_path: Path) -> None:
 
 
 def test_a_data_set_without_an_address_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has no official address"):
+    with pytest.raises(UserError, match="edgekit has no official address for"):
         download("rt_polarity", into=tmp_path)
 
 
@@ -94,7 +94,7 @@ def test_files_are_taken_out_of_a_tar_and_nothing_else(
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(tar("a.bin"), "holds no 'b.bin'"), (tar("a.bin", "b.bin")[:-20], "truncated or damaged")],
+    [(tar("a.bin"), "does not contain 'b.bin'"), (tar("a.bin", "b.bin")[:-20], "truncated or damaged")],
     ids=["a file is missing", "truncated"],
 )
 def test_a_tar_that_is_not_whole_is_told(tmp_path: Path, content: bytes, said: str) -> None:
@@ -118,7 +118,7 @@ def test_a_missing_data_set_is_told_with_the_way_to_fetch_it(
     monkeypatch.delenv("EDGEKIT_DATA", raising=False)
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path))
 
-    with pytest.raises(EnvironmentFault, match="nothing is downloaded unasked") as problem:
+    with pytest.raises(EnvironmentFault, match="downloads it only on request") as problem:
         DATASETS.get(name)(None)
 
     assert "--download" in problem.value.hint

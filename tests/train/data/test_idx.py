@@ -28,10 +28,10 @@ def test_idx_files_are_read_plain_and_packed(tmp_path: Path, pack: type[bytes]) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (idx(PIXELS)[:-1], "truncated or damaged: 33 bytes, its header says 34"),
+        (idx(PIXELS)[:-1], "truncated or damaged: 33 bytes, expected 34"),
         (idx(PIXELS)[:9], "its header is cut off"),
         (b"", "it starts with nothing"),
-        (b"PK\x03\x04", "is no idx file"),
+        (b"PK\x03\x04", "is not an idx file"),
         (gzip.compress(idx(PIXELS), mtime=0)[:-9], "truncated or damaged"),
     ],
 )
@@ -55,14 +55,14 @@ def test_nothing_is_downloaded_unasked(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("EDGEKIT_DATA", raising=False)
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path))
 
-    with pytest.raises(EnvironmentFault, match="nothing is downloaded unasked") as problem:
+    with pytest.raises(EnvironmentFault, match="downloads it only on request") as problem:
         mnist()
 
     assert "--data DIR" in problem.value.hint
 
 
 def test_a_data_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no data folder"):
+    with pytest.raises(UserError, match=r"Data folder '.*' does not exist"):
         mnist(tmp_path / "nowhere")
 
 

@@ -83,7 +83,7 @@ def test_official_binary_records_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"), [(b"", "0 bytes"), (b"\1" * 3000, "no multiple of 3073"), (b"\x0b" * 3073, "has label 11")]
+    ("data", "message"), [(b"", "0 bytes"), (b"\1" * 3000, "not a multiple of 3073"), (b"\x0b" * 3073, "has label 11")]
 )
 def test_damaged_binary_records_are_named(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "batch.bin").write_bytes(data)

@@ -97,14 +97,14 @@ def test_an_unfinished_run_names_the_command_that_goes_on(tiny: ReferenceModel, 
 def test_a_second_training_into_the_same_folder_is_refused(tiny: ReferenceModel, tmp_path: Path) -> None:
     train(tiny, tmp_path, tiny.options)
 
-    with pytest.raises(UserError, match="holds a training already"):
+    with pytest.raises(UserError, match="already contains a training"):
         train(tiny, tmp_path, tiny.options)
 
 
 def test_resuming_with_other_options_is_refused(tiny: ReferenceModel, tmp_path: Path) -> None:
     train(tiny, tmp_path, tiny.options)
 
-    with pytest.raises(UserError, match="another options"):
+    with pytest.raises(UserError, match="different settings: its 'options' is"):
         train(tiny, tmp_path, msgspec.structs.replace(tiny.options, epochs=9), resume=True)
 
 
