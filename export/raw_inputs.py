@@ -79,7 +79,7 @@ def wrapped(module: Any, raw: RawInput) -> Any:
     """The torch module after its preprocessing; a classifier returns `scores`."""
     torch = need("torch", extra="export")
 
-    class Raw(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
+    class Raw(torch.nn.Module):  # type: ignore[misc,name-defined]  # the type check runs without torch
         """Raw values in, scores out."""
 
         def __init__(self) -> None:

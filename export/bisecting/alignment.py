@@ -145,7 +145,7 @@ def _by_name(a: Trace, b: Trace, score: _Scores) -> Iterator[Pair]:
 
 
 def _by_value(a: Trace, b: Trace, pairs: Mapping[str, Pair], score: _Scores) -> Iterator[Pair]:
-    """Tensors that are each other's likeliest, wherever they stand: graphs compute branches in different orders."""
+    """Tensors that are each other's likeliest, wherever they are: graphs compute branches in different orders."""
     first, second = _left(a, b, pairs)
     for one in first:
         found = _likeliest([score.of(one, other)[1] for other in second])

@@ -99,12 +99,12 @@ def _unknown(artifact: Artifact, where: str, metric: str, reason: str) -> Accura
     return Accuracy(artifact.recipe, where, metric, missing, missing, missing)
 
 
-def _compared(artifact: Artifact, spec: ModelSpec, samples: Samples, answers: Feed, where: str) -> Accuracy:
-    """The metric of the answers and of PyTorch's, and their difference over the same samples."""
+def _compared(artifact: Artifact, spec: ModelSpec, samples: Samples, outputs: Feed, where: str) -> Accuracy:
+    """The metric of the outputs and of PyTorch's, and their difference over the same samples."""
     output, truth, metric = _judged(spec, samples)
     function = by_sample(metric)
     assert function is not None
-    before, after = (np.asarray(function(feed[output], truth)) for feed in (samples.expected, answers))
+    before, after = (np.asarray(function(feed[output], truth)) for feed in (samples.expected, outputs))
     is_share = after.dtype == np.bool_
     if len(after) < 2 and not is_share:
         return _unknown(artifact, where, metric, "an interval needs at least 2 samples")

@@ -89,7 +89,7 @@ def trace_of(graph: Graph, values: Mapping[str, Array]) -> Trace:
 
 @dataclass
 class _Made:
-    """Tensors so far; `behind` are those that each tensor of the graph stands for or comes from."""
+    """Tensors so far; `behind` are those that each tensor of the graph represents or comes from."""
 
     graph: Graph
     values: Mapping[str, Array]
@@ -119,7 +119,7 @@ class _Made:
 
     def _restate(self, name: str, operation: Operation) -> None:
         value, traced = self.values.get(operation.outputs[0]), self.tensors[name]
-        # Behind a move it has another layout, in which nothing can be told from it.
+        # Behind a move it has another layout, which cannot be compared.
         if value is not None and value.shape == traced.value.shape:
             self.tensors[name] = replace(traced, value=value)
 

@@ -91,7 +91,7 @@ def _recurrent(node: NodeProto, sizes: Sizes) -> int | None:
 
 
 def _weights(graph: GraphProto, arrays: Mapping[str, Array]) -> list[Weight]:
-    """Constants of two axes or more, and biases; quantized ones as what they stand for, under their float names."""
+    """Constants of two axes or more, and biases; quantized ones as real values, under their float names."""
     quantized = {node.input[0]: node for node in graph.node if node.op_type == DEQUANTIZE and node.input[0] in arrays}
     reading = {name for node in graph.node for name in node.input}
     found = []

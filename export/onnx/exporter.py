@@ -72,7 +72,7 @@ def positional(module: Any, spec: ModelSpec) -> Any:
     torch = need("torch", extra="export")
     arguments = call_arguments(module, spec)
 
-    class Positional(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
+    class Positional(torch.nn.Module):  # type: ignore[misc,name-defined]  # the type check runs without torch
         """Inputs in the spec's order."""
 
         def __init__(self) -> None:
@@ -151,8 +151,8 @@ def save(model: ModelProto, path: Path, spec: ModelSpec, *, shapes: bool = True)
 def _name_axes(model: ModelProto, spec: ModelSpec) -> None:
     """Free axes get the spec's names instead of the exporter's symbols (`s47`).
 
-    Inputs that the exporter fixed stay as they are: they tell the truth. Shapes inside the graph are dropped and have
-    to be inferred anew: around recurrent layers the exporter writes the length it was traced at.
+    Inputs that the exporter fixed stay as they are: they are correct. Shapes inside the graph are dropped and have
+    to be inferred again: around recurrent layers the exporter writes the length it was traced at.
     """
     del model.graph.value_info[:]
     inputs = {tensor.name: tensor for tensor in spec.inputs}

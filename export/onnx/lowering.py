@@ -77,7 +77,7 @@ def _newer(model: ModelProto) -> list[OperatorSetIdProto]:
 
 
 def _changed(model: ModelProto) -> list[str]:
-    """Operators that are not what they were in the version that the engine reads."""
+    """Operators that are not what they were in the version that ONNX Runtime reads."""
     nodes = list(nodes_of(model.graph))
     return [node.op_type for one in _newer(model) for node in nodes if _has_changed(node, one.version)]
 

@@ -172,7 +172,7 @@ def _runs(path: Path) -> Callable[[Feed], bool]:
 def _reader(source: Sequence[Feed]) -> Any:
     q = need("onnxruntime.quantization", extra="cpu")
 
-    class Reader(q.CalibrationDataReader):  # type: ignore[misc,name-defined]  # no dependency of the type check
+    class Reader(q.CalibrationDataReader):  # type: ignore[misc,name-defined]  # the type check runs without it
         """Feeds one after the other, a stretch at a time."""
 
         def __init__(self) -> None:

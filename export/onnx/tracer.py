@@ -147,12 +147,12 @@ def _run_all(model: ModelProto, graph: Graph, feeds: Sequence[Feed], path: Path)
     try:
         session = _session(model)
         return [dict(zip(names, session.run(names, feed), strict=True)) for feed in feeds]
-    except Exception as err:  # the engine raises classes of its own, which need not be importable here
+    except Exception as err:  # ONNX Runtime raises classes of its own, which need not be importable here
         raise ModelUnreadable(f"ONNX Runtime does not run '{path}': {_first_line(err)}") from err
 
 
 def _readable(graph: Graph) -> Iterator[str]:
-    """Tensors worth reading. What is only quantized is read behind its DequantizeLinear, or the engine would part them.
+    """Tensors worth reading. Those that are only quantized are read after DequantizeLinear: Q and DQ remain a pair.
 
     What is read in float32 as well, and what is given out, is read as it is.
     """
@@ -194,7 +194,7 @@ def _failure(model: ModelProto, nodes: Sequence[NodeProto], feed: Feed) -> str |
     cut.graph.output.extend(onnx.ValueInfoProto(name=name) for name in nodes[-1].output if name)
     try:
         _session(cut).run(None, feed)
-    except Exception as err:  # noqa: BLE001  # the engine raises classes of its own
+    except Exception as err:  # noqa: BLE001  # ONNX Runtime raises classes of its own
         return _first_line(err)
     return None
 

@@ -85,7 +85,7 @@ def _take_in(model: ModelT, content: bytes) -> None:
 
 
 def _builder(size: int) -> Any:
-    class Builder(need("flatbuffers", extra="tflite").Builder):  # type: ignore[misc]  # no dependency of the type check
+    class Builder(need("flatbuffers", extra="tflite").Builder):  # type: ignore[misc]  # the type check runs without it
         """Aligns the data of tensors, and writes equal vectors once."""
 
         def __init__(self, size: int) -> None:

@@ -67,7 +67,7 @@ def _named(module: Any, spec: ModelSpec) -> Any:
     inputs = [tensor.name for tensor in spec.inputs]
     outputs = [tensor.name for tensor in spec.outputs]
 
-    class Named(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
+    class Named(torch.nn.Module):  # type: ignore[misc,name-defined]  # the type check runs without torch
         """Inputs and outputs by the spec's names."""
 
         def __init__(self) -> None:
@@ -114,7 +114,7 @@ def _check_names(found: dict[str, list[str]] | None, name: str, spec: ModelSpec)
 
 
 def _tensors(details: dict[str, dict[str, Any]], wanted: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """Name, dtype and shape from the file; free axes keep the spec's names, their sizes stand in the signatures."""
+    """Name, dtype and shape from the file; dynamic axes keep the spec's names, the signatures have their sizes."""
     return tuple(
         TensorSpec(
             tensor.name,

@@ -25,7 +25,7 @@ from edgekit.runtime.backend import BACKENDS, Session, offered_sizes
 if TYPE_CHECKING:
     from edgekit.export.graphs.tflite_types import ModelT, SignatureDefT, SubGraphT, TensorMapT
 
-# A recurrent layer is unrolled into gates: so many of both functions are no accident.
+# A recurrent layer is unrolled into gates: this many of both functions are not a coincidence.
 _GATES: Final = 4
 
 
@@ -42,8 +42,8 @@ class TfliteFile:
     def describe(self) -> Described:
         """Tensors of its signatures; errors as in `ModelFile.describe`."""
         session = self._opened()
-        engine: Any = session
-        details = engine._engine.get_tensor_details()
+        opened: Any = session
+        details = opened._engine.get_tensor_details()
         quantized = any(len(one["quantization_parameters"]["scales"]) for one in details)
         sizes = offered_sizes(session)
         if sizes or not all(tensor.shape[:1] == (1,) for tensor in (*session.inputs, *session.outputs)):

@@ -104,7 +104,7 @@ class _Engine:
 
     def __init__(self, path: Path, model: ModelT, signature: str) -> None:
         module = need("ai_edge_litert.interpreter", extra="tflite")
-        # The default kernels are those of a delegate, whose inner tensors nobody can read.
+        # The default kernels are those of a delegate, whose inner tensors cannot be read.
         plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
             self._engine = module.Interpreter(

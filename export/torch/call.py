@@ -138,7 +138,7 @@ def operators_of(module: Any, spec: ModelSpec, feed: Feed) -> frozenset[str]:
 def _recorder() -> Any:
     overrides = need("torch.overrides", extra="export")
 
-    class FunctionRecorder(overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]  # torch is no dependency here
+    class FunctionRecorder(overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]  # the type check runs without torch
         """Notes every function that is called, and whether a softmax is multiplied by something."""
 
         def __init__(self) -> None:

@@ -39,7 +39,7 @@ def load_program(path: Path) -> Any:
     for name in ("train", "eval"):
         object.__setattr__(inner, name, lambda *_, **__: inner)
 
-    class ProgramModule(torch.nn.Module):  # type: ignore[misc,name-defined]  # torch is no dependency of the type check
+    class ProgramModule(torch.nn.Module):  # type: ignore[misc,name-defined]  # the type check runs without torch
         """Takes the inputs by position, and passes them as the program was exported."""
 
         def __init__(self) -> None:
@@ -104,7 +104,7 @@ def _document(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Any:
 
 
 def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in a JSON document with the key it stands under."""
+    """Every text in a JSON document with its key."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield from _texts(part, name)
@@ -143,7 +143,7 @@ def _plain_tensors_only(torch: Any) -> Iterator[None]:
 
 
 class _NoPickle:
-    """Stands where torch expects the module `pickle`."""
+    """Replaces the module `pickle` for torch."""
 
     DEFAULT_PROTOCOL = 2
 

@@ -41,7 +41,7 @@ def _recorder(module: Any, feed: Feed, spec: ModelSpec) -> Any:
     dispatch = need("torch.utils._python_dispatch", extra="export")
     torch = need("torch", extra="export")
 
-    class TensorRecorder(dispatch.TorchDispatchMode):  # type: ignore[misc,name-defined]  # torch is no dependency here
+    class TensorRecorder(dispatch.TorchDispatchMode):  # type: ignore[misc,name-defined]  # the type check runs without torch
         """Notes every operator with the module that called it."""
 
         def __init__(self) -> None:

@@ -179,7 +179,7 @@ def _export(state: _State, job: messages.Export) -> messages.Reply:
 def _quantize(state: _State, job: messages.Quantize) -> messages.Reply:
     calibration = Samples.load(Path(job.calibration), ModelUnreadable) if job.calibration else None
     recipe = Recipe.parse(job.recipe)
-    # Exporters of others need not know of tensors that stay float, or of methods, until one is asked for.
+    # Third-party quantizers need these options only where they are used.
     kept: dict[str, Any] = {"keep_float": job.keep_float} if job.keep_float else {}
     kept |= {"method": job.method} if job.method != "min-max" else {}
     made = _quantizer(job.quantizer).quantize(Path(job.source), job.spec, recipe, calibration, Path(job.out), **kept)

@@ -64,7 +64,7 @@ def ask_reference(
 
 
 def _refuse_failed_signatures(failures: Sequence[tuple[Case, str]], spec: ModelSpec) -> None:
-    """Sizes that the user asked for and the module does not take."""
+    """Raise for requested sizes that the module does not accept."""
     for case, reason in failures:
         if case.sizes and not case.is_extreme and all(size in spec.sizes_of(axis) for axis, size in case.sizes.items()):
             raise UserError(f"The module does not accept {case.name}, one of the requested sizes. {reason}")
