@@ -132,7 +132,7 @@ def _table(path: Path) -> Any:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as err:
-        raise UserError(f"There is no file '{path}'.", hint=f"Create it with {_EXAMPLE}") from err
+        raise UserError(f"There is no file '{path}'.", hint=f"Create it: {_EXAMPLE}") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as err:
         raise UserError(f"'{path}' is not TOML: {err}.") from err
     if path.name == "pyproject.toml":
