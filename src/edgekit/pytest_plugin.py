@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from edgekit.core.reports.report import Report
 
 Profile = Callable[..., "Report"]
-MARKER = 'edgekit(budget="latency.p90 <= 8 ms"): what edgekit_profile measures in this test must meet the budget.'
+MARKER = (
+    'edgekit(budget="latency.p90 <= 8 ms"): models that edgekit_profile measures in this test must meet the budget.'
+)
 POLICIES = ("pass", "skip", "fail")
 
 
@@ -20,12 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the fixture."""
     group = parser.getgroup("edgekit", "latency of models")
     group.addoption("--edgekit-target", metavar="TARGET", default="local", help="Where models are measured.")
-    group.addoption("--edgekit-launches", metavar="NUMBER", type=int, default=6, help="Fresh processes each.")
+    group.addoption(
+        "--edgekit-launches", metavar="NUMBER", type=int, default=6, help="Number of fresh processes per measurement."
+    )
     group.addoption(
         "--edgekit-inconclusive",
         choices=POLICIES,
         default="skip",
-        help="What a test does whose budget cannot be decided (default: skip).",
+        help="Result of a test whose budget is inconclusive (default: skip).",
     )
 
 
@@ -38,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def edgekit_profile(request: pytest.FixtureRequest) -> Profile:
     """`edgekit_profile(path, artifact=..., target=..., launches=...)`: measure a model, and judge the marker's budget.
 
-    Gives the Report. A budget that is missed, measured again, and missed once more fails the test.
+    Returns the Report. A missed budget is measured again and fails the test if it is missed again.
     """
     _refuse_workers(request.config)
     budgets = _budgets(request.node)
@@ -66,7 +70,7 @@ def edgekit_profile(request: pytest.FixtureRequest) -> Profile:
 def _refuse_workers(config: pytest.Config) -> None:
     """Tests that run side by side disturb each other's times."""
     if hasattr(config, "workerinput"):
-        pytest.fail("edgekit does not measure beside other tests: run these with -n 0.", pytrace=False)
+        pytest.fail("edgekit cannot measure while other tests run: use -n 0 for these.", pytrace=False)
 
 
 def _budgets(node: pytest.Item) -> tuple[str, ...]:
@@ -75,25 +79,25 @@ def _budgets(node: pytest.Item) -> tuple[str, ...]:
     for marker in node.iter_markers("edgekit"):
         unknown = sorted(set(marker.kwargs) - {"budget"})
         if marker.args or unknown or "budget" not in marker.kwargs:
-            pytest.fail('The marker takes a budget: @pytest.mark.edgekit(budget="latency.p90 <= 8 ms").', pytrace=False)
+            pytest.fail('The marker needs a budget: @pytest.mark.edgekit(budget="latency.p90 <= 8 ms").', pytrace=False)
         budget = marker.kwargs["budget"]
         found += [budget] if isinstance(budget, str) else list(budget)
     return tuple(found)
 
 
 def _act(report: Report, policy: str) -> None:
-    failed = [_told(check) for check in report.budgets if check.verdict == "fail"]
+    failed = [_described(check) for check in report.budgets if check.verdict == "fail"]
     failed += [f"'{one.artifact}' differs from PyTorch" for one in report.parity if one.verdict == "fail"]
     if failed:
         pytest.fail("; ".join(failed), pytrace=False)
-    undecided = [_told(check) for check in report.budgets if check.verdict == "inconclusive"]
+    undecided = [_described(check) for check in report.budgets if check.verdict == "inconclusive"]
     if undecided and policy == "fail":
         pytest.fail(f"INCONCLUSIVE: {'; '.join(undecided)}", pytrace=False)
     if undecided and policy == "skip":
         pytest.skip(f"INCONCLUSIVE: {'; '.join(undecided)}")
 
 
-def _told(check: Any) -> str:
+def _described(check: Any) -> str:
     from edgekit.core.units import format_figure
 
     found = check.estimate

@@ -115,7 +115,7 @@ def test_a_model_that_is_not_what_its_card_says_ends_in_one(edgekit: Run, monkey
         quality=Estimate(0.5, 0.4, 0.6, 450),
         card=Estimate(0.99, 0.98, 0.995, 450),
         verdict=Verdict.FAIL,
-        reason="the same data: off by 0.49",
+        reason="same data: the difference is 0.49",
     )
     monkeypatch.setattr("edgekit.flows.validate.validate_quality", lambda source, **order: report)
 
@@ -125,7 +125,7 @@ def test_a_model_that_is_not_what_its_card_says_ends_in_one(edgekit: Run, monkey
     assert done.out.splitlines() == [
         "digits    accuracy  50.00 %  (40.00 % to 60.00 %, n = 450)",
         "its card  accuracy  99.00 %  (98.00 % to 99.50 %, n = 450)",
-        "FAIL: the same data: off by 0.49",
+        "FAIL: same data: the difference is 0.49",
     ]
 
 

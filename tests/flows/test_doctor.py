@@ -174,7 +174,7 @@ def test_a_probe_survives_what_an_import_does(tmp_path: Path, monkeypatch: pytes
 
     answers = [probe_module(name, "names()") for name in ("fine_engine", "torn_engine", "crashing_engine")]
 
-    assert answers == [["a"], "ImportError: torn", "it ended with code -11"]
+    assert answers == [["a"], "ImportError: torn", "it exited with code -11"]
 
 
 def test_a_dotted_module_is_probed_by_its_own_name() -> None:

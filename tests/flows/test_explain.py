@@ -222,7 +222,7 @@ def test_a_cold_file_cache_is_named(tmp_path: Path) -> None:
 
 
 def test_a_busy_neighbour_is_named_by_the_scheduler_and_by_the_load(tmp_path: Path) -> None:
-    note = "0.40 involuntary context switches a call"
+    note = "0.40 involuntary context switches per call"
     runs = tuple(launch(order, 1e-3, disturbed=order < 3, notes=(note,) if order < 3 else ()) for order in range(6))
     loaded = msgspec.structs.replace(X86, load=2.4)
 
@@ -313,7 +313,7 @@ def test_what_has_no_cause_is_not_explained(tmp_path: Path) -> None:
 def test_a_bundle_that_is_gone_is_told(tmp_path: Path) -> None:
     found = explain(written(tmp_path, measured(INT8), artifacts=[artifact(INT8)]))
 
-    assert found.unseen == (f"the operators of '{INT8}': 'gone' is not there",)
+    assert found.unseen == (f"the operators of '{INT8}': 'gone' does not exist",)
 
 
 def test_machines_that_differ_are_named_with_their_facts(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_model_without_a_free_batch_axis_has_no_batches(tmp_path: Path) -> Non
     path = fake_model(tmp_path / "a.fake.json")
     path.write_text(path.read_text().replace('["N", 2]', "[1, 2]"))
 
-    with pytest.raises(UserError, match="has no free batch axis"):
+    with pytest.raises(UserError, match="has no dynamic batch axis"):
         profile(path, batch=(1, 8))
 
 
@@ -58,8 +58,8 @@ def test_the_plan_says_when_it_ends() -> None:
         steps = order.steps()
 
     assert steps[0] == (
-        "measure 'linear' on local: 6 fresh processes, interleaved, 0.1 s of steady calls each; more, for 30 s, "
-        "until the median is known to ±1 %"
+        "measure 'linear' on local: 6 fresh processes, interleaved, each timed for 0.1 s after warm-up; "
+        "more, for at most 30 s, until the median is known to ±1 %"
     )
     assert [("batch 8" in step) for step in steps] == [False, True, False]
 

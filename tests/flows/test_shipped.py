@@ -21,7 +21,7 @@ def test_the_samples_that_come_along_are_used_and_said_so() -> None:
     source = open_source("mnist", SourceOptions(), Settings())
 
     assert len(source.split.calibration) + len(source.split.evaluation) == 64
-    assert "64 samples that are shipped" in source.warnings[0]
+    assert "64 shipped samples" in source.warnings[0]
 
 
 def test_data_that_is_needed_and_missing_names_the_way() -> None:

@@ -31,7 +31,7 @@ def test_without_its_environment_a_converter_is_refused_with_the_command_that_ma
 
 
 def test_a_python_that_is_too_old_is_refused_before_anything_is_made() -> None:
-    with pytest.raises(EnvironmentFault, match=r"needs Python 3\.12 or newer, and '/bin/false' is none") as caught:
+    with pytest.raises(EnvironmentFault, match=r"needs Python 3\.12 or newer, and '/bin/false' is not one") as caught:
         install("onnx2tf", python="/bin/false")
 
     assert caught.value.hint.startswith("edgekit tools install onnx2tf --python ")
@@ -39,7 +39,7 @@ def test_a_python_that_is_too_old_is_refused_before_anything_is_made() -> None:
 
 
 def test_offline_nothing_is_fetched() -> None:
-    with pytest.raises(EnvironmentFault, match="comes from the package index"):
+    with pytest.raises(EnvironmentFault, match="must be downloaded from the package index"):
         install("onnx2tf", settings=Settings(offline=True))
 
 
@@ -49,7 +49,7 @@ def test_a_failed_installation_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -
     # An index that is no folder: pip fails at once, without a network.
     monkeypatch.setenv("PIP_NO_INDEX", "1")
 
-    with pytest.raises(EnvironmentFault, match="'fake' was not installed: 'python' ended with 1"):
+    with pytest.raises(EnvironmentFault, match="'fake' was not installed: 'python' exited with 1"):
         install("fake")
 
     assert not folder_of("fake").exists()

@@ -39,9 +39,9 @@ class Stop(Silent):
     [
         ({"model": "digit"}, "Did you mean 'digits'"),
         ({"model": "digits", "overrides": {"epoch": "1"}}, "Did you mean 'epochs'"),
-        ({"model": "mnist", "download": True, "data": Path()}, "--data names a folder"),
+        ({"model": "mnist", "download": True, "data": Path()}, "--download and --data cannot be combined"),
         ({"model": "mnist", "download": True, "settings": Settings(offline=True)}, "--offline forbids"),
-        ({"model": "mnist", "freeze": ("conv1",)}, "--freeze keeps weights"),
+        ({"model": "mnist", "freeze": ("conv1",)}, "--freeze needs weights"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_order(tmp_path: Path, order: dict[str, Any], said: str) -> None:
@@ -88,21 +88,24 @@ def test_the_steps_name_what_comes_in() -> None:
         steps = order.steps()
 
     assert order.start.weights == shipped_weights("fashion")
-    assert steps[0].startswith("fetch the data set")
-    assert steps[1:3] == ("take over the weights of 'fashion' that fit", "leave 'conv1' as it is")
+    assert steps[0].startswith("download the data set")
+    assert steps[1:3] == ("start from the matching weights of 'fashion'", "freeze 'conv1'")
     assert steps[3].endswith("in 2 processes")
 
 
 def test_the_steps_of_a_search_say_how_options_are_chosen() -> None:
     with search_order("digits", 3, out="run") as order:
         assert order.steps() == (
-            "train 'digits' until 3 trainings are finished, 1 at once, options chosen by tpe",
-            "write the journal and a run directory for each to 'run'",
+            "train 'digits' 3 times, 1 in parallel, with options chosen by tpe",
+            "write the journal and one run directory per training to 'run'",
         )
 
 
 def test_weights_that_are_not_there_are_missed_before_the_order() -> None:
-    with pytest.raises(UserError, match="holds no weights to start from"), train_order("xor", out="run", init_from="x"):
+    with (
+        pytest.raises(UserError, match="contains no weights to start from"),
+        train_order("xor", out="run", init_from="x"),
+    ):
         pass
 
 
@@ -150,12 +153,12 @@ def test_a_bundle_is_asked_for_its_weights(tmp_path: Path, with_weights: bool) -
             assert path is not None
             assert path.read_bytes() == b"tensors"
     else:
-        with pytest.raises(UserError, match="holds no weights"), weights_of(str(tmp_path)):
+        with pytest.raises(UserError, match="contains no weights"), weights_of(str(tmp_path)):
             pass
 
 
 def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no weights to start from"), weights_of(str(tmp_path)):
+    with pytest.raises(UserError, match="contains no weights to start from"), weights_of(str(tmp_path)):
         pass
 
 
@@ -196,4 +199,4 @@ def test_only_the_first_of_many_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("RANK", "1")
 
-    assert not flow.is_told()
+    assert not flow.is_leader()

@@ -45,5 +45,5 @@ def test_other_weights_than_those_of_the_card_are_refused(tmp_path: Path, monkey
     other.write_bytes(b"other")
     monkeypatch.setattr("edgekit.train.weights.shipped_weights", lambda name: other)
 
-    with pytest.raises(ModelUnreadable, match="not the file that its card describes"):
+    with pytest.raises(ModelUnreadable, match="does not match its model card"):
         validate_quality("xor")

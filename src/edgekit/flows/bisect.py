@@ -1,4 +1,4 @@
-"""`edgekit bisect`: the first tensor where one artifact of a bundle leaves another, or the module it was made from."""
+"""`edgekit bisect`: the first tensor where two artifacts of a bundle, or an artifact and its module, diverge."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _PRECISIONS: Final = ("fp32", "fp16", "int8")
 
 @dataclass(frozen=True)
 class ModuleOptions:
-    """Where the torch module is found when the bundle does not say: `FILE.py:FACTORY`, and its weights."""
+    """Where the torch module is if the bundle does not say: `FILE.py:FACTORY`, and its weights."""
 
     source: str = ""
     weights: Path | None = None
@@ -57,11 +57,11 @@ def bisect(
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> BisectReport:
-    """Align two graphs of a bundle and say where B leaves A.
+    """Align two graphs of a bundle and find where B diverges from A.
 
     Args:
         a, b: Recipe names or aliases, or `torch` for the module that the bundle was made from.
-        case: A case of the bundle such as `N=5`, or `samples`; the first that shows a difference when empty.
+        case: A case of the bundle such as `N=5`, or `samples`; if empty, the first that shows a difference.
 
     Raises:
         UserError: Unknown names, or a module that cannot be found.
@@ -144,7 +144,7 @@ class _Side:
     def tracer(self) -> Tracer:
         found = tracer_of(self.artifact.format) if self.artifact else None
         if found is None:
-            raise UserError(f"'{self.name}' has no graph that can be looked into.")
+            raise UserError(f"'{self.name}' has no graph that can be inspected.")
         return found
 
     def _trace_module(self, feeds: Sequence[Feed]) -> Trace:
@@ -155,11 +155,11 @@ class _Side:
         job = messages.Steps(self.module, self.spec, str(given), str(made), self.seed)
         stepped = self.worker.ask(job, "running the module").stepped
         if stepped is None:
-            raise ConversionFailed("The worker gave no tensors of the module.")
+            raise ConversionFailed("The worker returned no tensors of the module.")
         if self.weights and stepped.weights != self.weights:
             raise UserError(
-                f"The module at '{self.module.location}' has other weights than the bundle was made from.",
-                hint="--weights FILE, as the export was given them",
+                f"The weights of the module at '{self.module.location}' are not those the bundle was made from.",
+                hint="--weights FILE, with the file given to the export",
             )
         runs = unpack_feeds(read_arrays(made, ConversionFailed))
         return trace_of(stepped.graph, stacked(runs[index] for index in sorted(runs)))
@@ -173,7 +173,7 @@ def _side(bundle: Bundle, name: str, module: ModuleOptions, worker: Worker, fold
         artifact = bundle.artifact(name)
         backend_for(artifact).check()
         if tracer_of(artifact.format) is None:
-            raise UserError(f"'{artifact.recipe}' has no graph that can be looked into.")
+            raise UserError(f"'{artifact.recipe}' has no graph that can be inspected.")
         return _Side(artifact.recipe, bundle.spec, artifact, bundle.file(artifact))
     record = bundle.artifacts[0].record if bundle.artifacts else {}
     weights, seed = str(record.get("weights", "")), int(record.get("seed", 0))
@@ -191,7 +191,7 @@ def _module(bundle: Bundle, options: ModuleOptions) -> ModuleRef:
     location = options.source or source.get("factory", "")
     if not location or not Path(location.rpartition(":")[0]).is_file():
         raise UserError(
-            f"The module that '{bundle.path}' was made from is not here"
+            f"The module that '{bundle.path}' was made from was not found"
             f"{f': there is no file {location.rpartition(chr(58))[0]!r}' if location else ''}.",
             hint=f"edgekit bisect {bundle.path} torch ARTIFACT --source FILE.py:FACTORY",
         )

@@ -46,7 +46,7 @@ REPORT_HTML: Final = "report.html"
 
 @dataclass(frozen=True)
 class Making:
-    """The source as it was named, what was said of it, and what to make of it; budgets are what it has to allow."""
+    """A source by name, its options, and what to make from it; `budgets` must be measurable on it."""
 
     name: str
     options: SourceOptions
@@ -56,7 +56,7 @@ class Making:
     settings: Settings
 
     def source(self, name: str = "") -> Source:
-        """The source, opened and checked; after a training `name` is the run that was made of it."""
+        """The source, opened and checked; after training, `name` is the run directory."""
         found = ready_source(name or self.name, self.options, self.how, self.recipes, self.settings)
         refuse_unmeasurable(self.budgets, labelled=found.split.evaluation.labels is not None)
         return found
@@ -66,7 +66,7 @@ class Making:
 class BuildOrder:
     """What to make of a source, the targets to measure it on, and where to write.
 
-    `source` is None where its model has to be trained first. `stages` are wall times of what was done, in seconds.
+    `source` is None if its model must be trained first. `stages` are wall times of finished stages, in seconds.
     """
 
     making: Making
@@ -79,7 +79,7 @@ class BuildOrder:
     command: str = "build"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step."""
+        """What `run` would do, one sentence per step."""
         recipes = self.making.recipes
         if self.source is None:
             first = (f"train '{self.making.name}'", *converting_steps(recipes))
@@ -155,15 +155,15 @@ def build_order(
 ) -> Iterator[BuildOrder]:
     """Train if needed, export, validate, evaluate, profile and judge `source`.
 
-    Writes `OUT/bundle`, `OUT/report.json` and `OUT/report.html` (and `OUT/run` after a training), whole or not at all.
+    Writes `OUT/bundle`, `OUT/report.json` and `OUT/report.html` (and `OUT/run` after training), all or none.
 
     Args:
-        source: Reference model, run directory, or `file.py:factory` (whose code is run).
+        source: Reference model, run directory, or `file.py:factory` (its code is executed).
         target: Targets as text, see `Target.parse`.
         to: Recipe names or aliases.
         budget: Limits such as `latency.p90 <= 8 ms`.
-        how: Accuracy that has to be kept.
-        train_first: Train a reference model even when it has weights already.
+        how: How artifacts are made, e.g. the largest drop.
+        train_first: Train a reference model even if it has weights.
 
     Returns:
         The report; `report.verdict` is the verdict, `report.outcomes` name the chosen artifact of each target.
@@ -193,7 +193,7 @@ def _refuse_useless(targets: Sequence[Target], recipes: Sequence[Recipe]) -> Non
         devices.open_device(one.device).close()
         if not any(opens(one, recipe) for recipe in recipes):
             names = ", ".join(recipe.name for recipe in recipes)
-            raise UserError(f"Target '{one}' opens none of {names}.", hint=f"--target {one.device}")
+            raise UserError(f"Target '{one}' cannot open any of {names}.", hint=f"--target {one.device}")
 
 
 def _must_train(source: str, options: SourceOptions, train_first: bool) -> bool:
@@ -201,11 +201,11 @@ def _must_train(source: str, options: SourceOptions, train_first: bool) -> bool:
     if not is_reference(source):
         if train_first:
             raise UserError(
-                f"'{source}' is no reference model, so edgekit cannot train it.", hint="edgekit list models"
+                f"'{source}' is not a reference model, so edgekit cannot train it.", hint="edgekit list models"
             )
         return False
     if train_first and options.weights:
-        raise UserError("--train makes weights and --weights gives them.", hint="Leave one of the two out.")
+        raise UserError("--train and --weights cannot be combined.", hint="Omit one of them.")
     if options.weights or (shipped_weights(source) and not train_first):
         return False
     refuse_unused(source, options)

@@ -1,4 +1,4 @@
-"""What the artifacts of a bundle are made of, and how two of them differ."""
+"""The graphs of the artifacts in a bundle, and how two of them differ."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edgekit.export.graphs.contents import Contents, changes
 
 
 def graph_facts(bundle: Bundle, artifact: Artifact) -> GraphFacts:
-    """The figures of one artifact; where its format cannot be read here, the reason."""
+    """The figures of one artifact, or the reason why its format cannot be read here."""
     try:
         contents = _contents(bundle, artifact)
     except MissingExtra as err:
         return GraphFacts(artifact=artifact.recipe, reason=f"{err.message} {err.hint}")
     if contents is None:
-        return GraphFacts(artifact=artifact.recipe, reason=f"files of format '{artifact.format}' are not looked into")
+        return GraphFacts(artifact=artifact.recipe, reason=f"files of format '{artifact.format}' cannot be inspected")
     return contents.facts(artifact.recipe)
 
 
@@ -27,15 +27,15 @@ def diff(path: Path, a: str, b: str) -> BundleDiffReport:
     """Two artifacts of a bundle side by side.
 
     Raises:
-        UserError: The bundle has no such artifact, or one without a graph.
-        MissingExtra: What reads the format is not installed.
+        UserError: No such artifact in the bundle, or one without a graph.
+        MissingExtra: The package that reads the format is not installed.
     """
     with Bundle.open(path) as bundle:
         first, second = bundle.artifact(a), bundle.artifact(b)
         one, other = _contents(bundle, first), _contents(bundle, second)
     for artifact, contents in ((first, one), (second, other)):
         if contents is None:
-            raise UserError(f"'{artifact.recipe}' has no graph that can be looked into.")
+            raise UserError(f"'{artifact.recipe}' has no graph that can be inspected.")
     assert one is not None
     assert other is not None
     weights, equal, only_a, only_b = changes(one, other)

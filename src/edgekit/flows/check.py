@@ -1,4 +1,4 @@
-"""`edgekit check`, the gate of CI: budgets, a baseline measured in the same job, and the nights before."""
+"""`edgekit check`, the gate in CI: budgets, a baseline measured in the same job, and the history."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NEEDS_ACCURACY: Final = ("accuracy", "accuracy.drop", "sqnr")
 
 @dataclass(frozen=True)
 class CheckOrder:
-    """A configuration, and its models by name: opened, but for those that are made from their sources first."""
+    """A configuration and its models by name; those that are exported from sources first are not open yet."""
 
     config: Path
     file: CheckFile
@@ -46,12 +46,12 @@ class CheckOrder:
     command: str = "check"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step."""
+        """What `run` would do, one sentence per step."""
         steps = making_steps(self.file)
         for model in self.file.models:
             gated = self.opened.get(model.called)
             steps += _steps(gated, self.file.launches) if gated else [f"measure and judge '{model.called}'"]
-        steps += ["judge every median against the runs before"] * self.file.nightly
+        steps += ["compare every median with earlier runs"] * self.file.nightly
         return (*steps, f"add the run to '{history.history_file(self.config, self.file)}'")
 
     def run(self, progress: Progress) -> CheckReport:
@@ -97,18 +97,18 @@ def check_order(
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Iterator[CheckOrder]:
-    """Measure and judge everything that the `[check]` table of `config` names.
+    """Measure and judge all models in the `[check]` table of `config`.
 
     Args:
         config: An `edgekit.toml`, or a `pyproject.toml`.
-        record: Write the run into the history beside `config`.
-        changes: Values that take the place of those in the table, such as `{"launches": 12}`.
+        record: Add the run to the history next to `config`.
+        changes: Values that override those in the table, e.g. `{"launches": 12}`.
 
     Returns:
         Every result; `verdict` follows the policy for inconclusive ones.
 
     Raises:
-        UserError, EnvironmentFault, Unreadable: As their messages say; nothing is recorded then.
+        UserError, EnvironmentFault, Unreadable: As their messages say; then nothing is recorded.
     """
     config = Path(config)
     file = read_check(config)
@@ -125,7 +125,7 @@ def _steps(gated: Gated, launches: int) -> Iterator[str]:
         yield f"measure '{gated.model.called}' on {target}: {launches} fresh processes each"
         yield from (f"judge '{budget.text}'" for budget in gated.budgets)
         if gated.baseline is not None:
-            how = "compare with" if isinstance(gated.baseline, Report) else "measure in turn with"
+            how = "compare with" if isinstance(gated.baseline, Report) else "measure alternately with"
             yield f"{how} '{gated.against}' on {target}"
 
 

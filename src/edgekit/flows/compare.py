@@ -25,7 +25,7 @@ from edgekit.flows.order import Order, door
 
 @dataclass(frozen=True)
 class ReportsOrder:
-    """Two reports that were read and compared; nothing is left to be measured."""
+    """Two reports that were read and compared; nothing needs to be measured."""
 
     a: str
     b: str
@@ -34,7 +34,7 @@ class ReportsOrder:
     command: str = "compare"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a pair."""
+        """What `run` would do, one sentence per pair."""
         return tuple(f"compare '{pair.a}' and '{pair.b}' on {pair.target}" for pair in self.pairs)
 
     def run(self, progress: Progress) -> ComparisonReport:
@@ -44,7 +44,7 @@ class ReportsOrder:
 
 @dataclass(frozen=True)
 class CompareOrder:
-    """Two opened artifacts, and the targets they are measured on in turn."""
+    """Two opened artifacts, and the targets on which they are measured alternately."""
 
     sides: tuple[Side, Side]
     targets: tuple[Target, ...]
@@ -54,17 +54,17 @@ class CompareOrder:
     command: str = "compare"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a target."""
+        """What `run` would do, one sentence per target."""
         a, b = self.sides
         return tuple(
-            f"measure '{a.name}' and '{b.name}' in turn on {one}: {self.protocol.pairs} pairs of fresh processes, "
-            f"{self.time_limit_s:g} s of steady calls each; more pairs, for {self.protocol.time_box_s:g} s at most, "
-            "while these cannot decide"
+            f"measure '{a.name}' and '{b.name}' alternately on {one}: {self.protocol.pairs} pairs of fresh processes, "
+            f"each timed for {self.time_limit_s:g} s after warm-up; more pairs, for at most "
+            f"{self.protocol.time_box_s:g} s, if these are inconclusive"
             for one in self.targets
         )
 
     def run(self, progress: Progress) -> ComparisonReport:
-        """Measure both sides in turn on every target."""
+        """Measure both sides alternately on every target."""
         pairs: list[Compared] = []
         measurements: list[Measurement] = []
         for target in self.targets:
@@ -92,13 +92,13 @@ def compare_order(
     Args:
         a: A report (`.json`), or an artifact: `BUNDLE::RECIPE`, `.onnx` or `.tflite`. The reference.
         b: The other side, of the same kind.
-        target: Where artifacts are measured, launch by launch in turn; ignored for reports.
-        launches: Pairs of fresh processes before the first look at the result; up to four times as many in all.
-        time_limit_s: Seconds of steady calls in each launch.
-        time_box_s: Seconds after which no further pair is begun, for each target.
+        target: Where artifacts are measured, with alternating launches; ignored for reports.
+        launches: Pairs of fresh processes before the first evaluation; at most four times as many in all.
+        time_limit_s: Seconds that each launch is timed after warm-up.
+        time_box_s: Seconds per target after which no more pairs start.
 
     Raises:
-        UserError: A report beside an artifact, or reports of different devices, inputs or units.
+        UserError: A report and an artifact, or reports of different devices, inputs or units.
     """
     if _are_reports(a, b):
         pairs = compare_reports(read_report(a), read_report(b), settings.minimum_effect)

@@ -1,4 +1,4 @@
-"""`edgekit devices`: the inventory, and what is done to the devices in it."""
+"""`edgekit devices`: the inventory, and operations on its devices."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def list_devices() -> DeviceListReport:
 
 @dataclass(frozen=True)
 class DeviceOrder:
-    """One thing to do to a device or to the inventory; `act` does it and says so in a sentence."""
+    """One operation on a device or on the inventory; `act` performs it and returns a sentence about it."""
 
     command: str
     device: str
@@ -41,17 +41,17 @@ class DeviceOrder:
     act: Callable[[], str]
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step."""
+        """What `run` would do, one sentence per step."""
         return self.planned
 
     def run(self, progress: Progress) -> DeviceChangeReport:
-        """Do it."""
+        """Perform the operation."""
         return DeviceChangeReport(device=self.device, done=self.act(), command=self.command)
 
 
 @contextmanager
 def add_order(name: str, entry: Entry, *, force: bool = False) -> Iterator[DeviceOrder]:
-    """Put a device into the inventory; nothing is reached for."""
+    """Add a device to the inventory without connecting to it."""
 
     def act() -> str:
         inventory.add(name, entry, force=force)
@@ -62,24 +62,24 @@ def add_order(name: str, entry: Entry, *, force: bool = False) -> Iterator[Devic
 
 @contextmanager
 def remove_order(name: str) -> Iterator[DeviceOrder]:
-    """Take a device out of the inventory; what is on it stays."""
+    """Remove a device from the inventory; files on it stay."""
     require_device(name)
 
     def act() -> str:
         inventory.remove(name)
         return f"'{name}' removed from the inventory."
 
-    yield DeviceOrder("devices remove", name, (f"take '{name}' out of the inventory",), act)
+    yield DeviceOrder("devices remove", name, (f"remove '{name}' from the inventory",), act)
 
 
 @contextmanager
 def prepare_order(
     name: str, *, settings: Settings = Settings(), libraries: Path | None = None, progress: Progress = Silent()
 ) -> Iterator[DeviceOrder]:
-    """Put the engines on the device, or for a browser into the cache; from the cache alone with `offline`.
+    """Install the backends on the device, or for a browser in the cache; with `offline` only from the cache.
 
     Args:
-        libraries: For a device without glibc, such as a phone: the folder of this machine that holds one for it.
+        libraries: For a device without glibc, such as a phone: the folder on this machine with a C library for it.
     """
     entry = require_device(name)
 
@@ -92,25 +92,25 @@ def prepare_order(
                 found = _prepared(shell, cache_folder(settings), libraries, offline=settings.offline)
         return f"'{name}' is ready: {found}."
 
-    steps = ("fetch the wheels of the engines with pip, unless they are in the cache", f"send them to '{name}'")
+    steps = ("download the wheels of the backends with pip, unless they are cached", f"send them to '{name}'")
     yield DeviceOrder("devices prepare", name, steps, act)
 
 
 @contextmanager
 def clean_order(name: str) -> Iterator[DeviceOrder]:
-    """Remove everything that edgekit has put on the device."""
+    """Remove everything that edgekit installed on the device."""
     entry = require_device(name)
 
     def act() -> str:
         with _shell(name, entry) as shell:
             engines.clean(shell)
-        return f"Nothing of edgekit is on '{name}' any more."
+        return f"'{name}' is clean: edgekit's folder was removed."
 
     yield DeviceOrder("devices clean", name, (f"remove edgekit's folder from '{name}'",), act)
 
 
 def check_device(name: str, *, progress: Progress = Silent()) -> DeviceCheckReport:
-    """Walk through everything that a job on the device needs."""
+    """Check everything that a job on the device needs."""
     with _shell(name, require_device(name)) as shell:
         found = []
         for one in check(shell, C_RUNNERS):
@@ -123,7 +123,7 @@ def require_device(name: str) -> Entry:
     """The entry of a device in the inventory.
 
     Raises:
-        UserError: It is not there (the nearest is offered), or is built in.
+        UserError: No such device (the nearest is suggested), or a built-in one.
     """
     entries = inventory.read_inventory()
     if name in DEVICES and name not in entries:

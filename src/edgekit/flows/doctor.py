@@ -1,4 +1,4 @@
-"""`edgekit doctor`: what of this machine would get in the way, and the command that mends it."""
+"""`edgekit doctor`: problems of this machine, and the commands that fix them."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ PROGRAMS: Final = {
 
 
 def probe_module(module: str, expression: str) -> list[str] | str:
-    """What `expression` of `module` gives in a process of its own, or why it does not import there.
+    """The value of `expression` of `module` in a separate process, or why the module cannot be imported.
 
-    Engines may crash on an unknown processor; that must not end the doctor.
+    A backend may crash on an unknown processor; the doctor must survive that.
     """
     code = f"import json, {module} as module; print(json.dumps({_of_module(expression)}))"
     try:
@@ -71,7 +71,7 @@ def probe_module(module: str, expression: str) -> list[str] | str:
     if done.returncode == 0:
         values: list[str] = json.loads(done.stdout.splitlines()[-1])  # the engine may have printed before it
         return values
-    return (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
+    return (done.stderr.strip().splitlines() or [f"it exited with code {done.returncode}"])[-1]
 
 
 def _of_module(expression: str) -> str:
@@ -86,7 +86,7 @@ def _installed() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the doctor looks at; tests pass another one. `root` is where /sys and /proc begin."""
+    """What the doctor examines; tests pass a different one. `root` is the folder that contains /sys and /proc."""
 
     settings: Settings = Settings()
     root: Path = Path("/")
@@ -105,7 +105,7 @@ class Machine:
 
 
 def diagnose(machine: Machine | None = None, *, settings: Settings = Settings()) -> DoctorReport:
-    """Look at Python, packages, engines, programs, the disk and the clock of this machine; change nothing."""
+    """Check Python, packages, backends, programs, disk and clock of this machine; change nothing."""
     machine = machine or Machine(settings)
     return DoctorReport(findings=tuple(finding for check in CHECKS for finding in check(machine)))
 
@@ -116,8 +116,8 @@ def _python(machine: Machine) -> Iterator[Finding]:
     yield Finding("python", State.OK, text)
     if machine.pointer_bits < 64:
         text = (
-            f"the userland has {machine.pointer_bits} bits: ONNX Runtime and LiteRT have no packages for it, "
-            "only tflite-runtime 2.14 with Python 3.11 or older"
+            f"the userland is {machine.pointer_bits}-bit: ONNX Runtime and LiteRT have no packages for it, "
+            "only tflite-runtime 2.14 supports it, with Python 3.11 or older"
         )
         yield Finding("userland", State.PROBLEM, text, "getconf LONG_BIT   # 64 after installing a 64-bit system")
 
@@ -137,13 +137,13 @@ def _engines(machine: Machine) -> Iterator[Finding]:
             yield from _gpu(name, answer)
     if not present:
         yield Finding(
-            "engine", State.PROBLEM, "no engine is installed: nothing can run a model", 'pip install "edgekit[cpu]"'
+            "backend", State.PROBLEM, "no backend is installed, so no model can run", 'pip install "edgekit[cpu]"'
         )
 
 
 def _gpu(name: str, providers: list[str]) -> Iterator[Finding]:
     if name == "onnxruntime-gpu" and "CUDAExecutionProvider" not in providers:
-        text = "onnxruntime-gpu is installed and offers no CUDAExecutionProvider"
+        text = "onnxruntime-gpu is installed but has no CUDAExecutionProvider"
         yield Finding("cuda", State.PROBLEM, text, "pip install --force-reinstall onnxruntime-gpu")
 
 
@@ -197,7 +197,7 @@ def _governor(machine: Machine) -> Iterator[Finding]:
     files = sorted(machine.root.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"))
     governors = sorted({file.read_text().strip() for file in files})
     if not governors:
-        yield Finding("governor", State.OK, "cannot be read here; latencies say so in their trust")
+        yield Finding("governor", State.OK, "cannot be read here; this lowers the trust in latencies")
     elif governors == ["performance"]:
         yield Finding("governor", State.OK, "performance")
     else:
@@ -212,7 +212,7 @@ def _load(machine: Machine) -> Iterator[Finding]:
     load = float(file.read_text().split()[0])
     text = f"{load:.2f} on {machine.cores} cores"
     if load > machine.cores / 2:
-        yield Finding("load", State.WARNING, f"{text}: other programs disturb latencies", "top")
+        yield Finding("load", State.WARNING, f"{text}: other programs disturb measurements", "top")
     else:
         yield Finding("load", State.OK, text)
 
@@ -227,13 +227,13 @@ def _disk(machine: Machine) -> Iterator[Finding]:
         mend = "" if state is State.OK else f"df -h {place}"
         yield Finding(f"{name} folder", state, f"{path}, {format_value(free, 'bytes')} free", mend)
         if not os.access(place, os.W_OK):
-            yield Finding(f"{name} folder", State.PROBLEM, f"'{place}' cannot be written", f"ls -ld {place}")
+            yield Finding(f"{name} folder", State.PROBLEM, f"'{place}' is not writable", f"ls -ld {place}")
 
 
 def _telemetry(machine: Machine) -> Iterator[Finding]:
     value = os.environ.get("ORT_DISABLE_TELEMETRY", "")
     if value == "1":
-        yield Finding("telemetry", State.OK, "none: edgekit sends nothing, and keeps ONNX Runtime from it")
+        yield Finding("telemetry", State.OK, "off: edgekit sends no data, and disables the telemetry of ONNX Runtime")
     else:
         text = f"ORT_DISABLE_TELEMETRY is '{value}': ONNX Runtime may send usage data"
         yield Finding("telemetry", State.WARNING, text, "unset ORT_DISABLE_TELEMETRY")

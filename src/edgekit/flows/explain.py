@@ -1,4 +1,4 @@
-"""`edgekit explain`: why a report's times are what they are, with evidence, or that it is not known."""
+"""`edgekit explain`: causes of the times in a report, with evidence."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ def explain(path: str | Path, other: str | Path | None = None) -> ExplainReport:
     """Causes of what is slow in a report, or of what differs between two.
 
     Args:
-        path: A report (`.json`) of `build`, `profile` or `check`. The bundle it names is looked into as well, where it
-            still lies.
+        path: A report (`.json`) of `build`, `profile` or `check`. Its bundle is inspected as well, if it still exists.
         other: A second report, whose times differ.
 
     Raises:
-        Unreadable: No report, or another document of edgekit.
+        Unreadable: Not a report, or a different document of edgekit.
         UserError: The reports have no artifact in common.
     """
     unseen: list[str] = []
@@ -47,10 +46,10 @@ def explain(path: str | Path, other: str | Path | None = None) -> ExplainReport:
 
 
 def read_reports(path: Path) -> tuple[Report, ...]:
-    """The report in a file, or those that a `check` rests on.
+    """The report in a file, or the reports of a `check`.
 
     Raises:
-        Unreadable: No such file, no document of edgekit, or one that is no report.
+        Unreadable: No such file, or it is not a report of edgekit.
     """
     data = read_bytes(path, Unreadable)
     try:
@@ -76,7 +75,7 @@ def _graphs(report: Report, path: Path, unseen: list[str]) -> dict[str, Quantize
         (place for place in (Path(report.bundle), path.parent / Path(report.bundle).name) if place.exists()), None
     )
     if not wanted or bundle is None:
-        unseen += [f"the operators of '{one.recipe}': '{report.bundle}' is not there" for one in wanted]
+        unseen += [f"the operators of '{one.recipe}': '{report.bundle}' does not exist" for one in wanted]
         return {}
     try:
         with opened(bundle) as there:

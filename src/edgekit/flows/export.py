@@ -21,7 +21,7 @@ from edgekit.flows.writing.bundle import write_bundle, writing_steps
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """An opened source, what to make of it and how, and the bundle to write."""
+    """An opened source, the recipes, and the bundle to write."""
 
     source: Source
     recipes: tuple[Recipe, ...]
@@ -32,7 +32,7 @@ class ExportOrder:
     command: str = "export"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step."""
+        """What `run` would do, one sentence per step."""
         return (*writing_steps(self.source, self.recipes, self.how), f"write the bundle '{self.out}'")
 
     def run(self, progress: Progress) -> Report:
@@ -57,13 +57,13 @@ def export_order(
     force: bool = False,
     progress: Progress = Silent(),
 ) -> Iterator[ExportOrder]:
-    """Export `source` by every recipe in `to`, validate each artifact at once, and write the bundle `out`.
+    """Export `source` with every recipe in `to`, validate each artifact, and write the bundle `out`.
 
     Args:
-        source: Reference model, run directory, `file.py:factory` (whose code is run), or an .onnx, .tflite or .pt2.
-        out: Directory of the bundle; written whole or not at all.
-        to: Recipe names or aliases; what suits the source for none.
-        how: Accuracy that has to be kept.
+        source: Reference model, run directory, `file.py:factory` (its code is executed), or an .onnx, .tflite or .pt2.
+        out: Directory of the bundle; written completely or not at all.
+        to: Recipe names or aliases; by default those that suit the source.
+        how: How artifacts are made, e.g. the largest drop.
 
     Raises:
         UserError, EnvironmentFault, ConversionFailed, Unreadable: As their messages say.

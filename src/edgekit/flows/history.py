@@ -1,4 +1,4 @@
-"""`edgekit history`: what earlier checks measured, since when it is slower, and what was accepted and why."""
+"""`edgekit history`: earlier checks, since when a series is slower, and accepted levels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgekit.flows.judging.history import append, commit_of, history_file, point
 
 
 def show(config: Path, *, command: str = "history show") -> HistoryReport:
-    """Every series of the configuration's history, with the first bad point of its clearest step.
+    """Every series of the configuration's history, with the first slow point of its clearest step.
 
     Raises:
         UserError: No configuration.
@@ -37,7 +37,7 @@ def show(config: Path, *, command: str = "history show") -> HistoryReport:
 
 @dataclass(frozen=True)
 class AcceptOrder:
-    """Models of a configuration whose present latency becomes their new level, and why."""
+    """Models of a configuration whose current latency becomes the new level, with the reason."""
 
     config: Path
     file: CheckFile
@@ -55,10 +55,10 @@ class AcceptOrder:
         return [one for one in self.models if one.baseline and not (self.file.baseline_commit and one.source)]
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step."""
+        """What `run` would do, one sentence per step."""
         names = ", ".join(one.called for one in self.models)
-        copies = (f"replace the baseline '{one.baseline}' by '{one.path}'" for one in self._kept)
-        return (*copies, f"write into '{self._history}': {names} accepted, {self.why}")
+        copies = (f"replace the baseline '{one.baseline}' with '{one.path}'" for one in self._kept)
+        return (*copies, f"add to '{self._history}': {names} accepted, {self.why}")
 
     def run(self, progress: Progress) -> AcceptReport:
         """Replace the baselines, and add a line to the history."""
@@ -79,11 +79,11 @@ class AcceptOrder:
 def accept_order(
     config: Path, *, why: str, model: Sequence[str] = (), progress: Progress = Silent()
 ) -> Iterator[AcceptOrder]:
-    """Accept the present latency of models as their new level, and their present files as baselines.
+    """Accept the current latency of models as their new level, and their current files as baselines.
 
     Args:
-        why: The reason, which the history keeps.
-        model: Names of models; all for none.
+        why: The reason, which is recorded in the history.
+        model: Names of models; all models if empty.
 
     Raises:
         UserError: No reason, an unknown model, or a baseline that is a report.
@@ -114,7 +114,7 @@ def _accepted_models(file: CheckFile, why: str, names: Sequence[str]) -> tuple[C
     for model in chosen:
         if is_report(model.baseline):
             raise UserError(
-                f"The baseline '{model.baseline}' is a report, which only a measurement can make.",
+                f"The baseline '{model.baseline}' is a report, which must be measured.",
                 hint=f"edgekit profile {model.path} --report {model.baseline}",
             )
     return chosen
@@ -123,7 +123,7 @@ def _accepted_models(file: CheckFile, why: str, names: Sequence[str]) -> tuple[C
 def _replace(source: Path, baseline: Path) -> None:
     """Put a copy of a bundle or model file in the place of the baseline, at once or not at all."""
     if not source.exists():
-        raise UserError(f"There is no '{source}' to become the baseline.")
+        raise UserError(f"'{source}', the new baseline, does not exist.")
     if source.is_dir():
         with new_folder(baseline, force=True) as staging:
             shutil.copytree(source, staging, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""`edgekit list`: the names that other commands take, without importing what they stand for."""
+"""`edgekit list`: the names that other commands accept, without importing what they name."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from edgekit.core.system.registry import Registry
 def listing(kind: str) -> ListReport | ModelListReport:
     """The names of one kind: models, recipes, backends, datasets or devices.
 
-    A broken plug-in stays in the list with its error as `problem`.
+    A broken plug-in is listed with its error as `problem`.
 
     Raises:
-        UserError: Another kind; the nearest is offered.
+        UserError: Unknown kind; the nearest is suggested.
     """
     if kind not in kinds():
         raise unknown("list", kind, kinds(), hint="edgekit list models")

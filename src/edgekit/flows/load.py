@@ -16,15 +16,15 @@ def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: 
 
     Args:
         path: A bundle, `.onnx` or `.tflite`.
-        backend: Name of a backend; the format's own when empty.
-        artifact: Recipe name or alias; the first that the backend opens when empty.
-        options: Target options such as `threads=2` or `provider="cuda"`. Without a backend and options, what
-            `edgekit tune` chose for this kind of machine is taken.
+        backend: Name of a backend; if empty, the default of the format.
+        artifact: Recipe name or alias; if empty, the first that the backend opens.
+        options: Target options such as `threads=2` or `provider="cuda"`. Without a backend and options, the
+            choice of `edgekit tune` for this kind of machine is used.
 
     Raises:
         UserError: Unknown backend, artifact or option.
         ProviderRefused: The requested provider does not run the model.
-        Unreadable: The file is damaged or no model.
+        Unreadable: The file is damaged or not a model.
     """
     pairs = "".join(f"@{name}={value}" for name, value in options.items())
     target = Target.parse(f"local{f'/{backend}' if backend else ''}{pairs}")
@@ -32,6 +32,6 @@ def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: 
         fitting = [one for one in found.chosen((artifact,) if artifact else ()) if opens(target, one)]
         if not fitting:
             raise UserError(
-                f"Backend '{backend}' opens no such artifact of '{path}'.", hint=f"edgekit bundle inspect {path}"
+                f"Backend '{backend}' cannot open such an artifact of '{path}'.", hint=f"edgekit bundle inspect {path}"
             )
         return open_session(found, *tuned(found, fitting, target, facts_here))

@@ -1,4 +1,4 @@
-"""Order: what one command was asked to do, with its arguments checked and what they name opened."""
+"""Order: one command with its arguments checked and the files they name opened."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 
 class Order(Protocol[Result_co]):
-    """One command, ready to run: a frozen value that holds the checked arguments and whatever was opened to check them.
+    """One command, ready to run: a frozen value with the checked arguments and everything opened to check them.
 
-    Nothing was written or measured yet. What an order opened, its `run` uses: nothing is opened twice.
+    Nothing has been written or measured yet. `run` uses what the order opened: nothing is opened twice.
     """
 
     @property
@@ -25,14 +25,14 @@ class Order(Protocol[Result_co]):
         """The words that name the command: `profile`, `history accept`."""
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step, for `--dry-run`."""
+        """What `run` would do, one sentence per step, for `--dry-run`."""
 
     def run(self, progress: Progress) -> Result_co:
         """Do the work and return its report."""
 
 
 def door(ordered: Callable[Asked, AbstractContextManager[Order[Result]]]) -> Callable[Asked, Result]:
-    """The function of the Python API that runs what `ordered` prepares, with the same arguments and errors."""
+    """The function of the Python API that runs the order of `ordered`, with the same arguments and errors."""
 
     @functools.wraps(ordered)
     def function(*args: Asked.args, **kwargs: Asked.kwargs) -> Result:

@@ -34,14 +34,14 @@ class ProfileOrder:
     command: str = "profile"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step."""
+        """What `run` would do, one sentence per step."""
         steps = [
-            f"measure '{one.recipe}' on {target}{f', batch {size}' if size > 1 else ''}: {self.rounds.told}"
+            f"measure '{one.recipe}' on {target}{f', batch {size}' if size > 1 else ''}: {self.rounds.described}"
             for target in self.targets
             for one in self.artifacts
             for size in sorted(set(self.extras.batch))
         ]
-        steps += ["time every operator once more, where the engine can"] * self.extras.operators
+        steps += ["time each operator in one more launch, where the backend supports it"] * self.extras.operators
         if self.extras.sustain_s is not None:
             steps.append(f"keep each under load for {self.extras.sustain_s:g} s")
         return tuple(steps)
@@ -81,18 +81,18 @@ def profile_order(
     Args:
         path: A bundle, `.onnx` or `.tflite`.
         target: Targets as text, see `Target.parse`.
-        artifact: Recipe names or aliases; all artifacts for none.
-        launches: Fresh processes per artifact and target; with `precision` the minimum.
-        time_limit_s: Seconds of steady calls in each launch.
-        precision: Launch until the interval of every median is this share of it, to either side: 0.01 for 1 %.
-        time_box_s: With `precision`, seconds after which no further round of launches is begun.
+        artifact: Recipe names or aliases; all artifacts if empty.
+        launches: Fresh processes per artifact and target; with `precision`, the minimum.
+        time_limit_s: Seconds that each launch is timed after warm-up.
+        precision: Launch until every median is known to within this share of it: 0.01 for ±1 %.
+        time_box_s: With `precision`, seconds after which no more rounds of launches start.
         batch: Batch sizes; each is measured on its own.
-        operators: Time every operator too, where the engine can.
-        sustain_s: Seconds of load on each artifact afterwards, to see what heat does.
-        sizes: Of free axes of a bare file, as `T=64`; a bundle has samples.
+        operators: Also time each operator, where the backend supports it.
+        sustain_s: Seconds of load on each artifact afterwards, to detect throttling.
+        sizes: Sizes of the dynamic axes of a bare file, e.g. `T=64`; a bundle has samples.
 
     Raises:
-        UserError, EnvironmentFault, Unreadable: As their messages say; nothing is written in any case.
+        UserError, EnvironmentFault, Unreadable: As their messages say; nothing is ever written.
     """
     targets = parse_targets(target)
     rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)

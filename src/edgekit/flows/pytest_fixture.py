@@ -29,10 +29,10 @@ def profile_against(
 ) -> Report:
     """`profile`, with every budget judged on every artifact; a measured one fails only if a second profile agrees.
 
-    Budgets on accuracy are refused: a profile measures none.
+    Budgets on accuracy are refused: a profile does not measure it.
 
     Raises:
-        UserError: A text that is no budget, or as in `profile`.
+        UserError: A text that is not a budget, or as in `profile`.
     """
     targets = parse_targets(target)
     parsed = parse_budgets(budgets, targets, ())

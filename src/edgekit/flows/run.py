@@ -1,4 +1,4 @@
-"""`edgekit run`: inference on files, with pre- and post-processing, in this process or on a device."""
+"""`edgekit run`: inference on files, with preprocessing and postprocessing, in this process or on a device."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def run(
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> RunReport:
-    """Answers of one artifact for each input.
+    """Outputs of one artifact for each input.
 
     Args:
         path: A bundle, `.onnx` or `.tflite`.
-        input: Files as the model's pre-processing takes them (image, wav, csv, txt), `.npy` or `.npz`; a sentence as
-            it is for a model that reads text; `sample:3`, the fourth sample that travels in the bundle; `random:7`,
-            what is drawn from the ranges of the inputs with seed 7.
-        target: A device with backend and options; on another than this machine all inputs go in one launch.
-        artifact: Recipe name or alias; when empty the one that `edgekit tune` chose, else the first that opens.
-        output: A file for the answers: `.csv` for curves and scores, `.png` for images, `.txt` for sentences and
-            labels, `.npz` for every output, `.json` for what is given back.
-        sizes: Of free axes of a bare file, as `T=64`, for inputs that are generated.
+        input: Files that the preprocessing of the model accepts (image, wav, csv, txt), `.npy` or `.npz`; a sentence,
+            for a model that reads text; `sample:3`, the fourth sample of the bundle; `random:7`, values drawn from the
+            ranges of the inputs with seed 7.
+        target: A device with backend and options; on a device all inputs run in one launch.
+        artifact: Recipe name or alias; if empty, the choice of `edgekit tune`, otherwise the first that opens.
+        output: A file for the outputs: `.csv` for curves and scores, `.png` for images, `.txt` for sentences and
+            labels, `.npz` for every output, `.json` for the returned document.
+        sizes: Sizes of the dynamic axes of a bare file, e.g. `T=64`, for generated inputs.
 
     Raises:
-        UserError: No input, or one that does not fit.
+        UserError: No input, or one that the model does not accept.
     """
     where = Target.parse(target)
     if not input:
@@ -66,7 +66,7 @@ def run(
     with opened(Path(path), sizes=sizes) as found:
         chosen = [one for one in found.chosen((artifact,) if artifact else ()) if opens(where, one)]
         if not chosen:
-            raise UserError(f"Target '{target}' opens no such artifact of '{path}'.")
+            raise UserError(f"Target '{target}' cannot open such an artifact of '{path}'.")
         if output:
             refuse_output(Path(output), found.spec)
         feeds = [_feed(str(text), found) for text in input]
@@ -109,7 +109,7 @@ def _run_there(
 
     if writes_text(found.spec):
         raise UserError(
-            f"'{found.spec.name}' is asked again for every word, and a launch on '{where.device}' asks once.",
+            f"'{found.spec.name}' generates text one token at a time; that runs only on this machine.",
             hint=f"edgekit run {found.path} --target local",
         )
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, devices.open_device(where.device) as device:

@@ -1,4 +1,4 @@
-"""Environments of converters that cannot live beside the others: what `edgekit tools` lists and installs."""
+"""`edgekit tools`: converters that need their own Python environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgekit.core.system.settings import Settings
 
 @dataclass(frozen=True)
 class InstallOrder:
-    """A tool whose environment is to be made, with the Python `python`: the first that the tool takes for none."""
+    """A tool to install, and the Python for its environment; if empty, the first that the tool supports."""
 
     tool: str
     python: str
@@ -27,19 +27,22 @@ class InstallOrder:
     command: str = "tools install"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step."""
+        """What `run` would do, one sentence per step."""
         if is_installed(self.tool):
             return (f"nothing: '{self.tool}' is installed in '{folder_of(self.tool)}'",)
         requirement = TOOLS[self.tool].requirement
-        return (f"make a Python environment in '{folder_of(self.tool)}'", f"pip install {requirement}")
+        return (f"create a Python environment in '{folder_of(self.tool)}'", f"pip install {requirement}")
 
     def run(self, progress: Progress) -> ToolReport:
-        """Make the environment, and try its program once; nothing is left of one that fails."""
+        """Create the environment and test its program; a failed environment is removed."""
         tool = self.tool
         if is_installed(tool):
             return _document(tool, was_there=True)
         if self.settings.offline:
-            raise EnvironmentFault(f"'{tool}' comes from the package index.", hint=f"edgekit tools install {tool}")
+            raise EnvironmentFault(
+                f"'{tool}' must be downloaded from the package index, which --offline forbids.",
+                hint=f"edgekit tools install {tool}",
+            )
         interpreter = _python(tool, self.python)
         with progress.stage(f"install {TOOLS[tool].requirement}"):
             _make(tool, interpreter)
@@ -50,14 +53,14 @@ class InstallOrder:
 def install_order(
     tool: str, *, python: str = "", settings: Settings = Settings(), progress: Progress = Silent()
 ) -> Iterator[InstallOrder]:
-    """Make the environment of a tool, and try its program once.
+    """Create the environment of a tool, and test its program.
 
     Args:
-        python: The interpreter to make it with; the first at hand that the tool takes for none.
+        python: The interpreter to use; if empty, the first available one that the tool supports.
 
     Raises:
-        UserError: No such tool; the nearest is offered.
-        EnvironmentFault: No Python that it takes, no way to the package index, or pip failed.
+        UserError: No such tool; the nearest is suggested.
+        EnvironmentFault: No suitable Python, no connection to the package index, or pip failed.
     """
     if tool not in TOOLS:
         raise unknown("tool", tool, TOOLS)
@@ -88,7 +91,7 @@ def _python(tool: str, given: str) -> str:
     for path in [given] if given else _pythons(wanted):
         if _takes(path, wanted):
             return path
-    version, where = ".".join(map(str, wanted)), f"'{given}' is none" if given else "none is here"
+    version, where = ".".join(map(str, wanted)), f"'{given}' is not one" if given else "none was found"
     raise EnvironmentFault(
         f"'{tool}' needs Python {version} or newer, and {where}.",
         hint=f"edgekit tools install {tool} --python path/to/python{version}",
@@ -118,6 +121,6 @@ def _run(command: list[str], tool: str) -> None:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         said = "".join(f"\n  | {line[:200]}" for line in lines[-4:])
         raise EnvironmentFault(
-            f"'{tool}' was not installed: '{Path(command[0]).name}' ended with {done.returncode}.{said}",
+            f"'{tool}' was not installed: '{Path(command[0]).name}' exited with {done.returncode}.{said}",
             hint=f"edgekit tools install {tool}",
         )

@@ -1,4 +1,4 @@
-"""`edgekit train`: a reference model trained to a run directory, or a search for the options to train it with."""
+"""`edgekit train`: training of a reference model into a run directory, or a search for training options."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ WEIGHTS: Final = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Start:
-    """What a training begins with: weights of something else, and which parts of them stay as they are.
+    """What training starts from: existing weights, and which parameters are frozen.
 
-    `origin` is what the user named: a bundle, a run directory, a `.safetensors` file, or a reference model with shipped
-    weights; `weights` is the file that was found there. `freeze` are prefixes of parameter names.
+    `origin` is a bundle, a run directory, a `.safetensors` file, or a reference model with shipped weights; `weights`
+    is the file found there. `freeze` are prefixes of parameter names.
     """
 
     origin: str = ""
@@ -47,9 +47,9 @@ class Start:
 
 @dataclass(frozen=True)
 class TrainOrder:
-    """A model, the options to train it with, and where its data is found.
+    """A model, its training options, and where its data is.
 
-    `data` is a folder of data sets; `download` fetches them instead. `overrides` are options by name, as text.
+    `data` is a folder of data sets; `download` gets the data set instead. `overrides` are options by name, as text.
     """
 
     model: str
@@ -65,13 +65,13 @@ class TrainOrder:
     command: str = "train"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step."""
+        """What `run` would do, one sentence per step."""
         return (
-            *(["fetch the data set from its official address where it is not in the cache"] if self.download else []),
-            *([f"take over the weights of '{self.start.origin}' that fit"] if self.start.origin else []),
-            *(f"leave '{prefix}' as it is" for prefix in self.start.freeze),
+            *(["download the data set from its official address, unless it is cached"] if self.download else []),
+            *([f"start from the matching weights of '{self.start.origin}'"] if self.start.origin else []),
+            *(f"freeze '{prefix}'" for prefix in self.start.freeze),
             self._training(),
-            f"write best and last checkpoints, history and run.json to '{self.out}'",
+            f"write the best and last checkpoints, the history and run.json to '{self.out}'",
             *([f"write the history to '{self.tensorboard}' for TensorBoard"] if self.tensorboard else []),
         )
 
@@ -117,7 +117,7 @@ class TrainOrder:
 
 @dataclass(frozen=True)
 class SearchOrder:
-    """A training, and how often to do it with other options than it has; its `out` is the folder of the search."""
+    """A training, and how often to repeat it with different options; its `out` is the folder of the search."""
 
     training: TrainOrder
     trials: int
@@ -125,16 +125,16 @@ class SearchOrder:
     command: str = "train"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence a step."""
+        """What `run` would do, one sentence per step."""
         each = self.training
         return (
-            f"train '{each.model}' until {self.trials} trainings are finished, {each.processes} at once, "
-            f"options chosen by {self.sampler}",
-            f"write the journal and a run directory for each to '{each.out}'",
+            f"train '{each.model}' {self.trials} times, {each.processes} in parallel, "
+            f"with options chosen by {self.sampler}",
+            f"write the journal and one run directory per training to '{each.out}'",
         )
 
     def run(self, progress: Progress) -> SearchReport:
-        """Train as often as asked, and name the best; what the folder holds from before counts."""
+        """Train `trials` times and return the best; trainings from earlier searches in the folder count."""
         each = self.training
         with progress.stage("load PyTorch"):
             reference = MODELS.get(each.model)
@@ -184,23 +184,23 @@ def train_order(
     """Train the reference model called `model` into the run directory `out`.
 
     Args:
-        out: Run directory; an unfinished one is continued with `resume`, with the options it was begun with.
-        data: Folder of data sets; `settings.data` when None.
-        download: Fetch the data set from its official address into the cache, where it is not there yet.
+        out: Run directory; `resume` continues an unfinished one with its original options.
+        data: Folder of data sets; `settings.data` if None.
+        download: Download the data set from its official address into the cache, unless it is there.
         overrides: Training options by name, as text: `{"optimizer": "adam"}`.
-        init_from: Weights to start from: a bundle, a run directory, a `.safetensors` file or a reference model.
+        init_from: Initial weights: a bundle, a run directory, a `.safetensors` file or a reference model.
         freeze: Prefixes of parameters that are not trained.
-        processes: How many train together; the batch size counts the samples of all.
-        tensorboard: Folder that the history is written to for TensorBoard, too.
+        processes: How many processes share every batch; the batch size is the total.
+        tensorboard: Folder for a TensorBoard log of the training history.
 
     Raises:
         UserError: Unknown model or option, or `out` exists.
-        EnvironmentFault: The data is not there; the hint names the command.
+        EnvironmentFault: The data is missing; the hint is the command that gets it.
     """
     origin, changes = str(init_from), overrides or {}
     _check(model, data, download, changes, settings)
     if freeze and not (origin or resume):
-        raise UserError("--freeze keeps weights that a training starts from.", hint="--init-from BUNDLE --freeze conv1")
+        raise UserError("--freeze needs weights to start from.", hint="--init-from BUNDLE --freeze conv1")
     with weights_of(origin) as weights:
         start = Start(origin, weights, tuple(freeze))
         yield TrainOrder(model, Path(out), data, download, resume, changes, start, processes, tensorboard, settings)
@@ -223,17 +223,17 @@ def search_order(
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Iterator[SearchOrder]:
-    """Train `trials` times with different options, and tell the best; what `out` holds from before counts.
+    """Train `trials` times with different options and return the best; earlier trainings in `out` count.
 
     Args:
         out: Folder of the search: its journal, and a run directory for every trial.
-        sampler: `tpe` learns from the trials before, `grid` walks through fixed values.
-        overrides: Training options that are not searched for.
-        processes: How many trainings run at once.
+        sampler: `tpe` learns from earlier trainings, `grid` tries fixed values.
+        overrides: Training options that are fixed, not searched.
+        processes: How many trainings run in parallel.
 
     Raises:
         UserError: Unknown model, option or sampler.
-        EnvironmentFault: The data or a package is not there.
+        EnvironmentFault: The data or a package is missing.
     """
     changes = overrides or {}
     _check(model, data, download, changes, settings)
@@ -245,7 +245,7 @@ def report_of(folder: Path) -> Report:
     """The finished run in `folder` as a report; its verdict is whether the floor was met.
 
     Raises:
-        UserError: No run, or one that was interrupted.
+        UserError: Not a run directory, or an unfinished one.
     """
     from edgekit.train.training_run import read_run, training_of
 
@@ -258,8 +258,8 @@ def report_of(folder: Path) -> Report:
     return msgspec.structs.replace(report, created=run.created, tools=run.tools)
 
 
-def is_told() -> bool:
-    """False in all but the first of the processes that `torchrun` started: one result is printed."""
+def is_leader() -> bool:
+    """True in the first of the processes that `torchrun` started, which prints the result."""
     from edgekit.train.fitting.distributed import leads
 
     return leads()
@@ -267,10 +267,10 @@ def is_told() -> bool:
 
 @contextmanager
 def weights_of(text: str) -> Iterator[Path | None]:
-    """The weights file that a user named by a bundle, a run directory, a file or a reference model; None for nothing.
+    """The weights of a bundle, a run directory, a file or a reference model; None for an empty text.
 
     Raises:
-        UserError: It is none of them, or holds no weights.
+        UserError: It is none of these, or has no weights.
     """
     path = Path(text)
     if not text:
@@ -289,11 +289,11 @@ def weights_of(text: str) -> Iterator[Path | None]:
     elif (path / MANIFEST).is_file() or (path.suffix == SUFFIX and path.is_file()):
         with Bundle.open(path) as bundle:
             if WEIGHTS not in bundle.manifest.files:
-                raise UserError(f"The bundle '{text}' holds no weights.", hint="edgekit export SOURCE --out BUNDLE")
+                raise UserError(f"The bundle '{text}' contains no weights.", hint="edgekit export SOURCE --out BUNDLE")
             yield bundle.root / WEIGHTS
     else:
         hint = "--init-from BUNDLE, a run directory, a .safetensors file, or a model of 'edgekit list models'"
-        raise UserError(f"'{text}' holds no weights to start from.", hint=hint)
+        raise UserError(f"'{text}' contains no weights to start from.", hint=hint)
 
 
 def _check(model: str, data: Path | None, download: bool, overrides: Mapping[str, str], settings: Settings) -> None:
@@ -303,9 +303,9 @@ def _check(model: str, data: Path | None, download: bool, overrides: Mapping[str
     MODELS.check(model)
     with_overrides(TrainOptions(), overrides)
     if download and data:
-        raise UserError("--download fetches into the cache and --data names a folder.", hint="Leave one of them out.")
+        raise UserError("--download and --data cannot be combined.", hint="Omit one of them.")
     if download and settings.offline:
-        raise UserError("--download reaches for the network and --offline forbids it.", hint="Leave one of them out.")
+        raise UserError("--download needs the network, which --offline forbids.", hint="Omit one of them.")
 
 
 def _options(order: TrainOrder, reference: ReferenceModel) -> tuple[TrainOptions, int]:
@@ -325,10 +325,12 @@ def _folder(order: TrainOrder, reference: ReferenceModel, progress: Progress) ->
     if not order.download:
         return order.data or (Path(order.settings.data) if order.settings.data else None)
     if not reference.dataset:
-        raise UserError(f"The data of '{order.model}' needs no download.", hint=f"edgekit train {order.model}")
+        raise UserError(
+            f"'{order.model}' needs no download: its data is included.", hint=f"edgekit train {order.model}"
+        )
     from edgekit.train.data.fetch import download
 
-    with progress.stage(f"fetch {reference.dataset}"):
+    with progress.stage(f"download {reference.dataset}"):
         return download(reference.dataset, progress=progress)
 
 

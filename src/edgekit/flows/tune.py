@@ -1,4 +1,4 @@
-"""`edgekit tune`: the best artifact, engine, threads and options on one target, kept beside the bundle."""
+"""`edgekit tune`: the best artifact, threads and options for one target, saved next to the bundle."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MIN_VALUES: Final = 11
 
 @dataclass(frozen=True)
 class Quality:
-    """How good an artifact's answers are; `refused` says why it is not good enough, or is empty."""
+    """How good the outputs of an artifact are; `refused` is why it is not good enough, or empty."""
 
     drop: float | None = None
     sqnr_db: float | None = None
@@ -53,7 +53,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class TuneOrder:
-    """The artifacts of an opened bundle and the one target that they are tuned on."""
+    """The artifacts of an opened bundle and the one target that they are tuned for."""
 
     found: Opened
     artifacts: tuple[Artifact, ...]
@@ -64,15 +64,15 @@ class TuneOrder:
     command: str = "tune"
 
     def steps(self) -> tuple[str, ...]:
-        """What `run` would do; the device is not reached for."""
+        """What `run` would do; this does not connect to the device."""
         names = ", ".join(one.recipe for one in self.artifacts)
         return (
-            f"measure {names} on {self.target} with every choice of options, the best up to {FULL} times",
+            f"measure {names} on {self.target} with all combinations of options, the best up to {FULL} times",
             f"write '{tuning_file(self.found.path)}'",
         )
 
     def run(self, progress: Progress) -> TuneReport:
-        """Search, and keep the choice beside the bundle."""
+        """Search, and save the choice next to the bundle."""
         with progress.stage(f"tuning on {self.target}"), ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
             quality = {one.recipe: _quality(self.found, one, self.max_drop) for one in self.artifacts}
@@ -88,7 +88,9 @@ class TuneOrder:
 
     def _candidates(self, quality: Mapping[str, Quality], facts: Facts, *, emulated: bool) -> list[Trial]:
         if emulated:
-            raise UserError(f"'{self.target.device}' is emulated: it has no latency to tune.", hint="docs/emulation.md")
+            raise UserError(
+                f"'{self.target.device}' is emulated, so it has no latency to tune.", hint="docs/emulation.md"
+            )
         candidates = trials(self.found, self.target, [name for name, one in quality.items() if not one.refused], facts)
         if not candidates:
             raise UserError(_no_candidate(str(self.target), quality), hint=f"edgekit validate {self.found.path}")
@@ -106,18 +108,18 @@ def tune_order(
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Iterator[TuneOrder]:
-    """The best of all artifacts and options on a target; it is written to `NAME.tuning.json` beside the bundle.
+    """The best artifact and options for a target, saved in `NAME.tuning.json` next to the bundle.
 
     Args:
         path: A bundle, `.onnx` or `.tflite`.
-        target: One device; a backend and options that it names are left as they are.
-        artifact: Recipe names or aliases; all artifacts for none.
-        max_drop: The most quality that may be lost against PyTorch, as a ratio. Without labels, answers must keep an
-            SQNR of 30 dB instead.
-        time_limit_s: Seconds of steady calls in each launch.
+        target: One device; a backend and options given here are fixed.
+        artifact: Recipe names or aliases; all artifacts if empty.
+        max_drop: Largest drop relative to PyTorch, as a ratio. Without labels, outputs need an SQNR of at least 30 dB
+            instead.
+        time_limit_s: Seconds that each launch is timed after warm-up.
 
     Raises:
-        UserError: No artifact may be chosen, or the device is emulated and has no latency.
+        UserError: No artifact is good enough, or the device is emulated and has no latency.
     """
     where = Target.parse(target)
     with opened(Path(path), progress=progress) as found:
@@ -129,7 +131,7 @@ tune = door(tune_order)
 
 @dataclass(frozen=True)
 class _Launcher:
-    """Launches candidates on the device, and holds the answers of the first launch of each against PyTorch's."""
+    """Launches candidates on the device, and compares the outputs of the first launch of each with PyTorch."""
 
     found: Opened
     device: Device
@@ -137,7 +139,7 @@ class _Launcher:
     time_limit_s: float
 
     def launch(self, trial: Trial) -> None:
-        """One more launch; a candidate that fails or answers wrongly is refused, and launched no more."""
+        """One more launch; a candidate that fails or has wrong outputs is refused and not launched again."""
         if trial.refused:
             return
         (artifact,) = [one for one in self.found.artifacts if one.recipe == trial.recipe]
@@ -152,7 +154,7 @@ class _Launcher:
             return
         trial.results.append(result)
         if wanted and worst(check.verdict for check in self._parity(artifact, outputs, trial)) is Verdict.FAIL:
-            trial.refused = "its answers differ from PyTorch's there"
+            trial.refused = "its outputs differ from PyTorch on the target"
 
     def _feeds(self) -> Path:
         made = next(self.folder.glob("feeds*.npz"), None)
@@ -175,7 +177,7 @@ def _quality(found: Opened, artifact: Artifact, max_drop: float) -> Quality:
     if worst(check.verdict for check in checks) is Verdict.FAIL:
         refused = "it fails parity"
     elif drop is not None and drop > max_drop:
-        refused = f"it loses {format_value(drop, 'points')}, more than {format_value(max_drop, 'points')}"
+        refused = f"its drop is {format_value(drop, 'points')}, more than {format_value(max_drop, 'points')}"
     elif drop is None and sqnr is not None and sqnr < MIN_SQNR_DB:
         refused = f"its SQNR is {sqnr:.1f} dB, less than {MIN_SQNR_DB:g}"
     return Quality(drop, sqnr, refused)
@@ -183,7 +185,7 @@ def _quality(found: Opened, artifact: Artifact, max_drop: float) -> Quality:
 
 def _no_candidate(target: str, quality: Mapping[str, Quality]) -> str:
     reasons = "; ".join(f"{name}: {one.refused}" for name, one in quality.items() if one.refused)
-    return f"Nothing can be tuned on '{target}'" + (f": {reasons}." if reasons else ": it opens no artifact.")
+    return f"Nothing can be tuned on '{target}'" + (f": {reasons}." if reasons else ": it cannot open any artifact.")
 
 
 def _reported(
@@ -212,7 +214,7 @@ def _reported(
         chosen=rows[best],
         launches=sum(len(trial.results) for trial in candidates),
         exhaustive=exhaustive(candidates),
-        warnings=tuple(f"'{name}' is left out: {one.refused}." for name, one in quality.items() if one.refused),
+        warnings=tuple(f"'{name}' was excluded: {one.refused}." for name, one in quality.items() if one.refused),
     )
 
 

@@ -1,4 +1,4 @@
-"""`edgekit validate`: parity and accuracy of artifacts, or the quality of trained weights against their card."""
+"""`edgekit validate`: parity and accuracy of artifacts, or whether trained weights match their model card."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def validate(
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Report:
-    """Parity of every artifact with the reference outputs that travel in the bundle, and its accuracy.
+    """Parity of every artifact with the reference outputs in the bundle, and its accuracy.
 
     Args:
         path: A bundle, or a bare `.onnx` or `.tflite` together with `reference`.
-        artifact: Recipe names or aliases; all artifacts for none.
+        artifact: Recipe names or aliases; all artifacts if empty.
         reference: A bundle whose samples a bare file must reproduce.
 
     Raises:
-        UserError: A bare file without a reference, or names that do not fit.
+        UserError: A bare file without a reference, or inputs with different names.
     """
     with opened(Path(path)) as found, _with_reference(found, reference) as known:
         chosen = known.chosen(artifact)
@@ -68,7 +68,7 @@ def validate(
 
 
 def is_trained(source: str) -> bool:
-    """True for a reference model and for a run directory: what has weights and a card, and no artifacts."""
+    """True for a reference model and a run directory: they have weights and a model card but no artifacts."""
     return source in MODELS or (Path(source) / RUN_FILE).is_file()
 
 
@@ -79,15 +79,15 @@ def validate_quality(
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> QualityReport:
-    """Compute the headline metric of `source` again.
+    """Recompute the headline metric of `source`.
 
     Args:
-        source: A reference model with shipped weights, or the run directory of a training.
-        data: Folder of data sets; `settings.data` when None.
+        source: A reference model with shipped weights, or a run directory.
+        data: Folder of data sets; `settings.data` if None.
 
     Raises:
-        EnvironmentFault: No weights are shipped, or the data is not there; the hint is the command to type.
-        ModelUnreadable: The weights are not those of the card.
+        EnvironmentFault: No weights are shipped, or the data is missing; the hint is a command.
+        ModelUnreadable: The weights do not match the model card.
     """
     with progress.stage("load PyTorch"):
         claim = _run(Path(source)) if source not in MODELS else _shipped(source)
@@ -117,7 +117,7 @@ def _with_reference(found: Opened, reference: str | Path | None) -> Iterator[Ope
     if reference is None:
         if not found.samples.expected:
             raise UserError(
-                f"'{found.path}' has no reference outputs to be checked against.",
+                f"'{found.path}' has no reference outputs to compare with.",
                 hint=f"edgekit validate {found.path} --reference BUNDLE"
                 + (", or export it with --include-samples" if found.bundle else ""),
             )
@@ -131,7 +131,7 @@ def _with_reference(found: Opened, reference: str | Path | None) -> Iterator[Ope
 def _check_names(found: Opened, other: Opened) -> None:
     got, wanted = ({tensor.name for tensor in one.spec.inputs} for one in (found, other))
     if got != wanted:
-        raise UserError(f"'{found.path}' takes {sorted(got)}, its reference has {sorted(wanted)}.")
+        raise UserError(f"'{found.path}' has the inputs {sorted(got)}, its reference has {sorted(wanted)}.")
 
 
 def _shipped(name: str) -> _Claim:
@@ -145,11 +145,11 @@ def _shipped(name: str) -> _Claim:
         raise EnvironmentFault(err.message, hint=f"{err.hint}, then edgekit validate runs/{name}") from err
     path = shipped_card(name)
     if path is None:
-        raise EdgekitError(f"The shipped weights of '{name}' have no card.")
+        raise EdgekitError(f"The shipped weights of '{name}' have no model card.")
     card = read_card(path)
     if sha256_file(weights) != card.weights_sha256:
         raise ModelUnreadable(
-            f"'{weights}' is not the file that its card describes.", hint="pip install --force-reinstall edgekit"
+            f"The checksum of '{weights}' does not match its model card.", hint="pip install --force-reinstall edgekit"
         )
     return _Claim(model, model.spec, weights, card.score, card.data.digest)
 

@@ -90,7 +90,7 @@ def test_a_disturbed_pair_is_repeated_and_both_are_kept(cells: list[Cell]) -> No
     assert [len(one.launches) for one in both] == [9, 9]
     launches = [launch for one in both for launch in one.launches]
     assert sum(launch.disturbed for launch in launches) == 1
-    assert sum("repeated: another launch counts in its place" in launch.notes for launch in launches) == 2
+    assert sum("repeated: a second launch counts instead" in launch.notes for launch in launches) == 2
     assert sorted(launch.order for launch in launches) == list(range(18))
 
 
@@ -113,7 +113,7 @@ def test_a_time_box_that_holds_too_few_pairs_says_so(cells: list[Cell]) -> None:
     found, _ = compared(cells, Scripted(noisy(1.0, 0.003)), Protocol(time_box_s=1.0), pair_s=6.0)
 
     assert (found.says, found.ratio.value) == ("inconclusive", None)
-    assert found.ratio.reason == "1 pairs fit into the time, 5 are needed"
+    assert found.ratio.reason == "only 1 pairs fit into the time box, 5 are needed"
 
 
 def test_fewer_than_five_pairs_are_refused() -> None:

@@ -39,7 +39,11 @@ def test_a_device_that_slows_down_is_seen(tmp_path: Path) -> None:
 def test_few_launches_give_points_and_no_verdict(tmp_path: Path) -> None:
     (found,) = sustained(tmp_path, Scripted(lambda number, job: 1e-3), 6.0, launch_s=2.0)
 
-    assert (len(found.points), found.change, found.reason) == (3, None, "3 launches fit into the time, 12 are needed")
+    assert (len(found.points), found.change, found.reason) == (
+        3,
+        None,
+        "only 3 launches fit into the time, 12 are needed",
+    )
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:

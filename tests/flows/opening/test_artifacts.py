@@ -86,7 +86,7 @@ def test_a_bare_file_is_measured_at_the_sizes_that_are_asked_for(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "sizes", "said"),
     [
-        ("linear.onnx", ["U=3"], "free axis 'U'"),
+        ("linear.onnx", ["U=3"], "dynamic axis 'U'"),
         ("linear.onnx", ["N=1,2"], "expected one size for 'N'"),
         ("linear.tflite", ["N=77"], "expected one size of"),
     ],
@@ -101,5 +101,5 @@ def test_sizes_that_a_file_does_not_have_are_refused(name: str, sizes: list[str]
 
 
 def test_a_bundle_is_run_at_the_sizes_of_its_samples(reference: Path) -> None:
-    with pytest.raises(UserError, match="is a bundle"), opened(reference, sizes=["N=2"]):
+    with pytest.raises(UserError, match="a bundle runs on its own samples"), opened(reference, sizes=["N=2"]):
         pass

@@ -36,7 +36,7 @@ def test_samples_of_text_are_refused(nets: Path) -> None:
 def test_sizes_of_an_axis_that_is_not_free_are_refused(nets: Path) -> None:
     options = SourceOptions(inputs=("x:float32[N,T,4]",), sizes=("TT=8",))
 
-    with pytest.raises(UserError, match=r"'small' has no free axis 'TT'\. Did you mean 'T'"):
+    with pytest.raises(UserError, match=r"'small' has no dynamic axis 'TT'\. Did you mean 'T'"):
         open_source(f"{nets}:small", options, Settings())
 
 
@@ -58,16 +58,16 @@ def test_an_option_that_the_source_would_pass_over_is_refused(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / RUN_FILE).write_text("{}")
 
-    with pytest.raises(UserError, match=f"has no use for {flag}"):
+    with pytest.raises(UserError, match=f"{flag} does not apply to"):
         open_source(source, options, Settings())
 
 
 @pytest.mark.parametrize(
     ("options", "source", "message"),
     [
-        (SourceOptions(weights=Path("mine.pt")), "digits", "--train makes weights"),
-        (SourceOptions(), "net.py:Net", "no reference model"),
-        (SourceOptions(samples=Path("mine.npz")), "digits", "no use for --samples"),
+        (SourceOptions(weights=Path("mine.pt")), "digits", "--train and --weights cannot be combined"),
+        (SourceOptions(), "net.py:Net", "is not a reference model"),
+        (SourceOptions(samples=Path("mine.npz")), "digits", "--samples does not apply to"),
     ],
 )
 def test_a_training_that_would_be_in_vain_is_refused_before_it(
@@ -82,5 +82,5 @@ def test_a_training_that_would_be_in_vain_is_refused_before_it(
 def test_a_target_that_opens_nothing_of_what_is_made_is_refused_before_any_work(tmp_path: Path) -> None:
     order = build_order("digits", out=tmp_path / "out", to="onnx-fp32", target="local/litert,local")
 
-    with pytest.raises(UserError, match="'local/litert' opens none of onnx-fp32"), order:
+    with pytest.raises(UserError, match="'local/litert' cannot open any of onnx-fp32"), order:
         pass

@@ -1,1 +1,1 @@
-"""One module a command: parses, calls one flow, prints, exits."""
+"""One module per command, which parses, calls one flow, prints and exits."""

@@ -131,9 +131,9 @@ def command(
 
 def _show(call: Call, found: TrainReport, report: tuple[Path, ...]) -> None:
     from edgekit.cli.reports import write_files
-    from edgekit.flows.train import is_told, report_of
+    from edgekit.flows.train import is_leader, report_of
 
-    if is_told():
+    if is_leader():
         for warning in found.warnings:
             call.note(f"Warning: {warning}")
         if report:

@@ -1,4 +1,4 @@
-"""From many checks to one answer: Holm's method over all of them, patience with undecided ones, and the policy."""
+"""From many checks to one verdict: Holm's method over all of them, patience with undecided ones, and the policy."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def controlled(results: Sequence[Checked], alpha: float) -> tuple[Checked, ...]:
     tested = [place for place, one in enumerate(results) if one.p_value is not None]
     upheld = dict(zip(tested, holm([results[place].p_value or 0.0 for place in tested], alpha), strict=True))
     return tuple(
-        _undecided(one, f"not beyond chance among {len(tested)} checks")
+        _undecided(one, f"not significant among {len(tested)} checks")
         if one.verdict is Verdict.FAIL and not upheld.get(place, True)
         else one
         for place, one in enumerate(results)
@@ -72,7 +72,7 @@ def overall(results: Sequence[Checked], file: CheckFile) -> Verdict:
 
 def _counted(one: Checked, file: CheckFile, runs: int) -> Checked:
     if file.inconclusive == "pass" and runs >= file.patience:
-        message = f"inconclusive {runs} runs in a row, {file.patience} are the limit; the last: {one.message}"
+        message = f"inconclusive in {runs} runs in a row (limit {file.patience}); the last: {one.message}"
         return msgspec.structs.replace(one, verdict=Verdict.FAIL, message=message, in_a_row=runs)
     return msgspec.structs.replace(one, in_a_row=runs)
 

@@ -48,7 +48,7 @@ def parse_budgets(
     """Budgets from `a, b` or a list of such texts.
 
     Raises:
-        UserError: A text that is no budget, or a scope that covers none of `targets` or `recipes`.
+        UserError: A text that is not a budget, or a scope that covers none of `targets` or `recipes`.
     """
     parts = [texts] if isinstance(texts, str) else texts
     budgets = tuple(Budget.parse(part) for text in parts for part in text.split(",") if part.strip())
@@ -58,11 +58,11 @@ def parse_budgets(
 
 
 def refuse_unmeasurable(budgets: Sequence[Budget], *, labelled: bool) -> None:
-    """Raise for a budget that nothing here can be held against."""
+    """Raise for a budget that cannot be measured here."""
     for budget in budgets:
         if budget.metric.startswith("accuracy") and not labelled:
             raise UserError(
-                f"Budget '{budget.text}' needs labelled samples, and these have no labels.",
+                f"Budget '{budget.text}' needs samples with labels, and these have none.",
                 hint="numpy.savez(FILE, ..., label=class_indices), then --samples FILE",
             )
 
@@ -93,7 +93,7 @@ def overall(found: Sequence[Outcome], parity: Sequence[ParityCheck]) -> Verdict:
 
 
 def estimate(budget: Budget, artifact: str, target: str, figures: Figures) -> Estimate:
-    """The figure a budget is held against; without a value where it could not be had, with the reason."""
+    """The figure that a budget limits; without a value but with the reason if it is not known."""
     if budget.metric == "size":
         size = next(one.size_bytes for one in figures.artifacts if one.recipe == artifact)
         return Estimate(size, size, size, 1)
@@ -104,7 +104,7 @@ def estimate(budget: Budget, artifact: str, target: str, figures: Figures) -> Es
     if budget.metric.startswith("accuracy"):
         found = next((one for one in figures.accuracy if one.artifact == artifact), None)
         if found is None or found.metric != "accuracy":
-            reason = "accuracy was not measured" if found is None else f"the quality here is {found.metric}"
+            reason = "accuracy was not measured" if found is None else f"the metric of this model is {found.metric}"
             return Estimate(None, reason=reason)
         return found.drop if budget.metric == "accuracy.drop" else found.quality
     row = next(iter(cell(figures.latency, artifact, target)), None)
@@ -117,7 +117,7 @@ def _latency_quantile(budget: Budget, artifact: str, target: str, figures: Figur
     if found is None or budget.quantile is None:
         return Estimate(None, reason="not measured on this target")
     if found.emulated:
-        return Estimate(None, reason="emulated: no latency of any device")
+        return Estimate(None, reason="emulated: not the latency of a device")
     return quantile_estimate(found, budget.quantile)
 
 
@@ -153,7 +153,7 @@ def _outcome(where: Target, scoped: set[str], checks: Sequence[BudgetCheck], fig
     if not passing:
         return Outcome(target, verdict, None, _nearest_miss(open_, candidates))
     unmet = dict.fromkeys(one.budget for one in here if one.budget in scoped and one.verdict is not Verdict.PASS)
-    reason = f"but not every scoped budget is met: {', '.join(unmet)}" if unmet else ""
+    reason = f"but some scoped budgets are not met: {', '.join(unmet)}" if unmet else ""
     return Outcome(target, verdict, min(passing, key=lambda name: _speed(name, target, figures)), reason)
 
 
@@ -179,7 +179,7 @@ def _nearest_miss(checks: Sequence[BudgetCheck], candidates: Sequence[str]) -> s
     if not farthest:
         return ""
     nearest = min(farthest, key=lambda name: farthest[name])
-    return f"no artifact meets every budget; nearest is '{nearest}' on '{farthest[nearest][1]}'"
+    return f"no artifact meets every budget; the closest is '{nearest}' on '{farthest[nearest][1]}'"
 
 
 def _check_scope(budget: Budget, targets: Sequence[Target], recipes: Sequence[Recipe]) -> None:
@@ -195,6 +195,6 @@ def _check_scope(budget: Budget, targets: Sequence[Target], recipes: Sequence[Re
     places = [target for target in targets if budget.applies_to(budget.artifact, str(target))]
     if not any(opens(target, recipe) for target in places for recipe in related):
         raise UserError(
-            f"Budget '{budget.text}' limits an artifact that no target of it opens.",
+            f"None of the targets of budget '{budget.text}' can run that artifact.",
             hint=f"--target {targets[0].device}",
         )

@@ -1,4 +1,4 @@
-"""Causes that can be read from a report: each looks for its own evidence and says nothing without it."""
+"""Causes that a report shows: each needs evidence of its own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SMALL_S: Final = 3e-6
 
 @dataclass(frozen=True)
 class TimedArtifact:
-    """One artifact on one target, with everything a report knows of it."""
+    """One artifact on one target, with everything a report contains about it."""
 
     report: Report
     latency: Latency
@@ -53,7 +53,7 @@ class TimedArtifact:
 
     @property
     def facts(self) -> Facts:
-        """What the device was."""
+        """The facts of the device."""
         return self.report.facts.get(self.latency.target, Facts())
 
     @property
@@ -74,7 +74,7 @@ class TimedArtifact:
 
     @property
     def operators(self) -> tuple[OperatorTime, ...]:
-        """The operators as the engine timed them, where the report has that."""
+        """The operators as the backend timed them, if the report has them."""
         where = self.latency.target, self.latency.artifact, self.latency.sizes
         return next((one.times for one in self.report.operators if (one.target, one.artifact, one.sizes) == where), ())
 
@@ -84,29 +84,27 @@ class TimedArtifact:
 
 
 def provider(row: TimedArtifact) -> Iterator[Cause]:
-    """Another provider than the one that was asked for ran the model, or much of it."""
+    """A provider other than the requested one ran the model, or much of it."""
     wanted, got = row.target.option("provider"), row.latency.provider
     command = f"edgekit profile {row.report.bundle} --target {row.latency.target}"
     if wanted and got and wanted != got:
         says = f"'{got}' ran the model, not '{wanted}'"
-        yield row.cause(PROVIDER, says, [f"asked for: {wanted}", f"the engine reports: {got}"], command)
+        yield row.cause(PROVIDER, says, [f"requested: {wanted}", f"the backend reports: {got}"], command)
         return
     for note in dict.fromkeys(note for launch in row.measurement.launches for note in launch.notes):
         match = _PLACEMENT.search(note)
         if match and int(match[4]) < _MOST:
             rest = int(match[3]) - int(match[2])
-            yield row.cause(
-                PROVIDER, f"{rest} operators of the model ran elsewhere than on {match[1]}", [note], command
-            )
+            yield row.cause(PROVIDER, f"{rest} operators of the model did not run on {match[1]}", [note], command)
 
 
 def float_island(row: TimedArtifact) -> Iterator[Cause]:
     """Operators that stayed float between int8 ones: every border converts all values twice."""
     if row.graph is None or not row.graph.islands:
         return
-    evidence = [f"float between int8 operators in the optimized graph: {row.graph.told}"]
+    evidence = [f"float between int8 operators in the optimized graph: {row.graph.described}"]
     evidence.append(f"{row.graph.borders} conversions back to float in front of them")
-    says = "operators were left float between int8 ones, so values are converted there and back"
+    says = "some operators between int8 ones stayed float, so values are converted twice"
     yield row.cause(FLOAT_ISLAND, says, evidence, _against_float(row))
 
 
@@ -124,14 +122,14 @@ def signed(row: TimedArtifact) -> Iterator[Cause]:
         other = f"{row.report.bundle}::onnx-int8-static-u8s8"
         yield row.cause(
             SIGNED,
-            "x86 multiplies unsigned by signed bytes: signed activations take a slower way",
+            "x86 multiplies unsigned by signed bytes: signed activations use a slower path",
             evidence,
             f"edgekit compare {row.source} {other} --target {row.latency.target}",
         )
 
 
 def neighbour(row: TimedArtifact) -> Iterator[Cause]:
-    """Other work took the processor away while values were taken."""
+    """Other programs used the processor during the measurement."""
     launches = row.measurement.launches
     disturbed = [launch for launch in launches if launch.disturbed]
     load, cores = row.facts.load, row.facts.cores
@@ -144,11 +142,11 @@ def neighbour(row: TimedArtifact) -> Iterator[Cause]:
         evidence.append(f"load average {load:.1f} on {cores} cores before the first launch")
     if evidence:
         command = f"edgekit profile {row.report.bundle} --target {row.latency.target} --launches 12"
-        yield row.cause(NEIGHBOUR, "other work ran on the device; stop it and measure again", evidence, command)
+        yield row.cause(NEIGHBOUR, "other programs ran on the device; stop them and measure again", evidence, command)
 
 
 def cold(row: TimedArtifact) -> Iterator[Cause]:
-    """The first launch read the file from the disk; the later ones found it in memory."""
+    """The first launch read the file from disk; the later ones found it in memory."""
     launches = sorted(row.measurement.launches, key=lambda launch: launch.order)
     loads = [launch.load_s for launch in launches if launch.load_s is not None]
     if len(loads) < 3 or loads[0] < _COLD_RATIO * max(loads[1:]) or loads[0] - median(loads[1:]) < _COLD_S:
@@ -157,12 +155,12 @@ def cold(row: TimedArtifact) -> Iterator[Cause]:
     evidence = [f"loading took {first} in the first launch and {later} in the later ones"]
     command = f"edgekit profile {row.report.bundle} --target {row.latency.target}"
     yield row.cause(
-        COLD, "the first launch read the file from the disk; measured again, it will not", evidence, command
+        COLD, "the first launch read the file from disk; another measurement finds it in memory", evidence, command
     )
 
 
 def batch(row: TimedArtifact) -> Iterator[Cause]:
-    """The artifact takes one sample at a time, and was given several."""
+    """The artifact takes one sample at a time and received several."""
     if row.artifact is None or not row.artifact.inputs:
         return
     axis = next(
@@ -171,10 +169,10 @@ def batch(row: TimedArtifact) -> Iterator[Cause]:
     if axis is None:
         return
     size = row.measurement.sizes[axis]
-    evidence = [f"measured at {axis}={size}", f"'{row.artifact.recipe}' takes {axis}=1 only: {size} runs a call"]
+    evidence = [f"measured at {axis}={size}", f"'{row.artifact.recipe}' takes only {axis}=1: {size} runs per call"]
     command = f"edgekit export SOURCE --to {row.artifact.recipe} --sizes {axis}={size} --out NEW"
     yield row.cause(
-        BATCH, f"the file has no entry for {axis}={size}, so each call runs it {size} times", evidence, command
+        BATCH, f"the file has no signature for {axis}={size}, so each call runs it {size} times", evidence, command
     )
 
 
@@ -186,16 +184,16 @@ def _takes_one(artifact: Artifact, axis: str) -> bool:
 
 
 def no_dot_product(row: TimedArtifact) -> Iterator[Cause]:
-    """An int8 model on a processor that multiplies bytes no faster than floats."""
+    """An int8 model on a processor without dot-product instructions for bytes."""
     features = set(row.facts.features)
     if features and not features & _DOT_PRODUCT:
         evidence = [f"the processor has {', '.join(sorted(features))}, and none of {', '.join(sorted(_DOT_PRODUCT))}"]
-        says = "the processor has no instruction for products of bytes, where int8 gains its speed"
+        says = "the processor has no dot-product instructions for bytes, which make int8 fast"
         yield row.cause(NO_DOT, says, evidence, _against_float(row))
 
 
 def small_layers(row: TimedArtifact) -> Iterator[Cause]:
-    """An int8 model whose operators have so little to do that starting them takes most of the time."""
+    """An int8 model whose operators are so small that starting them takes most of the time."""
     count = row.graph.operators if row.graph else len(row.operators)
     if not count or row.median_s is None or row.median_s / count > _SMALL_S:
         return
@@ -203,14 +201,14 @@ def small_layers(row: TimedArtifact) -> Iterator[Cause]:
     sizes = ",".join(dict.fromkeys(("1", str(8 * max(row.measurement.batch, 1)))))
     yield row.cause(
         SMALL,
-        "each operator takes about as long to start as to work, so cheaper arithmetic gains little",
+        "starting an operator takes about as long as running it, so int8 gains little",
         [f"{count} operators in {whole}: {each} each"],
         f"edgekit profile {row.report.bundle} --target {row.latency.target} --batch {sizes} --operators",
     )
 
 
 def threads_missed(row: TimedArtifact) -> Iterator[Cause]:
-    """A latency budget is missed while cores of the device have nothing to do."""
+    """A latency budget is missed while cores of the device are idle."""
     missed = [
         check
         for check in row.report.budgets
@@ -221,7 +219,7 @@ def threads_missed(row: TimedArtifact) -> Iterator[Cause]:
     cores, threads = row.facts.cores or 1, row.target.threads
     if missed and threads < cores:
         evidence = [f"'{missed[0].budget}' is missed with {threads} of {cores} cores"]
-        yield row.cause(THREADS, f"the engine uses {threads} of {cores} cores", evidence, _more_threads(row, cores))
+        yield row.cause(THREADS, f"the backend uses {threads} of {cores} cores", evidence, _more_threads(row, cores))
 
 
 def threads_between(slow: TimedArtifact, fast: TimedArtifact) -> Iterator[Cause]:
@@ -234,7 +232,7 @@ def threads_between(slow: TimedArtifact, fast: TimedArtifact) -> Iterator[Cause]
     before, after = format_value(slow.median_s, "s"), format_value(fast.median_s, "s")
     few, many = slow.target.threads, fast.target.threads
     evidence = [f"{before} with {few} thread{'s' * (few > 1)}, {after} with {many} on the same device"]
-    says = f"the engine uses {few} thread{'s' * (few > 1)} where {many} are faster"
+    says = f"the backend uses {few} thread{'s' * (few > 1)}, but {many} are faster"
     yield slow.cause(THREADS, says, evidence, _more_threads(slow, many))
 
 

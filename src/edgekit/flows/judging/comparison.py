@@ -1,4 +1,4 @@
-"""Two reports compared: the measurements that both hold, and whether B is slower than A."""
+"""Two reports compared: their common measurements, and whether B is slower than A."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def read_report(path: str | Path) -> Report:
 
 
 def compare_reports(a: Report, b: Report, minimum_effect: float) -> list[Compared]:
-    """Every measurement that both reports hold, by target and artifact; a lone one of each side is a pair too.
+    """Every measurement in both reports, by target and artifact; a single one on each side is a pair too.
 
     Raises:
-        UserError: None in common, or one of another unit, input or device.
+        UserError: No common measurement, or different units, inputs or devices.
     """
     left = {(one.target, one.artifact): one for one in a.measurements}
     right = {(one.target, one.artifact): one for one in b.measurements}
@@ -67,7 +67,7 @@ def _compared(a: Measurement, b: Measurement, minimum_effect: float, differing: 
     drifting = [told_drift(change) for one in (a, b) if (change := drift_of(one))]
     if emulated or drifting or before is None or after is None:
         few = drifting[0] if drifting else "too few launches or values"
-        missing = Estimate(None, reason="emulated: no latency of any device" if emulated else few)
+        missing = Estimate(None, reason="emulated: not the latency of a device" if emulated else few)
         return Compared(a.target, a.artifact, b.artifact, missing, None, "inconclusive", differing)
     ratio = ratio_interval(before, after, paired=False)
     return Compared(

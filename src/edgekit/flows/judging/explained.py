@@ -1,4 +1,4 @@
-"""Explained: a report with the causes of what is slow in it, and what has none."""
+"""Explained: a report with the causes of slow times, and the times without a cause."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FACTS: Final = ("cpu", "architecture", "governor", "clock_hz", "throttled", "en
 
 
 def explained(report: Report, found: Opened) -> Report:
-    """The report with the causes of what is slow in it, and what has none; `found` is the bundle it speaks of."""
+    """The report with the causes of slow times, and the times without a cause; `found` is its bundle."""
     wanted = wanted_graphs(report)
     graphs = graphs_in(found, wanted, [])
     causes, unexplained = found_in(list(timed_artifacts(report, graphs)))
@@ -33,7 +33,7 @@ def explained(report: Report, found: Opened) -> Report:
 
 
 def found_in(timed: Sequence[TimedArtifact]) -> tuple[list[Cause], list[str]]:
-    """Causes in one report, and observations that none of them accounts for."""
+    """Causes in one report, and observations that no cause explains."""
     causes = [cause for row in timed for find in ALWAYS for cause in find(row)]
     causes += [cause for slow in timed for fast in timed for cause in threads_between(slow, fast)]
     unexplained: list[str] = []
@@ -44,7 +44,7 @@ def found_in(timed: Sequence[TimedArtifact]) -> tuple[list[Cause], list[str]]:
 
 
 def timed_artifacts(report: Report, graphs: Mapping[str, QuantizedGraph]) -> Iterator[TimedArtifact]:
-    """Every artifact that was timed on a target, with what the report knows of it."""
+    """Every artifact that was timed on a target, with what the report contains about it."""
     measured = {(one.target, one.artifact, tuple(one.sizes.items())): one for one in report.measurements}
     for latency in report.latency:
         measurement = measured.get((latency.target, latency.artifact, tuple(latency.sizes.items())))
@@ -54,7 +54,7 @@ def timed_artifacts(report: Report, graphs: Mapping[str, QuantizedGraph]) -> Ite
 
 
 def graphs_in(there: Opened, wanted: Sequence[Artifact], unseen: list[str]) -> dict[str, QuantizedGraph]:
-    """The quantized graphs of the wanted artifacts; what cannot be read is added to `unseen`."""
+    """The quantized graphs of the wanted artifacts; unreadable ones are added to `unseen`."""
     found = {}
     try:
         for one in wanted:
@@ -66,7 +66,7 @@ def graphs_in(there: Opened, wanted: Sequence[Artifact], unseen: list[str]) -> d
 
 
 def wanted_graphs(report: Report) -> list[Artifact]:
-    """The artifacts whose graphs may tell why int8 is slow; a bare file does not say what it holds."""
+    """The artifacts whose graphs may show why int8 is slow; the precision of a bare file is unknown."""
     return [
         one
         for one in report.artifacts
@@ -114,7 +114,7 @@ def _unexplained(row: TimedArtifact, causes: Sequence[Cause]) -> Iterator[str]:
 def explain_difference(
     timed: Sequence[TimedArtifact], others: Sequence[TimedArtifact], causes: list[Cause], unexplained: list[str]
 ) -> None:
-    """Why the same artifact has other times in another report: threads, or facts that are not the same."""
+    """Why an artifact has different times in two reports: threads, or different facts of the devices."""
     pairs = [(one, other) for one in timed for other in others if one.latency.artifact == other.latency.artifact]
     if not pairs:
         raise UserError("The reports have no artifact in common.", hint="edgekit profile BUNDLE --artifact RECIPE")
@@ -139,7 +139,7 @@ def _facts_between(slow: TimedArtifact, fast: TimedArtifact) -> Iterator[Cause]:
     ]
     if differing:
         command = f"edgekit profile {slow.report.bundle} --target {slow.latency.target}"
-        yield slow.cause("the machines differ", "facts of the two measurements are not the same", differing, command)
+        yield slow.cause("the machines differ", "the facts of the two devices differ", differing, command)
 
 
 def _shown(facts: Facts, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What one run of `edgekit check` needs everywhere: what is asked of each model, and what was gathered."""
+"""The models, targets and budgets of one run of `edgekit check`, and its results so far."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from edgekit.flows.opening.artifacts import Opened, opened
 
 @dataclass(frozen=True)
 class Gated:
-    """One model and all that it is held against, opened; `against` is what people call the baseline.
+    """One model and everything it is compared with, opened; `against` is the name of the baseline.
 
-    It names a check in the history, so it is the same for every commit.
+    The name identifies a check in the history, so it is the same for every commit.
     """
 
     model: CheckedModel
@@ -52,7 +52,7 @@ def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitSt
     """The model and its baseline, opened once for the whole run and closed with `stack`.
 
     Raises:
-        UserError: An unknown device, a budget that nothing can be held against, or no baseline where one is named.
+        UserError: An unknown device, a budget that cannot be measured, or a missing baseline.
         Unreadable: A bundle or file is damaged.
     """
     targets = parse_targets(model.target or file.target)
@@ -79,7 +79,7 @@ def _baseline(path: Path, model: CheckedModel, stack: ExitStack, progress: Progr
 
 @dataclass
 class Gate:
-    """The file, the earlier runs, and what this run has gathered."""
+    """The configuration, the earlier runs, and the results of this run so far."""
 
     file: CheckFile
     settings: Settings
@@ -91,7 +91,7 @@ class Gate:
     values: dict[str, float] = field(default_factory=dict)
 
     def protocol(self, *, again: bool = False) -> Protocol:
-        """How artifacts are compared; `again` has another order."""
+        """How artifacts are compared; `again` changes the random order."""
         file, seed = self.file, self.settings.seed + 1000 * again
         return Protocol(file.launches, file.time_box_s, file.minimum_effect, file.alpha, seed)
 

@@ -1,4 +1,4 @@
-"""The history of a gate: a file of JSON lines, one a run or acceptance, oldest first; a line is only ever appended."""
+"""The history of a gate: an append-only file with one JSON line per run or acceptance, oldest first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COMMIT_VARIABLES: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")
 
 
 def history_file(config: Path, file: CheckFile) -> Path:
-    """Where the history of a configuration lies."""
+    """The history file of a configuration."""
     return config.parent / file.history
 
 
@@ -26,7 +26,7 @@ def read_history(path: Path) -> tuple[Line, ...]:
     """Every line, oldest first; none where there is no file.
 
     Raises:
-        Unreadable: A line is damaged, or of a newer schema; its number is told.
+        Unreadable: A line is damaged, or of a newer schema; the message has its number.
     """
     try:
         lines = path.read_bytes().splitlines()
@@ -63,13 +63,13 @@ def points(lines: Sequence[Line], series: str) -> list[Point]:
 
 
 def in_a_row(lines: Sequence[Line], check: str) -> int:
-    """How many of the latest runs that made this check, without a gap, could not decide it."""
+    """How many runs in a row, up to the latest, left this check undecided."""
     runs = [line for line in lines if isinstance(line, Run) and check in line.checks]
     return next((place for place, run in enumerate(reversed(runs)) if check not in run.inconclusive), len(runs))
 
 
 def commit_of(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
-    """The commit that is checked: what CI says, else what git says; empty outside of both."""
+    """The commit that is checked: from CI, otherwise from git; empty without both."""
     told = next((environ[name] for name in _COMMIT_VARIABLES if environ.get(name)), "")
     if told:
         return told
@@ -87,7 +87,7 @@ def _line(path: Path, number: int, text: bytes) -> Line:
     try:
         found: Line = msgspec.json.decode(text, type=Line)
     except (msgspec.DecodeError, msgspec.ValidationError) as err:
-        raise Unreadable(f"{what} is damaged: {err}.", hint=f"Mend or remove line {number}.") from err
+        raise Unreadable(f"{what} is damaged: {err}.", hint=f"Fix or remove line {number}.") from err
     if found.schema_version > HISTORY_SCHEMA:
         raise Unreadable(f"{what} has schema {found.schema_version}.", hint="pip install --upgrade edgekit")
     return found

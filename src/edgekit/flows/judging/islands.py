@@ -1,4 +1,4 @@
-"""What the engine makes of a quantized ONNX file: operators that stay float between int8 ones, and activation types."""
+"""A quantized ONNX file as ONNX Runtime optimizes it: float operators between int8 ones, and activation types."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class QuantizedGraph:
     operators: int = 0
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         """`1 Conv, 2 Sigmoid`."""
         return ", ".join(f"{count} {kind}" for kind, count in self.islands)
 

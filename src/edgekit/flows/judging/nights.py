@@ -1,4 +1,4 @@
-"""A model against the nights before: today's median, measured again while it stands out of their level."""
+"""A model compared with its history: today's median, measured again while it differs from the level."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> 
         artifact=artifact,
         target=str(target),
         kind="history",
-        check="not slower than the runs before",
+        check="not slower than earlier runs",
         metric="latency",
         verdict=verdict,
         message=judged.reason,

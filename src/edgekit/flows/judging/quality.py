@@ -1,4 +1,4 @@
-"""Whether the quality of trained weights, computed again, is what their card says."""
+"""Whether the recomputed metric of trained weights agrees with their model card."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROUNDING: Final = 1e-3
 
 
 def agreement(metric: str, found: Estimate, card: Estimate, *, same_data: bool) -> tuple[bool, str]:
-    """Whether a metric that was computed again is the one of the card, and why."""
+    """Whether a recomputed metric agrees with the model card, and why."""
     if found.value is None or card.value is None:
         return False, found.reason or card.reason
     off = abs(found.value - card.value)
@@ -21,8 +21,13 @@ def agreement(metric: str, found: Estimate, card: Estimate, *, same_data: bool) 
         tipped = min(TIPPED_SAMPLES, found.n // 100)
         share = tipped / found.n if tipped and metric_unit(metric) == "ratio" else 0.0
         allowed = max(share, ROUNDING * abs(card.value))
-        return off <= allowed * (1 + 1e-9), f"the same data: off by {off:.2g}, at most {allowed:.2g} is rounding"
+        return off <= allowed * (
+            1 + 1e-9
+        ), f"same data: the difference is {off:.2g}, rounding explains at most {allowed:.2g}"
     if None in (found.low, found.high, card.low, card.high):
-        return False, "other data than that of the card, and no interval to compare by"
+        return False, "the data differs from that of the model card, and there is no interval to compare"
     touch = found.low <= card.high and card.low <= found.high  # type: ignore[operator]  # none of them is None
-    return touch, f"other data than that of the card: the intervals {'touch' if touch else 'lie apart'}"
+    return (
+        touch,
+        f"the data differs from that of the model card: the intervals {'overlap' if touch else 'do not overlap'}",
+    )

@@ -16,7 +16,7 @@ from edgekit.flows.judging.gate import Gated
 
 
 def judged_artifacts(gated: Gated, report: Report, target: Target) -> tuple[str, ...]:
-    """The artifacts that are judged: those the file names, else the chosen one, else those that came nearest."""
+    """The artifacts to judge: those named in the file, otherwise the chosen one, otherwise the closest ones."""
     names = [one.recipe for one in report.artifacts]
     if gated.model.artifact:
         return tuple(name for name in names if any(matches(asked, name) for asked in gated.model.artifact))
@@ -28,7 +28,7 @@ def judged_artifacts(gated: Gated, report: Report, target: Target) -> tuple[str,
 
 
 def parity_results(gated: Gated, report: Report, target: Target, judged: Sequence[str]) -> Iterator[Checked]:
-    """One result an artifact: all its parity checks together. A wrong artifact fails whether it is judged or not."""
+    """One result per artifact for all its parity checks. A wrong artifact always fails, even if it is not judged."""
     for artifact in dict.fromkeys(one.artifact for one in report.parity):
         found = [one for one in report.parity if one.artifact == artifact]
         verdict = worst(one.verdict for one in found)
@@ -51,7 +51,7 @@ def parity_results(gated: Gated, report: Report, target: Target, judged: Sequenc
 
 
 def budget_results(gated: Gated, report: Report, target: Target, judged: Sequence[str]) -> Iterator[Checked]:
-    """One result a budget and judged artifact."""
+    """One result per budget and judged artifact."""
     for one in report.budgets:
         if one.artifact in judged and one.target == str(target):
             yield _budget_result(gated, one)
@@ -74,5 +74,5 @@ def _budget_result(gated: Gated, one: BudgetCheck) -> Checked:
 
 
 def figure_of(one: BudgetCheck) -> str:
-    """The figure that a budget was held against, with its interval, for people."""
+    """The figure that a budget limits, with its interval, as text."""
     return format_figure(one.estimate.value, one.estimate.low, one.estimate.high, one.display_unit)

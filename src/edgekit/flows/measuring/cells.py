@@ -1,4 +1,4 @@
-"""Cells: one artifact on one target, with the job that a device is given for it."""
+"""Cells: one artifact on one target, with its job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT_TIME_LIMIT_S: Final = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One artifact of an opened bundle on one target, with its job: `batch` samples a call.
+    """One artifact of an opened bundle on one target, with its job: `batch` samples per call.
 
     Compared and hashed by identity.
     """
@@ -32,13 +32,13 @@ class Cell:
     batch: int = 1
 
     @property
-    def told(self) -> str:
-        """`onnx-fp32 on pi5`, for people."""
+    def described(self) -> str:
+        """`onnx-fp32 on pi5`."""
         return f"{self.artifact.recipe} on {self.target}{f', batch {self.batch}' if self.batch > 1 else ''}"
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The free axes of the timed feed."""
+        """The sizes of the dynamic axes in the timed feed."""
         feed = feed_at(self.found.spec, self.found.samples, 0, self.batch)
         return {
             axis: feed[tensor.name].shape[place]
@@ -58,13 +58,13 @@ def write_feeds(found: Opened, folder: Path, *, count: int, batch: int = 1) -> P
 
 
 def rows_fed(found: Opened, count: int, batch: int) -> list[list[int]]:
-    """The samples of each feed; past the last one they begin anew, and no feed begins with the same as another."""
+    """The samples of each feed; after the last one they repeat, but every feed starts with a different one."""
     total = len(found.samples)
     return [[(start + row) % total for row in range(batch)] for start in range(min(count, total))]
 
 
 def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outputs: str, time_limit_s: float) -> Job:
-    """One launch of `artifact`; with `outputs`, the answers to every feed are written there."""
+    """One launch of `artifact`; the outputs for every feed are written to `outputs`, if given."""
     return Job(
         artifact=str(found.files[artifact.recipe].resolve()),
         sha256=artifact.sha256,

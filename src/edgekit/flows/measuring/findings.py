@@ -1,4 +1,4 @@
-"""Findings: everything that a command found out about one model, and the Report that is assembled from it."""
+"""Findings: everything that a command measured of one model, and the Report made from it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Findings:
 
     @property
     def parity(self) -> tuple[ParityCheck, ...]:
-        """Checks on this machine, then those of what the targets answered."""
+        """Checks on this machine, then those of the outputs from targets."""
         return (*self.checked, *self.profiled.parity)
 
     @property

@@ -20,10 +20,10 @@ _COLUMNS: Final = 8
 
 @contextmanager
 def on_an_idle_core(target: Target) -> Iterator[int | None]:
-    """Processes that this thread starts in the block stay on the core that was idlest a moment ago.
+    """Pin processes that this thread starts in the block to the core that was idlest a moment ago.
 
-    Gives the number of the core; None, and changes nothing, where the target is another machine or asks for several
-    threads, where there is one core only, or where the system cannot pin processes.
+    Yields the number of the core. Yields None and pins nothing if the target is a different machine or uses several
+    threads, if there is only one core, or if the system cannot pin processes.
     """
     core = _idlest(_STAT) if target.device == "local" and target.threads == 1 else None
     if core is None:

@@ -44,7 +44,7 @@ _PARITY_FEEDS = 8
 
 @dataclass
 class Profiled:
-    """What profiling found out, in the words of a report."""
+    """The results of profiling, as a report contains them."""
 
     measurements: list[Measurement] = field(default_factory=list)
     latency: list[Latency] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Profiled:
 
 @dataclass(frozen=True)
 class Extras:
-    """What is measured beside the latency of single samples; as in `profile`."""
+    """What is measured besides the latency of single samples; as in `profile`."""
 
     batch: tuple[int, ...] = (1,)
     operators: bool = False
@@ -91,8 +91,8 @@ def measure(
             with progress.stage("sustained load"):
                 profiled.sustained += sustain(timed, machines, extras.sustain_s, progress)
     profiled.warnings += [
-        f"The median of {cell.told} is known to ±{100 * width:.1f} %, not ±{100 * (rounds.precision or 0.0):g} %: "
-        f"{rounds.time_box_s:g} s were over."
+        f"The median of {cell.described} is known to ±{100 * width:.1f} %, not ±{100 * (rounds.precision or 0.0):g} %: "
+        f"the time box of {rounds.time_box_s:g} s ended."
         for cell in cells
         if not is_narrow(launched[cell], rounds) and (width := half_width(launched[cell])) is not None
     ]
@@ -106,7 +106,7 @@ def rounds_of(
     precision: float | None = None,
     time_box_s: float = DEFAULT_TIME_BOX_S,
 ) -> Rounds:
-    """How to profile, with the settings and defaults for what is not given; errors as in `Rounds`."""
+    """How to profile: arguments, otherwise settings or defaults; errors as in `Rounds`."""
     count = settings.launches if launches is None else launches
     # Many short launches tell more of the median than few long ones.
     usual_s = DEFAULT_TIME_LIMIT_S if precision is None else SHORT_TIME_LIMIT_S
@@ -118,7 +118,7 @@ def refuse_batches(found: Opened, batch: Sequence[int]) -> None:
     if not batch or min(batch) < 1:
         raise UserError(f"batch: expected sizes of at least 1, got {list(batch)}.", hint="--batch 1,8")
     if max(batch) > 1 and found.spec.batch_axis is None:
-        raise UserError(f"'{found.path}' has no free batch axis.", hint="--batch 1")
+        raise UserError(f"'{found.path}' has no dynamic batch axis.", hint="--batch 1")
 
 
 def _cells(
@@ -140,7 +140,9 @@ def _cells(
     missed = [str(target) for target in targets if not any(cell.target == target for cell in cells)]
     if missed:
         names = ", ".join(one.recipe for one in artifacts)
-        raise UserError(f"Target '{missed[0]}' opens none of {names}.", hint=f"edgekit bundle inspect {found.path}")
+        raise UserError(
+            f"Target '{missed[0]}' cannot open any of {names}.", hint=f"edgekit bundle inspect {found.path}"
+        )
     return cells
 
 
@@ -169,7 +171,7 @@ def _collect(
         profiled.parity += checks
         if worst(check.verdict for check in checks) is Verdict.FAIL:
             profiled.warnings.append(
-                f"No latency of '{cell.artifact.recipe}' on {cell.target}: it failed parity there."
+                f"'{cell.artifact.recipe}' failed parity on {cell.target}, so it has no latency there."
             )
             continue
         emulated = devices[cell.target.device].emulated or before[cell.target.device].emulated
@@ -203,7 +205,7 @@ def _add_operators(profiled: Profiled, cells: Sequence[Cell], devices: Mapping[s
         )
         profiled.operators.append(Operators(str(cell.target), cell.artifact.recipe, cell.sizes, result.operators))
         if not result.operators:
-            profiled.warnings.append(f"No operator times of {cell.told}: {result.engine} gives none there.")
+            profiled.warnings.append(f"No operator times of {cell.described}: {result.engine} does not report them.")
 
 
 def _parity(found: Opened, cell: Cell) -> tuple[ParityCheck, ...]:

@@ -1,4 +1,4 @@
-"""Launches of two sides in turn, pair by pair, until their ratio is known or the time is over."""
+"""Alternating launches of two sides, pair by pair, until their ratio is known or the time box ends."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Protocol:
     """How two sides are compared.
 
     Args:
-        pairs: Pairs before the first look; as many again before each of the others.
-        time_box_s: No further pair is begun that would end after it.
+        pairs: Pairs before the first look, and between looks.
+        time_box_s: No pair starts that would end after it.
         minimum_effect: The smallest ratio that counts, 0.03 for 3 %.
         alpha: Probability of a false alarm over all looks.
         seed: Of the order in each pair.
@@ -60,7 +60,7 @@ class Protocol:
 
 @dataclass
 class Paired:
-    """What the pairs have shown so far: every launch of both sides, and the medians of the pairs that count."""
+    """The pairs so far: every launch of both sides, and the medians of the pairs that count."""
 
     sides: tuple[list[Launch], list[Launch]] = field(default_factory=lambda: ([], []))
     medians: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
@@ -85,7 +85,7 @@ def compare_pairs(
     progress: Progress,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Compared, tuple[Measurement, Measurement]]:
-    """Measure two cells in turn: `protocol.pairs` pairs, a look, and more pairs while the look cannot decide."""
+    """Measure two cells alternately: `protocol.pairs` pairs, a look, and more pairs while it is inconclusive."""
     emulated = device.emulated or device.facts().emulated
     found = _in_turn(cells, device, protocol, progress, clock)
     both = (
@@ -151,8 +151,10 @@ def _compared(found: Paired, both: tuple[Measurement, Measurement]) -> Compared:
     emulated = a.emulated or b.emulated
     enough = all(len(launch.values) >= required_n(0.5) for side in found.sides for launch in side)
     if found.ratio is None or emulated or not enough:
-        few = f"{len(found.medians[0])} pairs fit into the time, {MIN_PAIRS} are needed"
-        reason = "emulated: no latency of any device" if emulated else few if enough else "too few values in a launch"
+        few = f"only {len(found.medians[0])} pairs fit into the time box, {MIN_PAIRS} are needed"
+        reason = (
+            "emulated: not the latency of a device" if emulated else few if enough else "too few values in a launch"
+        )
         return Compared(a.target, a.artifact, b.artifact, Estimate(None, reason=reason), None, "inconclusive")
     ratio = found.ratio
     return Compared(

@@ -1,4 +1,4 @@
-"""What a device answered, against PyTorch."""
+"""Outputs from a device, compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from edgekit.flows.opening.artifacts import Opened
 def parity_on_target(
     found: Opened, artifact: Artifact, outputs: Path, rows: Sequence[Sequence[int]], *, where: str, case: str
 ) -> tuple[ParityCheck, ...]:
-    """Checks of the answers in the file `outputs`; none where the samples have no references.
+    """Checks of the outputs in the file `outputs`; none if the samples have no references.
 
     Args:
-        rows: The samples of each feed that was answered, in order.
+        rows: The samples of each feed, in order.
         where: The target.
-        case: What the checks call the feeds.
+        case: Name of the case in the checks.
 
     Raises:
-        UserError: The answers cannot be read.
+        UserError: The outputs cannot be read.
     """
     if not found.samples.expected:
         return ()

@@ -1,4 +1,4 @@
-"""Rounds of launches: every cell once a round, in an order that is shuffled anew, until enough is known."""
+"""Rounds of launches: every cell once per round, in a new random order, until enough is known."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Rounds:
     """How artifacts are profiled.
 
     Args:
-        launches: Fresh processes of each cell; with `precision` the least.
-        time_limit_s: Steady calls in each launch, in seconds.
-        precision: Half-width of the median's interval, as a share of it, that ends the rounds; None for a fixed count.
-        time_box_s: With `precision`, no round is begun that would end after it.
+        launches: Fresh processes per cell; with `precision`, the minimum.
+        time_limit_s: Seconds that each launch is timed after warm-up.
+        precision: Half-width of the median's interval, as a share of it, at which rounds end; None for a fixed count.
+        time_box_s: With `precision`, no round starts that would end after it.
         seed: Of the order in each round.
     """
 
@@ -58,16 +58,17 @@ class Rounds:
         return self.launches if self.precision is None else max(self.launches, MIN_LAUNCHES + 1)
 
     @property
-    def told(self) -> str:
-        """What is done with each cell, for people."""
-        count = f"{self.least} fresh processes, interleaved, {self.time_limit_s:g} s of steady calls each"
+    def described(self) -> str:
+        """How each cell is measured, as text."""
+        count = f"{self.least} fresh processes, interleaved, each timed for {self.time_limit_s:g} s after warm-up"
         if self.precision is None:
             return count
-        return f"{count}; more, for {self.time_box_s:g} s, until the median is known to ±{100 * self.precision:g} %"
+        goal = f"the median is known to ±{100 * self.precision:g} %"
+        return f"{count}; more, for at most {self.time_box_s:g} s, until {goal}"
 
 
 class Launched(NamedTuple):
-    """What one process answered, and how its launch is kept."""
+    """The result of one process, and the launch recorded from it."""
 
     launch: Launch
     result: JobResult
@@ -80,7 +81,7 @@ def launch_in_rounds(
     progress: Progress,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[Cell, list[Launched]]:
-    """Launches by cell, in the order they ran; one that was disturbed and then repeated is marked as replaced."""
+    """Launches by cell, in the order they ran; a disturbed launch that was repeated is marked as replaced."""
     # Interleaving spreads slow phases of the machine over all cells; the shuffle breaks any period in them.
     rng = random.Random(rounds.seed)  # noqa: S311  an order, not a secret
     found: dict[Cell, list[Launched]] = {cell: [] for cell in cells}
@@ -91,7 +92,7 @@ def launch_in_rounds(
             job = cell.job if done == 0 else msgspec.structs.replace(cell.job, outputs="")
             found[cell] += _launched(job, devices[cell.target.device], order)
             order = found[cell][-1].launch.order + 1
-            progress.step(min(order, rounds.least * len(cells)), rounds.least * len(cells), cell.told)
+            progress.step(min(order, rounds.least * len(cells)), rounds.least * len(cells), cell.described)
         done += 1
         is_known = done >= rounds.least and all(is_narrow(launches, rounds) for launches in found.values())
         narrow = narrow + 1 if is_known else 0
@@ -108,7 +109,7 @@ def half_width(launches: Sequence[Launched]) -> float | None:
 
 
 def is_narrow(launches: Sequence[Launched], rounds: Rounds) -> bool:
-    """True where the median is known as well as asked for, or nothing is asked."""
+    """True if the median is known to within `precision`, or no precision is set."""
     width = half_width(launches)
     return rounds.precision is None or (width is not None and width <= rounds.precision)
 

@@ -1,4 +1,4 @@
-"""Sides: two opened artifacts that are measured against each other, launch by launch in turn."""
+"""Sides: two opened artifacts that are compared by alternating launches."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Side:
 
 
 def side_of(text: str, found: Opened) -> Side:
-    """One artifact of what was opened: the recipe behind `::`, or the only one there is.
+    """The artifact named after `::`, or the only one.
 
     Raises:
-        UserError: There are several, or none of that name.
+        UserError: There are several artifacts, or none of that name.
     """
     _, _, recipe = text.partition(SEPARATOR)
     chosen = found.chosen((recipe,) if recipe else ())
     if len(chosen) > 1:
         names = ", ".join(one.recipe for one in chosen)
         raise UserError(
-            f"'{text}' holds several artifacts: {names}.", hint=f"{found.path}{SEPARATOR}{chosen[0].recipe}"
+            f"'{text}' contains several artifacts: {names}.", hint=f"{found.path}{SEPARATOR}{chosen[0].recipe}"
         )
     return Side(text, found, chosen[0])
 
@@ -50,7 +50,7 @@ def side_of(text: str, found: Opened) -> Side:
 def compare_sides(
     a: Side, b: Side, target: Target, protocol: Protocol, time_limit_s: float, progress: Progress
 ) -> tuple[Compared, tuple[Measurement, Measurement]]:
-    """Two opened artifacts on one target, launch by launch in turn.
+    """Compare two opened artifacts on one target by alternating launches.
 
     Raises:
         UserError: They take different inputs, or the target does not open one of them.

@@ -40,7 +40,7 @@ class Trial:
 
     @property
     def options(self) -> str:
-        """Its options as a target has them."""
+        """Its options in the form of a target."""
         return "".join(f"@{name}={value}" for name, value in self.target.options)
 
     @property
@@ -97,11 +97,11 @@ def _thread_counts(cores: int) -> list[int]:
 def halve(
     candidates: Sequence[Trial], measure: Callable[[Trial], None], seed: int, progress: Progress = Silent()
 ) -> list[Trial]:
-    """Measure in rounds, of which each keeps the faster ones; gives those of the last round.
+    """Measure in rounds, each of which keeps the faster candidates; returns those of the last round.
 
-    Candidates of a round are launched in turn, in an order that is shuffled anew each time: slow phases of the machine
-    fall on all of them. The leader's best other number of threads is in the last round whatever it was before: several
-    threads jump between two levels, and one launch may be at the wrong one.
+    The candidates of a round are launched alternately, in a new random order each time, so that slow phases of the
+    machine affect all of them. The leader's best alternative thread count always reaches the last round: with several
+    threads, latency jumps between two levels, and one launch may be at the wrong one.
     """
     search = _Search(candidates, measure, random.Random(seed), progress)  # noqa: S311  an order, not a secret
     left = search.round(candidates, _ROUNDS[0])
@@ -162,12 +162,12 @@ def _other_threads(leader: Trial, others: Sequence[Trial]) -> list[Trial]:
 
 
 def exhaustive(candidates: Sequence[Trial]) -> int:
-    """Launches that measuring every candidate fully takes."""
+    """Number of launches of a full measurement of every candidate."""
     return FULL * len(candidates)
 
 
 def tied(finalists: Sequence[Trial], minimum_effect: float) -> list[Trial]:
-    """Those that are not shown to be slower than the fastest by more than `minimum_effect`, the fastest among them."""
+    """Those not shown to be slower than the fastest by more than `minimum_effect`, including the fastest."""
     best = min(finalists, key=lambda trial: trial.level_s)
     return [trial for trial in finalists if trial is best or not _is_slower(best, trial, minimum_effect)]
 

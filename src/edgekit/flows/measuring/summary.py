@@ -23,11 +23,11 @@ _DISTURBED_PER_CALL: Final = 0.1
 def to_launch(order: int, result: JobResult) -> Launch:
     """A launch from what its process reported, with its warm-up ended where the calls themselves show it.
 
-    It is disturbed when the scheduler took the core away too often.
+    It is disturbed if the scheduler preempted it too often.
     """
     switched = (result.nivcsw or 0) / max(len(result.values), 1)
     disturbed = switched > _DISTURBED_PER_CALL
-    notes = (*result.notes, f"{switched:.2f} involuntary context switches a call") if disturbed else result.notes
+    notes = (*result.notes, f"{switched:.2f} involuntary context switches per call") if disturbed else result.notes
     calls = (*result.warmups, *result.values)
     end = _warm_from(calls, len(result.warmups), disturbed)
     return Launch(
@@ -55,8 +55,8 @@ def _warm_from(calls: Sequence[float], runner_end: int, disturbed: bool) -> int:
 
 
 def replaced(launch: Launch) -> Launch:
-    """The launch, kept and marked: it was repeated, and another one counts in its place."""
-    notes = (*launch.notes, "repeated: another launch counts in its place")
+    """The launch, marked as replaced: it was repeated, and the other one counts."""
+    notes = (*launch.notes, "repeated: a second launch counts instead")
     return msgspec.structs.replace(launch, replaced=True, notes=notes)
 
 
@@ -88,24 +88,24 @@ def instructions(counts: Sequence[int]) -> Estimate:
 
 
 def throughput(median: Estimate, batch: int) -> Estimate:
-    """Samples a second, one call after the other, from the median latency of a call of `batch` samples."""
+    """Samples per second of consecutive calls, from the median latency of a call with `batch` samples."""
     if median.value is None or median.low is None or median.high is None:
         return Estimate(None, reason=median.reason)
     return Estimate(batch / median.value, batch / median.high, batch / median.low, median.n)
 
 
 def energy(measurement: Measurement) -> Estimate:
-    """Joules a call, over the launches that a sensor told of."""
+    """Joules per call, over the launches with a sensor reading."""
     counted = [launch for launch in measurement.counted if launch.energy_j is not None]
     if not counted:
-        return Estimate(None, reason="no sensor that can be read")
+        return Estimate(None, reason="no readable sensor")
     return over_launches(
         [launch.energy_j / (launch.energy_calls or len(launch.values)) for launch in counted if launch.energy_j]
     )
 
 
 def quantiles(measurement: Measurement) -> dict[str, Estimate]:
-    """p50 upwards as far as the sample supports; the first unsupported one is present without a value."""
+    """p50 and higher as far as the sample supports; the first unsupported one is included without a value."""
     found: dict[str, Estimate] = {}
     for name, quantile in QUANTILES.items():
         found[name] = quantile_estimate(measurement, quantile)
@@ -125,11 +125,11 @@ def quantile_estimate(measurement: Measurement, quantile: float) -> Estimate:
     fewest = min((len(values) for values in measurement.launch_values), default=0)
     if len(measurement.counted) < MIN_LAUNCHES:
         return Estimate(None, reason=f"{len(measurement.counted)} launches, {MIN_LAUNCHES} are needed")
-    return Estimate(None, reason=f"n too small: {fewest} values a launch, {required_n(quantile)} are needed")
+    return Estimate(None, reason=f"n too small: {fewest} values per launch, {required_n(quantile)} are needed")
 
 
 def over_launches(values: Sequence[float | None]) -> Estimate:
-    """The median of one value a launch, with an interval from enough of them; absent values are left out."""
+    """The median of one value per launch, with an interval if there are enough; absent values are skipped."""
     known = [float(value) for value in values if value]
     if not known:
         return Estimate(None, reason="not reported by the launch")

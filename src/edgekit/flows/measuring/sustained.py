@@ -1,4 +1,4 @@
-"""Sustained load: one launch after the other of the same artifact, for minutes."""
+"""Sustained load: consecutive launches of one artifact, for minutes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sustain(
         raise UserError(f"sustain: expected at least {MIN_SUSTAIN_S:g} s, got {seconds:g} s.", hint="--sustain 5min")
     for cell in cells:
         if devices[cell.target.device].emulated:
-            raise UserError(f"'{cell.target.device}' is emulated: it has no latency to sustain.")
+            raise UserError(f"'{cell.target.device}' is emulated, so sustained load shows nothing.")
     return [_sustained(cell, devices[cell.target.device], seconds, progress, clock) for cell in cells]
 
 
@@ -51,11 +51,11 @@ def _sustained(cell: Cell, device: Device, seconds: float, progress: Progress, c
     start = clock()
     while not points or points[-1].elapsed_s < seconds:
         points.append(_point(device, job, start, clock))
-        progress.step(min(int(points[-1].elapsed_s), int(seconds)), int(seconds), f"seconds of {cell.told}")
+        progress.step(min(int(points[-1].elapsed_s), int(seconds)), int(seconds), f"seconds of {cell.described}")
     found = change(points)
     where = str(cell.target), cell.artifact.recipe, cell.sizes, tuple(points)
     if found is None:
-        return Sustained(*where, reason=f"{len(points)} launches fit into the time, {MIN_POINTS} are needed")
+        return Sustained(*where, reason=f"only {len(points)} launches fit into the time, {MIN_POINTS} are needed")
     return Sustained(*where, found.value, found.low, found.high)
 
 

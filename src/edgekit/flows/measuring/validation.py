@@ -1,4 +1,4 @@
-"""Validation on this machine: parity and accuracy of opened artifacts, each in its own engine."""
+"""Validation on this machine: parity and accuracy of opened artifacts, each in its own backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgekit.flows.opening.artifacts import Opened, open_session
 def validated(
     found: Opened, artifacts: Sequence[Artifact], progress: Progress
 ) -> tuple[tuple[ParityCheck, ...], tuple[Accuracy, ...]]:
-    """Parity of every artifact on the samples and cases that travel with it, and its accuracy."""
+    """Parity of every artifact on the samples and cases of its bundle, and its accuracy."""
     parity: list[ParityCheck] = []
     accuracy: list[Accuracy] = []
     cases = _cases(found)

@@ -29,9 +29,9 @@ _SAMPLE_COUNT: Final = 8
 
 @dataclass(frozen=True)
 class Opened:
-    """Artifacts with the files that hold them, and samples to run them on (without references for a bare file).
+    """Artifacts with their files, and samples to run them on (without references for a bare file).
 
-    `is_described_by_file` is true when `spec` was read from a bare file, and holds nothing its engine does not know.
+    `is_described_by_file` is true if `spec` was read from a bare file and contains only what its backend knows.
     """
 
     path: Path
@@ -43,10 +43,10 @@ class Opened:
     is_described_by_file: bool = False
 
     def chosen(self, names: Sequence[str]) -> tuple[Artifact, ...]:
-        """The artifacts that `names` (recipes or aliases) cover, all of them for no names.
+        """The artifacts that `names` (recipes or aliases) cover, or all if `names` is empty.
 
         Raises:
-            UserError: A name that covers none; the nearest is offered.
+            UserError: A name that covers none; the nearest is suggested.
         """
         for name in names:
             if not any(matches(name, artifact.recipe) for artifact in self.artifacts):
@@ -64,29 +64,29 @@ def opened(
 
     Args:
         with_samples: Whether a bundle's samples are read.
-        sizes: Of the free axes of a bare file, as in `parse_sizes`; its inputs are generated at them.
-        progress: Shows that a bundle is opened.
+        sizes: Sizes of the dynamic axes of a bare file, as in `parse_sizes`; inputs are generated with them.
+        progress: Shows that a bundle is being opened.
 
     Raises:
         BundleUnreadable, ModelUnreadable: It is neither, or damaged.
-        UserError: Sizes for a bundle, or of an axis that the file does not have or has other sizes for.
+        UserError: Sizes for a bundle, or for an axis or size that the file does not have.
     """
     if path.is_file() and path.suffix in FORMATS:
         yield _bare(path, sizes)
         return
     if sizes:
-        message = f"'{path}' is a bundle: it is run on the samples in it, at their sizes."
-        raise UserError(message, hint="Leave --sizes out; --batch 1,8 gives samples a call.")
+        message = f"--sizes does not apply to '{path}': a bundle runs on its own samples."
+        raise UserError(message, hint="Omit --sizes; --batch 1,8 sets the batch size.")
     with opened_bundle(path, progress) as bundle:
         yield of_bundle(bundle, with_samples=with_samples)
 
 
 @contextmanager
 def opened_bundle(path: Path, progress: Progress = Silent()) -> Iterator[Bundle]:
-    """The bundle at `path`. It takes time, which `progress` shows: every file in it is hashed.
+    """The bundle at `path`. `progress` shows that the checksums of its files are verified.
 
     Raises:
-        BundleUnreadable: It is none, or damaged.
+        BundleUnreadable: It is not a bundle, or is damaged.
     """
     with progress.stage(f"open {path.name}"):
         bundle = Bundle.open(path)
@@ -95,7 +95,7 @@ def opened_bundle(path: Path, progress: Progress = Silent()) -> Iterator[Bundle]
 
 
 def of_bundle(bundle: Bundle, *, with_samples: bool = True) -> Opened:
-    """The contents of a bundle that is open; its files are not hashed again."""
+    """The contents of an open bundle; checksums are not verified again."""
     files = {artifact.recipe: bundle.file(artifact) for artifact in bundle.artifacts}
     samples = Samples({})
     if with_samples:
@@ -134,7 +134,7 @@ def open_session(opened_: Opened, artifact: Artifact, target: Target) -> Session
 
 
 def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed:
-    """The feed of `batch` samples from `row` on, cycling; a model without a free batch axis takes one sample."""
+    """The feed of `batch` samples from `row` on, cycling; a model without a dynamic batch axis takes one sample."""
     if spec.batch_axis is None:
         return {name: array[row % len(samples)] for name, array in samples.inputs.items()}
     rows = [(row + offset) % len(samples) for offset in range(batch)]
@@ -160,7 +160,7 @@ def _asked_sizes(spec: ModelSpec, texts: Sequence[str]) -> dict[str, tuple[int, 
     asked = parse_sizes(texts)
     for axis, sizes in asked.items():
         if axis not in spec.free_axes:
-            raise unknown("free axis", axis, spec.free_axes)
+            raise unknown("dynamic axis", axis, spec.free_axes)
         offered = spec.sizes.get(axis, sizes)
         if len(sizes) > 1 or sizes[0] not in offered:
             choices = f" of {', '.join(map(str, offered))}" if axis in spec.sizes else ""

@@ -10,10 +10,10 @@ from edgekit.core.system.settings import Settings
 
 
 def conversion_cache(settings: Settings) -> Path:
-    """The folder that holds finished conversions; it may be deleted at any time."""
+    """The folder of finished conversions; it may be deleted at any time."""
     return cache_folder(settings) / "conversions"
 
 
 def cache_folder(settings: Settings) -> Path:
-    """The folder of everything that is fetched or converted; it may be deleted at any time."""
+    """The folder of everything that is downloaded or converted; it may be deleted at any time."""
     return Path(settings.cache) if settings.cache else Path(platformdirs.user_cache_dir("edgekit"))

@@ -1,4 +1,4 @@
-"""Devices by the names that targets use: opened through the transport that the inventory gives."""
+"""Devices by the names in targets, opened over the transport in the inventory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def open_device(name: str) -> Device:
     """The device called `name`, of the inventory or built in; close it.
 
     Raises:
-        UserError: No device of that name (the nearest is offered).
+        UserError: No device of that name (the nearest is suggested).
     """
     entries = inventory.read_inventory()
     if name in entries:
@@ -41,7 +41,7 @@ def open_shell(name: str, entry: Entry) -> Shell:
         return SshShell(name, entry.ssh, port=entry.port, config=entry.ssh_config)
     if entry.transport == "adb":
         return AdbShell(name, entry.adb, port=entry.port)
-    message = f"'{name}' is a browser: there is nothing to check or clean on it."
+    message = f"'{name}' is a browser, which needs no check or cleaning."
     raise UserError(message, hint=f"edgekit profile BUNDLE --target {name}")
 
 
@@ -61,8 +61,8 @@ def _opened(name: str, entry: Entry) -> Device:
 
 
 def show_address(url: str) -> None:
-    """Say on stderr which address the phone has to open, with a QR code on a terminal."""
-    sys.stderr.write(f"Open {url} in the phone's browser, and keep the page in front.\n")
+    """Print the address to open on the phone to stderr, with a QR code on a terminal."""
+    sys.stderr.write(f"Open {url} in the phone's browser and keep the page in the foreground.\n")
     if sys.stderr.isatty():
         need("segno", extra="devices").make(url).terminal(out=sys.stderr, compact=True)
 

@@ -1,4 +1,4 @@
-"""Sources: from the text a user types to a module, its ModelSpec and its samples."""
+"""Sources: from the text that a user types to a module, its ModelSpec and its samples."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _GENERATED_COUNT: Final = 32
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a user says about a source. `inputs` and `sizes` are texts as in `TensorSpec.parse` and `parse_sizes`.
+    """The options of a source. `inputs` and `sizes` are texts as in `TensorSpec.parse` and `parse_sizes`.
 
-    `calibration` is how many samples static quantization reads its ranges from. `include_samples` lets samples travel
-    in the bundle although the terms of their data restrict passing them on.
+    `calibration` is the number of samples that calibrate static quantization. `include_samples` puts samples into the
+    bundle even if the licence of their data restricts redistribution.
     """
 
     weights: Path | None = None
@@ -58,8 +58,8 @@ class SourceOptions:
 class ExportOptions:
     """How artifacts are made.
 
-    `max_drop` is the largest drop of a quantized one: a share of 1, also of an error. With `raw` they hold their
-    pre-processing: uint8 images (N, H, W, C) or int16 audio in, and scores out of a classifier.
+    `max_drop` is the largest drop of a quantized one, as a share of 1, also for an error metric. With `raw` they
+    contain their preprocessing: they take uint8 images (N, H, W, C) or int16 audio, and classifiers return scores.
     """
 
     max_drop: float | None = None
@@ -68,9 +68,9 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """A model ready to be exported: where its module comes from, what it looks like, and real inputs for it.
+    """A model ready to be exported: its module, its spec, and real inputs for it.
 
-    `terms` say why no sample may travel in the bundle, and are empty where they may.
+    `terms` say why the bundle must not contain samples; empty if it may.
     """
 
     module: ModuleRef
@@ -93,11 +93,11 @@ def is_reference(source: str) -> bool:
 def ready_source(
     source: str, options: SourceOptions, how: ExportOptions, recipes: tuple[Recipe, ...], settings: Settings
 ) -> Source:
-    """The source a user named, opened and checked: every one of `recipes` can be made from it as `how` says.
+    """The source that a user named, opened and checked: all `recipes` can be made from it with `how`.
 
     Raises:
         UserError: Nothing of that name (the nearest is offered), or options that do not fit it.
-        Refused: A recipe that nothing leads to from this source, by the code of the reason.
+        Refused: A recipe that cannot be made from this source; its code is the reason.
         EnvironmentFault: A reference model without weights; the hint is the command that makes them.
     """
     found = open_source(source, options, settings)
@@ -138,19 +138,19 @@ def _with_preprocessing(source: Source) -> Source:
     """The source with its pre-processing inside, and samples of raw values."""
     if is_model_file(source.module.location):
         raise UserError(
-            f"'{source.module.location}' was exported already; pre-processing is put in front of a network.",
-            hint="Leave --with-preprocessing out, or export from FILE.py:FACTORY.",
+            f"--with-preprocessing needs a PyTorch network, but '{source.module.location}' is an exported file.",
+            hint="Omit --with-preprocessing, or export from FILE.py:FACTORY.",
         )
     parts, changes = zip(
         *(raw_samples(part, source.spec) for part in (source.split.calibration, source.split.evaluation)), strict=True
     )
-    told = f"The samples are no whole raw values: they were rounded by up to {max(changes):.2g} steps."
+    rounded = f"The samples are not integer raw values; they were rounded by up to {max(changes):.2g} steps."
     return dataclasses.replace(
         source,
         module=msgspec.structs.replace(source.module, raw=raw_input_of(source.spec)),
         spec=raw_spec(source.spec),
         split=dataclasses.replace(source.split, calibration=parts[0], evaluation=parts[1]),
-        warnings=(*source.warnings, *([told] if max(changes) else [])),
+        warnings=(*source.warnings, *([rounded] if max(changes) else [])),
     )
 
 
@@ -167,22 +167,22 @@ def _refuse_impossible(source: Source, recipes: tuple[Recipe, ...]) -> None:
 def _refuse_unmeasured_drop(source: Source, recipes: tuple[Recipe, ...]) -> None:
     """Raise when the largest drop cannot be measured, or not kept."""
     if not source.split.evaluation.is_labelled:
-        raise UserError("--max-drop needs samples with labels or targets, and these have none.", hint="--samples FILE")
+        raise UserError("--max-drop needs samples with labels or targets; these have none.", hint="--samples FILE")
     for recipe in recipes:
         whole = f"{recipe.format}-fp32"
         if recipe.precision not in ("fp32", "fp16") and whole not in {one.name for one in recipes}:
             raise UserError(
-                f"--max-drop finds what to keep of '{recipe.name}' in float by comparing it with '{whole}'.",
+                f"--max-drop compares '{recipe.name}' with '{whole}', so '{whole}' must be made as well.",
                 hint=f"--to {','.join(dict.fromkeys([whole, *(one.name for one in recipes)]))}",
             )
 
 
 def refuse_unused(source: str, options: SourceOptions) -> None:
-    """Raise for an option that this kind of source would silently pass over."""
+    """Raise for an option that this kind of source would ignore."""
     for name, reason in _unused(source).items():
         if getattr(options, name):
             flag = "--input" if name == "inputs" else f"--{name.replace('_', '-')}"
-            raise UserError(f"'{source}' has no use for {flag}: {reason}.", hint=f"Leave {flag} out.")
+            raise UserError(f"{flag} does not apply to '{source}': {reason}.", hint=f"Omit {flag}.")
 
 
 def _unused(source: str) -> dict[str, str]:
@@ -192,10 +192,10 @@ def _unused(source: str) -> dict[str, str]:
         return own
     if (Path(source) / RUN_FILE).is_file():
         return {**own, "weights": "a run directory has its own"}
-    given = {"include_samples": "samples of your own always travel in the bundle"}
+    given = {"include_samples": "your own samples are always in the bundle"}
     if is_model_file(source):
-        return {**given, "data": "a file is given samples with --samples", "weights": "it has its own"}
-    return {**given, "data": "a file.py:factory is given samples with --samples"} if _is_factory(source) else {}
+        return {**given, "data": "a file gets its samples from --samples", "weights": "it has its own"}
+    return {**given, "data": "a file.py:factory gets its samples from --samples"} if _is_factory(source) else {}
 
 
 def _is_factory(source: str) -> bool:
@@ -219,7 +219,7 @@ def _reference(model: ReferenceModel, weights: Path, options: SourceOptions, set
     module, spec = ModuleRef(model.location, str(weights)), _with_sizes(model.spec, options)
     if not model.terms or options.include_samples:
         return Source(module, spec, parts, dataset.source, facts)
-    warning = f"No samples are in the bundle ({model.terms}); --include-samples puts them there, for yourself."
+    warning = f"The bundle contains no samples ({model.terms}); --include-samples adds them, for your own use."
     return Source(module, spec, parts, dataset.source, facts, (warning,), terms=model.terms)
 
 
@@ -237,7 +237,7 @@ def _shipped(model: ReferenceModel, weights: Path, options: SourceOptions, setti
         parts = split(samples, calibration=options.calibration, seed=settings.seed)
         facts = {"model": model.spec.name, "weights": weights.name, "data": came_from}
         module = ModuleRef(model.location, str(weights))
-        warning = f"Only the {len(samples)} samples that are shipped were used; --data DIR takes the whole data set."
+        warning = f"Only the {len(samples)} shipped samples were used; --data DIR uses the whole data set."
         return Source(module, _with_sizes(model.spec, options), parts, came_from, facts, (warning,))
     return None
 
@@ -262,7 +262,9 @@ def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:
 def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
     path, _, function = source.rpartition(":")
     if not path or not function.isidentifier():
-        raise UserError(f"'{source}' does not say which function makes the model.", hint=f"{source.rstrip(':')}:Net")
+        raise UserError(
+            f"'{source}' does not name the function that makes the model.", hint=f"{source.rstrip(':')}:Net"
+        )
     if not Path(path).is_file():
         raise UserError(f"There is no file '{path}'.", hint="edgekit build path/to/net.py:Net")
     spec = _user_spec(function, options)
@@ -330,7 +332,9 @@ def _inputs_of_samples(options: SourceOptions) -> tuple[TensorSpec, ...]:
     float64 is what numpy makes of any list of numbers, and hardly ever what a network computes in: float32 is taken.
     """
     if options.samples is None:
-        raise UserError("The model's inputs are not known.", hint="--input 'x:float32[N,3,32,32]' --samples FILE.npz")
+        raise UserError(
+            "The inputs of the model are unknown.", hint="--input 'x:float32[N,3,32,32]' --samples FILE.npz"
+        )
     arrays = read_arrays(options.samples, UserError)
     named = {name: array for name, array in arrays.items() if name != LABEL and not name.startswith("target:")}
     return tuple(_input_of(name, array) for name, array in named.items())
@@ -375,7 +379,7 @@ def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:
     sizes = parse_sizes(options.sizes)
     unknown = next((axis for axis in sizes if axis not in spec.free_axes), None)
     if unknown is not None:
-        raise UserError(f"'{spec.name}' has no free axis '{unknown}'.{nearest(unknown, spec.free_axes)}")
+        raise UserError(f"'{spec.name}' has no dynamic axis '{unknown}'.{nearest(unknown, spec.free_axes)}")
     return msgspec.structs.replace(spec, sizes={**spec.sizes, **sizes})
 
 
@@ -384,6 +388,6 @@ def _not_a_source(source: str, path: Path) -> UserError:
         return UserError(f"There is no file '{source}'.", hint="edgekit export path/to/model.onnx")
     offer = nearest(source, MODELS)
     return UserError(
-        f"'{source}' is no reference model, run directory, file.py:factory, .onnx, .tflite or .pt2.{offer}",
+        f"'{source}' is not a reference model, run directory, file.py:factory, .onnx, .tflite or .pt2.{offer}",
         hint="edgekit list models",
     )

@@ -1,4 +1,4 @@
-"""Finding what `edgekit tune` chose: beside a bundle, or in one that was packed with it."""
+"""Finding the choice of `edgekit tune`: next to a bundle, or packed into it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 def tuned(
     found: Opened, artifacts: Sequence[Artifact], target: Target, facts: Callable[[], Facts]
 ) -> tuple[Artifact, Target]:
-    """The artifact and the full target to use: the tuned ones for the kind of device, else the first as it is.
+    """The artifact and target to use: the tuned ones for this kind of device, otherwise the first artifact.
 
-    A target that names a backend or an option is taken at its word. A choice counts only for the very file, and the
-    version of the engine, that were measured.
+    A target that names a backend or an option stays as it is. A choice applies only to the file and the backend version
+    that were measured.
 
     Args:
-        facts: Asked for the device's facts only when there is a tuning.
+        facts: Returns the facts of the device; called only if there is a tuning.
     """
     known = tuning_of(found) if not (target.backend or target.options) else None
     if known is None:
@@ -43,7 +43,7 @@ def tuned(
 
 
 def tuning_of(found: Opened) -> Tuning | None:
-    """The tuning beside a bundle or file, else the one packed into the bundle; errors as in `read_tuning`."""
+    """The tuning next to a bundle or file, otherwise the one packed into it; errors as in `read_tuning`."""
     file = tuning_file(found.path)
     if not file.is_file() and found.bundle is not None and TUNING in found.bundle.manifest.files:
         file = found.bundle.root / TUNING

@@ -1,4 +1,4 @@
-"""Versions of the tools that have a say in a result."""
+"""Versions of the tools that affect a result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DISTRIBUTIONS: Final = (
 
 
 def versions() -> dict[str, str]:
-    """Version by name, of edgekit, Python, and whatever is installed of the engines and converters."""
+    """Version by name of edgekit, Python, and the installed backends and converters."""
     found = {"edgekit": VERSION, "python": platform.python_version()}
     for name in DISTRIBUTIONS:
         try:

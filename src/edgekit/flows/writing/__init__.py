@@ -1,1 +1,1 @@
-"""Files that are written beside a result."""
+"""Files that are written next to a result."""

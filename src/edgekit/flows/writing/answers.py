@@ -1,4 +1,4 @@
-"""Answers of a model in files: a curve or scores as csv, an image as png, sentences as txt, or all of it."""
+"""Outputs of a model in files: a curve or scores as csv, an image as png, sentences as txt, or everything."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from edgekit.runtime.postprocessing import pixels, writes_text
 
 
 def refuse_output(path: Path, spec: ModelSpec) -> None:
-    """Raise, before any work, for a file that cannot hold what this model answers.
+    """Raise, before any work, for a file type that cannot store the outputs of this model.
 
     Raises:
-        UserError: Another suffix, or one for other answers; those that fit are named.
-        MissingExtra: A png, without the package that writes it.
+        UserError: An unsuitable suffix; the message names the suitable ones.
+        MissingExtra: The package that writes png is not installed.
     """
     fitting = [suffix for suffix, (fits, _) in _FORMS.items() if fits(spec)]
     if path.suffix.lower() not in fitting:
-        raise UserError(f"'{path}' cannot hold the answers of '{spec.name}': expected {', '.join(fitting)}.")
+        raise UserError(f"'{path}' cannot store the outputs of '{spec.name}': expected {', '.join(fitting)}.")
     if path.suffix.lower() == ".png":
         need("PIL.Image", extra="images")
 
 
 def write_answers(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
-    """Write the answers in the form that the suffix names, whole or not at all."""
+    """Write the outputs in the form that the suffix selects, completely or not at all."""
     _FORMS[path.suffix.lower()][1](found, outputs, spec, path)
 
 

@@ -1,4 +1,4 @@
-"""Writing a bundle: artifacts are converted from a source, checked, and written with all that goes with them."""
+"""Writing a bundle: artifacts are converted from a source, checked, and written with samples, cases and model card."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_SAMPLE_BYTES: Final = 8 << 20
 
 @dataclass(frozen=True)
 class Written:
-    """A bundle that was just written, open: its manifest holds the hashes that its files have. And how good it is."""
+    """A bundle that was just written, still open, with its parity and accuracy."""
 
     source: Source
     found: Opened
@@ -40,7 +40,7 @@ class Written:
     warnings: tuple[str, ...]
 
     def findings(self, bundle: Path, profiled: Profiled | None = None) -> Findings:
-        """What is known of the artifacts; `bundle` is the place that they were written for."""
+        """The findings about the artifacts; `bundle` is the final path of the bundle."""
         return Findings(
             self.found.spec,
             str(bundle),
@@ -55,7 +55,7 @@ class Written:
 
 
 def writing_steps(source: Source, recipes: tuple[Recipe, ...], how: ExportOptions) -> tuple[str, ...]:
-    """What `write_bundle` would do, one sentence a step."""
+    """What `write_bundle` would do, one sentence per step."""
     split = source.split
     may_calibrate = any(recipe.needs_calibration or recipe.is_alias for recipe in recipes)
     calibrating = [f"calibrate static int8 on {len(split.calibration)} samples of {source.samples_from}"]
@@ -63,12 +63,16 @@ def writing_steps(source: Source, recipes: tuple[Recipe, ...], how: ExportOption
         f"load '{source.spec.name}' and compute its outputs on {len(split.evaluation)} held-back samples",
         *converting_steps(recipes),
         *(calibrating if may_calibrate else ()),
-        *((f"keep in float what costs more than {100 * how.max_drop:g} pt",) if how.max_drop is not None else ()),
+        *(
+            (f"keep operators in float32 until int8 loses at most {100 * how.max_drop:g} pt",)
+            if how.max_drop is not None
+            else ()
+        ),
     )
 
 
 def converting_steps(recipes: tuple[Recipe, ...]) -> tuple[str, ...]:
-    """The steps that are known before there is a source."""
+    """The steps that are known before the source is open."""
     return tuple(f"make '{recipe.name}' and check its parity" for recipe in recipes)
 
 
@@ -80,7 +84,7 @@ def write_bundle(
     progress: Progress,
     how: ExportOptions = ExportOptions(),
 ) -> Written:
-    """Convert, validate and measure accuracy, and leave a complete bundle in `folder`."""
+    """Convert, validate and measure accuracy, and write a complete bundle to `folder`."""
     request = _request(source, recipes, settings)
     with progress.stage("export and parity"):
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)

@@ -1,4 +1,4 @@
-"""Models that `edgekit check` makes itself: from the working tree, and from the commit they are compared with."""
+"""Models that `edgekit check` exports itself: from the working tree, and from the baseline commit."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from edgekit.flows.writing.bundle import write_bundle
 def make_models(config: Path, file: CheckFile, settings: Settings, progress: Progress) -> None:
     """Export every model that has a source; with `baseline_commit`, its baseline from the sources of that commit.
 
-    The code of both is run. Conversions whose input is unchanged come from the cache.
+    This executes the code of both. Conversions with unchanged inputs come from the cache.
 
     Raises:
         UserError: No such commit, or no such source in it.
-        EnvironmentFault: git is missing, or this is no repository of it.
+        EnvironmentFault: git is not installed, or this is not a git repository.
         ConversionFailed, Unreadable: As their messages say.
     """
     made = [model for model in file.models if model.source]
@@ -42,7 +42,7 @@ def make_models(config: Path, file: CheckFile, settings: Settings, progress: Pro
 
 
 def making_steps(file: CheckFile) -> list[str]:
-    """What `make_models` would do, one sentence a step."""
+    """What `make_models` would do, one sentence per step."""
     made = [model for model in file.models if model.source]
     before = [f"export '{one.source}' of {file.baseline_commit} to '{one.baseline}'" for one in made]
     return [*(before if file.baseline_commit else []), *(f"export '{one.source}' to '{one.path}'" for one in made)]
@@ -50,11 +50,11 @@ def making_steps(file: CheckFile) -> list[str]:
 
 @contextmanager
 def checked_out(folder: Path, commit: str) -> Iterator[Path]:
-    """A copy of `folder` as it is in `commit`, gone afterwards; the working tree and the repository stay as they are.
+    """A temporary copy of `folder` at `commit`; the working tree and the repository are not changed.
 
     Raises:
         UserError: No such commit.
-        EnvironmentFault: git is missing, or `folder` lies in no repository of it.
+        EnvironmentFault: git is not installed, or `folder` is not in a git repository.
     """
     prefix = _git(folder, ["rev-parse", "--show-prefix"]).decode().strip()
     digest = _resolved(folder, commit)

@@ -39,7 +39,7 @@ def _artifacts(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequ
     quality = {row.artifact: row for row in accuracy}
     metric = next((row.metric for row in accuracy), "accuracy")
     head = [
-        f"| artifact | size | parity with PyTorch | {metric} | drop | least drop these samples show |",
+        f"| artifact | size | parity with PyTorch | {metric} | drop | smallest detectable drop |",
         "|---|---|---|---|---|---|",
     ]
     return "\n".join(
@@ -97,7 +97,7 @@ def _kept(manifest: Manifest) -> str:
     for artifact in manifest.artifacts:
         for one in artifact.record.get("float_tensors", ()):
             without = one.get("drop_without")
-            drop = "" if without is None else f"; quantized there too, the drop is {100 * without:.2f} pt"
+            drop = "" if without is None else f"; without it, the drop is {100 * without:.2f} pt"
             place = f" of `{one['module']}`" if one.get("module") else ""
             added = f"int8 adds {100 * one['added']:.2g} % of error there"
             lines.append(f"- `{artifact.recipe}` keeps `{one['tensor']}`{place} in float32: {added}{drop}.")

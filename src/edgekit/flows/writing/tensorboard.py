@@ -1,4 +1,4 @@
-"""TensorBoard as a second listener of a training: what the history gains is written there as well."""
+"""TensorBoard logs of a training: new epochs of the history are written there as well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgekit.core.system.progress import Progress
 
 @contextlib.contextmanager
 def on_board(progress: Progress, run: Path, folder: Path | None) -> Iterator[Progress]:
-    """`progress`, which writes the epochs of `run` to TensorBoard files in `folder` as they come; as it is for None.
+    """`progress` that also writes the epochs of `run` to TensorBoard files in `folder`; unchanged if `folder` is None.
 
     Raises:
         MissingExtra: TensorBoard is not installed.
@@ -31,7 +31,7 @@ def on_board(progress: Progress, run: Path, folder: Path | None) -> Iterator[Pro
 
 
 class Board:
-    """Passes on what it is told, and after every step writes the epochs that are new."""
+    """Progress that writes the new epochs after every step and forwards everything."""
 
     def __init__(self, progress: Progress, run: Path, writer: Any) -> None:
         self._progress = progress
@@ -41,11 +41,11 @@ class Board:
         self._written = len(self._history())
 
     def stage(self, title: str) -> contextlib.AbstractContextManager[None]:
-        """A stage of whoever else listens."""
+        """Forward a stage."""
         return self._progress.stage(title)
 
     def step(self, done: int, total: int, note: str = "") -> None:
-        """Write what the history has gained."""
+        """Write the new epochs of the history."""
         epochs = self._history()
         for number, epoch in enumerate(epochs[self._written :], start=self._written + 1):
             self._writer.add_scalar("loss", epoch.loss, number)
