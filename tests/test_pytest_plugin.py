@@ -98,7 +98,7 @@ def test_it_refuses_to_measure_beside_other_tests(run: pytest.Pytester) -> None:
     done = ended(run, "-n", "1")
 
     done.assert_outcomes(errors=1)
-    done.stdout.fnmatch_lines(["*run these with -n 0*"])
+    done.stdout.fnmatch_lines(["*use -n 0 for these*"])
 
 
 def test_the_marker_is_known_to_strict_markers(run: pytest.Pytester) -> None:

@@ -30,12 +30,12 @@ def test_a_source_carries_the_terms_of_its_data_until_they_are_waived(restricted
     included = open_source(restricted, SourceOptions(include_samples=True), Settings())
 
     assert kept_back.terms == "terms of xor: non-commercial research"
-    assert "--include-samples puts them there" in kept_back.warnings[0]
+    assert "--include-samples adds them" in kept_back.warnings[0]
     assert (included.terms, included.warnings) == ("", ())
 
 
 def test_samples_of_ones_own_need_no_leave() -> None:
-    with pytest.raises(UserError, match="no use for --include-samples"):
+    with pytest.raises(UserError, match="--include-samples does not apply to"):
         open_source("net.py:net", SourceOptions(include_samples=True), Settings())
 
 

@@ -51,7 +51,7 @@ class CheckOrder:
         for model in self.file.models:
             gated = self.opened.get(model.called)
             steps += _steps(gated, self.file.launches) if gated else [f"measure and judge '{model.called}'"]
-        steps += ["compare every median with earlier runs"] * self.file.nightly
+        steps += ["judge every median against earlier runs"] * self.file.nightly
         return (*steps, f"add the run to '{history.history_file(self.config, self.file)}'")
 
     def run(self, progress: Progress) -> CheckReport:

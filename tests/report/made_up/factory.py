@@ -88,7 +88,7 @@ def _measurement(rng: np.random.Generator, target: str, name: str, typical_s: fl
                 float(level * 20),
                 int(rng.integers(31_000_000, 33_000_000)),
                 disturbed,
-                ("0.14 involuntary context switches a call",) if disturbed else (),
+                ("0.14 involuntary context switches per call",) if disturbed else (),
             )
         )
     return Measurement(target, name, "latency", "s", tuple(made), {"N": 1})
@@ -154,7 +154,7 @@ def _outcome(target: str, budgets: tuple[BudgetCheck, ...], latency: tuple[Laten
     if passing:
         fastest = min(passing, key=lambda entry: entry.quantiles["p50"].value or np.inf)
         return Outcome(target, Verdict.PASS, fastest.artifact)
-    return Outcome(target, Verdict.FAIL, None, "no artifact meets every budget; nearest is 'tflite-int8-static'")
+    return Outcome(target, Verdict.FAIL, None, "no artifact meets every budget; the closest is 'tflite-int8-static'")
 
 
 def _artifact(name: str) -> Artifact:
