@@ -66,7 +66,7 @@ CASES = [
         "samples of another name",
         "export faulty.py:linear --input x:float32[N,4] --samples name.npz",
         2,
-        ("'x' is missing", "'y' is no input"),
+        ("'x' is missing", "'y' is not an input"),
     ),
     Case(
         "samples of another shape",

@@ -96,7 +96,7 @@ def ready_source(
     """The source that a user named, opened and checked: all `recipes` can be made from it with `how`.
 
     Raises:
-        UserError: Nothing of that name (the nearest is offered), or options that do not fit it.
+        UserError: Nothing of that name (the nearest is suggested), or options that do not apply to it.
         Refused: A recipe that cannot be made from this source; its code is the reason.
         EnvironmentFault: A reference model without weights; the hint is the command that makes them.
     """
@@ -112,7 +112,7 @@ def open_source(source: str, options: SourceOptions, settings: Settings) -> Sour
     """The source a user named: a reference model with weights, a run directory, or `file.py:factory`.
 
     Raises:
-        UserError: Nothing of that name (the nearest is offered), or options that do not fit it.
+        UserError: Nothing of that name (the nearest is suggested), or options that do not apply to it.
         EnvironmentFault: A reference model without weights; the hint is the command that makes them.
     """
     refuse_unused(source, options)
