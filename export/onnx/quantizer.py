@@ -75,7 +75,7 @@ def quantize(
         prepared = Path(folder) / "prepared.onnx"
         symbolic = _prepare(source, prepared)
         if recipe.mode == "dynamic":
-            options = _dynamic(prepared, out, _nodes_of(prepared, keep_float))
+            options = _dynamic(prepared, recipe, out, _nodes_of(prepared, keep_float))
         else:
             assert calibration is not None
             given = list(_feeds(calibration, spec, prepared, method))
@@ -138,17 +138,20 @@ def _static(prepared: Path, recipe: Recipe, given: Sequence[Feed], out: Path, ke
     }
 
 
-def _dynamic(prepared: Path, out: Path, kept: list[str]) -> Options:
+def _dynamic(prepared: Path, recipe: Recipe, out: Path, kept: list[str]) -> Options:
     q = need("onnxruntime.quantization", extra="cpu")
+    reduced = recipe.variant == "u8s7"
     q.quantize_dynamic(
         str(prepared),
         str(out),
         weight_type=q.QuantType.QInt8,
         op_types_to_quantize=list(DYNAMIC_OPERATORS),
         nodes_to_exclude=kept,
+        reduce_range=reduced,
     )
     operators = ",".join(DYNAMIC_OPERATORS)
-    return {"weights": "int8", "per_channel": False, "operators": operators, "float_nodes": ",".join(kept)}
+    options: Options = {"weights": "int8", "per_channel": False, "operators": operators, "float_nodes": ",".join(kept)}
+    return options | ({"reduce_range": True} if reduced else {})
 
 
 def _runs(path: Path) -> Callable[[Feed], bool]:

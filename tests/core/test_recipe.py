@@ -28,6 +28,7 @@ def test_every_known_recipe_is_parsed_to_its_name(name: str) -> None:
         ("onnx-int8", CNN, OLD_X86, "onnx-int8-static-u8s7"),
         ("onnx-int8", CNN, ARM, "onnx-int8-static-s8s8"),
         ("onnx-int8", LSTM, VNNI, "onnx-int8-dynamic"),
+        ("onnx-int8", LSTM, OLD_X86, "onnx-int8-dynamic-u8s7"),
         ("onnx-int8", frozenset({"Conv", "Softmax*MatMul"}), ARM, "onnx-int8-dynamic"),
         ("onnx-int8-static", CNN, VNNI, "onnx-int8-static-u8s8"),
         ("tflite-int8", CNN, VNNI, "tflite-int8-static"),

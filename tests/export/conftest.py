@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 
 from edgekit.core.bundle import Artifact, Signature
-from edgekit.core.recipe import parse_recipes
+from edgekit.core.recipe import Recipe, parse_recipes
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
 from edgekit.export.formats import FORMATS
 from edgekit.export.messages import ModuleRef
+from edgekit.runtime.facts import read_facts
 
 FOLDER = Path(__file__).parent
 NETS = FOLDER / "nets"
 
-X86 = frozenset({"x86_64", "avx512_vnni"})
+# Files are judged by the backend of this machine: without VNNI it saturates at weights of 8 bits.
+FEATURES = frozenset(read_facts().features)
 
 
 def draw(tensor: TensorSpec, count: int, sizes: dict[str, int], rng: np.random.Generator) -> np.ndarray:
@@ -59,9 +61,21 @@ def request_of(
         recipes=parse_recipes(recipes),
         calibration=samples_of(spec, 128, seed=1, **sizes),
         evaluation=samples_of(spec, count, seed=2, **sizes),
-        cpu_features=X86,
+        cpu_features=FEATURES,
         timeout_s=300,
     )
+
+
+@pytest.fixture
+def static_int8() -> str:
+    """The recipe that `onnx-int8-static` stands for on this machine."""
+    return Recipe.parse("onnx-int8-static").resolve(frozenset({"Conv"}), FEATURES).name
+
+
+@pytest.fixture
+def dynamic_int8() -> str:
+    """The recipe that `onnx-int8` stands for on this machine, for a graph of attention or an LSTM."""
+    return Recipe.parse("onnx-int8").resolve(frozenset({"LSTM"}), FEATURES).name
 
 
 class FunctionSession:

@@ -19,6 +19,7 @@ RECIPES: Final = {
     "onnx-int8-static-u8s7": "the same with weights in 7 bits, for x86 without VNNI, where 8 bits saturate",
     "onnx-int8-static-s8s8": "ONNX, int8 weights and activations from calibration; fast on Arm",
     "onnx-int8-dynamic": "ONNX, int8 weights, activations scaled at run time",
+    "onnx-int8-dynamic-u8s7": "the same with weights in 7 bits, for x86 without VNNI, where 8 bits saturate",
     "tflite-fp32": "TFLite, float32",
     "tflite-fp16": "TFLite, float16 weights, float32 compute",
     "tflite-int8-static": "TFLite, int8 weights and activations from calibration, float32 inputs and outputs",
@@ -121,7 +122,9 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
         if not self.is_alias:
             return self
         mode = self.mode or ("dynamic" if operators & {*SEQUENCE_OPERATORS, OUTLIERS} else "static")
-        variant = _variant(cpu_features) if (self.format, mode) == ("onnx", "static") else ""
+        variant = _variant(cpu_features) if self.format == "onnx" else ""
+        # Dynamic int8 has one form for every processor that does not saturate.
+        variant = variant if mode == "static" or variant == "u8s7" else ""
         return Recipe(self.format, self.precision, mode, variant)
 
 
