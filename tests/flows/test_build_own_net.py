@@ -94,7 +94,7 @@ def test_samples_without_labels_leave_accuracy_null_with_the_reason(
 
     assert report.accuracy[0].quality.value is None
     assert "label" in report.accuracy[0].quality.reason
-    with pytest.raises(UserError, match="no labels"):
+    with pytest.raises(UserError, match="needs samples with labels"):
         build(f"{nets}:small", tmp_path / "other", options, to="onnx-fp32", budget="accuracy >= 90 %")
     assert not (tmp_path / "other").exists()
 
