@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
+from uuid import uuid4
 
 from edgekit.core.errors import DeviceError
 from edgekit.devices.remote.shell import Shell, succeeded
@@ -49,15 +50,25 @@ def _send(shell: Shell, source: Path, digest: str, there: int) -> None:
         there = 0
     if there < size or size == 0:
         shell.put(source, part, offset=there)
-    check = (
-        f'cd "{shell.root}/blobs" && set -- $(sha256sum < {digest}.part) && '
-        f'if [ "$1" = {digest} ]; then mv {digest}.part {digest}; else rm -f {digest}.part; exit 9; fi'
-    )
-    finished = shell.run(check)
-    if finished.code == 9:
-        raise DeviceError(
-            f"'{source.name}' arrived damaged on '{shell.name}'.", hint=f"edgekit devices check {shell.name}"
-        )
-    succeeded(shell, finished, f"storing '{source.name}'")
+    if not _stored(shell, part, digest, source):
+        # Two senders that wrote to one partial file spoilt it: each sends again under a name of its own.
+        own = f"blobs/{digest}.{uuid4().hex}.part"
+        shell.put(source, own, offset=0)
+        if not _stored(shell, own, digest, source):
+            raise DeviceError(
+                f"'{source.name}' arrived damaged on '{shell.name}'.", hint=f"edgekit devices check {shell.name}"
+            )
     resumed = f", continued from {there / 1e6:.1f} MB" if there else ""
     _log.info("sent %.1f MB to '%s' in %.1f s%s", (size - there) / 1e6, shell.name, monotonic() - start, resumed)
+
+
+def _stored(shell: Shell, part: str, digest: str, source: Path) -> bool:
+    """Give a partial file its final name if its checksum is right, else remove it."""
+    check = (
+        f'cd "{shell.root}" && set -- $(sha256sum < {part}) && '
+        f'if [ "$1" = {digest} ]; then mv {part} blobs/{digest}; else rm -f {part}; exit 9; fi'
+    )
+    finished = shell.run(check)
+    if finished.code != 9:
+        succeeded(shell, finished, f"storing '{source.name}'")
+    return finished.code != 9

@@ -225,7 +225,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_ended(here: LocalShell, tmp_pat
     assert blob.stat().st_ino == inode
 
 
-def test_a_damaged_upload_is_removed_and_the_next_attempt_succeeds(here: LocalShell, tmp_path: Path) -> None:
+def test_a_damaged_partial_file_is_replaced_at_once(here: LocalShell, tmp_path: Path) -> None:
     source = tmp_path / "big"
     source.write_bytes(os.urandom(100_000))
     digest = sha256_file(source)
@@ -233,12 +233,21 @@ def test_a_damaged_upload_is_removed_and_the_next_attempt_succeeds(here: LocalSh
     part.parent.mkdir(parents=True)
     part.write_bytes(b"another content")
 
-    with pytest.raises(DeviceError, match="arrived damaged"):
-        ensure(here, {digest: source})
-    assert list(part.parent.iterdir()) == []
-
     ensure(here, {digest: source})
+
+    assert [path.name for path in part.parent.iterdir()] == [digest]
     assert (part.parent / digest).read_bytes() == source.read_bytes()
+
+
+def test_an_upload_that_is_damaged_twice_is_removed_and_said(here: LocalShell, tmp_path: Path) -> None:
+    source = tmp_path / "big"
+    source.write_bytes(os.urandom(100_000))
+    wrong = sha256_file(source)[::-1]
+
+    with pytest.raises(DeviceError, match="arrived damaged"):
+        ensure(here, {wrong: source})
+
+    assert list((here.folder / "blobs").iterdir()) == []
 
 
 def test_a_full_disk_says_so_and_the_next_attempt_succeeds(tiny_disk: Path, tmp_path: Path) -> None:
