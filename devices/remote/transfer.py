@@ -51,9 +51,9 @@ def _send(shell: Shell, source: Path, digest: str, there: int) -> None:
     if there < size or size == 0:
         shell.put(source, part, offset=there)
     if not _stored(shell, part, digest, source):
-        # Two senders that wrote to one partial file spoilt it: each sends again under a name of its own.
-        own = f"blobs/{digest}.{uuid4().hex}.part"
-        shell.put(source, own, offset=0)
+        # Two senders of one file write to the same partial file and damage it: each sends again under its own name.
+        there, own = 0, f"blobs/{digest}.{uuid4().hex}.part"
+        shell.put(source, own, offset=there)
         if not _stored(shell, own, digest, source):
             raise DeviceError(
                 f"'{source.name}' arrived damaged on '{shell.name}'.", hint=f"edgekit devices check {shell.name}"
