@@ -11,7 +11,7 @@ from edgekit.core import machine
 from edgekit.core.errors import EnvironmentFault
 from edgekit.core.facts import Facts
 from edgekit.core.machine import Texts
-from edgekit.core.reports.devices import OK, PROBLEM, WARNING, Check
+from edgekit.core.reports.setup.devices import OK, PROBLEM, WARNING, Check
 from edgekit.devices.remote.engines import probe, verify
 from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.onnxruntime_library import verify_native

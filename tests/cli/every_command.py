@@ -14,17 +14,17 @@ from edgekit.core.reports.bisect import BisectReport
 from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, VerifyReport
 from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.comparison import ComparisonReport
-from edgekit.core.reports.completion import CompletionReport
-from edgekit.core.reports.config import ConfigReport
-from edgekit.core.reports.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
-from edgekit.core.reports.doctor import DoctorReport
 from edgekit.core.reports.error import ErrorReport
 from edgekit.core.reports.explain import ExplainReport
 from edgekit.core.reports.history import AcceptReport, HistoryReport
-from edgekit.core.reports.list import ListReport
 from edgekit.core.reports.plan import PlanReport
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.run import RunReport
+from edgekit.core.reports.setup.completion import CompletionReport
+from edgekit.core.reports.setup.config import ConfigReport
+from edgekit.core.reports.setup.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
+from edgekit.core.reports.setup.doctor import DoctorReport
+from edgekit.core.reports.setup.list import ListReport
 from edgekit.core.reports.train import TrainReport
 from edgekit.core.reports.tuning import TuneReport
 

@@ -24,7 +24,7 @@ from edgekit.cli.common import Command
 from edgekit.cli.main import run
 from edgekit.cli.program import COMMANDS, Commands, program
 from edgekit.core.reports.error import ErrorReport
-from edgekit.core.reports.list import ListReport
+from edgekit.core.reports.setup.list import ListReport
 
 Run = Callable[..., Any]
 COLUMNS = 80

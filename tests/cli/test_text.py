@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from edgekit.cli.arguments import source_name
-from edgekit.core.reports.doctor import DoctorReport, Finding, State
-from edgekit.core.reports.list import Item, ListReport
 from edgekit.core.reports.quality import QualityReport
 from edgekit.core.reports.report import Estimate
 from edgekit.core.reports.run import Answer, Curve, RunReport
+from edgekit.core.reports.setup.doctor import DoctorReport, Finding, State
+from edgekit.core.reports.setup.list import Item, ListReport
 from edgekit.core.reports.train import TrainReport
 from edgekit.core.system.progress import Progress
 from edgekit.core.verdict import Verdict

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.core.reports.doctor import DoctorReport, Finding, State
+from edgekit.core.reports.setup.doctor import DoctorReport, Finding, State
 from edgekit.core.system.settings import Settings
 from edgekit.flows.doctor import ENGINES, Machine, diagnose, probe_module
 

@@ -11,7 +11,7 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import ALIASES, RECIPES, REFUSED
-from edgekit.core.reports.list import Item, ModelListReport
+from edgekit.core.reports.setup.list import Item, ModelListReport
 from edgekit.core.system import documents
 from edgekit.flows.list import kinds, listing
 

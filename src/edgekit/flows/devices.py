@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.reports.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport, Listed
+from edgekit.core.reports.setup.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport, Listed
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.devices import inventory

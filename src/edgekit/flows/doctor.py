@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from edgekit.core.reports.doctor import DoctorReport, Finding, State
+from edgekit.core.reports.setup.doctor import DoctorReport, Finding, State
 from edgekit.core.system.registry import Registry
 from edgekit.core.system.settings import Settings
 from edgekit.core.system.version import VERSION

@@ -8,7 +8,7 @@ from typing import Final
 from edgekit.core.errors import unknown
 from edgekit.core.recipe import ALIASES, RECIPES, REFUSED
 from edgekit.core.refusals import REFUSALS
-from edgekit.core.reports.list import OWN, Item, ListReport, ModelItem, ModelListReport
+from edgekit.core.reports.setup.list import OWN, Item, ListReport, ModelItem, ModelListReport
 from edgekit.core.system.registry import Registry
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.core.errors import EnvironmentFault, unknown
-from edgekit.core.reports.tools import ToolReport
+from edgekit.core.reports.setup.tools import ToolReport
 from edgekit.core.system.environments import READY, TOOLS, folder_of, is_installed, program_of
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings

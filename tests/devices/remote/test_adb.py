@@ -17,7 +17,7 @@ from tests.standins.phone import Phone, running_phone
 from tests.standins.pi import arm64_root
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EnvironmentFault, UserError
-from edgekit.core.reports.devices import OK
+from edgekit.core.reports.setup.devices import OK
 from edgekit.core.samples import read_arrays
 from edgekit.core.system.files import sha256_file
 from edgekit.devices.remote.adb import AdbShell, Cable

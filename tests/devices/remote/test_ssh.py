@@ -23,7 +23,7 @@ from tests.standins.wire import silent_server, wire_to
 from edgekit.core import machine
 from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, UserError
 from edgekit.core.job import Job
-from edgekit.core.reports.devices import OK
+from edgekit.core.reports.setup.devices import OK
 from edgekit.core.samples import read_arrays
 from edgekit.core.system.files import sha256_file
 from edgekit.devices.remote import engines, ssh

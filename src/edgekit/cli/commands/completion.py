@@ -8,7 +8,7 @@ import click
 
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.program import COMPLETE_VARIABLE, program
-from edgekit.core.reports.completion import CompletionReport
+from edgekit.core.reports.setup.completion import CompletionReport
 
 SHELLS: Final = ("bash", "zsh", "fish", "powershell")
 

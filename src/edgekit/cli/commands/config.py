@@ -8,7 +8,7 @@ import msgspec
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
-from edgekit.core.reports.config import ConfigReport
+from edgekit.core.reports.setup.config import ConfigReport
 from edgekit.core.system.settings import Setting
 
 

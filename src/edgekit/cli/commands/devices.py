@@ -13,7 +13,7 @@ from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
+    from edgekit.core.reports.setup.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
 
 name_argument = click.argument("name", help="Name of the device in targets, e.g. pi5.")
 

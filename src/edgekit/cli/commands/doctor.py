@@ -10,7 +10,7 @@ from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.doctor import DoctorReport, Finding
+    from edgekit.core.reports.setup.doctor import DoctorReport, Finding
 
 
 @click.command("doctor", cls=Command, examples=["edgekit doctor", "edgekit doctor --json"])

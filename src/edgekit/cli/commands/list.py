@@ -13,7 +13,7 @@ from edgekit.core.spec import Metric, metric_unit
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.list import ListReport, ModelItem, ModelListReport
+    from edgekit.core.reports.setup.list import ListReport, ModelItem, ModelListReport
 
 SHIPPED: Final = "shipped"
 _HEAD: Final = ("model", "task", "params", "MACs", "quality")
@@ -34,7 +34,7 @@ def command(call: Call, kind: str) -> None:
 
     Plug-ins of other packages are included; a broken one shows its error.
     """
-    from edgekit.core.reports.list import ModelListReport
+    from edgekit.core.reports.setup.list import ModelListReport
     from edgekit.flows.list import listing
 
     found = listing(kind)

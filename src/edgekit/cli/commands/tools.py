@@ -10,7 +10,7 @@ from edgekit.cli.common import Call, Command, common
 from edgekit.cli.program import Commands
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.tools import ToolReport
+    from edgekit.core.reports.setup.tools import ToolReport
 
 
 @click.group("tools", cls=Commands)
