@@ -59,7 +59,7 @@ ROWS: Final = (
             "core",
             "nouns, errors and pure functions",
             1,
-            (("reports",), ("statistics",), ("system",)),
+            (("reports",), ("reports/setup",), ("statistics",), ("system",)),
         ),
     ),
 )
