@@ -153,47 +153,7 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
         )
         return function(*arguments, **others, options=options)
 
-    return _decorated(
-        command,
-        click.option("--weights", type=path_type, metavar="FILE", help="Weights: a .safetensors or plain .pt file."),
-        click.option(
-            "--input", multiple=True, metavar="SPEC", help="An input, e.g. 'x:float32[N,1,28,28]'. Repeatable."
-        ),
-        click.option(
-            "--sizes", multiple=True, metavar="SPEC", help="Sizes of a dynamic axis, e.g. T=32,64. Repeatable."
-        ),
-        click.option(
-            "--samples", type=path_type, metavar="FILE", help="Real inputs: an .npz with one array per input."
-        ),
-        data_option,
-        click.option("--labels", type=path_type, metavar="FILE", help="Names of the classes, one per line."),
-        click.option(
-            "--calibration",
-            type=click.IntRange(min=1),
-            default=128,
-            show_default=True,
-            metavar="NUMBER",
-            help="Number of samples that calibrate int8.",
-        ),
-        click.option(
-            "--calibration-method",
-            type=click.Choice(CALIBRATION_METHODS),
-            default="min-max",
-            show_default=True,
-            help="How calibration sets value ranges; TFLite supports only min-max.",
-        ),
-        click.option(
-            "--task",
-            default="",
-            metavar="TASK",
-            help="classification or regression, if it does not follow from the samples.",
-        ),
-        click.option(
-            "--include-samples",
-            is_flag=True,
-            help="Include samples in the bundle even if the licence of their data restricts redistribution.",
-        ),
-    )
+    return _decorated(command, *_SOURCE_OPTIONS)
 
 
 def _decorated(command: Callable[..., int | None], *options: Callable[..., Any]) -> Callable[..., int | None]:
@@ -204,6 +164,41 @@ def _decorated(command: Callable[..., int | None], *options: Callable[..., Any])
 
 data_option = click.option(
     "--data", type=path_type, metavar="DIR", help="Folder that contains data sets.  [setting: data]"
+)
+
+_SOURCE_OPTIONS: Final = (
+    click.option("--weights", type=path_type, metavar="FILE", help="Weights: a .safetensors or plain .pt file."),
+    click.option("--input", multiple=True, metavar="SPEC", help="An input, e.g. 'x:float32[N,1,28,28]'. Repeatable."),
+    click.option("--sizes", multiple=True, metavar="SPEC", help="Sizes of a dynamic axis, e.g. T=32,64. Repeatable."),
+    click.option("--samples", type=path_type, metavar="FILE", help="Real inputs: an .npz with one array per input."),
+    data_option,
+    click.option("--labels", type=path_type, metavar="FILE", help="Names of the classes, one per line."),
+    click.option(
+        "--calibration",
+        type=click.IntRange(min=1),
+        default=128,
+        show_default=True,
+        metavar="NUMBER",
+        help="Number of samples that calibrate int8.",
+    ),
+    click.option(
+        "--calibration-method",
+        type=click.Choice(CALIBRATION_METHODS),
+        default="min-max",
+        show_default=True,
+        help="How calibration sets value ranges; TFLite supports only min-max.",
+    ),
+    click.option(
+        "--task",
+        default="",
+        metavar="TASK",
+        help="classification or regression, if it does not follow from the samples.",
+    ),
+    click.option(
+        "--include-samples",
+        is_flag=True,
+        help="Include samples in the bundle even if the licence of their data restricts redistribution.",
+    ),
 )
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 to_option = click.option(
