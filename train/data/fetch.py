@@ -42,7 +42,8 @@ def download(
     shown = progress or Silent()
     for done, (file, remote) in enumerate(sources[name].items(), start=1):
         if not all((folder / name).is_file() for name in remote.holds or (file,)):
-            fetch(remote.address, folder / file, remote.sha256, hint=_HINT)
+            with shown.stage(file):
+                fetch(remote.address, folder / file, remote.sha256, hint=_HINT, progress=shown)
             if remote.holds:
                 unpack(folder / file, remote.holds)
         shown.step(done, len(sources[name]), file)

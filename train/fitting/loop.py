@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -111,7 +110,7 @@ def _begun(job: TrainingJob, resume: bool, command: str, warnings: tuple[str, ..
         options=job.options,
         seed=job.seed,
         data=_facts(job.dataset),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=documents.now(),
         command=command,
         tools=tool_versions(_TOOLS),
         warnings=warnings,

@@ -15,6 +15,7 @@ from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.history import Line, Run
 from edgekit.core.reports.report import Report
 from edgekit.core.system.check_settings import CheckFile, completed, read_check
+from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict, worst
@@ -25,7 +26,7 @@ from edgekit.flows.judging.budgets import judge_budgets, outcomes
 from edgekit.flows.judging.gate import Gate, Gated, confirmed, open_gated
 from edgekit.flows.judging.nights import against_history, record_value
 from edgekit.flows.judging.results import budget_results, figure_of, judged_artifacts, parity_results
-from edgekit.flows.measuring.findings import Findings, now
+from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
 from edgekit.flows.writing.commits import make_models, making_steps
 

@@ -11,12 +11,12 @@ from edgekit.core.errors import UserError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared, ComparisonReport
 from edgekit.core.reports.report import is_report
+from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import worst
 from edgekit.flows.judging.comparison import compare_reports, read_report
-from edgekit.flows.measuring.findings import now
 from edgekit.flows.measuring.pairs import DEFAULT_PAIRS, DEFAULT_TIME_BOX_S, DEFAULT_TIME_LIMIT_S, Protocol
 from edgekit.flows.measuring.sides import SEPARATOR, Side, compare_sides, refuse_other_inputs, side_of
 from edgekit.flows.opening.artifacts import opened

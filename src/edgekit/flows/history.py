@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -15,8 +14,9 @@ from edgekit.core.reports.history import Accepted, AcceptReport, HistoryReport, 
 from edgekit.core.reports.report import is_report
 from edgekit.core.statistics.nightly import blame, expected_level
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
+from edgekit.core.system.documents import now
 from edgekit.core.system.files import new_file, new_folder
-from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.progress import Progress
 from edgekit.flows.judging.history import append, commit_of, history_file, points, read_history
 
 
@@ -65,7 +65,7 @@ class AcceptOrder:
         for one in self._kept:
             _replace(self.config.parent / one.path, self.config.parent / one.baseline)
         line = Accepted(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=now(),
             commit=commit_of(self.config.parent),
             why=self.why,
             models=tuple(one.called for one in self.models),
@@ -76,9 +76,7 @@ class AcceptOrder:
 
 
 @contextmanager
-def accept_order(
-    config: Path, *, why: str, model: Sequence[str] = (), progress: Progress = Silent()
-) -> Iterator[AcceptOrder]:
+def accept_order(config: Path, *, why: str, model: Sequence[str] = ()) -> Iterator[AcceptOrder]:
     """Accept the current latency of models as their new level, and their current files as baselines.
 
     Args:

@@ -13,7 +13,7 @@ from pathlib import Path
 from edgekit.core.errors import EnvironmentFault, unknown
 from edgekit.core.reports.setup.tools import ToolReport
 from edgekit.core.system.environments import READY, TOOLS, folder_of, is_installed, program_of
-from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 
 
@@ -50,9 +50,7 @@ class InstallOrder:
 
 
 @contextmanager
-def install_order(
-    tool: str, *, python: str = "", settings: Settings = Settings(), progress: Progress = Silent()
-) -> Iterator[InstallOrder]:
+def install_order(tool: str, *, python: str = "", settings: Settings = Settings()) -> Iterator[InstallOrder]:
     """Create the environment of a tool, and test its program.
 
     Args:

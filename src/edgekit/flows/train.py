@@ -221,7 +221,6 @@ def search_order(
     overrides: Mapping[str, str] | None = None,
     processes: int = 1,
     settings: Settings = Settings(),
-    progress: Progress = Silent(),
 ) -> Iterator[SearchOrder]:
     """Train `trials` times with different options and return the best; earlier trainings in `out` count.
 

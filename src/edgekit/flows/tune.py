@@ -18,6 +18,7 @@ from edgekit.core.reports import tuning
 from edgekit.core.reports.report import Estimate, ParityCheck
 from edgekit.core.reports.tuning import Candidate, Choice, TuneReport
 from edgekit.core.system import documents
+from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
@@ -26,8 +27,8 @@ from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
 from edgekit.export.checking.parity import validate_artifact
 from edgekit.flows.measuring.cells import job_for, rows_fed, write_feeds
-from edgekit.flows.measuring.findings import now
 from edgekit.flows.measuring.idle_core import on_an_idle_core
+from edgekit.flows.measuring.pairs import short_job
 from edgekit.flows.measuring.parity import parity_on_target
 from edgekit.flows.measuring.successive_halving import FULL, Trial, exhaustive, halve, tied, trials, within
 from edgekit.flows.measuring.summary import over_launches
@@ -39,7 +40,6 @@ DEFAULT_TIME_LIMIT_S: Final = 0.1
 DEFAULT_MAX_DROP: Final = 0.005
 MIN_SQNR_DB: Final = 30.0
 _FEEDS: Final = 8
-_MIN_VALUES: Final = 11
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class _Launcher:
         job = job_for(self.found, artifact, trial.target, self._feeds(), wanted, self.time_limit_s)
         try:
             with on_an_idle_core(trial.target):
-                result = self.device.measure(msgspec.structs.replace(job, min_values=_MIN_VALUES))
+                result = self.device.measure(short_job(job))
         except EdgekitError as err:
             trial.refused = err.message
             return

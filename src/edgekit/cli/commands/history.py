@@ -69,7 +69,7 @@ def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -
     from edgekit.flows.history import accept_order
 
     return call.perform(
-        lambda progress: accept_order(config, why=why, model=model, progress=progress),
+        lambda _: accept_order(config, why=why, model=model),
         lambda found: call.answer(
             found, lambda: f"accepted: {', '.join(found.accepted.models)} ({found.accepted.why})"
         ),

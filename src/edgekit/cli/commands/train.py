@@ -96,7 +96,7 @@ def command(
     if trials is not None:
         _refuse_with_search(resume=resume, init_from=init_from, freeze=freeze, report=report, tensorboard=tensorboard)
         return call.perform(
-            lambda progress: search_order(
+            lambda _: search_order(
                 model,
                 trials,
                 out=out or Path("runs", f"{model}-search"),
@@ -106,7 +106,6 @@ def command(
                 overrides=changed,
                 processes=processes,
                 settings=settings,
-                progress=progress,
             ),
             lambda found: call.answer(found, lambda: _search_text(found)),
         )

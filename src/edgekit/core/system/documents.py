@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,11 @@ from edgekit.core.errors import EdgekitError, Unreadable
 from edgekit.core.system.files import read_bytes, write_atomic
 
 D = TypeVar("D")
+
+
+def now() -> str:
+    """The current time in UTC, as every document records it: ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def encode(document: Any) -> bytes:

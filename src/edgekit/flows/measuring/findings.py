@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import MappingProxyType
 
 from edgekit.core.bundle import Artifact
@@ -12,6 +11,7 @@ from edgekit.core.measurement import Measurement
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Latency, Outcome, ParityCheck, Report, Training
 from edgekit.core.samples import SplitFacts
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.documents import now
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows.measuring.measure import Profiled
@@ -82,8 +82,3 @@ class Findings:
             verdict=verdict,
             seed=settings.seed,
         )
-
-
-def now() -> str:
-    """This moment in UTC, as every document writes it: ISO 8601 to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -11,12 +11,13 @@ from edgekit.core.bundle import CASES, SAMPLES, Bundle, Manifest, write_manifest
 from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
+from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.export.accuracy_control import control_accuracy
 from edgekit.export.checking.cases import save_cases
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
-from edgekit.flows.measuring.findings import Findings, now
+from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Profiled
 from edgekit.flows.opening.artifacts import Opened, of_bundle
 from edgekit.flows.opening.cache import conversion_cache
