@@ -91,7 +91,7 @@ def test_facts_that_cannot_be_read_say_why(monkeypatch: pytest.MonkeyPatch) -> N
         (Finished(-11, b"", "one\n\ntwo\n"), "was killed by SIGSEGV without a result.\n  one\n  two"),
         (Finished(-9, b"", ""), "was killed by SIGKILL without a result."),
         (Finished(1, b"", "Traceback\n"), "exited with 1 without a result.\n  Traceback"),
-        (Finished(0, b"hello", ""), "The result of the launch is not a JSON document"),
+        (Finished(0, b"hello", ""), "The result of the launch is not an edgekit JSON document"),
         (Finished(0, b'{"schema_version": 99}', ""), "has schema 99; this edgekit reads up to 1."),
         (Finished(2, b'{"schema_version": 1}', ""), "The result of the launch is damaged"),
     ],

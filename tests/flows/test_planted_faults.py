@@ -214,5 +214,5 @@ def test_sound_graphs_of_every_kind_agree(recurrent: Path, residual: Path) -> No
 
 
 def test_a_module_of_other_weights_is_refused(residual: Path) -> None:
-    with pytest.raises(UserError, match="other weights"):
+    with pytest.raises(UserError, match="are not those the bundle was made from"):
         bisect(residual, "torch", "onnx-fp32", module=ModuleOptions(f"{residual.parent}/planted.py:Residual"))

@@ -128,12 +128,11 @@ def _sqnr(artifact: str, figures: Figures) -> Estimate:
 
 def _check(budget: Budget, artifact: Artifact, target: str, figures: Figures) -> BudgetCheck:
     figure = estimate(budget, artifact.recipe, target, figures)
-    verdict, excess = Verdict.INCONCLUSIVE, None
-    if figure.value is not None:
-        low = figure.value if figure.low is None else figure.low
-        high = figure.value if figure.high is None else figure.high
-        verdict = budget.judge(low, high)
-        excess = figure.value - budget.limit
+    # A figure that has bounds but no value, as of a drift, may be as far as infinity on the other side.
+    low = next((one for one in (figure.low, figure.value) if one is not None), -math.inf)
+    high = next((one for one in (figure.high, figure.value) if one is not None), math.inf)
+    verdict = budget.judge(low, high)
+    excess = None if figure.value is None else figure.value - budget.limit
     return BudgetCheck(
         budget.text, artifact.recipe, target, budget.metric, budget.unit, budget.limit, figure, verdict, excess
     )

@@ -115,10 +115,14 @@ def quantiles(measurement: Measurement) -> dict[str, Estimate]:
 
 
 def quantile_estimate(measurement: Measurement, quantile: float) -> Estimate:
-    """One latency quantile with its interval over launches, or no value and the reason: a drift has no quantiles."""
+    """One latency quantile with its interval over launches, or no value and the reason.
+
+    A drift has no quantiles. Half of the fastest launch still bounds it from below, which decides the budgets that it
+    misses by far; it passes none.
+    """
     values = launch_quantiles(measurement.launch_values, quantile)
     if values is not None and (change := drift_of(measurement)):
-        return Estimate(None, reason=told_drift(change))
+        return Estimate(None, low=min(values) / 2, n=len(values), reason=told_drift(change))
     if values is not None:
         interval = launch_interval(values)
         return Estimate(interval.value, interval.low, interval.high, len(values))
