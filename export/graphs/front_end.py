@@ -6,7 +6,7 @@ two: with its front end quantized a keyword spotter of 90 % was left with 0.8 dB
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -38,15 +38,19 @@ def front_end_of_onnx(model: ModelProto) -> tuple[str, ...]:
 
 def front_end_of_tflite(path: Path) -> tuple[str, ...]:
     """`front_end` of every graph of a TFLite file."""
+    return tuple(name for operations, _ in tflite_graphs(path) for name in front_end(operations))
+
+
+def tflite_graphs(path: Path) -> Iterator[tuple[list[Operation], tuple[str, ...]]]:
+    """The operators of every graph of a TFLite file, with the file's own names of tensors, and the names of its
+    outputs."""
     files = need("ai_edge_quantizer.utils.tfl_flatbuffer_utils", extra="tflite-export")
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     model = files.read_model(str(path))
-    return tuple(
-        name
-        for graph in model.subgraphs
-        for name in front_end([_operation(model, graph, one, kinds) for one in graph.operators])
-    )
+    for graph in model.subgraphs:
+        outputs = tuple(graph.tensors[index].name.decode() for index in graph.outputs)
+        yield [_operation(model, graph, one, kinds) for one in graph.operators], outputs
 
 
 def _operation(model: ModelT, graph: SubGraphT, one: OperatorT, kinds: dict[int, str]) -> Operation:

@@ -119,9 +119,9 @@ KINDS: Final = (
     OperatorKind("expand", Trait.REPEATS, "Expand", "BROADCAST_TO", "expand"),
     # Parts of the values, and small rests of large ones.
     OperatorKind("slice", _TAKES, "Slice", "SLICE", "slice"),
-    OperatorKind("strided_slice", Trait.PICKS, "", "STRIDED_SLICE"),
-    OperatorKind("split", _TAKES, "Split", "SPLIT", "split"),
-    OperatorKind("gather", _TAKES, "Gather", "GATHER", "gather", "embedding"),
+    OperatorKind("strided_slice", _TAKES, "", "STRIDED_SLICE"),
+    OperatorKind("split", _TAKES, "Split", "SPLIT SPLIT_V UNPACK", "split"),
+    OperatorKind("gather", _TAKES, "Gather GatherElements GatherND", "GATHER GATHER_ND", "gather", "embedding"),
     OperatorKind("select", Trait.PICKS, "", "SELECT", "select"),
     OperatorKind("add", Trait.PICKS, "Add", "ADD", "add"),
     OperatorKind("sub", Trait.PICKS, "Sub", "SUB", "sub"),

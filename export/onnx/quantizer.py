@@ -20,6 +20,7 @@ from edgekit.export.onnx.compact import lean
 from edgekit.export.onnx.exporter import read_back, save
 from edgekit.export.onnx.float16 import write_float16
 from edgekit.export.onnx.int4 import quantize_weights
+from edgekit.export.onnx.part_ranges import mixed_joins_of
 from edgekit.export.shapes.calibration import feeds_at_lengths, feeds_of_sizes
 from edgekit.export.shapes.lengths import sizes_of_samples
 
@@ -74,13 +75,17 @@ def quantize(
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         prepared = Path(folder) / "prepared.onnx"
         symbolic = _prepare(source, prepared)
+        joined: tuple[str, ...] = ()
         if recipe.mode == "dynamic":
             options = _dynamic(prepared, recipe, out, _nodes_of(prepared, keep_float))
         else:
             assert calibration is not None
             given = list(_feeds(calibration, spec, prepared, method))
-            options = _static(prepared, recipe, given, out, _nodes_of(prepared, keep_float), method)
-    return {**options, "symbolic_shapes": symbolic}, _warnings(out)
+            mixed = mixed_joins_of(prepared, given)
+            kept = (*keep_float, *(name for one in mixed for name in (one.tensor, *one.behind)))
+            options = _static(prepared, recipe, given, out, _nodes_of(prepared, kept), method)
+            joined = tuple(f"{one.described}: it stays float32" for one in mixed)
+    return {**options, "symbolic_shapes": symbolic}, (*joined, *_warnings(out))
 
 
 def _prepare(source: Path, out: Path) -> bool:

@@ -22,7 +22,8 @@ _MOVES: Final = named("onnx", Trait.MOVES | Trait.REPEATS)
 _BORDERS: Final = named("onnx", Trait.BORDER)
 _PARTS: Final = named("onnx", Trait.PART)
 _SIZES: Final = named("onnx", Trait.SIZES)
-_FIXED_RANGES: Final = named("onnx", Trait.FIXED_RANGE)
+# Their range is that of their operator, or of the tensor whose values they hold.
+_NO_OWN_RANGE: Final = named("onnx", Trait.FIXED_RANGE | Trait.MOVES | Trait.REPEATS | Trait.TAKES)
 _WEIGHT: Final = re.compile(
     r"^(?:module\.)?(?P<module>[\w.]+)\.(?:weight|bias|in_proj\w*|\w*_l\d+)(?:_bias|_quantized|_Dequantize\w*|\w*)?$"
 )
@@ -54,7 +55,7 @@ def stored_steps(
         node.output[0]: node
         for node in model.graph.node
         if node.op_type == QUANTIZE and node.input[0] not in constants and node.input[1] in constants
-        if makers.get(node.input[0]) not in _FIXED_RANGES
+        if makers.get(node.input[0]) not in _NO_OWN_RANGE
     }
     if not found:
         return

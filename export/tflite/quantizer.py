@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
-from edgekit.export.graphs.front_end import front_end_of_tflite
+from edgekit.export.graphs.front_end import front_end_of_tflite, tflite_graphs
+from edgekit.export.graphs.joins import REMEDY, MixedJoin, joins_at_outputs, mixed_joins
+from edgekit.export.graphs.trace import Operation
 from edgekit.export.messages import Converted
 from edgekit.export.shapes.calibration import feeds_of_sizes
 from edgekit.export.shapes.signatures import signatures_of
@@ -68,7 +70,7 @@ class TfliteQuantizer:
         keep_float: Sequence[str] = (),
     ) -> Converted:
         """Write the file of `recipe` from the float32 file."""
-        options = quantize(source, spec, recipe, calibration, out, keep_float=keep_float)
+        options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float)
         compact(out)
         made = read_back(out, spec)
         wrong = _not_float(made, spec) if recipe.needs_calibration else ()
@@ -76,12 +78,12 @@ class TfliteQuantizer:
             again = outputs_read_again(source)
             wrong = tuple(name for name in wrong if again & set(tensor_names(out, name, spec)))
         if not wrong:
-            return msgspec.structs.replace(made, options=options)
+            return msgspec.structs.replace(made, options=options, warnings=warnings)
         # An output that the graph reads again is left int8 and empty: its operator has to stay float.
         names = (*keep_float, *(name for output in wrong for name in tensor_names(out, output, spec)))
-        options = quantize(source, spec, recipe, calibration, out, keep_float=names)
+        options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=names)
         compact(out)
-        warnings = tuple(f"the operator of output '{output}' stays float32" for output in wrong)
+        warnings += tuple(f"the operator of output '{output}' stays float32" for output in wrong)
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
@@ -93,8 +95,8 @@ def quantize(
     out: Path,
     *,
     keep_float: Sequence[str] = (),
-) -> Options:
-    """Write the file of `recipe` to `out`; returns the options used.
+) -> tuple[Options, tuple[str, ...]]:
+    """Write the file of `recipe` to `out`; returns the options used and warnings.
 
     Args:
         keep_float: Names of tensors whose operators are not quantized.
@@ -107,17 +109,40 @@ def quantize(
     ]
     entries = [*_entries(recipe), *(_unquantized("*", f"{re.escape(name)};") for name in dict.fromkeys(kept))]
     quantizer.load_quantization_recipe(entries)
-    ranges = None
+    ranges, warnings = None, tuple[str, ...]()
     if quantizer.need_calibration:
         assert calibration is not None
         ranges = _ranges(source, entries, _calibration(source, spec, calibration))
+        more, warnings = _joins(source, recipe, ranges)
+        entries += more
+        quantizer.load_quantization_recipe(entries)
     out.unlink(missing_ok=True)
     if ranges == {}:
         # Every operator that it knows is to stay float.
         shutil.copyfile(source, out)
     else:
         quantizer.quantize(ranges).export_model(str(out))
-    return {"recipe": recipe.mode or recipe.precision, "float_operators": ",".join(_left_float(entries))}
+    return {"recipe": recipe.mode or recipe.precision, "float_operators": ",".join(_left_float(entries))}, warnings
+
+
+def _joins(source: Path, recipe: Recipe, ranges: Mapping[str, Entry]) -> tuple[list[Entry], tuple[str, ...]]:
+    """What leaves joins of parts of different range float32, and warnings about them."""
+    found = [one for operations, outputs in tflite_graphs(source) for one in _mixed(operations, outputs, ranges)]
+    said = dict.fromkeys(one.described for one in found)
+    if recipe.mode == "full":
+        # Its outputs are int8 in any case, with one scale for all parts.
+        return [], tuple(f"{text}, and one int8 scale holds both: {REMEDY}" for text in said)
+    names = dict.fromkeys(name for one in found for name in (one.tensor, *one.behind))
+    return [_unquantized("*", f"{re.escape(name)};") for name in names], tuple(
+        f"{text}: it stays float32" for text in said
+    )
+
+
+def _mixed(operations: Sequence[Operation], outputs: Sequence[str], ranges: Mapping[str, Entry]) -> Iterator[MixedJoin]:
+    joins = joins_at_outputs(operations, outputs)
+    parts = {name for join in joins for name in join.inputs if "min" in ranges.get(name, {})}
+    known = {name: (float(np.min(ranges[name]["min"])), float(np.max(ranges[name]["max"]))) for name in parts}
+    return mixed_joins(operations, joins, known)
 
 
 def _ranges(source: Path, entries: list[Entry], feeds: dict[str, list[Entry]]) -> dict[str, Entry]:

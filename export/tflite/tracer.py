@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _MOVES: Final = named("tflite", Trait.MOVES | Trait.REPEATS)
 _BORDERS: Final = named("tflite", Trait.BORDER)
 _SIZES: Final = named("tflite", Trait.SIZES)
-_FIXED_RANGES: Final = named("tflite", Trait.FIXED_RANGE)
+# Their range is that of their operator, or of the tensor whose values they hold.
+_NO_OWN_RANGE: Final = named("tflite", Trait.FIXED_RANGE | Trait.MOVES | Trait.REPEATS | Trait.TAKES)
 _SHARED_SCALES: Final = named("tflite", Trait.SHARED_SCALE)
 
 
@@ -160,7 +161,7 @@ class _Engine:
         return [
             index
             for index, name in kinds.items()
-            if name not in _FIXED_RANGES | _MOVES and index not in shared
+            if name not in _NO_OWN_RANGE and index not in shared
             if self._subgraph.tensors[index].type == schema.TensorType.INT8
         ]
 

@@ -14,6 +14,7 @@ from edgekit.core.errors import Refused, UserError
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.system.files import sha256_file
 from edgekit.core.verdict import Verdict, worst
+from edgekit.export.checking.sampling import run_samples
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
@@ -184,6 +185,29 @@ def test_an_output_that_the_graph_reads_again_survives_quantization(
     assert failing(result) == []
     assert [tensor.dtype for tensor in result.artifacts[1].outputs] == ["float32", "int32"]
     assert "the operator of output 'output_0' stays float32" in result.artifacts[1].warnings
+
+
+@pytest.mark.parametrize("recipe", ["onnx-int8", "tflite-int8"])
+def test_int8_keeps_scores_that_are_joined_with_boxes_in_pixels(
+    recipe: str, convert: Convert, request_for: Request, tmp_path: Path
+) -> None:
+    result = convert(request_for("Detector", "x:float32[N,1,8,8]", recipe))
+
+    (artifact,) = result.artifacts
+    backend = BACKENDS.get(DEFAULT_BACKENDS[artifact.format])()
+    with backend.open(tmp_path / "out" / artifact.file, {}, result.spec) as session:
+        got = run_samples(session, result.spec, result.evaluation)["output"]
+    # One scale for both parts has steps of 2.5, and every score is 0 or 2.5.
+    exact = result.evaluation.expected["output"]
+    assert np.allclose(np.asarray(got, np.float32)[:, 2:], np.asarray(exact, np.float32)[:, 2:], rtol=0, atol=0.05)
+    assert failing(result) == []
+    assert any("stays float32" in text for text in artifact.warnings)
+
+
+def test_int8_throughout_says_what_to_do_about_joined_parts(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("Detector", "x:float32[N,1,8,8]", "tflite-int8-full"))
+
+    assert any("give the parts as outputs of their own" in text for text in result.warnings)
 
 
 def test_a_mean_over_steps_is_calibrated_at_every_length_it_is_judged_at(

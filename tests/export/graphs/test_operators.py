@@ -20,7 +20,7 @@ class Case:
 CASES = [
     Case("onnx", Trait.MOVES, "Cast Dropout Flatten Identity Reshape Squeeze Transpose Unsqueeze"),
     Case("onnx", Trait.REPEATS, "Expand"),
-    Case("onnx", Trait.TAKES, "Gather Slice Split"),
+    Case("onnx", Trait.TAKES, "Gather GatherElements GatherND Slice Split"),
     Case("onnx", Trait.SIZES, "Shape Size"),
     Case("onnx", Trait.BORDER, "DequantizeLinear QuantizeLinear"),
     Case("onnx", Trait.PART, "ConvInteger DynamicQuantizeLinear MatMulInteger"),

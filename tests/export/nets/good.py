@@ -160,3 +160,16 @@ class Wide(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.head(torch.relu(self.body(x)))
         return result
+
+
+class Detector(nn.Module):
+    """(N, 1, 8, 8) -> (N, 5, 16): two coordinates in pixels of 640, then three scores, joined as detectors do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(1, 16, 3, 2, 1)
+        self.place, self.scores = nn.Conv2d(16, 2, 1), nn.Conv2d(16, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        body = torch.relu(self.body(x))
+        return torch.cat((self.place(body).sigmoid() * 640, self.scores(body).sigmoid()), 1).flatten(2)
