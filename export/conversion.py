@@ -19,7 +19,7 @@ from edgekit.core.bundle import Artifact, artifact_id
 from edgekit.core.errors import ConversionFailed, ModelUnreadable, UserError, from_os_error
 from edgekit.core.recipe import OUTLIERS, Recipe
 from edgekit.core.refusals import refuse
-from edgekit.core.reports.report import Accuracy, ParityCheck
+from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_file
@@ -32,6 +32,7 @@ from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.sampling import MAX_OUTPUT_BYTES, bounded
 from edgekit.export.formats import format_of
 from edgekit.export.messages import ModuleRef
+from edgekit.export.recipe_failures import Failures
 from edgekit.export.routes import exporter_of
 from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.lengths import sizes_of_samples
@@ -39,7 +40,7 @@ from edgekit.export.shapes.signatures import fits, signatures_of
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.cache import ConversionCache, key_of
 from edgekit.export.workers.reference import Reference, ask_reference
-from edgekit.export.workers.toolchain import Lane, Made, Subject
+from edgekit.export.workers.toolchain import Lane, Made, NotMade, Subject
 from edgekit.export.workers.versions import versions
 from edgekit.export.workers.worker import Worker
 from edgekit.runtime.backend import BACKENDS, default_backend
@@ -50,7 +51,8 @@ class ExportRequest:
     """What to convert, into what, and with which samples.
 
     `spec.outputs` may be empty: they are then taken from the module. `recipes` may be aliases, which are resolved by
-    the network's operators and `cpu_features`. `timeout_s` applies to each conversion.
+    the network's operators and `cpu_features`. `timeout_s` applies to each conversion. With `keep_going` a recipe that
+    cannot be made is left out as long as others can.
     """
 
     module: ModuleRef
@@ -62,13 +64,15 @@ class ExportRequest:
     timeout_s: float = 600.0
     seed: int = 0
     method: str = "min-max"
+    keep_going: bool = False
 
 
 @dataclass(frozen=True)
 class ExportResult:
     """The artifacts, in the order requested, how they compare with PyTorch, and how good they are.
 
-    `evaluation` contains PyTorch's outputs; failing parity checks are listed in `parity` and raise nothing.
+    `evaluation` contains PyTorch's outputs; failing parity checks are listed in `parity` and raise nothing. `failures`
+    are the recipes that could not be made.
     """
 
     spec: ModelSpec
@@ -78,6 +82,7 @@ class ExportResult:
     parity: tuple[ParityCheck, ...]
     accuracy: tuple[Accuracy, ...] = ()
     warnings: tuple[str, ...] = ()
+    failures: tuple[RecipeFailure, ...] = ()
 
 
 def export_artifacts(
@@ -94,17 +99,22 @@ def export_artifacts(
         MissingExtra: A converter is not installed.
         ModelUnreadable: The weights cannot be read.
         ConversionFailed: A converter failed, timed out, was killed, or wrote a file that its backend cannot open.
+
+    With `keep_going` these end the call only if they concern every recipe; else they are `failures` of the result.
     """
     out.mkdir(parents=True, exist_ok=True)
     total = len(request.evaluation)
     request = dataclasses.replace(request, evaluation=bounded(request.evaluation, request.spec))
     spec = _with_sizes(request.spec, request.evaluation)
-    _refuse_unfitting(spec, request)
+    failures = Failures(request.recipes, keep_going=request.keep_going)
+    request = dataclasses.replace(
+        request, recipes=failures.without(lambda one: _refuse_unfitting(one, spec, request), request.recipes)
+    )
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _workers(request) as workers:
-        run = _Run(request, out, Path(folder), workers, ConversionCache(cache))
+        run = _Run(request, out, Path(folder), workers, ConversionCache(cache), failures)
         progress.step(0, len(request.recipes), "PyTorch")
         reference = run.reference(spec, make_cases(request.evaluation, spec))
-        recipes = _resolved(request, reference)
+        recipes = _resolved(request, reference, failures)
         artifacts = run.convert(recipes, reference, progress)
     return ExportResult(
         reference.spec,
@@ -119,6 +129,7 @@ def export_artifacts(
             *_calibrated_on(request, recipes),
             *(f"{one.recipe}: {text}" for one in artifacts for text in one.warnings),
         ),
+        failures.found,
     )
 
 
@@ -131,6 +142,7 @@ class _Run:
     folder: Path
     workers: dict[str, Worker]
     cache: ConversionCache
+    failures: Failures
     parity: list[ParityCheck] = field(default_factory=list)
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
 
@@ -147,19 +159,18 @@ class _Run:
 
     def convert(self, recipes: Sequence[Recipe], reference: Reference, progress: Progress) -> tuple[Artifact, ...]:
         """Convert in one thread per format; validate here while the workers continue."""
-        finished: queue.Queue[Made | BaseException] = queue.Queue()
+        finished: queue.Queue[Made | NotMade] = queue.Queue()
         lanes = self._lanes(recipes, reference)
         threads = [threading.Thread(target=lane.run, args=(finished,), daemon=True) for lane in lanes]
         made: dict[str, Artifact] = {}
         try:
             for thread in threads:
                 thread.start()
-            while len(made) < len(recipes):
+            for done in range(1, len(recipes) + 1):
                 item = finished.get()
-                if isinstance(item, BaseException):
-                    raise item
-                made[item.recipe.name] = self._accept(item, reference)
-                progress.step(len(made), len(recipes), item.recipe.name)
+                with self.failures.of(item.recipe):
+                    made[item.recipe.name] = self._accept(item, reference)
+                progress.step(done, len(recipes), item.recipe.name)
         finally:
             for worker in self.workers.values():
                 worker.stop()
@@ -167,7 +178,7 @@ class _Run:
                 if thread.is_alive():
                     thread.join()
         self.cache.mark_seen(self._subject_key)
-        return tuple(made[recipe.name] for recipe in recipes)
+        return tuple(made[recipe.name] for recipe in recipes if recipe.name in made)
 
     @property
     def _subject_key(self) -> str:
@@ -205,10 +216,19 @@ class _Run:
             method=self.request.method,
         )
 
-    def _accept(self, made: Made, reference: Reference) -> Artifact:
-        """Move a finished file to its place, describe it, and check it."""
+    def _accept(self, made: Made | NotMade, reference: Reference) -> Artifact:
+        """Move a finished file to its place, describe it, and check it; nothing stays of one that cannot be checked."""
+        if isinstance(made, NotMade):
+            raise made.error
         target = self.out / f"{made.recipe.name}{format_of(made.recipe.format).suffix}"
         _copy(made.path, target)
+        try:
+            return self._checked(made, target, reference)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+    def _checked(self, made: Made, target: Path, reference: Reference) -> Artifact:
         record = self._record(made, reference)
         converted = made.converted
         artifact = Artifact(
@@ -266,14 +286,18 @@ def _workers(request: ExportRequest) -> Iterator[dict[str, Worker]]:
             worker.close()
 
 
-def _resolved(request: ExportRequest, reference: Reference) -> tuple[Recipe, ...]:
+def _resolved(request: ExportRequest, reference: Reference, failures: Failures) -> tuple[Recipe, ...]:
     outliers = {OUTLIERS} if reference.spec.task == "anomaly detection" else set()
     operators = frozenset({*reference.traced.operators, *outliers})
-    found = tuple(dict.fromkeys(recipe.resolve(operators, request.cpu_features) for recipe in request.recipes))
-    for one in found:
-        if one.needs_calibration and request.method not in format_of(one.format).methods:
-            raise refuse("histogram-tflite", f"Recipe '{one.name}' with '{request.method}'")
-    return found
+    found: dict[Recipe, None] = {}
+    for recipe in request.recipes:
+        with failures.of(recipe):
+            one = recipe.resolve(operators, request.cpu_features)
+            if one.needs_calibration and request.method not in format_of(one.format).methods:
+                raise refuse("histogram-tflite", f"Recipe '{one.name}' with '{request.method}'")
+            found[one] = None
+    failures.narrow(len(found))
+    return tuple(found)
 
 
 def _left_out(total: int, used: int) -> tuple[str, ...]:
@@ -324,9 +348,9 @@ def _with_sizes(spec: ModelSpec, samples: Samples) -> ModelSpec:
     return msgspec.structs.replace(spec, sizes={**batch, **own, **spec.sizes})
 
 
-def _refuse_unfitting(spec: ModelSpec, request: ExportRequest) -> None:
+def _refuse_unfitting(recipe: Recipe, spec: ModelSpec, request: ExportRequest) -> None:
     """Samples of a length that no fixed-shape file would take cannot validate it."""
-    if not any(format_of(recipe.format).has_fixed_shapes for recipe in request.recipes):
+    if not format_of(recipe.format).has_fixed_shapes:
         return
     for axis, size in sizes_of_samples(request.evaluation, spec).items():
         if not fits(signatures_of(spec), {axis: size}, spec):

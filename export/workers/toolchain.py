@@ -32,6 +32,14 @@ class Made:
     converted: messages.Converted
 
 
+@dataclass(frozen=True)
+class NotMade:
+    """A recipe that failed, with its error."""
+
+    recipe: Recipe
+    error: BaseException
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """What is converted: the module, its completed spec, and the files that workers read."""
@@ -58,16 +66,21 @@ class Lane:
     subject: Subject
     cache: ConversionCache
 
-    def run(self, finished: queue.Queue[Made | BaseException]) -> None:
-        """Put every finished file into `finished`, or the error that ended this lane."""
+    def run(self, finished: queue.Queue[Made | NotMade]) -> None:
+        """Put every recipe into `finished`, as a file or with the error that it ended in."""
+        source = self.folder / f"float{self.row.suffix}"
         try:
             self.worker.finish_loading()
-            source = self.folder / f"float{self.row.suffix}"
             converted = self._export(source)
-            for recipe in sorted(self.recipes, key=lambda recipe: recipe.precision != "fp32"):
-                finished.put(self._made(recipe, source, converted))
         except BaseException as err:  # noqa: BLE001  # raised again by the thread that reads the queue
-            finished.put(err)
+            for recipe in self.recipes:
+                finished.put(NotMade(recipe, err))
+            return
+        for recipe in sorted(self.recipes, key=lambda recipe: recipe.precision != "fp32"):
+            try:
+                finished.put(self._made(recipe, source, converted))
+            except BaseException as err:  # noqa: BLE001  # as above
+                finished.put(NotMade(recipe, err))
 
     @property
     def folder(self) -> Path:

@@ -81,6 +81,49 @@ def test_a_converter_that_gives_nothing_is_a_failed_conversion(
     assert caught.value.exit_code == 5
 
 
+def test_a_recipe_that_fails_leaves_the_others(
+    request_for: Request, fake_exporters: Callable[[str], str], static_int8: str, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    fake_exporters("KilledQuantizer")
+    request = request_for("Cnn", "x:float32[N,1,8,8]", "onnx-int8,onnx-fp32,onnx-fp16")
+
+    result = export_artifacts(replace(request, keep_going=True), tmp_path / "out")
+
+    assert [one.recipe for one in result.artifacts] == ["onnx-fp32"]
+    assert [(one.recipe, one.kind) for one in result.failures] == [
+        (static_int8, "ConversionFailed"),
+        ("onnx-fp16", "ConversionFailed"),
+    ]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["onnx-fp32.onnx"]
+
+
+def test_a_file_that_cannot_be_opened_is_not_kept(
+    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    fake_exporters("ScribblingQuantizer")
+    request = request_for("Cnn", "x:float32[N,1,8,8]", "onnx-fp32,onnx-fp16")
+
+    result = export_artifacts(replace(request, keep_going=True), tmp_path / "out")
+
+    assert [one.recipe for one in result.failures] == ["onnx-fp16"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["onnx-fp32.onnx"]
+
+
+def test_a_refused_recipe_leaves_the_others(request_for: Request, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    request = request_for("Recurrent", "x:float32[N,T,6]", "onnx-fp32,onnx-int8-static", T=8)
+
+    result = export_artifacts(replace(request, keep_going=True), tmp_path / "out")
+
+    assert [one.recipe for one in result.artifacts] == ["onnx-fp32"]
+    assert [(one.recipe, one.code) for one in result.failures] == [("onnx-int8-static", "static-lstm")]
+
+
 def test_a_wrong_file_with_a_good_answer_fails_parity(
     request_for: Request, fake_exporters: Callable[[str], str], static_int8: str, tmp_path: Path
 ) -> None:

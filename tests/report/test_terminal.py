@@ -142,6 +142,13 @@ def test_a_narrow_terminal_gets_the_same_lines() -> None:
     assert printed(make_report(), width=40) == printed(make_report(), width=80)
 
 
+def test_a_recipe_that_was_not_made_is_listed_with_its_reason() -> None:
+    text = printed(variants.not_made())
+
+    assert "FAIL onnx-fp16, tflite-fp16: the converter crashed\n    edgekit doctor" in text
+    assert "made 4 of 6" in text.splitlines()[-1]
+
+
 def test_operators_load_and_causes_are_told() -> None:
     text = printed(variants.deep())
 

@@ -256,10 +256,13 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
     """All options on how artifacts are made; the command receives them as `how: ExportOptions`."""
 
     @functools.wraps(function)
-    def command(*arguments: Any, max_drop: float | None, with_preprocessing: bool, **options: Any) -> int | None:
+    def command(
+        *arguments: Any, max_drop: float | None, with_preprocessing: bool, keep_going: bool, **options: Any
+    ) -> int | None:
         from edgekit.flows.opening.source import ExportOptions
 
-        return function(*arguments, **options, how=ExportOptions(max_drop=max_drop, raw=with_preprocessing))
+        how = ExportOptions(max_drop=max_drop, raw=with_preprocessing, keep_going=keep_going)
+        return function(*arguments, **options, how=how)
 
     return _decorated(
         command,
@@ -273,6 +276,11 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
             "--with-preprocessing",
             is_flag=True,
             help="Put preprocessing into the artifact: takes uint8 images (N,H,W,C) or int16 audio, returns scores.",
+        ),
+        click.option(
+            "--keep-going/--fail-fast",
+            default=True,
+            help="If a recipe cannot be made, keep the others (default), or stop and write nothing.",
         ),
     )
 

@@ -103,7 +103,7 @@ class Call:
         self.answer(report, lambda: as_text(report, self.output, (*written, *files)))
         if command := bisect_command(report):
             self.note(f"Hint: {command}")
-        return report.verdict.exit_code
+        return report.exit_code
 
 
 class Command(click.Command):

@@ -58,6 +58,7 @@ def _context(report: Report) -> dict[str, Any]:
         "name": report.spec.name if report.spec else report.bundle or "report",
         "counts": _counted(report),
         "parity_failures": [check for check in rows.open_parity(report) if check.verdict is Verdict.FAIL],
+        "failures": rows.failures(report),
         "targets": targets,
         "metric": next((entry.metric for entry in report.accuracy), "accuracy"),
         "detectable": _detectable(report),
@@ -160,7 +161,7 @@ def _disturbed(targets: Sequence[rows.TargetView]) -> Iterator[str]:
 
 def _counted(report: Report) -> str:
     """`2 of 2 targets, 14 of 14 parity checks and 16 of 24 budget checks pass.`, or an empty text."""
-    nouns = {"targets": "target", "parity": "parity check", "budgets": "budget check"}
+    nouns = {"made": "recipe", "targets": "target", "parity": "parity check", "budgets": "budget check"}
     parts = [
         f"{passed} of {formatting.plural(total, nouns[kind])} {'passes' if total == 1 else 'pass'}"
         for kind, passed, total in rows.counts(report)

@@ -49,6 +49,8 @@ def cases(report: Report) -> Iterator[JunitCase]:
     yield from map(_parity_case, report.parity)
     for check in report.budgets:
         yield _budget_case(report, check)
+    for failure in report.failures:
+        yield JunitCase("export", failure.recipe, "made", Verdict.FAIL, failure.message)
     yield from map(_outcome_case, report.outcomes)
     yield JunitCase(
         "verdict", report.command, "verdict", report.verdict, f"the verdict is {formatting.VERDICTS[report.verdict]}"

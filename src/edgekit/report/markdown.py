@@ -21,10 +21,18 @@ def render_markdown(report: Report) -> str:
     parts = [_headline(report)]
     parts += [_target(target) for target in rows.targets(report)]
     parts += [_section("Budgets", _budget_lines(report)), _section("Parity", _parity_lines(report))]
+    parts += [_section("Not made", _failure_lines(report))]
     parts += [_section("Why", _why_lines(report)), _section("Under load", _load_lines(report))]
     parts += [_section("Training", [prose(training.sentence(report.training))] if report.training else [])]
     parts += [_section("Warnings", [prose(text) for text in rows.warnings(report)])]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _failure_lines(report: Report) -> list[str]:
+    return [
+        f"{', '.join(map(code, names))}: {prose(one.message)}{f' {code(one.hint)}' if one.hint else ''}"
+        for one, names in rows.failures(report)
+    ]
 
 
 def _why_lines(report: Report) -> list[str]:

@@ -11,7 +11,16 @@ from typing import Final
 from edgekit.core.budget import METRICS
 from edgekit.core.bundle import Artifact
 from edgekit.core.measurement import Measurement, Trust
-from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Latency, Outcome, ParityCheck, Report
+from edgekit.core.reports.report import (
+    Accuracy,
+    BudgetCheck,
+    Estimate,
+    Latency,
+    Outcome,
+    ParityCheck,
+    RecipeFailure,
+    Report,
+)
 from edgekit.core.verdict import Verdict, worst
 from edgekit.report.formatting import plural, sizes
 
@@ -232,9 +241,19 @@ def open_parity(report: Report) -> tuple[ParityCheck, ...]:
     return tuple(sorted(left, key=lambda check: check.verdict is not Verdict.FAIL))
 
 
+def failures(report: Report) -> tuple[tuple[RecipeFailure, tuple[str, ...]], ...]:
+    """Recipes that could not be made, each reason once with the names of all that it concerns."""
+    found: dict[tuple[str, str], list[RecipeFailure]] = {}
+    for one in report.failures:
+        found.setdefault((one.message, one.hint), []).append(one)
+    return tuple((same[0], tuple(one.recipe for one in same)) for same in found.values())
+
+
 def counts(report: Report) -> tuple[tuple[str, int, int], ...]:
     """How many checks of each kind pass, as (kind, passed, all), without empty kinds."""
+    made = [Verdict.PASS] * len(report.artifacts) + [Verdict.FAIL] * len(report.failures)
     kinds = {
+        "made": made if report.failures else [],
         "targets": [outcome.verdict for outcome in report.outcomes],
         "parity": [check.verdict for check in report.parity],
         "budgets": [check.verdict for check in report.budgets],

@@ -48,6 +48,7 @@ def render(report: Report, console: Console) -> None:
     _depths(console, report)
     _why(console, report)
     _parity(console, report)
+    _failures(console, report)
     _warnings(console, report)
     _say(console, Text(""), _verdict_line(report))
 
@@ -263,6 +264,17 @@ def _parity(console: Console, report: Report) -> None:
         _say(console, Text.assemble(_verdict(check.verdict), where, text), indent=2)
     if len(left) > _MAX_LISTED:
         _say(console, Text(f"and {len(left) - _MAX_LISTED} more"), indent=2)
+
+
+def _failures(console: Console, report: Report) -> None:
+    """Recipes that could not be made, with the next command to run."""
+    if report.failures:
+        _say(console, Text(""), Text("Not made", style=_BOLD))
+    for one, names in rows.failures(report):
+        head = f" {formatting.clean(', '.join(names))}: "
+        _say(console, Text.assemble(_verdict(Verdict.FAIL), head, formatting.clean(one.message)), indent=2)
+        if one.hint:
+            _say(console, Text(formatting.clean(one.hint), style=_DIM), indent=4)
 
 
 def _warnings(console: Console, report: Report) -> None:

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, ParityCheck, Report, is_report
-from edgekit.core.verdict import Verdict
+from edgekit.core.reports.report import (
+    Accuracy,
+    BudgetCheck,
+    Estimate,
+    Outcome,
+    ParityCheck,
+    RecipeFailure,
+    Report,
+    is_report,
+)
+from edgekit.core.verdict import Verdict, worst
 
 
 def check(artifact: str, verdict: Verdict, kind: str = "difference") -> ParityCheck:
@@ -48,3 +57,25 @@ def test_a_budget_on_a_drop_is_printed_in_points(metric: str, unit: str) -> None
     stored = "bytes" if metric == "size" else "ratio"
 
     assert BudgetCheck("", "a", "local", metric, stored, 0.1, Estimate(0.1), Verdict.PASS).display_unit == unit
+
+
+@pytest.mark.parametrize(
+    ("failed", "judged", "code"),
+    [
+        ((), Verdict.PASS, 0),
+        ((5,), Verdict.PASS, 5),
+        ((2,), Verdict.INCONCLUSIVE, 5),
+        ((5,), Verdict.FAIL, 1),
+        ((5, 70), Verdict.PASS, 70),
+    ],
+)
+def test_a_recipe_that_was_not_made_decides_the_exit_code_unless_something_that_was_made_fails(
+    failed: tuple[int, ...], judged: Verdict, code: int
+) -> None:
+    failures = tuple(RecipeFailure("onnx-fp16", "ConversionFailed", "no", exit_code=one) for one in failed)
+    verdict = worst([judged, *([Verdict.FAIL] if failed else [])])
+    report = Report(
+        command="export", created="", outcomes=(Outcome("local", judged),), failures=failures, verdict=verdict
+    )
+
+    assert report.exit_code == code

@@ -11,7 +11,17 @@ from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Trust
 from edgekit.core.reports.explain import Cause
-from edgekit.core.reports.report import Epoch, Estimate, Latency, Operators, Outcome, ParityCheck, Report, Training
+from edgekit.core.reports.report import (
+    Epoch,
+    Estimate,
+    Latency,
+    Operators,
+    Outcome,
+    ParityCheck,
+    RecipeFailure,
+    Report,
+    Training,
+)
 from edgekit.core.reports.sustained import Sustained, SustainedPoint
 from edgekit.core.verdict import Verdict
 
@@ -257,6 +267,19 @@ def hostile_training() -> Report:
     return replace(report, training=replace(report.training, epochs=(one,)))
 
 
+def not_made(text: str = "the converter crashed") -> Report:
+    """Two recipes could not be made, for one reason; everything else passes."""
+    failures = tuple(
+        RecipeFailure(name, "ConversionFailed", text, "edgekit doctor") for name in ("onnx-fp16", "tflite-fp16")
+    )
+    return replace(make_report(), failures=failures, verdict=Verdict.FAIL)
+
+
+def hostile_failure() -> Report:
+    """The reason tries to be more than a text."""
+    return not_made(HOSTILE)
+
+
 def empty() -> Report:
     return Report(command="export", created="")
 
@@ -283,6 +306,8 @@ VARIANTS = {
         hostile_depths,
         trained,
         hostile_training,
+        not_made,
+        hostile_failure,
         empty,
     )
 }

@@ -74,7 +74,8 @@ def command(
     """Take a model to a verdict: export, validate, profile, judge.
 
     Writes DIR/bundle, DIR/report.json and DIR/report.html, all or none. Exits with 0 if no artifact fails parity and
-    on every target one meets all budgets, with 1 if not, with 4 if the measurement is inconclusive.
+    on every target one meets all budgets, with 1 if not, with 4 if the measurement is inconclusive, with 5 if a recipe
+    could not be made; the others are judged and kept.
     """
     from edgekit.flows.build import REPORT_HTML, build_order
 

@@ -57,7 +57,8 @@ def command(
 ) -> int:
     """Convert a model into artifacts, each checked for parity.
 
-    Writes a complete bundle or nothing. Exits with 1 if an artifact differs from the model it was made from.
+    Writes a complete bundle or nothing. Exits with 1 if an artifact differs from the model it was made from, with 5 if
+    a recipe could not be made; the bundle then contains the others.
     """
     from edgekit.flows.export import export_order
 

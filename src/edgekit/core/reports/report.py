@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from edgekit.core.bundle import Artifact
+from edgekit.core.errors import ConversionFailed, EdgekitError
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Measurement, Trust
@@ -92,6 +93,20 @@ class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.drop.value is None or metric_unit(self.metric) == "ratio":
             return self.drop.value
         return self.drop.value / self.reference.value if self.reference.value else None
+
+
+class RecipeFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A recipe that could not be made while others were: the class of the error, its message, and the next command.
+
+    `code` is the reason in `core/refusals.py` if it is known not to work. `exit_code` is that of the error alone.
+    """
+
+    recipe: str
+    kind: str
+    message: str
+    hint: str = ""
+    code: str = ""
+    exit_code: int = ConversionFailed.exit_code
 
 
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,7 +201,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain
     unusual times; `unexplained` are observations without a cause. `training` is that of the weights, if edgekit trained
-    them.
+    them. `failures` are the recipes that could not be made; the verdict is then fail.
     """
 
     command: str
@@ -195,6 +210,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     bundle: str = ""
     split: SplitFacts | None = None
     artifacts: tuple[Artifact, ...] = ()
+    failures: tuple[RecipeFailure, ...] = ()
     parity: tuple[ParityCheck, ...] = ()
     accuracy: tuple[Accuracy, ...] = ()
     measurements: tuple[Measurement, ...] = ()
@@ -214,6 +230,15 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     verdict: Verdict = Verdict.PASS
     seed: int = 0
     schema_version: int = REPORT_SCHEMA
+
+    @property
+    def exit_code(self) -> int:
+        """That of the verdict; that of a failed conversion if all that was made passes."""
+        judged = worst([*(check.verdict for check in self.parity), *(one.verdict for one in self.outcomes)])
+        if not self.failures or judged is Verdict.FAIL:
+            return self.verdict.exit_code
+        is_bug = any(one.exit_code == EdgekitError.exit_code for one in self.failures)
+        return EdgekitError.exit_code if is_bug else ConversionFailed.exit_code
 
     def parity_of(self, artifact: str) -> Verdict:
         """Fail if any parity check of this artifact failed."""

@@ -8,12 +8,21 @@ from types import MappingProxyType
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.measurement import Measurement
-from edgekit.core.reports.report import Accuracy, BudgetCheck, Latency, Outcome, ParityCheck, Report, Training
+from edgekit.core.reports.report import (
+    Accuracy,
+    BudgetCheck,
+    Latency,
+    Outcome,
+    ParityCheck,
+    RecipeFailure,
+    Report,
+    Training,
+)
 from edgekit.core.samples import SplitFacts
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.documents import now
 from edgekit.core.system.settings import Settings
-from edgekit.core.verdict import Verdict
+from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.measuring.measure import Profiled
 from edgekit.flows.opening.versions import versions
 
@@ -31,6 +40,7 @@ class Findings:
     split: SplitFacts | None = None
     training: Training | None = None
     warnings: tuple[str, ...] = ()
+    failures: tuple[RecipeFailure, ...] = ()
 
     @property
     def parity(self) -> tuple[ParityCheck, ...]:
@@ -57,7 +67,7 @@ class Findings:
         budgets: tuple[BudgetCheck, ...] = (),
         stages: Mapping[str, float] = MappingProxyType({}),
     ) -> Report:
-        """The Report of `command`, as of now."""
+        """The Report of `command`, as of now; a recipe that could not be made fails it."""
         return Report(
             command=command,
             created=now(),
@@ -65,6 +75,7 @@ class Findings:
             bundle=self.bundle,
             split=self.split,
             artifacts=self.artifacts,
+            failures=self.failures,
             parity=self.parity,
             accuracy=self.accuracy,
             measurements=self.measurements,
@@ -79,6 +90,6 @@ class Findings:
             tools=versions(),
             stages=dict(stages),
             warnings=(*self.warnings, *self.profiled.warnings),
-            verdict=verdict,
+            verdict=worst([verdict, *([Verdict.FAIL] if self.failures else [])]),
             seed=settings.seed,
         )

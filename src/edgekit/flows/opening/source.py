@@ -60,10 +60,12 @@ class ExportOptions:
 
     `max_drop` is the largest drop of a quantized one, as a share of 1, also for an error metric. With `raw` they
     contain their preprocessing: they take uint8 images (N, H, W, C) or int16 audio, and classifiers return scores.
+    Without `keep_going` the first recipe that cannot be made ends the command, and nothing is kept of the others.
     """
 
     max_drop: float | None = None
     raw: bool = False
+    keep_going: bool = True
 
 
 @dataclass(frozen=True)

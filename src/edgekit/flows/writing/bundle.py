@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 from edgekit.core.bundle import CASES, SAMPLES, Bundle, Manifest, write_manifest
 from edgekit.core.recipe import Recipe
-from edgekit.core.reports.report import Accuracy, ParityCheck
+from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
 from edgekit.core.samples import Samples
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress
@@ -32,13 +33,14 @@ _MAX_SAMPLE_BYTES: Final = 8 << 20
 
 @dataclass(frozen=True)
 class Written:
-    """A bundle that was just written, still open, with its parity and accuracy."""
+    """A bundle that was just written, still open, with its parity and accuracy, and what could not be made."""
 
     source: Source
     found: Opened
     parity: tuple[ParityCheck, ...]
     accuracy: tuple[Accuracy, ...]
     warnings: tuple[str, ...]
+    failures: tuple[RecipeFailure, ...] = ()
 
     def findings(self, bundle: Path, profiled: Profiled | None = None) -> Findings:
         """The findings about the artifacts; `bundle` is the final path of the bundle."""
@@ -52,6 +54,7 @@ class Written:
             self.source.split.facts(self.source.samples_from),
             self.source.training,
             self.warnings,
+            self.failures,
         )
 
 
@@ -85,15 +88,19 @@ def write_bundle(
     progress: Progress,
     how: ExportOptions = ExportOptions(),
 ) -> Written:
-    """Convert, validate and measure accuracy, and write a complete bundle to `folder`."""
-    request = _request(source, recipes, settings)
+    """Convert, validate and measure accuracy, and write a complete bundle to `folder`.
+
+    A recipe that cannot be made is left out, and reported in `failures`, unless `how` says otherwise.
+    """
+    request = dataclasses.replace(_request(source, recipes, settings), keep_going=how.keep_going)
     with progress.stage("export and parity"):
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
     if how.max_drop is not None:
         with progress.stage("accuracy control"):
             result = control_accuracy(result, request, folder, how.max_drop)
     bundle = _write_rest(source, result, folder)
-    return Written(source, of_bundle(bundle), result.parity, result.accuracy, (*source.warnings, *result.warnings))
+    warnings = (*source.warnings, *result.warnings)
+    return Written(source, of_bundle(bundle), result.parity, result.accuracy, warnings, result.failures)
 
 
 def _request(source: Source, recipes: tuple[Recipe, ...], settings: Settings) -> ExportRequest:
