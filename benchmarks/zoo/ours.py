@@ -1,0 +1,123 @@
+"""edgekit on one network: one command, its verdict per recipe, its wall time and its largest process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.zoo.net import Net
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Outcome(NamedTuple):
+    """What edgekit said of one recipe; `path` is its file, if there is one."""
+
+    verdict: str
+    made: str = ""
+    detail: str = ""
+    path: Path | None = None
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+def exported(net: Net, folder: Path, recipes: Sequence[str], limit_s: float) -> dict[str, Outcome]:
+    """Every recipe in one command; where nothing came of it, the formats apart, and then each recipe alone."""
+    found = _command(net, folder, recipes, limit_s)
+    if found or not recipes:
+        return found or {}
+    formats = {recipe.partition("-")[0] for recipe in recipes}
+    parts = [[one for one in recipes if one.startswith(kind)] for kind in sorted(formats)]
+    if len(parts) == 1:
+        parts = [[one] for one in recipes]
+    return {name: value for part in parts for name, value in exported(net, folder, part, limit_s).items()}
+
+
+def _command(net: Net, folder: Path, recipes: Sequence[str], limit_s: float) -> dict[str, Outcome] | None:
+    """What one command gives; None if a command for several recipes gave nothing."""
+    out = folder / ("bundle-" + "-".join(recipes) if len(recipes) < 5 else "bundle")
+    shutil.rmtree(out, ignore_errors=True)
+    words = ["export", "net.py:net", "--samples", "samples.npz", "--to", ",".join(recipes), "--out", str(out), "--json"]
+    for text in net.inputs:
+        words += ["--input", text]
+    for text in net.sizes:
+        words += ["--sizes", text]
+    code, text, seconds, peak = measured([sys.executable, "-m", "edgekit", *words, "--quiet"], folder, limit_s)
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError:
+        document = {"error": {"message": f"exit {code} without a document", "exit_code": code}}
+    if "artifacts" in document:
+        return {name: one._replace(seconds=seconds, peak_mb=peak) for name, one in read(document, recipes, out).items()}
+    if len(recipes) > 1:
+        return None
+    error = document.get("error", {})
+    verdict = "refused" if error.get("exit_code") in (1, 2, 3) else "broke"
+    message = f"{error.get('code', '')} {error.get('message', '')}".strip()
+    return {recipes[0]: Outcome(verdict, detail=message[:400], seconds=seconds, peak_mb=peak)}
+
+
+def read(document: Mapping[str, Any], recipes: Sequence[str], out: Path) -> dict[str, Outcome]:
+    """The verdict of each recipe from the report of an export."""
+    made = {one["recipe"]: one for one in document["artifacts"]}
+    failures = {one.get("recipe"): one for one in document.get("failures", ())}
+    found = {}
+    for recipe in recipes:
+        artifact = made.get(recipe) or next((one for name, one in made.items() if is_of(name, recipe)), None)
+        if artifact is None:
+            failed = failures.get(recipe) or next((o for n, o in failures.items() if is_of(str(n), recipe)), {})
+            verdict = "refused" if failed.get("exit_code", 5) in (1, 2, 3) else "broke"
+            found[recipe] = Outcome(verdict, detail=str(failed.get("message", "no artifact and no reason"))[:400])
+            continue
+        checks = [one for one in document["parity"] if one["artifact"] == artifact["recipe"]]
+        bad = [one for one in checks if one["verdict"] == "fail"]
+        detail = _described(max(bad, key=_distance)) if bad else ""
+        path = out / artifact["file"]
+        found[recipe] = Outcome("fail" if bad else "pass", artifact["recipe"], detail, path if path.is_file() else None)
+    return found
+
+
+def is_of(name: str, recipe: str) -> bool:
+    """Whether a recipe is what an alias such as `onnx-int8` became."""
+    return name.startswith(f"{recipe}-")
+
+
+def _distance(check: Mapping[str, Any]) -> float:
+    value, limit = check["value"], check["limit"]
+    if value is None or not limit:
+        return 0.0
+    return float(value / limit if check["kind"] == "difference" else limit - value)
+
+
+def _described(check: Mapping[str, Any]) -> str:
+    value = "none" if check["value"] is None else f"{check['value']:.3g}"
+    noise = "" if check["sqnr_db"] is None else f", {check['sqnr_db']:.1f} dB"
+    reason = f", {check['reason']}" if check["reason"] else ""
+    limit = "none" if check["limit"] is None else f"{check['limit']:.3g}"
+    return f"{check['case']}/{check['output']}/{check['kind']} {value}, limit {limit}{noise}{reason}"
+
+
+def measured(command: Sequence[str], folder: Path, limit_s: float) -> tuple[int, str, float, float]:
+    """Exit code, standard output, wall seconds and the memory of the largest process in MB."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    variables = {**os.environ, "PYTHONPATH": paths, "EDGEKIT_CACHE": str(folder / "cache"), "EDGEKIT_OFFLINE": "1"}
+    begun = time.perf_counter()
+    with (folder / "stdout.txt").open("wb") as output, (folder / "stderr.txt").open("wb") as errors:
+        process = subprocess.Popen(
+            ["timeout", "--kill-after=10", str(int(limit_s)), *command],
+            cwd=folder,
+            env=variables,
+            stdout=output,
+            stderr=errors,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    text = (folder / "stdout.txt").read_text(encoding="utf-8", errors="replace")
+    return process.returncode, text, time.perf_counter() - begun, usage.ru_maxrss / 1024
