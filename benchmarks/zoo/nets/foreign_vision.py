@@ -18,38 +18,6 @@ def timm(name: str, **options: Any) -> Any:
     return foreign("timm").create_model(name, pretrained=False, num_classes=10, **options)
 
 
-# Name, size of pictures, factory, how a script would quantize it.
-TORCHVISION = (
-    ("resnet18", 64, lambda: torchvision("", "resnet18", num_classes=10)),
-    ("mobilenet-v2", 64, lambda: torchvision("", "mobilenet_v2", num_classes=10)),
-    ("mobilenet-v3", 64, lambda: torchvision("", "mobilenet_v3_small", num_classes=10)),
-    ("efficientnet-b0", 64, lambda: torchvision("", "efficientnet_b0", num_classes=10)),
-    ("shufflenet-v2", 64, lambda: torchvision("", "shufflenet_v2_x0_5", num_classes=10)),
-    ("squeezenet", 64, lambda: torchvision("", "squeezenet1_1", num_classes=10)),
-    ("mnasnet", 64, lambda: torchvision("", "mnasnet0_5", num_classes=10)),
-    ("regnet", 64, lambda: torchvision("", "regnet_y_400mf", num_classes=10)),
-    ("densenet", 64, lambda: _densenet()),
-    ("convnext", 64, lambda: _convnext()),
-    ("googlenet", 64, lambda: torchvision("", "googlenet", num_classes=10, aux_logits=False, init_weights=False)),
-    (
-        "lraspp",
-        64,
-        lambda: torchvision(".segmentation", "lraspp_mobilenet_v3_large", weights_backbone=None, num_classes=6),
-    ),
-)
-TIMM = (
-    ("timm-mobilenetv4", 64, lambda: timm("mobilenetv4_conv_small")),
-    ("timm-ghostnet", 64, lambda: timm("ghostnet_100")),
-    ("timm-repvgg", 64, lambda: timm("repvgg_a0")),
-    ("timm-mixer", 64, lambda: _mixer()),
-    ("timm-vit", 64, lambda: timm("vit_tiny_patch16_224", img_size=64, embed_dim=64, depth=2, num_heads=4)),
-    ("timm-poolformer", 64, lambda: _poolformer()),
-    ("timm-edgenext", 64, lambda: timm("edgenext_xx_small")),
-    ("timm-mobileone", 64, lambda: timm("mobileone_s0")),
-    ("timm-efficientformer", 224, lambda: timm("efficientformer_l1", depths=(1, 1, 1, 2), embed_dims=(16, 24, 32, 48))),
-)
-
-
 def _densenet() -> Any:
     return foreign("torchvision.models.densenet").DenseNet(12, (2, 4, 4), 16, num_classes=10)
 
@@ -68,6 +36,38 @@ def _mixer() -> Any:
 def _poolformer() -> Any:
     package = foreign("timm.models.metaformer")
     return package.MetaFormer(num_classes=10, depths=(1, 1, 1, 1), dims=(16, 24, 32, 48))
+
+
+# Name, size of pictures, factory, how a script would quantize it.
+TORCHVISION = (
+    ("resnet18", 64, lambda: torchvision("", "resnet18", num_classes=10)),
+    ("mobilenet-v2", 64, lambda: torchvision("", "mobilenet_v2", num_classes=10)),
+    ("mobilenet-v3", 64, lambda: torchvision("", "mobilenet_v3_small", num_classes=10)),
+    ("efficientnet-b0", 64, lambda: torchvision("", "efficientnet_b0", num_classes=10)),
+    ("shufflenet-v2", 64, lambda: torchvision("", "shufflenet_v2_x0_5", num_classes=10)),
+    ("squeezenet", 64, lambda: torchvision("", "squeezenet1_1", num_classes=10)),
+    ("mnasnet", 64, lambda: torchvision("", "mnasnet0_5", num_classes=10)),
+    ("regnet", 64, lambda: torchvision("", "regnet_y_400mf", num_classes=10)),
+    ("densenet", 64, _densenet),
+    ("convnext", 64, _convnext),
+    ("googlenet", 64, lambda: torchvision("", "googlenet", num_classes=10, aux_logits=False, init_weights=False)),
+    (
+        "lraspp",
+        64,
+        lambda: torchvision(".segmentation", "lraspp_mobilenet_v3_large", weights_backbone=None, num_classes=6),
+    ),
+)
+TIMM = (
+    ("timm-mobilenetv4", 64, lambda: timm("mobilenetv4_conv_small")),
+    ("timm-ghostnet", 64, lambda: timm("ghostnet_100")),
+    ("timm-repvgg", 64, lambda: timm("repvgg_a0")),
+    ("timm-mixer", 64, _mixer),
+    ("timm-vit", 64, lambda: timm("vit_tiny_patch16_224", img_size=64, embed_dim=64, depth=2, num_heads=4)),
+    ("timm-poolformer", 64, _poolformer),
+    ("timm-edgenext", 64, lambda: timm("edgenext_xx_small")),
+    ("timm-mobileone", 64, lambda: timm("mobileone_s0")),
+    ("timm-efficientformer", 224, lambda: timm("efficientformer_l1", depths=(1, 1, 1, 2), embed_dims=(16, 24, 32, 48))),
+)
 
 
 ATTENTION = {"timm-mixer", "timm-vit", "timm-edgenext", "timm-efficientformer"}
