@@ -4,6 +4,7 @@ python -m benchmarks.zoo --setup DIR            make the environment with torchv
 DIR/bin/python -m benchmarks.zoo                run what has no row yet; may be stopped at any time
 ... --only NAME,NAME --recipes onnx-fp32 --again --failed --part plain --seed 1 --work DIR --limit 300
 python -m benchmarks.zoo --page                 write docs/zoo.md from the rows
+... --merge FILE                                take the plain part of rows from another file, run beside
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from benchmarks.zoo.net import Net
 from benchmarks.zoo.ours import ROOT, Outcome, exported
 from benchmarks.zoo.plain import RECIPES
 from benchmarks.zoo.registry import nets
-from benchmarks.zoo.rows import ROWS, Row, add_rows, compact, read_rows
+from benchmarks.zoo.rows import ROWS, Row, add_rows, compact, merged, read_rows
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,11 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--part", choices=("both", "ours", "plain"), default="both", help="keep the other part as it is"
     )
     parser.add_argument("--page", action="store_true")
+    parser.add_argument("--merge", type=Path)
     given = parser.parse_args(arguments)
     if given.setup:
         from benchmarks.zoo.environment import make
 
         make(given.setup)
+    elif given.merge:
+        add_rows(merged(read_rows(given.rows), read_rows(given.merge)), given.rows)
+        compact(given.rows)
     elif given.page:
         from benchmarks.zoo.page import PAGE, page
 

@@ -9,6 +9,8 @@ from typing import Final
 import msgspec
 
 ROWS: Final = Path(__file__).with_name("rows.jsonl")
+FAULTS: Final = Path(__file__).with_name("faults.jsonl")
+TIMES: Final = Path(__file__).with_name("times.jsonl")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -55,7 +57,62 @@ def add_rows(rows: Iterable[Row], path: Path = ROWS) -> None:
             stream.write(msgspec.json.encode(row) + b"\n")
 
 
+def merged(rows: Iterable[Row], beside: Iterable[Row]) -> list[Row]:
+    """The rows with what others say of the plain way."""
+    known = {(row.net, row.recipe, row.seed): row for row in beside if row.plain}
+    fields = ("plain", "plain_db", "plain_detail", "plain_seconds")
+    return [
+        msgspec.structs.replace(row, **{field: getattr(found, field) for field in fields})
+        for row in rows
+        if (found := known.get((row.net, row.recipe, row.seed))) is not None
+    ]
+
+
 def compact(path: Path = ROWS) -> None:
     """Rewrite the file with the rows that count, in the order of networks, recipes and seeds."""
     rows = sorted(read_rows(path), key=lambda row: (row.seed, row.source, row.kind, row.net, row.recipe))
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What `edgekit validate` says of a network with a planted fault, or of one without (`fault` is then empty).
+
+    `caught` is true if a check failed; `db` is the least signal over noise of the checks that did.
+    """
+
+    net: str
+    fault: str
+    format: str
+    exit_code: int
+    caught: bool
+    db: float | None = None
+    reason: str = ""
+
+
+class Time(msgspec.Struct, frozen=True):
+    """One round of one network: `edgekit export` of four artifacts against the two plain scripts, in seconds and MB."""
+
+    net: str
+    round: int
+    seconds: float
+    peak_mb: float
+    plain_seconds: float
+    plain_peak_mb: float
+    load: float
+
+
+def read_faults(path: Path = FAULTS) -> list[Fault]:
+    """Every planted fault."""
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return [msgspec.json.decode(line, type=Fault) for line in lines]
+
+
+def read_times(path: Path = TIMES) -> list[Time]:
+    """Every round that was timed."""
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return [msgspec.json.decode(line, type=Time) for line in lines]
+
+
+def write_faults(faults: Iterable[Fault], path: Path = FAULTS) -> None:
+    """Write all faults, one line each."""
+    path.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in faults))
