@@ -52,8 +52,8 @@ def _head(rows: Sequence[Row]) -> Iterable[str]:
         "# Real networks",
         "",
         f"This page shows what edgekit makes of {len(names)} networks of the kinds that people deploy: {own} are"
-        f" written in `benchmarks/zoo/nets`, the others are built from configs of {', '.join(packages)}. Weights are random"
-        " with a fixed seed, apart from those that a package ships; batch norms are settled on real pictures or sounds."
+        f" written in `benchmarks/zoo/nets`, the others are built from configs of {', '.join(packages)}. Weights are"
+        " random with a fixed seed, apart from those that a package ships; batch norms are settled on real pictures or sounds."
         " `python -m benchmarks.zoo` makes the rows in `benchmarks/zoo/rows.jsonl`, and with `--page` this page.",
         "",
         "Each network goes through `edgekit export` with 16 samples, and through plain scripts of twenty lines with the"
