@@ -54,7 +54,7 @@ def _head(rows: Sequence[Row]) -> Iterable[str]:
         f"This page shows what edgekit makes of {len(names)} networks of the kinds that people deploy: {own} are"
         f" written in `benchmarks/zoo/nets`, the others are built from configs of {', '.join(packages)}. Weights are"
         " random with a fixed seed, apart from those that a package ships; batch norms are settled on real pictures or"
-        " sounds. `python -m benchmarks.zoo` makes the rows in `benchmarks/zoo/rows.jsonl`, and with `--page` this page.",
+        " sounds. `python -m benchmarks.zoo` makes the rows in `benchmarks/zoo/rows.jsonl`, with `--page` the page.",
         "",
         "Each network goes through `edgekit export` with 16 samples, and through plain scripts of twenty lines with the"
         " defaults of `torch.onnx.export`, `onnxruntime.quantization`, `litert_torch` and `ai_edge_quantizer`. A judge"
