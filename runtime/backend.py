@@ -50,6 +50,12 @@ def offered_sizes(session: Session) -> dict[str, tuple[int, ...]]:
     return offered
 
 
+def declared_sizes(session: Session) -> dict[str, tuple[int, ...]]:
+    """The sizes of dynamic axes in the metadata of a file; it takes others as well."""
+    declared: dict[str, tuple[int, ...]] = getattr(session, "declared_sizes", {})
+    return declared
+
+
 class Backend(Protocol):
     """Opens artifacts of one or more formats."""
 

@@ -164,6 +164,13 @@ class OperatorSetIdProto(Protocol):
     version: int
 
 
+class StringStringEntryProto(Protocol):
+    """A key and its value."""
+
+    key: str
+    value: str
+
+
 class ModelProto(Protocol):
     """A whole file."""
 
@@ -176,6 +183,10 @@ class ModelProto(Protocol):
     @property
     def opset_import(self) -> Repeated[OperatorSetIdProto]:
         """The sets of operators that it is written in."""
+
+    @property
+    def metadata_props(self) -> Repeated[StringStringEntryProto]:
+        """What its exporter says about it."""
 
     def SerializeToString(self) -> bytes:
         """The file's content."""

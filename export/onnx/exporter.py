@@ -17,6 +17,7 @@ from edgekit.export.onnx.compact import without_wrapper
 from edgekit.export.raw_inputs import layout_of
 from edgekit.export.torch.call import call, call_arguments, flatten, tensors
 from edgekit.export.torch.untraceable import first_line, untraceable
+from edgekit.runtime.backends.tensors import SIZES_KEY
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import ModelProto, TensorShapeProto, ValueInfoProto
@@ -141,11 +142,19 @@ def save(model: ModelProto, path: Path, spec: ModelSpec, *, shapes: bool = True)
     """
     onnx = need("onnx", extra="export")
     _name_axes(model, spec)
+    _write_sizes(model, spec)
     model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model, full_check=True)
     if not shapes:
         del model.graph.value_info[:]
     onnx.save(model, str(path))
+
+
+def _write_sizes(model: ModelProto, spec: ModelSpec) -> None:
+    """The sizes that the spec lists travel in the file: outside of its bundle it is measured at them."""
+    others = {entry.key: entry.value for entry in model.metadata_props if entry.key != SIZES_KEY}
+    sizes = {SIZES_KEY: msgspec.json.encode(spec.sizes, order="sorted").decode()} if spec.sizes else {}
+    need("onnx", extra="export").helper.set_model_props(model, {**others, **sizes})
 
 
 def _name_axes(model: ModelProto, spec: ModelSpec) -> None:

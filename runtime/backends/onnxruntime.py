@@ -24,7 +24,7 @@ from edgekit.runtime.backends.native_output import Captured, captured_stderr
 from edgekit.runtime.backends.operator_times import operator_times
 from edgekit.runtime.backends.providers import CPU, Placement
 from edgekit.runtime.backends.target_options import check_names, choice, threads_of
-from edgekit.runtime.backends.tensors import completed
+from edgekit.runtime.backends.tensors import completed, sizes_in
 
 if TYPE_CHECKING:
     from edgekit.core.job import OperatorTime
@@ -106,6 +106,8 @@ class OnnxSession:
         self.placement: Placement | None = None
         self.inputs = tuple(completed(_tensor(arg), spec.inputs if spec else ()) for arg in engine.get_inputs())
         self.outputs = tuple(completed(_tensor(arg), spec.outputs if spec else ()) for arg in engine.get_outputs())
+        # What the exporter wrote into the file; a spec knows better.
+        self.declared_sizes = {} if spec else sizes_in(engine.get_modelmeta().custom_metadata_map, self.inputs)
         self._engine = engine
         self._profiles = profiles
         self._first = Lock()

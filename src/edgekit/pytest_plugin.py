@@ -86,20 +86,21 @@ def _budgets(node: pytest.Item) -> tuple[str, ...]:
 
 
 def _act(report: Report, policy: str) -> None:
-    failed = [_described(check) for check in report.budgets if check.verdict == "fail"]
+    failed = [_described(check, report) for check in report.budgets if check.verdict == "fail"]
     failed += [f"'{one.artifact}' differs from PyTorch" for one in report.parity if one.verdict == "fail"]
     if failed:
         pytest.fail("; ".join(failed), pytrace=False)
-    undecided = [_described(check) for check in report.budgets if check.verdict == "inconclusive"]
+    undecided = [_described(check, report) for check in report.budgets if check.verdict == "inconclusive"]
     if undecided and policy == "fail":
         pytest.fail(f"INCONCLUSIVE: {'; '.join(undecided)}", pytrace=False)
     if undecided and policy == "skip":
         pytest.skip(f"INCONCLUSIVE: {'; '.join(undecided)}")
 
 
-def _described(check: Any) -> str:
+def _described(check: Any, report: Report) -> str:
     from edgekit.core.units import format_figure
+    from edgekit.report.rows import measured_at
 
     found = check.estimate
     figure = found.reason or format_figure(found.value, found.low, found.high, check.display_unit)
-    return f"'{check.artifact}' on {check.target}: {check.budget}, got {figure}"
+    return f"'{check.artifact}' on {check.target}: {check.budget}, got {figure}{measured_at(report, check)}"

@@ -15,6 +15,7 @@ CODES = {
     "VerdictFailed": 1,
     "UserError": 2,
     "Refused": 2,
+    "Incomplete": 2,
     "EnvironmentFault": 3,
     "MissingExtra": 3,
     "ProviderRefused": 3,

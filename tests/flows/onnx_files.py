@@ -31,6 +31,21 @@ def dense(path: Path, *, batch: int | str = "batch", external: str = "") -> Path
     return path
 
 
+def convolution(path: Path, metadata: dict[str, str] | None = None) -> Path:
+    """(batch, 3, height, width) -> (batch, 4), as detectors and segmenters are exported."""
+    weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("GlobalAveragePool", ["c"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["y"]),
+    ]
+    borders = tensor("image", ["batch", 3, "height", "width"]), tensor("y", ["batch", 4])
+    made = model(nodes, [borders[0]], [borders[1]], [numpy_helper.from_array(weights, "w")])
+    helper.set_model_props(made, metadata or {})
+    onnx.save(made, str(path))
+    return path
+
+
 def tensor(name: str, shape: list[int | str], kind: int = TensorProto.FLOAT) -> Any:
     """What a graph takes or gives."""
     return helper.make_tensor_value_info(name, kind, shape)

@@ -16,6 +16,7 @@ import click
 from edgekit.core.errors import (
     EdgekitError,
     EnvironmentFault,
+    Incomplete,
     Interrupted,
     OutputClosed,
     UserError,
@@ -53,6 +54,8 @@ def report(err: BaseException, arguments: list[str]) -> int:
 
 def translate(err: BaseException, arguments: list[str]) -> EdgekitError:
     """`err` as one of edgekit's own errors, with a message and a hint."""
+    if isinstance(err, Incomplete):
+        return UserError(err.message, hint=shlex.join(["edgekit", *arguments, *err.options]))
     if isinstance(err, EdgekitError):
         return err
     if isinstance(err, click.ClickException):

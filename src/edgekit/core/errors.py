@@ -3,7 +3,8 @@
 EdgekitError                70  a bug in edgekit
 ├── VerdictFailed            1  parity, accuracy, budget or regression
 ├── UserError                2  wrong input: a name, an option, samples, a factory
-│   └── Refused                 known not to work; `core/refusals.py` lists the reasons by code
+│   ├── Refused                 known not to work; `core/refusals.py` lists the reasons by code
+│   └── Incomplete              options are missing; the hint is the command with them
 ├── EnvironmentFault         3  something on the machine is missing or full
 │   ├── MissingExtra            an optional package is not installed
 │   ├── ProviderRefused         the requested provider does not run the model
@@ -23,7 +24,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypedDict
 
 
@@ -58,6 +60,14 @@ class Refused(UserError):
     def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class Incomplete(UserError):
+    """A command needs more options: `options` in words, `--sizes` and `T=64`, that make it run."""
+
+    def __init__(self, message: str, *, options: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint or shlex.join(options))
+        self.options = tuple(options)
 
 
 class EnvironmentFault(EdgekitError):

@@ -31,7 +31,8 @@ DTYPES: Final = (
 _INPUT = re.compile(r"(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]")
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
 _SIZE = re.compile(r"0*[1-9][0-9]{0,8}")
-_SIZES = re.compile(rf"(?P<axis>[A-Za-z_][\w.]*)=(?P<sizes>{_SIZE.pattern}(?:,{_SIZE.pattern})*)")
+# Files from elsewhere have axes such as `x:0.1`.
+_SIZES = re.compile(rf"(?P<axis>[^=,\s]+)=(?P<sizes>{_SIZE.pattern}(?:,{_SIZE.pattern})*)")
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -239,6 +240,12 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         first = {tensor.shape[0] if tensor.shape else None for tensor in self.inputs}
         axis = next(iter(first)) if len(first) == 1 else None
         return axis if isinstance(axis, str) else None
+
+    @property
+    def unsized_axes(self) -> tuple[str, ...]:
+        """Dynamic axes without a size in `sizes`, except the batch: the first axis of an input."""
+        first = {tensor.shape[0] for tensor in self.inputs if tensor.shape}
+        return tuple(axis for axis in self.free_axes if axis not in first and axis not in self.sizes)
 
     def sizes_of(self, axis: str) -> tuple[int, ...]:
         """The sizes for which a format with fixed shapes is exported, ascending."""

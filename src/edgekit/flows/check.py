@@ -72,7 +72,7 @@ class CheckOrder:
                 _confirm_budgets(gate, gated)
         report = self._report(gate)
         if self.record:
-            history.append(history.history_file(self.config, self.file), _recorded(report, gate.values))
+            history.append(history.history_file(self.config, self.file), _recorded(report, gate.values, gate.sizes))
         return report
 
     def _report(self, gate: Gate) -> CheckReport:
@@ -174,7 +174,7 @@ def _is_measured_alarm(one: Checked) -> bool:
     return one.kind == "budget" and one.verdict is Verdict.FAIL and one.metric in MEASURED
 
 
-def _recorded(report: CheckReport, values: dict[str, float]) -> Run:
+def _recorded(report: CheckReport, values: dict[str, float], sizes: dict[str, dict[str, int]]) -> Run:
     # A check that failed only because it was undecided for too long is still undecided.
     undecided = [one.key for one in report.results if one.verdict is Verdict.INCONCLUSIVE or one.in_a_row]
     return Run(
@@ -184,4 +184,5 @@ def _recorded(report: CheckReport, values: dict[str, float]) -> Run:
         values=values,
         checks=tuple(one.key for one in report.results),
         inconclusive=tuple(undecided),
+        sizes=sizes,
     )

@@ -19,7 +19,7 @@ from edgekit.core.verdict import worst
 from edgekit.flows.judging.comparison import compare_reports, read_report
 from edgekit.flows.measuring.pairs import DEFAULT_PAIRS, DEFAULT_TIME_BOX_S, DEFAULT_TIME_LIMIT_S, Protocol
 from edgekit.flows.measuring.sides import SEPARATOR, Side, compare_sides, refuse_other_inputs, side_of
-from edgekit.flows.opening.artifacts import opened
+from edgekit.flows.opening.artifacts import Opened, opened
 from edgekit.flows.order import Order, door
 
 
@@ -84,6 +84,7 @@ def compare_order(
     launches: int = DEFAULT_PAIRS,
     time_limit_s: float | None = None,
     time_box_s: float = DEFAULT_TIME_BOX_S,
+    sizes: Sequence[str] = (),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Iterator[Order[ComparisonReport]]:
@@ -96,6 +97,7 @@ def compare_order(
         launches: Pairs of fresh processes before the first evaluation; at most four times as many in all.
         time_limit_s: Seconds that each launch is timed after warm-up.
         time_box_s: Seconds per target after which no more pairs start.
+        sizes: Sizes of the dynamic axes of bare files, e.g. `T=64`.
 
     Raises:
         UserError: A report and an artifact, or reports of different devices, inputs or units.
@@ -105,7 +107,7 @@ def compare_order(
         yield ReportsOrder(str(a), str(b), tuple(pairs), settings)
         return
     protocol = Protocol(launches, time_box_s, settings.minimum_effect, seed=settings.seed)
-    with _opened_sides(str(a), str(b), progress) as sides:
+    with _opened_sides(str(a), str(b), sizes, progress) as sides:
         yield CompareOrder(sides, parse_targets(target), protocol, time_limit_s or DEFAULT_TIME_LIMIT_S, settings)
 
 
@@ -135,11 +137,14 @@ def _are_reports(a: str | Path, b: str | Path) -> bool:
 
 
 @contextmanager
-def _opened_sides(a: str, b: str, progress: Progress) -> Iterator[tuple[Side, Side]]:
-    """Both sides; two artifacts of one bundle share it, opened once."""
+def _opened_sides(a: str, b: str, sizes: Sequence[str], progress: Progress) -> Iterator[tuple[Side, Side]]:
+    """Both sides; two artifacts of one bundle share it, opened once. Both run on the inputs of A."""
     with ExitStack() as stack:
-        paths = dict.fromkeys(text.partition(SEPARATOR)[0] for text in (a, b))
-        found = {path: stack.enter_context(opened(Path(path), progress=progress)) for path in paths}
+        found: dict[str, Opened] = {}
+        for path in dict.fromkeys(text.partition(SEPARATOR)[0] for text in (a, b)):
+            of_a = sizes if not found else ()
+            door_ = opened(Path(path), with_samples=not found, sizes=of_a, progress=progress)
+            found[path] = stack.enter_context(door_)
         first, second = (side_of(text, found[text.partition(SEPARATOR)[0]]) for text in (a, b))
         refuse_other_inputs(first, second)
         yield first, second

@@ -78,7 +78,7 @@ def _graphs(report: Report, path: Path, unseen: list[str]) -> dict[str, Quantize
         unseen += [f"the operators of '{one.recipe}': '{report.bundle}' does not exist" for one in wanted]
         return {}
     try:
-        with opened(bundle) as there:
+        with opened(bundle, with_samples=False) as there:
             return graphs_in(there, wanted, unseen)
     except EdgekitError as err:
         unseen.append(f"the operators of the artifacts: {err.message}")

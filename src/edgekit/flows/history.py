@@ -17,7 +17,7 @@ from edgekit.core.system.check_settings import CheckedModel, CheckFile, complete
 from edgekit.core.system.documents import now
 from edgekit.core.system.files import new_file, new_folder
 from edgekit.core.system.progress import Progress
-from edgekit.flows.judging.history import append, commit_of, history_file, points, read_history
+from edgekit.flows.judging.history import append, commit_of, comparable, history_file, points, read_history
 
 
 def show(config: Path, *, command: str = "history show") -> HistoryReport:
@@ -91,6 +91,9 @@ def accept_order(config: Path, *, why: str, model: Sequence[str] = ()) -> Iterat
 
 
 def _series(name: str, found: Sequence[Point]) -> Series:
+    """The series over the runs at the sizes of the last one."""
+    last = found[-1]
+    found = found if last.sizes is None else comparable(found, last.sizes, unknown=len(last.sizes) < 2)
     values = [point.value for point in found]
     earlier = values[:-1]
     level = expected_level(earlier) if len(earlier) >= 5 else None

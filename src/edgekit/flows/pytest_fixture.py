@@ -25,6 +25,7 @@ def profile_against(
     target: str = "local",
     launches: int = 6,
     time_limit_s: float | None = None,
+    sizes: Sequence[str] = (),
     settings: Settings = Settings(),
 ) -> Report:
     """`profile`, with every budget judged on every artifact; a measured one fails only if a second profile agrees.
@@ -41,7 +42,13 @@ def profile_against(
     for attempt in range(2):
         again = msgspec.structs.replace(settings, seed=settings.seed + attempt)
         found = profile(
-            path, target=target, artifact=artifact, launches=launches, time_limit_s=time_limit_s, settings=again
+            path,
+            target=target,
+            artifact=artifact,
+            launches=launches,
+            time_limit_s=time_limit_s,
+            sizes=sizes,
+            settings=again,
         )
         reports.append(_judged(found, budgets, targets))
         if not any(one.verdict is Verdict.FAIL and one.metric in MEASURED for one in reports[-1].budgets):

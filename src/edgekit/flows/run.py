@@ -63,7 +63,8 @@ def run(
     where = Target.parse(target)
     if not input:
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
-    with opened(Path(path), sizes=sizes) as found:
+    needs_samples = any(str(text).startswith((SAMPLE, RANDOM)) for text in input)
+    with opened(Path(path), with_samples=needs_samples, sizes=sizes) as found:
         chosen = [one for one in found.chosen((artifact,) if artifact else ()) if opens(where, one)]
         if not chosen:
             raise UserError(f"Target '{target}' cannot open such an artifact of '{path}'.")

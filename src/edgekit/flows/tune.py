@@ -105,6 +105,7 @@ def tune_order(
     artifact: Sequence[str] = (),
     max_drop: float = DEFAULT_MAX_DROP,
     time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+    sizes: Sequence[str] = (),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Iterator[TuneOrder]:
@@ -117,12 +118,13 @@ def tune_order(
         max_drop: Largest drop relative to PyTorch, as a ratio. Without labels, outputs need an SQNR of at least 30 dB
             instead.
         time_limit_s: Seconds that each launch is timed after warm-up.
+        sizes: Sizes of the dynamic axes of a bare file, e.g. `T=64`.
 
     Raises:
         UserError: No artifact is good enough, or the device is emulated and has no latency.
     """
     where = Target.parse(target)
-    with opened(Path(path), progress=progress) as found:
+    with opened(Path(path), sizes=sizes, progress=progress) as found:
         yield TuneOrder(found, found.chosen(artifact), where, max_drop, time_limit_s, settings)
 
 

@@ -19,7 +19,7 @@ from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.judging.quality import agreement
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
-from edgekit.flows.opening.artifacts import Opened, opened
+from edgekit.flows.opening.artifacts import Opened, is_bare, opened
 from edgekit.flows.opening.source import RUN_FILE
 from edgekit.train.registry import MODELS
 
@@ -57,7 +57,10 @@ def validate(
     Raises:
         UserError: A bare file without a reference, or inputs with different names.
     """
-    with opened(Path(path)) as found, _with_reference(found, reference) as known:
+    with (
+        opened(Path(path), with_samples=not is_bare(Path(path))) as found,
+        _with_reference(found, reference) as known,
+    ):
         chosen = known.chosen(artifact)
         parity, accuracy = validated(known, chosen, progress)
     split = known.bundle.manifest.split if known.bundle else None

@@ -89,6 +89,8 @@ def notes(report: ComparisonReport) -> Iterator[str]:
                 f"{name}{formatting.plural(pair.ratio.n, 'launch')} each: detects "
                 f"{percent(pair.detectable)} in 80 % of cases (minimum effect {percent(report.minimum_effect)})"
             )
+        if at := formatting.at_sizes(pair.sizes):
+            yield f"{name}measured{at}"
         if pair.repeated:
             repeated = formatting.plural(pair.repeated, "pair")
             yield f"{name}{repeated} disturbed by other work and measured again; both are kept"

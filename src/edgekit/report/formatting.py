@@ -85,6 +85,12 @@ def sizes(values: Mapping[str, int]) -> str:
     return ", ".join(f"{axis}={size}" for axis, size in values.items())
 
 
+def at_sizes(values: Mapping[str, int]) -> str:
+    """` at N=1, T=32`, to follow a figure; empty for one sample of a model without other dynamic axes."""
+    is_usual = not values or set(values.values()) == {1} == {len(values)}
+    return "" if is_usual else f" at {sizes(values)}"
+
+
 def plural(count: int, noun: str) -> str:
     """`1 launch`, `6 launches`."""
     ending = "es" if noun.endswith(("ch", "s", "x")) else "s"

@@ -20,14 +20,16 @@ from edgekit.core.reports.report import (
     ParityCheck,
     RecipeFailure,
     Report,
+    cell,
 )
 from edgekit.core.verdict import Verdict, worst
-from edgekit.report.formatting import plural, sizes
+from edgekit.report.formatting import at_sizes, plural, sizes
 
 EMULATED: Final = "emulated"
 FAILED_PARITY: Final = "parity failed, so no latency is shown"
 NOT_MEASURED: Final = "not measured"
 TIMES: Final = ("latency", "load", "first_run")
+MEASURED: Final = (*TIMES, "memory")
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,12 @@ class TargetView:
             found.setdefault(row.artifact, row)
         return tuple(found.values())
 
+    @cached_property
+    def sizes(self) -> dict[str, int] | None:
+        """The sizes of the dynamic axes at which all rows were measured; None if they differ."""
+        measured = [row.latency.sizes for row in self.rows if row.latency is not None]
+        return None if any(one != measured[0] for one in measured) else measured[0] if measured else {}
+
     @property
     def timed(self) -> tuple[str, ...]:
         """Names of the artifacts whose times are shown."""
@@ -204,6 +212,12 @@ def judged(report: Report, check: BudgetCheck) -> Estimate:
     """The figure of a budget, without its value if the time is withheld."""
     reason = withheld(report, check.artifact, check.target) if check.metric in TIMES else ""
     return Estimate(None, reason=reason) if reason else check.estimate
+
+
+def measured_at(report: Report, check: BudgetCheck) -> str:
+    """` at N=1, T=32`, the sizes at which the figure of a budget was measured; as `formatting.at_sizes`."""
+    measured = cell(report.latency, check.artifact, check.target)
+    return at_sizes(measured[0].sizes) if measured and check.metric in MEASURED else ""
 
 
 def nearest_misses(report: Report, target: str) -> tuple[BudgetCheck, ...]:

@@ -60,7 +60,8 @@ def _heading(report: Report) -> Text:
 
 def _target(console: Console, report: Report, target: rows.TargetView) -> None:
     if target.target:
-        _say(console, Text(""), Text(formatting.clean(target.target), style=_BOLD))
+        at = formatting.clean(formatting.at_sizes(target.sizes or {}))
+        _say(console, Text(""), Text.assemble((formatting.clean(target.target), _BOLD), at))
     if target.rows:
         _print_table(console, _table(report, target))
     _say(console, *_notes(target.rows), indent=2)
@@ -108,7 +109,7 @@ def _name_cell(row: rows.Row, target: rows.TargetView) -> Text:
     second += [Text("chosen")] * row.is_chosen
     if second:
         lines.append(Text("  ") + Text(", ").join(second))
-    if row.latency and len(target.rows) > len(target.artifacts):
+    if row.latency and (target.sizes is None or len(target.rows) > len(target.artifacts)):
         rate = f", {formatting.rate(row.throughput)}/s" if row.throughput.value is not None else ""
         lines.append(Text(f"  at {formatting.clean(formatting.sizes(row.latency.sizes))}{rate}"))
     return Text("\n").join(lines)

@@ -54,7 +54,9 @@ def test_a_packed_bundle_is_a_reference_too(reference: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["lookup.tflite", "lookup.onnx", "two.tflite"])
 def test_a_bare_file_runs_on_inputs_of_a_size_it_takes(name: str) -> None:
-    with opened(DATA / name) as found, open_session(found, found.artifacts[0], Target("local")) as session:
+    sizes = ["T=3"] if name == "lookup.onnx" else []
+
+    with opened(DATA / name, sizes=sizes) as found, open_session(found, found.artifacts[0], Target("local")) as session:
         outputs = session.run(feed_at(found.spec, found.samples, 0))
 
     assert all(np.isfinite(array).all() for array in outputs.values())

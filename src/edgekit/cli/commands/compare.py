@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.arguments import Duration, Share, path_type, target_option, time_limit_option
+from edgekit.cli.arguments import Duration, Share, axis_sizes_option, path_type, target_option, time_limit_option
 from edgekit.cli.common import Call, Command, common
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     metavar="SHARE",
     help="Smallest difference that counts, e.g. 3%.  [setting: minimum_effect]",
 )
+@axis_sizes_option
 @click.option(
     "--report", multiple=True, type=path_type, metavar="FILE", help="Also write the result to FILE: .json or .md."
 )
@@ -57,6 +58,7 @@ def command(
     time_limit: float | None,
     time_box: float,
     minimum_effect: float | None,
+    sizes: tuple[str, ...],
     report: tuple[Path, ...],
 ) -> int:
     """Compare the latency of two artifacts, or of two reports.
@@ -87,6 +89,7 @@ def command(
             launches=launches,
             time_limit_s=time_limit,
             time_box_s=time_box,
+            sizes=sizes,
             settings=settings,
             progress=progress,
         ),

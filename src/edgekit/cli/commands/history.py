@@ -77,9 +77,13 @@ def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -
 
 
 def _shown(found: HistoryReport) -> str:
+    from edgekit.report.formatting import at_sizes
+
     if not found.series:
         return f"'{found.file}' contains no runs yet."
-    rows = [(one.name, str(one.runs), *_level(one), _place(one.last)) for one in found.series]
+    names = [one.name + at_sizes(one.last.sizes or {}) for one in found.series]
+    shown = zip(names, found.series, strict=True)
+    rows = [(name, str(one.runs), *_level(one), _place(one.last)) for name, one in shown]
     accepted = [f"{one.created}  accepted: {', '.join(one.models)} ({one.why})" for one in found.accepted]
     return "\n".join([columns([("series", "runs", "last", "level", "change", "at"), *rows]), *accepted])
 
@@ -90,9 +94,13 @@ def _level(one: Series) -> tuple[str, str, str]:
 
 
 def _blamed(found: HistoryReport) -> Iterator[str]:
+    from edgekit.report.formatting import at_sizes
+
     slow = [(one.name, one.slower) for one in found.series if one.slower]
     for name, step in slow:
-        yield f"{name}: {100 * step.size:+.1f} % since {_place(step.since)}; the last good run is {_place(step.before)}"
+        at = at_sizes(step.since.sizes or {})
+        slower = f"{100 * step.size:+.1f} % since {_place(step.since)}"
+        yield f"{name}{at}: {slower}; the last good run is {_place(step.before)}"
     if not slow:
         yield "No series became slower by more than its noise."
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.arguments import Duration, Points, artifact_option, first_target, parts, path_argument
+from edgekit.cli.arguments import (
+    Duration,
+    Points,
+    artifact_option,
+    axis_sizes_option,
+    first_target,
+    parts,
+    path_argument,
+)
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.completion import names
 from edgekit.cli.output import columns
@@ -51,9 +59,16 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="How long each process keeps timing after warm-up.",
 )
+@axis_sizes_option
 @common(acts=True, chance=True)
 def command(
-    call: Call, path: Path, target: str | None, artifact: tuple[str, ...], max_drop: float, time_limit: float
+    call: Call,
+    path: Path,
+    target: str | None,
+    artifact: tuple[str, ...],
+    max_drop: float,
+    time_limit: float,
+    sizes: tuple[str, ...],
 ) -> int | None:
     """Find the best artifact, threads and options for a target.
 
@@ -70,6 +85,7 @@ def command(
             artifact=parts(artifact),
             max_drop=max_drop,
             time_limit_s=time_limit,
+            sizes=sizes,
             settings=settings,
             progress=progress,
         ),

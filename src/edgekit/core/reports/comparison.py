@@ -11,8 +11,8 @@ from edgekit.core.reports.report import Estimate
 from edgekit.core.statistics.intervals import Direction
 from edgekit.core.verdict import Verdict
 
-# 1: first version.
-COMPARISON_SCHEMA: Final = 1
+# 1: first version. 2: pairs contain their sizes.
+COMPARISON_SCHEMA: Final = 2
 _VERDICTS: Final = {"slower": Verdict.FAIL, "inconclusive": Verdict.INCONCLUSIVE}
 
 
@@ -22,7 +22,8 @@ class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `detectable` is the relative difference that this measurement detects in 80 % of cases. `differing` lists the facts
     that differ between both sides. The ratio is computed from `medians_a` and `medians_b`: in seconds, one per launch,
     in pairs if the launches were interleaved. `repeated` counts the pairs that were measured again because the
-    scheduler disturbed them; the measurements contain both. `p_value` is that of "B is as fast as A".
+    scheduler disturbed them; the measurements contain both. `p_value` is that of "B is as fast as A". `sizes` are those
+    of the dynamic axes in the inputs of both.
     """
 
     target: str
@@ -36,6 +37,7 @@ class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     medians_b: tuple[float, ...] = ()
     repeated: int = 0
     p_value: float | None = None
+    sizes: dict[str, int] = {}
 
     @property
     def verdict(self) -> Verdict:

@@ -8,12 +8,15 @@ import msgspec
 
 from edgekit.core.verdict import Verdict
 
-# 1: first version.
-HISTORY_SCHEMA: Final = 1
+# 1: first version. 2: runs contain the sizes of every series.
+HISTORY_SCHEMA: Final = 2
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="run"):
-    """One run of `edgekit check`: the median latency of every series in seconds, and the inconclusive checks."""
+    """One run of `edgekit check`: the median latency of every series in seconds, and the inconclusive checks.
+
+    `sizes` are those of the dynamic axes of a series, at which its latency was measured.
+    """
 
     created: str
     commit: str
@@ -21,6 +24,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
     values: dict[str, float]
     checks: tuple[str, ...] = ()
     inconclusive: tuple[str, ...] = ()
+    sizes: dict[str, dict[str, int]] = {}
     schema_version: int = HISTORY_SCHEMA
 
 
@@ -39,11 +43,12 @@ Line = Run | Accepted
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value of a series, in seconds, with where it came from."""
+    """One value of a series, in seconds, with where it came from; `sizes` is null if the run did not record them."""
 
     value: float
     created: str
     commit: str
+    sizes: dict[str, int] | None = None
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -34,7 +34,7 @@ class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         source: What `edgekit export` creates `path` from before each check; its code is run. `path` is then optional.
         to: Recipes of that export.
         inputs: Inputs of the source, e.g. 'x:float32[N,1,28,28]'.
-        sizes: Sizes of its dynamic axes, e.g. 'T=32,64'.
+        sizes: Sizes of its dynamic axes, e.g. 'T=32,64'; of a bare file one size each, at which it is measured.
         samples: Its real inputs, an .npz.
         weights: Its weights.
     """

@@ -17,6 +17,7 @@ from edgekit.flows.judging.gate import Gate, Gated, confirmed
 from edgekit.flows.measuring.pairs import DEFAULT_TIME_LIMIT_S
 from edgekit.flows.measuring.sides import Side, compare_sides
 from edgekit.flows.opening.artifacts import Opened
+from edgekit.report.formatting import at_sizes
 
 
 def against_baseline(gate: Gate, gated: Gated, report: Report, target: Target, artifact: str) -> Iterator[Checked]:
@@ -46,11 +47,11 @@ def against_baseline(gate: Gate, gated: Gated, report: Report, target: Target, a
 
 
 def _ratio_text(found: Compared) -> str:
-    ratio = found.ratio
+    ratio, at = found.ratio, at_sizes(found.sizes)
     if ratio.value is None or ratio.low is None or ratio.high is None:
-        return ratio.reason
+        return ratio.reason + at
     value, low, high = (f"{100 * (one - 1):+.1f} %" for one in (ratio.value, ratio.low, ratio.high))
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]{at}"
 
 
 def _comparison(

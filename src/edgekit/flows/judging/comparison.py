@@ -68,7 +68,8 @@ def _compared(a: Measurement, b: Measurement, minimum_effect: float, differing: 
     if emulated or drifting or before is None or after is None:
         few = drifting[0] if drifting else "too few launches or values"
         missing = Estimate(None, reason="emulated: not the latency of a device" if emulated else few)
-        return Compared(a.target, a.artifact, b.artifact, missing, None, "inconclusive", differing)
+        where = a.target, a.artifact, b.artifact
+        return Compared(*where, missing, None, "inconclusive", differing, sizes=a.sizes)
     ratio = ratio_interval(before, after, paired=False)
     return Compared(
         a.target,
@@ -81,6 +82,7 @@ def _compared(a: Measurement, b: Measurement, minimum_effect: float, differing: 
         before,
         after,
         p_value=ratio_p_value(before, after, paired=False),
+        sizes=a.sizes,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -58,7 +60,7 @@ def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitSt
     targets = parse_targets(model.target or file.target)
     for target in targets:
         devices.open_device(target.device).close()
-    found = stack.enter_context(opened(folder / model.path, progress=progress))
+    found = stack.enter_context(_opened(folder / model.path, model, progress))
     artifacts = found.chosen(model.artifact)
     known = [Recipe.parse(one.recipe) for one in artifacts if one.recipe in RECIPES]
     budgets = parse_budgets([*file.budgets, *model.budgets], targets, known)
@@ -74,7 +76,18 @@ def _baseline(path: Path, model: CheckedModel, stack: ExitStack, progress: Progr
             f"There is no baseline '{path}' of '{model.called}'.",
             hint=f'edgekit history accept --model {model.called} --why "first baseline"',
         )
-    return read_report(path) if is_report(path) else stack.enter_context(opened(path, progress=progress))
+    return read_report(path) if is_report(path) else stack.enter_context(_opened(path, model, progress))
+
+
+def _opened(path: Path, model: CheckedModel, progress: Progress) -> AbstractContextManager[Opened]:
+    """A file of the model, at the sizes in the configuration unless these are for the export of its source."""
+    sizes = () if model.source else model.sizes
+    hint = partial(_sizes_hint, model.called)
+    return opened(path, sizes=sizes, hint=hint, progress=progress)
+
+
+def _sizes_hint(name: str, texts: Sequence[str]) -> str:
+    return f"In the [[check.models]] of '{name}': sizes = {json.dumps(list(texts))}"
 
 
 @dataclass
@@ -89,6 +102,7 @@ class Gate:
     reports: list[Report] = field(default_factory=list)
     comparisons: list[Compared] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
+    sizes: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def protocol(self, *, again: bool = False) -> Protocol:
         """How artifacts are compared; `again` changes the random order."""

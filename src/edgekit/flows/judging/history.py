@@ -56,10 +56,19 @@ def points(lines: Sequence[Line], series: str) -> list[Point]:
     found: list[Point] = []
     for line in lines:
         if isinstance(line, Run):
-            found += [Point(line.values[series], line.created, line.commit)] if series in line.values else []
+            found += [_point(line, series)] if series in line.values else []
         elif series.partition("/")[0] in line.models:
             found = found[-1:]
     return found
+
+
+def comparable(found: Sequence[Point], sizes: Mapping[str, int], *, unknown: bool) -> list[Point]:
+    """The points that were measured at `sizes`; `unknown` says whether those that did not record theirs are."""
+    return [one for one in found if (unknown if one.sizes is None else one.sizes == sizes)]
+
+
+def _point(run: Run, series: str) -> Point:
+    return Point(run.values[series], run.created, run.commit, run.sizes.get(series))
 
 
 def in_a_row(lines: Sequence[Line], check: str) -> int:

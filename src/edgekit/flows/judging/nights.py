@@ -11,6 +11,7 @@ from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 from edgekit.flows.judging import history
 from edgekit.flows.judging.gate import Gate, Gated
+from edgekit.report.formatting import at_sizes
 
 
 def record_value(gate: Gate, gated: Gated, report: Report, target: Target, artifact: str) -> None:
@@ -18,6 +19,7 @@ def record_value(gate: Gate, gated: Gated, report: Report, target: Target, artif
     for row in cell(report.latency, artifact, target)[:1]:
         if (median := row.quantiles.get("p50", Estimate(None)).value) is not None:
             gate.values[_series(gated, target, artifact)] = median
+            gate.sizes[_series(gated, target, artifact)] = row.sizes
 
 
 def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> Iterator[Checked]:
@@ -25,7 +27,10 @@ def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> 
     series = _series(gated, target, artifact)
     if not gate.file.nightly or series not in gate.values:
         return
-    earlier = [point.value for point in history.points(gate.lines, series)]
+    # Before runs recorded sizes, bare files with free axes were measured at size 1.
+    sizes, unknown = gate.sizes[series], not gated.found.is_described_by_file
+    found = history.comparable(history.points(gate.lines, series), sizes, unknown=unknown or len(sizes) < 2)
+    earlier = [point.value for point in found]
     candidates = [gate.values[series]]
     judged = judge(earlier, candidates)
     while judged.rerun and len(candidates) <= RERUNS:
@@ -42,7 +47,7 @@ def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> 
         check="not slower than earlier runs",
         metric="latency",
         verdict=verdict,
-        message=judged.reason,
+        message=judged.reason + at_sizes(sizes),
         unit="s",
         estimate=Estimate(candidates[0], n=len(candidates)),
     )

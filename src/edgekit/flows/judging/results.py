@@ -13,6 +13,7 @@ from edgekit.core.units import format_figure, format_value
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.judging.alarms import p_value
 from edgekit.flows.judging.gate import Gated
+from edgekit.report.rows import measured_at
 
 
 def judged_artifacts(gated: Gated, report: Report, target: Target) -> tuple[str, ...]:
@@ -54,10 +55,10 @@ def budget_results(gated: Gated, report: Report, target: Target, judged: Sequenc
     """One result per budget and judged artifact."""
     for one in report.budgets:
         if one.artifact in judged and one.target == str(target):
-            yield _budget_result(gated, one)
+            yield _budget_result(gated, report, one)
 
 
-def _budget_result(gated: Gated, one: BudgetCheck) -> Checked:
+def _budget_result(gated: Gated, report: Report, one: BudgetCheck) -> Checked:
     return Checked(
         model=gated.model.called,
         artifact=one.artifact,
@@ -66,7 +67,7 @@ def _budget_result(gated: Gated, one: BudgetCheck) -> Checked:
         check=one.budget,
         metric=one.metric,
         verdict=one.verdict,
-        message=one.estimate.reason or figure_of(one),
+        message=(one.estimate.reason or figure_of(one)) + measured_at(report, one),
         unit=one.unit,
         estimate=one.estimate,
         p_value=p_value(one, lower_is_better=METRICS[one.metric].lower_is_better),

@@ -155,7 +155,8 @@ def _compared(found: Paired, both: tuple[Measurement, Measurement]) -> Compared:
         reason = (
             "emulated: not the latency of a device" if emulated else few if enough else "too few values in a launch"
         )
-        return Compared(a.target, a.artifact, b.artifact, Estimate(None, reason=reason), None, "inconclusive")
+        nothing = Estimate(None, reason=reason)
+        return Compared(a.target, a.artifact, b.artifact, nothing, None, "inconclusive", sizes=a.sizes)
     ratio = found.ratio
     return Compared(
         a.target,
@@ -168,4 +169,5 @@ def _compared(found: Paired, both: tuple[Measurement, Measurement]) -> Compared:
         medians_b=tuple(found.medians[1]),
         repeated=found.repeated,
         p_value=paired_p_value(*found.medians),
+        sizes=a.sizes,
     )

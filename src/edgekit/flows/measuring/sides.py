@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -12,6 +12,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared
+from edgekit.core.samples import Samples
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
 from edgekit.flows.measuring.cells import Cell, job_for, write_feeds
@@ -59,7 +60,7 @@ def compare_sides(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
         feeds = write_feeds(a.found, folder, count=1)
-        cells = [_cell(side, target, feeds, time_limit_s) for side in (a, b)]
+        cells = [_cell(side, a.found.samples, target, feeds, time_limit_s) for side in (a, b)]
         device = stack.enter_context(devices.open_device(target.device))
         return compare_pairs(cells, device, protocol, progress)
 
@@ -75,7 +76,9 @@ def refuse_other(left: set[str], right: set[str]) -> None:
         raise UserError(f"The inputs differ: {', '.join(sorted(left))} and {', '.join(sorted(right))}.")
 
 
-def _cell(side: Side, target: Target, feeds: Path, time_limit_s: float) -> Cell:
+def _cell(side: Side, samples: Samples, target: Target, feeds: Path, time_limit_s: float) -> Cell:
+    """The side with the samples that both sides are fed."""
     if not opens(target, side.artifact):
         raise UserError(f"Target '{target}' does not open '{side.name}'.")
-    return Cell(side.found, side.artifact, target, job_for(side.found, side.artifact, target, feeds, "", time_limit_s))
+    found = replace(side.found, samples=samples)
+    return Cell(found, side.artifact, target, job_for(found, side.artifact, target, feeds, "", time_limit_s))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from edgekit.core.bundle import Artifact, Bundle
-from edgekit.core.errors import ModelUnreadable, UserError, unknown
+from edgekit.core.errors import Incomplete, ModelUnreadable, UserError, unknown
 from edgekit.core.generated import generated
 from edgekit.core.recipe import Recipe, matches
 from edgekit.core.samples import Feed, Samples
@@ -19,12 +19,19 @@ from edgekit.core.spec import ModelSpec, parse_sizes
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target
-from edgekit.runtime.backend import BACKENDS, Backend, Session, default_backend, offered_sizes
+from edgekit.runtime.backend import BACKENDS, Backend, Session, declared_sizes, default_backend, offered_sizes
 
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".json": "fake"}
 # Engines that only other machines have, with the format each opens.
 REMOTE_BACKENDS: Final = {"ort-web": "onnx", "litert-js": "tflite", "tflite-runtime": "tflite"}
 _SAMPLE_COUNT: Final = 8
+# The sizes in hints: of an image, and of any other sequence.
+_IMAGE_RANK: Final = 4
+_EXAMPLE_IMAGE: Final = 224
+_EXAMPLE_LENGTH: Final = 64
+
+SizesHint = Callable[[Sequence[str]], str]
+"""The hint for a file whose axes have no size, from texts such as `height=224`."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +63,36 @@ class Opened:
         return tuple(one for one in self.artifacts if any(matches(name, one.recipe) for name in names))
 
 
+def is_bare(path: Path) -> bool:
+    """True for a model file outside of a bundle."""
+    return path.is_file() and path.suffix in FORMATS
+
+
 @contextmanager
 def opened(
-    path: Path, *, with_samples: bool = True, sizes: Sequence[str] = (), progress: Progress = Silent()
+    path: Path,
+    *,
+    with_samples: bool = True,
+    sizes: Sequence[str] = (),
+    hint: SizesHint | None = None,
+    progress: Progress = Silent(),
 ) -> Iterator[Opened]:
     """The bundle or bare model file at `path`.
 
     Args:
-        with_samples: Whether a bundle's samples are read.
+        with_samples: Whether a bundle's samples are read, and inputs of a bare file generated.
         sizes: Sizes of the dynamic axes of a bare file, as in `parse_sizes`; inputs are generated with them.
+        hint: The hint if an axis has no size; by default the command with `--sizes`.
         progress: Shows that a bundle is being opened.
 
     Raises:
         BundleUnreadable, ModelUnreadable: It is neither, or damaged.
-        UserError: Sizes for a bundle, or for an axis or size that the file does not have.
+        UserError: Sizes for a bundle, or for an axis or size that the file does not have; or inputs are to be
+            generated, and the size of a dynamic axis other than the batch is neither given nor in the file.
     """
-    if path.is_file() and path.suffix in FORMATS:
-        yield _bare(path, sizes)
+    if is_bare(path):
+        found = _bare(path, sizes)
+        yield _with_generated(found, hint) if with_samples else found
         return
     if sizes:
         message = f"--sizes does not apply to '{path}': a bundle runs on its own samples."
@@ -147,12 +167,40 @@ def _bare(path: Path, sizes: Sequence[str]) -> Opened:
     backend: Backend = BACKENDS.get(default_backend(kind))()
     with backend.open(path, {}, None) as session:
         spec = ModelSpec(path.stem, "other", session.inputs, session.outputs, sizes=offered_sizes(session))
+        declared = declared_sizes(session)
     if not spec.inputs:
         raise ModelUnreadable(f"'{path}' has no inputs.")
-    spec = msgspec.structs.replace(spec, sizes={**spec.sizes, **_asked_sizes(spec, sizes)})
+    spec = msgspec.structs.replace(spec, sizes={**declared, **spec.sizes, **_asked_sizes(spec, sizes)})
     digest = sha256_file(path)
     artifact = Artifact(path.stem, path.name, kind, "", path.stat().st_size, digest, digest, spec.inputs, spec.outputs)
-    return Opened(path, spec, (artifact,), {path.stem: path}, generated(spec, count=_SAMPLE_COUNT), None, True)
+    return Opened(path, spec, (artifact,), {path.stem: path}, Samples({}), None, True)
+
+
+def _with_generated(found: Opened, hint: SizesHint | None) -> Opened:
+    """`found` with generated inputs at the known sizes."""
+    refuse_unsized(found.path, found.spec, hint)
+    return replace(found, samples=generated(found.spec, count=_SAMPLE_COUNT))
+
+
+def refuse_unsized(path: Path, spec: ModelSpec, hint: SizesHint | None = None) -> None:
+    """Raise if inputs of a model file cannot be generated: at size 1, a latency says nothing.
+
+    Raises:
+        UserError: A dynamic axis other than the batch has no size.
+    """
+    if not spec.unsized_axes:
+        return
+    axes = " and ".join(f"'{axis}'" for axis in spec.unsized_axes)
+    message = f"'{path}' takes inputs of any size: the size of {axes} is not known."
+    texts = [f"{axis}={_example_size(spec, axis)}" for axis in spec.unsized_axes]
+    if hint is not None:
+        raise UserError(message, hint=hint(texts))
+    raise Incomplete(message, options=[word for text in texts for word in ("--sizes", text)])
+
+
+def _example_size(spec: ModelSpec, axis: str) -> int:
+    rank = next(len(tensor.shape) for tensor in spec.inputs if axis in tensor.shape)
+    return _EXAMPLE_IMAGE if rank >= _IMAGE_RANK else _EXAMPLE_LENGTH
 
 
 def _asked_sizes(spec: ModelSpec, texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -165,4 +213,6 @@ def _asked_sizes(spec: ModelSpec, texts: Sequence[str]) -> dict[str, tuple[int, 
         if len(sizes) > 1 or sizes[0] not in offered:
             choices = f" of {', '.join(map(str, offered))}" if axis in spec.sizes else ""
             raise UserError(f"sizes: expected one size{choices} for '{axis}', got {', '.join(map(str, sizes))}.")
+        if axis == spec.batch_axis and axis not in spec.sizes and sizes[0] > 1:
+            raise UserError(f"sizes: '{axis}' is the batch.", hint=f"--batch {sizes[0]}")
     return asked

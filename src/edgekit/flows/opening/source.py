@@ -23,6 +23,7 @@ from edgekit.export.messages import Described, ModuleRef
 from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable
 from edgekit.export.workers.describe import describe_file
+from edgekit.flows.opening.artifacts import refuse_unsized
 from edgekit.train.registry import MODELS
 
 if TYPE_CHECKING:
@@ -282,6 +283,8 @@ def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
     """A model that was exported elsewhere; `--input` says which of its fixed axes shall be free."""
     described = describe_file(path, timeout_s=settings.timeout_s)
     spec = _with_sizes(_file_spec(path, described, options), options)
+    if options.samples is None:
+        refuse_unsized(path, spec)
     samples, came_from = _user_samples(spec, options, settings)
     spec = _completed(spec, samples, options)
     parts = split(samples, calibration=options.calibration, seed=settings.seed)
