@@ -40,7 +40,7 @@ from edgekit.export.shapes.signatures import fits, signatures_of
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.cache import ConversionCache, key_of
 from edgekit.export.workers.reference import Reference, ask_reference
-from edgekit.export.workers.toolchain import Lane, Made, NotMade, Subject
+from edgekit.export.workers.toolchain import WEIGHTS, Lane, Made, NotMade, Subject
 from edgekit.export.workers.versions import versions
 from edgekit.export.workers.worker import Worker
 from edgekit.runtime.backend import BACKENDS, default_backend
@@ -116,6 +116,8 @@ def export_artifacts(
         reference = run.reference(spec, make_cases(request.evaluation, spec))
         recipes = _resolved(request, reference, failures)
         artifacts = run.convert(recipes, reference, progress)
+        if (Path(folder) / WEIGHTS).is_file():
+            _copy(Path(folder) / WEIGHTS, out / WEIGHTS)
     return ExportResult(
         reference.spec,
         artifacts,

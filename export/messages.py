@@ -32,17 +32,26 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 
 
 class RunModule(msgspec.Struct, frozen=True, tag="run"):
-    """Run the module on every feed of the .npz `feeds` (`INDEX:INPUT`) and write `INDEX:OUTPUT` to `outputs`."""
+    """Run the module on every feed of the .npz `feeds` (`INDEX:INPUT`) and write `INDEX:OUTPUT` to `outputs`.
+
+    The tensors of the module are written to `state`, for other workers; and its weights to `weights`, if the factory
+    sets other ones each time.
+    """
 
     module: ModuleRef
     spec: ModelSpec
     feeds: str
     outputs: str
     seed: int = 0
+    state: str = ""
+    weights: str = ""
 
 
 class Export(msgspec.Struct, frozen=True, tag="export"):
-    """Convert the module to the float file `out` with the exporter at `exporter`; `feed` holds one real feed."""
+    """Convert the module to the float file `out` with the exporter at `exporter`; `feed` holds one real feed.
+
+    The module gets the tensors in the file `state`, if there is one: its factory may set random weights.
+    """
 
     module: ModuleRef
     spec: ModelSpec
@@ -50,6 +59,7 @@ class Export(msgspec.Struct, frozen=True, tag="export"):
     feed: str
     out: str
     seed: int = 0
+    state: str = ""
 
 
 class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
@@ -92,7 +102,8 @@ Question = Describe | Load | RunModule | Export | Quantize | Steps
 class Traced(msgspec.Struct, frozen=True):
     """What running the module showed: outputs, operators, and the digests of its weights and of the code around it.
 
-    `failures` are the feeds on which the module itself failed, with the reason.
+    `failures` are the feeds on which the module itself failed, with the reason. `is_random`: a second call of the
+    factory gave other weights.
     """
 
     outputs: tuple[str, ...] = ()
@@ -100,6 +111,7 @@ class Traced(msgspec.Struct, frozen=True):
     weights: str = ""
     sources: str = ""
     failures: dict[int, str] = {}
+    is_random: bool = False
 
 
 class Described(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import os
 import pickle
+import random
 import re
 import sys
 import warnings
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
+
+import numpy as np
 
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError, nearest
 from edgekit.core.system.optional import need
@@ -26,21 +29,26 @@ from edgekit.export.torch.untraceable import code_place
 SHOWN: Final = 3
 _STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
 _GLOBAL: Final = re.compile(r"GLOBAL (?P<name>[\w.]+)")
+# Where an object is in memory, which some modules print.
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 _SAVE: Final = "safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')"
 
 
-def load_module(ref: ModuleRef, *, seed: int = 0) -> Any:
+def load_module(ref: ModuleRef, *, seed: int = 0, again: bool = False) -> Any:
     """The torch module of `ref` in eval mode, on the CPU, with gradients off.
+
+    Args:
+        again: Call the factory a second time in this process; its file is not executed again.
 
     Raises:
         UserError: No such file or factory, a factory that raises or returns something else, weights that do not match.
         ModelUnreadable: The weights file cannot be read as plain tensors.
     """
     torch = need("torch", extra="export")
-    torch.manual_seed(seed)
+    _set_seeds(torch, seed)
     if ref.location.endswith(".pt2"):
         return load_program(Path(ref.location))
-    module = _call(load_factory(ref.location), ref.location)
+    module = _call(load_factory(ref.location, again=again), ref.location)
     if not isinstance(module, torch.nn.Module):
         raise UserError(
             f"'{ref.location}' returned {type(module).__name__}, not a torch.nn.Module.",
@@ -52,8 +60,15 @@ def load_module(ref: ModuleRef, *, seed: int = 0) -> Any:
     return wrapped(module, ref.raw) if ref.raw else module
 
 
-def load_factory(location: str) -> Callable[[], Any]:
-    """The function at `location`.
+def _set_seeds(torch: Any, seed: int) -> None:
+    """Networks draw their weights from any of these."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # factories use the generator that this one is
+    random.seed(seed)
+
+
+def load_factory(location: str, *, again: bool = False) -> Callable[[], Any]:
+    """The function at `location`; `again` as in `load_module`.
 
     Raises:
         UserError: No such file, a module that does not import, or no such name in it.
@@ -61,7 +76,8 @@ def load_factory(location: str) -> Callable[[], Any]:
     place, _, name = location.rpartition(":")
     if not place or not name:
         raise UserError(f"'{location}' is not FILE.py:FACTORY.", hint="edgekit build path/to/net.py:Net")
-    module = _from_file(Path(place)) if place.endswith(".py") else _from_package(place)
+    known = sys.modules.get(_name_of(Path(place))) if again else None
+    module = known or (_from_file(Path(place)) if place.endswith(".py") else _from_package(place))
     factory = getattr(module, name, None)
     if not callable(factory):
         functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -84,7 +100,7 @@ def sources_digest() -> str:
 
 def state_digest(module: Any) -> str:
     """sha256 over the structure of a module and every parameter and buffer."""
-    whole = hashlib.sha256(repr(module).encode())
+    whole = hashlib.sha256(_ADDRESS.sub("", repr(module)).encode())
     for name, tensor in sorted(module.state_dict().items()):
         array = tensor.detach().cpu().contiguous()
         whole.update(f"{name}:{array.dtype}:{tuple(array.shape)}".encode())
@@ -97,7 +113,7 @@ def _from_file(path: Path) -> ModuleType:
         raise UserError(f"There is no file '{path}'.", hint="edgekit build path/to/net.py:Net")
     # At the end, where a neighbour called `onnx.py` cannot take the place of a package.
     sys.path.append(str(path.resolve().parent))
-    name = f"_edgekit_source_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = _name_of(path)
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise UserError(f"'{path}' is not a Python file.")
@@ -105,6 +121,11 @@ def _from_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     _run(lambda: spec.loader.exec_module(module), f"Importing '{path}'")  # type: ignore[union-attr]  # checked above
     return module
+
+
+def _name_of(path: Path) -> str:
+    """Under which name the file of a factory is imported."""
+    return f"_edgekit_source_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
 
 
 def _from_package(name: str) -> ModuleType:

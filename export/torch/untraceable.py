@@ -44,6 +44,11 @@ def code_place(err: BaseException, default: str = "") -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else default
 
 
+def is_foreign_file(name: str) -> bool:
+    """Whether a frame of this file is of no interest to the author of a module."""
+    return _is_foreign(Path(name))
+
+
 def _is_foreign(path: Path) -> bool:
     """True for files that Python, pip or edgekit brought, and for code without a file."""
     return (

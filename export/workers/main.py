@@ -10,7 +10,7 @@ import threading
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import numpy as np
@@ -34,9 +34,14 @@ from edgekit.export.messages import ModuleRef
 from edgekit.export.torch.call import operators_of, run_module
 from edgekit.export.torch.exported_program import describe_program
 from edgekit.export.torch.module import load_module, sources_digest, state_digest
+from edgekit.export.torch.repeatable import refuse_unrepeatable
+from edgekit.export.torch.state import copied, differing, load_state, save_state, save_weights, tensors_of
 from edgekit.export.torch.tracer import record
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.runtime.backend import BACKENDS, default_backend
+
+# Building a module of so many numbers again, to see whether its weights are random, takes well under a second.
+_REBUILT: Final = 20_000_000
 
 
 def main() -> None:
@@ -83,12 +88,21 @@ class _State:
     def __init__(self) -> None:
         self._key: tuple[ModuleRef, int] | None = None
         self._module: Any = None
+        self._state = ""
 
-    def module(self, ref: ModuleRef, seed: int) -> Any:
+    def module(self, ref: ModuleRef, seed: int, state: str = "") -> Any:
+        """The module, with the tensors in the file `state` if there is one."""
         if self._key != (ref, seed):
             self._module = _opened(ref, seed)
-            self._key = (ref, seed)
+            self._key, self._state = (ref, seed), ""
+        if state and state != self._state and Path(state).is_file():
+            load_state(self._module, Path(state))
+            self._state = state
         return self._module
+
+    def keep(self, state: str) -> None:
+        """The file `state` was just written from this module: it need not be read here."""
+        self._state = state
 
 
 def _opened(ref: ModuleRef, seed: int) -> Any:
@@ -133,6 +147,10 @@ def _load(state: _State, job: messages.Load) -> messages.Reply:
 
 def _run(state: _State, job: messages.RunModule) -> messages.Reply:
     module = state.module(job.module, job.seed)
+    is_torch = kind_of(job.module.location) == TORCH
+    is_random = is_torch and _is_random(module, job)
+    state.keep(job.state)
+    before = copied(tensors_of(module)) if is_torch else {}
     found: Feed = {}
     failures: dict[int, str] = {}
     names: tuple[str, ...] = ()
@@ -149,9 +167,30 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
         raise UserError(failures[min(failures)])
     save_arrays(Path(job.outputs), found)
     good = next(feed for index, feed in sorted(feeds.items()) if index not in failures)
+    if is_torch:
+        first = next(iter(unpack_feeds(found).values()))
+        refuse_unrepeatable(module, job.spec, good, first, before)
     operators, weights = _made_of(module, job, good)
-    traced = messages.Traced(names, tuple(sorted(operators)), weights, sources_digest(), failures)
+    traced = messages.Traced(names, tuple(sorted(operators)), weights, sources_digest(), failures, is_random)
     return messages.Reply(traced=traced)
+
+
+def _is_random(module: Any, job: messages.RunModule) -> bool:
+    """Save the tensors of the module; true, with its weights saved as well, if its factory sets random ones."""
+    if not job.state:
+        return False
+    save_state(module, Path(job.state))
+    own = tensors_of(module)
+    if job.module.weights or sum(tensor.numel() for tensor in own.values()) > _REBUILT:
+        return False
+    try:
+        again = tensors_of(load_module(job.module, seed=job.seed, again=True))
+    except Exception:  # noqa: BLE001  # some factories can be called only once
+        return False
+    if not differing(own, again):
+        return False
+    save_weights(module, Path(job.weights))
+    return True
 
 
 def _outputs(module: Any, job: messages.RunModule, feed: Feed) -> Feed:
@@ -169,7 +208,7 @@ def _made_of(module: Any, job: messages.RunModule, feed: Feed) -> tuple[frozense
 
 
 def _export(state: _State, job: messages.Export) -> messages.Reply:
-    module = state.module(job.module, job.seed)
+    module = state.module(job.module, job.seed, job.state)
     feed = read_arrays(Path(job.feed), ModelUnreadable)
     made = _exporter(job.exporter).export(module, job.spec, feed, Path(job.out))
     _try_engine(Path(job.out), job.spec, feed)

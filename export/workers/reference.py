@@ -18,6 +18,7 @@ from edgekit.export.checking.sampling import feeds_of, joined
 from edgekit.export.messages import ModuleRef
 from edgekit.export.shapes.lengths import sizes_of_samples
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
+from edgekit.export.workers.toolchain import STATE, WEIGHTS
 from edgekit.export.workers.worker import Worker
 
 
@@ -43,7 +44,15 @@ def ask_reference(
     """
     feeds = [*(case.feed for case in cases), *feeds_of(samples, spec)]
     save_arrays(folder / "feeds.npz", pack_feeds(feeds))
-    job = messages.RunModule(module, spec, str(folder / "feeds.npz"), str(folder / "outputs.npz"), seed)
+    job = messages.RunModule(
+        module,
+        spec,
+        str(folder / "feeds.npz"),
+        str(folder / "outputs.npz"),
+        seed,
+        str(folder / STATE),
+        str(folder / WEIGHTS),
+    )
     traced = worker.ask(job, "running the module").traced
     if traced is None:
         raise ConversionFailed(f"The {worker.toolchain} converter did not return reference outputs.")
@@ -59,7 +68,7 @@ def ask_reference(
     _refuse_failed_signatures(failures, spec)
     answered_samples = samples.with_expected(expected)
     refuse_unfitting(complete, answered_samples)
-    warnings = tuple(_unchecked(kept, failures, samples, spec))
+    warnings = (*_random(traced), *_unchecked(kept, failures, samples, spec))
     return Reference(complete, answered_samples, kept, traced, warnings)
 
 
@@ -68,6 +77,16 @@ def _refuse_failed_signatures(failures: Sequence[tuple[Case, str]], spec: ModelS
     for case, reason in failures:
         if case.sizes and not case.is_extreme and all(size in spec.sizes_of(axis) for axis, size in case.sizes.items()):
             raise UserError(f"The module does not accept {case.name}, one of the requested sizes. {reason}")
+
+
+def _random(traced: messages.Traced) -> tuple[str, ...]:
+    """The warning about weights that are not those of the user's next run."""
+    if not traced.is_random:
+        return ()
+    return (
+        "the factory's weights are random: each call of it sets others, and all artifacts have those of one call, "
+        "which the bundle contains; give --weights, or set every seed in the factory",
+    )
 
 
 def _unchecked(

@@ -7,7 +7,7 @@ import queue
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,6 +21,10 @@ from edgekit.export.messages import ModuleRef
 from edgekit.export.workers.cache import ConversionCache, key_of
 from edgekit.export.workers.versions import versions
 from edgekit.export.workers.worker import Worker
+
+# The tensors of the module, in the folder of a run, and its weights if its factory sets random ones.
+STATE: Final = "state.pt"
+WEIGHTS: Final = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,15 @@ class Lane:
 
     def _export(self, out: Path) -> messages.Converted:
         subject = self.subject
-        job = messages.Export(subject.module, subject.spec, self.exporter, str(subject.feed), str(out), subject.seed)
+        job = messages.Export(
+            subject.module,
+            subject.spec,
+            self.exporter,
+            str(subject.feed),
+            str(out),
+            subject.seed,
+            str(subject.folder / STATE),
+        )
         key = key_of(kind="export", traced=msgspec.to_builtins(subject.traced), **self._dependencies)
         return self._ask(key, job, out, f"converting '{subject.spec.name}'")
 

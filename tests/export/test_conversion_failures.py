@@ -124,6 +124,16 @@ def test_a_refused_recipe_leaves_the_others(request_for: Request, tmp_path: Path
     assert [(one.recipe, one.code) for one in result.failures] == [("onnx-int8-static", "static-lstm")]
 
 
+def test_random_weights_are_those_of_one_build_in_every_file(request_for: Request, tmp_path: Path) -> None:
+    request = request_for("Unseeded", "x:float32[N,4]", "onnx-fp32,tflite-fp32", file="faulty.py")
+
+    result = export_artifacts(request, tmp_path / "out")
+
+    assert [check for check in result.parity if check.verdict is Verdict.FAIL] == []
+    assert any("the factory's weights are random" in text for text in result.warnings)
+    assert (tmp_path / "out" / "weights.safetensors").is_file()
+
+
 def test_a_wrong_file_with_a_good_answer_fails_parity(
     request_for: Request, fake_exporters: Callable[[str], str], static_int8: str, tmp_path: Path
 ) -> None:
@@ -143,6 +153,8 @@ def test_a_wrong_file_with_a_good_answer_fails_parity(
         ("Branching", r"control flow depends on the values of its inputs.*if y.sum\(\) > 0"),
         ("Narrow", r"The module fails on x float32\[1, 5\]"),
         ("Mixed", "does not start with the batch axis"),
+        ("Noisy", r"draws random numbers when it runs \('randn_like' at"),
+        ("Remembering", "changes 'past' when it runs"),
         ("Text", "The module returns str in output 'output'"),
     ],
 )

@@ -1,0 +1,119 @@
+"""Whether a module returns the same for the same inputs; a file does, so any other module is refused with the reason.
+
+Runs in the worker.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from edgekit.core.errors import UserError
+from edgekit.core.samples import Feed
+from edgekit.core.spec import ModelSpec
+from edgekit.core.system.optional import need
+from edgekit.export.torch.call import call, call_arguments, run_module, tensors
+from edgekit.export.torch.state import differing, tensors_of
+from edgekit.export.torch.untraceable import is_foreign_file
+
+# Of the range of an output: threads may add up in another order each time.
+_SHARE: Final = 1e-5
+_CHANCE: Final = (
+    "bernoulli",
+    "binomial",
+    "cauchy",
+    "dropout",
+    "exponential",
+    "geometric",
+    "log_normal",
+    "multinomial",
+    "normal",
+    "poisson",
+    "rand",
+    "randint",
+    "randn",
+    "randperm",
+    "random",
+    "rrelu",
+    "uniform",
+)
+# aten adds `native_`, `_like` and `_` to these names.
+_CALLED: Final = {f"{start}{name}{end}" for name in _CHANCE for start in ("", "native_") for end in ("", "_", "_like")}
+
+
+def refuse_unrepeatable(module: Any, spec: ModelSpec, feed: Feed, outputs: Feed, before: Mapping[str, Any]) -> None:
+    """Raise if the module, which returned `outputs` for `feed` before, returns something else now.
+
+    Args:
+        before: The tensors of the module before its first call.
+
+    Raises:
+        UserError: It draws random numbers, or writes a buffer that it reads in the next call; names which, and where.
+    """
+    if _agree(outputs, run_module(module, spec, feed)):
+        return
+    drawn = _drawn(module, spec, feed)
+    if drawn is not None:
+        raise UserError(
+            f"The module draws random numbers when it runs ({drawn}), so an exported file cannot agree with it.",
+            hint="Make the noise an input, forward(self, x, noise), or draw only if self.training.",
+        )
+    written = differing(before, tensors_of(module))
+    if written:
+        name = written[0].rpartition(".")[2]
+        raise UserError(
+            f"The module changes '{written[0]}' when it runs and reads it in the next call; an exported file has no "
+            "memory between two calls.",
+            hint=f"Make it an input and an output: def forward(self, x, {name}): ... return y, {name}",
+        )
+    raise UserError(
+        "The module returns different outputs for the same inputs.", hint="Call it twice from Python and compare."
+    )
+
+
+def _agree(first: Feed, second: Feed) -> bool:
+    return all(first[name].shape == second[name].shape and _is_near(first[name], second[name]) for name in first)
+
+
+def _is_near(first: Any, second: Any) -> bool:
+    if not np.issubdtype(first.dtype, np.inexact):
+        return bool((first == second).all())
+    finite = np.isfinite(first)
+    limit = _SHARE * float(np.abs(first[finite]).max()) if finite.any() else 0.0
+    return bool(np.allclose(first, second, rtol=0, atol=limit, equal_nan=True))
+
+
+def _drawn(module: Any, spec: ModelSpec, feed: Feed) -> str | None:
+    """The first operator that draws random numbers, with the line of the module that calls it."""
+    recorder = _recorder()
+    with need("torch", extra="export").no_grad(), recorder:
+        call(module, call_arguments(module, spec), tensors(feed, spec).values())
+    found: str | None = recorder.found
+    return found
+
+
+def _recorder() -> Any:
+    dispatch = need("torch.utils._python_dispatch", extra="export")
+
+    class ChanceRecorder(dispatch.TorchDispatchMode):  # type: ignore[misc,name-defined]  # the type check runs without torch
+        """Notes the first operator that draws random numbers."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.found: str | None = None
+
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            name = function.overloadpacket.__name__
+            if self.found is None and name in _CALLED:
+                self.found = f"'{name}'{_place()}"
+            return function(*args, **(kwargs or {}))
+
+    return ChanceRecorder()
+
+
+def _place() -> str:
+    own = [frame for frame in traceback.extract_stack() if not is_foreign_file(frame.filename)]
+    return f" at {own[-1].filename}:{own[-1].lineno} `{own[-1].line}`" if own else ""
