@@ -12,6 +12,7 @@ import msgspec
 
 from edgekit.core.bundle import Artifact, Signature, artifact_id
 from edgekit.core.errors import ConversionFailed, VerdictFailed
+from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
@@ -21,7 +22,9 @@ from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.accuracy import measure_accuracy
 from edgekit.export.checking.cases import Case
 from edgekit.export.checking.parity import TOLERANCES, validate_artifact
+from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.sampling import feeds_of
+from edgekit.export.checking.shares import share_checks, share_in
 from edgekit.export.conversion import ExportRequest, ExportResult
 from edgekit.export.formats import Tracer, format_of, tracer_of
 from edgekit.export.graphs.trace import Trace
@@ -195,6 +198,7 @@ class _Trials:
             inputs=converted.inputs,
             outputs=converted.outputs,
             record=record,
+            quantized=share_in(Recipe.parse(pair.quantized.recipe), target, pair.spec),
             warnings=(
                 *converted.warnings,
                 f"{_summary(kept)}: the drop went from {100 * before:.2f} pt to {100 * drop:.2f} pt",
@@ -205,7 +209,11 @@ class _Trials:
             checks, accuracy = validate_artifact(
                 session, artifact, pair.spec, pair.evaluation, pair.cases, session.backend
             )
-        return MixedArtifact(artifact, checks, accuracy, kept, len(self.known))
+        where = session.backend
+        ranges = range_checks(target, artifact, pair.spec, pair.evaluation, where)
+        return MixedArtifact(
+            artifact, (*checks, *ranges, *share_checks(artifact, where)), accuracy, kept, len(self.known)
+        )
 
     def _explained(self, chosen: Sequence[KeepCandidate]) -> Iterator[Kept]:
         for one in chosen:

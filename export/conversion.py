@@ -30,6 +30,7 @@ from edgekit.export.checking.cases import Case, make_cases
 from edgekit.export.checking.parity import validate_artifact
 from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.sampling import MAX_OUTPUT_BYTES, bounded
+from edgekit.export.checking.shares import share_in
 from edgekit.export.formats import format_of
 from edgekit.export.messages import ModuleRef
 from edgekit.export.recipe_failures import Failures
@@ -248,6 +249,7 @@ class _Run:
             signatures=converted.signatures,
             record=record,
             warnings=converted.warnings,
+            quantized=share_in(made.recipe, target, reference.spec),
         )
         checks, self.accuracy[artifact.recipe] = _validated(artifact, target, reference)
         self.parity += checks
@@ -324,7 +326,8 @@ def _validated(artifact: Artifact, path: Path, reference: Reference) -> tuple[tu
                 session, artifact, reference.spec, reference.samples, reference.cases, session.backend
             )
         where = session.backend
-        return (*checks, *range_checks(path, artifact, reference.spec, reference.samples, where)), accuracy
+        ranges = range_checks(path, artifact, reference.spec, reference.samples, where)
+        return (*checks, *ranges), accuracy
     except ModelUnreadable as err:
         raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote an invalid file: {err.message}") from err
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from edgekit.core.bundle import Signature
+from edgekit.core.bundle import QuantizedShare, Signature
 from edgekit.core.errors import EnvironmentFault, unknown
 from edgekit.core.recipe import CALIBRATION_METHODS, EXPORTER_PLUGINS, FORMAT_PLUGINS, Recipe
 from edgekit.core.reports.bisect import RefusedOperator
@@ -124,6 +124,13 @@ class ContentsReader(Protocol):
         """Operators, weights and tensors of the file at `path`."""
 
 
+class ShareReader(Protocol):
+    """Reads how much of a file of one format is quantized."""
+
+    def __call__(self, path: Path, spec: ModelSpec) -> QuantizedShare:
+        """The shares of weights and work of the file at `path`."""
+
+
 @dataclass(frozen=True)
 class Route:
     """The exporter from files of one format to another; if there is none, `refusal` is the code of the reason.
@@ -147,6 +154,7 @@ class Format:
         reader: A ModelFile, made from a path; empty if its files are not a source.
         tracer: A Tracer, or the module that is one; empty if its files cannot be traced.
         contents: A ContentsReader; empty if only its backend can read the files.
+        share: A ShareReader; empty if nothing says how much of its files is quantized.
         routes: From files of other formats, and of its own, to files of this one.
         has_fixed_shapes: Whether its files accept only the listed sizes, one signature each.
         methods: The calibration methods of static int8.
@@ -161,6 +169,7 @@ class Format:
     reader: str = ""
     tracer: str = ""
     contents: str = ""
+    share: str = ""
     routes: Mapping[str, Route] = field(default_factory=dict)
     has_fixed_shapes: bool = False
     methods: tuple[str, ...] = CALIBRATION_METHODS[:1]
@@ -177,6 +186,7 @@ FORMATS: Final = {
         reader="edgekit.export.onnx.reader:OnnxFile",
         tracer="edgekit.export.onnx.tracer",
         contents="edgekit.export.onnx.contents:read_contents",
+        share="edgekit.export.onnx.work:quantized_share",
         routes={
             "onnx": Route("edgekit.export.onnx.reader:OnnxPassThrough"),
             "tflite": Route(refusal="tflite-to-onnx"),
@@ -193,6 +203,7 @@ FORMATS: Final = {
         reader="edgekit.export.tflite.reader:TfliteFile",
         tracer="edgekit.export.tflite.tracer",
         contents="edgekit.export.tflite.contents:read_contents",
+        share="edgekit.export.tflite.work:quantized_share",
         routes={
             "onnx": Route("edgekit.export.tflite.onnx2tf:Onnx2tf", tool="onnx2tf", refusal="onnx2tf-missing"),
             "tflite": Route("edgekit.export.tflite.reader:TflitePassThrough"),
@@ -257,6 +268,12 @@ def contents_reader_of(name: str) -> ContentsReader | None:
     """The contents reader of the format called `name`; None if it has none."""
     found = find_format(name)
     return _part(found, found.contents) if found and found.contents else None
+
+
+def share_reader_of(name: str) -> ShareReader | None:
+    """The share reader of the format called `name`; None if it has none."""
+    found = find_format(name)
+    return _part(found, found.share) if found and found.share else None
 
 
 def load(location: str) -> Any:

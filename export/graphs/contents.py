@@ -10,12 +10,14 @@ from typing import Final
 
 import numpy as np
 
+from edgekit.core.bundle import QuantizedShare
 from edgekit.core.reports.bundle import Changed
 from edgekit.core.reports.graph import GraphFacts, TensorFacts
 from edgekit.core.samples import Array
 
 LARGEST: Final = 5
 _WIDE: Final = 4
+_BYTE: Final = 8
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,27 @@ class Contents:
             quantized_share=small / wide if wide else None,
             largest=tuple(sorted(every, key=lambda one: -one.size_bytes)[:LARGEST]),
         )
+
+
+def share_of(stored: Iterable[tuple[int, int]], works: Iterable[tuple[int | None, int | None]]) -> QuantizedShare:
+    """How much is quantized.
+
+    Args:
+        stored: For every weight, the number of its values and the bytes of one.
+        works: For every operator, its multiplications (None if not known), and the bits of the integers that it
+            multiplies (None for real numbers).
+    """
+    weights, done = list(stored), [(work, bits) for work, bits in works if work != 0]
+    every = sum(count for count, _ in weights)
+    small = sum(count for count, size in weights if size == 1)
+    share = small / every if every else None
+    unknown = sum(work is None for work, _ in done)
+    if unknown or not done:
+        reason = f"the shapes of {unknown} operators are not known" if unknown else "no operator multiplies"
+        return QuantizedShare(share, None, reason=reason)
+    total = sum(work or 0 for work, _ in done)
+    integer, wide = (sum(work or 0 for work, bits in done if bits is not None and bits > least) for least in (0, _BYTE))
+    return QuantizedShare(share, integer / total, wide / total)
 
 
 def changes(a: Contents, b: Contents) -> tuple[tuple[Changed, ...], int, tuple[str, ...], tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar, overload
 
 T = TypeVar("T")
@@ -93,6 +93,7 @@ class TensorProto(Protocol):
 
     name: str
     data_type: int
+    dims: Sequence[int]
 
     def CopyFrom(self, other: TensorProto) -> None:
         """Become equal to `other`."""

@@ -35,6 +35,7 @@ class Trait(Flag):
     CONVOLVES = auto()  # Its multiplications are counted as those of a convolution,
     MULTIPLIES = auto()  # of a matrix product,
     RECURS = auto()  # or of one step after the other.
+    INTEGERS = auto()  # Multiplies integers, whatever its inputs are.
     LOGARITHM = auto()
     LASTS = auto()  # No exporter folds it into a neighbour without writing so into its operator.
 
@@ -81,21 +82,21 @@ KINDS: Final = (
     # Layers and products.
     OperatorKind("conv", _CONV | Trait.LAYER, "Conv", "CONV_2D DEPTHWISE_CONV_2D", _ATEN_CONV, "conv1d conv2d conv3d"),
     OperatorKind("conv", _CONV, "FusedConv"),
-    OperatorKind("conv", _CONV | Trait.PART, "ConvInteger"),
-    OperatorKind("qlinearconv", Trait.CONVOLVES, "QLinearConv"),
+    OperatorKind("conv", _CONV | Trait.PART | Trait.INTEGERS, "ConvInteger"),
+    OperatorKind("qlinearconv", Trait.CONVOLVES | Trait.INTEGERS, "QLinearConv"),
     OperatorKind("deconv", Trait.LASTS, "ConvTranspose", "TRANSPOSE_CONV", torch=_TORCH_DECONV),
     OperatorKind("dense", _DENSE | Trait.LAYER, "Gemm", "FULLY_CONNECTED", "addmm", "linear"),
     OperatorKind("dense", _PRODUCT, "MatMul", "BATCH_MATMUL", "mm bmm baddbmm", "matmul bmm"),
-    OperatorKind("dense", _DENSE | Trait.PART, "MatMulInteger"),
-    OperatorKind("dense", Trait.LASTS, "DynamicQuantizeMatMul MatMulIntegerToFloat"),
-    OperatorKind("qlinearmatmul", Trait.MULTIPLIES, "QLinearMatMul"),
+    OperatorKind("dense", _DENSE | Trait.PART | Trait.INTEGERS, "MatMulInteger"),
+    OperatorKind("dense", Trait.LASTS | Trait.INTEGERS, "DynamicQuantizeMatMul MatMulIntegerToFloat"),
+    OperatorKind("qlinearmatmul", Trait.MULTIPLIES | Trait.INTEGERS, "QLinearMatMul"),
     OperatorKind("fusedgemm", Trait.MULTIPLIES, "FusedGemm"),
     OperatorKind("einsum", Trait.ATTENDS, "Einsum"),
     # Functions of PyTorch that ONNX writes as several operators.
     OperatorKind("attention", _NONE, ATTENTION, torch="multi_head_attention_forward scaled_dot_product_attention"),
     OperatorKind("product", Trait.ATTENDS, torch="__matmul__ baddbmm einsum mm"),
     OperatorKind("lstm", _RECURRENT | Trait.LAYER, "LSTM", _TFLITE_LSTM, "mkldnn_rnn_layer", "lstm lstm_cell"),
-    OperatorKind("lstm", _RECURRENT, "DynamicQuantizeLSTM"),
+    OperatorKind("lstm", _RECURRENT | Trait.INTEGERS, "DynamicQuantizeLSTM"),
     OperatorKind("gru", _RECURRENT | Trait.LAYER, "GRU", torch="gru gru_cell"),
     OperatorKind("rnn", Trait.RECURS, "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN", torch=_TORCH_RNN),
     # Functions of one tensor.

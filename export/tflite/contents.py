@@ -15,12 +15,10 @@ from edgekit.core.samples import Array
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized
-from edgekit.export.graphs.operators import Trait, named
+from edgekit.export.tflite.work import holds_data, work_of
 
 if TYPE_CHECKING:
-    from edgekit.export.graphs.tflite_types import ModelT, OperatorT, SubGraphT, TensorT
-
-_PRODUCTS: Final = named("tflite", Trait.MULTIPLIES)
+    from edgekit.export.graphs.tflite_types import ModelT, TensorT
 
 # Types of the schema: name in numpy, and bits a value.
 _TYPES: Final = {
@@ -59,37 +57,13 @@ def _read(model: ModelT, schema: ModuleType) -> Contents:
     for one in graph.operators:
         code = model.operatorCodes[one.opcodeIndex]
         name = operators[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        nodes.append(Node(name, _work(name, one, graph)))
+        nodes.append(Node(name, work_of(name, one, graph)))
     read = {index for one in graph.operators for index in one.inputs if index >= 0}
     made = {index for one in graph.operators for index in one.outputs} | set(graph.inputs)
-    constants = [index for index in sorted(read - made) if _holds_data(model, graph.tensors[index])]
+    constants = [index for index in sorted(read - made) if holds_data(model, graph.tensors[index])]
     weights = [found for index in constants if (found := _weight(model, graph.tensors[index], types)) is not None]
     tensors = [_tensor(graph.tensors[index], types) for index in sorted(made)]
     return Contents(tuple(nodes), tuple(weights), tuple(tensors))
-
-
-def _work(name: str, one: OperatorT, graph: SubGraphT) -> int:
-    """Multiplications of one operator."""
-
-    def shape(index: int) -> tuple[int, ...]:
-        return tuple(int(size) for size in graph.tensors[index].shape)
-
-    made = math.prod(shape(one.outputs[0])) if len(one.outputs) else 0
-    if name == "CONV_2D":
-        return made * math.prod(shape(one.inputs[1])[1:])
-    if name == "DEPTHWISE_CONV_2D":
-        return made * math.prod(shape(one.inputs[1])[1:3])
-    if name == "TRANSPOSE_CONV":
-        weight = shape(one.inputs[1])
-        return math.prod(shape(one.inputs[2])) * math.prod(weight[:3])
-    if name in _PRODUCTS:
-        return made * shape(one.inputs[0])[-1]
-    return 0
-
-
-def _holds_data(model: ModelT, tensor: TensorT) -> bool:
-    data = model.buffers[tensor.buffer].data
-    return data is not None and len(data) > 0
 
 
 def _weight(model: ModelT, tensor: TensorT, types: dict[int, str]) -> Weight | None:

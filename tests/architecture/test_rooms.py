@@ -48,6 +48,7 @@ SHARED = {
     "signatures": "fixed-shape entry points of a TFLite file: made and run",
     "sustained": "latency under load: report, measurement, picture",
     "tracer": "every tensor that a graph computes",
+    "work": "what the operators of a file of a format multiply",
     "versions": "versions of installed packages",
 }
 # Commands without a flow: they print what the command line itself knows.

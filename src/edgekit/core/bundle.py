@@ -42,11 +42,26 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sizes: dict[str, int] = {}
 
 
+class QuantizedShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of a file is quantized, read from the file.
+
+    `weights` is the share of the weights that is stored in 8 bits or fewer. `work` is the share of the multiplications
+    by weights whose operands are integers, `wide` the part of it in which one has 16 bits. Null is not known, with the
+    reason.
+    """
+
+    weights: float | None
+    work: float | None
+    wide: float = 0.0
+    reason: str = ""
+
+
 class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file made by one recipe, described by reading it back.
 
     `record` is how it was made: recipe, options, tool versions, calibration checksum; `id` is the sha256 of the record.
-    `inputs` and `outputs` carry the artifact's own tensor names, in the order of the ModelSpec.
+    `inputs` and `outputs` carry the artifact's own tensor names, in the order of the ModelSpec. `quantized` is null for
+    float32 and float16.
     """
 
     recipe: str
@@ -63,6 +78,7 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signatures: tuple[Signature, ...] = ()
     record: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
+    quantized: QuantizedShare | None = None
 
 
 class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -146,6 +146,11 @@ def matches(pattern: str, name: str) -> bool:
     return name == pattern or name.startswith(f"{pattern}-")
 
 
+def is_weight_only(name: str) -> bool:
+    """True for recipes that quantize weights alone and compute in float32."""
+    return name.endswith("-weights")
+
+
 def _is_plugged(text: str) -> bool:
     """Whether `text` is one of our recipes with the format of a plug-in."""
     own, rests = ({name.partition("-")[place] for name in RECIPES} for place in (0, 2))

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from edgekit.core import units
+from edgekit.core.bundle import Artifact
+from edgekit.core.recipe import is_weight_only
 from edgekit.core.reports.report import BudgetCheck, Estimate, ParityCheck
 from edgekit.core.verdict import Verdict
 
@@ -78,6 +80,16 @@ def parity_value(check: ParityCheck) -> str:
 def parity_sample(check: ParityCheck) -> str:
     """The sample that differs most, `sample 7 of 32`, counted from 0 as in the file; empty if unknown."""
     return "" if check.sample is None else f"sample {check.sample} of {check.samples}"
+
+
+def quantized(made: Artifact | None) -> str:
+    """How much of an artifact is quantized, `97 % of work in int8`; empty for float32 and float16."""
+    share = made.quantized if made else None
+    if made is None or share is None:
+        return ""
+    is_work = share.work is not None and not is_weight_only(made.recipe)
+    value = share.work if is_work else share.weights
+    return "" if value is None else f"{100 * value:.0f} % of {'work' if is_work else 'weights'} in {made.precision}"
 
 
 def sizes(values: Mapping[str, int]) -> str:

@@ -239,6 +239,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "beyond": formatting.beyond,
     "parity_value": formatting.parity_value,
     "parity_sample": formatting.parity_sample,
+    "quantized": formatting.quantized,
     "sizes": formatting.sizes,
     "plural": formatting.plural,
     "budgets_met": _budgets_met,

@@ -102,7 +102,7 @@ def _cells(row: rows.Row, target: rows.TargetView) -> list[str]:
     sizes = f" {prose(formatting.sizes(row.latency.sizes))}" if row.latency and row.latency.sizes else ""
     cells = [
         f"{code(row.artifact)}{sizes}{' **chosen**' if row.is_chosen else ''}",
-        format_value(row.made.size_bytes if row.made else None, "bytes"),
+        _size(row),
         formatting.VERDICTS[row.parity] if row.parity else ABSENT,
     ]
     if target.has_accuracy:
@@ -112,6 +112,11 @@ def _cells(row: rows.Row, target: rows.TargetView) -> list[str]:
     if target.has_instructions:
         cells.append(formatting.instructions(row.instructions))
     return cells
+
+
+def _size(row: rows.Row) -> str:
+    size, share = format_value(row.made.size_bytes if row.made else None, "bytes"), formatting.quantized(row.made)
+    return f"{size} ({share})" if share else size
 
 
 def _quality(accuracy: Accuracy | None) -> list[str]:

@@ -109,6 +109,8 @@ def _name_cell(row: rows.Row, target: rows.TargetView) -> Text:
     second += [Text("chosen")] * row.is_chosen
     if second:
         lines.append(Text("  ") + Text(", ").join(second))
+    if share := formatting.quantized(row.made):
+        lines.append(Text(f"  {share}", style=_DIM))
     if row.latency and (target.sizes is None or len(target.rows) > len(target.artifacts)):
         rate = f", {formatting.rate(row.throughput)}/s" if row.throughput.value is not None else ""
         lines.append(Text(f"  at {formatting.clean(formatting.sizes(row.latency.sizes))}{rate}"))

@@ -31,6 +31,12 @@ CASES = [
     Case("onnx", Trait.MULTIPLIES, "FusedGemm Gemm MatMul MatMulInteger QLinearMatMul"),
     Case("onnx", Trait.RECURS, "DynamicQuantizeLSTM GRU LSTM RNN"),
     Case("onnx", Trait.LAYER | Trait.MATRICES, "Conv GRU Gemm LSTM MatMul"),
+    Case(
+        "onnx",
+        Trait.INTEGERS,
+        "ConvInteger DynamicQuantizeLSTM DynamicQuantizeMatMul MatMulInteger MatMulIntegerToFloat QLinearConv"
+        " QLinearMatMul",
+    ),
     Case("onnx", Trait.LOGARITHM, "Log"),
     Case("tflite", Trait.MOVES | Trait.REPEATS, "BROADCAST_TO CAST EXPAND_DIMS RESHAPE SQUEEZE TRANSPOSE"),
     Case("tflite", Trait.SIZES, "SHAPE"),

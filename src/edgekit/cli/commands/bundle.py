@@ -11,7 +11,7 @@ import click
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
-from edgekit.core.bundle import SUFFIX, TUNING, Bundle, Manifest, pack, tuning_file
+from edgekit.core.bundle import SUFFIX, TUNING, Artifact, Bundle, Manifest, pack, tuning_file
 from edgekit.core.errors import UserError
 from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, VerifyReport
 from edgekit.core.reports.graph import GraphFacts, TensorFacts
@@ -119,16 +119,30 @@ def _description(manifest: Manifest) -> Iterator[str]:
     yield columns(_facts(manifest))
     yield ""
     rows = [
-        (one.recipe, format_value(one.size_bytes, "bytes"), f"opset {one.opset}" if one.opset else "", one.sha256[:12])
+        (
+            one.recipe,
+            format_value(one.size_bytes, "bytes"),
+            f"opset {one.opset}" if one.opset else "",
+            _quantized(one),
+            one.sha256[:12],
+        )
         for one in manifest.artifacts
     ]
-    yield columns([("artifact", "size", "", "sha256"), *rows])
+    yield columns([("artifact", "size", "", "quantized", "sha256"), *rows])
     for one in manifest.artifacts:
         for warning in one.warnings:
             yield f"Warning: {one.recipe}: {warning}"
     if spec.labels:
         yield ""
         yield f"labels: {', '.join(spec.labels)}"
+
+
+def _quantized(one: Artifact) -> str:
+    """The shares of work and weights: `work 97 %, weights 100 %`."""
+    if one.quantized is None:
+        return ""
+    shares = (("work", one.quantized.work), ("weights", one.quantized.weights))
+    return ", ".join(f"{name} {'unknown' if share is None else f'{100 * share:.0f} %'}" for name, share in shares)
 
 
 def _graphs(graphs: Iterable[GraphFacts]) -> Iterator[str]:

@@ -45,9 +45,10 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One output of one artifact against PyTorch on one case, e.g. batch 5 at length 32.
 
     `kind` is `difference` (`value` is the largest absolute difference, `limit` its bound), `sqnr` (in dB, at least
-    the limit), `agreement` (top-1 ratio, at least the limit) or `range` (the smallest share of its int8
-    values that a quantized tensor uses). `sample` is the row, of `samples`, that differs most. `cosine` is the cosine
-    similarity of the two outputs, `top1` the share of rows with the same largest value, if rows have several values.
+    the limit), `agreement` (top-1 ratio, at least the limit), `range` (the smallest share of its int8 values that a
+    quantized tensor uses) or `share` (of the work that is quantized). `sample` is the row, of `samples`, that differs
+    most. `cosine` is the cosine similarity of the two outputs, `top1` the share of rows with the same largest value, if
+    rows have several values.
     """
 
     artifact: str
@@ -70,7 +71,7 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def unit(self) -> str:
         """The unit of `value` and `limit`."""
-        return {"difference": "1", "sqnr": "dB", "agreement": "ratio", "range": "ratio"}[self.kind]
+        return {"difference": "1", "sqnr": "dB", "agreement": "ratio", "range": "ratio", "share": "ratio"}[self.kind]
 
 
 class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -33,8 +33,9 @@ def validated(
 def _validate_one(found: Opened, artifact: Artifact, cases: Sequence[Case]) -> tuple[tuple[ParityCheck, ...], Accuracy]:
     with open_session(found, artifact, Target("local")) as session:
         checks, accuracy = validate_artifact(session, artifact, found.spec, found.samples, cases, session.backend)
-    path = found.files[artifact.recipe]
-    return (*checks, *range_checks(path, artifact, found.spec, found.samples, checks[0].where)), accuracy
+    path, where = found.files[artifact.recipe], checks[0].where
+    ranges = range_checks(path, artifact, found.spec, found.samples, where)
+    return (*checks, *ranges), accuracy
 
 
 def _cases(found: Opened) -> tuple[Case, ...]:

@@ -1,0 +1,107 @@
+"""The work of the operators of a .tflite file's first signature, which has the smallest sizes, and how much of it is
+integer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from edgekit.core.bundle import QuantizedShare
+from edgekit.core.errors import ModelUnreadable
+from edgekit.core.spec import ModelSpec
+from edgekit.core.system.optional import need
+from edgekit.export.graphs.contents import share_of
+from edgekit.export.graphs.operators import Trait, named
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.tflite_types import ModelT, OperatorT, SubGraphT, TensorT
+
+_PRODUCTS: Final = named("tflite", Trait.MULTIPLIES)
+# Bits of the types that are integers in a quantized file.
+_INTEGERS: Final = {"INT2": 2, "INT4": 4, "INT8": 8, "UINT8": 8, "INT16": 16}
+_STORED_BYTES: Final = {"INT2": 1, "INT4": 1, "INT8": 1, "UINT8": 1, "FLOAT16": 2, "FLOAT32": 4}
+
+
+def quantized_share(path: Path, spec: ModelSpec) -> QuantizedShare:
+    """How much of the weights and of the work of a file is quantized.
+
+    Raises:
+        ModelUnreadable: It is not a TFLite model.
+    """
+    del spec
+    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+    try:
+        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+        return _share(model, schema)
+    except Exception as err:  # the schema raises whatever its offsets lead to
+        raise ModelUnreadable(f"'{path}' is not a TFLite model: {err}.") from err
+
+
+def work_of(name: str, one: OperatorT, graph: SubGraphT) -> int:
+    """Multiplications of one operator called `name`."""
+
+    def shape(index: int) -> tuple[int, ...]:
+        return tuple(int(size) for size in graph.tensors[index].shape)
+
+    made = math.prod(shape(one.outputs[0])) if len(one.outputs) else 0
+    if name == "CONV_2D":
+        return made * math.prod(shape(one.inputs[1])[1:])
+    if name == "DEPTHWISE_CONV_2D":
+        return made * math.prod(shape(one.inputs[1])[1:3])
+    if name == "TRANSPOSE_CONV":
+        weight = shape(one.inputs[1])
+        return math.prod(shape(one.inputs[2])) * math.prod(weight[:3])
+    if name in _PRODUCTS:
+        return made * shape(one.inputs[0])[-1]
+    return 0
+
+
+def holds_data(model: ModelT, tensor: TensorT) -> bool:
+    """Whether a tensor is a constant."""
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def _share(model: ModelT, schema: ModuleType) -> QuantizedShare:
+    operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    types = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+    graph = model.subgraphs[0]
+    constants = {index for index, tensor in enumerate(graph.tensors) if holds_data(model, tensor)}
+    works = []
+    for one in graph.operators:
+        code = model.operatorCodes[one.opcodeIndex]
+        name = operators[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        operands = {int(index) for index in one.inputs if index >= 0}
+        if operands <= constants:
+            constants.update(int(index) for index in one.outputs)
+        # Products of two activations have no weights that could be quantized, and dynamic int8 leaves them float.
+        work = work_of(name, one, graph) if len(operands) > 1 and constants.intersection(one.inputs[:2]) else 0
+        works.append((work, _operand_bits(name, one, model, types) if work else None))
+    read = sorted({index for one in graph.operators for index in one.inputs if index >= 0})
+    weights = [graph.tensors[index] for index in read if holds_data(model, graph.tensors[index])]
+    return share_of([_stored(one, types) for one in weights if _is_weight(one, types)], works)
+
+
+def _operand_bits(name: str, one: OperatorT, model: ModelT, types: Mapping[int, str]) -> int | None:
+    """The bits of the integers that an operator multiplies, the wider of both; None if it multiplies real numbers.
+
+    Weights in integers next to inputs in float32 are multiplied as integers: the kernel quantizes the input.
+    """
+    tensors = model.subgraphs[0].tensors
+    weight, value = tensors[one.inputs[1]], tensors[one.inputs[2 if name == "TRANSPOSE_CONV" else 0]]
+    both = [_INTEGERS.get(types[tensor.type]) for tensor in (weight, value)]
+    if both[0] is None or (both[1] is None and not holds_data(model, weight)):
+        return None
+    return max(one for one in both if one is not None)
+
+
+def _is_weight(tensor: TensorT, types: Mapping[int, str]) -> bool:
+    """Whether a constant holds numbers of the network: no shape, no order of axes, no lone factor."""
+    return types[tensor.type] in _STORED_BYTES and tensor.shape is not None and len(tensor.shape) > 0
+
+
+def _stored(tensor: TensorT, types: Mapping[int, str]) -> tuple[int, int]:
+    return math.prod(int(size) for size in tensor.shape), _STORED_BYTES[types[tensor.type]]
