@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from edgekit.core.system.optional import need
+
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import GraphProto, NodeProto
 
@@ -27,3 +31,40 @@ def rename(graph: GraphProto, names: Mapping[str, str]) -> None:
             node.input[place] = names.get(name, name)
         for place, name in enumerate(node.output):
             node.output[place] = names.get(name, name)
+
+
+def captured(node: NodeProto) -> frozenset[str]:
+    """Tensors of the graph around a node that its branches or bodies read."""
+    graphs = [graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs)]
+    return frozenset(name for graph in graphs for name in _free(graph))
+
+
+def _free(graph: GraphProto) -> set[str]:
+    """Names that a graph reads and does not make."""
+    read = {name for node in graph.node for name in (*node.input, *captured(node)) if name}
+    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    made = own | {name for node in graph.node for name in node.output}
+    return (read | {value.name for value in graph.output}) - made
+
+
+def as_initializers(graph: GraphProto) -> None:
+    """Turn the constants among the nodes of the graph itself into weights; those that it gives out stay."""
+    helper = need("onnx.numpy_helper", extra="export")
+    ends = {value.name for value in graph.output}
+    constants = [one for one in graph.node if one.op_type == "Constant" and one.output[0] not in ends]
+    arrays = {one.output[0]: _constant(one) for one in constants}
+    kept = [one for one in graph.node if not one.output or arrays.get(one.output[0]) is None]
+    graph.initializer.extend(helper.from_array(array, name) for name, array in arrays.items() if array is not None)
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def _constant(node: NodeProto) -> np.ndarray | None:
+    """The value of a Constant; None for strings and sparse tensors."""
+    onnx = need("onnx", extra="export")
+    attribute = node.attribute[0]
+    value = onnx.helper.get_attribute_value(attribute)
+    if attribute.name == "value":
+        return None if value.data_type == onnx.TensorProto.STRING else np.asarray(onnx.numpy_helper.to_array(value))
+    dtype = {"value_float": "f4", "value_floats": "f4", "value_int": "i8", "value_ints": "i8"}.get(attribute.name)
+    return None if dtype is None else np.asarray(value, dtype)

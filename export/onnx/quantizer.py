@@ -21,12 +21,14 @@ from edgekit.export.onnx.exporter import read_back, save
 from edgekit.export.onnx.float16 import write_float16
 from edgekit.export.onnx.int4 import quantize_weights
 from edgekit.export.onnx.part_ranges import mixed_joins_of
-from edgekit.export.shapes.calibration import feeds_at_lengths, feeds_of_sizes
+from edgekit.export.shapes.calibration import feeds, feeds_at_lengths, feeds_of_sizes
 from edgekit.export.shapes.lengths import sizes_of_samples
 
 Options = dict[str, str | int | float | bool]
 _METHODS: Final = {"min-max": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 _STRIDE: Final = 8
+# Samples on which float16 is checked to hold every value.
+_SEEN: Final = 32
 
 # Operators whose weights are quantized without calibration. Conv is left out: ConvInteger is slower than float.
 DYNAMIC_OPERATORS: Final = ("MatMul", "Gemm", "LSTM", "Attention", "Gather", "EmbedLayerNormalization")
@@ -69,7 +71,7 @@ def quantize(
         method: The calibration method, one of CALIBRATION_METHODS.
     """
     if recipe.precision == "fp16":
-        return write_float16(source, out), ()
+        return write_float16(source, out, _few_feeds(calibration, spec))
     if recipe.precision == "int4":
         return quantize_weights(source, recipe, out), ()
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
@@ -86,6 +88,11 @@ def quantize(
             options = _static(prepared, recipe, given, out, _nodes_of(prepared, kept), method)
             joined = tuple(f"{one.described}: it stays float32" for one in mixed)
     return {**options, "symbolic_shapes": symbolic}, (*joined, *_warnings(out))
+
+
+def _few_feeds(calibration: Samples | None, spec: ModelSpec) -> list[Feed]:
+    """Feeds of the first samples: enough to see how large values become."""
+    return list(feeds(calibration.take(slice(0, _SEEN)), spec)) if calibration is not None else []
 
 
 def _prepare(source: Path, out: Path) -> bool:

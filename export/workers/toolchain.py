@@ -113,7 +113,7 @@ class Lane:
 
     def _quantize(self, recipe: Recipe, source: Path, out: Path) -> messages.Converted:
         subject = self.subject
-        samples = (subject.calibration, subject.calibration_digest) if recipe.needs_calibration else ("", "")
+        samples = (subject.calibration, subject.calibration_digest) if _reads_samples(recipe) else ("", "")
         job = messages.Quantize(
             subject.spec,
             self.row.quantizer,
@@ -155,6 +155,11 @@ class Lane:
             "outputs": [msgspec.to_builtins(tensor) for tensor in spec.outputs],
             "sizes": {axis: list(sizes) for axis, sizes in spec.sizes.items()},
         }
+
+
+def _reads_samples(recipe: Recipe) -> bool:
+    """True if a file depends on samples: for its ranges, or for the nodes that float16 cannot compute."""
+    return recipe.needs_calibration or recipe.precision == "fp16"
 
 
 def _code_digest(*locations: str) -> str:

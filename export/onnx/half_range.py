@@ -1,0 +1,232 @@
+"""Where float16 does not hold the values of a graph: tensors, sums inside operators, and epsilons that become zero.
+
+The CPU computes most float16 operators in float32, so that running a float16 file there shows nothing of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgekit.core.samples import Array, Feed
+from edgekit.core.system.optional import need
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.onnx_types import ModelProto, NodeProto
+
+# The largest finite value of float16, and half of the smallest one: what is below becomes zero.
+LARGEST: Final = 65504.0
+SMALLEST: Final = 2.0**-25
+# Other inputs than the samples may have values twice as large.
+_MARGIN: Final = 2.0
+_ADDED: Final = frozenset(("ReduceMean", "ReduceSum", "ReduceL1", "GlobalAveragePool"))
+_SQUARED: Final = frozenset(("ReduceL2", "ReduceSumSquare", "GlobalLpPool", "LpNormalization"))
+_CENTRED: Final = frozenset(("InstanceNormalization", "GroupNormalization", "MeanVarianceNormalization"))
+# Their sums are in float32 by definition (`stash_type`); a single square may be in float16.
+_STASHED: Final = frozenset(("LayerNormalization",))
+_PRODUCTS: Final = frozenset(("MatMul", "Gemm"))
+_CONVOLUTIONS: Final = frozenset(("Conv", "ConvTranspose"))
+_EPSILON: Final = frozenset(("Add", "Sub", "Max", "Clip"))
+# Operators of which a zero makes something that is not finite, and the place of that input.
+_DIVIDING: Final = {"Div": 1, "Reciprocal": 0, "Log": 0, "Sqrt": 0, "Pow": 0}
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The largest finite and the smallest absolute value of a tensor."""
+
+    largest: float
+    smallest: float
+
+    def joined(self, other: Extent) -> Extent:
+        """The extent over both."""
+        return Extent(max(self.largest, other.largest), min(self.smallest, other.smallest))
+
+    @property
+    def vanishes(self) -> bool:
+        """True if a value that is not zero becomes zero in float16, and none was zero before."""
+        return 0.0 < self.smallest < SMALLEST
+
+
+def unsafe_nodes(model: ModelProto, feeds: Sequence[Feed] = (), *, margin: float = _MARGIN) -> dict[str, str]:
+    """The first output of every node of the graph that float16 cannot compute, with the reason in a few words.
+
+    Args:
+        feeds: Inputs on which the model is run in float32; without them only its weights are looked at.
+        margin: How many times larger values may become on other inputs.
+    """
+    values = _Values(model, LARGEST / margin)
+    for feed in feeds:
+        values.read(feed)
+    return values.unsafe()
+
+
+class _Values:
+    """What the tensors of one model hold over several feeds."""
+
+    def __init__(self, model: ModelProto, limit: float) -> None:
+        helper = need("onnx.numpy_helper", extra="export")
+        self._limit = limit
+        self._nodes = list(model.graph.node)
+        arrays = {tensor.name: np.asarray(helper.to_array(tensor)) for tensor in model.graph.initializer}
+        self._weights = {name: array for name, array in arrays.items() if array.dtype.kind in "fiu"}
+        self._extents = {name: extent(array) for name, array in self._weights.items() if array.dtype.kind == "f"}
+        self._inside: dict[str, float] = {}
+        self._run = _runner(model)
+
+    def read(self, feed: Feed) -> None:
+        """Run the model on a feed and look at every tensor and sum; a feed that does not fit is left out."""
+        found = self._run(feed)
+        if found is None:
+            return
+        floats = {name: array for name, array in {**feed, **found}.items() if array.dtype.kind == "f" and array.size}
+        for name, array in floats.items():
+            seen = extent(array)
+            self._extents[name] = self._extents[name].joined(seen) if name in self._extents else seen
+        arrays = {**self._weights, **floats}
+        for node in self._nodes:
+            if node.input and node.input[0] in floats:
+                key = node.output[0]
+                self._inside[key] = max(self._inside.get(key, 0.0), _inside(node, arrays, self._limit))
+
+    def unsafe(self) -> dict[str, str]:
+        """As `unsafe_nodes` says."""
+        found: dict[str, str] = {}
+        vanishing = self._vanishing()
+        for node in self._nodes:
+            reason = self._reason(node, vanishing)
+            if reason and node.output:
+                found[node.output[0]] = f"{node.op_type}, {reason}"
+        return found
+
+    def _reason(self, node: NodeProto, vanishing: frozenset[str]) -> str:
+        seen = [self._extents[name].largest for name in (*node.input, *node.output) if name in self._extents]
+        inside = self._inside.get(node.output[0], 0.0)
+        largest = max([*seen, inside], default=0.0)
+        if largest > self._limit:
+            return f"{largest:.1e} inside"
+        if any(self._is_epsilon(name) for name in node.input):
+            return "a constant of it becomes 0"
+        divided = _divisor(node, self._weights)
+        if divided in vanishing or not vanishing.isdisjoint(node.output):
+            return "a divisor becomes 0"
+        return ""
+
+    def _vanishing(self) -> frozenset[str]:
+        """Tensors that become zero in float16 before something divides by them."""
+        divisors = {_divisor(node, self._weights) for node in self._nodes}
+        tiny = {name for name, one in self._extents.items() if one.vanishes and name not in self._weights}
+        for node in self._nodes:
+            if node.op_type in _EPSILON and any(self._is_epsilon(name) for name in node.input):
+                tiny.update(node.output)
+        return frozenset(tiny & divisors)
+
+    def _is_epsilon(self, name: str) -> bool:
+        array = self._weights.get(name)
+        return array is not None and array.size == 1 and array.dtype.kind == "f" and self._extents[name].vanishes
+
+
+def extent(array: Array) -> Extent:
+    """The extent of an array; not a number and infinity, which float16 has as well, do not count."""
+    if not array.size:
+        return Extent(0.0, math.inf)
+    sizes = np.abs(array)
+    finite = sizes if np.isfinite(sizes).all() else sizes[np.isfinite(sizes)]
+    return Extent(float(finite.max(initial=0.0)), float(sizes.min()))
+
+
+def _divisor(node: NodeProto, weights: Mapping[str, Array]) -> str:
+    """The input of a node that must not become zero; empty if there is none."""
+    place = _DIVIDING.get(node.op_type)
+    if place is None:
+        return ""
+    exponent = weights.get(node.input[1]) if node.op_type == "Pow" else None
+    return "" if exponent is not None and exponent.min() >= 1 else node.input[place]
+
+
+def _inside(node: NodeProto, arrays: Mapping[str, Array], limit: float) -> float:
+    """The largest value that a node may hold while it computes, where that is not one of its outputs."""
+    read = [arrays.get(name) for name in node.input]
+    first = read[0]
+    if first is None or first.dtype.kind != "f":
+        return 0.0
+    if node.op_type in _ADDED | _SQUARED:
+        parts = np.abs(first) if node.op_type in _ADDED else _square(first)
+        return _highest(parts.sum(axis=_axes(node, arrays, first.ndim), dtype=np.float64))
+    if node.op_type in _CENTRED:
+        axes = tuple(range(2, first.ndim))
+        return _highest(_square(first - first.mean(axis=axes, keepdims=True)).sum(axis=axes))
+    if node.op_type in _STASHED:
+        axes = tuple(range(int(_option(node, "axis", -1)) % first.ndim, first.ndim))
+        return _highest(_square(first - first.mean(axis=axes, keepdims=True)))
+    second = read[1] if len(read) > 1 else None
+    if second is None or second.dtype.kind != "f":
+        return 0.0
+    if node.op_type in _PRODUCTS:
+        return _product(node, first, second, limit)
+    return _convolved(node, first, second) if node.op_type in _CONVOLUTIONS else 0.0
+
+
+def _product(node: NodeProto, first: Array, second: Array, limit: float) -> float:
+    """The largest sum of the absolute products; a bound where that is small enough."""
+    left = first.T if _option(node, "transA", 0) else first
+    right = second.T if _option(node, "transB", 0) else second
+    bound = left.shape[-1] * extent(left).largest * extent(right).largest
+    return bound if bound <= limit else _highest(np.matmul(np.abs(left), np.abs(right)))
+
+
+def _convolved(node: NodeProto, image: Array, weight: Array) -> float:
+    """A bound of the sums of a convolution: the largest input times the weights of one output channel."""
+    axes = (0, *range(2, weight.ndim)) if node.op_type == "ConvTranspose" else tuple(range(1, weight.ndim))
+    return extent(image).largest * _highest(np.abs(weight).sum(axis=axes))
+
+
+def _axes(node: NodeProto, arrays: Mapping[str, Array], rank: int) -> tuple[int, ...] | None:
+    """The axes that a reduction sums over; None means all."""
+    if node.op_type.startswith("Global"):
+        return tuple(range(2, rank))
+    if node.op_type == "LpNormalization":
+        return (int(_option(node, "axis", -1)),)
+    given = arrays.get(node.input[1]) if len(node.input) > 1 else _option(node, "axes", None)
+    return None if given is None or not np.size(given) else tuple(int(axis) for axis in np.ravel(given))
+
+
+def _option(node: NodeProto, name: str, default: Any) -> Any:
+    helper = need("onnx.helper", extra="export")
+    return next((helper.get_attribute_value(one) for one in node.attribute if one.name == name), default)
+
+
+def _square(array: Array) -> Array:
+    return np.square(array, dtype=np.float64)
+
+
+def _highest(array: Array) -> float:
+    return float(np.nan_to_num(array, nan=0.0, posinf=0.0, neginf=0.0).max(initial=0.0))
+
+
+def _runner(model: ModelProto) -> Callable[[Feed], Feed | None]:
+    """What gives every tensor of the graph for a feed, and None for one that the model does not take."""
+    onnx, ort = need("onnx", extra="export"), need("onnxruntime", extra="cpu")
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    ends = {value.name for value in model.graph.output}
+    names = [*ends, *(name for node in model.graph.node for name in node.output if name and name not in ends)]
+    whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in ends)
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = 1
+    # Fatal alone: what is refused here is left out.
+    settings.log_severity_level = 4
+    session = ort.InferenceSession(whole.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+
+    def run(feed: Feed) -> Feed | None:
+        try:
+            found = session.run(names, feed)
+        except Exception:  # noqa: BLE001  # its errors have no class in common
+            return None
+        return {name: array for name, array in zip(names, found, strict=True) if isinstance(array, np.ndarray)}
+
+    return run
