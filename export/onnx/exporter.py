@@ -14,6 +14,7 @@ from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.compact import without_wrapper
+from edgekit.export.onnx.nodes import name_borders
 from edgekit.export.raw_inputs import layout_of
 from edgekit.export.torch.call import call, call_arguments, flatten, tensors
 from edgekit.export.torch.untraceable import first_line, untraceable
@@ -88,6 +89,7 @@ def positional(module: Any, spec: ModelSpec) -> Any:
 
 def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
     torch = need("torch", extra="export")
+    _match_exactly()
     # A prefix, because `in` and `E` mean something to Python and to the algebra behind these names.
     free = {axis: torch.export.Dim(f"axis_{axis}") for axis in spec.free_axes}
     shapes = tuple(
@@ -102,11 +104,24 @@ def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None
             opset_version=OPSET,
             external_data=False,
             dynamic_shapes=(shapes,) if free else None,
-            input_names=[tensor.name for tensor in spec.inputs],
-            output_names=[tensor.name for tensor in spec.outputs],
             verbose=False,
         )
-    made.save(out, external_data=False)
+    model = made.model_proto
+    # Afterwards, because the exporter lets a name that one of its tensors has refer to itself.
+    name_borders(model.graph, [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs])
+    need("onnx", extra="export").save(model, str(out))
+
+
+def _match_exactly() -> None:
+    """Make the exporter's rules for `x + 0` and `x * 1` match these numbers alone.
+
+    onnxscript 0.7.2 takes everything up to 1e-8 for zero: it drops epsilons, and a division becomes one by zero.
+    """
+    for rule in need("onnxscript.rewriter.rules.common._no_op", extra="export").rules.rules:
+        for node in rule._target_pattern:
+            for constant in node.inputs:
+                if hasattr(constant, "_abs_tol"):
+                    constant._abs_tol = constant._rel_tol = 0.0
 
 
 def _export_legacy(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,11 +27,41 @@ def rename(graph: GraphProto, names: Mapping[str, str]) -> None:
     """Give tensors of the graph itself other names, wherever they are made and read; inputs and outputs keep theirs."""
     for tensor in (*graph.initializer, *graph.value_info):
         tensor.name = names.get(tensor.name, tensor.name)
-    for node in nodes_of(graph):
+    for node in graph.node:
         for place, name in enumerate(node.input):
             node.input[place] = names.get(name, name)
         for place, name in enumerate(node.output):
             node.output[place] = names.get(name, name)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename_borders(inner, names)
+                rename(inner, names)
+
+
+def name_borders(graph: GraphProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Give the inputs and outputs these names; a tensor inside that has one of them gets another."""
+    made = [one for node in nodes_of(graph) for one in node.output] + [one.name for one in graph.initializer]
+    names = dict(zip((value.name for value in graph.input), inputs, strict=True))
+    for value, wanted in zip(graph.output, outputs, strict=True):
+        if value.name in names:
+            # An output that is an input too, or that is given out twice.
+            node = graph.node.add()
+            node.op_type = "Identity"
+            node.input.append(value.name)
+            value.name = f"{value.name}_again_{len(names)}"
+            node.output.append(value.name)
+        names[value.name] = wanted
+    taken = {*made, *names, *inputs, *outputs}
+    for name in [one for one in made if one in {*inputs, *outputs} and one not in names]:
+        names[name] = next(free for free in (f"{name}_{number}" for number in count(1)) if free not in taken)
+        taken.add(names[name])
+    _rename_borders(graph, names)
+    rename(graph, names)
+
+
+def _rename_borders(graph: GraphProto, names: Mapping[str, str]) -> None:
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
 
 
 def captured(node: NodeProto) -> frozenset[str]:

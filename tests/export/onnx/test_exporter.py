@@ -1,0 +1,71 @@
+"""The exporter keeps what a network says: its epsilons, and the names of its inputs and outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.onnx.exporter import OnnxExporter
+
+from .graphs import answer
+
+# PyTorch uses what it announces the end of, and says that two inputs share their batch.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+X = np.random.default_rng(0).normal(size=(3, 8)).astype("f4")
+
+
+class Normalized(nn.Module):
+    """Each row divided by its length, of which zero is one."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / (x.norm(dim=1, keepdim=True) + 1e-12)
+
+
+class Layers(nn.Module):
+    """Operators that PyTorch calls as its inputs and outputs are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.f = nn.Linear(8, 8)
+
+    def forward(self, linear: torch.Tensor, cat: torch.Tensor) -> dict[str, torch.Tensor]:
+        hidden = self.f(torch.cat([linear, cat], 1)).relu()
+        return {"relu": hidden, "mean": hidden.mean(1, keepdim=True), "again": hidden}
+
+
+def exported(module: Any, feed: dict[str, np.ndarray], outputs: str, folder: Path) -> Any:
+    """The model, with a free batch."""
+    inputs = tuple(TensorSpec(name, "float32", ("N", array.shape[1])) for name, array in feed.items())
+    given = tuple(TensorSpec.parse(text) for text in outputs.split())
+    spec = ModelSpec("net", "other", inputs, given)
+    made = OnnxExporter().export(module.eval(), spec, feed, folder / "net.onnx")
+    assert made.options["exporter"] == "dynamo"
+    return onnx.load(str(folder / "net.onnx"))
+
+
+def test_a_small_epsilon_is_not_taken_for_zero(tmp_path: Path) -> None:
+    made = exported(Normalized(), {"x": X}, "y:float32[N,8]", tmp_path)
+
+    assert np.array_equal(answer(made, {"x": np.zeros((2, 8), "f4")}), np.zeros((2, 8)))
+
+
+def test_inputs_and_outputs_may_be_called_like_operators(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = Layers()
+    feed = {"linear": X[:, :3], "cat": X[:, 3:]}
+    outputs = "relu:float32[N,8] mean:float32[N,1] again:float32[N,8]"
+
+    made = exported(module, feed, outputs, tmp_path)
+
+    assert [value.name for value in made.graph.input] == ["linear", "cat"]
+    assert [value.name for value in made.graph.output] == ["relu", "mean", "again"]
+    expected = module(**{name: torch.from_numpy(array) for name, array in feed.items()})["relu"].detach().numpy()
+    np.testing.assert_allclose(answer(made, feed), expected, atol=1e-6)
