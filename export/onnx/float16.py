@@ -48,7 +48,7 @@ def write_float16(
     model = onnx.load(str(source))
     as_initializers(model.graph)
     front = frozenset(front_end_of_onnx(model))
-    unsafe = unsafe_nodes(model, feeds)
+    unsafe = {name: why for name, why in unsafe_nodes(model, feeds).items() if name not in front}
     made = _Halving(model, exact=front, kept=frozenset(unsafe)).made()
     onnx.save(made, str(out))
     names = ",".join(dict.fromkeys((*front, *unsafe)))
@@ -61,7 +61,8 @@ def _warnings(unsafe: Mapping[str, str]) -> tuple[str, ...]:
         return ()
     first = ", ".join(f"'{name}' ({reason})" for name, reason in list(unsafe.items())[:3])
     more = f" and {len(unsafe) - 3} more" if len(unsafe) > 3 else ""
-    return (f"float16 does not hold the values of {len(unsafe)} nodes, which stay float32: {first}{more}",)
+    what = "1 node, which stays" if len(unsafe) == 1 else f"{len(unsafe)} nodes, which stay"
+    return (f"float16 does not hold the values of {what} float32: {first}{more}",)
 
 
 @dataclass
