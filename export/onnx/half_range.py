@@ -115,7 +115,7 @@ class _Values:
         if largest > self._limit:
             return f"{largest:.1e} inside"
         if not self._steep.isdisjoint((*node.input, *node.output)):
-            return "differences are lost beside a large mean"
+            return "differences are lost next to a large mean"
         if any(self._is_epsilon(name) for name in node.input):
             return "a constant of it becomes 0"
         divided = _divisor(node, self._weights)
