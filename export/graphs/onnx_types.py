@@ -121,6 +121,9 @@ class NodeProto(Protocol):
     op_type: str
     domain: str
 
+    def CopyFrom(self, other: NodeProto) -> None:
+        """Become equal to `other`."""
+
     @property
     def input(self) -> Repeated[str]:
         """What it reads; an empty name is an input that is left out."""

@@ -15,6 +15,7 @@ from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.compact import without_wrapper
 from edgekit.export.onnx.nodes import name_borders
+from edgekit.export.onnx.opsets import oldest
 from edgekit.export.raw_inputs import layout_of
 from edgekit.export.torch.call import call, call_arguments, flatten, tensors
 from edgekit.export.torch.untraceable import first_line, untraceable
@@ -158,6 +159,7 @@ def save(model: ModelProto, path: Path, spec: ModelSpec, *, shapes: bool = True)
     onnx = need("onnx", extra="export")
     _name_axes(model, spec)
     _write_sizes(model, spec)
+    model = oldest(model)
     model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model, full_check=True)
     if not shapes:

@@ -47,10 +47,25 @@ def written_out(model: ModelProto, operators: Collection[str]) -> ModelProto:
     inliner = need("onnx.inliner", extra="export")
     names = sorted({(node.domain, node.op_type) for node in found})
     try:
-        made: ModelProto = inliner.inline_selected_functions(model, names, inline_schema_functions=True)
+        made: ModelProto = inliner.inline_selected_functions(_typed(model), names, inline_schema_functions=True)
     except Exception:  # noqa: BLE001  # the inliner raises whatever it asserts, such as an input of unknown type
         return model
+    del made.graph.value_info[:]
+    made.graph.value_info.extend(model.graph.value_info)
     return made
+
+
+def _typed(model: ModelProto) -> ModelProto:
+    """A copy with the types of all tensors, weights included: some definitions depend on them."""
+    onnx = need("onnx", extra="export")
+    typed: ModelProto = onnx.shape_inference.infer_shapes(model)
+    known = {value.name for value in (*typed.graph.input, *typed.graph.value_info)}
+    typed.graph.value_info.extend(
+        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in typed.graph.initializer
+        if tensor.name not in known
+    )
+    return typed
 
 
 def _spell_defaults(node: NodeProto, version: int) -> None:

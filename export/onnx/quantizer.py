@@ -21,6 +21,7 @@ from edgekit.export.onnx.exporter import read_back, save
 from edgekit.export.onnx.float16 import write_float16
 from edgekit.export.onnx.int4 import quantize_weights
 from edgekit.export.onnx.part_ranges import mixed_joins_of
+from edgekit.export.onnx.preparation import prepare, repaired, unsupported
 from edgekit.export.shapes.calibration import feeds, feeds_at_lengths, feeds_of_sizes
 from edgekit.export.shapes.lengths import sizes_of_samples
 
@@ -50,7 +51,7 @@ class OnnxQuantizer:
     ) -> Converted:
         """Write the file of `recipe` from the float32 file."""
         options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float, method=method)
-        save(lean(need("onnx", extra="export").load(str(out))), out, spec, shapes=recipe.precision == "fp16")
+        save(lean(repaired(need("onnx", extra="export").load(str(out)))), out, spec, shapes=recipe.precision == "fp16")
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
@@ -76,7 +77,7 @@ def quantize(
         return quantize_weights(source, recipe, out), ()
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         prepared = Path(folder) / "prepared.onnx"
-        symbolic = _prepare(source, prepared)
+        symbolic = prepare(source, prepared)
         joined: tuple[str, ...] = ()
         if recipe.mode == "dynamic":
             options = _dynamic(prepared, recipe, out, _nodes_of(prepared, keep_float))
@@ -84,9 +85,13 @@ def quantize(
             assert calibration is not None
             given = list(_feeds(calibration, spec, prepared, method))
             mixed = mixed_joins_of(prepared, given)
-            kept = (*keep_float, *(name for one in mixed for name in (one.tensor, *one.behind)))
+            floats = _unsupported(prepared)
+            kept = (*keep_float, *floats, *(name for one in mixed for name in (one.tensor, *one.behind)))
             options = _static(prepared, recipe, given, out, _nodes_of(prepared, kept), method)
-            joined = tuple(f"{one.described}: it stays float32" for one in mixed)
+            joined = (
+                *(f"{one.described}: it stays float32" for one in mixed),
+                *(f"'{name}' ({kind} over several axes) stays float32" for name, kind in floats.items()),
+            )
     return {**options, "symbolic_shapes": symbolic}, (*joined, *_warnings(out))
 
 
@@ -95,23 +100,16 @@ def _few_feeds(calibration: Samples | None, spec: ModelSpec) -> list[Feed]:
     return list(feeds(calibration.take(slice(0, _SEEN)), spec)) if calibration is not None else []
 
 
-def _prepare(source: Path, out: Path) -> bool:
-    """Fold and infer shapes; True when symbolic shape inference worked."""
-    shapes = need("onnxruntime.quantization.shape_inference", extra="cpu")
-    try:
-        shapes.quant_pre_process(str(source), str(out), skip_symbolic_shape=False)
-    except Exception:  # noqa: BLE001  # it raises Exception itself: "Incomplete symbolic shape inference"
-        # Its documented way out for graphs whose shapes it cannot follow.
-        shapes.quant_pre_process(str(source), str(out), skip_symbolic_shape=True)
-        return False
-    return True
-
-
 def _nodes_of(prepared: Path, tensors: Collection[str]) -> list[str]:
     """Names of the nodes that make these tensors, and of those of the front end."""
     model = need("onnx", extra="export").load(str(prepared))
     kept = {*tensors, *front_end_of_onnx(model)}
     return [node.name for node in model.graph.node if kept & set(node.output)]
+
+
+def _unsupported(prepared: Path) -> dict[str, str]:
+    """The first outputs of nodes that static int8 cannot express, with their operators."""
+    return {one.output[0]: one.op_type for one in unsupported(need("onnx", extra="export").load(str(prepared)))}
 
 
 def _feeds(calibration: Samples, spec: ModelSpec, prepared: Path, method: str) -> Iterator[Feed]:

@@ -24,6 +24,7 @@ from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.messages import Converted, Described
 from edgekit.export.onnx.exporter import read_back, save
 from edgekit.export.onnx.lowering import is_newer, lowered, written_out
+from edgekit.export.onnx.opsets import oldest
 from edgekit.export.onnx.widening import narrow_borders, widened, wider
 from edgekit.export.torch.untraceable import first_line
 from edgekit.runtime.backend import BACKENDS, Backend, Session
@@ -201,7 +202,7 @@ def whole_model(path: Path) -> ModelProto:
     kept = real_inputs(model)
     del model.graph.input[:]
     model.graph.input.extend(kept)
-    return model
+    return oldest(model)
 
 
 def _freed(module: OnnxFile, spec: ModelSpec) -> ModelProto:
