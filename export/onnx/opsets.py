@@ -1,22 +1,26 @@
-"""Opsets: models in another one, and in the oldest form of the file that theirs needs."""
+"""Opsets: models in another one that an engine reads, and in the oldest form of the file that theirs needs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edgekit.core.errors import UserError
+from edgekit.core.refusals import refuse
 from edgekit.core.system.optional import need
-from edgekit.export.onnx.lowering import written_out
 from edgekit.export.onnx.nodes import nodes_of
 
 if TYPE_CHECKING:
-    from edgekit.export.graphs.onnx_types import GraphProto, ModelProto, NodeProto
+    from edgekit.export.graphs.onnx_types import GraphProto, ModelProto, NodeProto, OperatorSetIdProto
 
 STANDARD: Final = ("", "ai.onnx")
+# What onnxruntime 1.31.1 reads, by its own messages.
+NEWEST_IR: Final = 13
+NEWEST: Final = 26
+_STANDARD: Final = ("", "ai.onnx")
 # QuantizeLinear and DequantizeLinear of one scale per channel.
 PER_CHANNEL: Final = 13
 # The first IR whose weights need not be inputs as well, and that of functions inside a file.
@@ -179,3 +183,92 @@ def _as_resize(node: NodeProto) -> None:
     image, scales = node.input
     made = helper.make_node("Resize", [image, "", scales], list(node.output), node.name, mode=mode, **aligned)
     node.CopyFrom(made)
+
+
+def is_newer(model: ModelProto) -> bool:
+    """True if ONNX Runtime would refuse the model because of its version alone."""
+    return model.ir_version > NEWEST_IR or bool(_newer(model))
+
+
+def lowered(model: ModelProto) -> ModelProto:
+    """The model in a version that ONNX Runtime reads; operators that changed since are expanded or converted.
+
+    Raises:
+        Refused: An operator that the older version cannot express.
+    """
+    model.ir_version = min(model.ir_version, NEWEST_IR)
+    if changed := _changed(model):
+        model = written_out(model, changed)
+    if changed := _changed(model):
+        return _lowered_by_converter(model, changed[0])
+    for one in _newer(model):
+        one.version = NEWEST
+    return model
+
+
+def written_out(model: ModelProto, operators: Collection[str]) -> ModelProto:
+    """The model with these operators replaced by their definitions, where they have one that fits."""
+    found = [node for node in nodes_of(model.graph) if node.op_type in operators]
+    for node in found:
+        _spell_defaults(node, next((one.version for one in model.opset_import if one.domain == node.domain), NEWEST))
+    inliner = need("onnx.inliner", extra="export")
+    names = sorted({(node.domain, node.op_type) for node in found})
+    try:
+        made: ModelProto = inliner.inline_selected_functions(_typed(model), names, inline_schema_functions=True)
+    except Exception:  # noqa: BLE001  # the inliner raises whatever it asserts, such as an input of unknown type
+        return model
+    del made.graph.value_info[:]
+    made.graph.value_info.extend(model.graph.value_info)
+    return made
+
+
+def _typed(model: ModelProto) -> ModelProto:
+    """A copy with the types of all tensors, weights included: some definitions depend on them."""
+    onnx = need("onnx", extra="export")
+    typed: ModelProto = onnx.shape_inference.infer_shapes(model)
+    known = {value.name for value in (*typed.graph.input, *typed.graph.value_info)}
+    typed.graph.value_info.extend(
+        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in typed.graph.initializer
+        if tensor.name not in known
+    )
+    return typed
+
+
+def _spell_defaults(node: NodeProto, version: int) -> None:
+    """Give a node the attributes that it leaves to their defaults: the inliner would leave them out."""
+    defs = need("onnx", extra="export").defs
+    if defs.has(node.op_type, version, node.domain):
+        given = {attribute.name for attribute in node.attribute}
+        attributes = defs.get_schema(node.op_type, version, node.domain).attributes
+        node.attribute.extend(
+            one.default_value for name, one in attributes.items() if name not in given and one.default_value.name
+        )
+
+
+def _lowered_by_converter(model: ModelProto, operator: str) -> ModelProto:
+    try:
+        made: ModelProto = need("onnx.version_converter", extra="export").convert_version(model, NEWEST)
+    except Exception as err:
+        raise refuse("newer-opset", f"Operator '{operator}'") from err
+    return made
+
+
+def _newer(model: ModelProto) -> list[OperatorSetIdProto]:
+    return [one for one in _standard(model) if one.version > NEWEST]
+
+
+def _changed(model: ModelProto) -> list[str]:
+    """Operators that are not what they were in the version that ONNX Runtime reads."""
+    nodes = list(nodes_of(model.graph))
+    return [node.op_type for one in _newer(model) for node in nodes if _has_changed(node, one.version)]
+
+
+def _standard(model: ModelProto) -> list[OperatorSetIdProto]:
+    return [one for one in model.opset_import if one.domain in STANDARD]
+
+
+def _has_changed(node: NodeProto, version: int) -> bool:
+    defs = need("onnx", extra="export").defs
+    known = node.domain in STANDARD and defs.has(node.op_type, version)
+    return known and defs.get_schema(node.op_type, version).since_version > NEWEST

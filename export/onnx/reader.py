@@ -23,8 +23,7 @@ from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.messages import Converted, Described
 from edgekit.export.onnx.exporter import read_back, save
-from edgekit.export.onnx.lowering import is_newer, lowered, written_out
-from edgekit.export.onnx.opsets import oldest
+from edgekit.export.onnx.opsets import is_newer, lowered, oldest, written_out
 from edgekit.export.onnx.widening import narrow_borders, widened, wider
 from edgekit.export.torch.untraceable import first_line
 from edgekit.runtime.backend import BACKENDS, Backend, Session
