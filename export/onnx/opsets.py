@@ -20,7 +20,6 @@ STANDARD: Final = ("", "ai.onnx")
 # What onnxruntime 1.31.1 reads, by its own messages.
 NEWEST_IR: Final = 13
 NEWEST: Final = 26
-_STANDARD: Final = ("", "ai.onnx")
 # QuantizeLinear and DequantizeLinear of one scale per channel.
 PER_CHANNEL: Final = 13
 # The first IR whose weights need not be inputs as well, and that of functions inside a file.
