@@ -1,4 +1,4 @@
-"""Opsets: models in another one that an engine reads, and in the oldest form of the file that theirs needs."""
+"""Opsets: models in another one that ONNX Runtime reads, and in the oldest form of the file that theirs needs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def opset_of(model: ModelProto) -> int:
 
 
 def oldest(model: ModelProto) -> ModelProto:
-    """The model with the domains that its nodes use, and the oldest IR that can express it: older engines open it."""
+    """The model with the domains that its nodes use, and the oldest IR that can express it: older versions of ONNX Runtime open it."""
     functions = getattr(model, "functions", ())
     nodes = [*nodes_of(model.graph), *(node for function in functions for node in function.node)]
     used = {_domain(node.domain) for node in nodes} | {""}
