@@ -40,7 +40,10 @@ def opset_of(model: ModelProto) -> int:
 
 
 def oldest(model: ModelProto) -> ModelProto:
-    """The model with the domains that its nodes use, and the oldest IR that can express it: older versions of ONNX Runtime open it."""
+    """The model with the domains that its nodes use, and the oldest IR that can express it.
+
+    Older versions of ONNX Runtime open such files.
+    """
     functions = getattr(model, "functions", ())
     nodes = [*nodes_of(model.graph), *(node for function in functions for node in function.node)]
     used = {_domain(node.domain) for node in nodes} | {""}
