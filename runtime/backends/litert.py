@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -15,17 +16,20 @@ from edgekit.core.system.optional import need
 from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model
 from edgekit.runtime.backends.native_output import captured_stderr
-from edgekit.runtime.backends.quantized import giving, storing
+from edgekit.runtime.backends.plans import Plan, Shapes, failed, first_line
+from edgekit.runtime.backends.quantized import storing
 from edgekit.runtime.backends.signatures import Family, SignatureEntry, TensorEntry, family_of
-from edgekit.runtime.backends.target_options import check_names, threads_of
+from edgekit.runtime.backends.target_options import check_names, choice, threads_of
 
 if TYPE_CHECKING:
     from edgekit.core.samples import Array, Feed
 
-OPTIONS: Final = ("threads", "provider")
+OPTIONS: Final = ("threads", "provider", "signature", "state")
 # `cpu` lets the engine choose its kernels, which on most machines are those of XNNPACK; `xnnpack` insists on them.
 PROVIDERS: Final = ("cpu", "xnnpack")
+STATES: Final = ("reset", "keep")
 _DEFAULT_SIGNATURE: Final = "serving_default"
+_VARIABLE: Final = "VAR_HANDLE"
 
 
 class LiteRT:
@@ -46,18 +50,22 @@ class LiteRT:
         """A session for the file at `path`; errors as in `Backend.open`.
 
         Args:
-            options: `threads` (1), `provider`: cpu or xnnpack (cpu).
+            options: `threads` (1), `provider`: cpu or xnnpack (cpu), `signature`: the one to run (the default one, in
+                all its sizes), `state`: reset or keep (reset), whether variables keep their values from run to run.
         """
         check_names(options, OPTIONS, self.name)
         provider = options.get("provider", "cpu")
         _check_provider(provider)
-        engine = _opened(path, threads_of(options))
+        threads, state = threads_of(options), choice(options, "state", STATES, "reset")
+        engine = _opened(path, threads)
         kernels = _kernels(engine)
         if provider == "xnnpack" != kernels:
             raise ProviderRefused(
                 f"Provider 'xnnpack' did not run the model '{path}'.", hint="--target local/litert@provider=cpu"
             )
-        return LiteRTSession(engine, kernels, _family(engine, spec))
+        family = _family(engine, spec, options.get("signature", ""))
+        again = partial(_opened, path, threads) if state == "reset" and _has_variables(engine) else None
+        return LiteRTSession(engine, kernels, family, is_reset=state == "reset", again=again)
 
 
 class LiteRTSession:
@@ -65,7 +73,11 @@ class LiteRTSession:
 
     The file has fixed shapes, one signature for each combination of sizes it was exported for. A feed runs in the
     smallest signature that fits it; a larger batch is split; a dynamic axis is padded if its inputs have a padding
-    value, and the outputs are cut back. Anything else is a `UserError` that lists the sizes.
+    value, and the outputs are cut back. Anything else is a `UserError` that lists the sizes. Axes that the file leaves
+    free take any size.
+
+    Variables of the file are reset before each run, unless `is_reset` is false; `again` opens the file once more, where
+    LiteRT does not reset its variables. Calls that `bind` returned keep them.
 
     Quantized inputs accept float32 and the stored integers; quantized outputs are float32. An int32 input also
     accepts int64 if its values fit.
@@ -73,30 +85,42 @@ class LiteRTSession:
 
     backend = "litert"
 
-    def __init__(self, engine: Any, provider: str, family: Family) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        provider: str,
+        family: Family,
+        *,
+        is_reset: bool = True,
+        again: Callable[[], Any] | None = None,
+    ) -> None:
         self.provider = provider
         self.family = family
         self.inputs = family.inputs
         self.outputs = family.outputs
         self._engine = engine
         self._also = _also_taken(family)
+        self._is_reset = is_reset
+        self._again = again
         self._allocated: set[int] = set()
-        self._last: _Plan | None = None
+        self._shapes: Shapes = {}
+        self._last: Plan | None = None
 
     @property
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """The sizes of each dynamic axis, over all signatures."""
         axes = dict.fromkeys(axis for each in self.family.sizes for axis in each)
-        return {axis: tuple(sorted({each[axis] for each in self.family.sizes})) for axis in axes}
+        return {axis: tuple(sorted({each[axis] for each in self.family.sizes if axis in each})) for axis in axes}
 
     def run(self, feed: Mapping[str, object]) -> Feed:
         """Outputs by name, owned by the caller; errors as in `Session.run`."""
+        self._reset()
         plan = self._last
         if plan is not None and plan.takes(feed):
             try:
                 return plan.invoke()
             except (RuntimeError, ValueError) as err:
-                raise _failed(err) from err
+                raise failed(err) from err
         return self._run_checked(feed)
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
@@ -136,7 +160,14 @@ class LiteRTSession:
         try:
             return self._run_sizes(arrays, sizes)
         except (RuntimeError, ValueError) as err:
-            raise _failed(err) from err
+            raise failed(err) from err
+
+    def _reset(self) -> None:
+        """Variables get the values that they have after loading."""
+        if self._again is not None and self._engine is not None:
+            self._engine, self._last, self._allocated, self._shapes = self._again(), None, set(), {}
+        elif self._is_reset and self._engine is not None:
+            self._engine.reset_all_variables()
 
     def _run_sizes(self, arrays: Feed, sizes: dict[str, int]) -> Feed:
         batch = self.family.batch
@@ -145,6 +176,7 @@ class LiteRTSession:
             return self._run_one(arrays, sizes)
         parts = []
         for rows in _slices(chunks, sizes[batch]):
+            self._reset()
             part = {name: array[rows] for name, array in arrays.items()}
             parts.append(self._run_one(part, {**sizes, batch: rows.stop - rows.start}))
         return {tensor.name: np.concatenate([part[tensor.name] for part in parts]) for tensor in self.outputs}
@@ -154,6 +186,10 @@ class LiteRTSession:
         if entry is None:
             raise self._no_signature(sizes)
         plan = self._plan(entry)
+        if entry.is_resizable:
+            plan.fit({name: array.shape for name, array in arrays.items()})
+            plan.set_inputs(arrays)
+            return plan.invoke()
         plan.set_inputs(
             {
                 tensor.name: _padded(arrays[tensor.name], tensor, spec)
@@ -163,12 +199,12 @@ class LiteRTSession:
         outputs = plan.invoke()
         return {spec.name: _cut(outputs[spec.name], spec, sizes) for spec in self.outputs}
 
-    def _plan(self, entry: SignatureEntry) -> _Plan:
+    def _plan(self, entry: SignatureEntry) -> Plan:
         if entry.subgraph not in self._allocated:
             self._engine._interpreter.AllocateTensors(entry.subgraph)
             self._allocated.add(entry.subgraph)
         if self._last is None or self._last.entry is not entry:
-            self._last = _Plan(self._engine, entry)
+            self._last = Plan(self._engine, entry, self._shapes)
         return self._last
 
     def _no_signature(self, sizes: Mapping[str, int]) -> EdgekitError:
@@ -176,64 +212,6 @@ class LiteRTSession:
         hint = "".join(f" --sizes {axis}={size}" for axis, size in sizes.items() if axis.isidentifier())
         message = f"This file has no signature for {wanted}; it has {self.family.offered()}."
         return UserError(message, hint=f"edgekit export SOURCE{hint or ' --sizes AXIS=SIZE'}")
-
-
-class _Plan:
-    """One signature, ready to run: tensor indices looked up once."""
-
-    def __init__(self, engine: Any, entry: SignatureEntry) -> None:
-        # The public methods reach the first subgraph only, and the signature runner allocates anew in each call.
-        wrapper = engine._interpreter
-        self.entry = entry
-        self._subgraph = entry.subgraph
-        self._inputs = [(tensor.name, tensor.index, np.dtype(tensor.dtype), storing(tensor)) for tensor in entry.inputs]
-        self._outputs = [(tensor.name, tensor.index) for tensor in entry.outputs]
-        self._giving = [(tensor.name, convert) for tensor in entry.outputs if (convert := giving(tensor))]
-        self._set, self._get, self._invoke = wrapper.SetTensor, wrapper.GetTensor, wrapper.Invoke
-
-    def takes(self, feed: Mapping[str, Any]) -> bool:
-        """Whether `feed` fits this signature without splitting or padding; if so, it is set."""
-        try:
-            self.set_inputs(feed)
-        except (KeyError, AttributeError, ValueError, TypeError):
-            return False
-        return len(feed) == len(self._inputs)
-
-    def set_inputs(self, feed: Mapping[str, Any]) -> None:
-        """Set every input; LiteRT checks shapes and raises ValueError.
-
-        Raises:
-            KeyError: A name is missing, or a dtype is not accepted.
-        """
-        for name, index, dtype, converts in self._inputs:
-            array = feed[name]
-            if array.dtype != dtype:
-                array = converts[array.dtype](array)
-            self._set(index, array, self._subgraph)
-
-    def invoke(self) -> Feed:
-        """Run what was set; the caller owns the outputs."""
-        subgraph, get = self._subgraph, self._get
-        self._invoke(subgraph)
-        outputs = {name: get(index, subgraph) for name, index in self._outputs}
-        for name, convert in self._giving:
-            outputs[name] = convert(outputs[name])
-        return outputs
-
-    def bound(self, feed: Mapping[str, Array]) -> Callable[[], Feed]:
-        """A call that sets `feed`, which fits, and runs it."""
-        arrays = [(index, feed[name], converts.get(feed[name].dtype)) for name, index, _, converts in self._inputs]
-        subgraph, put, invoke = self._subgraph, self._set, self.invoke
-
-        def call() -> Feed:
-            for index, array, convert in arrays:
-                put(index, array if convert is None else convert(array), subgraph)
-            try:
-                return invoke()
-            except (RuntimeError, ValueError) as err:
-                raise _failed(err) from err
-
-        return call
 
 
 def _engine_module() -> Any:
@@ -274,7 +252,7 @@ def _opened(path: Path, threads: int) -> Any:
             engine = module.Interpreter(model_path=os.fspath(path), num_threads=threads)
             engine.allocate_tensors()
     except (ValueError, RuntimeError) as err:
-        raise not_a_model(path, "TFLite", f"{_first_line(err)} {captured.text}".strip()) from err
+        raise not_a_model(path, "TFLite", f"{first_line(err)} {captured.text}".strip()) from err
     return engine
 
 
@@ -285,15 +263,28 @@ def _kernels(engine: Any) -> str:
     return "xnnpack" if "DELEGATE" in names else "cpu"
 
 
-def _family(engine: Any, spec: ModelSpec | None) -> Family:
+def _has_variables(engine: Any) -> bool:
+    """True if the file has variables of the newer kind, which the engine does not reset."""
+    wrapper = engine._interpreter
+    return any(wrapper.NodeName(place) == _VARIABLE for place in range(wrapper.NumNodes()))
+
+
+def _family(engine: Any, spec: ModelSpec | None, signature: str) -> Family:
     inputs, outputs = (spec.inputs, spec.outputs) if spec else ((), ())
     order = [tensor.name for tensor in (*inputs, *outputs)]
-    return family_of(tuple(_entries(engine, order)), inputs, outputs)
+    return family_of(tuple(_entries(engine, order, signature)), inputs, outputs)
 
 
-def _entries(engine: Any, order: Sequence[str]) -> Iterator[SignatureEntry]:
-    """Every signature with the inputs and outputs of the default one; the whole file where it has no signatures."""
+def _entries(engine: Any, order: Sequence[str], signature: str) -> Iterator[SignatureEntry]:
+    """The signature that is asked for, or every one with the inputs and outputs of the default one.
+
+    The whole file is one where it has no signatures.
+    """
     signatures = engine._get_full_signature_list()
+    if signature:
+        if signature not in signatures:
+            raise unknown("signature", signature, signatures)
+        signatures = {signature: signatures[signature]}
     if not signatures:
         yield _bare_entry(engine)
         return
@@ -332,6 +323,7 @@ def _tensor(engine: Any, index: int, subgraph: int, name: str) -> TensorEntry:
         np.dtype(detail["dtype"]).name,
         float(scales[0]) if per_tensor else 0.0,
         int(zero_points[0]) if per_tensor and len(zero_points) else 0,
+        tuple(place for place, size in enumerate(detail["shape_signature"]) if size < 0),
     )
 
 
@@ -366,13 +358,3 @@ def _cut(array: Array, spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
     rows = tuple(slice(sizes.get(axis)) if isinstance(axis, str) else slice(None) for axis in spec.shape)
     cut = array[rows]
     return array if cut.shape == array.shape else np.ascontiguousarray(cut)
-
-
-def _failed(err: Exception) -> UserError:
-    # The engine strings its messages together, and repeats those of earlier failures.
-    what = _first_line(err).partition("Node number")[0]
-    return UserError(f"litert cannot run this feed: {what or err}")
-
-
-def _first_line(err: Exception) -> str:
-    return next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import Final
 
 from edgekit.core.spec import Axis, TensorSpec
+
+# No sizes of an axis: those of all signatures are at least 0.
+_BATCH: Final = (-1,)
 
 
 @dataclass(frozen=True)
 class TensorEntry:
     """One input or output of one signature, as in the file.
 
-    `scale` is 0 if the tensor is not quantized; a quantized value is `(stored - zero_point) * scale`.
+    `scale` is 0 if the tensor is not quantized; a quantized value is `(stored - zero_point) * scale`. `free` are the
+    places of the axes that take any size; `shape` has an example of them.
     """
 
     name: str
@@ -22,6 +27,7 @@ class TensorEntry:
     dtype: str
     scale: float = 0.0
     zero_point: int = 0
+    free: tuple[int, ...] = ()
 
     @property
     def is_quantized(self) -> bool:
@@ -38,10 +44,15 @@ class SignatureEntry:
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
 
+    @cached_property
+    def is_resizable(self) -> bool:
+        """True if an input has an axis of any size."""
+        return any(tensor.free for tensor in self.inputs)
+
 
 @dataclass(frozen=True)
 class Family:
-    """All signatures of one file and the dynamic axes in which they differ.
+    """All signatures of one file and the dynamic axes in which they differ, or which they leave free.
 
     `inputs` and `outputs` are as callers see them: dynamic axes by name, float32 for quantized tensors.
     """
@@ -77,7 +88,7 @@ class Family:
     def chunks(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Batches to run one after the other, as few as possible, the last one padded if needed; () if impossible."""
         batch = self.batch
-        if batch is None or not self.can_split:
+        if batch is None or not self.can_split or any(batch not in has for has in self.sizes):
             return ()
         offered = tuple(sorted({has[batch] for has in self.sizes if self._takes(has, {**sizes, batch: has[batch]})}))
         cover = exact_cover(sizes[batch], offered)
@@ -138,8 +149,9 @@ def family_of(entries: Iterable[SignatureEntry], inputs: Sequence[TensorSpec], o
     family = Family(entries, read, ())
     batch = family.batch
     sizes = tuple(_sizes(entry, read) for entry in entries)
+    batches = [entry.inputs[0].shape[0] if batch else 1 for entry in entries]
     written = tuple(
-        _described_output(entries, place, outputs, names, batch, sizes) for place in range(len(entries[0].outputs))
+        _described_output(entries, place, outputs, names, batch, batches) for place in range(len(entries[0].outputs))
     )
     return Family(entries, read, written, sizes)
 
@@ -150,7 +162,10 @@ def _described(
     first = entries[0].inputs[place]
     spec = _named(first, specs)
     columns = list(zip(*(entry.inputs[place].shape for entry in entries), strict=True))
-    shape = [_axis(column, spec, position, names, first.name) for position, column in enumerate(columns)]
+    shape = [
+        _axis(column, spec, position, names, first.name, is_free=_is_free(entries, position, place=place))
+        for position, column in enumerate(columns)
+    ]
     return _tensor(first, tuple(shape), spec)
 
 
@@ -160,28 +175,43 @@ def _described_output(
     specs: Sequence[TensorSpec],
     names: dict[tuple[int, ...], str],
     batch: str | None,
-    sizes: Sequence[Mapping[str, int]],
+    batches: Sequence[int],
 ) -> TensorSpec:
     first = entries[0].outputs[place]
     spec = _named(first, specs)
     columns = list(zip(*(entry.outputs[place].shape for entry in entries), strict=True))
     shape: list[Axis] = [_axis(column, spec, position, names, first.name) for position, column in enumerate(columns)]
+    for position in first.free if spec is None else ():
+        shape[position] = f"{first.name}.{position}"
     # Without a spec for the output, a first axis as long as the batch in every signature is the batch.
-    if spec is None and batch and columns and all(n == each[batch] for n, each in zip(columns[0], sizes, strict=True)):
+    if spec is None and batch and columns and all(n == one for n, one in zip(columns[0], batches, strict=True)):
         shape[0] = batch
     return _tensor(first, tuple(shape), spec)
 
 
 def _axis(
-    column: tuple[int, ...], spec: TensorSpec | None, position: int, names: dict[tuple[int, ...], str], tensor: str
+    column: tuple[int, ...],
+    spec: TensorSpec | None,
+    position: int,
+    names: dict[tuple[int, ...], str],
+    tensor: str,
+    *,
+    is_free: bool = False,
 ) -> Axis:
-    """The axis whose sizes over all signatures are `column`: named by the spec, else where it varies."""
+    """The axis whose sizes over all signatures are `column`: named by the spec, else where it varies or is free."""
+    if is_free and spec is None:
+        # Inputs share a free first axis, the batch; others may differ.
+        return f"{tensor}.{position}" if position else names.setdefault(_BATCH, f"{tensor}.0")
     if spec is not None and isinstance(spec.shape[position], str):
         names.setdefault(column, str(spec.shape[position]))
         return spec.shape[position]
     if len(set(column)) == 1:
         return column[0]
     return names.setdefault(column, f"{tensor}.{position}")
+
+
+def _is_free(entries: Sequence[SignatureEntry], position: int, *, place: int) -> bool:
+    return any(position in entry.inputs[place].free for entry in entries)
 
 
 def _named(tensor: TensorEntry, specs: Sequence[TensorSpec]) -> TensorSpec | None:
@@ -201,6 +231,6 @@ def _sizes(entry: SignatureEntry, inputs: Sequence[TensorSpec]) -> dict[str, int
     return {
         axis: size
         for tensor, spec in zip(entry.inputs, inputs, strict=True)
-        for axis, size in zip(spec.shape, tensor.shape, strict=True)
-        if isinstance(axis, str)
+        for position, (axis, size) in enumerate(zip(spec.shape, tensor.shape, strict=True))
+        if isinstance(axis, str) and position not in tensor.free
     }

@@ -6,8 +6,10 @@ It needs Python 3.9, numpy and one of onnxruntime, ai_edge_litert and tflite_run
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
+import importlib.metadata
 import json
 import os
 import re
@@ -110,12 +112,15 @@ def write_outputs(path: str, outputs: list[dict[str, Any]]) -> None:
 
 def engine_module(name: str) -> Any:
     """An imported module, or the failure that the device does not have it."""
-    import importlib
-
     try:
         return importlib.import_module(name)
     except ImportError as err:
         raise Failure("MissingExtra", f"it has no '{name}' for Python {sys.version.split()[0]} ({err})", 3) from err
+
+
+def version_of(package: str) -> str:
+    """Version of an installed distribution."""
+    return next((one.version for one in importlib.metadata.distributions(name=package)), "unknown")
 
 
 def open_session(job: dict[str, Any]) -> OnnxSession | TfliteSession:
@@ -139,9 +144,7 @@ class OnnxSession:
         self.provider = options.get("provider", "cpu")
         wanted = f"{PROVIDERS.get(self.provider, self.provider)}ExecutionProvider"
         if wanted not in ort.get_available_providers():
-            raise Failure(
-                "ProviderRefused", f"The device's onnxruntime does not support provider '{self.provider}'.", 3
-            )
+            raise Failure("ProviderRefused", f"The device's onnxruntime has no provider '{self.provider}'.", 3)
         try:
             self._session = ort.InferenceSession(path, self._settings(ort, options), providers=[wanted])
         except Exception as err:
@@ -192,28 +195,28 @@ class TfliteSession:
             "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
         }[backend]
         interpreter = engine_module(module).Interpreter
-        self.backend, self.engine = backend, f"{backend} {distribution_version(package)}"
+        self.backend, self.engine = backend, f"{backend} {version_of(package)}"
         try:
             self._engine = interpreter(model_path=path, num_threads=int(options.get("threads", "1")))
             self._engine.allocate_tensors()
         except (ValueError, RuntimeError) as err:
             raise Failure("ModelUnreadable", f"The device's {backend} cannot load the model: {err}", 5) from err
+        self._options, self._wrapper, self._numpy = options, self._engine._interpreter, engine_module("numpy")
         self.provider = self._kernels()
         if options.get("provider", "cpu") not in ("cpu", self.provider):
             raise Failure("ProviderRefused", f"Provider '{options['provider']}' did not run the model.", 3)
 
     def run(self, feed: dict[str, Any]) -> dict[str, Any]:
-        """Outputs by name; quantized outputs as float32."""
-        self._call(feed)()
+        """Outputs by name; quantized outputs as float32. Variables are reset unless the option `state` is `keep`."""
+        if self._options.get("state") != "keep":
+            self._engine.reset_all_variables()
+        self.bind(feed)()
         return {name: self._given(detail) for name, detail in self._outputs.items()}
 
     def bind(self, feed: dict[str, Any]) -> Callable[[], object]:
         """A call that sets `feed`, runs, and reads the outputs."""
-        return self._call(feed)
-
-    def _call(self, feed: dict[str, Any]) -> Callable[[], object]:
         inputs, self._outputs, subgraph = self._entry(feed)
-        wrapper = self._engine._interpreter
+        wrapper = self._wrapper
         pairs = [(inputs[name]["index"], self._stored(array, inputs[name])) for name, array in feed.items()]
         indices = [detail["index"] for detail in self._outputs.values()]
         self._subgraph = subgraph
@@ -228,53 +231,64 @@ class TfliteSession:
 
     def _entry(self, feed: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], int]:
         """Details of inputs and outputs by name, and the subgraph, of the signature that takes `feed`."""
-        wrapper = self._engine._interpreter
-        signatures = self._engine._get_full_signature_list()
-        if not signatures:
-            inputs = {detail["name"]: detail for detail in self._engine.get_input_details()}
-            outputs = {detail["name"]: detail for detail in self._engine.get_output_details()}
-            return inputs, outputs, 0
-        for name, tensors in signatures.items():
-            subgraph = wrapper.GetSubgraphIndexFromSignature(name)
-            inputs = {key: self._detail(index, subgraph) for key, index in tensors["inputs"].items()}
-            if self._fits(inputs, feed):
-                wrapper.AllocateTensors(subgraph)
-                outputs = {key: self._detail(index, subgraph) for key, index in tensors["outputs"].items()}
-                return inputs, outputs, subgraph
+        detail = self._engine._get_tensor_details
+        for inputs, outputs, subgraph in self._entries():
+            found = {key: detail(index, subgraph) for key, index in inputs.items()}
+            if set(found) == set(feed) and all(takes(one, feed[name].shape) for name, one in found.items()):
+                self._resize(found, feed, subgraph)
+                return found, {key: detail(index, subgraph) for key, index in outputs.items()}, subgraph
         shapes = ", ".join(f"{name} {tuple(array.shape)}" for name, array in feed.items())
         raise Failure("UserError", f"The file has no signature for {shapes}.", 2)
 
-    def _detail(self, index: int, subgraph: int) -> Any:
-        return self._engine._get_tensor_details(index, subgraph)
+    def _entries(self) -> list[tuple[dict[str, int], dict[str, int], int]]:
+        """Tensor indices of inputs and outputs by name, and the subgraph, of every signature that may be run."""
+        signatures, wanted = self._engine._get_full_signature_list(), self._options.get("signature", "")
+        if wanted and wanted not in signatures:
+            raise Failure("UserError", f"The file has no signature '{wanted}'.", 2)
+        if not signatures:
+            details = self._engine.get_input_details(), self._engine.get_output_details()
+            inputs, outputs = ({detail["name"]: detail["index"] for detail in found} for found in details)
+            return [(inputs, outputs, 0)]
+        index = self._wrapper.GetSubgraphIndexFromSignature
+        chosen = {name: one for name, one in signatures.items() if wanted in ("", name)}
+        return [(one["inputs"], one["outputs"], index(name)) for name, one in chosen.items()]
 
-    @staticmethod
-    def _fits(inputs: dict[str, Any], feed: dict[str, Any]) -> bool:
-        return {name: tuple(one["shape"]) for name, one in inputs.items()} == {n: a.shape for n, a in feed.items()}
+    def _resize(self, inputs: dict[str, Any], feed: dict[str, Any], subgraph: int) -> None:
+        """Give inputs whose axes the file leaves free the shapes of `feed`."""
+        for name, detail in inputs.items():
+            if tuple(detail["shape"]) != feed[name].shape:
+                sizes = self._numpy.array(feed[name].shape, dtype="int32")
+                self._wrapper.ResizeInputTensor(detail["index"], sizes, False, subgraph)
+        self._wrapper.AllocateTensors(subgraph)
 
-    @staticmethod
-    def _stored(array: Any, detail: Any) -> Any:
-        """`array` in the numbers that the file stores: reals are divided by the scale, rounded and clipped."""
-        numpy = engine_module("numpy")
-        scale, zero_point = scale_of(detail)
-        if array.dtype == detail["dtype"] or not scale:
-            return numpy.ascontiguousarray(array, dtype=detail["dtype"])
-        limits = numpy.iinfo(detail["dtype"])
-        steps = numpy.rint(array.astype(numpy.float32) / numpy.float32(scale)) + zero_point
-        return numpy.clip(steps, limits.min, limits.max).astype(detail["dtype"])
+    def _stored(self, array: Any, detail: Any) -> Any:
+        """`array` in the numbers that the file stores, as `runtime/backends/quantized.py` converts them."""
+        numpy, own, dtype, (scale, zero_point) = self._numpy, array.dtype, detail["dtype"], scale_of(detail)
+        if scale and own.kind == "f":
+            limits = numpy.iinfo(dtype)
+            steps = numpy.rint(array.astype(numpy.float32) / numpy.float32(scale)) + zero_point
+            return numpy.clip(steps, limits.min, limits.max).astype(dtype)
+        stored = numpy.ascontiguousarray(array, dtype=dtype)
+        is_other_kind = scale and own != stored.dtype and own.itemsize == stored.itemsize
+        if stored.dtype.kind in "iu" and (is_other_kind or (stored != array).any()):
+            raise Failure("UserError", f"'{detail['name']}' is {stored.dtype}; the feed has other values ({own}).", 2)
+        return stored
 
     def _given(self, detail: Any) -> Any:
-        numpy = engine_module("numpy")
-        array = self._engine._interpreter.GetTensor(detail["index"], self._subgraph)
-        scale, zero_point = scale_of(detail)
-        if not scale:
-            return array
-        return (array.astype(numpy.float32) - numpy.float32(zero_point)) * numpy.float32(scale)
+        array, (scale, zero_point) = self._wrapper.GetTensor(detail["index"], self._subgraph), scale_of(detail)
+        real = self._numpy.float32
+        return (array.astype(real) - real(zero_point)) * real(scale) if scale else array
 
     def _kernels(self) -> str:
         """`xnnpack` when it took at least one operator, else `cpu`."""
-        wrapper = self._engine._interpreter
-        names = [wrapper.NodeName(place) for place in range(wrapper.NumNodes())]
+        names = [self._wrapper.NodeName(place) for place in range(self._wrapper.NumNodes())]
         return "xnnpack" if "DELEGATE" in names else "cpu"
+
+
+def takes(detail: Any, shape: tuple[int, ...]) -> bool:
+    """True if an input has this shape, or leaves free where it differs."""
+    sizes = zip(detail["shape"], detail["shape_signature"], shape)  # noqa: B905 - Python 3.9 has no strict
+    return len(detail["shape"]) == len(shape) and all(own == size or free < 0 for own, free, size in sizes)
 
 
 def scale_of(detail: Any) -> tuple[float, int]:
@@ -283,16 +297,6 @@ def scale_of(detail: Any) -> tuple[float, int]:
     if len(parameters["scales"]) != 1:
         return 0.0, 0
     return float(parameters["scales"][0]), int(parameters["zero_points"][0]) if len(parameters["zero_points"]) else 0
-
-
-def distribution_version(package: str) -> str:
-    """Version of an installed distribution."""
-    from importlib import metadata
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def measured(call: Callable[[], object], job: dict[str, Any]) -> tuple[list[float], list[float], int]:
@@ -319,10 +323,8 @@ def warmed_up(call: Callable[[], object], limit_ns: int) -> list[int]:
 def are_close(durations: list[int]) -> bool:
     """True if the last five durations are within 5 % of their median: the measured calls can begin."""
     last = durations[-CLOSE_COUNT:]
-    if len(last) < CLOSE_COUNT:
-        return False
-    middle = statistics.median(last)
-    return all(abs(value - middle) <= CLOSE_SPREAD * middle for value in last)
+    middle = statistics.median(last or [0])
+    return len(last) == CLOSE_COUNT and all(abs(value - middle) <= CLOSE_SPREAD * middle for value in last)
 
 
 def timed(call: Callable[[], object], limit_ns: int, least: int, most: int) -> list[int]:
@@ -351,10 +353,8 @@ def duration(call: Callable[[], object]) -> int:
 
 def reset_peak() -> None:
     """Reset the peak memory, if the system allows it."""
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-    except OSError:
-        return
 
 
 def peak_memory_bytes() -> int | None:
@@ -365,12 +365,14 @@ def peak_memory_bytes() -> int | None:
 
 def moment() -> dict[str, Any]:
     """Facts that change while a device works: governor, clock, temperature, load; unreadable ones are left out."""
-    facts: dict[str, Any] = {"system": "Linux", "architecture": os.uname().machine}
-    facts["governor"] = text_of(f"{CPU0}/scaling_governor") or None
-    facts["clock_hz"] = number_of(f"{CPU0}/scaling_cur_freq", 1000)
-    facts["temperature_c"] = temperature_c()
-    facts["load"] = os.getloadavg()[0]
-    return facts
+    return {
+        "system": "Linux",
+        "architecture": os.uname().machine,
+        "governor": text_of(f"{CPU0}/scaling_governor") or None,
+        "clock_hz": number_of(f"{CPU0}/scaling_cur_freq", 1000),
+        "temperature_c": temperature_c(),
+        "load": os.getloadavg()[0],
+    }
 
 
 def temperature_c() -> float | None:
@@ -381,18 +383,16 @@ def temperature_c() -> float | None:
 
 def number_of(path: str, factor: float) -> float | None:
     """The number in a file, times `factor`."""
-    try:
+    with contextlib.suppress(ValueError):
         return float(text_of(path)) * factor
-    except ValueError:
-        return None
+    return None
 
 
 def text_of(path: str) -> str:
     """The text of a file, empty if it cannot be read."""
-    try:
+    with contextlib.suppress(OSError):
         return Path(path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")
-    except OSError:
-        return ""
+    return ""
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ async function openOnnx(model, job) {
 
 async function openTflite(model, job) {
   const provider = job.options.provider ?? "wasm";
+  if (job.options.signature) throw new Failure("UserError", "The browser's runner runs only the default signature.", 2);
   const threads = Number(job.options.threads ?? 1);
   const litert = await import("./litert/dist/index.js");
   await litert.loadLiteRt(new URL("./litert/wasm/", location.href).href, { threads: threads > 1 });

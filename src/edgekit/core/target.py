@@ -12,7 +12,7 @@ from edgekit.core.errors import UserError, unknown
 
 _TARGET = re.compile(r"(?P<device>[\w.-]+)(?:/(?P<backend>[\w-]+))?(?P<options>(?:@[\w-]+=[^@,/\s]+)*)")
 _THREADS = re.compile(r"[1-9][0-9]{0,3}")
-OPTION_NAMES: Final = ("threads", "provider", "graph", "spin")
+OPTION_NAMES: Final = ("threads", "provider", "graph", "spin", "state")
 MAX_THREADS: Final = 256
 
 

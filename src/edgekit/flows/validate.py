@@ -128,7 +128,7 @@ def _with_reference(found: Opened, reference: str | Path | None) -> Iterator[Ope
         return
     with opened(Path(reference)) as other:
         _check_names(found, other)
-        yield Opened(found.path, other.spec, found.artifacts, found.files, other.samples, None)
+        yield Opened(found.path, other.spec, found.artifacts, found.files, other.samples, None, options=found.options)
 
 
 def _check_names(found: Opened, other: Opened) -> None:

@@ -119,7 +119,7 @@ class Tflite:
         codes = [each.builtinCode for each in self.model.operatorCodes]
         if code not in codes:
             entry = schema.OperatorCodeT()
-            entry.builtinCode = entry.deprecatedBuiltinCode = code
+            entry.builtinCode, entry.deprecatedBuiltinCode = code, min(code, 127)
             entry.version = 4 if code == schema.BuiltinOperator.FULLY_CONNECTED else 1
             self.model.operatorCodes.append(entry)
             codes.append(code)

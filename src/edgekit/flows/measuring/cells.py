@@ -71,7 +71,7 @@ def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outp
         format=artifact.format,
         feeds=str(feeds),
         backend=target.backend,
-        options=dict(target.options),
+        options=found.options_on(target),
         outputs=outputs,
         time_limit_s=time_limit_s,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".json": "fake"}
 # Engines that only other machines have, with the format each opens.
 REMOTE_BACKENDS: Final = {"ort-web": "onnx", "litert-js": "tflite", "tflite-runtime": "tflite"}
 _SAMPLE_COUNT: Final = 8
+_SIGNATURE: Final = "@signature="
 # The sizes in hints: of an image, and of any other sequence.
 _IMAGE_RANK: Final = 4
 _EXAMPLE_IMAGE: Final = 224
@@ -39,6 +40,7 @@ class Opened:
     """Artifacts with their files, and samples to run them on (without references for a bare file).
 
     `is_described_by_file` is true if `spec` was read from a bare file and contains only what its backend knows.
+    `options` are those of the backend that the path of a bare file names: `model.tflite@signature=encode`.
     """
 
     path: Path
@@ -48,6 +50,11 @@ class Opened:
     samples: Samples
     bundle: Bundle | None
     is_described_by_file: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def options_on(self, target: Target) -> dict[str, str]:
+        """The options of the backend on a target, with those that the path names."""
+        return {**self.options, **dict(target.options)}
 
     def chosen(self, names: Sequence[str]) -> tuple[Artifact, ...]:
         """The artifacts that `names` (recipes or aliases) cover, or all if `names` is empty.
@@ -64,8 +71,15 @@ class Opened:
 
 
 def is_bare(path: Path) -> bool:
-    """True for a model file outside of a bundle."""
-    return path.is_file() and path.suffix in FORMATS
+    """True for a model file outside of a bundle, also with the signature that is to be run."""
+    file, _ = _without_signature(path)
+    return file.is_file() and file.suffix in FORMATS
+
+
+def _without_signature(path: Path) -> tuple[Path, dict[str, str]]:
+    """The file in `model.tflite@signature=encode`, and the option of its backend."""
+    file, mark, name = str(path).rpartition(_SIGNATURE)
+    return (Path(file), {"signature": name}) if mark and name else (path, {})
 
 
 @contextmanager
@@ -150,7 +164,7 @@ def open_session(opened_: Opened, artifact: Artifact, target: Target) -> Session
     """A session in this process, with the target's backend and options."""
     backend = backend_for(artifact, target.backend)
     spec = None if opened_.is_described_by_file else opened_.spec
-    return backend.open(opened_.files[artifact.recipe], dict(target.options), spec)
+    return backend.open(opened_.files[artifact.recipe], opened_.options_on(target), spec)
 
 
 def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed:
@@ -163,17 +177,18 @@ def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed
 
 def _bare(path: Path, sizes: Sequence[str]) -> Opened:
     """A model file as an artifact of its own, described by what its engine reads."""
-    kind = FORMATS[path.suffix]
+    path, options = _without_signature(path)
+    kind, name = FORMATS[path.suffix], "@".join((path.stem, *options.values()))
     backend: Backend = BACKENDS.get(default_backend(kind))()
-    with backend.open(path, {}, None) as session:
-        spec = ModelSpec(path.stem, "other", session.inputs, session.outputs, sizes=offered_sizes(session))
+    with backend.open(path, options, None) as session:
+        spec = ModelSpec(name, "other", session.inputs, session.outputs, sizes=offered_sizes(session))
         declared = declared_sizes(session)
     if not spec.inputs:
         raise ModelUnreadable(f"'{path}' has no inputs.")
     spec = msgspec.structs.replace(spec, sizes={**declared, **spec.sizes, **_asked_sizes(spec, sizes)})
     digest = sha256_file(path)
-    artifact = Artifact(path.stem, path.name, kind, "", path.stat().st_size, digest, digest, spec.inputs, spec.outputs)
-    return Opened(path, spec, (artifact,), {path.stem: path}, Samples({}), None, True)
+    artifact = Artifact(name, path.name, kind, "", path.stat().st_size, digest, digest, spec.inputs, spec.outputs)
+    return Opened(path, spec, (artifact,), {name: path}, Samples({}), None, True, options)
 
 
 def _with_generated(found: Opened, hint: SizesHint | None) -> Opened:
