@@ -11,7 +11,7 @@ from benchmarks.matrix import CALIBRATION, FEW, FORMATS, PICTURES, Row
 from benchmarks.onnx_suite import KINDS, RESULTS, Suite, explained
 
 from edgekit.core.refusals import REFUSALS
-from edgekit.export.checking.parity import TOLERANCES
+from edgekit.export.checking.tolerance import TOLERANCES
 from edgekit.train.registry import MODELS
 
 NEXT: Final = ("", "Next: [find the tensor where an artifact goes wrong](bisect.md)", "")
@@ -36,10 +36,11 @@ def _head(rows: Sequence[Row]) -> Iterable[str]:
         f"{len(rows)} cells: {counts['pass']} pass, {counts['refused']} refused, {counts['fail']} fail,"
         f" {counts['error']} errors.",
         "",
-        f"Limits: fp32 and fp16 differ by at most {fp32.difference:g} and {fp16.difference:g} of the range of the"
-        f" output; int8 and int4 have an SQNR of at least {int8.sqnr_db:g} and {int4.sqnr_db:.1f} dB, and classifiers"
-        f" agree in {int8.agreement:.0%} and {int4.agreement:.0%} of their predictions. Each figure is the worst of all"
-        " cases: all samples, batch sizes 1, 2 and 5, other lengths, and for floats zeros and the limits of the range.",
+        f"Limits: fp32 differs by at most {fp32.difference:g} of the range of the output; fp16, int8 and int4 have an"
+        f" SQNR of at least {fp16.sqnr_db:g}, {int8.sqnr_db:g} and {int4.sqnr_db:.1f} dB, and classifiers in int8 and"
+        f" int4 agree in {int8.agreement:.0%} and {int4.agreement:.0%} of their predictions. Each figure is"
+        " the worst of all cases: all samples, batch sizes 1, 2 and 5, other lengths, and for floats zeros and the"
+        " limits of the range.",
         "",
         f"Networks without trained weights (untrained) are evaluated on {FEW} real samples, with random values in"
         " their batch norms; the two whose data must not be redistributed are evaluated on"

@@ -21,10 +21,11 @@ from edgekit.export import messages
 from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.accuracy import measure_accuracy
 from edgekit.export.checking.cases import Case
-from edgekit.export.checking.parity import TOLERANCES, validate_artifact
+from edgekit.export.checking.parity import validate_artifact
 from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.sampling import feeds_of
 from edgekit.export.checking.shares import share_checks, share_in
+from edgekit.export.checking.tolerance import TOLERANCES
 from edgekit.export.conversion import ExportRequest, ExportResult
 from edgekit.export.formats import Tracer, format_of, tracer_of
 from edgekit.export.graphs.trace import Trace

@@ -36,6 +36,9 @@ class RunModule(msgspec.Struct, frozen=True, tag="run"):
 
     The tensors of the module are written to `state`, for other workers; and its weights to `weights`, if the factory
     sets other ones each time.
+
+    For the feeds `noisy`, in this order, the file `noise` gets how far the outputs are from themselves when computed
+    another way; the inputs `fixed` are masks and the like, which are not moved for it.
     """
 
     module: ModuleRef
@@ -45,6 +48,9 @@ class RunModule(msgspec.Struct, frozen=True, tag="run"):
     seed: int = 0
     state: str = ""
     weights: str = ""
+    noise: str = ""
+    noisy: tuple[int, ...] = ()
+    fixed: tuple[str, ...] = ()
 
 
 class Export(msgspec.Struct, frozen=True, tag="export"):

@@ -11,7 +11,8 @@ import numpy as np
 from edgekit.core.reports.bisect import Aligned
 from edgekit.export.bisecting.alignment import Pair, align, before
 from edgekit.export.checking.difference import Difference, Magnitude
-from edgekit.export.checking.parity import Tolerance
+from edgekit.export.checking.parts import parts_of
+from edgekit.export.checking.tolerance import Tolerance
 from edgekit.export.graphs.operators import Trait, kinds_with
 from edgekit.export.graphs.trace import Trace, TracedTensor
 
@@ -70,7 +71,7 @@ class Bisected:
 
     def _judged(self, pair: Pair) -> Aligned:
         difference = Difference.between(pair.a.value, pair.value)
-        kind, value, limit, good = _within(difference, self._span(pair), self._tolerance)
+        kind, value, limit, good = self._worst(pair, difference)
         noise = self._noise[pair.a.name]
         above = before(pair.a, self._a.by_name, self._by_a)
         inherited = max((self._noise[name] for name in above), default=0.0)
@@ -90,6 +91,16 @@ class Bisected:
             weights=pair.b.weights or self._weights_before(pair.b),
         )
 
+    def _worst(self, pair: Pair, difference: Difference) -> tuple[str, float | None, float, bool]:
+        """The judgement of a tensor, or of the first of its parts, of scales of their own, that is out of tolerance."""
+        found = _within(difference, self._span(pair), self._tolerance, self._tolerance.sqnr_db)
+        for part in parts_of(pair.a.value) if found[-1] and self._tolerance.difference is None else ():
+            there, here = part.of(pair.a.value), part.of(pair.value)
+            if there is not None and here is not None and found[-1]:
+                lost = Difference.between(there, here)
+                found = _within(lost, part.magnitude.span, self._tolerance, self._tolerance.part_db)
+        return found
+
     def _span(self, pair: Pair) -> float:
         """The range that a difference is compared with: of the tensor, and of those it was computed from.
 
@@ -107,11 +118,12 @@ class Bisected:
         return tuple(name for one in _between(tensor, self._b.by_name, known) for name in one.weights)
 
 
-def _within(difference: Difference, span: float, tolerance: Tolerance) -> tuple[str, float | None, float, bool]:
+def _within(
+    difference: Difference, span: float, tolerance: Tolerance, limit: float
+) -> tuple[str, float | None, float, bool]:
     if tolerance.difference is not None:
         value = difference.largest / span
         return "difference", value, tolerance.difference, value <= tolerance.difference
-    limit = tolerance.sqnr_db or 0.0
     decibels = difference.sqnr_db()
     return "sqnr", decibels, limit, decibels is None or decibels >= limit
 

@@ -13,6 +13,7 @@ import numpy as np
 from edgekit.core.errors import BundleUnreadable, EdgekitError
 from edgekit.core.samples import Array, Feed, Samples, read_arrays, write_arrays
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.export.checking.meanings import masks, with_both_marks
 from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.lengths import LENGTHS, lengths, sizes_of_samples
 from edgekit.export.shapes.signatures import signatures_of
@@ -28,7 +29,7 @@ class Case:
 
     `sizes` are those of the dynamic axes, `rows` is the number of samples in the feed. Row i of the feed is row i of
     the evaluation samples, cut to `sizes`; the cases named in EXTREMES contain zeros, or the limits of the inputs'
-    range.
+    range. `noise` is how far each element of `expected` is from itself when PyTorch computes it another way.
     """
 
     name: str
@@ -36,15 +37,16 @@ class Case:
     feed: Feed
     expected: Feed = field(default_factory=dict)
     rows: int = 1
+    noise: Feed = field(default_factory=dict)
 
     @property
     def is_extreme(self) -> bool:
         """True for synthetic inputs: no real sample looks like this."""
         return self.name in EXTREMES
 
-    def with_expected(self, expected: Feed) -> Case:
-        """The same case with these outputs."""
-        return replace(self, expected=expected)
+    def with_expected(self, expected: Feed, noise: Feed) -> Case:
+        """The same case with these outputs, and their deviations."""
+        return replace(self, expected=expected, noise=noise)
 
 
 def make_cases(samples: Samples, spec: ModelSpec) -> tuple[Case, ...]:
@@ -71,6 +73,7 @@ def save_cases(path: Path, cases: Iterable[Case]) -> None:
         table.append({"name": case.name, "sizes": case.sizes, "rows": case.rows})
         arrays |= {f"{index}:input:{name}": array for name, array in case.feed.items()}
         arrays |= {f"{index}:expected:{name}": array for name, array in case.expected.items()}
+        arrays |= {f"{index}:noise:{name}": array for name, array in case.noise.items()}
     arrays[_TABLE] = np.frombuffer(json.dumps(table).encode(), np.uint8)
     write_arrays(path, arrays)
 
@@ -87,6 +90,7 @@ def load_cases(path: Path, error: type[EdgekitError] = BundleUnreadable) -> tupl
                 _part(arrays, index, "input"),
                 _part(arrays, index, "expected"),
                 int(entry["rows"]),
+                _part(arrays, index, "noise"),
             )
             for index, entry in enumerate(table)
         )
@@ -137,25 +141,33 @@ def _feed(samples: Samples, spec: ModelSpec, sizes: Mapping[str, int]) -> Feed:
     batch = spec.batch_axis
     rows = np.arange(sizes[batch] if batch else 1) % len(samples)
     arrays = {name: array[rows] if batch else array[0] for name, array in samples.inputs.items()}
-    return {tensor.name: fitted(arrays[tensor.name], tensor, sizes) for tensor in spec.inputs}
+    feed = {tensor.name: fitted(arrays[tensor.name], tensor, sizes) for tensor in spec.inputs}
+    return with_both_marks(feed, arrays, masks(samples, spec))
 
 
 def _extremes(samples: Samples, spec: ModelSpec, whole: Mapping[str, int]) -> Iterator[Case]:
     if any(tensor.dtype == "str" for tensor in spec.inputs):
         return  # text has no limits
     sizes = {spec.batch_axis: 1, **whole} if spec.batch_axis else dict(whole)
+    real, kept = _feed(samples, spec, sizes), masks(samples, spec)
     seen: list[Feed] = []
     for name in EXTREMES:
-        feed = {tensor.name: _filled(name, tensor, samples.inputs[tensor.name], sizes) for tensor in spec.inputs}
-        if not any(all(np.array_equal(feed[key], other[key]) for key in feed) for other in seen):
+        feed = {
+            tensor.name: real[tensor.name] if tensor.name in kept else _filled(name, tensor, samples, sizes)
+            for tensor in spec.inputs
+        }
+        if not any(all(np.array_equal(feed[key], other[key]) for key in feed) for other in (real, *seen)):
             seen.append(feed)
             yield Case(name, dict(sizes), feed)
 
 
-def _filled(name: str, tensor: TensorSpec, array: Array, sizes: Mapping[str, int]) -> Array:
+def _filled(name: str, tensor: TensorSpec, samples: Samples, sizes: Mapping[str, int]) -> Array:
+    """One value everywhere; integers, which may be ids or lengths, stay among those of the samples."""
+    array = samples.inputs[tensor.name]
     low = float(array.min()) if tensor.low is None else tensor.low
     high = float(array.max()) if tensor.high is None else tensor.high
-    value = {"zeros": min(max(0.0, low), high) if tensor.low is not None else 0.0, "low": low, "high": high}[name]
+    is_bound = tensor.low is not None or array.dtype.kind != "f"
+    value = {"zeros": min(max(0.0, low), high) if is_bound else 0.0, "low": low, "high": high}[name]
     return np.full(tensor.concrete(sizes), value, dtype=tensor.dtype)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from msgspec import structs
+from numpy.typing import NDArray
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError
@@ -18,37 +21,24 @@ from edgekit.core.verdict import Verdict
 from edgekit.export.checking.accuracy import accuracy_of, unknown_accuracy
 from edgekit.export.checking.cases import Case
 from edgekit.export.checking.difference import Difference, Magnitude
+from edgekit.export.checking.parts import Part, parts_of
 from edgekit.export.checking.sampling import run_samples
+from edgekit.export.checking.tolerance import (
+    NOISE_FACTOR,
+    QUANTIZED,
+    TOLERANCES,
+    UNSTABLE,
+    Tolerance,
+    tolerance_of,
+)
 from edgekit.export.shapes.signatures import fits
 from edgekit.runtime.backend import Session
 
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How much an artifact of one precision may differ from the reference.
-
-    `difference` bounds the largest absolute difference, as a share of the output's range over all samples. Where it
-    is None, `sqnr_db` is the least signal-to-noise ratio instead. `agreement` is the least share of equal results:
-    top-1 classes of quantized classifiers, and every value of integer outputs.
-    """
-
-    difference: float | None
-    sqnr_db: float | None
-    agreement: float
-
-
-# The one table of tolerances: the same for every model, format and backend.
-TOLERANCES: Final = {
-    "fp32": Tolerance(difference=1e-4, sqnr_db=None, agreement=0.999),
-    "fp16": Tolerance(difference=1e-2, sqnr_db=None, agreement=0.98),
-    "int8": Tolerance(difference=None, sqnr_db=20.0, agreement=0.98),
-    # 15 steps over three standard deviations leave 18.8 dB of a weight; eight such layers in a row add their errors.
-    "int4": Tolerance(difference=None, sqnr_db=18.8 - 9.0, agreement=0.95),
-}
 # From this many samples on the agreement itself is judged, below it the upper end of its interval.
 ENOUGH: Final = 500
 # The case that holds all samples.
 WHOLE: Final = "samples"
+_MADE_UP: Final = "not judged: made-up input, which no sample resembles"
 
 
 def validate_artifact(
@@ -108,28 +98,33 @@ def compare_outputs(
 
 @dataclass(frozen=True)
 class _Judge:
-    """Judges the outputs of one artifact by the tolerance of its precision and the scale of the reference outputs."""
+    """Judges the outputs of one artifact by the tolerance of its precision and the scales of the reference outputs.
+
+    `noise` is the deviation of the reference from itself on the first samples.
+    """
 
     artifact: Artifact
     spec: ModelSpec
     scales: dict[str, Magnitude]
+    parts: dict[str, tuple[Part, ...]]
+    noise: Feed
     where: str
     whole: str
 
     @classmethod
     def of(cls, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str, whole: str = WHOLE) -> _Judge:
-        return cls(
-            artifact, spec, {name: Magnitude.of(array) for name, array in samples.expected.items()}, where, whole
-        )
+        outputs = samples.expected
+        scales = {name: Magnitude.of(array) for name, array in outputs.items()}
+        parts = {name: parts_of(array) for name, array in outputs.items()}
+        return cls(artifact, spec, scales, parts, samples.noise, where, whole)
 
     @property
     def tolerance(self) -> Tolerance:
-        # A bare file does not state its precision: it must reach what every artifact must.
-        return TOLERANCES.get(self.artifact.precision, TOLERANCES["int8"])
+        return tolerance_of(self.artifact.precision)
 
     @property
     def is_quantized(self) -> bool:
-        return self.tolerance.difference is None
+        return self.artifact.precision in QUANTIZED or self.artifact.precision not in TOLERANCES
 
     def covers(self, case: Case) -> bool:
         """True when the artifact takes the case's sizes; int8 is not calibrated for synthetic inputs."""
@@ -152,40 +147,84 @@ class _Judge:
                 yield from self._output(case, name, expected, answers[name])
 
     def _output(self, case: Case, name: str, expected: Array, answer: Array) -> Iterator[ParityCheck]:
-        difference = Difference.between(expected, answer)
         if not np.issubdtype(expected.dtype, np.floating):
-            yield self._equal(case, name, difference)
-        elif self.tolerance.difference is not None:
-            yield self._near(case, name, difference, self.tolerance.difference)
-        elif self.tolerance.sqnr_db is not None:
-            yield self._clear(case, name, difference, self.tolerance.sqnr_db)
+            yield self._equal(case, name, Difference.between(expected, answer))
+        else:
+            yield self._values(case, name, expected, answer)
         if self.is_quantized and case.name == self.whole and self._holds_classes(name, expected):
             yield self._same_class(case, name, expected, answer)
 
-    def _near(self, case: Case, name: str, difference: Difference, share: float) -> ParityCheck:
-        # Inputs that no sample has can give outputs far beyond those of the samples, with errors to match.
-        span = max(self.scales[name].span, Magnitude.of(difference.reference).span if case.is_extreme else 0.0)
-        limit = share * span
-        good = difference.largest <= limit
-        return self._check(case, name, "difference", difference.largest, limit, good, **_facts(case, difference))
+    def _values(self, case: Case, name: str, expected: Array, answer: Array) -> ParityCheck:
+        """The part of a float output that is worst in relation to its limit; the output itself is the first part."""
+        noise = case.noise.get(name, self.noise.get(name) if not case.is_extreme else None)
+        found = [self._region(case, name, self.scales[name], expected, answer, noise)]
+        for part in self.parts.get(name, ()):
+            there, here = part.of(expected), part.of(answer)
+            if there is not None and here is not None:
+                own = None if noise is None else part.of(noise)
+                found.append(self._region(case, f"{name}{part.name}", part.magnitude, there, here, own, part=True))
+        return max(found, key=lambda one: one.excess).check
 
-    def _clear(self, case: Case, name: str, difference: Difference, limit: float) -> ParityCheck:
+    def _region(
+        self,
+        case: Case,
+        label: str,
+        scale: Magnitude,
+        expected: Array,
+        answer: Array,
+        noise: Array | None,
+        *,
+        part: bool = False,
+    ) -> _Region:
+        if not expected.size:
+            return _Region(-math.inf, self._not_judged(case, label, "the output has no values here"))
+        # Inputs that no sample has can give outputs far beyond those of the samples, with errors to match.
+        span = max(scale.span, Magnitude.of(expected).span if case.is_extreme else 0.0)
+        rows = _row_noise(noise, expected, has_rows=self.spec.batch_axis is not None or case.name == self.whole)
+        unstable = NOISE_FACTOR * rows > UNSTABLE * span
+        if len(rows) and unstable.all():
+            return _Region(-math.inf, self._not_judged(case, label, _unstable(float(rows.min()) / span)))
+        unsteady = NOISE_FACTOR * float(rows[~unstable].max(initial=0.0))
+        difference = Difference.between(expected, _excused(answer, expected, unstable))
+        if self.tolerance.difference is not None:
+            region = self._near(case, label, difference, max(self.tolerance.difference * span, unsteady))
+        else:
+            limit = self.tolerance.part_db if part else self.tolerance.sqnr_db
+            region = self._clear(case, label, difference, limit, scale.power)
+        if region.check.verdict is Verdict.FAIL and case.is_extreme and not self._is_gross(difference, noise):
+            check = structs.replace(region.check, verdict=Verdict.INCONCLUSIVE, reason=_MADE_UP)
+            return _Region(-math.inf, check)
+        if unstable.any() and not region.check.reason:
+            left_out = f"{unstable.sum()} of {case.rows} samples were not judged: the reference is unstable there"
+            return _Region(region.excess, structs.replace(region.check, reason=left_out))
+        return region
+
+    def _is_gross(self, difference: Difference, noise: Array | None) -> bool:
+        """Whether made-up inputs alone fail an artifact: the reference is known to be stable, the difference large."""
+        value = difference.sqnr_db()
+        return noise is not None and value is not None and value < self.tolerance.gross_db
+
+    def _near(self, case: Case, label: str, difference: Difference, limit: float) -> _Region:
+        value = difference.largest
+        check = self._check(case, label, "difference", value, limit, value <= limit, **_facts(case, difference))
+        return _Region(value / limit if limit else math.inf, check)
+
+    def _clear(self, case: Case, label: str, difference: Difference, limit: float, least_power: float) -> _Region:
         # The power of all samples stands in for a case with little signal of its own.
-        value = difference.sqnr_db(self.scales[name].power)
-        return self._check(
-            case, name, "sqnr", value, limit, value is None or value >= limit, **_facts(case, difference)
-        )
+        value = difference.sqnr_db(least_power)
+        good = value is None or value >= limit
+        check = self._check(case, label, "sqnr", value, limit, good, **_facts(case, difference))
+        return _Region(-math.inf if value is None else limit - value, check)
 
     def _equal(self, case: Case, name: str, difference: Difference) -> ParityCheck:
         """Integers: near ties may fall to the other side, so a share of them is judged, and no single one."""
-        count = max(difference.error.size, 1)
+        if not difference.error.size:
+            return self._not_judged(case, name, "the output has no values here")
+        count = difference.error.size
         share, limit = difference.equal_share, self.tolerance.agreement
-        good, reason = _reaches(round(share * count), count, limit)
         if self.is_quantized and case.name != self.whole:
-            good, reason = (
-                True,
-                "only the shape is checked: one case has too few integers to judge a quantized artifact",
-            )
+            return self._not_judged(case, name, "one case has too few integers to judge a quantized artifact")
+        good, reason = _reaches(round(share * count), count, limit)
         return self._check(case, name, "agreement", share, limit, good, **_facts(case, difference), reason=reason)
 
     def _same_class(self, case: Case, name: str, expected: Array, answer: Array) -> ParityCheck:
@@ -199,11 +238,30 @@ class _Judge:
         is_first = not self.spec.outputs or self.spec.outputs[0].name == name
         return self.spec.task == "classification" and is_first and expected.ndim == 2 and expected.shape[1] > 1
 
+    def _limit(self, name: str) -> tuple[str, float]:
+        share = self.tolerance.difference
+        return ("sqnr", self.tolerance.sqnr_db) if share is None else ("difference", share * self.scales[name].span)
+
     def _refused(self, case: Case, name: str, reason: str) -> ParityCheck:
-        kind, limit = "sqnr", self.tolerance.sqnr_db or 0.0
-        if self.tolerance.difference is not None:
-            kind, limit = "difference", self.tolerance.difference * self.scales[name].span
+        kind, limit = self._limit(name)
         return self._check(case, name, kind, None, limit, False, reason=reason, samples=case.rows)
+
+    def _not_judged(self, case: Case, label: str, reason: str) -> ParityCheck:
+        kind, limit = self._limit(label.partition("[")[0])
+        recipe, samples = self.artifact.recipe, case.rows
+        reason = f"not judged: {reason}"
+        return ParityCheck(
+            recipe,
+            self.where,
+            case.name,
+            label,
+            kind,
+            None,
+            limit,
+            Verdict.INCONCLUSIVE,
+            samples=samples,
+            reason=reason,
+        )
 
     def _check(
         self, case: Case, name: str, kind: str, value: float | None, limit: float, good: bool, **facts: Any
@@ -214,6 +272,38 @@ class _Judge:
             value, facts["reason"] = None, "an output is not finite"
         verdict = Verdict.PASS if good else Verdict.FAIL
         return ParityCheck(self.artifact.recipe, self.where, case.name, name, kind, value, limit, verdict, **facts)
+
+
+@dataclass(frozen=True)
+class _Region:
+    """The check of an output or of one part of it, and how far it is beyond its limit, to tell the worst."""
+
+    excess: float
+    check: ParityCheck
+
+
+def _row_noise(noise: Array | None, expected: Array, *, has_rows: bool) -> NDArray[np.float64]:
+    """The largest deviation of each row of `expected`, as far as they were measured; without rows, of all of it."""
+    if noise is None or not noise.size:
+        return np.zeros(0)
+    if not has_rows:  # the deviation is that of this feed, or of one sample a row, of which the feed is the first
+        noise, expected = (noise[:1] if noise.ndim > expected.ndim else noise[None]), expected[None]
+    largest: NDArray[np.float64] = np.asarray(noise, np.float64).reshape(len(noise), -1).max(axis=1)
+    return largest[: len(expected)]
+
+
+def _excused(answer: Array, expected: Array, unstable: NDArray[np.bool_]) -> Array:
+    """The answer, right by definition in the rows that are not judged."""
+    if not unstable.any():
+        return answer
+    judged = answer.copy()
+    places = np.flatnonzero(unstable)
+    judged[places] = expected[places]
+    return judged
+
+
+def _unstable(share: float) -> str:
+    return f"the reference is unstable here: computed another way, it differs by {share:.1g} of its range"
 
 
 def _whole(samples: Samples, name: str) -> Case:

@@ -34,6 +34,7 @@ from edgekit.export.messages import ModuleRef
 from edgekit.export.torch.call import operators_of, run_module
 from edgekit.export.torch.exported_program import describe_program
 from edgekit.export.torch.module import load_module, sources_digest, state_digest
+from edgekit.export.torch.noise import Run, deviations, moved_run, torch_runs
 from edgekit.export.torch.repeatable import refuse_unrepeatable
 from edgekit.export.torch.state import copied, differing, load_state, save_state, save_weights, tensors_of
 from edgekit.export.torch.tracer import record
@@ -42,6 +43,8 @@ from edgekit.runtime.backend import BACKENDS, default_backend
 
 # Building a module of so many numbers again, to see whether its weights are random, takes well under a second.
 _REBUILT: Final = 20_000_000
+# Measuring the reference's own noise may take this long beyond the cases.
+_NOISE_S: Final = 5.0
 
 
 def main() -> None:
@@ -166,6 +169,15 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
     if not found:
         raise UserError(failures[min(failures)])
     save_arrays(Path(job.outputs), found)
+    if job.noise:
+        answers = unpack_feeds(found)
+        noisy = [index for index in job.noisy if index in answers]
+        pairs = ((feeds[index], answers[index]) for index in noisy)
+        measured = deviations(_other_runs(module, job), job.spec, pairs, _NOISE_S)
+        arrays = {
+            f"{index}:{name}": array for index, one in zip(noisy, measured, strict=False) for name, array in one.items()
+        }
+        save_arrays(Path(job.noise), arrays)
     good = next(feed for index, feed in sorted(feeds.items()) if index not in failures)
     if is_torch:
         first = next(iter(unpack_feeds(found).values()))
@@ -198,6 +210,13 @@ def _outputs(module: Any, job: messages.RunModule, feed: Feed) -> Feed:
         outputs: Feed = module.run(job.spec, feed)
         return outputs
     return run_module(module, job.spec, feed)
+
+
+def _other_runs(module: Any, job: messages.RunModule) -> tuple[Run, ...]:
+    """Other ways to compute the module's outputs."""
+    if kind_of(job.module.location) != TORCH:
+        return moved_run(lambda feed: _outputs(module, job, feed), job.spec, job.fixed)
+    return torch_runs(module, job.spec, job.fixed)
 
 
 def _made_of(module: Any, job: messages.RunModule, feed: Feed) -> tuple[frozenset[str], str]:

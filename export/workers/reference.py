@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from edgekit.core.errors import ConversionFailed, UserError
-from edgekit.core.samples import Samples, read_arrays
+from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.export import messages
 from edgekit.export.checking.accuracy import refuse_unfitting
 from edgekit.export.checking.cases import Case, worth_keeping
+from edgekit.export.checking.meanings import masks
 from edgekit.export.checking.sampling import feeds_of, joined
 from edgekit.export.messages import ModuleRef
 from edgekit.export.shapes.lengths import sizes_of_samples
@@ -50,8 +51,11 @@ def ask_reference(
         str(folder / "feeds.npz"),
         str(folder / "outputs.npz"),
         seed,
-        str(folder / STATE),
-        str(folder / WEIGHTS),
+        state=str(folder / STATE),
+        weights=str(folder / WEIGHTS),
+        noise=str(folder / "noise.npz"),
+        noisy=(*_unlike_samples(cases, samples, spec), *range(len(cases), len(feeds))),
+        fixed=tuple(sorted(masks(samples, spec))),
     )
     traced = worker.ask(job, "running the module").traced
     if traced is None:
@@ -60,16 +64,41 @@ def ask_reference(
     failed = next((reason for index, reason in sorted(traced.failures.items()) if index >= len(cases)), None)
     if failed is not None:
         raise UserError(failed)
-    answered = [case.with_expected(answers[index]) for index, case in enumerate(cases) if index in answers]
+    noise = unpack_feeds(read_arrays(folder / "noise.npz", ConversionFailed))
+    answered = [
+        case.with_expected(answers[index], noise.get(index, {})) for index, case in enumerate(cases) if index in answers
+    ]
     complete = _with_outputs(spec, traced.outputs, answered)
     kept = worth_keeping(answered, samples, spec)
     expected = joined([answers[index] for index in range(len(cases), len(feeds))], spec)
     failures = [(cases[index], reason) for index, reason in sorted(traced.failures.items())]
     _refuse_failed_signatures(failures, spec)
-    answered_samples = samples.with_expected(expected)
+    answered_samples = samples.with_expected(expected, _first_rows(noise, range(len(cases), len(feeds)), feeds, spec))
     refuse_unfitting(complete, answered_samples)
     warnings = (*_random(traced), *_unchecked(kept, failures, samples, spec))
     return Reference(complete, answered_samples, kept, traced, warnings)
+
+
+def _unlike_samples(cases: Sequence[Case], samples: Samples, spec: ModelSpec) -> list[int]:
+    """The cases whose rows are not just rows of the samples: their noise is their own."""
+    whole = sizes_of_samples(samples, spec)
+    return [
+        index
+        for index, case in enumerate(cases)
+        if case.is_extreme or any(case.sizes.get(axis) != size for axis, size in whole.items())
+    ]
+
+
+def _first_rows(noise: Mapping[int, Feed], indices: Iterable[int], feeds: Sequence[Feed], spec: ModelSpec) -> Feed:
+    """The noise of the samples from the first on, up to the one that was not measured any more."""
+    found: list[Feed] = []
+    for index in indices:
+        if not noise.get(index):
+            break
+        found.append(noise[index])
+        if spec.batch_axis and len(next(iter(noise[index].values()))) < len(next(iter(feeds[index].values()))):
+            break
+    return joined(found, spec) if found else {}
 
 
 def _refuse_failed_signatures(failures: Sequence[tuple[Case, str]], spec: ModelSpec) -> None:

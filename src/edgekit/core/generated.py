@@ -16,7 +16,8 @@ _WORDS: Final = ("one", "two", "three")
 def generated(spec: ModelSpec, *, count: int, seed: int = 0) -> Samples:
     """`count` inputs within the ranges of `spec`, dynamic axes at their largest size, without reference outputs.
 
-    Floats without a range are standard normal, integers without one are 0 or 1, text is one of three words.
+    Floats without a range are standard normal, integers without one are 0 or 1, text is one of three words. Masks, by
+    their name, are 1 everywhere: they mark every position as valid.
     """
     rng = np.random.default_rng(seed)
     sizes = {axis: max(spec.sizes_of(axis)) for axis in spec.free_axes}
@@ -27,6 +28,8 @@ def generated(spec: ModelSpec, *, count: int, seed: int = 0) -> Samples:
 def _draw(rng: np.random.Generator, tensor: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
     if tensor.dtype == "str":
         return rng.choice(_WORDS, shape)
+    if "mask" in tensor.name.lower():
+        return np.ones(shape, tensor.dtype)
     if np.dtype(tensor.dtype).kind in "iub":
         low, high = int(tensor.low or 0), int(tensor.high if tensor.high is not None else 1)
         return rng.integers(low, high + 1, shape).astype(tensor.dtype)

@@ -22,6 +22,7 @@ Feed = dict[str, Array]
 LABEL = "label"
 _TARGET = "target:"
 _EXPECTED = "expected:"
+_NOISE = "noise:"
 _INPUT = "input:"
 MAX_FILE_BYTES = 4 << 30
 
@@ -31,13 +32,15 @@ class Samples:
     """S samples; row i of every array belongs to sample i.
 
     `inputs` and `expected` (the outputs of the reference) are `{name: (S, ...)}`. `labels` are class indices of shape
-    (S,); `targets` are the true values of each output, (S, ...).
+    (S,); `targets` are the true values of each output, (S, ...). `noise` is `{name: (R, ...)}`: how far the reference
+    is from itself, element by element, when it computes the first R of the samples another way.
     """
 
     inputs: Feed
     labels: NDArray[np.int64] | None = None
     targets: Feed = field(default_factory=dict)
     expected: Feed = field(default_factory=dict)
+    noise: Feed = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -46,11 +49,20 @@ class Samples:
         """The samples at `rows`, in that order."""
         index = rows if isinstance(rows, slice) else np.asarray(rows, dtype=np.int64)
         labels = None if self.labels is None else self.labels[index]
-        return Samples(_rows(self.inputs, index), labels, _rows(self.targets, index), _rows(self.expected, index))
+        inputs, targets, expected = (_rows(feed, index) for feed in (self.inputs, self.targets, self.expected))
+        return Samples(inputs, labels, targets, expected, self._noise_of(np.arange(len(self))[index]))
 
-    def with_expected(self, expected: Feed) -> Samples:
-        """The same samples with these reference outputs."""
-        return replace(self, expected=expected)
+    def _noise_of(self, rows: NDArray[np.int64]) -> Feed:
+        """The noise of the first of `rows`, up to the first that was not measured."""
+        found = {}
+        for name, array in self.noise.items():
+            unknown = np.flatnonzero(rows >= len(array))
+            found[name] = array[rows[: unknown[0]] if len(unknown) else rows]
+        return {name: array for name, array in found.items() if len(array)}
+
+    def with_expected(self, expected: Feed, noise: Feed | None = None) -> Samples:
+        """The same samples with these reference outputs, and the deviations of the first of them."""
+        return replace(self, expected=expected, noise=noise or {})
 
     @property
     def is_labelled(self) -> bool:
@@ -71,6 +83,7 @@ class Samples:
         arrays = {f"{_INPUT}{name}": array for name, array in self.inputs.items()}
         arrays |= {f"{_TARGET}{name}": array for name, array in self.targets.items()}
         arrays |= {f"{_EXPECTED}{name}": array for name, array in self.expected.items()}
+        arrays |= {f"{_NOISE}{name}": array for name, array in self.noise.items()}
         if self.labels is not None:
             arrays[LABEL] = self.labels
         write_arrays(path, arrays)
@@ -85,6 +98,7 @@ class Samples:
             None if labels is None else labels.astype(np.int64),
             _part(arrays, _TARGET),
             _part(arrays, _EXPECTED),
+            _part(arrays, _NOISE),
         )
 
 

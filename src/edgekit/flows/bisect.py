@@ -21,8 +21,8 @@ from edgekit.core.system.settings import Settings
 from edgekit.export import messages
 from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.cases import Case, load_cases
-from edgekit.export.checking.parity import TOLERANCES, Tolerance
 from edgekit.export.checking.ranges import LEAST, used_shares
+from edgekit.export.checking.tolerance import TOLERANCES, Tolerance
 from edgekit.export.formats import TORCH, Tracer, tracer_of
 from edgekit.export.graphs.trace import Trace, stacked, trace_of
 from edgekit.export.messages import ModuleRef

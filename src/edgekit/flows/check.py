@@ -13,7 +13,7 @@ import msgspec
 
 from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.history import Line, Run
-from edgekit.core.reports.report import Report
+from edgekit.core.reports.report import Report, parity_verdict
 from edgekit.core.system.check_settings import CheckFile, completed, read_check
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
@@ -151,7 +151,7 @@ def _measured(gate: Gate, gated: Gated) -> Report:
     found = Findings(gated.found.spec, str(gated.found.path), gated.artifacts, parity, accuracy, profiled)
     checks = judge_budgets(gated.budgets, gated.targets, found)
     judged = outcomes(gated.budgets, checks, gated.targets, found)
-    verdict = worst([*(one.verdict for one in judged), *(one.verdict for one in found.parity)])
+    verdict = worst([*(one.verdict for one in judged), parity_verdict(found.parity)])
     return found.report("check", gate.settings, verdict=verdict, outcomes=judged, budgets=checks)
 
 

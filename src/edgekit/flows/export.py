@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.core.recipe import Recipe, parse_recipes
-from edgekit.core.reports.report import Outcome, Report
+from edgekit.core.reports.report import Outcome, Report, parity_verdict
 from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.core.verdict import worst
 from edgekit.export.routes import default_recipes
 from edgekit.flows.opening.source import ExportOptions, Source, SourceOptions, ready_source
 from edgekit.flows.order import door
@@ -39,7 +38,7 @@ class ExportOrder:
         """Write the bundle; the verdict is that of parity."""
         with new_folder(self.out, force=self.force) as staging:
             written = write_bundle(self.source, self.recipes, staging, self.settings, progress, self.how)
-        verdict = worst(check.verdict for check in written.parity)
+        verdict = parity_verdict(written.parity)
         return written.findings(self.out).report(
             self.command, self.settings, verdict=verdict, outcomes=(Outcome("local", verdict),)
         )

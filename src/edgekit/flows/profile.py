@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.reports.report import Outcome, Report
+from edgekit.core.reports.report import Outcome, Report, parity_verdict
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
-from edgekit.core.verdict import worst
 from edgekit.flows.judging.explained import explained
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Extras, measure, refuse_batches, rounds_of
@@ -49,7 +48,7 @@ class ProfileOrder:
     def run(self, progress: Progress) -> Report:
         """Measure, and explain what stands out."""
         profiled = measure(self.found, self.targets, self.artifacts, self.rounds, progress, self.extras)
-        verdict = worst(check.verdict for check in profiled.parity)
+        verdict = parity_verdict(profiled.parity)
         report = Findings(self.found.spec, str(self.found.path), self.artifacts, profiled=profiled).report(
             self.command,
             self.settings,

@@ -15,7 +15,7 @@ from edgekit.core.bundle import Artifact, tuning_file
 from edgekit.core.errors import EdgekitError, EnvironmentFault, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.reports import tuning
-from edgekit.core.reports.report import Estimate, ParityCheck
+from edgekit.core.reports.report import Estimate, ParityCheck, parity_verdict
 from edgekit.core.reports.tuning import Candidate, Choice, TuneReport
 from edgekit.core.system import documents
 from edgekit.core.system.documents import now
@@ -23,7 +23,7 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.core.units import format_value
-from edgekit.core.verdict import Verdict, worst
+from edgekit.core.verdict import Verdict
 from edgekit.devices.device import Device
 from edgekit.export.checking.parity import validate_artifact
 from edgekit.flows.measuring.cells import job_for, rows_fed, write_feeds
@@ -155,7 +155,7 @@ class _Launcher:
             trial.refused = err.message
             return
         trial.results.append(result)
-        if wanted and worst(check.verdict for check in self._parity(artifact, outputs, trial)) is Verdict.FAIL:
+        if wanted and parity_verdict(self._parity(artifact, outputs, trial)) is Verdict.FAIL:
             trial.refused = "its outputs differ from PyTorch on the target"
 
     def _feeds(self) -> Path:
@@ -176,7 +176,7 @@ def _quality(found: Opened, artifact: Artifact, max_drop: float) -> Quality:
     drop = accuracy.relative_drop
     sqnr = min((check.sqnr_db for check in checks if check.sqnr_db is not None), default=None)
     refused = ""
-    if worst(check.verdict for check in checks) is Verdict.FAIL:
+    if parity_verdict(checks) is Verdict.FAIL:
         refused = "it fails parity"
     elif drop is not None and drop > max_drop:
         refused = f"its drop is {format_value(drop, 'points')}, more than {format_value(max_drop, 'points')}"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from edgekit.core.errors import EdgekitError, EnvironmentFault, ModelUnreadable, UserError
 from edgekit.core.reports.quality import QualityReport
-from edgekit.core.reports.report import Outcome, Report
+from edgekit.core.reports.report import Outcome, Report, parity_verdict
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.core.verdict import Verdict, worst
+from edgekit.core.verdict import Verdict
 from edgekit.flows.judging.quality import agreement
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
@@ -64,7 +64,7 @@ def validate(
         chosen = known.chosen(artifact)
         parity, accuracy = validated(known, chosen, progress)
     split = known.bundle.manifest.split if known.bundle else None
-    verdict = worst(check.verdict for check in parity)
+    verdict = parity_verdict(parity)
     return Findings(known.spec, str(path), chosen, parity, accuracy, split=split).report(
         "validate", settings, verdict=verdict, outcomes=(Outcome("local", verdict),)
     )

@@ -21,8 +21,9 @@ from edgekit.core.reports.report import (
     RecipeFailure,
     Report,
     cell,
+    parity_verdict,
 )
-from edgekit.core.verdict import Verdict, worst
+from edgekit.core.verdict import Verdict
 from edgekit.report.formatting import at_sizes, plural, sizes
 
 EMULATED: Final = "emulated"
@@ -204,8 +205,8 @@ def parity(report: Report, artifact: str, target: str) -> Verdict | None:
     every target, because the artifact itself is then suspect.
     """
     others = set(_target_names(report)) - {target}
-    checks = [check.verdict for check in report.parity if check.artifact == artifact and check.where not in others]
-    return worst(checks) if checks else None
+    checks = [check for check in report.parity if check.artifact == artifact and check.where not in others]
+    return parity_verdict(checks) if checks else None
 
 
 def judged(report: Report, check: BudgetCheck) -> Estimate:
@@ -264,12 +265,12 @@ def failures(report: Report) -> tuple[tuple[RecipeFailure, tuple[str, ...]], ...
 
 
 def counts(report: Report) -> tuple[tuple[str, int, int], ...]:
-    """How many checks of each kind pass, as (kind, passed, all), without empty kinds."""
+    """How many checks of each kind pass, as (kind, passed, all), without empty kinds; of parity, those judged."""
     made = [Verdict.PASS] * len(report.artifacts) + [Verdict.FAIL] * len(report.failures)
-    kinds = {
+    kinds: dict[str, list[Verdict]] = {
         "made": made if report.failures else [],
         "targets": [outcome.verdict for outcome in report.outcomes],
-        "parity": [check.verdict for check in report.parity],
+        "parity": [check.verdict for check in report.parity if check.verdict is not Verdict.INCONCLUSIVE],
         "budgets": [check.verdict for check in report.budgets],
     }
     return tuple((kind, found.count(Verdict.PASS), len(found)) for kind, found in kinds.items() if found)

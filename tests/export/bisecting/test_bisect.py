@@ -14,7 +14,7 @@ from edgekit.core.errors import ModelUnreadable
 from edgekit.core.samples import Feed
 from edgekit.export.bisecting.alignment import align, arrangements
 from edgekit.export.bisecting.bisect import Bisected
-from edgekit.export.checking.parity import TOLERANCES
+from edgekit.export.checking.tolerance import TOLERANCES
 from edgekit.export.graphs.trace import Trace, TracedTensor
 from edgekit.export.onnx.tracer import first_refused, trace
 

@@ -26,7 +26,7 @@ PADDED = TensorSpec("x", "float32", ("N", "T", 2), padding=0.0)
 
 
 def answered(cases: tuple[Case, ...]) -> list[Case]:
-    return [case.with_expected({"y": np.zeros((case.rows, 1))}) for case in cases]
+    return [case.with_expected({"y": np.zeros((case.rows, 1))}, {}) for case in cases]
 
 
 def test_batches_one_two_and_five_and_the_limits_of_the_range() -> None:

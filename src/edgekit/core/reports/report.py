@@ -46,9 +46,10 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `kind` is `difference` (`value` is the largest absolute difference, `limit` its bound), `sqnr` (in dB, at least
     the limit), `agreement` (top-1 ratio, at least the limit), `range` (the smallest share of its int8 values that a
-    quantized tensor uses) or `share` (of the work that is quantized). `sample` is the row, of `samples`, that differs
-    most. `cosine` is the cosine similarity of the two outputs, `top1` the share of rows with the same largest value, if
-    rows have several values.
+    quantized tensor uses) or `share` (of the work that is quantized). A part of an output with a scale of its own is
+    named by its slice. A check that could not be judged is inconclusive, with the reason. `sample` is the row, of
+    `samples`, that differs most. `cosine` is the cosine similarity of the two outputs, `top1` the share of rows with
+    the same largest value, if rows have several values.
     """
 
     artifact: str
@@ -235,15 +236,29 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     @property
     def exit_code(self) -> int:
         """That of the verdict; that of a failed conversion if all that was made passes."""
-        judged = worst([*(check.verdict for check in self.parity), *(one.verdict for one in self.outcomes)])
+        judged = worst([parity_verdict(self.parity), *(one.verdict for one in self.outcomes)])
         if not self.failures or judged is Verdict.FAIL:
             return self.verdict.exit_code
         is_bug = any(one.exit_code == EdgekitError.exit_code for one in self.failures)
         return EdgekitError.exit_code if is_bug else ConversionFailed.exit_code
 
     def parity_of(self, artifact: str) -> Verdict:
-        """Fail if any parity check of this artifact failed."""
-        return worst(check.verdict for check in self.parity if check.artifact == artifact)
+        """The verdict of all parity checks of this artifact."""
+        return parity_verdict(check for check in self.parity if check.artifact == artifact)
+
+
+def parity_verdict(checks: Iterable[ParityCheck]) -> Verdict:
+    """Fail if any check failed, inconclusive if an output of an artifact was judged by none, else pass.
+
+    Checks that are inconclusive were not judged: the output has no values there, or the reference is unstable.
+    """
+    judged: dict[tuple[str, str], bool] = {}
+    for check in checks:
+        if check.verdict is Verdict.FAIL:
+            return Verdict.FAIL
+        key = check.artifact, check.output.partition("[...")[0]
+        judged[key] = judged.get(key, False) or check.verdict is Verdict.PASS
+    return Verdict.PASS if all(judged.values()) else Verdict.INCONCLUSIVE
 
 
 class Placed(Protocol):

@@ -11,7 +11,16 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.measurement import Measurement
 from edgekit.core.recipe import Recipe, matches
-from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Latency, Outcome, ParityCheck, cell
+from edgekit.core.reports.report import (
+    Accuracy,
+    BudgetCheck,
+    Estimate,
+    Latency,
+    Outcome,
+    ParityCheck,
+    cell,
+    parity_verdict,
+)
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, best, worst
 from edgekit.flows.measuring.summary import quantile_estimate
@@ -89,7 +98,7 @@ def outcomes(
 
 def overall(found: Sequence[Outcome], parity: Sequence[ParityCheck]) -> Verdict:
     """A parity failure always fails; else the gravest outcome."""
-    return worst([*(check.verdict for check in parity), *(outcome.verdict for outcome in found)])
+    return worst([parity_verdict(parity), *(outcome.verdict for outcome in found)])
 
 
 def estimate(budget: Budget, artifact: str, target: str, figures: Figures) -> Estimate:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from edgekit.core.budget import METRICS
 from edgekit.core.recipe import matches
 from edgekit.core.reports.check import Checked
-from edgekit.core.reports.report import BudgetCheck, Report, cell
+from edgekit.core.reports.report import BudgetCheck, Report, cell, parity_verdict
 from edgekit.core.target import Target
 from edgekit.core.units import format_figure, format_value
 from edgekit.core.verdict import Verdict, worst
@@ -32,14 +32,17 @@ def parity_results(gated: Gated, report: Report, target: Target, judged: Sequenc
     """One result per artifact for all its parity checks. A wrong artifact always fails, even if it is not judged."""
     for artifact in dict.fromkeys(one.artifact for one in report.parity):
         found = [one for one in report.parity if one.artifact == artifact]
-        verdict = worst(one.verdict for one in found)
+        verdict = parity_verdict(found)
         if artifact not in judged and verdict is not Verdict.FAIL:
             continue
         bad = next((one for one in found if one.verdict is verdict), found[0])
-        message = f"{len(found)} of {len(found)} comparisons with PyTorch agree"
-        if verdict is not Verdict.PASS:
+        passed = sum(one.verdict is Verdict.PASS for one in found)
+        message = f"{passed} of {passed} comparisons with PyTorch agree"
+        if verdict is Verdict.FAIL:
             value, limit = (format_value(one, bad.unit) for one in (bad.value, bad.limit))
             message = f"output '{bad.output}' has {bad.kind} {value} (limit {limit}), {bad.case}"
+        elif verdict is Verdict.INCONCLUSIVE:
+            message = f"output '{bad.output}' was {bad.reason}"
         yield Checked(
             model=gated.model.called,
             artifact=artifact,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.core.bundle import Manifest
-from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck
+from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck, parity_verdict
 from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.units import format_value
-from edgekit.core.verdict import worst
 from edgekit.export.checking.parity import WHOLE
 
 
@@ -48,7 +47,7 @@ def _artifacts(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequ
 
 
 def _row(recipe: str, size_bytes: int, parity: Sequence[ParityCheck], measured: dict[str, Accuracy]) -> str:
-    verdict = worst(check.verdict for check in parity if check.artifact == recipe)
+    verdict = parity_verdict(check for check in parity if check.artifact == recipe)
     row = measured.get(recipe)
     quality = " | ".join(_quality(row)) if row else "– | – | –"
     return f"| `{recipe}` | {format_value(size_bytes, 'bytes')} | {verdict} | {quality} |"
