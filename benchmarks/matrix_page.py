@@ -14,7 +14,7 @@ from edgekit.core.refusals import REFUSALS
 from edgekit.export.checking.tolerance import TOLERANCES
 from edgekit.train.registry import MODELS
 
-NEXT: Final = ("", "Next: [find the tensor where an artifact goes wrong](bisect.md)", "")
+NEXT: Final = ("", "Next: [when an artifact is right](validation.md)", "")
 TITLES: Final = {"onnx": "ONNX, in onnxruntime", "tflite": "TFLite, in LiteRT"}
 
 

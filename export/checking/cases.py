@@ -13,7 +13,7 @@ import numpy as np
 from edgekit.core.errors import BundleUnreadable, EdgekitError
 from edgekit.core.samples import Array, Feed, Samples, read_arrays, write_arrays
 from edgekit.core.spec import ModelSpec, TensorSpec
-from edgekit.export.checking.meanings import masks, with_both_marks
+from edgekit.export.checking.meanings import ids, masks, with_both_marks
 from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.lengths import LENGTHS, lengths, sizes_of_samples
 from edgekit.export.shapes.signatures import signatures_of
@@ -149,7 +149,7 @@ def _extremes(samples: Samples, spec: ModelSpec, whole: Mapping[str, int]) -> It
     if any(tensor.dtype == "str" for tensor in spec.inputs):
         return  # text has no limits
     sizes = {spec.batch_axis: 1, **whole} if spec.batch_axis else dict(whole)
-    real, kept = _feed(samples, spec, sizes), masks(samples, spec)
+    real, kept = _feed(samples, spec, sizes), masks(samples, spec) | ids(spec)
     seen: list[Feed] = []
     for name in EXTREMES:
         feed = {
@@ -162,7 +162,7 @@ def _extremes(samples: Samples, spec: ModelSpec, whole: Mapping[str, int]) -> It
 
 
 def _filled(name: str, tensor: TensorSpec, samples: Samples, sizes: Mapping[str, int]) -> Array:
-    """One value everywhere; integers, which may be ids or lengths, stay among those of the samples."""
+    """One value everywhere, for integers one of those that the samples have."""
     array = samples.inputs[tensor.name]
     low = float(array.min()) if tensor.low is None else tensor.low
     high = float(array.max()) if tensor.high is None else tensor.high

@@ -22,6 +22,16 @@ def masks(samples: Samples, spec: ModelSpec) -> frozenset[str]:
     return frozenset(one.name for one in spec.inputs if "mask" in one.name.lower() or _marks(samples.inputs[one.name]))
 
 
+def ids(spec: ModelSpec) -> frozenset[str]:
+    """Names of the inputs whose integers name something, such as tokens, of which one may mean padding.
+
+    Small integers, as of pictures, are amounts, and so are those with a declared range.
+    """
+    return frozenset(
+        one.name for one in spec.inputs if one.dtype in ("int32", "int64") and (one.low is None or one.high is None)
+    )
+
+
 def _marks(array: Array) -> bool:
     if array.dtype.kind == "b":
         return True
@@ -34,7 +44,7 @@ def _marks(array: Array) -> bool:
 def with_both_marks(feed: Feed, whole: Feed, names: Iterable[str]) -> Feed:
     """`feed`, cut from `whole`, with a position of each kind in every row of a mask that had both before the cut.
 
-    Rows along the last axis whose positions are all masked have no defined answer; which value masks is not known
+    Rows along the last axis whose positions are all masked have no defined output; which value masks is not known
     here, so the last position gets the other one.
     """
     return feed | {name: _mixed(feed[name], whole[name]) for name in names}

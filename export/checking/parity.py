@@ -38,7 +38,7 @@ from edgekit.runtime.backend import Session
 ENOUGH: Final = 500
 # The case that holds all samples.
 WHOLE: Final = "samples"
-_MADE_UP: Final = "not judged: made-up input, which no sample resembles"
+_MADE_UP: Final = "not judged: invented input, which no sample resembles"
 
 
 def validate_artifact(
@@ -200,7 +200,7 @@ class _Judge:
         return region
 
     def _is_gross(self, difference: Difference, noise: Array | None) -> bool:
-        """Whether made-up inputs alone fail an artifact: the reference is known to be stable, the difference large."""
+        """Whether invented inputs alone fail an artifact: the reference is known to be stable, the difference large."""
         value = difference.sqnr_db()
         return noise is not None and value is not None and value < self.tolerance.gross_db
 
@@ -293,7 +293,7 @@ def _row_noise(noise: Array | None, expected: Array, *, has_rows: bool) -> NDArr
 
 
 def _excused(answer: Array, expected: Array, unstable: NDArray[np.bool_]) -> Array:
-    """The answer, right by definition in the rows that are not judged."""
+    """The output, right by definition in the rows that are not judged."""
     if not unstable.any():
         return answer
     judged = answer.copy()

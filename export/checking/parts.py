@@ -1,4 +1,4 @@
-"""Parts of an output that have scales of their own, such as boxes in pixels beside scores. Needs only numpy."""
+"""Parts of an output that have scales of their own, such as boxes in pixels and scores. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST: Final = 4
 class Part:
     """The indices along one axis of an output that share a scale, with their magnitude over all samples.
 
-    `size` is the length of the axis: an array with another length has no such part. `axis` counts from the end, so
+    `size` is the length of the axis: an array of a different length has no such part. `axis` counts from the end, so
     that it is right for one sample and for many.
     """
 
@@ -31,7 +31,7 @@ class Part:
     magnitude: Magnitude
 
     def of(self, array: Array) -> Array | None:
-        """This part of an output; None if the output's axis has another length."""
+        """This part of an output; None if that axis has a different length."""
         if array.ndim < -self.axis or array.shape[self.axis] != self.size:
             return None
         return np.take(array, self.index, axis=self.axis)
@@ -48,7 +48,7 @@ class Part:
 def parts_of(array: Array) -> tuple[Part, ...]:
     """The parts of an output `(S, ...)` whose ranges differ by 16 times or more; none if the output has one scale.
 
-    The axis with the widest gap counts. Values that all lie from 0 to 1 are probabilities: a rare class among them is
+    The axis with the widest gap counts. Values that are all from 0 to 1 are probabilities: a rare class among them is
     rare, and no quantity of its own.
     """
     if array.dtype.kind != "f" or array.ndim < 2 or not array.size:

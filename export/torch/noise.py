@@ -1,7 +1,7 @@
 """How far a module's outputs are from themselves when they are computed another way. Runs in the worker.
 
 A float32 network returns exact values only up to its own rounding. Where the network amplifies rounding, as a
-normalization of a nearly constant signal does, two correct engines differ by far more than elsewhere. The distance of
+normalization of a nearly constant signal does, two correct backends differ by far more than elsewhere. The distance of
 the float32 outputs from those in float64, and from those of inputs that are moved by one unit in the last place,
 measures this amplification (N. Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 1.6: forward error
 is at most condition number times backward error).
