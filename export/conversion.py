@@ -38,9 +38,10 @@ from edgekit.export.routes import exporter_of
 from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.lengths import sizes_of_samples
 from edgekit.export.shapes.signatures import fits, signatures_of
+from edgekit.export.shapes.single import in_batches_of_one, of_one
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.cache import ConversionCache, key_of
-from edgekit.export.workers.reference import Reference, ask_reference
+from edgekit.export.workers.reference import OneSampleOnly, Reference, ask_reference
 from edgekit.export.workers.toolchain import WEIGHTS, Lane, Made, NotMade, Subject
 from edgekit.export.workers.versions import versions
 from edgekit.export.workers.worker import Worker
@@ -114,7 +115,12 @@ def export_artifacts(
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _workers(request) as workers:
         run = _Run(request, out, Path(folder), workers, ConversionCache(cache), failures)
         progress.step(0, len(request.recipes), "PyTorch")
-        reference = run.reference(spec, make_cases(request.evaluation, spec))
+        run.load()
+        try:
+            reference = run.reference(spec)
+        except OneSampleOnly as err:
+            request = run.request = _of_one(request)
+            reference = run.reference(_with_sizes(request.spec, request.evaluation), one_only=err.message)
         recipes = _resolved(request, reference, failures)
         artifacts = run.convert(recipes, reference, progress)
         if (Path(folder) / WEIGHTS).is_file():
@@ -149,16 +155,21 @@ class _Run:
     parity: list[ParityCheck] = field(default_factory=list)
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
 
-    def reference(self, spec: ModelSpec, cases: tuple[Case, ...]) -> Reference:
-        """PyTorch's outputs; meanwhile the other workers import their converters."""
+    def load(self) -> None:
+        """Start all workers; those that do not run the module first import their converters meanwhile."""
         request, (first, *others) = self.request, self.workers
         self.workers[first].start()
         for name in others if not self.cache.has_seen(self._subject_key) else ():
             exporter = exporter_of(request.module.location, name)
             self.workers[name].load(messages.Load(request.module, exporter, request.seed))
-        return ask_reference(
-            self.workers[first], request.module, spec, request.evaluation, cases, self.folder, request.seed
-        )
+
+    def reference(self, spec: ModelSpec, one_only: str = "") -> Reference:
+        """PyTorch's outputs; `one_only` is why the batch is fixed at 1."""
+        request, worker = self.request, next(iter(self.workers.values()))
+        cases = make_cases(request.evaluation, spec)
+        found = ask_reference(worker, request.module, spec, request.evaluation, cases, self.folder, request.seed)
+        note = f"the batch is fixed at 1, and samples run one at a time: {one_only}"
+        return dataclasses.replace(found, warnings=(note, *found.warnings)) if one_only else found
 
     def convert(self, recipes: Sequence[Recipe], reference: Reference, progress: Progress) -> tuple[Artifact, ...]:
         """Convert in one thread per format; validate here while the workers continue."""
@@ -288,6 +299,16 @@ def _workers(request: ExportRequest) -> Iterator[dict[str, Worker]]:
     finally:
         for worker in workers.values():
             worker.close()
+
+
+def _of_one(request: ExportRequest) -> ExportRequest:
+    """The request with the batch fixed at 1."""
+    return dataclasses.replace(
+        request,
+        spec=of_one(request.spec),
+        calibration=in_batches_of_one(request.calibration),
+        evaluation=in_batches_of_one(request.evaluation),
+    )
 
 
 def _resolved(request: ExportRequest, reference: Reference, failures: Failures) -> tuple[Recipe, ...]:

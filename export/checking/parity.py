@@ -180,7 +180,7 @@ class _Judge:
             return _Region(-math.inf, self._not_judged(case, label, "the output has no values here"))
         # Inputs that no sample has can give outputs far beyond those of the samples, with errors to match.
         span = max(scale.span, Magnitude.of(expected).span if case.is_extreme else 0.0)
-        rows = _row_noise(noise, expected, has_rows=self.spec.batch_axis is not None or case.name == self.whole)
+        rows = _row_noise(noise, expected, has_rows=self._has_rows(case, label))
         unstable = NOISE_FACTOR * rows > UNSTABLE * span
         if len(rows) and unstable.all():
             return _Region(-math.inf, self._not_judged(case, label, _unstable(float(rows.min()) / span)))
@@ -198,6 +198,13 @@ class _Judge:
             left_out = f"{unstable.sum()} of {case.rows} samples were not judged: the reference is unstable there"
             return _Region(region.excess, structs.replace(region.check, reason=left_out))
         return region
+
+    def _has_rows(self, case: Case, label: str) -> bool:
+        """Whether the first axis of an output, or of a part of it, holds samples."""
+        if case.name == self.whole or self.spec.batch_axis is None:
+            return case.name == self.whole
+        places = [self.spec.batch_place(one) for one in self.spec.outputs if label.startswith(one.name)]
+        return all(place == 0 for place in places)
 
     def _is_gross(self, difference: Difference, noise: Array | None) -> bool:
         """Whether invented inputs alone fail an artifact: the reference is known to be stable, the difference large."""

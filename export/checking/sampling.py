@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Final
 
 import numpy as np
 
-from edgekit.core.samples import Feed, Samples
+from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.shapes.lengths import sizes_of_samples
 from edgekit.runtime.backend import Session
@@ -20,9 +21,14 @@ MAX_OUTPUT_BYTES: Final = 256 << 20
 
 
 def feeds_of(samples: Samples, spec: ModelSpec) -> list[Feed]:
-    """The samples as feeds: up to 64 rows and 4 MiB at a time if the batch is dynamic, otherwise single samples."""
+    """The samples as feeds: up to 64 rows and 4 MiB at a time if the batch is dynamic, otherwise single samples.
+
+    Single samples as well if an output has a value per call: it must be that of one sample.
+    """
     if spec.batch_axis is None:
         return [{name: array[row] for name, array in samples.inputs.items()} for row in range(len(samples))]
+    if not spec.is_splittable:
+        return [{name: array[row : row + 1] for name, array in samples.inputs.items()} for row in range(len(samples))]
     row = sum(array.nbytes for array in samples.inputs.values()) // max(len(samples), 1)
     size = min(CHUNK, max(1, MAX_INPUT_BYTES // max(row, 1)))
     starts = range(0, len(samples), size)
@@ -42,9 +48,15 @@ def bounded(samples: Samples, spec: ModelSpec, limit: int = MAX_OUTPUT_BYTES) ->
 
 
 def joined(outputs: list[Feed], spec: ModelSpec) -> Feed:
-    """The outputs for the feeds of `feeds_of`: one array per output, one row per sample."""
-    join = np.stack if spec.batch_axis is None else np.concatenate
-    return {name: join([one[name] for one in outputs]) for name in outputs[0]}
+    """The outputs for the feeds of `feeds_of`: one array per output, one row per sample, wherever its batch axis is."""
+    places = {tensor.name: spec.batch_place(tensor) for tensor in spec.outputs}
+    unknown = None if spec.batch_axis is None else 0
+    return {name: _rows([one[name] for one in outputs], places.get(name, unknown)) for name in outputs[0]}
+
+
+def _rows(parts: Sequence[Array], place: int | None) -> Array:
+    """One row per sample from the outputs of several calls; without a batch axis each call is a sample."""
+    return np.stack(parts) if place is None else np.moveaxis(np.concatenate(parts, axis=place), place, 0)
 
 
 def run_samples(session: Session, spec: ModelSpec, samples: Samples) -> Feed:

@@ -17,7 +17,8 @@ from edgekit.export.onnx.compact import without_wrapper
 from edgekit.export.onnx.nodes import name_borders
 from edgekit.export.onnx.opsets import oldest
 from edgekit.export.raw_inputs import layout_of
-from edgekit.export.torch.call import call, call_arguments, flatten, tensors
+from edgekit.export.torch.call import call, call_arguments, tensors
+from edgekit.export.torch.flattening import flatten
 from edgekit.export.torch.untraceable import first_line, untraceable
 from edgekit.runtime.backends.tensors import SIZES_KEY
 

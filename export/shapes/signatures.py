@@ -23,14 +23,15 @@ def signatures_of(spec: ModelSpec) -> tuple[Signature, ...]:
 
 
 def fits(signatures: tuple[Signature, ...], sizes: Mapping[str, int], spec: ModelSpec) -> bool:
-    """True if some signature accepts `sizes`: batches are split, and inputs padded if the spec has a padding value."""
+    """True if some signature accepts `sizes`: batches are split if each output has its rows on one axis, and inputs
+    padded if the spec has a padding value."""
     return not signatures or any(
         all(_takes(axis, size, signature.sizes[axis], spec) for axis, size in sizes.items()) for signature in signatures
     )
 
 
 def _takes(axis: str, size: int, offered: int, spec: ModelSpec) -> bool:
-    if axis == spec.batch_axis:
+    if axis == spec.batch_axis and spec.is_splittable:
         return True
     return size == offered or (size < offered and is_padded(axis, spec))
 

@@ -17,7 +17,8 @@ from edgekit.export.raw_inputs import layout_of
 from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.tflite.compact import compact
-from edgekit.export.torch.call import call, call_arguments, flatten, tensors
+from edgekit.export.torch.call import call, call_arguments, tensors
+from edgekit.export.torch.flattening import flatten
 from edgekit.export.torch.untraceable import untraceable
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from edgekit.core.errors import UserError
@@ -13,13 +13,13 @@ from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, named, onnx_name
+from edgekit.export.torch.flattening import flatten
 from edgekit.export.torch.untraceable import code_place
 
 _ATTENDING: Final = named("torch", Trait.ATTENDS)
 _PASSING: Final = named("torch", Trait.PASSES)
 _LOGARITHMS: Final = named("torch", Trait.LOGARITHM)
 _LAYERS: Final = named("torch", Trait.LAYER)
-_LEAF_NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 
 
 def tensors(feed: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
@@ -32,65 +32,58 @@ def tensors(feed: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
 
 
 def call_arguments(module: Any, spec: ModelSpec) -> tuple[str, ...]:
-    """The keyword by which each input is passed; an empty one means by position.
+    """Where each input goes: the parameter of `forward` with its name; an empty text means by position.
 
-    Inputs go by keyword when the module's `forward` has a parameter for every name, whatever its order.
+    Inputs go by keyword if `forward` has a parameter for every name, whatever its order. `state.0` and `batch.image`
+    are parts of one argument, a tuple or dictionary; so are the inputs that no parameter is named after, if exactly one
+    required parameter is left for them.
     """
     names = tuple(tensor.name for tensor in spec.inputs)
+    by_position = tuple("" for _ in names)
     try:
-        parameters = inspect.signature(module.forward).parameters
+        parameters = list(inspect.signature(module.forward).parameters.values())
     except (TypeError, ValueError):
+        return by_position
+    known = {one.name: one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+    required = {name for name, one in known.items() if one.default is one.empty}
+    heads = {name.partition(".")[0] for name in names}
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    if heads <= set(known) or (takes_any and required <= heads):
+        return names
+    left = [known[name] for name in sorted(required - heads)]
+    if len(left) == 1 and not any(one.kind is one.VAR_POSITIONAL for one in parameters):
+        return _together(names, known, left[0])
+    return by_position
+
+
+def _together(names: tuple[str, ...], known: Collection[str], parameter: inspect.Parameter) -> tuple[str, ...]:
+    """The names that are no parameters, as parts of `parameter`, where they do not fit by position."""
+    rest = [name for name in names if name not in known]
+    is_mapping = re.search(r"dict|Mapping", str(parameter.annotation), re.IGNORECASE) is not None
+    if (len(rest) == len(names) <= len(known) and not is_mapping) or (len(rest) == 1 and not is_mapping):
         return tuple("" for _ in names)
-    keywords = {key for key, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD}
-    return names if set(names) <= keywords else tuple("" for _ in names)
+    parts = {name: name if is_mapping else str(place) for place, name in enumerate(rest)}
+    return tuple(f"{parameter.name}.{parts[name]}" if name in parts else name for name in names)
 
 
 def call(module: Any, arguments: tuple[str, ...], values: Iterable[Any]) -> Any:
     """What the module returns for `values`, passed as `call_arguments` says."""
     pairs = list(zip(arguments, values, strict=True))
-    return module(*(value for key, value in pairs if not key), **{key: value for key, value in pairs if key})
+    keywords: dict[str, Any] = {}
+    for key, value in pairs:
+        head, _, part = key.partition(".")
+        if part:
+            keywords.setdefault(head, {})[part] = value
+        elif key:
+            keywords[key] = value
+    parts = {key.partition(".")[0] for key in arguments if "." in key}
+    keywords = {key: _argument(value) if key in parts else value for key, value in keywords.items()}
+    return module(*(value for key, value in pairs if not key), **keywords)
 
 
-def flatten(result: Any) -> dict[str, Any]:
-    """The tensors of a module's result by name, in order.
-
-    A dictionary or a dataclass-like result gives its keys, a single tensor is `output`, a tuple or list gives
-    `output_0`, `output_1`, and nested ones join their names by `_`.
-
-    Raises:
-        UserError: The result contains something that is not a tensor, or no tensor at all.
-    """
-    torch = need("torch", extra="export")
-    if isinstance(result, torch.Tensor):
-        return {"output": result}
-    found = dict(_leaves(result, ""))
-    if not found:
-        raise UserError(f"The module returns {type(result).__name__} without a tensor.")
-    return found
-
-
-def _leaves(value: Any, name: str) -> Iterable[tuple[str, Any]]:
-    torch = need("torch", extra="export")
-    if isinstance(value, torch.Tensor):
-        yield name, value
-    elif isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _leaves(part, _joined(name, str(key)))
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        for key, part in zip(value._fields, value, strict=True):
-            yield from _leaves(part, _joined(name, key))
-    elif isinstance(value, (tuple, list)):
-        for index, part in enumerate(value):
-            yield from _leaves(part, f"{name or 'output'}_{index}")
-    elif value is not None:
-        raise UserError(
-            f"The module returns {type(value).__name__} in output '{name or 'output'}'; outputs must be tensors."
-        )
-
-
-def _joined(name: str, key: str) -> str:
-    clean = key if _LEAF_NAME.fullmatch(key) else f"output_{re.sub(r'[^0-9A-Za-z_.]', '_', key)}"
-    return f"{name}_{clean}" if name else clean
+def _argument(parts: dict[str, Any]) -> Any:
+    """A tuple of parts that are called by their places, else a dictionary."""
+    return tuple(parts.values()) if all(key.isdecimal() for key in parts) else parts
 
 
 def run_module(module: Any, spec: ModelSpec, feed: Feed) -> Feed:

@@ -43,7 +43,7 @@ def deviations(
     end = time.monotonic() + limit_s
     for feed, outputs in feeds:
         found: list[Feed] = []
-        for rows in _pieces(feed, spec):
+        for rows in _pieces(feed, outputs, spec):
             if found and time.monotonic() > end:
                 break
             found.append(_deviation(_taken(outputs, rows), runs, _taken(feed, rows)))
@@ -52,10 +52,10 @@ def deviations(
             return
 
 
-def _pieces(feed: Feed, spec: ModelSpec) -> list[slice | None]:
+def _pieces(feed: Feed, outputs: Feed, spec: ModelSpec) -> list[slice | None]:
     """Rows of a feed, some at a time; None for a feed that cannot be cut."""
     count = len(next(iter(feed.values()))) if spec.batch_axis else 0
-    if count <= _ROWS or any(len(array) != count for array in feed.values()):
+    if count <= _ROWS or any(array.shape[:1] != (count,) for array in (*feed.values(), *outputs.values())):
         return [None]
     return [slice(start, start + _ROWS) for start in range(0, count, _ROWS)]
 

@@ -10,7 +10,8 @@ from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, kinds_of, named
 from edgekit.export.graphs.trace import Graph, Operation
-from edgekit.export.torch.call import call, call_arguments, flatten, output_names, tensors
+from edgekit.export.torch.call import call, call_arguments, output_names, tensors
+from edgekit.export.torch.flattening import flatten
 
 _MOVES: Final = named("aten", Trait.MOVES | Trait.REPEATS)
 # Where aten's `convolution` says that it is a transposed one.

@@ -300,6 +300,8 @@ def _quiet_torch() -> None:
     torch = need("torch", extra="export")
     # The fast path of attention layers has no exportable operators.
     torch.backends.mha.set_fastpath_enabled(False)
+    # Distributions check the values of their parameters, which cannot be traced.
+    torch.distributions.Distribution.set_default_validate_args(False)
     np.seterr(all="ignore")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,14 +34,18 @@ class Reference:
     warnings: tuple[str, ...]
 
 
+class OneSampleOnly(UserError):
+    """The module takes one sample at a time, or loses its batch axis with one: its batch cannot be dynamic."""
+
+
 def ask_reference(
     worker: Worker, module: ModuleRef, spec: ModelSpec, samples: Samples, cases: Sequence[Case], folder: Path, seed: int
 ) -> Reference:
     """Run the module on samples and cases in the worker.
 
     Raises:
-        UserError: The module fails on the samples, an output lacks the batch axis, or the outputs do not match the
-            labels or targets of the samples.
+        UserError: The module fails on the samples, or its outputs do not match the labels or targets of the samples.
+        OneSampleOnly: It runs on one sample and not on several.
     """
     feeds = [*(case.feed for case in cases), *feeds_of(samples, spec)]
     save_arrays(folder / "feeds.npz", pack_feeds(feeds))
@@ -63,17 +67,19 @@ def ask_reference(
     answers = unpack_feeds(read_arrays(folder / "outputs.npz", ConversionFailed))
     failed = next((reason for index, reason in sorted(traced.failures.items()) if index >= len(cases)), None)
     if failed is not None:
-        raise UserError(failed)
+        raise (OneSampleOnly if _takes_one_only(cases, answers, spec) else UserError)(failed)
     noise = unpack_feeds(read_arrays(folder / "noise.npz", ConversionFailed))
     answered = [
         case.with_expected(answers[index], noise.get(index, {})) for index, case in enumerate(cases) if index in answers
     ]
     complete = _with_outputs(spec, traced.outputs, answered)
     kept = worth_keeping(answered, samples, spec)
-    expected = joined([answers[index] for index in range(len(cases), len(feeds))], spec)
+    own = {index: answers[index] for index in range(len(cases), len(feeds))}
+    if spec.batch_axis and not complete.is_splittable:
+        own, noise = _one_by_one(worker, job, complete, samples, folder)
     failures = [(cases[index], reason) for index, reason in sorted(traced.failures.items())]
     _refuse_failed_signatures(failures, spec)
-    answered_samples = samples.with_expected(expected, _first_rows(noise, range(len(cases), len(feeds)), feeds, spec))
+    answered_samples = samples.with_expected(joined(list(own.values()), complete), _first_rows(noise, own, complete))
     refuse_unfitting(complete, answered_samples)
     warnings = (*_random(traced), *_unchecked(kept, failures, samples, spec))
     return Reference(complete, answered_samples, kept, traced, warnings)
@@ -89,16 +95,38 @@ def _unlike_samples(cases: Sequence[Case], samples: Samples, spec: ModelSpec) ->
     ]
 
 
-def _first_rows(noise: Mapping[int, Feed], indices: Iterable[int], feeds: Sequence[Feed], spec: ModelSpec) -> Feed:
+def _first_rows(noise: Mapping[int, Feed], answers: Mapping[int, Feed], spec: ModelSpec) -> Feed:
     """The noise of the samples from the first on, up to the one that was not measured any more."""
     found: list[Feed] = []
-    for index in indices:
+    for index, answer in answers.items():
         if not noise.get(index):
             break
         found.append(noise[index])
-        if spec.batch_axis and len(next(iter(noise[index].values()))) < len(next(iter(feeds[index].values()))):
+        if any(array.shape != answer[name].shape for name, array in noise[index].items()):
             break
     return joined(found, spec) if found else {}
+
+
+def _takes_one_only(cases: Sequence[Case], answers: Mapping[int, Feed], spec: ModelSpec) -> bool:
+    """Whether the module ran on one row and never on several."""
+    rows = {case.rows for index, case in enumerate(cases) if index in answers}
+    return spec.batch_axis is not None and not spec.outputs and rows == {1}
+
+
+def _one_by_one(
+    worker: Worker, job: messages.RunModule, spec: ModelSpec, samples: Samples, folder: Path
+) -> tuple[dict[int, Feed], dict[int, Feed]]:
+    """Outputs for each sample alone, and their noise, for a module with values per call."""
+    feeds = feeds_of(samples, spec)
+    save_arrays(folder / "singles.npz", pack_feeds(feeds))
+    given = {"feeds": str(folder / "singles.npz"), "outputs": str(folder / "single_outputs.npz")}
+    job = msgspec.structs.replace(job, **given, state="", weights="", noisy=tuple(range(len(feeds))))
+    traced = worker.ask(job, "running the module").traced
+    if traced is None or traced.failures:
+        raise UserError(next(iter(traced.failures.values()))) if traced else ConversionFailed("No reference outputs.")
+    answers = unpack_feeds(read_arrays(folder / "single_outputs.npz", ConversionFailed))
+    noise = unpack_feeds(read_arrays(Path(job.noise), ConversionFailed))
+    return {index: answers[index] for index in range(len(feeds))}, noise
 
 
 def _refuse_failed_signatures(failures: Sequence[tuple[Case, str]], spec: ModelSpec) -> None:
@@ -134,13 +162,6 @@ def _unchecked(
 
 def _with_outputs(spec: ModelSpec, names: Sequence[str], cases: Sequence[Case]) -> ModelSpec:
     found = tuple(_output(name, cases, spec) for name in names)
-    for tensor in found:
-        if spec.batch_axis is not None and (not tensor.shape or tensor.shape[0] != spec.batch_axis):
-            raise UserError(
-                f"Output '{tensor.name}' of shape {list(tensor.shape)} does not start with the batch axis "
-                f"'{spec.batch_axis}' of the inputs.",
-                hint="Give the inputs a fixed first axis: --input 'x:float32[1,...]'",
-            )
     if not spec.outputs:
         return msgspec.structs.replace(spec, outputs=found)
     for wanted, got in zip(spec.outputs, found, strict=True):
@@ -151,8 +172,11 @@ def _with_outputs(spec: ModelSpec, names: Sequence[str], cases: Sequence[Case]) 
 
 def _output(name: str, cases: Sequence[Case], spec: ModelSpec) -> TensorSpec:
     arrays = [case.expected[name] for case in cases]
+    ranks = {case.rows == 1: case.expected[name].ndim for case in cases}
     if len({array.ndim for array in arrays}) > 1:
-        raise UserError(f"Output '{name}' changes its number of axes with the size of the input.")
+        only = len(ranks) == 2 and all(case.expected[name].ndim == ranks[case.rows == 1] for case in cases)
+        kind = OneSampleOnly if only and spec.batch_axis is not None and not spec.outputs else UserError
+        raise kind(f"Output '{name}' changes its number of axes with the size of the input.")
     shape = tuple(_axis(name, index, cases, spec) for index in range(arrays[0].ndim))
     return TensorSpec(name, str(arrays[0].dtype), shape)
 

@@ -179,7 +179,10 @@ class LiteRTSession:
             self._reset()
             part = {name: array[rows] for name, array in arrays.items()}
             parts.append(self._run_one(part, {**sizes, batch: rows.stop - rows.start}))
-        return {tensor.name: np.concatenate([part[tensor.name] for part in parts]) for tensor in self.outputs}
+        return {
+            tensor.name: np.concatenate([part[tensor.name] for part in parts], axis=tensor.shape.index(batch))
+            for tensor in self.outputs
+        }
 
     def _run_one(self, arrays: Feed, sizes: Mapping[str, int]) -> Feed:
         entry = self.family.fitting(sizes)

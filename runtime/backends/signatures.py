@@ -72,7 +72,7 @@ class Family:
     @cached_property
     def can_split(self) -> bool:
         """True if the outputs of several runs can be joined along the batch."""
-        return self.batch is not None and all(t.shape[:1] == (self.batch,) for t in self.outputs)
+        return self.batch is not None and all(t.shape.count(self.batch) == 1 for t in self.outputs)
 
     def can_pad(self, axis: str) -> bool:
         """True if every input with this axis has a padding value, and every output shows how it depends on the axis."""

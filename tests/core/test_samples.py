@@ -260,6 +260,20 @@ def test_reference_values_make_samples_labelled(tmp_path: Path) -> None:
     assert samples.targets["y"].shape == (5, 3)
 
 
+def test_rows_of_samples_fit_a_model_with_a_fixed_batch_of_one(tmp_path: Path) -> None:
+    spec = ModelSpec(
+        "net", "other", (TensorSpec("x", "float32", (1, 8)), TensorSpec("rate", "float32", ())), (), sizes={}
+    )
+    arrays = {"x": np.ones((3, 8), np.float32), "rate": np.ones(3, np.float32), "target:y": np.ones((3, 2))}
+    np.savez(tmp_path / "samples.npz", **arrays)  # type: ignore[arg-type]  # its last keyword is a flag
+
+    found = read_user_samples(tmp_path / "samples.npz", spec)
+
+    assert found.inputs["x"].shape == (3, 1, 8)
+    assert found.inputs["rate"].shape == (3,)
+    assert found.targets["y"].shape == (3, 1, 2)
+
+
 def test_a_model_without_a_batch_axis_takes_one_sample_a_row(tmp_path: Path) -> None:
     assert len(read_user_samples(npz(tmp_path / "s.npz", x=np.zeros((5, 1, 4))), SINGLE)) == 5
 

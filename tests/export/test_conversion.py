@@ -251,6 +251,28 @@ def test_a_model_without_a_batch_axis_converts(convert: Convert, request_for: Re
     assert [str(tensor) for tensor in result.spec.outputs] == ["output:float32[4]"]
 
 
+def test_outputs_may_be_time_major_or_have_a_value_per_call(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("TimeMajor", "x:float32[N,T,4]", "onnx-fp32,tflite-fp32", T=6))
+
+    assert failing(result) == []
+    assert [str(tensor) for tensor in result.spec.outputs] == [
+        "scores:float32[T,N,5]",
+        "loss:float32[]",
+        "classes:int64[]",
+    ]
+    assert result.evaluation.expected["scores"].shape == (64, 6, 5)
+    assert {"samples", "N=1 T=6"} <= cases_of(result, "tflite-fp32")
+
+
+def test_a_module_for_one_sample_gets_one_sample_at_a_time(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("OneRow", "x:float32[N,8]", "onnx-fp32,tflite-fp32"))
+
+    assert failing(result) == []
+    assert [str(tensor) for tensor in result.spec.inputs] == ["x:float32[1,8]"]
+    assert result.evaluation.expected["output"].shape == (64, 1, 3)
+    assert any("the batch is fixed at 1" in text for text in result.warnings)
+
+
 def test_a_frozen_batch_axis_fails_validation_and_says_so(convert: Convert, request_for: Request) -> None:
     result = convert(request_for("Frozen", "x:float32[N,6]", "onnx-fp32"))
 

@@ -152,7 +152,6 @@ def test_a_wrong_file_with_a_good_answer_fails_parity(
         ("no_module", "returned int, not a torch.nn.Module"),
         ("Branching", r"control flow depends on the values of its inputs.*if y.sum\(\) > 0"),
         ("Narrow", r"The module fails on x float32\[1, 5\]"),
-        ("Mixed", "does not start with the batch axis"),
         ("Noisy", r"draws random numbers when it runs \('randn_like' at"),
         ("Remembering", "changes 'past' when it runs"),
         ("Text", "The module returns str in output 'output'"),

@@ -173,7 +173,7 @@ def read_user_samples(path: Path, spec: ModelSpec) -> Samples:
         UserError: All problems of the file at once: names, shapes, dtypes, values that are not finite or out of
             range, or no samples.
     """
-    arrays = read_arrays(path, UserError)
+    arrays = _with_batches_of_one(read_arrays(path, UserError), spec)
     problems = sample_problems(arrays, spec)
     if problems:
         listing = "".join(f"\n  {problem}" for problem in problems)
@@ -184,6 +184,21 @@ def read_user_samples(path: Path, spec: ModelSpec) -> Samples:
     inputs = {tensor.name: arrays[tensor.name].astype(tensor.dtype, copy=False) for tensor in spec.inputs}
     labels = arrays[LABEL].astype(np.int64) if LABEL in arrays else None
     return Samples(inputs, labels, _part(arrays, _TARGET))
+
+
+def _with_batches_of_one(arrays: Feed, spec: ModelSpec) -> Feed:
+    """Rows of samples for a model with a fixed batch of 1: each gets the axis that it lacks."""
+    lacking = {
+        tensor.name
+        for tensor in spec.inputs
+        if spec.batch_axis is None and tensor.shape[:1] == (1,) and _rank_of(arrays, tensor) == len(tensor.shape)
+    }
+    grown = {name: array[:, None] for name, array in arrays.items() if name in lacking or name.startswith(_TARGET)}
+    return {**arrays, **grown} if lacking else arrays
+
+
+def _rank_of(arrays: Feed, tensor: TensorSpec) -> int | None:
+    return arrays[tensor.name].ndim if tensor.name in arrays else None
 
 
 def read_arrays(path: Path, error: type[EdgekitError]) -> Feed:

@@ -247,6 +247,16 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         first = {tensor.shape[0] for tensor in self.inputs if tensor.shape}
         return tuple(axis for axis in self.free_axes if axis not in first and axis not in self.sizes)
 
+    def batch_place(self, output: TensorSpec) -> int | None:
+        """Where an output has its batch axis; None for one that has a value per call instead of per sample."""
+        axis = self.batch_axis
+        return output.shape.index(axis) if axis is not None and output.shape.count(axis) == 1 else None
+
+    @property
+    def is_splittable(self) -> bool:
+        """Whether a batch may run in parts: each output has its rows on one axis."""
+        return all(self.batch_place(output) is not None for output in self.outputs)
+
     def sizes_of(self, axis: str) -> tuple[int, ...]:
         """The sizes for which a format with fixed shapes is exported, ascending."""
         return tuple(sorted(set(self.sizes.get(axis, (1,)))))

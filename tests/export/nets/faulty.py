@@ -35,13 +35,6 @@ class Narrow(nn.Module):
         return self.linear(x)
 
 
-class Mixed(nn.Module):
-    """(N, 4) -> (4,): the batch is gone."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean(0)
-
-
 class Text(nn.Module):
     """Returns no tensor."""
 

@@ -14,7 +14,8 @@ from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.messages import ModuleRef
-from edgekit.export.torch.call import call_arguments, flatten, operators_of, run_module
+from edgekit.export.torch.call import call_arguments, operators_of, run_module
+from edgekit.export.torch.flattening import flatten
 from edgekit.export.torch.module import load_module
 
 NETS = Path(__file__).parents[1] / "nets"
@@ -30,6 +31,58 @@ def spec_of(inputs: str, outputs: str = "") -> ModelSpec:
 def net(factory: str) -> nn.Module:
     module: nn.Module = load_module(ModuleRef(f"{NETS / 'good.py'}:{factory}"))
     return module
+
+
+class KeywordOnly(nn.Module):
+    def forward(self, *, x: Tensor, scale: float = 2.0) -> Tensor:
+        return x * scale
+
+
+class Anything(nn.Module):
+    def forward(self, x: Tensor, **others: Tensor) -> Tensor:
+        return x - others["z"]
+
+
+class Listed(nn.Module):
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return tensors[0] - tensors[1]
+
+
+class FromDictionary(nn.Module):
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        return features["x"] - features["z"]
+
+
+class WithState(nn.Module):
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor], scale: float = 1.0) -> Tensor:
+        return x * scale - state[0] + state[1]
+
+
+class Optional(nn.Module):
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return x if mask is None else x - mask
+
+
+@pytest.mark.parametrize(
+    ("module", "names", "arguments"),
+    [
+        (KeywordOnly(), "x", ("x",)),
+        (Anything(), "x z", ("x", "z")),
+        (Listed(), "x z", ("", "")),
+        (FromDictionary(), "x z", ("features.x", "features.z")),
+        (FromDictionary(), "features.x features.z", ("features.x", "features.z")),
+        (WithState(), "x h c", ("x", "state.0", "state.1")),
+        (WithState(), "x state.0 state.1", ("x", "state.0", "state.1")),
+        (Optional(), "x", ("x",)),
+        (Optional(), "a b", ("", "")),
+        (Optional(), "x other", ("", "")),
+    ],
+)
+def test_inputs_find_their_arguments(module: nn.Module, names: str, arguments: tuple[str, ...]) -> None:
+    spec = spec_of(" ".join(f"{name}:float32[N,2]" for name in names.split()))
+
+    assert call_arguments(module, spec) == arguments
+    assert run_module(module, spec, {tensor.name: np.ones((3, 2), np.float32) for tensor in spec.inputs})
 
 
 @pytest.mark.parametrize(
@@ -49,7 +102,7 @@ def test_outputs_are_named_by_keys_or_by_place(result: object, names: list[str])
     assert list(flatten(result)) == names
 
 
-@pytest.mark.parametrize("result", ["yes", (ONE, 3), {"a": "text"}, (), None])
+@pytest.mark.parametrize("result", ["yes", (ONE, {3}), {"a": "text"}, (), None, 3])
 def test_a_result_that_is_no_tensor_is_refused(result: object) -> None:
     with pytest.raises(UserError, match="The module returns"):
         flatten(result)

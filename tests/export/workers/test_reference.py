@@ -16,7 +16,7 @@ from edgekit.export import messages
 from edgekit.export.checking.cases import make_cases
 from edgekit.export.messages import ModuleRef
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
-from edgekit.export.workers.reference import Reference, ask_reference
+from edgekit.export.workers.reference import OneSampleOnly, Reference, ask_reference
 from edgekit.export.workers.worker import Worker
 
 STEPS = TensorSpec("x", "float32", ("N", "T", 2))
@@ -110,9 +110,30 @@ def test_a_size_that_was_asked_for_and_does_not_run_is_a_user_error(tmp_path: Pa
         ask(rigid, tmp_path, sizes={"N": (1,), "T": (4, 8)})
 
 
-def test_an_output_without_the_batch_axis_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="Output 'y' of shape \\['T', 2\\] does not start with the batch axis 'N'"):
-        ask(lambda feed: {"y": feed["x"].mean(axis=0)}, tmp_path)
+def test_an_output_without_the_batch_axis_is_that_of_each_sample_alone(tmp_path: Path) -> None:
+    found = ask(lambda feed: {"y": feed["x"].mean(axis=0)}, tmp_path)
+
+    assert [str(tensor) for tensor in found.spec.outputs] == ["y:float32[T,2]"]
+    assert not found.spec.is_splittable
+    np.testing.assert_array_equal(found.samples.expected["y"], X)
+
+
+def test_a_batch_axis_that_is_not_the_first_becomes_the_rows_of_the_samples(tmp_path: Path) -> None:
+    found = ask(lambda feed: {"y": feed["x"].swapaxes(0, 1)}, tmp_path)
+
+    assert [str(tensor) for tensor in found.spec.outputs] == ["y:float32[T,N,2]"]
+    np.testing.assert_array_equal(found.samples.expected["y"], X)
+
+
+@pytest.mark.parametrize("loses", ["fails", "squeezes"])
+def test_a_module_that_takes_one_sample_at_a_time_is_recognized(loses: str, tmp_path: Path) -> None:
+    def single(feed: Feed) -> Feed:
+        if loses == "fails" and len(feed["x"]) > 1:
+            raise ValueError("one row is expected")
+        return {"y": feed["x"].mean(axis=(1, 2)).squeeze()}
+
+    with pytest.raises(OneSampleOnly):
+        ask(single, tmp_path)
 
 
 def test_a_spec_that_says_otherwise_than_the_module_is_refused(tmp_path: Path) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.samples import read_arrays
+from edgekit.core.spec import ModelSpec
 from edgekit.export.checking.parity import compare_outputs
+from edgekit.export.checking.sampling import joined
 from edgekit.flows.opening.artifacts import Opened
 
 
@@ -32,6 +33,14 @@ def parity_on_target(
         return ()
     answers = read_arrays(outputs, UserError)
     samples = found.samples.take([row for fed in rows for row in fed])
-    stack = np.concatenate if found.spec.batch_axis is not None else np.stack
-    got = {name: stack([answers[f"{place}:{name}"] for place in range(len(rows))]) for name in samples.expected}
+    names = [name for name in samples.expected if not _is_of_call(found.spec, name) or len(rows) == len(samples)]
+    if not names:
+        return ()
+    got = joined([{name: answers[f"{place}:{name}"] for name in names} for place in range(len(rows))], found.spec)
+    samples = replace(samples, expected={name: samples.expected[name] for name in names})
     return tuple(compare_outputs(artifact, found.spec, got, samples, where=where, case=case))
+
+
+def _is_of_call(spec: ModelSpec, name: str) -> bool:
+    """Whether an output has one value per call: that of several samples cannot be compared with those of each."""
+    return any(output.name == name and spec.batch_place(output) is None for output in spec.outputs)
