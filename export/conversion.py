@@ -54,7 +54,7 @@ class ExportRequest:
 
     `spec.outputs` may be empty: they are then taken from the module. `recipes` may be aliases, which are resolved by
     the network's operators and `cpu_features`. `timeout_s` applies to each conversion. With `keep_going` a recipe that
-    cannot be made is left out as long as others can.
+    cannot be made is left out as long as others can. `opset` is that of .onnx files; 0 means the default.
     """
 
     module: ModuleRef
@@ -67,6 +67,7 @@ class ExportRequest:
     seed: int = 0
     method: str = "min-max"
     keep_going: bool = False
+    opset: int = 0
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,7 @@ class _Run:
             calibration=calibration,
             calibration_digest=self.request.calibration.digest(),
             method=self.request.method,
+            opset=self.request.opset,
         )
 
     def _accept(self, made: Made | NotMade, reference: Reference) -> Artifact:

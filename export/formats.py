@@ -40,6 +40,8 @@ class Exporter(Protocol):
                 format the opened file.
             feed: Real inputs for tracing: at least two rows if the batch is dynamic.
 
+        An exporter of a format that has opsets takes `opset` as well.
+
         Raises:
             UserError: The module cannot be traced; names the line.
         """
@@ -156,6 +158,7 @@ class Format:
         contents: A ContentsReader; empty if only its backend can read the files.
         share: A ShareReader; empty if nothing says how much of its files is quantized.
         routes: From files of other formats, and of its own, to files of this one.
+        has_opsets: Whether its operators have versions, of which one can be chosen.
         has_fixed_shapes: Whether its files accept only the listed sizes, one signature each.
         methods: The calibration methods of static int8.
         packages: Packages whose versions influence the files.
@@ -171,6 +174,7 @@ class Format:
     contents: str = ""
     share: str = ""
     routes: Mapping[str, Route] = field(default_factory=dict)
+    has_opsets: bool = False
     has_fixed_shapes: bool = False
     methods: tuple[str, ...] = CALIBRATION_METHODS[:1]
     packages: tuple[str, ...] = (TORCH,)
@@ -191,6 +195,7 @@ FORMATS: Final = {
             "onnx": Route("edgekit.export.onnx.reader:OnnxPassThrough"),
             "tflite": Route(refusal="tflite-to-onnx"),
         },
+        has_opsets=True,
         methods=CALIBRATION_METHODS,
         packages=("torch", "onnx", "onnxscript", "onnxslim", "onnxruntime"),
         recipes=("onnx-fp32", "onnx-int8"),

@@ -56,7 +56,8 @@ class RunModule(msgspec.Struct, frozen=True, tag="run"):
 class Export(msgspec.Struct, frozen=True, tag="export"):
     """Convert the module to the float file `out` with the exporter at `exporter`; `feed` holds one real feed.
 
-    The module gets the tensors in the file `state`, if there is one: its factory may set random weights.
+    The module gets the tensors in the file `state`, if there is one: its factory may set random weights. `opset` is
+    given to exporters of formats that have opsets; 0 means their default.
     """
 
     module: ModuleRef
@@ -66,6 +67,7 @@ class Export(msgspec.Struct, frozen=True, tag="export"):
     out: str
     seed: int = 0
     state: str = ""
+    opset: int = 0
 
 
 class Quantize(msgspec.Struct, frozen=True, tag="quantize"):

@@ -15,7 +15,7 @@ from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.compact import without_wrapper
 from edgekit.export.onnx.nodes import name_borders
-from edgekit.export.onnx.opsets import oldest
+from edgekit.export.onnx.opsets import at_opset, oldest
 from edgekit.export.raw_inputs import layout_of
 from edgekit.export.torch.call import call, call_arguments, tensors
 from edgekit.export.torch.flattening import flatten
@@ -50,13 +50,13 @@ class OnnxExporter:
         need("onnxscript", extra="export")
         need("onnxslim", extra="export")
 
-    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path, *, opset: int = OPSET) -> Converted:
         """Write the float32 file; falls back to the legacy exporter, with a warning."""
         wrapped = positional(module, spec)
         exporter = "dynamo"
         warnings: tuple[str, ...] = ()
         try:
-            _export_dynamo(wrapped, spec, feed, out)
+            _export_dynamo(wrapped, spec, feed, out, opset)
         except Exception as err:  # the exporter raises whatever its passes raise
             # The older exporter would follow the branch that one sample takes, and be wrong for others.
             explained = untraceable(err)
@@ -64,9 +64,9 @@ class OnnxExporter:
                 raise explained from err
             exporter = "legacy"
             warnings = (f"torch.onnx failed ({first_line(err)}); its legacy exporter wrote this file",)
-            _export_legacy(wrapped, spec, feed, out)
+            _export_legacy(wrapped, spec, feed, out, opset)
         slim(out, spec)
-        options: dict[str, str | int | float | bool] = {"exporter": exporter, "opset": OPSET, "simplifier": "onnxslim"}
+        options: dict[str, str | int | float | bool] = {"exporter": exporter, "opset": opset, "simplifier": "onnxslim"}
         made = read_back(out, spec)
         return msgspec.structs.replace(made, options=options, warnings=(*warnings, *_frozen(made, spec)))
 
@@ -89,7 +89,7 @@ def positional(module: Any, spec: ModelSpec) -> Any:
     return Positional().eval()
 
 
-def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
+def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> None:
     torch = need("torch", extra="export")
     _match_exactly()
     # A prefix, because `in` and `E` mean something to Python and to the algebra behind these names.
@@ -111,7 +111,7 @@ def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None
     model = made.model_proto
     # Afterwards, because the exporter lets a name that one of its tensors has refer to itself.
     name_borders(model.graph, [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs])
-    need("onnx", extra="export").save(model, str(out))
+    need("onnx", extra="export").save(at_opset(model, opset), str(out))
 
 
 def _match_exactly() -> None:
@@ -126,7 +126,7 @@ def _match_exactly() -> None:
                     constant._abs_tol = constant._rel_tol = 0.0
 
 
-def _export_legacy(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None:
+def _export_legacy(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> None:
     torch = need("torch", extra="export")
     free = {
         tensor.name: {index: axis for index, axis in enumerate(tensor.shape) if isinstance(axis, str)}
@@ -138,7 +138,7 @@ def _export_legacy(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path) -> None
             tuple(tensors(feed, spec).values()),
             out,
             dynamo=False,
-            opset_version=OPSET,
+            opset_version=opset,
             input_names=[tensor.name for tensor in spec.inputs],
             output_names=[tensor.name for tensor in spec.outputs],
             dynamic_axes={name: axes for name, axes in free.items() if axes},

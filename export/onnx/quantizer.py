@@ -20,6 +20,7 @@ from edgekit.export.onnx.compact import lean
 from edgekit.export.onnx.exporter import read_back, save
 from edgekit.export.onnx.float16 import write_float16
 from edgekit.export.onnx.int4 import quantize_weights
+from edgekit.export.onnx.opsets import PER_CHANNEL, opset_of
 from edgekit.export.onnx.part_ranges import mixed_joins_of
 from edgekit.export.onnx.preparation import prepare, repaired, unsupported
 from edgekit.export.shapes.calibration import feeds, feeds_at_lengths, feeds_of_sizes
@@ -92,7 +93,13 @@ def quantize(
                 *(f"{one.described}: it stays float32" for one in mixed),
                 *(f"'{name}' ({kind} over several axes) stays float32" for name, kind in floats.items()),
             )
-    return {**options, "symbolic_shapes": symbolic}, (*joined, *_warnings(out))
+    return {**options, "symbolic_shapes": symbolic}, (*joined, *_raised(source), *_warnings(out))
+
+
+def _raised(source: Path) -> tuple[str, ...]:
+    """Says that the file has a newer opset than its source."""
+    own = opset_of(need("onnx", extra="export").load(str(source), load_external_data=False))
+    return (f"int8 needs opset {PER_CHANNEL}, the float file has opset {own}",) if own < PER_CHANNEL else ()
 
 
 def _few_feeds(calibration: Samples | None, spec: ModelSpec) -> list[Feed]:

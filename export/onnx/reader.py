@@ -23,7 +23,7 @@ from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.messages import Converted, Described
 from edgekit.export.onnx.exporter import read_back, save
-from edgekit.export.onnx.opsets import is_newer, lowered, oldest, written_out
+from edgekit.export.onnx.opsets import at_opset, is_newer, lowered, oldest, written_out
 from edgekit.export.onnx.widening import narrow_borders, widened, wider
 from edgekit.export.torch.untraceable import first_line
 from edgekit.runtime.backend import BACKENDS, Backend, Session
@@ -157,16 +157,18 @@ class OnnxPassThrough:
         """Import the simplifier; torch is not needed."""
         need("onnxslim", extra="export")
 
-    def export(self, module: OnnxFile, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
-        """Write the file with the axes of the spec and its weights inside."""
+    def export(self, module: OnnxFile, spec: ModelSpec, feed: Feed, out: Path, *, opset: int = 0) -> Converted:
+        """Write the file with the axes of the spec and its weights inside; in another opset if one is given."""
         simplifier = "onnxslim"
         warnings = module.changes()
+        whole = _freed(module, spec)
+        whole = at_opset(whole, opset) if opset else whole
         try:
-            model = need("onnxslim", extra="export").slim(_freed(module, spec))
-            save(model, out, spec)
+            save(need("onnxslim", extra="export").slim(whole), out, spec)
         except Exception as err:  # noqa: BLE001  # the simplifier raises whatever its passes raise
             simplifier, warnings = "none", (*warnings, f"the graph was not simplified: {first_line(err)}")
-            save(_freed(module, spec), out, spec)
+            whole = _freed(module, spec)
+            save(at_opset(whole, opset) if opset else whole, out, spec)
         options: dict[str, str | int | float | bool] = {"exporter": "kept", "simplifier": simplifier}
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 

@@ -229,7 +229,9 @@ def _made_of(module: Any, job: messages.RunModule, feed: Feed) -> tuple[frozense
 def _export(state: _State, job: messages.Export) -> messages.Reply:
     module = state.module(job.module, job.seed, job.state)
     feed = read_arrays(Path(job.feed), ModelUnreadable)
-    made = _exporter(job.exporter).export(module, job.spec, feed, Path(job.out))
+    # Third-party exporters need this option only where it is used.
+    chosen: dict[str, Any] = {"opset": job.opset} if job.opset else {}
+    made = _exporter(job.exporter).export(module, job.spec, feed, Path(job.out), **chosen)
     _try_engine(Path(job.out), job.spec, feed)
     return messages.Reply(converted=made)
 

@@ -57,6 +57,7 @@ class Subject:
     calibration: Path
     calibration_digest: str
     method: str = "min-max"
+    opset: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +108,11 @@ class Lane:
             str(out),
             subject.seed,
             str(subject.folder / STATE),
+            subject.opset if self.row.has_opsets else 0,
         )
-        key = key_of(kind="export", traced=msgspec.to_builtins(subject.traced), **self._dependencies)
+        key = key_of(
+            kind="export", traced=msgspec.to_builtins(subject.traced), opset=subject.opset, **self._dependencies
+        )
         return self._ask(key, job, out, f"converting '{subject.spec.name}'")
 
     def _quantize(self, recipe: Recipe, source: Path, out: Path) -> messages.Converted:

@@ -111,7 +111,7 @@ class Silent(Plain):
 class Perturbing(OnnxExporter, OnnxQuantizer):
     """Converts, and changes one weight before anybody has looked at the file."""
 
-    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path, **options: Any) -> Converted:
         import onnx
         from onnx import numpy_helper
 
@@ -128,8 +128,8 @@ class Perturbing(OnnxExporter, OnnxQuantizer):
 class Garbage(OnnxExporter, OnnxQuantizer):
     """Converts, and leaves a file that no engine opens."""
 
-    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
-        made = super().export(module, spec, feed, out)
+    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path, **options: Any) -> Converted:
+        made = super().export(module, spec, feed, out, **options)
         out.write_bytes(b"\x08\x0a" + b"not a model at all" * 10)
         return made
 

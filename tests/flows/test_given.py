@@ -18,7 +18,7 @@ from edgekit.core.reports.report import Report
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows.export import export
-from edgekit.flows.opening.source import SourceOptions, open_source
+from edgekit.flows.opening.source import ExportOptions, SourceOptions, open_source
 from edgekit.flows.run import run
 
 DATA = Path(__file__).parents[1] / "runtime" / "data"
@@ -49,6 +49,25 @@ def test_an_onnx_file_is_kept_and_quantized_and_agrees_with_itself(tmp_path: Pat
     assert len(report.artifacts) == 4
     assert inputs_of(report) == ["x:float32[batch,8]"]
     assert {"batch=1", "batch=5"} <= {check.case for check in report.parity}
+
+
+def test_artifacts_have_the_opset_that_is_asked_for(tmp_path: Path) -> None:
+    source = onnx_files.dense(tmp_path / "net.onnx")
+    np.savez(tmp_path / "samples.npz", x=even(64, 8))
+    options, how = SourceOptions(samples=tmp_path / "samples.npz"), ExportOptions(opset=11)
+
+    report = export(str(source), out=tmp_path / "out", to="onnx-fp32,onnx-fp16,onnx-int8", options=options, how=how)
+
+    assert report.verdict is Verdict.PASS
+    assert [one.opset for one in report.artifacts] == [11, 11, 13]
+    assert any("int8 needs opset 13, the float file has opset 11" in text for text in report.warnings)
+
+
+def test_an_opset_is_refused_where_no_file_has_one(tmp_path: Path) -> None:
+    source = onnx_files.dense(tmp_path / "net.onnx")
+
+    with pytest.raises(UserError, match="--opset does not apply to tflite-fp32"):
+        export(str(source), out=tmp_path / "out", to="tflite-fp32", how=ExportOptions(opset=11))
 
 
 def test_a_fixed_batch_becomes_free_when_asked(tmp_path: Path) -> None:

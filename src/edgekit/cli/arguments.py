@@ -11,7 +11,7 @@ import click
 
 from edgekit.cli.completion import names
 from edgekit.core.errors import EdgekitError
-from edgekit.core.recipe import CALIBRATION_METHODS, DEFAULT_RECIPES
+from edgekit.core.recipe import CALIBRATION_METHODS, DEFAULT_RECIPES, OPSETS
 from edgekit.core.units import RATIO, TIME_S, parse_points, parse_quantity
 
 if TYPE_CHECKING:
@@ -257,11 +257,16 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
 
     @functools.wraps(function)
     def command(
-        *arguments: Any, max_drop: float | None, with_preprocessing: bool, keep_going: bool, **options: Any
+        *arguments: Any,
+        max_drop: float | None,
+        with_preprocessing: bool,
+        keep_going: bool,
+        opset: int | None,
+        **options: Any,
     ) -> int | None:
         from edgekit.flows.opening.source import ExportOptions
 
-        how = ExportOptions(max_drop=max_drop, raw=with_preprocessing, keep_going=keep_going)
+        how = ExportOptions(max_drop=max_drop, raw=with_preprocessing, keep_going=keep_going, opset=opset or 0)
         return function(*arguments, **options, how=how)
 
     return _decorated(
@@ -281,6 +286,13 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
             "--keep-going/--fail-fast",
             default=True,
             help="If a recipe cannot be made, keep the others (default), or stop and write nothing.",
+        ),
+        click.option(
+            "--opset",
+            type=click.IntRange(*OPSETS),
+            default=None,
+            metavar="NUMBER",
+            help="Opset of the .onnx files, for older versions of ONNX Runtime: 1.15 runs 19, 1.10 runs 15.",
         ),
     )
 

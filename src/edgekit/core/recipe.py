@@ -33,6 +33,8 @@ ALIASES: Final = {
     "onnx-int8-static": "static int8 in the variant that suits the target",
     "tflite-int8": "the int8 mode that suits the graph",
 }
+# The oldest and the newest opset that .onnx files can be asked to have.
+OPSETS: Final = (7, 26)
 # How static int8 reads a range: the whole of it, the part that keeps most information, or all but the rarest values.
 CALIBRATION_METHODS: Final = ("min-max", "entropy", "percentile")
 DEFAULT_RECIPES: Final = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8")

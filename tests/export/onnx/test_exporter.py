@@ -41,12 +41,12 @@ class Layers(nn.Module):
         return {"relu": hidden, "mean": hidden.mean(1, keepdim=True), "again": hidden}
 
 
-def exported(module: Any, feed: dict[str, np.ndarray], outputs: str, folder: Path) -> Any:
+def exported(module: Any, feed: dict[str, np.ndarray], outputs: str, folder: Path, opset: int = 18) -> Any:
     """The model, with a free batch."""
     inputs = tuple(TensorSpec(name, "float32", ("N", array.shape[1])) for name, array in feed.items())
     given = tuple(TensorSpec.parse(text) for text in outputs.split())
     spec = ModelSpec("net", "other", inputs, given)
-    made = OnnxExporter().export(module.eval(), spec, feed, folder / "net.onnx")
+    made = OnnxExporter().export(module.eval(), spec, feed, folder / "net.onnx", opset=opset)
     assert made.options["exporter"] == "dynamo"
     return onnx.load(str(folder / "net.onnx"))
 
@@ -55,6 +55,14 @@ def test_a_small_epsilon_is_not_taken_for_zero(tmp_path: Path) -> None:
     made = exported(Normalized(), {"x": X}, "y:float32[N,8]", tmp_path)
 
     assert np.array_equal(answer(made, {"x": np.zeros((2, 8), "f4")}), np.zeros((2, 8)))
+
+
+def test_a_network_is_written_in_an_older_opset(tmp_path: Path) -> None:
+    made = exported(nn.LayerNorm(8), {"x": X}, "y:float32[N,8]", tmp_path, opset=15)
+
+    assert [one.version for one in made.opset_import] == [15]
+    assert made.ir_version == 8
+    np.testing.assert_allclose(answer(made, {"x": X}).std(1), 1, atol=1e-3)
 
 
 def test_inputs_and_outputs_may_be_called_like_operators(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edgekit.core.samples import LABEL, Array, Samples, Split, read_arrays, read
 from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
-from edgekit.export.formats import is_model_file
+from edgekit.export.formats import format_of, is_model_file
 from edgekit.export.messages import Described, ModuleRef
 from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable
@@ -61,12 +61,14 @@ class ExportOptions:
 
     `max_drop` is the largest drop of a quantized one, as a share of 1, also for an error metric. With `raw` they
     contain their preprocessing: they take uint8 images (N, H, W, C) or int16 audio, and classifiers return scores.
-    Without `keep_going` the first recipe that cannot be made ends the command, and nothing is kept of the others.
+    `opset` is that of .onnx files; 0 means the default. Without `keep_going` the first recipe that cannot be made
+    ends the command, and nothing is kept of the others.
     """
 
     max_drop: float | None = None
     raw: bool = False
     keep_going: bool = True
+    opset: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def ready_source(
     found = open_source(source, options, settings)
     found = _with_preprocessing(found) if how.raw else found
     _refuse_impossible(found, recipes)
+    if how.opset:
+        _refuse_unused_opset(recipes)
     if how.max_drop is not None:
         _refuse_unmeasured_drop(found, recipes)
     return found
@@ -165,6 +169,13 @@ def _refuse_impossible(source: Source, recipes: tuple[Recipe, ...]) -> None:
         others = [recipe.name for recipe in recipes if recipe.name not in invented]
         instead = ",".join(others) or f"{recipes[0].format}-fp32"
         raise refuse("no-real-samples", f"Recipe '{invented[0]}'", instead=f"--samples FILE.npz, or --to {instead}")
+
+
+def _refuse_unused_opset(recipes: tuple[Recipe, ...]) -> None:
+    """Raise when no recipe makes files that have an opset."""
+    if not any(format_of(recipe.format).has_opsets for recipe in recipes):
+        names = ",".join(recipe.name for recipe in recipes)
+        raise UserError(f"--opset does not apply to {names}: such files have no opset.", hint="Omit --opset.")
 
 
 def _refuse_unmeasured_drop(source: Source, recipes: tuple[Recipe, ...]) -> None:
