@@ -41,6 +41,17 @@ def refuse_unreachable(source: str, recipes: tuple[Recipe, ...], *, is_quantized
             raise refuse(route.refusal, what)
 
 
+def refuse_unused_opset(opset: int, recipes: tuple[Recipe, ...]) -> None:
+    """Raise for an opset that no recipe makes use of.
+
+    Raises:
+        UserError: None of their formats has opsets.
+    """
+    if opset and not any(format_of(recipe.format).has_opsets for recipe in recipes):
+        names = ",".join(recipe.name for recipe in recipes)
+        raise UserError(f"--opset does not apply to {names}: such files have no opset.", hint="Omit --opset.")
+
+
 def _no_way(kind: str, recipe: Recipe, what: str) -> UserError:
     own = ",".join(format_of(kind).recipes)
     return UserError(

@@ -65,7 +65,7 @@ def at_opset(model: ModelProto, version: int) -> ModelProto:
     own = opset_of(model)
     if own == version:
         return model
-    if newer := {node.op_type for node in nodes_of(model.graph) if own > version and _since(node, own) > version}:
+    if newer := {node.op_type for node in nodes_of(model.graph) if _is_unknown(node, version)}:
         model = written_out(model, newer)
     _put_resizes_aside(model)
     try:
@@ -123,10 +123,10 @@ def _domain(name: str) -> str:
     return "" if name in STANDARD else name
 
 
-def _since(node: NodeProto, opset: int) -> int:
+def _is_unknown(node: NodeProto, opset: int) -> bool:
+    """True for a standard operator that came later than this opset."""
     defs = need("onnx", extra="export").defs
-    known = node.domain in STANDARD and defs.has(node.op_type, opset)
-    return int(defs.get_schema(node.op_type, opset).since_version) if known else 0
+    return node.domain in STANDARD and not defs.has(node.op_type, opset) and defs.has(node.op_type)
 
 
 def _ir_of_types(model: ModelProto) -> Iterator[int]:

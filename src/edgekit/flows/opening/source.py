@@ -18,10 +18,10 @@ from edgekit.core.samples import LABEL, Array, Samples, Split, read_arrays, read
 from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
-from edgekit.export.formats import format_of, is_model_file
+from edgekit.export.formats import is_model_file
 from edgekit.export.messages import Described, ModuleRef
 from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
-from edgekit.export.routes import refuse_unreachable
+from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
 from edgekit.export.workers.describe import describe_file
 from edgekit.flows.opening.artifacts import refuse_unsized
 from edgekit.train.registry import MODELS
@@ -105,11 +105,10 @@ def ready_source(
         Refused: A recipe that cannot be made from this source; its code is the reason.
         EnvironmentFault: A reference model without weights; the hint is the command that makes them.
     """
+    refuse_unused_opset(how.opset, recipes)
     found = open_source(source, options, settings)
     found = _with_preprocessing(found) if how.raw else found
     _refuse_impossible(found, recipes)
-    if how.opset:
-        _refuse_unused_opset(recipes)
     if how.max_drop is not None:
         _refuse_unmeasured_drop(found, recipes)
     return found
@@ -169,13 +168,6 @@ def _refuse_impossible(source: Source, recipes: tuple[Recipe, ...]) -> None:
         others = [recipe.name for recipe in recipes if recipe.name not in invented]
         instead = ",".join(others) or f"{recipes[0].format}-fp32"
         raise refuse("no-real-samples", f"Recipe '{invented[0]}'", instead=f"--samples FILE.npz, or --to {instead}")
-
-
-def _refuse_unused_opset(recipes: tuple[Recipe, ...]) -> None:
-    """Raise when no recipe makes files that have an opset."""
-    if not any(format_of(recipe.format).has_opsets for recipe in recipes):
-        names = ",".join(recipe.name for recipe in recipes)
-        raise UserError(f"--opset does not apply to {names}: such files have no opset.", hint="Omit --opset.")
 
 
 def _refuse_unmeasured_drop(source: Source, recipes: tuple[Recipe, ...]) -> None:
