@@ -61,8 +61,7 @@ class ExportOptions:
 
     `max_drop` is the largest drop of a quantized one, as a share of 1, also for an error metric. With `raw` they
     contain their preprocessing: they take uint8 images (N, H, W, C) or int16 audio, and classifiers return scores.
-    `opset` is that of .onnx files; 0 means the default. Without `keep_going` the first recipe that cannot be made
-    ends the command, and nothing is kept of the others.
+    `opset` is that of .onnx files, 0 the default. Without `keep_going` the first failure ends the command.
     """
 
     max_drop: float | None = None
