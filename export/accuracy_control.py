@@ -20,9 +20,8 @@ from edgekit.core.system.files import sha256_file
 from edgekit.export import messages
 from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.accuracy import measure_accuracy
+from edgekit.export.checking.artifact_checks import check_artifact
 from edgekit.export.checking.cases import Case
-from edgekit.export.checking.parity import validate_artifact
-from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.sampling import feeds_of
 from edgekit.export.checking.shares import share_checks, share_in
 from edgekit.export.checking.tolerance import TOLERANCES
@@ -207,14 +206,9 @@ class _Trials:
         )
         backend = BACKENDS.get(default_backend(artifact.format))()
         with backend.open(target, {}, pair.spec) as session:
-            checks, accuracy = validate_artifact(
-                session, artifact, pair.spec, pair.evaluation, pair.cases, session.backend
-            )
-        where = session.backend
-        ranges = range_checks(target, artifact, pair.spec, pair.evaluation, where)
-        return MixedArtifact(
-            artifact, (*checks, *ranges, *share_checks(artifact, where)), accuracy, kept, len(self.known)
-        )
+            checks, accuracy = check_artifact(session, target, artifact, pair.spec, pair.evaluation, pair.cases)
+            share = share_checks(artifact, session.backend)
+        return MixedArtifact(artifact, (*checks, *share), accuracy, kept, len(self.known))
 
     def _explained(self, chosen: Sequence[KeepCandidate]) -> Iterator[Kept]:
         for one in chosen:

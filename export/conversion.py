@@ -25,10 +25,9 @@ from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.export import messages
+from edgekit.export.checking.artifact_checks import check_artifact
 from edgekit.export.checking.calibration_quality import warnings_of
 from edgekit.export.checking.cases import Case, make_cases
-from edgekit.export.checking.parity import validate_artifact
-from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.sampling import MAX_OUTPUT_BYTES, bounded
 from edgekit.export.checking.shares import share_in
 from edgekit.export.formats import format_of
@@ -345,12 +344,7 @@ def _validated(artifact: Artifact, path: Path, reference: Reference) -> tuple[tu
     backend = BACKENDS.get(default_backend(artifact.format))()
     try:
         with backend.open(path, {}, reference.spec) as session:
-            checks, accuracy = validate_artifact(
-                session, artifact, reference.spec, reference.samples, reference.cases, session.backend
-            )
-        where = session.backend
-        ranges = range_checks(path, artifact, reference.spec, reference.samples, where)
-        return (*checks, *ranges), accuracy
+            return check_artifact(session, path, artifact, reference.spec, reference.samples, reference.cases)
     except ModelUnreadable as err:
         raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote an invalid file: {err.message}") from err
 

@@ -9,9 +9,8 @@ from edgekit.core.errors import BundleUnreadable
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
+from edgekit.export.checking.artifact_checks import check_artifact
 from edgekit.export.checking.cases import Case, load_cases
-from edgekit.export.checking.parity import validate_artifact
-from edgekit.export.checking.ranges import range_checks
 from edgekit.flows.opening.artifacts import Opened, open_session
 
 
@@ -32,10 +31,7 @@ def validated(
 
 def _validate_one(found: Opened, artifact: Artifact, cases: Sequence[Case]) -> tuple[tuple[ParityCheck, ...], Accuracy]:
     with open_session(found, artifact, Target("local")) as session:
-        checks, accuracy = validate_artifact(session, artifact, found.spec, found.samples, cases, session.backend)
-    path, where = found.files[artifact.recipe], checks[0].where
-    ranges = range_checks(path, artifact, found.spec, found.samples, where)
-    return (*checks, *ranges), accuracy
+        return check_artifact(session, found.files[artifact.recipe], artifact, found.spec, found.samples, cases)
 
 
 def _cases(found: Opened) -> tuple[Case, ...]:
