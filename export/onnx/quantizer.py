@@ -164,10 +164,12 @@ def _dynamic(prepared: Path, recipe: Recipe, out: Path, kept: list[str]) -> Opti
         weight_type=q.QuantType.QInt8,
         op_types_to_quantize=list(DYNAMIC_OPERATORS),
         nodes_to_exclude=kept,
+        # One large weight of one gate would otherwise be the scale of a whole layer.
+        per_channel=True,
         reduce_range=reduced,
     )
     operators = ",".join(DYNAMIC_OPERATORS)
-    options: Options = {"weights": "int8", "per_channel": False, "operators": operators, "float_nodes": ",".join(kept)}
+    options: Options = {"weights": "int8", "per_channel": True, "operators": operators, "float_nodes": ",".join(kept)}
     return options | ({"reduce_range": True} if reduced else {})
 
 
