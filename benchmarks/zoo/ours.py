@@ -29,20 +29,8 @@ class Outcome(NamedTuple):
 
 
 def exported(net: Net, folder: Path, recipes: Sequence[str], limit_s: float) -> dict[str, Outcome]:
-    """Every recipe in one command; where nothing came of it, the formats apart, and then each recipe alone."""
-    found = _command(net, folder, recipes, limit_s)
-    if found or not recipes:
-        return found or {}
-    formats = {recipe.partition("-")[0] for recipe in recipes}
-    parts = [[one for one in recipes if one.startswith(kind)] for kind in sorted(formats)]
-    if len(parts) == 1:
-        parts = [[one] for one in recipes]
-    return {name: value for part in parts for name, value in exported(net, folder, part, limit_s).items()}
-
-
-def _command(net: Net, folder: Path, recipes: Sequence[str], limit_s: float) -> dict[str, Outcome] | None:
-    """What one command gives; None if a command for several recipes gave nothing."""
-    out = folder / ("bundle-" + "-".join(recipes) if len(recipes) < 5 else "bundle")
+    """Every recipe in one command; an error of the whole command is one of each recipe."""
+    out = folder / "bundle"
     shutil.rmtree(out, ignore_errors=True)
     words = ["export", "net.py:net", "--samples", "samples.npz", "--to", ",".join(recipes), "--out", str(out), "--json"]
     for text in net.inputs:
@@ -55,13 +43,16 @@ def _command(net: Net, folder: Path, recipes: Sequence[str], limit_s: float) -> 
     except json.JSONDecodeError:
         document = {"error": {"message": f"exit {code} without a document", "exit_code": code}}
     if "artifacts" in document:
-        return {name: one._replace(seconds=seconds, peak_mb=peak) for name, one in read(document, recipes, out).items()}
-    if len(recipes) > 1:
-        return None
-    error = document.get("error", {})
-    verdict = "refused" if error.get("exit_code") in (1, 2, 3) else "broke"
+        found = read(document, recipes, out)
+    else:
+        found = dict.fromkeys(recipes, _stopped(document.get("error", {})))
+    return {name: one._replace(seconds=seconds, peak_mb=peak) for name, one in found.items()}
+
+
+def _stopped(error: Mapping[str, Any]) -> Outcome:
+    """What an error says: refused, or broken."""
     message = f"{error.get('code', '')} {error.get('message', '')}".strip()
-    return {recipes[0]: Outcome(verdict, detail=message[:400], seconds=seconds, peak_mb=peak)}
+    return Outcome("refused" if error.get("exit_code") in (1, 2, 3) else "broke", detail=message[:400])
 
 
 def read(document: Mapping[str, Any], recipes: Sequence[str], out: Path) -> dict[str, Outcome]:
@@ -72,9 +63,10 @@ def read(document: Mapping[str, Any], recipes: Sequence[str], out: Path) -> dict
     for recipe in recipes:
         artifact = made.get(recipe) or next((one for name, one in made.items() if is_of(name, recipe)), None)
         if artifact is None:
-            failed = failures.get(recipe) or next((o for n, o in failures.items() if is_of(str(n), recipe)), {})
-            verdict = "refused" if failed.get("exit_code", 5) in (1, 2, 3) else "broke"
-            found[recipe] = Outcome(verdict, detail=str(failed.get("message", "no artifact and no reason"))[:400])
+            failed = failures.get(recipe) or next(
+                (one for name, one in failures.items() if is_of(str(name), recipe)), {}
+            )
+            found[recipe] = _stopped(failed)
             continue
         checks = [one for one in document["parity"] if one["artifact"] == artifact["recipe"]]
         bad = [one for one in checks if one["verdict"] == "fail"]
@@ -107,7 +99,8 @@ def _described(check: Mapping[str, Any]) -> str:
 def measured(command: Sequence[str], folder: Path, limit_s: float) -> tuple[int, str, float, float]:
     """Exit code, standard output, wall seconds and the memory of the largest process in MB."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    variables = {**os.environ, "PYTHONPATH": paths, "EDGEKIT_CACHE": str(folder / "cache"), "EDGEKIT_OFFLINE": "1"}
+    cache = {"EDGEKIT_CACHE": str(folder / "cache")}  # empty, unless the one who calls keeps one
+    variables = {**cache, **os.environ, "PYTHONPATH": paths, "EDGEKIT_OFFLINE": "1"}
     begun = time.perf_counter()
     with (folder / "stdout.txt").open("wb") as output, (folder / "stderr.txt").open("wb") as errors:
         process = subprocess.Popen(
