@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--part", choices=("both", "ours", "plain"), default="both", help="keep the other part as it is"
     )
+    parser.add_argument("--warm", action="store_true", help="edgekit in one process; times then leave imports out")
     parser.add_argument("--page", action="store_true")
     parser.add_argument("--merge", type=Path)
     given = parser.parse_args(arguments)
@@ -68,14 +69,14 @@ def run(given: argparse.Namespace) -> None:
     """Append the rows of every network that was asked for."""
     wanted = given.only.split(",") if given.only else []
     recipes = given.recipes.split(",")
-    with Worker(given.limit) as worker:
+    with Worker("worker", given.limit) as worker, Worker("warm", 2 * given.limit) as warm:
         for name, net in nets().items():
             known = {row.recipe: row for row in read_rows(given.rows) if row.net == name and row.seed == given.seed}
             asked = [one for one in recipes if is_wanted(known.get(one), given)]
             if (wanted and name not in wanted) or not asked:
                 continue
             folder = given.work / f"{name}-{given.seed}"
-            for row in rows_of(net, asked, given, folder, worker, known):
+            for row in rows_of(net, asked, given, folder, (worker, warm), known):
                 add_rows([row], given.rows)
                 print(told(row), flush=True)
             shutil.rmtree(folder, ignore_errors=True)
@@ -95,17 +96,20 @@ def rows_of(
     recipes: Sequence[str],
     given: argparse.Namespace,
     folder: Path,
-    worker: Worker,
+    processes: tuple[Worker, Worker],
     known: dict[str, Row],
 ) -> Iterator[Row]:
     """The rows of one network: edgekit first, then the plain way, each judged."""
+    worker, warm = processes
     shutil.rmtree(folder, ignore_errors=True)
     about = {"name": net.name, "folder": str(folder)}
     made = worker.ask(operation="prepare", seed=given.seed, **about)
     if "error" in made:
         print(f"{net.name}: cannot be prepared: {made['error']}", file=sys.stderr, flush=True)
         return
-    ours = {} if given.part == "plain" else exported(net, folder, recipes, given.limit)
+    ours = (
+        {} if given.part == "plain" else exported(net, folder, recipes, given.limit, warm.ask if given.warm else None)
+    )
     plain: dict[str, dict[str, Any]] = {}
     for recipe in recipes:
         row = known.get(recipe) or Row(net.name, net.kind, net.source, recipe, given.seed, "")
@@ -166,8 +170,8 @@ def told(row: Row) -> str:
 class Worker:
     """The other process; it is replaced when it ends or does not answer in time."""
 
-    def __init__(self, limit_s: float) -> None:
-        self.limit_s = limit_s
+    def __init__(self, module: str, limit_s: float) -> None:
+        self.module, self.limit_s = module, limit_s
         self.process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Worker:
@@ -199,7 +203,7 @@ class Worker:
         paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
         log = (Path(tempfile.gettempdir()) / "edgekit-zoo-worker.txt").open("ab")
         return subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.zoo.worker"],
+            [sys.executable, "-m", f"benchmarks.zoo.{self.module}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

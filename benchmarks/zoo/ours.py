@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,16 +28,39 @@ class Outcome(NamedTuple):
     peak_mb: float = 0.0
 
 
-def exported(net: Net, folder: Path, recipes: Sequence[str], limit_s: float) -> dict[str, Outcome]:
-    """Every recipe in one command; an error of the whole command is one of each recipe."""
+Ask = Callable[..., dict[str, Any]]
+
+
+def exported(
+    net: Net, folder: Path, recipes: Sequence[str], limit_s: float, warm: Ask | None = None
+) -> dict[str, Outcome]:
+    """Every recipe in one command; an error of the whole command is one of each recipe.
+
+    `warm` runs the command in a process that has run others; without it, in a fresh one.
+    """
     out = folder / "bundle"
     shutil.rmtree(out, ignore_errors=True)
-    words = ["export", "net.py:net", "--samples", "samples.npz", "--to", ",".join(recipes), "--out", str(out), "--json"]
+    words = [
+        "export",
+        f"{folder}/net.py:net",
+        "--samples",
+        "samples.npz",
+        "--to",
+        ",".join(recipes),
+        "--out",
+        str(out),
+        "--json",
+    ]
     for text in net.inputs:
         words += ["--input", text]
     for text in net.sizes:
         words += ["--sizes", text]
-    code, text, seconds, peak = measured([sys.executable, "-m", "edgekit", *words, "--quiet"], folder, limit_s)
+    if warm is None:
+        code, text, seconds, peak = measured([sys.executable, "-m", "edgekit", *words, "--quiet"], folder, limit_s)
+    else:
+        answer = warm(folder=str(folder), words=[*words, "--quiet"])
+        code, text = answer.get("code", -1), answer.get("text", answer.get("error", ""))
+        seconds, peak = answer.get("seconds", 0.0), 0.0
     try:
         document = json.loads(text)
     except json.JSONDecodeError:

@@ -17,6 +17,7 @@ from edgekit.export.raw_inputs import layout_of
 from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.tflite.compact import compact
+from edgekit.export.tflite.lowering import decompose
 from edgekit.export.torch.call import call, call_arguments, tensors
 from edgekit.export.torch.flattening import flatten
 from edgekit.export.torch.untraceable import untraceable
@@ -34,6 +35,7 @@ class TfliteExporter:
         _refuse_names(spec)
         torch = need("torch", extra="tflite-export")
         converter = need("litert_torch", extra="tflite-export").Converter()
+        decompose()
         named = _named(module, spec)
         for signature in signatures_of(spec):
             cut = {tensor.name: fitted(feed[tensor.name], tensor, signature.sizes) for tensor in spec.inputs}

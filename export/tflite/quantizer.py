@@ -106,6 +106,7 @@ def quantize(
         *keep_float,
         *front_end_of_tflite(source),
         *(_readers_of_outputs(source) if recipe.needs_calibration else ()),
+        *(_constant_left(source) if recipe.mode == "dynamic" else ()),
     ]
     entries = [*_entries(recipe), *(_unquantized("*", f"{re.escape(name)};") for name in dict.fromkeys(kept))]
     quantizer.load_quantization_recipe(entries)
@@ -198,6 +199,19 @@ def _readers_of_outputs(source: Path) -> list[str]:
         for operator in graph.operators
         if set(graph.outputs) & set(operator.inputs)
         for made in operator.outputs
+    ]
+
+
+def _constant_left(source: Path) -> list[str]:
+    """Tensors made by matrix products whose left side is constant, as learned queries: LiteRT takes no int8 there."""
+    model = need("ai_edge_quantizer.utils.tfl_flatbuffer_utils", extra="tflite-export").read_model(str(source))
+    product = need("ai_edge_litert.schema_py_generated", extra="tflite").BuiltinOperator.BATCH_MATMUL
+    return [
+        graph.tensors[operator.outputs[0]].name.decode()
+        for graph in model.subgraphs
+        for operator in graph.operators
+        if model.operatorCodes[operator.opcodeIndex].builtinCode == product
+        and model.buffers[graph.tensors[operator.inputs[0]].buffer].data is not None
     ]
 
 
