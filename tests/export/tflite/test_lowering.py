@@ -62,7 +62,7 @@ def test_an_operator_without_a_kernel_is_written_as_others(
 
     TfliteExporter().export(module, spec, {"x": FIVE}, path)
 
-    with LiteRT().open(path) as session:
+    with LiteRT().open(path, {}) as session:
         np.testing.assert_allclose(session.run({"x": FIVE})["y"], expected, rtol=1e-6)
 
 
@@ -89,5 +89,5 @@ def test_learned_queries_stay_float_in_dynamic_int8(tmp_path: Path) -> None:
     )
 
     expected = module(torch.from_numpy(x)).detach().numpy()
-    with LiteRT().open(tmp_path / "net.tflite") as session:
+    with LiteRT().open(tmp_path / "net.tflite", {}) as session:
         assert np.abs(session.run({"x": x})["y"] - expected).max() < 0.03 * np.ptp(expected)
