@@ -11,7 +11,7 @@ _RANK = 4
 
 
 def decompose() -> None:
-    """Tell the converter how to write them; calling it again changes nothing."""
+    """Register how the converter writes them; a second call changes nothing."""
     torch = need("torch", extra="tflite-export")
     add = need("litert_torch.fx_infra.decomp", extra="tflite-export").add_pre_convert_decomp
     aten = torch.ops.aten
