@@ -18,6 +18,8 @@ from edgekit.core.samples import Array
 LARGEST: Final = 5
 _WIDE: Final = 4
 _BYTE: Final = 8
+_INT8: Final = {"int8", "uint8"}
+_INT4: Final = {"int4", "uint4"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ class Contents:
     nodes: tuple[Node, ...]
     weights: tuple[Weight, ...]
     tensors: tuple[TensorFacts, ...]
+
+    @property
+    def precision(self) -> str:
+        """The precision that the file is made in, by the types of its weights and its quantizing operators."""
+        kinds = {one.dtype for one in self.weights}
+        if kinds & _INT4:
+            return "int4"
+        if kinds & _INT8 or any("quantize" in node.operator.lower() for node in self.nodes):
+            return "int8"
+        return "fp16" if "float16" in kinds else "fp32"
 
     def facts(self, artifact: str) -> GraphFacts:
         """The figures of these contents."""

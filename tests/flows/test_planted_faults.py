@@ -216,3 +216,15 @@ def test_sound_graphs_of_every_kind_agree(recurrent: Path, residual: Path) -> No
 def test_a_module_of_other_weights_is_refused(residual: Path) -> None:
     with pytest.raises(UserError, match="are not those the bundle was made from"):
         bisect(residual, "torch", "onnx-fp32", module=ModuleOptions(f"{residual.parent}/planted.py:Residual"))
+
+
+def test_a_bare_float_file_must_be_as_near_as_float32(residual: Path, tmp_path: Path) -> None:
+    bundle = damaged(residual, tmp_path / "bundle", "onnx-fp32", onnx_weight("left.weight", lambda old: old * 1.01))
+
+    found = edgekit.validate(bundle / "onnx-fp32.onnx", reference=residual)
+
+    assert found.verdict is Verdict.FAIL
+    assert {check.kind for check in found.parity} == {"difference"}
+    assert edgekit.validate(residual / "onnx-fp32.onnx", reference=residual).verdict is Verdict.PASS
+    (quantized,) = residual.glob("tflite-int8*.tflite")
+    assert edgekit.validate(quantized, reference=residual).verdict is Verdict.PASS

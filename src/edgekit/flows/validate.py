@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError, EnvironmentFault, ModelUnreadable, UserError
 from edgekit.core.reports.quality import QualityReport
 from edgekit.core.reports.report import Outcome, Report, parity_verdict
@@ -16,6 +19,7 @@ from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
+from edgekit.export.formats import contents_reader_of
 from edgekit.flows.judging.quality import agreement
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
@@ -128,7 +132,23 @@ def _with_reference(found: Opened, reference: str | Path | None) -> Iterator[Ope
         return
     with opened(Path(reference)) as other:
         _check_names(found, other)
-        yield Opened(found.path, other.spec, found.artifacts, found.files, other.samples, None, options=found.options)
+        artifacts = tuple(_with_precision(one, found) for one in found.artifacts)
+        yield Opened(found.path, other.spec, artifacts, found.files, other.samples, None, options=found.options)
+
+
+def _with_precision(artifact: Artifact, found: Opened) -> Artifact:
+    """The artifact of a bare file with the precision of its contents, which decides how much it may differ.
+
+    Where they cannot be read, it stays unknown, and the file must reach what every artifact must.
+    """
+    read = contents_reader_of(artifact.format)
+    if artifact.precision or read is None:
+        return artifact
+    try:
+        contents = read(found.files[artifact.recipe], found.spec)
+    except (EnvironmentFault, ModelUnreadable):
+        return artifact
+    return msgspec.structs.replace(artifact, precision=contents.precision)
 
 
 def _check_names(found: Opened, other: Opened) -> None:

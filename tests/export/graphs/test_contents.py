@@ -87,3 +87,13 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(ModelUnreadable):
         reader.read_contents(tmp_path / name, SPEC)
+
+
+@pytest.mark.parametrize(("name", "precision"), [("linear", "fp32"), ("quantized", "int8")])
+def test_a_tflite_file_has_its_precision_by_its_weights(name: str, precision: str) -> None:
+    assert tflite_contents.read_contents(DATA / f"{name}.tflite", SPEC).precision == precision
+
+
+def test_an_onnx_file_has_its_precision_by_its_weights(tmp_path: Path) -> None:
+    assert onnx_contents.read_contents(DATA / "linear.onnx", SPEC).precision == "fp32"
+    assert onnx_contents.read_contents(model(tmp_path / "net.onnx"), SPEC).precision == "int8"
