@@ -8,6 +8,7 @@ from edgekit.core.bundle import Signature
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.graphs.trace import Graph
 from edgekit.export.raw_inputs import RawInput
+from edgekit.runtime.backends.quantized import Stored
 
 
 class ModuleRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,12 +124,16 @@ class Traced(msgspec.Struct, frozen=True):
 
 
 class Described(msgspec.Struct, frozen=True):
-    """What a source file says about itself; `sizes` lists the sizes of dynamic axes that allow only some."""
+    """What a source file says about itself; `sizes` lists the sizes of dynamic axes that allow only some.
+
+    `codes` say how quantized inputs are stored.
+    """
 
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     is_quantized: bool = False
     sizes: dict[str, tuple[int, ...]] = {}
+    codes: dict[str, Stored] = {}
 
 
 class Converted(msgspec.Struct, frozen=True):

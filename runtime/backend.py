@@ -13,6 +13,7 @@ from edgekit.core.system.registry import Registry
 if TYPE_CHECKING:
     from edgekit.core.job import OperatorTime
     from edgekit.core.samples import Feed
+    from edgekit.runtime.backends.quantized import Stored
 
 
 class Session(Protocol):
@@ -54,6 +55,12 @@ def declared_sizes(session: Session) -> dict[str, tuple[int, ...]]:
     """The sizes of dynamic axes in the metadata of a file; it takes others as well."""
     declared: dict[str, tuple[int, ...]] = getattr(session, "declared_sizes", {})
     return declared
+
+
+def stored_codes(session: Session) -> dict[str, Stored]:
+    """How the quantized inputs of a file are stored; callers give codes or real numbers, as `quantized.py` says."""
+    codes: dict[str, Stored] = getattr(session, "codes", {})
+    return codes
 
 
 class Backend(Protocol):

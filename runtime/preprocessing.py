@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +46,15 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
     if path.suffix == ".npy" and len(spec.inputs) == 1:
         return {spec.inputs[0].name: _as_input(_load_npy(path), spec.inputs[0], path)}
     raise UserError(f"'{path}' is not an input for '{spec.name}': expected {_kind(spec)}, .npy or .npz.")
+
+
+def integers_as_reals(feed: Feed, inputs: Sequence[TensorSpec], quantized: Container[str]) -> Feed:
+    """`feed` for the inputs of a session: integers for a float input that is not quantized are real numbers."""
+    kinds = {tensor.name: tensor.dtype for tensor in inputs if tensor.name not in quantized and "float" in tensor.dtype}
+    return {
+        name: array.astype(kinds[name]) if name in kinds and array.dtype.kind in "iu" else array
+        for name, array in feed.items()
+    }
 
 
 def read_sentence(text: str, spec: ModelSpec) -> Feed | None:
@@ -142,8 +152,13 @@ def _named(arrays: Feed, name: str, path: Path) -> NDArray[Any]:
 
 
 def _as_input(array: NDArray[Any], tensor: TensorSpec, path: Path) -> NDArray[Any]:
-    """`array` with the batch axis and in the dtype of the input; no value becomes another."""
+    """`array` with the batch axis and in the dtype of the input; no value becomes another.
+
+    Integers for a float input stay integers: they are codes if the file is quantized, see `integers_as_reals`.
+    """
     batched = array[None] if array.ndim == len(tensor.shape) - 1 else array
+    if batched.dtype.kind in "iu" and "float" in tensor.dtype:
+        return batched
     if not np.can_cast(batched.dtype, tensor.dtype, "same_kind"):
         raise UserError(f"'{path}' has dtype {batched.dtype} for '{tensor.name}', expected {tensor.dtype}.")
     cast = batched.astype(tensor.dtype, copy=False)

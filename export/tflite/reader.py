@@ -20,7 +20,7 @@ from edgekit.export.graphs.operators import onnx_name
 from edgekit.export.messages import Converted, Described
 from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.tflite.exporter import read_back
-from edgekit.runtime.backend import BACKENDS, Session, offered_sizes
+from edgekit.runtime.backend import BACKENDS, Session, offered_sizes, stored_codes
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.tflite_types import ModelT, SignatureDefT, SubGraphT, TensorMapT
@@ -46,10 +46,11 @@ class TfliteFile:
         details = opened._engine.get_tensor_details()
         quantized = any(len(one["quantization_parameters"]["scales"]) for one in details)
         sizes = offered_sizes(session)
-        if sizes or not all(tensor.shape[:1] == (1,) for tensor in (*session.inputs, *session.outputs)):
-            return Described(session.inputs, session.outputs, quantized, sizes)
-        # A first axis of 1 on every tensor is a batch: more samples run one after the other.
-        return Described(_batched(session.inputs), _batched(session.outputs), quantized, {BATCH: (1,)})
+        codes, batch = stored_codes(session), opened.family.batch
+        if sizes or not all(tensor.shape[:1] in ((1,), (batch,)) for tensor in (*session.inputs, *session.outputs)):
+            return Described(session.inputs, session.outputs, quantized, sizes, codes)
+        # A first axis of 1, or of any size, on every tensor is a batch: more samples run one after the other.
+        return Described(_batched(session.inputs), _batched(session.outputs), quantized, {BATCH: (1,)}, codes)
 
     def run(self, spec: ModelSpec, feed: Feed) -> Feed:
         """Outputs by name."""

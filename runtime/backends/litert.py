@@ -17,7 +17,7 @@ from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model
 from edgekit.runtime.backends.native_output import captured_stderr
 from edgekit.runtime.backends.plans import Plan, Shapes, failed, first_line
-from edgekit.runtime.backends.quantized import storing
+from edgekit.runtime.backends.quantized import Stored, storing
 from edgekit.runtime.backends.signatures import Family, SignatureEntry, TensorEntry, family_of
 from edgekit.runtime.backends.target_options import check_names, choice, threads_of
 
@@ -79,8 +79,8 @@ class LiteRTSession:
     Variables of the file are reset before each run, unless `is_reset` is false; `again` opens the file once more, where
     LiteRT does not reset its variables. Calls that `bind` returned keep them.
 
-    Quantized inputs accept float32 and the stored integers; quantized outputs are float32. An int32 input also
-    accepts int64 if its values fit.
+    Quantized inputs accept floats and the stored integers, see `quantized.py`; quantized outputs are float32. An
+    int32 input also accepts int64 if its values fit.
     """
 
     backend = "litert"
@@ -99,6 +99,7 @@ class LiteRTSession:
         self.inputs = family.inputs
         self.outputs = family.outputs
         self._engine = engine
+        self.codes = _codes(family)
         self._also = _also_taken(family)
         self._is_reset = is_reset
         self._again = again
@@ -333,6 +334,12 @@ def _tensor(engine: Any, index: int, subgraph: int, name: str) -> TensorEntry:
 def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
     """`names` in the order of the spec; those it does not know come last."""
     return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def _codes(family: Family) -> dict[str, Stored]:
+    """How the quantized inputs are stored."""
+    entries = family.entries[0].inputs
+    return {one.name: Stored(one.dtype, one.scale, one.zero_point) for one in entries if one.is_quantized}
 
 
 def _also_taken(family: Family) -> dict[str, tuple[str, ...]]:

@@ -1,9 +1,15 @@
-"""Converts between what a file stores and what callers use: integers and floats, int32 and int64."""
+"""Converts between what a file stores and what callers use: integers and floats, int32 and int64.
+
+The one rule for a quantized input, which sessions, `run`, `--samples` and the runner of devices follow: an integer
+array holds the stored codes, value by value; floats are quantized by scale and zero point. Integers that could
+mean something else are refused: codes of another type, or values that the stored type does not have.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -16,14 +22,59 @@ if TYPE_CHECKING:
     Convert = Callable[[Any], Array]
 
 
+# What numpy makes of a list of integers; its values are codes if the stored type has them.
+_PLAIN: Final = np.dtype(np.int64)
+
+
+class Stored(NamedTuple):
+    """How a file stores an input: a value is `(code - zero_point) * scale`."""
+
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+def codes_of(array: Array, name: str, dtype: str) -> Array:
+    """The integers of `array` as codes of `dtype`, unchanged.
+
+    Raises:
+        UserError: They are of another type than `dtype` and int64, or outside its range.
+    """
+    if array.dtype == dtype:
+        return array
+    limits = np.iinfo(dtype)
+    if array.dtype != _PLAIN:
+        raise UserError(
+            f"'{name}' is {array.dtype}, and the file stores {dtype}: these are not its codes.", hint=_given(dtype)
+        )
+    if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
+        found = f"from {array.min()} to {array.max()}"
+        raise UserError(f"'{name}' has integers {found}, which are not codes of {dtype}.", hint=_given(dtype))
+    return array.astype(dtype)
+
+
+def values_of(array: Array, name: str, stored: Stored) -> Array:
+    """The real numbers that an array given for a quantized input means, as float32; errors as in `codes_of`."""
+    if array.dtype.kind not in "iu":
+        return array
+    codes = codes_of(array, name, stored.dtype).astype(np.float32)
+    return (codes - np.float32(stored.zero_point)) * np.float32(stored.scale)
+
+
+def _given(dtype: str) -> str:
+    return f"Give {dtype} codes, or real numbers as float32, which are quantized."
+
+
 def storing(tensor: TensorEntry) -> Mapping[np.dtype[Any], Convert]:
     """How arrays of further dtypes are converted to what `tensor` stores; empty if there are none.
 
-    Floats are divided by the scale, rounded and clipped. int64 is narrowed to int32; a value that does not fit raises
-    `UserError`.
+    Floats are divided by the scale, rounded and clipped; int64 are codes, see above. Elsewhere int64 is
+    narrowed to int32; a value that does not fit raises `UserError`.
     """
     if tensor.is_quantized:
-        return {np.dtype(np.float32): _quantize(tensor)}
+        quantize, codes = _quantize(tensor), partial(codes_of, name=tensor.name, dtype=tensor.dtype)
+        floats = (np.float32, np.float16, np.float64)
+        return {**{np.dtype(kind): quantize for kind in floats}, np.dtype(np.int64): codes}
     # Converters store int64 as int32.
     return {np.dtype(np.int64): _narrow(tensor)} if tensor.dtype == "int32" else {}
 
@@ -49,7 +100,7 @@ def _quantize(tensor: TensorEntry) -> Convert:
 
     def convert(values: Any) -> Array:
         # In place: on a small tensor each new array costs as much as the arithmetic.
-        steps = np.divide(values, scale)
+        steps = np.divide(values, scale, dtype=np.float32)
         np.rint(steps, out=steps)
         np.add(steps, zero_point, out=steps)
         np.maximum(steps, low, out=steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -166,14 +166,19 @@ def _rank(samples: Samples, row: int, seed: int) -> str:
     return str(digest.hexdigest())
 
 
-def read_user_samples(path: Path, spec: ModelSpec) -> Samples:
+def read_user_samples(path: Path, spec: ModelSpec, values_of: Callable[[Array, str], Array] | None = None) -> Samples:
     """Samples from a user's .npz: one array per input name; optionally `label`, or `target:OUTPUT` arrays.
+
+    Args:
+        values_of: What an array means that is given for the input of a name, where it is not the values.
 
     Raises:
         UserError: All problems of the file at once: names, shapes, dtypes, values that are not finite or out of
             range, or no samples.
     """
     arrays = _with_batches_of_one(read_arrays(path, UserError), spec)
+    if values_of is not None:
+        arrays = {name: values_of(array, name) for name, array in arrays.items()}
     problems = sample_problems(arrays, spec)
     if problems:
         listing = "".join(f"\n  {problem}" for problem in problems)

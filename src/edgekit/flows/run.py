@@ -23,8 +23,9 @@ from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens
 from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.flows.writing.answers import refuse_output, write_answers
+from edgekit.runtime.backend import stored_codes
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence, write_text, writes_text
-from edgekit.runtime.preprocessing import class_scores, read_input, read_sentence
+from edgekit.runtime.preprocessing import class_scores, integers_as_reals, read_input, read_sentence
 
 SAMPLE: Final = "sample:"
 RANDOM: Final = "random:"
@@ -94,7 +95,8 @@ def _run_here(
     writes = writes_text(found.spec)
     artifact, where = tuned(found, artifacts, where, facts_here)
     with open_session(found, artifact, where) as session:
-        for feed in feeds:
+        for given in feeds:
+            feed = integers_as_reals(given, session.inputs, stored_codes(session))
             outputs.append(write_text(session.run, feed, found.spec) if writes else session.run(feed))
             progress.step(len(outputs), len(feeds), artifact.recipe)
         return artifact, session.provider, outputs
@@ -115,9 +117,12 @@ def _run_there(
         )
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, devices.open_device(where.device) as device:
         given, answered = Path(folder) / "feeds.npz", Path(folder) / "outputs.npz"
-        write_arrays(given, {f"{row}:{name}": array for row, feed in enumerate(feeds) for name, array in feed.items()})
         facts = device.facts()  # a device that is not there says so before anything is sent
         artifact, where = tuned(found, artifacts, where, lambda: facts)
+        # Only the runner of the device knows whether a .tflite is quantized.
+        quantized = [tensor.name for tensor in found.spec.inputs] if artifact.format == "tflite" else []
+        sent = [integers_as_reals(feed, found.spec.inputs, quantized) for feed in feeds]
+        write_arrays(given, {f"{row}:{name}": array for row, feed in enumerate(sent) for name, array in feed.items()})
         job = job_for(found, artifact, where, given, str(answered), _SHORTEST_S)
         result = device.measure(msgspec.structs.replace(job, min_values=1, max_values=1))
         outputs: list[Feed] = [{} for _ in feeds]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +15,8 @@ from edgekit.core.errors import EnvironmentFault, UserError, nearest, unknown
 from edgekit.core.generated import generated
 from edgekit.core.recipe import CALIBRATION_METHODS, Recipe
 from edgekit.core.refusals import refuse
-from edgekit.core.samples import LABEL, Array, Samples, Split, read_arrays, read_user_samples, split
-from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec, parse_sizes
+from edgekit.core.samples import Array, Samples, Split, read_user_samples, split
+from edgekit.core.spec import ModelSpec, TensorSpec, parse_sizes
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
 from edgekit.export.formats import is_model_file
@@ -24,6 +25,8 @@ from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
 from edgekit.export.workers.describe import describe_file
 from edgekit.flows.opening.artifacts import refuse_unsized
+from edgekit.flows.opening.sample_inputs import inputs_of_samples
+from edgekit.runtime.backends.quantized import Stored, values_of
 from edgekit.train.registry import MODELS
 
 if TYPE_CHECKING:
@@ -287,7 +290,7 @@ def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
     spec = _with_sizes(_file_spec(path, described, options), options)
     if options.samples is None:
         refuse_unsized(path, spec)
-    samples, came_from = _user_samples(spec, options, settings)
+    samples, came_from = _user_samples(spec, options, settings, described.codes)
     spec = _completed(spec, samples, options)
     parts = split(samples, calibration=options.calibration, seed=settings.seed)
     facts = {"file": path.name, "sha256": sha256_file(path)}
@@ -325,7 +328,7 @@ def _freed(tensor: TensorSpec, wanted: TensorSpec | None, path: Path) -> TensorS
 
 
 def _user_spec(name: str, options: SourceOptions) -> ModelSpec:
-    inputs = tuple(TensorSpec.parse(text) for text in options.inputs) or _inputs_of_samples(options)
+    inputs = tuple(TensorSpec.parse(text) for text in options.inputs) or inputs_of_samples(options.samples)
     repeated = {tensor.name for tensor in inputs if [other.name for other in inputs].count(tensor.name) > 1}
     if repeated:
         raise UserError(f"Input '{repeated.pop()}' is given twice.")
@@ -333,34 +336,17 @@ def _user_spec(name: str, options: SourceOptions) -> ModelSpec:
     return _with_sizes(spec, options)
 
 
-def _inputs_of_samples(options: SourceOptions) -> tuple[TensorSpec, ...]:
-    """Inputs as the samples file has them, with the batch free; for users who name none.
-
-    float64 is what numpy makes of any list of numbers, and hardly ever what a network computes in: float32 is taken.
-    """
-    if options.samples is None:
-        raise UserError(
-            "The inputs of the model are unknown.", hint="--input 'x:float32[N,3,32,32]' --samples FILE.npz"
-        )
-    arrays = read_arrays(options.samples, UserError)
-    named = {name: array for name, array in arrays.items() if name != LABEL and not name.startswith("target:")}
-    return tuple(_input_of(name, array) for name, array in named.items())
-
-
-def _input_of(name: str, array: Array) -> TensorSpec:
-    dtype = "float32" if array.dtype == np.float64 else str(array.dtype)
-    if dtype not in DTYPES:
-        raise UserError(
-            f"Samples '{name}' have dtype {dtype}; an input has one of {', '.join(DTYPES)}.",
-            hint=f"numpy.savez(FILE, {name}=array.astype('float32'))",
-        )
-    return TensorSpec(name, dtype, ("N", *array.shape[1:]))
-
-
-def _user_samples(spec: ModelSpec, options: SourceOptions, settings: Settings) -> tuple[Samples, str]:
+def _user_samples(
+    spec: ModelSpec, options: SourceOptions, settings: Settings, codes: dict[str, Stored] | None = None
+) -> tuple[Samples, str]:
     if options.samples is not None:
-        return read_user_samples(options.samples, spec), options.samples.name
+        return read_user_samples(options.samples, spec, partial(_values, codes=codes or {})), options.samples.name
     return generated(spec, count=_GENERATED_COUNT, seed=settings.seed), GENERATED
+
+
+def _values(array: Array, name: str, codes: dict[str, Stored]) -> Array:
+    """What an array of the user's means: codes of a quantized input are real numbers."""
+    return values_of(array, name, codes[name]) if name in codes else array
 
 
 def _completed(spec: ModelSpec, samples: Samples, options: SourceOptions) -> ModelSpec:
