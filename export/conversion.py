@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from edgekit.core.bundle import Artifact, artifact_id
-from edgekit.core.errors import ConversionFailed, ModelUnreadable, UserError, from_os_error
+from edgekit.core.errors import ConversionFailed, ModelUnreadable, from_os_error
 from edgekit.core.recipe import OUTLIERS, Recipe
 from edgekit.core.refusals import refuse
 from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
@@ -30,13 +30,13 @@ from edgekit.export.checking.calibration_quality import warnings_of
 from edgekit.export.checking.cases import Case, make_cases
 from edgekit.export.checking.sampling import MAX_OUTPUT_BYTES, bounded
 from edgekit.export.checking.shares import share_in
+from edgekit.export.fixed_shapes import refuse_unfitting, refuse_varying
 from edgekit.export.formats import format_of
 from edgekit.export.messages import ModuleRef
 from edgekit.export.recipe_failures import Failures
 from edgekit.export.routes import exporter_of
 from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.lengths import sizes_of_samples
-from edgekit.export.shapes.signatures import fits, signatures_of
 from edgekit.export.shapes.single import in_batches_of_one, of_one
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.cache import ConversionCache, key_of
@@ -109,9 +109,9 @@ def export_artifacts(
     request = dataclasses.replace(request, evaluation=bounded(request.evaluation, request.spec))
     spec = _with_sizes(request.spec, request.evaluation)
     failures = Failures(request.recipes, keep_going=request.keep_going)
-    request = dataclasses.replace(
-        request, recipes=failures.without(lambda one: _refuse_unfitting(one, spec, request), request.recipes)
-    )
+    sizes = sizes_of_samples(request.evaluation, spec)
+    fitting = failures.without(lambda one: refuse_unfitting(one, spec, sizes), request.recipes)
+    request = dataclasses.replace(request, recipes=fitting)
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _workers(request) as workers:
         run = _Run(request, out, Path(folder), workers, ConversionCache(cache), failures)
         progress.step(0, len(request.recipes), "PyTorch")
@@ -318,6 +318,7 @@ def _resolved(request: ExportRequest, reference: Reference, failures: Failures) 
     found: dict[Recipe, None] = {}
     for recipe in request.recipes:
         with failures.of(recipe):
+            refuse_varying(recipe, reference.varying)
             one = recipe.resolve(operators, request.cpu_features)
             if one.needs_calibration and request.method not in format_of(one.format).methods:
                 raise refuse("histogram-tflite", f"Recipe '{one.name}' with '{request.method}'")
@@ -368,16 +369,3 @@ def _with_sizes(spec: ModelSpec, samples: Samples) -> ModelSpec:
     own = {axis: (size,) for axis, size in sizes_of_samples(samples, spec).items()}
     batch = {spec.batch_axis: (1,)} if spec.batch_axis else {}
     return msgspec.structs.replace(spec, sizes={**batch, **own, **spec.sizes})
-
-
-def _refuse_unfitting(recipe: Recipe, spec: ModelSpec, request: ExportRequest) -> None:
-    """Samples of a length that no fixed-shape file would take cannot validate it."""
-    if not format_of(recipe.format).has_fixed_shapes:
-        return
-    for axis, size in sizes_of_samples(request.evaluation, spec).items():
-        if not fits(signatures_of(spec), {axis: size}, spec):
-            offered = spec.sizes_of(axis)
-            raise UserError(
-                f"The samples have {axis}={size}; a TFLite file has only {axis}={','.join(map(str, offered))}.",
-                hint=f"--sizes {axis}={','.join(map(str, sorted({*offered, size})))}",
-            )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
@@ -48,7 +49,10 @@ def bounded(samples: Samples, spec: ModelSpec, limit: int = MAX_OUTPUT_BYTES) ->
 
 
 def joined(outputs: list[Feed], spec: ModelSpec) -> Feed:
-    """The outputs for the feeds of `feeds_of`: one array per output, one row per sample, wherever its batch axis is."""
+    """The outputs for the feeds of `feeds_of`: one array per output, one row per sample, wherever its batch axis is.
+
+    Outputs whose length depends on the values of the inputs are padded: floats with NaN, integers with their minimum.
+    """
     places = {tensor.name: spec.batch_place(tensor) for tensor in spec.outputs}
     unknown = None if spec.batch_axis is None else 0
     return {name: _rows([one[name] for one in outputs], places.get(name, unknown)) for name in outputs[0]}
@@ -56,7 +60,28 @@ def joined(outputs: list[Feed], spec: ModelSpec) -> Feed:
 
 def _rows(parts: Sequence[Array], place: int | None) -> Array:
     """One row per sample from the outputs of several calls; without a batch axis each call is a sample."""
+    parts = _of_one_length(parts, place)
     return np.stack(parts) if place is None else np.moveaxis(np.concatenate(parts, axis=place), place, 0)
+
+
+def _of_one_length(parts: Sequence[Array], place: int | None) -> Sequence[Array]:
+    """The arrays, padded to the longest in every axis but `place`."""
+    shapes = {tuple(size for axis, size in enumerate(one.shape) if axis != place) for one in parts}
+    if len(shapes) == 1 or len({one.ndim for one in parts}) > 1:
+        return parts
+    longest = np.array([one.shape for one in parts]).max(axis=0)
+    return [np.pad(one, _padding(one, longest, place), constant_values=_nothing(one.dtype)) for one in parts]
+
+
+def _padding(array: Array, longest: NDArray[np.int64], place: int | None) -> list[tuple[int, int]]:
+    return [(0, 0 if axis == place else int(longest[axis]) - size) for axis, size in enumerate(array.shape)]
+
+
+def _nothing(dtype: np.dtype[Any]) -> Any:
+    """The value of a place that an output does not have."""
+    if dtype.kind == "f":
+        return np.nan
+    return np.iinfo(dtype).min if dtype.kind in "iu" else np.zeros((), dtype)
 
 
 def run_samples(session: Session, spec: ModelSpec, samples: Samples) -> Feed:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from edgekit.core.errors import ConversionFailed, UserError
 from edgekit.core.samples import Feed, Samples, read_arrays
@@ -25,13 +26,17 @@ from edgekit.export.workers.worker import Worker
 
 @dataclass(frozen=True)
 class Reference:
-    """The completed spec, and samples and cases with their expected outputs."""
+    """The completed spec, and samples and cases with their expected outputs.
+
+    `varying` are the outputs whose shape depends on the values of the inputs, with the shortest and the longest.
+    """
 
     spec: ModelSpec
     samples: Samples
     cases: tuple[Case, ...]
     traced: messages.Traced
     warnings: tuple[str, ...]
+    varying: Mapping[str, str] = field(default_factory=dict)
 
 
 class OneSampleOnly(UserError):
@@ -72,9 +77,10 @@ def ask_reference(
     answered = [
         case.with_expected(answers[index], noise.get(index, {})) for index, case in enumerate(cases) if index in answers
     ]
-    complete = _with_outputs(spec, traced.outputs, answered)
-    kept = worth_keeping(answered, samples, spec)
     own = {index: answers[index] for index in range(len(cases), len(feeds))}
+    seen = (*answered, *_as_cases(own, feeds, samples, spec))
+    complete = _with_outputs(spec, traced.outputs, seen)
+    kept = worth_keeping(answered, samples, spec)
     if spec.batch_axis and not complete.is_splittable:
         own, noise = _one_by_one(worker, job, complete, samples, folder)
     failures = [(cases[index], reason) for index, reason in sorted(traced.failures.items())]
@@ -82,7 +88,25 @@ def ask_reference(
     answered_samples = samples.with_expected(joined(list(own.values()), complete), _first_rows(noise, own, complete))
     refuse_unfitting(complete, answered_samples)
     warnings = (*_random(traced), *_unchecked(kept, failures, samples, spec))
-    return Reference(complete, answered_samples, kept, traced, warnings)
+    return Reference(complete, answered_samples, kept, traced, warnings, _varying(seen))
+
+
+def _as_cases(own: Mapping[int, Feed], feeds: Sequence[Feed], samples: Samples, spec: ModelSpec) -> Iterator[Case]:
+    """The feeds of the samples, as far as they show which shapes the outputs have."""
+    whole = sizes_of_samples(samples, spec)
+    for index, expected in own.items():
+        rows = len(next(iter(feeds[index].values()))) if spec.batch_axis else 1
+        sizes = {**whole, spec.batch_axis: rows} if spec.batch_axis else dict(whole)
+        yield Case("samples", sizes, {}, expected, rows=rows)
+
+
+def _varying(cases: Sequence[Case]) -> dict[str, str]:
+    """Outputs with several shapes at the same sizes of the inputs."""
+    shapes: dict[tuple[str, tuple[tuple[str, int], ...]], set[tuple[int, ...]]] = {}
+    for case in cases:
+        for name, array in case.expected.items():
+            shapes.setdefault((name, tuple(sorted(case.sizes.items()))), set()).add(array.shape)
+    return {name: f"{list(min(found))} to {list(max(found))}" for (name, _), found in shapes.items() if len(found) > 1}
 
 
 def _unlike_samples(cases: Sequence[Case], samples: Samples, spec: ModelSpec) -> list[int]:
@@ -104,7 +128,8 @@ def _first_rows(noise: Mapping[int, Feed], answers: Mapping[int, Feed], spec: Mo
         found.append(noise[index])
         if any(array.shape != answer[name].shape for name, array in noise[index].items()):
             break
-    return joined(found, spec) if found else {}
+    # Where an output is padded it has no noise.
+    return {name: np.where(np.isnan(one), 0, one) for name, one in joined(found, spec).items()} if found else {}
 
 
 def _takes_one_only(cases: Sequence[Case], answers: Mapping[int, Feed], spec: ModelSpec) -> bool:

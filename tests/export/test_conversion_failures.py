@@ -113,6 +113,20 @@ def test_a_file_that_cannot_be_opened_is_not_kept(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["onnx-fp32.onnx"]
 
 
+def test_outputs_of_any_length_are_for_onnx_alone(request_for: Request, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    request = request_for("Positive", "x:float32[1,12]", "onnx-fp32,tflite-fp32")
+
+    result = export_artifacts(replace(request, keep_going=True), tmp_path / "out")
+
+    assert [check for check in result.parity if check.verdict is Verdict.FAIL] == []
+    assert [one.recipe for one in result.artifacts] == ["onnx-fp32"]
+    (failure,) = result.failures
+    assert "the shape of output 'output' depends on the values of the inputs" in failure.message
+    assert "topk" in failure.hint
+
+
 def test_a_refused_recipe_leaves_the_others(request_for: Request, tmp_path: Path) -> None:
     from dataclasses import replace
 

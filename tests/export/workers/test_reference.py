@@ -118,6 +118,21 @@ def test_an_output_without_the_batch_axis_is_that_of_each_sample_alone(tmp_path:
     np.testing.assert_array_equal(found.samples.expected["y"], X)
 
 
+def test_an_output_whose_length_depends_on_values_is_padded_and_named(tmp_path: Path) -> None:
+    def positive(feed: Feed) -> Feed:
+        flat = np.asarray(feed["x"], np.float32).ravel()
+        return {"y": flat[flat > 0], "places": np.flatnonzero(flat > 0)}
+
+    found = ask(positive, tmp_path)
+
+    counts = (X > 0).sum(axis=(1, 2))
+    assert [str(tensor) for tensor in found.spec.outputs] == ["y:float32[y_0]", "places:int64[places_0]"]
+    assert found.samples.expected["y"].shape == (70, counts.max())
+    np.testing.assert_array_equal(np.isfinite(found.samples.expected["y"]).sum(axis=1), counts)
+    # All zeros give none, all at the upper limit give every value.
+    assert found.varying["y"] == "[0] to [16]"
+
+
 def test_a_batch_axis_that_is_not_the_first_becomes_the_rows_of_the_samples(tmp_path: Path) -> None:
     found = ask(lambda feed: {"y": feed["x"].swapaxes(0, 1)}, tmp_path)
 
