@@ -20,10 +20,10 @@ from edgekit.core.system.files import sha256_file
 from edgekit.export import messages
 from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.accuracy import measure_accuracy
-from edgekit.export.checking.artifact_checks import check_artifact
+from edgekit.export.checking.artifact_checks import check_file
 from edgekit.export.checking.cases import Case
 from edgekit.export.checking.sampling import feeds_of
-from edgekit.export.checking.shares import share_checks, share_in
+from edgekit.export.checking.shares import share_in
 from edgekit.export.checking.tolerance import TOLERANCES
 from edgekit.export.conversion import ExportRequest, ExportResult
 from edgekit.export.formats import Tracer, format_of, tracer_of
@@ -204,11 +204,8 @@ class _Trials:
                 f"{_summary(kept)}: the drop went from {100 * before:.2f} pt to {100 * drop:.2f} pt",
             ),
         )
-        backend = BACKENDS.get(default_backend(artifact.format))()
-        with backend.open(target, {}, pair.spec) as session:
-            checks, accuracy = check_artifact(session, target, artifact, pair.spec, pair.evaluation, pair.cases)
-            share = share_checks(artifact, session.backend)
-        return MixedArtifact(artifact, (*checks, *share), accuracy, kept, len(self.known))
+        checks, accuracy = check_file(target, artifact, pair.spec, pair.evaluation, pair.cases)
+        return MixedArtifact(artifact, checks, accuracy, kept, len(self.known))
 
     def _explained(self, chosen: Sequence[KeepCandidate]) -> Iterator[Kept]:
         for one in chosen:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import queue
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,18 @@ from typing import Any
 import msgspec
 
 from edgekit.core.bundle import Artifact, artifact_id
-from edgekit.core.errors import ConversionFailed, ModelUnreadable, from_os_error
-from edgekit.core.recipe import OUTLIERS, Recipe
+from edgekit.core.errors import from_os_error
+from edgekit.core.recipe import OUTLIERS, Recipe, modes_of
 from edgekit.core.refusals import refuse
 from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.verdict import Verdict
 from edgekit.export import messages
-from edgekit.export.checking.artifact_checks import check_artifact
+from edgekit.export.best_int8 import INT8_TIME_S, Attempt, choose
+from edgekit.export.checking.artifact_checks import check_file
 from edgekit.export.checking.calibration_quality import warnings_of
 from edgekit.export.checking.cases import Case, make_cases
 from edgekit.export.checking.sampling import MAX_OUTPUT_BYTES, bounded
@@ -35,16 +36,15 @@ from edgekit.export.formats import format_of
 from edgekit.export.messages import ModuleRef
 from edgekit.export.recipe_failures import Failures
 from edgekit.export.routes import exporter_of
-from edgekit.export.shapes.calibration import fitted
-from edgekit.export.shapes.lengths import sizes_of_samples
+from edgekit.export.shapes.calibration import trace_feed
+from edgekit.export.shapes.lengths import sizes_of_samples, with_sizes
 from edgekit.export.shapes.single import in_batches_of_one, of_one
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.cache import ConversionCache, key_of
 from edgekit.export.workers.reference import OneSampleOnly, Reference, ask_reference
 from edgekit.export.workers.toolchain import WEIGHTS, Lane, Made, NotMade, Subject
 from edgekit.export.workers.versions import versions
-from edgekit.export.workers.worker import Worker
-from edgekit.runtime.backend import BACKENDS, default_backend
+from edgekit.export.workers.worker import Worker, workers_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,7 @@ class ExportRequest:
     method: str = "min-max"
     keep_going: bool = False
     opset: int = 0
+    int8_time_s: float = INT8_TIME_S
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,16 @@ def export_artifacts(
     out.mkdir(parents=True, exist_ok=True)
     total = len(request.evaluation)
     request = dataclasses.replace(request, evaluation=bounded(request.evaluation, request.spec))
-    spec = _with_sizes(request.spec, request.evaluation)
+    spec = with_sizes(request.spec, request.evaluation)
     failures = Failures(request.recipes, keep_going=request.keep_going)
     sizes = sizes_of_samples(request.evaluation, spec)
     fitting = failures.without(lambda one: refuse_unfitting(one, spec, sizes), request.recipes)
     request = dataclasses.replace(request, recipes=fitting)
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _workers(request) as workers:
+    formats = dict.fromkeys(recipe.format for recipe in request.recipes)
+    with (
+        tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
+        workers_of(formats, timeout_s=request.timeout_s) as workers,
+    ):
         run = _Run(request, out, Path(folder), workers, ConversionCache(cache), failures)
         progress.step(0, len(request.recipes), "PyTorch")
         run.load()
@@ -120,9 +125,10 @@ def export_artifacts(
             reference = run.reference(spec)
         except OneSampleOnly as err:
             request = run.request = _of_one(request)
-            reference = run.reference(_with_sizes(request.spec, request.evaluation), one_only=err.message)
-        recipes = _resolved(request, reference, failures)
-        artifacts = run.convert(recipes, reference, progress)
+            reference = run.reference(with_sizes(request.spec, request.evaluation), one_only=err.message)
+        modes = _resolved(request, reference, failures)
+        recipes = tuple(modes)
+        artifacts = run.convert(modes, reference, progress)
         if (Path(folder) / WEIGHTS).is_file():
             _copy(Path(folder) / WEIGHTS, out / WEIGHTS)
     return ExportResult(
@@ -171,20 +177,34 @@ class _Run:
         note = f"the batch is fixed at 1, and samples run one at a time: {one_only}"
         return dataclasses.replace(found, warnings=(note, *found.warnings)) if one_only else found
 
-    def convert(self, recipes: Sequence[Recipe], reference: Reference, progress: Progress) -> tuple[Artifact, ...]:
-        """Convert in one thread per format; validate here while the workers continue."""
+    def convert(
+        self, modes: Mapping[Recipe, Sequence[Recipe]], reference: Reference, progress: Progress
+    ) -> tuple[Artifact, ...]:
+        """Convert in one thread per format; validate here while the workers continue.
+
+        Args:
+            modes: For every recipe, the others to try if it fails its checks.
+        """
         finished: queue.Queue[Made | NotMade] = queue.Queue()
+        recipes = tuple(modes)
         lanes = self._lanes(recipes, reference)
         threads = [threading.Thread(target=lane.run, args=(finished,), daemon=True) for lane in lanes]
         made: dict[str, Artifact] = {}
+        tried: list[Attempt] = []
         try:
             for thread in threads:
                 thread.start()
             for done in range(1, len(recipes) + 1):
                 item = finished.get()
-                with self.failures.of(item.recipe):
-                    made[item.recipe.name] = self._accept(item, reference)
+                if modes[item.recipe]:
+                    tried.append(self._attempt(item, reference))
+                else:
+                    with self.failures.of(item.recipe):
+                        made[item.recipe.name] = self._accept(item, reference)
                 progress.step(done, len(recipes), item.recipe.name)
+            for first in tried:
+                with self.failures.of(first.recipe):
+                    made[first.recipe.name] = self._best(first, modes, lanes, reference)
         finally:
             for worker in self.workers.values():
                 worker.stop()
@@ -192,7 +212,37 @@ class _Run:
                 if thread.is_alive():
                     thread.join()
         self.cache.mark_seen(self._subject_key)
-        return tuple(made[recipe.name] for recipe in recipes if recipe.name in made)
+        unique = {made[recipe.name].recipe: made[recipe.name] for recipe in recipes if recipe.name in made}
+        return tuple(unique.values())
+
+    def _attempt(self, item: Made | NotMade, reference: Reference) -> Attempt:
+        """What became of a mode that others can take the place of."""
+
+        def make() -> tuple[Artifact, list[ParityCheck]]:
+            artifact = self._accept(item, reference)
+            return artifact, self._checks(artifact.recipe)
+
+        return Attempt.of(item.recipe, make)
+
+    def _checks(self, name: str) -> list[ParityCheck]:
+        return [check for check in self.parity if check.artifact == name]
+
+    def _best(
+        self, first: Attempt, modes: Mapping[Recipe, Sequence[Recipe]], lanes: Sequence[Lane], reference: Reference
+    ) -> Artifact:
+        """The first mode that passes its checks; nothing stays of the others, unless they were requested as well.
+
+        Where the float32 file fails too, the cause is not int8, and no other mode is tried.
+        """
+        lane = next(lane for lane in lanes if lane.row.name == first.recipe.format)
+        is_hopeless = any(check.verdict is Verdict.FAIL for check in self._checks(f"{first.recipe.format}-fp32"))
+        others = [] if is_hopeless else [one for one in modes[first.recipe] if one not in modes]
+        found = choose(first, others, lambda one: self._attempt(lane.more(one), reference), self.request.int8_time_s)
+        for one in found.left:
+            if one.artifact is not None:
+                (self.out / one.artifact.file).unlink(missing_ok=True)
+                self.parity = [check for check in self.parity if check.artifact != one.artifact.recipe]
+        return found.artifact()
 
     @property
     def _subject_key(self) -> str:
@@ -215,7 +265,7 @@ class _Run:
 
     def _subject(self, reference: Reference) -> Subject:
         feed, calibration = self.folder / "trace.npz", self.folder / "calibration.npz"
-        save_arrays(feed, _trace_feed(reference.samples, reference.spec))
+        save_arrays(feed, trace_feed(reference.samples, reference.spec))
         inputs = self.request.calibration.inputs
         save_arrays(calibration, {f"input:{name}": array for name, array in inputs.items()})
         return Subject(
@@ -263,7 +313,9 @@ class _Run:
             warnings=converted.warnings,
             quantized=share_in(made.recipe, target, reference.spec),
         )
-        checks, self.accuracy[artifact.recipe] = _validated(artifact, target, reference)
+        checks, self.accuracy[artifact.recipe] = check_file(
+            target, artifact, reference.spec, reference.samples, reference.cases
+        )
         self.parity += checks
         return artifact
 
@@ -290,18 +342,6 @@ def _copy(source: Path, target: Path) -> None:
         raise from_os_error(err, f"writing '{target.name}'") from err
 
 
-@contextlib.contextmanager
-def _workers(request: ExportRequest) -> Iterator[dict[str, Worker]]:
-    """One worker a format; all are ended when the block ends, however it ends."""
-    formats = dict.fromkeys(recipe.format for recipe in request.recipes)
-    workers = {name: Worker(name, timeout_s=request.timeout_s) for name in formats}
-    try:
-        yield workers
-    finally:
-        for worker in workers.values():
-            worker.close()
-
-
 def _of_one(request: ExportRequest) -> ExportRequest:
     """The request with the batch fixed at 1."""
     return dataclasses.replace(
@@ -312,19 +352,21 @@ def _of_one(request: ExportRequest) -> ExportRequest:
     )
 
 
-def _resolved(request: ExportRequest, reference: Reference, failures: Failures) -> tuple[Recipe, ...]:
+def _resolved(request: ExportRequest, reference: Reference, failures: Failures) -> dict[Recipe, tuple[Recipe, ...]]:
+    """Every recipe with its mode, and the other modes that an alias may mean."""
     outliers = {OUTLIERS} if reference.spec.task == "anomaly detection" else set()
     operators = frozenset({*reference.traced.operators, *outliers})
-    found: dict[Recipe, None] = {}
+    found: dict[Recipe, tuple[Recipe, ...]] = {}
     for recipe in request.recipes:
         with failures.of(recipe):
             refuse_varying(recipe, reference.varying)
-            one = recipe.resolve(operators, request.cpu_features)
+            one, *others = modes_of(recipe, operators, request.cpu_features)
             if one.needs_calibration and request.method not in format_of(one.format).methods:
                 raise refuse("histogram-tflite", f"Recipe '{one.name}' with '{request.method}'")
-            found[one] = None
+            # A mode that is requested by its name stays that mode.
+            found[one] = () if one in request.recipes else tuple(others)
     failures.narrow(len(found))
-    return tuple(found)
+    return found
 
 
 def _left_out(total: int, used: int) -> tuple[str, ...]:
@@ -341,31 +383,6 @@ def _calibrated_on(request: ExportRequest, recipes: Sequence[Recipe]) -> tuple[s
     return warnings_of(request.calibration, request.evaluation, request.spec)
 
 
-def _validated(artifact: Artifact, path: Path, reference: Reference) -> tuple[tuple[ParityCheck, ...], Accuracy]:
-    backend = BACKENDS.get(default_backend(artifact.format))()
-    try:
-        with backend.open(path, {}, reference.spec) as session:
-            return check_artifact(session, path, artifact, reference.spec, reference.samples, reference.cases)
-    except ModelUnreadable as err:
-        raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote an invalid file: {err.message}") from err
-
-
 def _in_order(checks: Sequence[ParityCheck], artifacts: Sequence[Artifact]) -> tuple[ParityCheck, ...]:
     order = {artifact.recipe: index for index, artifact in enumerate(artifacts)}
     return tuple(sorted(checks, key=lambda check: order[check.artifact]))
-
-
-def _trace_feed(samples: Samples, spec: ModelSpec) -> dict[str, Any]:
-    """A real feed of at least two rows and two steps: tracing at size 1 would fix the axis."""
-    sizes = {axis: max(2, size) for axis, size in sizes_of_samples(samples, spec).items()}
-    if spec.batch_axis:
-        sizes[spec.batch_axis] = 2 if 2 not in sizes.values() else 3
-    arrays = {name: array if spec.batch_axis else array[0] for name, array in samples.inputs.items()}
-    return {tensor.name: fitted(arrays[tensor.name], tensor, sizes) for tensor in spec.inputs}
-
-
-def _with_sizes(spec: ModelSpec, samples: Samples) -> ModelSpec:
-    """The spec with a size for every free axis: that of the samples where none is listed."""
-    own = {axis: (size,) for axis, size in sizes_of_samples(samples, spec).items()}
-    batch = {spec.batch_axis: (1,)} if spec.batch_axis else {}
-    return msgspec.structs.replace(spec, sizes={**batch, **own, **spec.sizes})

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import structs
 
 from edgekit.core.bundle import Artifact
+from edgekit.core.errors import ConversionFailed, ModelUnreadable
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec, metric_traits
@@ -17,8 +18,9 @@ from edgekit.core.verdict import Verdict
 from edgekit.export.checking.cases import Case
 from edgekit.export.checking.parity import WHOLE, validate_artifact
 from edgekit.export.checking.ranges import range_checks
+from edgekit.export.checking.shares import share_checks
 from edgekit.export.checking.tolerance import tolerance_of
-from edgekit.runtime.backend import Session
+from edgekit.runtime.backend import BACKENDS, Session, default_backend
 
 # The most that quality may drop, at the upper end of its interval: in points of a share, as a part of an error.
 MOST_POINTS: Final = 0.01
@@ -27,10 +29,26 @@ MOST_OF_ERROR: Final = 0.02
 _NEAR_DB: Final = 6.0
 
 
+def check_file(
+    path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples, cases: Iterable[Case]
+) -> tuple[tuple[ParityCheck, ...], Accuracy]:
+    """`check_artifact` of a file that was just made, in the backend of its format.
+
+    Raises:
+        ConversionFailed: The backend cannot open it.
+    """
+    backend = BACKENDS.get(default_backend(artifact.format))()
+    try:
+        with backend.open(path, {}, spec) as session:
+            return check_artifact(session, path, artifact, spec, samples, cases)
+    except ModelUnreadable as err:
+        raise ConversionFailed(f"The converter of '{artifact.recipe}' wrote an invalid file: {err.message}") from err
+
+
 def check_artifact(
     session: Session, path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples, cases: Iterable[Case]
 ) -> tuple[tuple[ParityCheck, ...], Accuracy]:
-    """Parity on samples and cases, the int8 ranges in use, and accuracy.
+    """Parity on samples and cases, the int8 ranges in use, the quantized share, and accuracy.
 
     Args:
         session: The artifact at `path`, opened by the backend that will run it.
@@ -41,7 +59,8 @@ def check_artifact(
     """
     checks, accuracy = validate_artifact(session, artifact, spec, samples, cases, session.backend)
     ranges = range_checks(path, artifact, spec, samples, session.backend)
-    return decided((*checks, *ranges), accuracy, artifact, spec), accuracy
+    judged = decided((*checks, *ranges), accuracy, artifact, spec)
+    return (*judged, *share_checks(artifact, session.backend)), accuracy
 
 
 def decided(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from edgekit.export.graphs.tflite_types import ModelT, OperatorT, SubGraphT
 
 _LOGARITHMS: Final = named("onnx", Trait.LOGARITHM) | named("tflite", Trait.LOGARITHM)
-_WEIGHTED: Final = named("onnx", Trait.LAYER | Trait.MATRICES) | named("tflite", Trait.LAYER | Trait.MATRICES)
+_LAYERS: Final = Trait.LAYER | Trait.MATRICES | Trait.INTEGERS
+_WEIGHTED: Final = named("onnx", _LAYERS) | named("tflite", _LAYERS)
 
 
 def front_end(operations: Sequence[Operation]) -> tuple[str, ...]:

@@ -19,10 +19,10 @@ from edgekit.export.messages import Converted
 from edgekit.export.onnx.compact import lean
 from edgekit.export.onnx.exporter import read_back, save
 from edgekit.export.onnx.float16 import write_float16
-from edgekit.export.onnx.int4 import quantize_weights
 from edgekit.export.onnx.opsets import PER_CHANNEL, opset_of
 from edgekit.export.onnx.part_ranges import mixed_joins_of
 from edgekit.export.onnx.preparation import prepare, repaired, unsupported
+from edgekit.export.onnx.weight_only import quantize_weights, store_weights
 from edgekit.export.shapes.calibration import feeds, feeds_at_lengths, feeds_of_sizes
 from edgekit.export.shapes.lengths import sizes_of_samples
 
@@ -76,6 +76,8 @@ def quantize(
         return write_float16(source, out, _few_feeds(calibration, spec))
     if recipe.precision == "int4":
         return quantize_weights(source, recipe, out), ()
+    if recipe.mode == "weights":
+        return store_weights(source, out), ()
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         prepared = Path(folder) / "prepared.onnx"
         symbolic = prepare(source, prepared)

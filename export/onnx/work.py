@@ -13,6 +13,7 @@ from edgekit.core.errors import ModelUnreadable
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import product, shape_of, share_of, times
+from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, named
 
 if TYPE_CHECKING:
@@ -40,18 +41,24 @@ def quantized_share(path: Path, spec: ModelSpec) -> QuantizedShare:
         sizes = sizes_in(with_shapes(model, spec))
     except Exception as err:
         raise ModelUnreadable(f"'{path}' is not an ONNX model: {err}.") from err
-    graph = model.graph
+    graph, front = model.graph, set(front_end_of_onnx(model))
     bits, constants = _bits(graph), _constants(graph)
+    # The front end of an audio network stays float in every file.
+    nodes = [node for node in graph.node if front.isdisjoint(node.output)]
     # Products of two activations have no weights that could be quantized, and dynamic int8 leaves them float.
-    layers = [node for node in graph.node if constants.intersection(node.input[:4])]
+    layers = [node for node in nodes if constants.intersection(node.input[:4])]
     works = [(work_of(node, sizes), _operand_bits(node, bits)) for node in layers]
-    stored = [(_count(one), onnx.helper.tensor_dtype_to_np_dtype(one.data_type).itemsize) for one in weights_of(graph)]
+    read = {name for node in nodes for name in node.input}
+    weights = [one for one in weights_of(graph) if one.name in read]
+    stored = [(_count(one), onnx.helper.tensor_dtype_to_np_dtype(one.data_type).itemsize) for one in weights]
     return share_of(stored, works)
 
 
 def with_shapes(model: ModelProto, spec: ModelSpec) -> GraphProto:
     """The graph with the shape of every tensor that can be inferred, without large constants; they are inputs of it."""
-    inferred: GraphProto = need("onnx", extra="export").shape_inference.infer_shapes(_readable(model, spec)).graph
+    infer = need("onnx", extra="export").shape_inference.infer_shapes
+    # Shapes that the graph computes are followed as well: sizes of free axes are read from the input.
+    inferred: GraphProto = infer(_readable(model, spec), data_prop=True).graph
     return inferred
 
 

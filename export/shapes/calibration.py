@@ -74,3 +74,12 @@ def fitted(array: Array, tensor: TensorSpec, sizes: Mapping[str, int]) -> Array:
         if isinstance(axis, str) and array.shape[index] != sizes[axis]:
             array = np.take(array, np.arange(sizes[axis]) % array.shape[index], axis=index)
     return array
+
+
+def trace_feed(samples: Samples, spec: ModelSpec) -> Feed:
+    """A real feed of at least two rows and two steps: tracing at size 1 would fix the axis."""
+    sizes = {axis: max(2, size) for axis, size in sizes_of_samples(samples, spec).items()}
+    if spec.batch_axis:
+        sizes[spec.batch_axis] = 2 if 2 not in sizes.values() else 3
+    arrays = {name: array if spec.batch_axis else array[0] for name, array in samples.inputs.items()}
+    return {tensor.name: fitted(arrays[tensor.name], tensor, sizes) for tensor in spec.inputs}

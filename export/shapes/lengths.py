@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.export.shapes.signatures import is_padded
@@ -38,3 +40,10 @@ def other_lengths(size: int, spec: ModelSpec, axis: str) -> tuple[int, ...]:
     """Lengths other than `size` at which a file is checked: the requested sizes, then `lengths`."""
     asked = [length for length in spec.sizes.get(axis, ()) if length != size]
     return tuple(dict.fromkeys([*asked, *lengths(size, spec, axis)]))
+
+
+def with_sizes(spec: ModelSpec, samples: Samples) -> ModelSpec:
+    """The spec with a size for every dynamic axis: that of the samples where none is listed."""
+    own = {axis: (size,) for axis, size in sizes_of_samples(samples, spec).items()}
+    batch = {spec.batch_axis: (1,)} if spec.batch_axis else {}
+    return msgspec.structs.replace(spec, sizes={**batch, **own, **spec.sizes})

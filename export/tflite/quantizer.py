@@ -168,6 +168,8 @@ def _entries(recipe: Recipe) -> list[Entry]:
         return [_FLOAT16]
     if recipe.precision == "int4":
         return list(ready.weight_only_wi4_afp32())
+    if recipe.mode == "weights":
+        return list(ready.weight_only_wi8_afp32())
     if recipe.mode == "dynamic":
         return [*ready.dynamic_wi8_afp32(), _TABLES]
     # Transposed convolutions are left float: the quantizer writes them with scales that LiteRT refuses.

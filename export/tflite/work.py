@@ -14,6 +14,7 @@ from edgekit.core.errors import ModelUnreadable
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import share_of
+from edgekit.export.graphs.front_end import front_end_of_tflite
 from edgekit.export.graphs.operators import Trait, named
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def quantized_share(path: Path, spec: ModelSpec) -> QuantizedShare:
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
     try:
         model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-        return _share(model, schema)
+        # The front end of an audio network stays float in every file.
+        return _share(model, schema, frozenset(front_end_of_tflite(path)))
     except Exception as err:  # the schema raises whatever its offsets lead to
         raise ModelUnreadable(f"'{path}' is not a TFLite model: {err}.") from err
 
@@ -65,23 +67,26 @@ def holds_data(model: ModelT, tensor: TensorT) -> bool:
     return data is not None and len(data) > 0
 
 
-def _share(model: ModelT, schema: ModuleType) -> QuantizedShare:
+def _share(model: ModelT, schema: ModuleType, front: frozenset[str]) -> QuantizedShare:
     operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     types = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
     graph = model.subgraphs[0]
     constants = {index for index, tensor in enumerate(graph.tensors) if holds_data(model, tensor)}
     works = []
+    read: set[int] = set()
     for one in graph.operators:
+        if not front.isdisjoint(graph.tensors[index].name.decode() for index in one.outputs):
+            continue
         code = model.operatorCodes[one.opcodeIndex]
         name = operators[max(code.builtinCode, code.deprecatedBuiltinCode)]
         operands = {int(index) for index in one.inputs if index >= 0}
+        read |= operands
         if operands <= constants:
             constants.update(int(index) for index in one.outputs)
         # Products of two activations have no weights that could be quantized, and dynamic int8 leaves them float.
         work = work_of(name, one, graph) if len(operands) > 1 and constants.intersection(one.inputs[:2]) else 0
         works.append((work, _operand_bits(name, one, model, types) if work else None))
-    read = sorted({index for one in graph.operators for index in one.inputs if index >= 0})
-    weights = [graph.tensors[index] for index in read if holds_data(model, graph.tensors[index])]
+    weights = [graph.tensors[index] for index in sorted(read) if holds_data(model, graph.tensors[index])]
     return share_of([_stored(one, types) for one in weights if _is_weight(one, types)], works)
 
 

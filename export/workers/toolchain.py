@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edgekit.core.errors import ConversionFailed, UserError
+from edgekit.core.errors import ConversionFailed, EdgekitError, UserError
 from edgekit.core.recipe import Recipe
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_bytes, sha256_file
@@ -86,6 +86,15 @@ class Lane:
                 finished.put(self._made(recipe, source, converted))
             except BaseException as err:  # noqa: BLE001  # as above
                 finished.put(NotMade(recipe, err))
+
+    def more(self, recipe: Recipe) -> Made | NotMade:
+        """One more recipe, after `run` has ended, from the float32 file that it left."""
+        source = self.folder / f"float{self.row.suffix}"
+        out = self.folder / f"{recipe.name}{self.row.suffix}"
+        try:
+            return Made(recipe, out, self._quantize(recipe, source, out))
+        except EdgekitError as err:
+            return NotMade(recipe, err)
 
     @property
     def folder(self) -> Path:

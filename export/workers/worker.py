@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final
 
@@ -179,3 +180,14 @@ class Worker:
         data = os.pread(self._log.fileno(), _TAIL_BYTES, max(0, size - _TAIL_BYTES))
         lines = [line.rstrip() for line in data.decode(errors="replace").splitlines()]
         return [line[:200] for line in lines if line.strip()][-_TAIL_LINES:]
+
+
+@contextlib.contextmanager
+def workers_of(formats: Iterable[str], *, timeout_s: float) -> Iterator[dict[str, Worker]]:
+    """One worker a format; all are ended when the block ends, however it ends."""
+    workers = {name: Worker(name, timeout_s=timeout_s) for name in formats}
+    try:
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.close()

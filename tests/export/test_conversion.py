@@ -169,10 +169,11 @@ def test_attention_is_quantized_dynamically(convert: Convert, request_for: Reque
 
 
 def test_transposed_convolutions_stay_float_in_tflite(convert: Convert, request_for: Request, static_int8: str) -> None:
-    result = convert(request_for("Generator", "z:float32[N,6]", "onnx-int8,tflite-int8"))
+    result = convert(request_for("Generator", "z:float32[N,6]", "onnx-int8,tflite-int8-static"))
 
     assert recipes(result) == [static_int8, "tflite-int8-static"]
-    assert failing(result) == []
+    # Most of the work of this network is that convolution: its file is right, but hardly int8.
+    assert [check.kind for check in failing(result)] == ["share"]
     assert "CONV_2D_TRANSPOSE" in result.artifacts[1].record["options"]["float_operators"]
 
 
@@ -185,6 +186,13 @@ def test_an_output_that_the_graph_reads_again_survives_quantization(
     assert failing(result) == []
     assert [tensor.dtype for tensor in result.artifacts[1].outputs] == ["float32", "int32"]
     assert "the operator of output 'output_0' stays float32" in result.artifacts[1].warnings
+
+
+def test_int8_of_transposed_convolutions_is_a_mode_that_has_them(convert: Convert, request_for: Request) -> None:
+    result = convert(request_for("Generator", "z:float32[N,6]", "tflite-int8"))
+
+    assert recipes(result) == ["tflite-int8-dynamic"]
+    assert failing(result) == []
 
 
 @pytest.mark.parametrize("recipe", ["onnx-int8", "tflite-int8"])

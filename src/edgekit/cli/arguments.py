@@ -262,11 +262,14 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
         with_preprocessing: bool,
         keep_going: bool,
         opset: int | None,
+        int8_time: float,
         **options: Any,
     ) -> int | None:
         from edgekit.flows.opening.source import ExportOptions
 
-        how = ExportOptions(max_drop=max_drop, raw=with_preprocessing, keep_going=keep_going, opset=opset or 0)
+        how = ExportOptions(
+            max_drop=max_drop, raw=with_preprocessing, keep_going=keep_going, opset=opset or 0, int8_time_s=int8_time
+        )
         return function(*arguments, **options, how=how)
 
     return _decorated(
@@ -293,6 +296,14 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
             default=None,
             metavar="NUMBER",
             help="Opset of the .onnx files, for older versions of ONNX Runtime: 1.15 runs 19, 1.10 runs 15.",
+        ),
+        click.option(
+            "--int8-time",
+            type=Duration(),
+            metavar="TIME",
+            default="2min",
+            show_default=True,
+            help="How long onnx-int8 and tflite-int8 may try further int8 modes if the first one fails its checks.",
         ),
     )
 

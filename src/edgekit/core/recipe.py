@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -25,13 +26,15 @@ RECIPES: Final = {
     "tflite-int8-static": "TFLite, int8 weights and activations from calibration, float32 inputs and outputs",
     "tflite-int8-full": "TFLite, int8 throughout, inputs and outputs included",
     "tflite-int8-dynamic": "TFLite, int8 weights, activations scaled at run time",
+    "onnx-int8-weights": "ONNX, weights in int8, float32 compute",
+    "tflite-int8-weights": "TFLite, weights in int8, float32 compute",
     "onnx-int4-weights": "ONNX, weights of matrix products in 4 bits, float32 compute",
     "tflite-int4-weights": "TFLite, weights in 4 bits, float32 compute",
 }
 ALIASES: Final = {
-    "onnx-int8": "the int8 mode that suits the graph and the target",
+    "onnx-int8": "the fastest int8 mode that keeps the quality of this network on the target",
     "onnx-int8-static": "static int8 in the variant that suits the target",
-    "tflite-int8": "the int8 mode that suits the graph",
+    "tflite-int8": "the fastest int8 mode that keeps the quality of this network",
 }
 # The oldest and the newest opset that .onnx files can be asked to have.
 OPSETS: Final = (7, 26)
@@ -128,6 +131,23 @@ class Recipe(msgspec.Struct, frozen=True, order=True):
         # Dynamic int8 has one form for every processor that does not saturate.
         variant = variant if mode == "static" or variant == "u8s7" else ""
         return Recipe(self.format, self.precision, mode, variant)
+
+
+def modes_of(recipe: Recipe, operators: frozenset[str], cpu_features: frozenset[str]) -> tuple[Recipe, ...]:
+    """What `recipe` may mean, in the order to be tried: that of `resolve`, then the others, the fastest first.
+
+    One for a recipe that names its mode. Modes that are known not to work for such a graph are left out; errors as in
+    `resolve`.
+    """
+    first = recipe.resolve(operators, cpu_features)
+    if not recipe.is_alias or recipe.mode:
+        return (first,)
+    reduced = "u8s7" if recipe.format == "onnx" and _variant(cpu_features) == "u8s7" else ""
+    found = [first]
+    for mode, variant in (("static", ""), ("dynamic", reduced), ("weights", "")):
+        with contextlib.suppress(UserError):
+            found.append(Recipe(recipe.format, recipe.precision, mode, variant).resolve(operators, cpu_features))
+    return tuple(dict.fromkeys(found))
 
 
 def parse_recipes(text: str | Iterable[str]) -> tuple[Recipe, ...]:

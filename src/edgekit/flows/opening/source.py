@@ -19,6 +19,7 @@ from edgekit.core.samples import Array, Samples, Split, read_user_samples, split
 from edgekit.core.spec import ModelSpec, TensorSpec, parse_sizes
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
+from edgekit.export.best_int8 import INT8_TIME_S
 from edgekit.export.formats import is_model_file
 from edgekit.export.messages import Described, ModuleRef
 from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
@@ -62,15 +63,17 @@ class SourceOptions:
 class ExportOptions:
     """How artifacts are made.
 
-    `max_drop` is the largest drop of a quantized one, as a share of 1, also for an error metric. With `raw` they
-    contain their preprocessing: they take uint8 images (N, H, W, C) or int16 audio, and classifiers return scores.
-    `opset` is that of .onnx files, 0 the default. Without `keep_going` the first failure ends the command.
+    `max_drop` is the largest drop of a quantized one, as a share of 1, also for an error metric; `int8_time_s` the time
+    for the search of an int8 mode. With `raw` they contain their preprocessing: they take uint8 images (N, H, W, C) or
+    int16 audio, and classifiers return scores. `opset` is that of .onnx files, 0 the default. Without `keep_going` the
+    first failure ends the command.
     """
 
     max_drop: float | None = None
     raw: bool = False
     keep_going: bool = True
     opset: int = 0
+    int8_time_s: float = INT8_TIME_S
 
 
 @dataclass(frozen=True)
@@ -363,9 +366,8 @@ def _spanning(tensor: TensorSpec, array: Array) -> TensorSpec:
 
 
 def _label_names(path: Path | None) -> tuple[str, ...]:
-    if path is None:
-        return ()
-    return tuple(line.strip() for line in read_bytes(path).decode(errors="replace").splitlines() if line.strip())
+    lines = read_bytes(path).decode(errors="replace").splitlines() if path else []
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:

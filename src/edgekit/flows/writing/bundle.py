@@ -92,7 +92,9 @@ def write_bundle(
 
     A recipe that cannot be made is left out, and reported in `failures`, unless `how` says otherwise.
     """
-    request = dataclasses.replace(_request(source, recipes, settings), keep_going=how.keep_going, opset=how.opset)
+    request = dataclasses.replace(
+        _request(source, recipes, settings), keep_going=how.keep_going, opset=how.opset, int8_time_s=how.int8_time_s
+    )
     with progress.stage("export and parity"):
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
     if how.max_drop is not None:

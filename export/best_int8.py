@@ -1,0 +1,122 @@
+"""The int8 that keeps quality: the modes that an alias may mean, fastest first, until one passes its checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from edgekit.core.bundle import Artifact, artifact_id
+from edgekit.core.errors import DiskFull, was_interrupted
+from edgekit.core.recipe import Recipe
+from edgekit.core.reports.report import ParityCheck
+from edgekit.core.units import format_value
+from edgekit.core.verdict import Verdict
+
+# Enough for a few quantizations of a network of some million weights.
+INT8_TIME_S: Final = 120.0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One mode that was tried: its artifact and the checks that it failed, or the error instead of an artifact."""
+
+    recipe: Recipe
+    artifact: Artifact | None = None
+    failed: tuple[ParityCheck, ...] = ()
+    error: Exception | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, make: Callable[[], tuple[Artifact, Sequence[ParityCheck]]]) -> Attempt:
+        """The attempt of what `make` returns or raises."""
+        try:
+            artifact, checks = make()
+        except Exception as err:
+            if isinstance(err, DiskFull) or was_interrupted(err):
+                raise
+            return cls(recipe, error=err)
+        return cls(recipe, artifact, tuple(check for check in checks if check.verdict is Verdict.FAIL))
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is an artifact that passed every check."""
+        return self.artifact is not None and not self.failed
+
+    @property
+    def reason(self) -> str:
+        """Why it was left: the first failed check, or the error."""
+        if self.error is not None:
+            return getattr(self.error, "message", str(self.error))
+        check = self.failed[0]
+        value = check.reason if check.value is None else f"{check.kind} {format_value(check.value, check.unit)}"
+        return f"'{check.output}' on '{check.case}': {value}, at least {format_value(check.limit, check.unit)}"
+
+
+@dataclass(frozen=True)
+class ChosenMode:
+    """What an alias means in the end, what was left on the way, and what the time was too short for."""
+
+    chosen: Attempt
+    left: tuple[Attempt, ...] = ()
+    untried: tuple[Recipe, ...] = ()
+
+    def described(self) -> Iterator[str]:
+        """What was tried and why it was left, a sentence each."""
+        name = self.chosen.recipe.name
+        for one in self.left:
+            if one.recipe.name != name:
+                yield f"'{one.recipe.name}' was tried before this file and left: {one.reason}"
+        if self.untried:
+            names = ", ".join(f"'{one.name}'" for one in self.untried)
+            yield f"the time for int8 modes ended before {names}: allow more with --int8-time"
+        elif self.left and not self.chosen.holds:
+            yield "no int8 mode passed every check; this is the fastest one"
+
+    def artifact(self) -> Artifact:
+        """The chosen artifact, which says what was tried.
+
+        Raises:
+            Exception: No mode gave a file; the error of the first one.
+        """
+        made = self.chosen.artifact
+        if made is None:
+            assert self.chosen.error is not None
+            raise self.chosen.error
+        if not self.left and not self.untried:
+            return made
+        tried = [{"recipe": one.recipe.name, "reason": one.reason} for one in self.left]
+        record: dict[str, Any] = {**made.record, "tried": tried}
+        warnings = (*made.warnings, *self.described())
+        return msgspec.structs.replace(made, record=record, id=artifact_id(record), warnings=warnings)
+
+
+def choose(
+    first: Attempt,
+    others: Sequence[Recipe],
+    attempt: Callable[[Recipe], Attempt],
+    limit_s: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> ChosenMode:
+    """The first attempt that passes every check; if none does, the first one that gave a file.
+
+    Args:
+        others: The modes to try after `first`, in this order.
+        limit_s: No further mode is tried after this time.
+    """
+    tried, start = [first], clock()
+    for place, recipe in enumerate(others):
+        if tried[-1].holds:
+            break
+        if clock() - start >= limit_s:
+            return _chosen(tried, tuple(others[place:]))
+        tried.append(attempt(recipe))
+    return _chosen(tried, ())
+
+
+def _chosen(tried: Sequence[Attempt], untried: tuple[Recipe, ...]) -> ChosenMode:
+    best = next((one for one in tried if one.holds), None)
+    best = best or next((one for one in tried if one.artifact is not None), tried[0])
+    return ChosenMode(best, tuple(one for one in tried if one is not best), untried)
