@@ -268,7 +268,7 @@ class TfliteSession:
             limits = numpy.iinfo(dtype)
             steps = numpy.rint(array.astype(numpy.float32) / numpy.float32(scale)) + zero_point
             return numpy.clip(steps, limits.min, limits.max).astype(dtype)
-        stored = numpy.ascontiguousarray(array, dtype=dtype)
+        stored = numpy.asarray(array, dtype=dtype, order="C")
         is_other_kind = scale and own != stored.dtype and own.itemsize == stored.itemsize
         if stored.dtype.kind in "iu" and (is_other_kind or (stored != array).any()):
             raise Failure("UserError", f"'{detail['name']}' is {stored.dtype}; the feed has other values ({own}).", 2)

@@ -72,6 +72,7 @@ def profile_order(
     operators: bool = False,
     sustain_s: float | None = None,
     sizes: Sequence[str] = (),
+    input: Sequence[str] = (),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Iterator[ProfileOrder]:
@@ -89,13 +90,14 @@ def profile_order(
         operators: Also time each operator, where the backend supports it.
         sustain_s: Seconds of load on each artifact afterwards, to detect throttling.
         sizes: Sizes of the dynamic axes of a bare file, e.g. `T=64`; a bundle has samples.
+        input: Values of inputs of a bare file, e.g. `sr=16000`; other inputs are generated.
 
     Raises:
         UserError, EnvironmentFault, Unreadable: As their messages say; nothing is ever written.
     """
     targets = parse_targets(target)
     rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
-    with opened(Path(path), sizes=sizes, progress=progress) as found:
+    with opened(Path(path), sizes=sizes, inputs=input, progress=progress) as found:
         refuse_batches(found, batch)
         extras = Extras(tuple(batch), operators, sustain_s)
         yield ProfileOrder(found, found.chosen(artifact), targets, rounds, extras, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,9 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens
+from edgekit.flows.opening.states import before_a_stream, continued, states_of
 from edgekit.flows.opening.tuned import facts_here, tuned
+from edgekit.flows.opening.values import names_an_input, parse_values, with_values
 from edgekit.flows.writing.answers import refuse_output, write_answers
 from edgekit.runtime.backend import stored_codes
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence, write_text, writes_text
@@ -42,6 +44,7 @@ def run(
     artifact: str = "",
     output: str | Path = "",
     sizes: Sequence[str] = (),
+    state: Sequence[str] = (),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> RunReport:
@@ -51,12 +54,14 @@ def run(
         path: A bundle, `.onnx` or `.tflite`.
         input: Files that the preprocessing of the model accepts (image, wav, csv, txt), `.npy` or `.npz`; a sentence,
             for a model that reads text; `sample:3`, the fourth sample of the bundle; `random:7`, values drawn from the
-            ranges of the inputs with seed 7.
+            ranges of the inputs with seed 7. `sr=16000` is the value of one input in all of them.
         target: A device with backend and options; on a device all inputs run in one launch.
         artifact: Recipe name or alias; if empty, the choice of `edgekit tune`, otherwise the first that opens.
         output: A file for the outputs: `.csv` for curves and scores, `.png` for images, `.txt` for sentences and
             labels, `.npz` for every output, `.json` for the returned document.
         sizes: Sizes of the dynamic axes of a bare file, e.g. `T=64`, for generated inputs.
+        state: Pairs `OUTPUT=INPUT` of a streaming model; if empty, recognized by name and shape. An input without a
+            state of its own continues from the one before it, the first from zeros.
 
     Raises:
         UserError: No input, or one that the model does not accept.
@@ -71,15 +76,19 @@ def run(
             raise UserError(f"Target '{target}' cannot open such an artifact of '{path}'.")
         if output:
             refuse_output(Path(output), found.spec)
-        feeds = [_feed(str(text), found) for text in input]
+        values = [text for text in map(str, input) if names_an_input(text, found.spec)]
+        texts = [text for text in map(str, input) if text not in values]
+        states = states_of(found.spec, state)
+        feeds = _feeds(found, texts, parse_values(values, found.spec), states)
         run_all = _run_here if where.device == "local" else _run_there
-        used, provider, outputs = run_all(found, chosen, where, feeds, progress)
+        used, provider, outputs = run_all(found, chosen, where, feeds, states, progress)
+        texts = texts or [" ".join(values)]
         report = RunReport(
             model=found.spec.name,
             artifact=used.recipe,
             target=target,
             provider=provider,
-            answers=tuple(_answer(str(text), one, found.spec) for text, one in zip(input, outputs, strict=True)),
+            answers=tuple(_answer(text, one, found.spec) for text, one in zip(texts, outputs, strict=True)),
             written=str(output),
         )
         if output:
@@ -88,22 +97,35 @@ def run(
 
 
 def _run_here(
-    found: Opened, artifacts: Sequence[Artifact], where: Target, feeds: Sequence[Feed], progress: Progress
+    found: Opened,
+    artifacts: Sequence[Artifact],
+    where: Target,
+    feeds: Sequence[Feed],
+    states: Mapping[str, str],
+    progress: Progress,
 ) -> tuple[Artifact, str, list[Feed]]:
     """The artifact, its provider and the outputs of every feed, in this process."""
     outputs: list[Feed] = []
+    before = before_a_stream(states, found.spec)
     writes = writes_text(found.spec)
     artifact, where = tuned(found, artifacts, where, facts_here)
     with open_session(found, artifact, where) as session:
         for given in feeds:
-            feed = integers_as_reals(given, session.inputs, stored_codes(session))
+            whole = with_values(given, found.spec, {name: one for name, one in before.items() if name not in given})
+            feed = integers_as_reals(whole, session.inputs, stored_codes(session))
             outputs.append(write_text(session.run, feed, found.spec) if writes else session.run(feed))
+            before = continued(outputs[-1], states)
             progress.step(len(outputs), len(feeds), artifact.recipe)
         return artifact, session.provider, outputs
 
 
 def _run_there(
-    found: Opened, artifacts: Sequence[Artifact], where: Target, feeds: Sequence[Feed], progress: Progress
+    found: Opened,
+    artifacts: Sequence[Artifact],
+    where: Target,
+    feeds: Sequence[Feed],
+    states: Mapping[str, str],
+    progress: Progress,
 ) -> tuple[Artifact, str, list[Feed]]:
     """The artifact, its provider and the outputs of every feed, in one launch on the device."""
     # Transports and their engines, which runs here do not need.
@@ -115,6 +137,15 @@ def _run_there(
             f"'{found.spec.name}' generates text one token at a time; that runs only on this machine.",
             hint=f"edgekit run {found.path} --target local",
         )
+    starts = before_a_stream(states, found.spec)
+    if len(feeds) > 1 and any(name not in feed for feed in feeds for name in starts):
+        raise UserError(
+            f"'{found.spec.name}' continues from the input before; that runs only on this machine.",
+            hint=f"edgekit run {found.path} --target local",
+        )
+    feeds = [
+        with_values(feed, found.spec, {name: starts[name] for name in starts if name not in feed}) for feed in feeds
+    ]
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, devices.open_device(where.device) as device:
         given, answered = Path(folder) / "feeds.npz", Path(folder) / "outputs.npz"
         facts = device.facts()  # a device that is not there says so before anything is sent
@@ -133,15 +164,32 @@ def _run_there(
         return artifact, result.provider, outputs
 
 
-def _feed(text: str, found: Opened) -> Feed:
+def _feeds(found: Opened, texts: Sequence[str], values: Feed, states: Mapping[str, str]) -> list[Feed]:
+    """A feed for each text, with the values in all of them; without the states of a stream that it does not have."""
+    if not texts:
+        return [with_values({}, found.spec, values)]
+    return [with_values(_feed(text, found, values, states), found.spec, values) for text in texts]
+
+
+def _feed(text: str, found: Opened, values: Feed, states: Mapping[str, str]) -> Feed:
     if text.startswith(SAMPLE):
         return feed_at(found.spec, found.samples, _number(text, SAMPLE, len(found.samples)))
     if text.startswith(RANDOM):
         seed = _number(text, RANDOM, 1 << 32)
-        return feed_at(found.spec, generated(found.spec, count=1, seed=seed), 0)
+        drawn = feed_at(found.spec, generated(found.spec, count=1, seed=seed), 0)
+        return {name: array for name, array in drawn.items() if name not in states.values()}
     is_file = Path(text).suffix.lower() in _FILES or os.path.isfile(text)  # Path.is_file fails on a long sentence
     typed = None if is_file else read_sentence(text, found.spec)
-    return read_input(Path(text), found.spec) if typed is None else typed
+    return read_input(Path(text), _without(found.spec, Path(text), values, states)) if typed is None else typed
+
+
+def _without(spec: ModelSpec, path: Path, values: Feed, states: Mapping[str, str]) -> ModelSpec:
+    """The spec of what a file has to contain: not what is given by name, nor a state that it lacks."""
+    held = read_arrays(path, UserError) if path.suffix == ".npz" and path.is_file() and states else {}
+    left_out = {*values, *(name for name in states.values() if name not in held)}
+    if not left_out:
+        return spec
+    return msgspec.structs.replace(spec, inputs=tuple(one for one in spec.inputs if one.name not in left_out))
 
 
 def _number(text: str, prefix: str, count: int) -> int:

@@ -62,6 +62,9 @@ from edgekit.cli.common import Call, Command, common
     help="Afterwards keep each artifact under load for TIME, e.g. 10min, to detect throttling.",
 )
 @axis_sizes_option
+@click.option(
+    "--input", multiple=True, metavar="NAME=VALUE", help="Value of an input of a bare file, e.g. sr=16000. Repeatable."
+)
 @report_option
 @common(acts=True, chance=True)
 def command(
@@ -77,6 +80,7 @@ def command(
     operators: bool,
     sustain: float | None,
     sizes: tuple[str, ...],
+    input: tuple[str, ...],
     report: tuple[Path, ...],
 ) -> int:
     """Measure latency, load time and memory on targets.
@@ -99,6 +103,7 @@ def command(
             operators=operators,
             sustain_s=sustain,
             sizes=sizes,
+            input=input,
             settings=settings,
             progress=progress,
         ),

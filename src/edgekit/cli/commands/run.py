@@ -42,7 +42,13 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
     multiple=True,
     metavar="FILE",
     help="A file that suits the model (image, wav, csv, txt, .npy, .npz), a sentence, sample:NUMBER of the bundle, "
-    "or random:SEED. Repeatable.",
+    "or random:SEED; NAME=VALUE sets one input in all of them, e.g. sr=16000. Repeatable.",
+)
+@click.option(
+    "--state",
+    multiple=True,
+    metavar="OUTPUT=INPUT",
+    help="An output that is an input of the next part of a stream.  [default: recognized by name and shape]",
 )
 @click.option(
     "--output",
@@ -64,6 +70,7 @@ def command(
     call: Call,
     path: Path,
     input: tuple[str, ...],
+    state: tuple[str, ...],
     output: str,
     target: str | None,
     artifact: str,
@@ -81,6 +88,7 @@ def command(
         found = run(
             path,
             input=input,
+            state=state,
             target=target or first_target(settings.target),
             artifact=artifact,
             sizes=sizes,

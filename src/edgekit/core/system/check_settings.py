@@ -33,7 +33,7 @@ class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         baseline: A bundle or model file, measured alternately with this one in the same job, or a report (`.json`).
         source: What `edgekit export` creates `path` from before each check; its code is run. `path` is then optional.
         to: Recipes of that export.
-        inputs: Inputs of the source, e.g. 'x:float32[N,1,28,28]'.
+        inputs: Inputs of the source, e.g. 'x:float32[N,1,28,28]'; of a bare file their values, e.g. 'sr=16000'.
         sizes: Sizes of its dynamic axes, e.g. 'T=32,64'; of a bare file one size each, at which it is measured.
         samples: Its real inputs, an .npz.
         weights: Its weights.

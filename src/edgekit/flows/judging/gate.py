@@ -80,10 +80,10 @@ def _baseline(path: Path, model: CheckedModel, stack: ExitStack, progress: Progr
 
 
 def _opened(path: Path, model: CheckedModel, progress: Progress) -> AbstractContextManager[Opened]:
-    """A file of the model, at the sizes in the configuration unless these are for the export of its source."""
-    sizes = () if model.source else model.sizes
+    """A file of the model, with the sizes and inputs in the configuration, if these are not for its export."""
+    sizes, inputs = ((), ()) if model.source else (model.sizes, model.inputs)
     hint = partial(_sizes_hint, model.called)
-    return opened(path, sizes=sizes, hint=hint, progress=progress)
+    return opened(path, sizes=sizes, inputs=inputs, hint=hint, progress=progress)
 
 
 def _sizes_hint(name: str, texts: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.errors import Incomplete, ModelUnreadable, UserError, unknown
@@ -19,6 +20,8 @@ from edgekit.core.spec import ModelSpec, parse_sizes
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target
+from edgekit.flows.opening.states import before_a_stream, states_of
+from edgekit.flows.opening.values import parse_values, samples_with_values
 from edgekit.runtime.backend import BACKENDS, Backend, Session, declared_sizes, default_backend, offered_sizes
 
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".json": "fake"}
@@ -88,6 +91,7 @@ def opened(
     *,
     with_samples: bool = True,
     sizes: Sequence[str] = (),
+    inputs: Sequence[str] = (),
     hint: SizesHint | None = None,
     progress: Progress = Silent(),
 ) -> Iterator[Opened]:
@@ -96,6 +100,7 @@ def opened(
     Args:
         with_samples: Whether a bundle's samples are read, and inputs of a bare file generated.
         sizes: Sizes of the dynamic axes of a bare file, as in `parse_sizes`; inputs are generated with them.
+        inputs: Values of inputs of a bare file, as in `parse_values`; those of the others are generated.
         hint: The hint if an axis has no size; by default the command with `--sizes`.
         progress: Shows that a bundle is being opened.
 
@@ -106,8 +111,11 @@ def opened(
     """
     if is_bare(path):
         found = _bare(path, sizes)
-        yield _with_generated(found, hint) if with_samples else found
+        yield _with_generated(found, inputs, hint) if with_samples else found
         return
+    if inputs:
+        message = f"--input does not apply to '{path}': a bundle runs on its own samples."
+        raise UserError(message, hint="Omit --input.")
     if sizes:
         message = f"--sizes does not apply to '{path}': a bundle runs on its own samples."
         raise UserError(message, hint="Omit --sizes; --batch 1,8 sets the batch size.")
@@ -170,7 +178,7 @@ def open_session(opened_: Opened, artifact: Artifact, target: Target) -> Session
 def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed:
     """The feed of `batch` samples from `row` on, cycling; a model without a dynamic batch axis takes one sample."""
     if spec.batch_axis is None:
-        return {name: array[row % len(samples)] for name, array in samples.inputs.items()}
+        return {name: np.asarray(array[row % len(samples)]) for name, array in samples.inputs.items()}
     rows = [(row + offset) % len(samples) for offset in range(batch)]
     return {name: array[rows] for name, array in samples.inputs.items()}
 
@@ -191,10 +199,11 @@ def _bare(path: Path, sizes: Sequence[str]) -> Opened:
     return Opened(path, spec, (artifact,), {name: path}, Samples({}), None, True, options)
 
 
-def _with_generated(found: Opened, hint: SizesHint | None) -> Opened:
-    """`found` with generated inputs at the known sizes."""
+def _with_generated(found: Opened, inputs: Sequence[str], hint: SizesHint | None) -> Opened:
+    """`found` with generated inputs at the known sizes, except `inputs`; a stream is at its start."""
     refuse_unsized(found.path, found.spec, hint)
-    return replace(found, samples=generated(found.spec, count=_SAMPLE_COUNT))
+    given = {**before_a_stream(states_of(found.spec), found.spec), **parse_values(inputs, found.spec)}
+    return replace(found, samples=samples_with_values(generated(found.spec, count=_SAMPLE_COUNT), given))
 
 
 def refuse_unsized(path: Path, spec: ModelSpec, hint: SizesHint | None = None) -> None:

@@ -1,0 +1,74 @@
+"""States: outputs of a streaming model that are its inputs for the next part of the stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from edgekit.core.errors import UserError, unknown
+from edgekit.core.samples import Array, Feed
+from edgekit.core.spec import ModelSpec, TensorSpec
+
+# Names of an output, and of the input that it becomes: stateN and state, h_out and h_in, present.0 and past.0.
+_PAIRS: Final = (
+    (re.compile(r"(.+?)_?(?:N|n|new|next|out|1)$"), r"\1"),
+    (re.compile(r"(.+?)_?(?:N|n|1)$"), r"\g<1>0"),
+    (re.compile(r"(?:new|next|out|output|updated)_?(.+)$"), r"\1"),
+    (re.compile(r"(.*)out(.*)$"), r"\1in\2"),
+    (re.compile(r"present(.*)$"), r"past\1"),
+    (re.compile(r"present(?:_key_values)?(.*)$"), r"past_key_values\1"),
+)
+
+
+def states_of(spec: ModelSpec, texts: Sequence[str] = ()) -> dict[str, str]:
+    """Inputs by the output that they continue from.
+
+    Args:
+        texts: Pairs `OUTPUT=INPUT`; without any, pairs are recognized by name, dtype and shape.
+
+    Raises:
+        UserError: Not the name of an output and an input.
+    """
+    return _named(texts, spec) if texts else dict(_recognized(spec))
+
+
+def before_a_stream(states: Mapping[str, str], spec: ModelSpec) -> Feed:
+    """The states before a stream, each as one number that fills it."""
+    return {name: np.zeros((), spec.input(name).dtype) for name in states.values()}
+
+
+def continued(outputs: Mapping[str, Array], states: Mapping[str, str]) -> Feed:
+    """The states after a part of the stream, by input."""
+    return {name: outputs[output] for output, name in states.items()}
+
+
+def _recognized(spec: ModelSpec) -> Iterable[tuple[str, str]]:
+    inputs = {tensor.name: tensor for tensor in spec.inputs}
+    for output in spec.outputs:
+        names = [pattern.sub(name, output.name) for pattern, name in _PAIRS if pattern.fullmatch(output.name)]
+        fitting = [name for name in names if name in inputs and _is_alike(inputs[name], output)]
+        if fitting:
+            yield output.name, fitting[0]
+
+
+def _is_alike(one: TensorSpec, other: TensorSpec) -> bool:
+    sizes = list(zip(one.shape, other.shape, strict=False))
+    is_same = len(one.shape) == len(other.shape) and all(a == b or {type(a), type(b)} == {str} for a, b in sizes)
+    return one.dtype == other.dtype and is_same and bool(sizes)
+
+
+def _named(texts: Sequence[str], spec: ModelSpec) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        output, sign, name = text.partition("=")
+        if not sign:
+            raise UserError(f"'{text}' is not OUTPUT=INPUT.", hint="--state stateN=state")
+        if output not in [tensor.name for tensor in spec.outputs]:
+            raise unknown("output", output, [tensor.name for tensor in spec.outputs])
+        if name not in [tensor.name for tensor in spec.inputs]:
+            raise unknown("input", name, [tensor.name for tensor in spec.inputs])
+        found[output] = name
+    return found
