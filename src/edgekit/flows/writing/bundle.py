@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,12 +12,13 @@ from typing import Final
 from edgekit.core.bundle import CASES, SAMPLES, Bundle, Manifest, write_manifest
 from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
-from edgekit.core.samples import Samples
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
+from edgekit.core.verdict import Verdict
 from edgekit.export.accuracy_control import control_accuracy
 from edgekit.export.checking.cases import save_cases
+from edgekit.export.checking.parity import WHOLE
 from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Profiled
@@ -101,7 +103,7 @@ def write_bundle(
         with progress.stage("accuracy control"):
             result = control_accuracy(result, request, folder, how.max_drop)
     bundle = _write_rest(source, result, folder)
-    warnings = (*source.warnings, *result.warnings)
+    warnings = (*source.warnings, *result.warnings, *_about_failing(source, result))
     return Written(source, of_bundle(bundle), result.parity, result.accuracy, warnings, result.failures)
 
 
@@ -122,7 +124,7 @@ def _request(source: Source, recipes: tuple[Recipe, ...], settings: Settings) ->
 def _write_rest(source: Source, result: ExportResult, folder: Path) -> Bundle:
     """Everything of a bundle but its artifacts."""
     if not source.terms:  # cases are made from samples
-        _kept(result.evaluation).save(folder / SAMPLES)
+        result.evaluation.take(_kept(result)).save(folder / SAMPLES)
         save_cases(folder / CASES, result.cases)
     weights = Path(source.module.weights)
     if weights.suffix == ".safetensors":
@@ -135,7 +137,30 @@ def _write_rest(source: Source, result: ExportResult, folder: Path) -> Bundle:
     return Bundle(folder, folder, write_manifest(folder, manifest), None)
 
 
-def _kept(samples: Samples) -> Samples:
-    """The samples that travel: enough to validate with, few enough to send to a phone."""
+def _kept(result: ExportResult) -> list[int]:
+    """The samples that travel: enough to validate with, few enough to send to a phone, and those that fail."""
+    samples = result.evaluation
     one = sum(array[:1].nbytes for array in (*samples.inputs.values(), *samples.expected.values()))
-    return samples.take(slice(0, max(1, min(KEPT_SAMPLES, _MAX_SAMPLE_BYTES // max(one, 1)))))
+    first = range(max(1, min(len(samples), KEPT_SAMPLES, _MAX_SAMPLE_BYTES // max(one, 1))))
+    return list(dict.fromkeys([*first, *_failing(result)]))
+
+
+def _failing(result: ExportResult) -> dict[int, list[str]]:
+    """The samples on which an output differs most from the reference where parity failed, with the artifacts."""
+    found: dict[int, list[str]] = {}
+    for check in result.parity:
+        if check.verdict is Verdict.FAIL and check.case == WHOLE and check.sample is not None:
+            found.setdefault(check.sample, []).append(check.artifact)
+    return {row: list(dict.fromkeys(names)) for row, names in sorted(found.items())}
+
+
+def _about_failing(source: Source, result: ExportResult) -> Iterator[str]:
+    """Where the failing samples are: which of the bundle, or by which checksum they are found in the data."""
+    kept = _kept(result)
+    for row, names in _failing(result).items():
+        what = f"Sample {row}, on which {', '.join(names)} failed, is"
+        if source.terms:
+            digest = result.evaluation.take([row]).digest()
+            yield f"{what} not in the bundle ({source.terms}): sha256 {digest}; --include-samples includes it."
+        elif kept.index(row) != row:
+            yield f"{what} sample {kept.index(row)} of the bundle."
