@@ -35,6 +35,11 @@ from edgekit.runtime.backend import BACKENDS, default_backend
 # Up to so many kept operators, each is tried without: it costs one quantization.
 _PRUNED: Final = 8
 _RUNS: Final = 4
+# What an operator that costs much accuracy is given: its weights stay int8 next to activations of 16 bits.
+FLOAT: Final = "float32"
+WIDE: Final = "16-bit activations"
+_WIDE_FORMATS: Final = ("onnx",)
+_WIDE_OPSET: Final = 21
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -58,7 +63,10 @@ class KeepCandidate:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedPair:
-    """A quantized artifact that drops too much, and the float artifact of its format; both are in `folder`."""
+    """A quantized artifact that drops too much, and the float artifact of its format; both are in `folder`.
+
+    `opset` is the one that was requested; 0 if any will do.
+    """
 
     folder: Path
     spec: ModelSpec
@@ -68,6 +76,7 @@ class QuantizedPair:
     evaluation: Samples
     cases: tuple[Case, ...]
     timeout_s: float = 600.0
+    opset: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,7 @@ def control_accuracy(result: ExportResult, request: ExportRequest, folder: Path,
             evaluation=result.evaluation,
             cases=result.cases,
             timeout_s=request.timeout_s,
+            opset=request.opset,
         )
         result = _with(result, keep_in_float(pair, limit, drop))
     return result
@@ -157,28 +167,39 @@ def keep_in_float(pair: QuantizedPair, limit: float, before: float) -> MixedArti
         tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
         Worker(pair.quantized.format, timeout_s=pair.timeout_s) as worker,
     ):
-        trials = _Trials(pair, Path(folder), worker)
-        chosen = fewest(candidates, trials.drop, limit)
-        if chosen is None:
-            raise VerdictFailed(
-                f"Artifact '{pair.quantized.recipe}' drops more than {100 * limit:g} pt even with every operator in "
-                "float32 that the quantizer can leave out.",
-                hint=f"edgekit bisect BUNDLE {pair.whole.recipe} {pair.quantized.recipe}",
-            )
-        return trials.accept(chosen, before)
+        for form in _forms(pair):
+            trials = _Trials(pair, Path(folder), worker, form)
+            # A form in which even all of them do not help is not searched.
+            if form == FLOAT or trials.drop(candidates) <= limit:
+                chosen = fewest(candidates, trials.drop, limit)
+                if chosen is not None:
+                    return trials.accept(chosen, before)
+    raise VerdictFailed(
+        f"Artifact '{pair.quantized.recipe}' drops more than {100 * limit:g} pt even with every operator in "
+        "float32 that the quantizer can leave out.",
+        hint=f"edgekit bisect BUNDLE {pair.whole.recipe} {pair.quantized.recipe}",
+    )
+
+
+def _forms(pair: QuantizedPair) -> tuple[str, ...]:
+    """What operators that cost much accuracy are given, the smallest first."""
+    is_static = Recipe.parse(pair.quantized.recipe).mode == "static"
+    has_wide = pair.quantized.format in _WIDE_FORMATS and is_static and not 0 < pair.opset < _WIDE_OPSET
+    return (WIDE, FLOAT) if has_wide else (FLOAT,)
 
 
 @dataclass
 class _Trials:
-    """Quantizations with some operators in float, each made and measured once."""
+    """Quantizations with some operators in another form, FLOAT or WIDE, each made and measured once."""
 
     pair: QuantizedPair
     folder: Path
     worker: Worker
+    form: str
     known: dict[frozenset[str], tuple[float, Path, messages.Converted]] = field(default_factory=dict)
 
     def drop(self, chosen: Sequence[KeepCandidate]) -> float:
-        """The drop with these in float."""
+        """The drop with these in the other form."""
         return self._made(chosen)[0]
 
     def accept(self, chosen: Sequence[KeepCandidate], before: float) -> MixedArtifact:
@@ -189,7 +210,8 @@ class _Trials:
         target.write_bytes(path.read_bytes())
         kept = tuple(self._explained(chosen))
         tensors = [msgspec.to_builtins(one) for one in kept]
-        record = {**pair.quantized.record, "options": converted.options, "float_tensors": tensors}
+        key = "float_tensors" if self.form == FLOAT else "wide_tensors"
+        record = {**pair.quantized.record, "options": converted.options, key: tensors}
         artifact = msgspec.structs.replace(
             pair.quantized,
             size_bytes=target.stat().st_size,
@@ -201,7 +223,7 @@ class _Trials:
             quantized=share_in(Recipe.parse(pair.quantized.recipe), target, pair.spec),
             warnings=(
                 *converted.warnings,
-                f"{_summary(kept)}: the drop went from {100 * before:.2f} pt to {100 * drop:.2f} pt",
+                f"{_summary(kept, self.form)}: the drop went from {100 * before:.2f} pt to {100 * drop:.2f} pt",
             ),
         )
         checks, accuracy = check_file(target, artifact, pair.spec, pair.evaluation, pair.cases)
@@ -216,7 +238,7 @@ class _Trials:
     def _made(self, chosen: Sequence[KeepCandidate]) -> tuple[float, Path, messages.Converted]:
         names = frozenset(name for one in chosen for name in one.tensors)
         if names not in self.known:
-            path = self.folder / f"{len(self.known)}{format_of(self.pair.quantized.format).suffix}"
+            path = self.folder / f"{self.form[:5]}-{len(self.known)}{format_of(self.pair.quantized.format).suffix}"
             converted = self._quantize(sorted(names), path)
             self.known[names] = (self._measured(path), path, converted)
         return self.known[names]
@@ -235,11 +257,11 @@ class _Trials:
             str(samples) if pair.quantized.record.get("calibration") else "",
             str(feed),
             str(out),
-            tuple(names),
+            keep_float=tuple(names) if self.form == FLOAT else (),
+            wide=tuple(names) if self.form == WIDE else (),
         )
-        converted = self.worker.ask(
-            job, f"keeping {len(names)} tensors of '{pair.quantized.recipe}' in float"
-        ).converted
+        what = f"keeping {len(names)} tensors of '{pair.quantized.recipe}' in {self.form}"
+        converted = self.worker.ask(job, what).converted
         if converted is None or not out.is_file():
             raise ConversionFailed(f"The {pair.quantized.format} converter did not write a file.")
         return converted
@@ -310,6 +332,6 @@ def _fixed(artifact: Artifact, pair: QuantizedPair, samples: Samples) -> tuple[l
     raise ConversionFailed(f"No signature of '{artifact.recipe}' accepts the shapes of the samples.")
 
 
-def _summary(kept: Sequence[Kept]) -> str:
+def _summary(kept: Sequence[Kept], form: str) -> str:
     names = ", ".join(f"'{one.tensor}'{f' ({one.module})' if one.module else ''}" for one in kept)
-    return f"accuracy control keeps float32 at {names}"
+    return f"accuracy control keeps {form} at {names}"

@@ -75,7 +75,7 @@ class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     """Make `out` by `recipe` from the float file `source`; `calibration` is an .npz of samples, or empty.
 
     `feed` contains one real feed, on which the file must not crash its backend. The operators that make the tensors in
-    `keep_float` are not quantized. `method` is one of CALIBRATION_METHODS.
+    `keep_float` are not quantized; those of `wide` have activations in 16 bits. `method` is one of CALIBRATION_METHODS.
     """
 
     spec: ModelSpec
@@ -87,6 +87,7 @@ class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     out: str
     keep_float: tuple[str, ...] = ()
     method: str = "min-max"
+    wide: tuple[str, ...] = ()
 
 
 class Steps(msgspec.Struct, frozen=True, tag="steps"):

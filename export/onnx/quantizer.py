@@ -29,6 +29,8 @@ from edgekit.export.shapes.lengths import sizes_of_samples
 Options = dict[str, str | int | float | bool]
 _METHODS: Final = {"min-max": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 _STRIDE: Final = 8
+# The first opset in which activations of 16 bits exist.
+WIDE_OPSET: Final = 21
 # Samples on which float16 is checked to hold every value.
 _SEEN: Final = 32
 
@@ -49,9 +51,12 @@ class OnnxQuantizer:
         *,
         keep_float: Sequence[str] = (),
         method: str = "min-max",
+        wide: Sequence[str] = (),
     ) -> Converted:
         """Write the file of `recipe` from the float32 file."""
-        options, warnings = quantize(source, spec, recipe, calibration, out, keep_float=keep_float, method=method)
+        options, warnings = quantize(
+            source, spec, recipe, calibration, out, keep_float=keep_float, method=method, wide=wide
+        )
         save(lean(repaired(need("onnx", extra="export").load(str(out)))), out, spec, shapes=recipe.precision == "fp16")
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
@@ -65,12 +70,14 @@ def quantize(
     *,
     keep_float: Sequence[str] = (),
     method: str = "min-max",
+    wide: Sequence[str] = (),
 ) -> tuple[Options, tuple[str, ...]]:
     """Write the file of `recipe` to `out`; returns the options used and warnings.
 
     Args:
         keep_float: Names of tensors whose operators are not quantized.
         method: The calibration method, one of CALIBRATION_METHODS.
+        wide: Names of tensors whose operators read and write 16 bits, in static int8.
     """
     if recipe.precision == "fp16":
         return write_float16(source, out, _few_feeds(calibration, spec))
@@ -90,18 +97,22 @@ def quantize(
             mixed = mixed_joins_of(prepared, given)
             floats = _unsupported(prepared)
             kept = (*keep_float, *floats, *(name for one in mixed for name in (one.tensor, *one.behind)))
-            options = _static(prepared, recipe, given, out, _nodes_of(prepared, kept), method)
+            options = _static(
+                prepared, recipe, given, out, _nodes_of(prepared, kept), method, _activations_of(prepared, wide)
+            )
             joined = (
                 *(f"{one.described}: it stays float32" for one in mixed),
                 *(f"'{name}' ({kind} over several axes) stays float32" for name, kind in floats.items()),
             )
-    return {**options, "symbolic_shapes": symbolic}, (*joined, *_raised(source), *_warnings(out))
+    lowest = WIDE_OPSET if options.get("wide_tensors") else PER_CHANNEL
+    return {**options, "symbolic_shapes": symbolic}, (*joined, *_raised(source, lowest), *_warnings(out))
 
 
-def _raised(source: Path) -> tuple[str, ...]:
+def _raised(source: Path, lowest: int) -> tuple[str, ...]:
     """Says that the file has a newer opset than its source."""
     own = opset_of(need("onnx", extra="export").load(str(source), load_external_data=False))
-    return (f"int8 needs opset {PER_CHANNEL}, the float file has opset {own}",) if own < PER_CHANNEL else ()
+    what = "16-bit activations need" if lowest == WIDE_OPSET else "int8 needs"
+    return (f"{what} opset {lowest}, the float file has opset {own}",) if own < lowest else ()
 
 
 def _few_feeds(calibration: Samples | None, spec: ModelSpec) -> list[Feed]:
@@ -114,6 +125,14 @@ def _nodes_of(prepared: Path, tensors: Collection[str]) -> list[str]:
     model = need("onnx", extra="export").load(str(prepared))
     kept = {*tensors, *front_end_of_onnx(model)}
     return [node.name for node in model.graph.node if kept & set(node.output)]
+
+
+def _activations_of(prepared: Path, tensors: Collection[str]) -> list[str]:
+    """What the nodes that make these tensors read and write, except constants."""
+    graph = need("onnx", extra="export").load(str(prepared)).graph
+    constants = {one.name for one in graph.initializer}
+    names = (name for node in graph.node if set(tensors) & set(node.output) for name in (*node.input, *node.output))
+    return [name for name in dict.fromkeys(names) if name and name not in constants]
 
 
 def _unsupported(prepared: Path) -> dict[str, str]:
@@ -129,9 +148,22 @@ def _feeds(calibration: Samples, spec: ModelSpec, prepared: Path, method: str) -
     return feeds_of_sizes(calibration, spec, {**own, **({spec.batch_axis: 1} if spec.batch_axis else {})})
 
 
-def _static(prepared: Path, recipe: Recipe, given: Sequence[Feed], out: Path, kept: list[str], method: str) -> Options:
+def _static(
+    prepared: Path,
+    recipe: Recipe,
+    given: Sequence[Feed],
+    out: Path,
+    kept: list[str],
+    method: str,
+    wide: Sequence[str] = (),
+) -> Options:
     q = need("onnxruntime.quantization", extra="cpu")
     unsigned, reduced = recipe.variant != "s8s8", recipe.variant == "u8s7"
+    # So many feeds at a time: histograms are made of every value that every tensor had for them.
+    extra: dict[str, Any] = {} if method == "min-max" else {"CalibStridedMinMax": _STRIDE}
+    if wide:
+        kind = q.QuantType.QUInt16 if unsigned else q.QuantType.QInt16
+        extra |= {"TensorQuantOverrides": {name: [{"quant_type": kind}] for name in wide}}
     q.quantize_static(
         str(prepared),
         str(out),
@@ -143,10 +175,9 @@ def _static(prepared: Path, recipe: Recipe, given: Sequence[Feed], out: Path, ke
         reduce_range=reduced,
         calibrate_method=getattr(q.CalibrationMethod, _METHODS[method]),
         nodes_to_exclude=kept,
-        # So many feeds at a time: histograms are made of every value that every tensor had for them.
-        extra_options={} if method == "min-max" else {"CalibStridedMinMax": _STRIDE},
+        extra_options=extra,
     )
-    return {
+    options: Options = {
         "format": "QDQ",
         "activations": "uint8" if unsigned else "int8",
         "weights": "int8",
@@ -155,6 +186,7 @@ def _static(prepared: Path, recipe: Recipe, given: Sequence[Feed], out: Path, ke
         "calibration": method,
         "float_nodes": ",".join(kept),
     }
+    return options | ({"wide_tensors": ",".join(wide)} if wide else {})
 
 
 def _dynamic(prepared: Path, recipe: Recipe, out: Path, kept: list[str]) -> Options:

@@ -242,6 +242,7 @@ def _quantize(state: _State, job: messages.Quantize) -> messages.Reply:
     # Third-party quantizers need these options only where they are used.
     kept: dict[str, Any] = {"keep_float": job.keep_float} if job.keep_float else {}
     kept |= {"method": job.method} if job.method != "min-max" else {}
+    kept |= {"wide": job.wide} if job.wide else {}
     made = _quantizer(job.quantizer).quantize(Path(job.source), job.spec, recipe, calibration, Path(job.out), **kept)
     if job.feed:
         _try_engine(Path(job.out), job.spec, read_arrays(Path(job.feed), ModelUnreadable))

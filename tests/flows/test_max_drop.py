@@ -77,7 +77,8 @@ def test_int8_that_drops_too_much_keeps_operators_in_float_in_both_formats(tmp_p
     drops = {row.artifact: row.drop.value for row in before.accuracy}
     assert min(drop for name, drop in drops.items() if "int8" in name and drop is not None) > LIMIT
     assert all(row.drop.value is not None and row.drop.value <= LIMIT for row in after.accuracy)
-    assert after.verdict is Verdict.PASS
+    # The operator that stays float32 is most of the work of this network: what is right is hardly int8, and says so.
+    assert {check.kind for check in after.parity if check.verdict is Verdict.FAIL} == {"share"}
     with Bundle.open(out) as bundle:
         for artifact in bundle.artifacts:
             kept = artifact.record.get("float_tensors", [])
