@@ -52,23 +52,62 @@ class OnnxExporter:
 
     def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path, *, opset: int = OPSET) -> Converted:
         """Write the float32 file; falls back to the legacy exporter, with a warning."""
-        wrapped = positional(module, spec)
-        exporter = "dynamo"
-        warnings: tuple[str, ...] = ()
-        try:
-            _export_dynamo(wrapped, spec, feed, out, opset)
-        except Exception as err:  # the exporter raises whatever its passes raise
-            # The older exporter would follow the branch that one sample takes, and be wrong for others.
-            explained = untraceable(err)
-            if explained is not None:
-                raise explained from err
-            exporter = "legacy"
-            warnings = (f"torch.onnx failed ({first_line(err)}); its legacy exporter wrote this file",)
-            _export_legacy(wrapped, spec, feed, out, opset)
+        exporter, warnings = _write(module, spec, feed, out, opset)
         slim(out, spec)
         options: dict[str, str | int | float | bool] = {"exporter": exporter, "opset": opset, "simplifier": "onnxslim"}
         made = read_back(out, spec)
         return msgspec.structs.replace(made, options=options, warnings=(*warnings, *_frozen(made, spec)))
+
+
+def _write(module: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> tuple[str, tuple[str, ...]]:
+    """Write the file with the first exporter that can; its name, and the warning that it is not the usual one."""
+    wrapped = positional(module, spec)
+    try:
+        _export_dynamo(wrapped, spec, feed, out, opset)
+    except Exception as err:  # the exporter raises whatever its passes raise
+        # The older exporter would follow the branch that one sample takes, and be wrong for others.
+        explained = untraceable(err)
+        if explained is not None:
+            raise explained from err
+        if _write_strictly(module, spec, feed, out, opset):
+            return "dynamo", ()
+        _export_legacy(wrapped, spec, feed, out, opset)
+        return "legacy", (f"torch.onnx failed ({first_line(err)}); its legacy exporter wrote this file",)
+    if _is_frozen(out, spec):
+        _write_strictly(module, spec, feed, out, opset)
+    return "dynamo", ()
+
+
+def _write_strictly(module: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> bool:
+    """Write the file from a trace that reads the code instead of running it; false, without a file, if that fails.
+
+    A size that the code makes a number of Python, int(x.size(0)), remains dynamic there.
+    """
+    apart = out.with_suffix(".strict.onnx")
+    try:
+        direct = unwrapped(module, spec, feed)
+        if direct is None:
+            return False
+        _export_dynamo(direct, spec, feed, apart, opset, strict=True)
+        if _is_frozen(apart, spec):
+            return False
+        apart.replace(out)
+    except Exception:  # noqa: BLE001  # the exporter raises whatever its passes raise
+        return False
+    finally:
+        apart.unlink(missing_ok=True)
+    return True
+
+
+def _is_frozen(path: Path, spec: ModelSpec) -> bool:
+    """Whether the file fixes an axis of an input that the spec has as dynamic."""
+    model: ModelProto = need("onnx", extra="export").load(str(path), load_external_data=False)
+    wanted = {tensor.name: tensor.shape for tensor in spec.inputs}
+    return any(
+        isinstance(axis, str) and not dim.dim_param
+        for value in model.graph.input
+        for axis, dim in zip(wanted.get(value.name, ()), value.type.tensor_type.shape.dim, strict=False)
+    )
 
 
 def positional(module: Any, spec: ModelSpec) -> Any:
@@ -89,7 +128,30 @@ def positional(module: Any, spec: ModelSpec) -> Any:
     return Positional().eval()
 
 
-def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> None:
+def unwrapped(module: Any, spec: ModelSpec, feed: Feed) -> Any | None:
+    """The module behind a wrapper that a strict trace can read; None if torch would order its outputs differently."""
+    torch = need("torch", extra="export")
+    arguments = call_arguments(module, spec)
+
+    class Unwrapped(torch.nn.Module):  # type: ignore[misc,name-defined]  # the type check runs without torch
+        """Inputs in the spec's order."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *feed: Any) -> Any:
+            return call(self.module, arguments, feed)
+
+    with torch.no_grad():
+        result = call(module, arguments, tensors(feed, spec).values())
+    leaves = need("torch.utils._pytree", extra="export").tree_leaves(result)
+    ours = list(flatten(result).values())
+    same = len(leaves) == len(ours) and all(one is other for one, other in zip(leaves, ours, strict=True))
+    return Unwrapped().eval() if same else None
+
+
+def _export_dynamo(module: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int, *, strict: bool = False) -> None:
     torch = need("torch", extra="export")
     _match_exactly()
     # A prefix, because `in` and `E` mean something to Python and to the algebra behind these names.
@@ -98,16 +160,14 @@ def _export_dynamo(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path, opset: 
         {index: free[axis] for index, axis in enumerate(tensor.shape) if isinstance(axis, str)}
         for tensor in spec.inputs
     )
+    given, dynamic = tuple(tensors(feed, spec).values()), (shapes,) if free else None
+    options: dict[str, Any] = {"dynamo": True, "opset_version": OPSET, "external_data": False, "verbose": False}
     with torch.no_grad():
-        made = torch.onnx.export(
-            wrapped,
-            tuple(tensors(feed, spec).values()),
-            dynamo=True,
-            opset_version=OPSET,
-            external_data=False,
-            dynamic_shapes=(shapes,) if free else None,
-            verbose=False,
-        )
+        if strict:
+            program = torch.export.export(module, given, dynamic_shapes=dynamic, strict=True)
+            made = torch.onnx.export(program, **options)
+        else:
+            made = torch.onnx.export(module, given, dynamic_shapes=dynamic, **options)
     model = made.model_proto
     # Afterwards, because the exporter lets a name that one of its tensors has refer to itself.
     name_borders(model.graph, [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs])

@@ -20,7 +20,7 @@ from edgekit.export.tflite.compact import compact
 from edgekit.export.tflite.lowering import decompose
 from edgekit.export.torch.call import call, call_arguments, tensors
 from edgekit.export.torch.flattening import flatten
-from edgekit.export.torch.untraceable import untraceable
+from edgekit.export.torch.untraceable import unsupported_in_tflite, untraceable
 
 
 class TfliteExporter:
@@ -44,7 +44,7 @@ class TfliteExporter:
             with torch.no_grad():
                 converter.convert().export(str(out))
         except Exception as err:
-            explained = untraceable(err)
+            explained = unsupported_in_tflite(err) or untraceable(err)
             if explained is not None:
                 raise explained from err
             raise

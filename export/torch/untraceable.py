@@ -31,6 +31,30 @@ def untraceable(err: BaseException, hint: str = "") -> UserError | None:
     return None
 
 
+# What TFLite lacks, by words of its converter's errors: the reason, and what the module can do instead.
+_LACKING: Final = (
+    (
+        re.compile(r"complex(64|128|<)"),
+        "The module computes with complex numbers, which TFLite does not have",
+        "Write rotary positions with sines and cosines, and a spectrum as a convolution with them.",
+    ),
+    (
+        re.compile(r"_pack_padded_sequence|PackedSequence|zeros\(\): argument 'size' failed to unpack"),
+        "The module packs sequences by their lengths, whose shapes depend on the values of an input",
+        "Run the recurrent layer on the padded batch, and select with the lengths afterwards: y[rows, lengths - 1]",
+    ),
+)
+
+
+def unsupported_in_tflite(err: BaseException) -> UserError | None:
+    """The UserError for what no TFLite file can contain; None for any other failure."""
+    texts = "\n".join(str(one) for one in _chain(err))
+    for words, reason, hint in _LACKING:
+        if words.search(texts):
+            return UserError(f"{reason}.", hint=hint)
+    return None
+
+
 def first_line(err: BaseException) -> str:
     """The innermost error in one line: torch wraps its errors in pages of advice."""
     inner = list(_chain(err))[-1]

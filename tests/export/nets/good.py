@@ -115,15 +115,14 @@ class Single(nn.Module):
 
 
 class Frozen(nn.Module):
-    """(N, 6) -> (N, 4), traced with whatever batch it sees: `int` makes a number of the axis."""
+    """(N, 6) -> (N, 4), row by row in Python: a traced graph has as many rows as it was traced with."""
 
     def __init__(self) -> None:
         super().__init__()
         self.head = nn.Linear(6, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = int(torch.tensor(x.shape[0]).numpy())
-        return self.head(x.reshape(rows, 6))
+        return torch.stack([self.head(row) for row in x])
 
 
 class Looping(nn.Module):
@@ -216,3 +215,17 @@ class Gated(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.gru(x)[0][:, -1])
+
+
+class Repeating(nn.Module):
+    """(N, T, 8) -> (N, 3): a learnt query, once per sample, reads the steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.zeros(1, 4, 8))
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.linear = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query = self.query.repeat(int(x.size(0)), 1, 1)
+        return self.linear(self.attention(query, x, x, need_weights=False)[0][:, 0])

@@ -13,7 +13,7 @@ from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.messages import ModuleRef
 from edgekit.export.onnx.exporter import OnnxExporter
 from edgekit.export.torch.module import load_module
-from edgekit.export.torch.untraceable import first_line, untraceable
+from edgekit.export.torch.untraceable import first_line, unsupported_in_tflite, untraceable
 
 NETS = Path(__file__).parents[1] / "nets"
 
@@ -41,3 +41,23 @@ def test_the_innermost_error_is_the_one_that_counts() -> None:
     outer.__cause__ = ValueError("no kernel for 'Frobnicate'\nand more")
 
     assert first_line(outer) == "ValueError: no kernel for 'Frobnicate'"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("torch.complex64", "computes with complex numbers"),
+        ("Unsupported ir element type: complex<f32>", "computes with complex numbers"),
+        (
+            "zeros(): argument 'size' failed to unpack the object at pos 2",
+            "packs sequences by their lengths",
+        ),
+    ],
+)
+def test_what_tflite_lacks_is_named_with_what_to_do_instead(text: str, reason: str) -> None:
+    found = unsupported_in_tflite(RuntimeError(text))
+
+    assert found is not None
+    assert reason in found.message
+    assert found.hint
+    assert unsupported_in_tflite(RuntimeError("no kernel")) is None
