@@ -73,3 +73,17 @@ def test_the_default_dtype_is_as_before() -> None:
     noise_of(Single(), RNG.normal(size=(2, 64)))
 
     assert torch.get_default_dtype() is torch.float32
+
+
+class Masked(torch.nn.Module):
+    """Attention with a mask that is float32 whatever the weights are, as modules make it by `.float()`."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads = x.reshape(-1, 2, 8, 4)
+        mask = torch.zeros(1, 1, 1, 8, dtype=torch.float32)
+        mask[..., 5:] = torch.finfo(torch.float32).min
+        return torch.nn.functional.scaled_dot_product_attention(heads, heads, heads, attn_mask=mask)
+
+
+def test_a_float32_mask_is_no_noise_of_attention() -> None:
+    assert noise_of(Masked(), RNG.normal(size=(20, 64)))["output"].max() < 1e-5
