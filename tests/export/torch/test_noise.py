@@ -79,9 +79,9 @@ class Masked(torch.nn.Module):
     """Attention with a mask that is float32 whatever the weights are, as modules make it by `.float()`."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        heads = x.reshape(-1, 2, 8, 4)
-        mask = torch.zeros(1, 1, 1, 8, dtype=torch.float32)
-        mask[..., 5:] = torch.finfo(torch.float32).min
+        heads = x.reshape(-1, 1, 16, 4)
+        mask = torch.zeros(1, 1, 1, 16, dtype=torch.float32)
+        mask[..., 9:] = torch.finfo(torch.float32).min
         return torch.nn.functional.scaled_dot_product_attention(heads, heads, heads, attn_mask=mask)
 
 
