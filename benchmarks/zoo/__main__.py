@@ -87,7 +87,7 @@ def is_wanted(row: Row | None, given: argparse.Namespace) -> bool:
     if row is None or given.again:
         return True
     if given.part == "plain":
-        return not row.plain
+        return not row.plain and (row.verdict != "pass" or not given.failed)
     return bool((given.failed and row.verdict != "pass") or (given.part == "ours" and not row.verdict))
 
 
