@@ -1,6 +1,6 @@
 """Twenty faults, planted one at a time in five networks of the zoo: `edgekit validate` has to find each.
 
-python -m benchmarks.zoo.faults        run all and write benchmarks/zoo/faults.jsonl
+python -m benchmarks.zoo.faults [NAME ...]     run all, or those of some networks, and keep what was found
 
 The reference is a bundle of the right network. A fault is planted in the module, which is then exported the plain way,
 or in the weights of the TFLite file of the bundle. Each network also goes through without a fault, and has to pass.
@@ -11,14 +11,17 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from benchmarks.zoo.ours import measured
 from benchmarks.zoo.prepared import load, prepare
-from benchmarks.zoo.rows import FAULTS, Fault, write_faults
+from benchmarks.zoo.rows import FAULTS, Fault, add_fault
+
+import edgekit
+from edgekit.core.verdict import Verdict
 
 Alter = Callable[[Any], None]
 
@@ -159,10 +162,10 @@ PLANTED: Final = (
 )
 
 
-def run() -> Iterator[Fault]:
+def run(names: Sequence[str] = ()) -> Iterator[Fault]:
     """What validation says of every fault, and of the five networks without one."""
     with tempfile.TemporaryDirectory(prefix="edgekit-faults-") as folder:
-        for net in dict.fromkeys(one.net for one in PLANTED):
+        for net in names or dict.fromkeys(one.net for one in PLANTED):
             place = Path(folder) / net
             prepare(net, 0, place)
             words = [
@@ -191,13 +194,10 @@ def found(one: Planted, folder: Path) -> Fault:
         _exported(module, path, folder)
     else:
         _patched(folder / "bundle" / "tflite-fp32.tflite", path, one.alter)
-    command = [sys.executable, "-m", "edgekit", "validate", path.name, "--reference", "bundle", "--json"]
-    code, text, _, _ = measured(command, folder, 300)
-    document = json.loads(text)
-    bad = [check for check in document.get("parity", ()) if check["verdict"] == "fail"]
-    clear = [check["sqnr_db"] for check in bad if check["sqnr_db"] is not None]
-    reason = document.get("error", {}).get("message", "")
-    return Fault(one.net, one.fault, one.format, code, bool(bad), min(clear, default=None), reason)
+    report = edgekit.validate(path, reference=folder / "bundle")
+    bad = [check for check in report.parity if check.verdict is Verdict.FAIL]
+    clear = [check.sqnr_db for check in bad if check.sqnr_db is not None]
+    return Fault(one.net, one.fault, one.format, report.verdict.exit_code, bool(bad), min(clear, default=None))
 
 
 def _exported(module: Any, path: Path, folder: Path) -> None:
@@ -244,8 +244,6 @@ def _constants(model: Any) -> list[Any]:
 
 
 if __name__ == "__main__":
-    rows = []
-    for row in run():
+    for row in run(sys.argv[1:]):
         print(row, flush=True)
-        rows.append(row)
-    write_faults(rows, FAULTS)
+        add_fault(row, FAULTS)

@@ -104,7 +104,8 @@ class Time(msgspec.Struct, frozen=True):
 def read_faults(path: Path = FAULTS) -> list[Fault]:
     """Every planted fault."""
     lines = path.read_bytes().splitlines() if path.is_file() else []
-    return [msgspec.json.decode(line, type=Fault) for line in lines]
+    found = [msgspec.json.decode(line, type=Fault) for line in lines]
+    return list({(one.net, one.fault): one for one in found}.values())
 
 
 def read_times(path: Path = TIMES) -> list[Time]:
@@ -113,6 +114,7 @@ def read_times(path: Path = TIMES) -> list[Time]:
     return [msgspec.json.decode(line, type=Time) for line in lines]
 
 
-def write_faults(faults: Iterable[Fault], path: Path = FAULTS) -> None:
-    """Write all faults, one line each."""
-    path.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in faults))
+def add_fault(fault: Fault, path: Path = FAULTS) -> None:
+    """Append a fault; of several lines for one the last counts."""
+    with path.open("ab") as stream:
+        stream.write(msgspec.json.encode(fault) + b"\n")
