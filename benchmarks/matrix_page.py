@@ -14,7 +14,7 @@ from edgekit.core.refusals import REFUSALS
 from edgekit.export.checking.tolerance import TOLERANCES
 from edgekit.train.registry import MODELS
 
-NEXT: Final = ("", "Next: [when an artifact is right](validation.md)", "")
+NEXT: Final = ("", "Next: [what becomes of real networks](zoo.md)", "")
 TITLES: Final = {"onnx": "ONNX, in onnxruntime", "tflite": "TFLite, in LiteRT"}
 
 

@@ -12,7 +12,7 @@ from benchmarks.zoo.plain import RECIPES
 from benchmarks.zoo.rows import Row, read_faults, read_times
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "zoo.md"
-NEXT: Final = ("Next: [which recipe works for which reference model](matrix.md)", "")
+NEXT: Final = ("Next: [when an artifact is right](validation.md)", "")
 # What a cell can be, in the order of the summary; the first that is true counts.
 ENDS: Final[tuple[tuple[str, Callable[[Row], bool]], ...]] = (
     ("passes, and is right", lambda row: row.verdict == "pass" and row.right is not False),
@@ -118,7 +118,7 @@ def _nets(rows: Sequence[Row]) -> Iterable[str]:
     yield from (
         "## Networks",
         "",
-        "Each cell has the least SQNR in dB that the judge found for the file of edgekit. No word means that edgekit"
+        "Each cell has the least SQNR in dB that the judge found for the file that edgekit made. No word means that it"
         " passes and the file is right.",
         "",
         f"| network | kind | from | parameters | {' | '.join(RECIPES)} |",
