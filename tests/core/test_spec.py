@@ -122,6 +122,7 @@ def test_shares_are_printed_in_per_cent_and_their_drops_in_points(metric: str, u
         (["T=32,64"], {"T": (32, 64)}),
         (["T=64,32,64", "N = 1, 8"], {"T": (32, 64), "N": (1, 8)}),
         (["T=32", "T=64"], {"T": (32, 64)}),
+        (["x:0.1=8"], {"x:0.1": (8,)}),
     ],
 )
 def test_sizes_are_read_per_axis(texts: list[str], sizes: dict[str, tuple[int, ...]]) -> None:

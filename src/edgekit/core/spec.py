@@ -32,7 +32,7 @@ _INPUT = re.compile(r"(?P<name>[A-Za-z_][\w.]*):(?P<dtype>\w+)\[(?P<shape>[^\]]*
 _AXIS_NAME = re.compile(r"[A-Za-z_]\w*")
 _SIZE = re.compile(r"0*[1-9][0-9]{0,8}")
 # Files from elsewhere have axes such as `x:0.1`.
-_SIZES = re.compile(rf"(?P<axis>[^=,\s]+)=(?P<sizes>{_SIZE.pattern}(?:,{_SIZE.pattern})*)")
+_SIZES = re.compile(rf"(?P<axis>[^=,\s\d][^=,\s]*)=(?P<sizes>{_SIZE.pattern}(?:,{_SIZE.pattern})*)")
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
