@@ -126,7 +126,7 @@ def _suite() -> Iterable[str]:
     yield from (
         "## The test suite of the onnx package",
         "",
-        f"The node, simple and light tests of onnx {suite.version}, loaded and validated by edgekit with the backend"
+        f"The tests that come with onnx {suite.version}, loaded and validated by edgekit with the backend"
         " `onnxruntime` (`python benchmarks/onnx_suite.py`).",
         "",
         "| kind | tests | pass | share | refused | fail |",

@@ -35,17 +35,12 @@ EXPLAINED: Final = {
     "test_attention_4d_with_past_and_present_qk_matmul_bias": "masked values are minus infinity in the expected"
     " output and the lowest float in ONNX Runtime; an output that is not finite never passes validation",
     "test_attention_4d_diff_heads_mask4d_padded_kv": "ONNX Runtime needs a mask as long as the keys, padding included",
-    **{
-        f"test_attention_4d_{name}_bf16": "the definition of Attention in ONNX Runtime mixes bfloat16 and float32"
-        for name in ("padded_kv", "causal_padded_kv", "attn_mask_causal")
-    },
     "test_averagepool_2d_ceil_last_window_starts_on_pad": "off by 5.6e-5, which the package allows"
     " and the limit of edgekit does not",
     "test_convinteger_with_padding": "ONNX Runtime does not support per-channel zero points in ConvInteger",
-    **{
-        f"test_{name}_monday": "ONNX Runtime needs the locale en_US.UTF-8, which was not installed"
-        for name in ("strnorm_model", "strnormalizer_export")
-    },
+    "test_bernoulli": "random: ONNX Runtime draws other numbers than the package for the same seed",
+    "test_blackmanwindow": "off by one rounding step at the edge of the window, where it is zero and has no range",
+    "test_roialign_aligned_false": "off by 8.4e-5, which the package allows and the limit of edgekit does not",
     "test_training_dropout": "random: ONNX Runtime draws other numbers than the package for the same seed",
     "test_maxunpool_export_with_output_shape": "ONNX Runtime takes indices from the input shape, not the output shape",
     "test_mvn": "the checker of the package rejects the model: a constant of its function has no value",
@@ -56,7 +51,8 @@ EXPLAINED: Final = {
     " varies",
 }
 RESULTS: Final = Path(__file__).with_name("onnx_suite.json")
-KINDS: Final = ("node", "simple", "light")
+KINDS: Final = ("node", "simple", "light", "pytorch-converted", "pytorch-operator")
+_STORED: Final = ("simple", "pytorch-converted", "pytorch-operator")
 
 
 class Case(NamedTuple):
@@ -94,10 +90,11 @@ def cases() -> Iterator[Case]:
     """Every test that comes with the package; nothing is fetched."""
     yield from _nodes()
     data = Path(str(importlib.resources.files("onnx.backend.test"))) / "data"
-    for folder in sorted(path for path in (data / "simple").iterdir() if path.is_dir()):
-        model = onnx.load(str(folder / "model.onnx"))
-        sets = [_stored(one, model) for one in sorted(folder.glob("test_data_set_*"))]
-        yield Case(folder.name, "simple", model, sets)
+    for kind in _STORED:
+        for folder in sorted(path for path in (data / kind).iterdir() if path.is_dir()):
+            model = onnx.load(str(folder / "model.onnx"))
+            sets = [_stored(one, model) for one in sorted(folder.glob("test_data_set_*"))]
+            yield Case(folder.name, kind, model, sets)
     for path in sorted((data / "light").glob("*.onnx")):
         model = onnx.load(str(path))
         expected = numpy_helper.to_array(onnx.load_tensor(str(path.with_name(f"{path.stem}_output_0.pb"))))
@@ -161,12 +158,28 @@ def _problems(given: OnnxFile, inputs: Sequence[Any], feed: Sequence[Any], answe
     names = list(answers)
     expected = {name: _array(array)[None] for name, array in zip(names, answer, strict=True)}
     samples = Samples({name: array[None] for name, array in named.items()}, expected=expected)
-    precision = "fp16" if any(array.dtype == np.float16 for array in (*named.values(), *expected.values())) else "fp32"
+    half = any(_is_half(value) for value in (*feed, *answer))
+    precision = "fp16" if half else "fp32"
     artifact = Artifact("onnx-fp32", "model.onnx", "onnx", precision, 1, "", "", (), ())
     got = {name: array[None] for name, array in answers.items()}
+    same = {name for name, array in expected.items() if _is_same(array, got[name])}
     checks = compare_outputs(artifact, spec, got, samples, where="onnxruntime")
-    failed = [check for check in checks if check.verdict is not Verdict.PASS]
+    # A check without values, or of values that are not finite, is none; a test may ask for just these.
+    failed = [check for check in checks if check.verdict is not Verdict.PASS and check.output not in same]
     return [f"Output '{check.output}' differs: {check.reason or formatting.parity_value(check)}." for check in failed]
+
+
+def _is_same(expected: Any, got: Any) -> bool:
+    """True for equal arrays, with what is not a number in the same places."""
+    floats = np.issubdtype(expected.dtype, np.inexact)
+    return expected.dtype == got.dtype and bool(np.array_equal(expected, got, equal_nan=floats))
+
+
+def _is_half(value: Any) -> bool:
+    """True for values of 16 bits, which float32 holds where numpy lacks their type."""
+    if isinstance(value, onnx.TensorProto):
+        return value.data_type in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+    return str(np.asarray(value).dtype) in ("float16", "bfloat16")
 
 
 def _array(value: Any) -> Any:

@@ -106,6 +106,13 @@ class AttributeProto(Protocol):
     i: int
 
     @property
+    def t(self) -> TensorProto:
+        """The constant that it holds, empty for other options."""
+
+    def HasField(self, name: str) -> bool:
+        """Whether that field is set."""
+
+    @property
     def g(self) -> GraphProto:
         """The graph that it holds, empty for other options."""
 
@@ -175,6 +182,14 @@ class StringStringEntryProto(Protocol):
     value: str
 
 
+class FunctionProto(Protocol):
+    """An operator that the file itself defines."""
+
+    @property
+    def node(self) -> Repeated[NodeProto]:
+        """What it computes."""
+
+
 class ModelProto(Protocol):
     """A whole file."""
 
@@ -191,6 +206,10 @@ class ModelProto(Protocol):
     @property
     def metadata_props(self) -> Repeated[StringStringEntryProto]:
         """What its exporter says about it."""
+
+    @property
+    def functions(self) -> Repeated[FunctionProto]:
+        """Its own operators."""
 
     def SerializeToString(self) -> bytes:
         """The file's content."""

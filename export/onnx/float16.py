@@ -14,6 +14,7 @@ from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.onnx.half_range import LARGEST, unsafe_nodes
 from edgekit.export.onnx.nodes import as_initializers, captured, rename
+from edgekit.export.onnx.widening import element_types
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import GraphProto, ModelProto, NodeProto
@@ -90,7 +91,7 @@ class _Halving:
     def made(self) -> ModelProto:
         """The model, changed in place: types of tensors inside are dropped, the nodes are in order."""
         graph = self.model.graph
-        self.types = _types(self.model)
+        self.types = element_types(self.model)
         self.opset = next(one.version for one in self.model.opset_import if one.domain in ("", "ai.onnx"))
         self.weights = frozenset(tensor.name for tensor in graph.initializer)
         self._store_weights(graph)
@@ -200,14 +201,6 @@ class _Halving:
             for name in captured(node):
                 wanted.setdefault(name, set()).add(False)
         return wanted, exact
-
-
-def _types(model: ModelProto) -> dict[str, int]:
-    """Element types of the tensors of the graph, as far as they can be inferred."""
-    inferred = need("onnx.shape_inference", extra="export").infer_shapes(model).graph
-    values = (*inferred.input, *inferred.value_info, *inferred.output)
-    found = {one.name: one.type.tensor_type.elem_type for one in values if one.type.tensor_type.elem_type}
-    return {**found, **{tensor.name: tensor.data_type for tensor in inferred.initializer}}
 
 
 def _has_graphs(node: NodeProto) -> bool:

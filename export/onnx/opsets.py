@@ -20,6 +20,8 @@ STANDARD: Final = ("", "ai.onnx")
 # What onnxruntime 1.31.1 reads, by its own messages.
 NEWEST_IR: Final = 13
 NEWEST: Final = 26
+# The first opset that it implements in full.
+OLDEST: Final = 7
 # QuantizeLinear and DequantizeLinear of one scale per channel.
 PER_CHANNEL: Final = 13
 # The first IR whose weights need not be inputs as well, and that of functions inside a file.
@@ -44,7 +46,7 @@ def oldest(model: ModelProto) -> ModelProto:
 
     Older versions of ONNX Runtime open such files.
     """
-    functions = getattr(model, "functions", ())
+    functions = model.functions
     nodes = [*nodes_of(model.graph), *(node for function in functions for node in function.node)]
     used = {_domain(node.domain) for node in nodes} | {""}
     known = [one for one in model.opset_import if _domain(one.domain) in used]
@@ -68,10 +70,10 @@ def at_opset(model: ModelProto, version: int) -> ModelProto:
     if newer := {node.op_type for node in nodes_of(model.graph) if _is_unknown(node, version)}:
         model = written_out(model, newer)
     _put_resizes_aside(model)
+    if own < OLDEST <= version:
+        _align_slopes(model)
     try:
         made = _converted(model, version)
-        _put_back(made)
-        _drop_defaults(made)
         need("onnx.checker", extra="export").check_model(made)
     except Exception as err:  # the converter and the checker raise whatever their assertions say
         raise UserError(
@@ -97,6 +99,8 @@ def _converted(model: ModelProto, version: int) -> ModelProto:
             aside.add(unknown[1])
             _put_aside([one for one in nodes_of(model.graph) if one.op_type == unknown[1]], model, _ASIDE)
         else:
+            _put_back(made)
+            _drop_defaults(made)
             return made
 
 
@@ -148,6 +152,21 @@ def _put_aside(nodes: Sequence[NodeProto], model: ModelProto, domain: str) -> No
         model.opset_import.append(need("onnx.helper", extra="export").make_opsetid(domain, 1))
 
 
+def _align_slopes(model: ModelProto) -> None:
+    """Give the slopes of PRelu the axes after the channels: before opset 7 they were of the channels without them."""
+    onnx = need("onnx", extra="export")
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    ranks = {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+    }
+    slopes = {node.input[1]: ranks.get(node.input[0], 2) for node in model.graph.node if node.op_type == "PRelu"}
+    for tensor in model.graph.initializer:
+        if tensor.name in slopes and len(tensor.dims) == 1 and tensor.dims[0] > 1:
+            array = onnx.numpy_helper.to_array(tensor).reshape(-1, *[1] * (slopes[tensor.name] - 2))
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+
+
 def _put_resizes_aside(model: ModelProto) -> None:
     """Take out Upsample, and Resize of opset 10, which the converter cannot raise."""
     first = opset_of(model) == _FIRST_RESIZE
@@ -187,6 +206,11 @@ def _as_resize(node: NodeProto) -> None:
     node.CopyFrom(made)
 
 
+def is_older(model: ModelProto) -> bool:
+    """True if the model is of an opset from which ONNX Runtime has few operators."""
+    return opset_of(model) < OLDEST
+
+
 def is_newer(model: ModelProto) -> bool:
     """True if ONNX Runtime would refuse the model because of its version alone."""
     return model.ir_version > NEWEST_IR or bool(_newer(model))
@@ -201,8 +225,15 @@ def lowered(model: ModelProto) -> ModelProto:
     model.ir_version = min(model.ir_version, NEWEST_IR)
     if changed := _changed(model):
         model = written_out(model, changed)
-    if changed := _changed(model):
-        return _lowered_by_converter(model, changed[0])
+    if not _newer(model):
+        return model
+    try:
+        return _converted(model, NEWEST)
+    except Exception as err:  # the converter raises whatever its assertions say
+        for node in nodes_of(model.graph):
+            if _is_unknown(node, NEWEST):
+                raise refuse("newer-opset", f"Operator '{node.op_type}'") from err
+    # What is left has another type or option only, of which ONNX Runtime says that it lacks it.
     for one in _newer(model):
         one.version = NEWEST
     return model
@@ -234,6 +265,8 @@ def _typed(model: ModelProto) -> ModelProto:
         for tensor in typed.graph.initializer
         if tensor.name not in known
     )
+    # The inliner asks for the type of inputs that are left out as well.
+    typed.graph.value_info.append(onnx.helper.make_tensor_value_info("", onnx.TensorProto.FLOAT, []))
     return typed
 
 
@@ -246,14 +279,6 @@ def _spell_defaults(node: NodeProto, version: int) -> None:
         node.attribute.extend(
             one.default_value for name, one in attributes.items() if name not in given and one.default_value.name
         )
-
-
-def _lowered_by_converter(model: ModelProto, operator: str) -> ModelProto:
-    try:
-        made: ModelProto = need("onnx.version_converter", extra="export").convert_version(model, NEWEST)
-    except Exception as err:
-        raise refuse("newer-opset", f"Operator '{operator}'") from err
-    return made
 
 
 def _newer(model: ModelProto) -> list[OperatorSetIdProto]:

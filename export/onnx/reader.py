@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
-from edgekit.core.errors import ModelUnreadable
+from edgekit.core.errors import ModelUnreadable, UserError
 from edgekit.core.recipe import ATTENTION, LOG_SPECTRUM, STRINGS
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
@@ -23,8 +23,16 @@ from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.messages import Converted, Described
 from edgekit.export.onnx.exporter import read_back, save
-from edgekit.export.onnx.opsets import at_opset, is_newer, lowered, oldest, written_out
-from edgekit.export.onnx.widening import narrow_borders, widened, wider
+from edgekit.export.onnx.opsets import PER_CHANNEL, at_opset, is_newer, is_older, lowered, oldest, opset_of, written_out
+from edgekit.export.onnx.widening import (
+    computed_wider,
+    narrow_borders,
+    undefined,
+    widened,
+    wider,
+    with_definitions,
+    without_bfloat16,
+)
 from edgekit.export.torch.untraceable import first_line
 from edgekit.runtime.backend import BACKENDS, Backend, Session
 
@@ -46,7 +54,17 @@ _LACKING: Final = (
     re.compile(r"(?:implementation|kernel) for (\w+)\(\d+\)"),
     re.compile(r"[\w.]+:(\w+)\(-?\d+\) is not a registered"),
     re.compile(r"Unrecognized attribute: \w+ for operator (\w+)"),
+    re.compile(r"of operator \((\w+)\) in node"),
+    re.compile(r"of Optype \((\w+)\) bound to different types"),
+    re.compile(r'In Node, \("[^"]*", (\w+),'),
 )
+# The last opset of which it has all operators that detectors use.
+_COMPLETE: Final = 21
+# What it says without the name of the operator.
+_UNNAMED: Final = {
+    "Batchwise recurrent operations": frozenset(("LSTM", "GRU", "RNN")),
+    "Failed to construct locale": frozenset(("StringNormalizer",)),
+}
 _KINDS: Final = {
     "sequence_type": "sequence-type",
     "optional_type": "optional-type",
@@ -122,20 +140,22 @@ class OnnxFile:
         return (*wide, *sorted(defined))
 
     def _opened(self) -> Session:
+        first: ModelUnreadable | None = None
         while self._session is None:
             try:
                 self._session = self._open()
             except ModelUnreadable as err:
-                lacking = self._lacking | {name for words in _LACKING for name in words.findall(err.message)}
+                first = first or err
+                lacking = self._lacking | _lacking(err.message)
                 if lacking == self._lacking:
-                    raise
+                    raise first from err
                 self._lacking = lacking
         return self._session
 
     def _open(self) -> Session:
         backend: Backend = BACKENDS.get("onnxruntime")()
         graph = read_graph(self.path)
-        if not (self._lacking or is_newer(graph) or narrow_borders(graph)):
+        if not (self._lacking or is_newer(graph) or is_older(graph) or narrow_borders(graph) or undefined(graph)):
             return backend.open(self.path, {}, None)
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
             readable = Path(folder) / self.path.name
@@ -147,7 +167,12 @@ class OnnxFile:
 
     def _written_out(self) -> ModelProto:
         model = whole_model(self.path)
-        return written_out(model, self._lacking) if self._lacking else model
+        model = _at_implemented(model, self._lacking)
+        lacking = self._lacking | undefined(model)
+        if not lacking:
+            return model
+        written = with_definitions(written_out(model, lacking), lacking)
+        return oldest(computed_wider(written, self._lacking))
 
 
 class OnnxPassThrough:
@@ -280,6 +305,26 @@ def _axis(dim: Dimension, name: str, place: int) -> Axis:
     text = dim.dim_param or (f"{name}_{place}" if place else "N")
     clean = re.sub(r"\W", "_", text)
     return clean if clean[:1].isalpha() or clean[:1] == "_" else f"axis_{clean}"
+
+
+def _at_implemented(model: ModelProto, lacking: Collection[str]) -> ModelProto:
+    """The model in an opset of which ONNX Runtime has the operators: raised from before 7, lowered from after 21."""
+    if lacking:
+        model = without_bfloat16(model)
+    wanted = PER_CHANNEL if is_older(model) else _COMPLETE
+    if not (is_older(model) or (lacking and opset_of(model) > _COMPLETE)):
+        return model
+    try:
+        return at_opset(model, wanted)
+    except UserError:
+        return model
+
+
+def _lacking(message: str) -> frozenset[str]:
+    """The operators that ONNX Runtime says it lacks."""
+    named = {name for words in _LACKING for name in words.findall(message)}
+    others = [names for words, names in _UNNAMED.items() if words in message]
+    return frozenset(named).union(*others)
 
 
 def _has_attention(graph: GraphProto) -> bool:
