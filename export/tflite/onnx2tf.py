@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 
 from edgekit.core.errors import ConversionFailed
 from edgekit.core.refusals import refuse
@@ -17,12 +18,17 @@ from edgekit.core.spec import ModelSpec
 from edgekit.core.system.environments import TOOLS, program_of
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
+from edgekit.export.onnx.nodes import rename
 from edgekit.export.onnx.reader import OnnxFile
 from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.tflite.exporter import read_back
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import ModelProto
+
+
+# Ranks of tensors that have channels: sounds, images, volumes.
+_CHANNELED: Final = (3, 4, 5)
 
 
 class Onnx2tf:
@@ -65,7 +71,23 @@ def _fixed(module: OnnxFile, spec: ModelSpec, sizes: dict[str, int]) -> ModelPro
     model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model)
     slimmed: ModelProto = need("onnxslim", extra="export").slim(model)
-    return slimmed
+    return _with_layout(slimmed)
+
+
+def _with_layout(model: ModelProto) -> ModelProto:
+    """The model whose outputs go through a Reshape to the shape that they have: the converter would give outputs of
+    convolutions with the channels last."""
+    onnx = need("onnx", extra="export")
+    model = onnx.shape_inference.infer_shapes(model)
+    graph = model.graph
+    made = {name for node in graph.node for name in node.output}
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in graph.output}
+    turned = {name: shape for name, shape in shapes.items() if name in made and len(shape) in _CHANNELED and all(shape)}
+    rename(graph, {name: f"{name}_inner" for name in turned})
+    for name, shape in turned.items():
+        graph.initializer.append(onnx.numpy_helper.from_array(np.array(shape), f"{name}_shape"))
+        graph.node.append(onnx.helper.make_node("Reshape", [f"{name}_inner", f"{name}_shape"], [name]))
+    return model
 
 
 def _converted(source: Path, spec: ModelSpec, folder: Path) -> Path:
