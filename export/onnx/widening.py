@@ -164,7 +164,7 @@ def computed_wider(model: ModelProto, operators: Collection[str]) -> ModelProto:
 
 
 def without_bfloat16(model: ModelProto) -> ModelProto:
-    """The model with float32 in the place of bfloat16, inside and at its borders."""
+    """The model with float32 instead of bfloat16, inside and at its borders."""
     onnx = need("onnx", extra="export")
     narrow, wide = onnx.TensorProto.BFLOAT16, onnx.TensorProto.FLOAT
     attributes = [one for node in nodes_of(model.graph) for one in node.attribute]
