@@ -145,7 +145,7 @@ PLANTED: Final = (
     Planted("yolo-parts", "weights scaled by 1.01", "tflite", largest(_scaled)),
     Planted("masked-transformer", "mask is ignored", "onnx", asked(attention_mask=lambda mask: mask * 0 + 1)),
     Planted("masked-transformer", "epsilon 1e-3 for 1e-5", "onnx", setting("blocks.0.before", "eps", 1e-3)),
-    Planted("masked-transformer", "GELU by tanh", "onnx", replaced("blocks.1.mlp.1", _layer("GELU", "tanh"))),
+    Planted("masked-transformer", "SiLU for GELU", "onnx", replaced("blocks.1.mlp.1", _layer("SiLU"))),
     Planted("masked-transformer", "weights in 8 bits", "tflite", largest(_coarse)),
     Planted("unet", "ReLU6 for ReLU", "onnx", replaced("a.body.2", _layer("ReLU6"))),
     Planted("unet", "statistics of a batch norm lost", "onnx", weight("c.body.1.running_var", lambda t: t.fill_(1))),

@@ -104,3 +104,5 @@ def outputs(result: Any) -> Iterator[np.ndarray]:
     for leaf in torch.utils._pytree.tree_leaves(result):
         if isinstance(leaf, torch.Tensor):
             yield leaf.detach().numpy()
+        for layer in getattr(leaf, "layers", ()):  # a cache of transformers
+            yield from (layer.keys.detach().numpy(), layer.values.detach().numpy())
