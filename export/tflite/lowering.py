@@ -20,6 +20,7 @@ def decompose() -> None:
     add(aten.repeat.default, _repeated)
     add(aten.topk.default, _largest)
     add(aten.sort.default, _sorted)
+    add(aten.adaptive_max_pool2d.default, _largest_of_windows)
 
 
 def _power(overload: Any) -> Any:
@@ -62,3 +63,16 @@ def _largest(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
 def _sorted(x: Any, dim: int = -1, descending: bool = False) -> Any:
     """All values along an axis in order; of equal ones the first stays first."""
     return NotImplemented if x.dim() == 0 else _largest(x, x.shape[dim], dim, descending)
+
+
+def _largest_of_windows(x: Any, output_size: list[int]) -> Any:
+    """The largest value of each of equal windows, and its place in the picture."""
+    torch = need("torch", extra="tflite-export")
+    (height, width), (rows, columns) = x.shape[-2:], output_size
+    if height % rows or width % columns:
+        return NotImplemented
+    tall, wide = height // rows, width // columns
+    windows = x.reshape(*x.shape[:-2], rows, tall, columns, wide).transpose(-3, -2).flatten(-2)
+    place = windows.argmax(-1)
+    row = torch.arange(rows)[:, None] * tall + place // wide
+    return windows.amax(-1), row * width + torch.arange(columns) * wide + place % wide

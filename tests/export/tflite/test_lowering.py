@@ -45,8 +45,10 @@ class Calls(nn.Module):
         lambda x: x.topk(2, largest=False)[1].float(),
         lambda x: x.sort(2, descending=True)[0],
         lambda x: x.argsort(-1).float(),
+        lambda x: nn.functional.adaptive_max_pool2d(x[0], (2, 1)),
+        lambda x: nn.functional.adaptive_max_pool2d(x[0], (2, 1), return_indices=True)[1].float(),
     ],
-    ids=["square", "root", "exponent", "both", "repeat", "topk", "least", "sort", "argsort"],
+    ids=["square", "root", "exponent", "both", "repeat", "topk", "least", "sort", "argsort", "pool", "places"],
 )
 def test_an_operator_without_a_kernel_is_written_as_others(
     function: Callable[[Tensor], Tensor], tmp_path: Path
