@@ -50,8 +50,8 @@ def _weights(graph: GraphProto, arrays: Mapping[str, Array]) -> list[Weight]:
     found = []
     for name in (one.name for one in weights_of(graph)):
         array = arrays[name]
-        real = _real(array, quantized[name], arrays) if name in quantized else array
         plain = name.removesuffix(_SUFFIX)
+        real = _real(array, quantized[name], arrays) if name in quantized else _scaled(array, f"{plain}_scale", arrays)
         found.append(Weight(plain, str(array.dtype), array.shape, _stored(array), real))
     return found
 
@@ -68,6 +68,16 @@ def _real(array: Array, node: NodeProto, arrays: Mapping[str, Array]) -> Array:
     if scale is None or any(one.name == "block_size" and one.i for one in node.attribute):
         return np.asarray(array, np.float32)
     return dequantized(array, np.atleast_1d(scale), None if zero is None else np.atleast_1d(zero), axis)
+
+
+def _scaled(array: Array, scale: str, arrays: Mapping[str, Array]) -> Array:
+    """The real values of integers that an operator scales itself, or that are multiplied by their scales."""
+    if array.dtype != np.int8 or scale not in arrays:
+        return array
+    try:
+        return np.multiply(array.astype(np.float32), arrays[scale])
+    except ValueError:  # scales along another axis
+        return array
 
 
 def _tensors(graph: GraphProto, sizes: Sizes) -> list[TensorFacts]:

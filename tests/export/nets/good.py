@@ -229,3 +229,21 @@ class Repeating(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         query = self.query.repeat(int(x.size(0)), 1, 1)
         return self.linear(self.attention(query, x, x, need_weights=False)[0][:, 0])
+
+
+class Speech(nn.Module):
+    """(N, T) -> (N, T / 20, 8): convolutions with a group normalization over time, then attention, as in wav2vec2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv1d(1, 32, 10, 5, bias=False), nn.GroupNorm(32, 32)
+        self.second, self.layer_norm = nn.Conv1d(32, 32, 4, 4, bias=False), nn.LayerNorm(32)
+        self.place = nn.Conv1d(32, 32, 8, padding=4, groups=4)
+        layer = nn.TransformerEncoderLayer(32, 2, 64, batch_first=True, activation="gelu")
+        self.body, self.head = nn.TransformerEncoder(layer, 1), nn.Linear(32, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.gelu(self.norm(self.first(x.unsqueeze(1))))
+        x = self.layer_norm(nn.functional.gelu(self.second(x)).transpose(1, 2))
+        place = nn.functional.gelu(self.place(x.transpose(1, 2))[:, :, :-1])
+        return self.head(self.body(x + place.transpose(1, 2)))
