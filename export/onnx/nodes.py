@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
@@ -99,3 +100,17 @@ def _constant(node: NodeProto) -> np.ndarray | None:
         return None if value.data_type == onnx.TensorProto.STRING else np.asarray(onnx.numpy_helper.to_array(value))
     dtype = {"value_float": "f4", "value_floats": "f4", "value_int": "i8", "value_ints": "i8"}.get(attribute.name)
     return None if dtype is None else np.asarray(value, dtype)
+
+
+def name_apart(graph: GraphProto) -> None:
+    """Give every node of the graph itself a name of its own."""
+    taken = Counter(node.name for node in graph.node)
+    for place, node in enumerate(graph.node):
+        if not node.name or taken[node.name] > 1:
+            node.name = f"{node.name or node.op_type}_{place}"
+
+
+def names_repeat(graph: GraphProto) -> bool:
+    """True if two nodes of the graph itself have one name, which ONNX Runtime refuses."""
+    names = [node.name for node in graph.node if node.name]
+    return len(set(names)) < len(names)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.optional import need
-from edgekit.export.onnx.nodes import as_initializers, captured, nodes_of
+from edgekit.export.onnx.nodes import as_initializers, captured, name_apart, nodes_of
 from edgekit.export.onnx.opsets import PER_CHANNEL, at_opset, opset_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def prepare(source: Path, out: Path) -> bool:
     if opset_of(model) < PER_CHANNEL:
         model = at_opset(model, PER_CHANNEL)
     as_initializers(model.graph)
-    _name_apart(model.graph)
+    name_apart(model.graph)
     _split_biases(model.graph)
     _unshare(model.graph)
     onnx.save(model, str(out))
@@ -61,14 +61,6 @@ def repaired(model: ModelProto) -> ModelProto:
     _sort(model.graph)
     _merge(model.graph)
     return model
-
-
-def _name_apart(graph: GraphProto) -> None:
-    """Nodes are excluded by their names."""
-    taken = Counter(node.name for node in graph.node)
-    for place, node in enumerate(graph.node):
-        if not node.name or taken[node.name] > 1:
-            node.name = f"{node.name or node.op_type}_{place}"
 
 
 def _split_biases(graph: GraphProto) -> None:

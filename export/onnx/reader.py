@@ -23,6 +23,7 @@ from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.messages import Converted, Described
 from edgekit.export.onnx.exporter import read_back, save
+from edgekit.export.onnx.nodes import name_apart, names_repeat
 from edgekit.export.onnx.opsets import PER_CHANNEL, at_opset, is_newer, is_older, lowered, oldest, opset_of, written_out
 from edgekit.export.onnx.widening import (
     computed_wider,
@@ -155,7 +156,7 @@ class OnnxFile:
     def _open(self) -> Session:
         backend: Backend = BACKENDS.get("onnxruntime")()
         graph = read_graph(self.path)
-        if not (self._lacking or is_newer(graph) or is_older(graph) or narrow_borders(graph) or undefined(graph)):
+        if not (self._lacking or _needs_changes(graph)):
             return backend.open(self.path, {}, None)
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
             readable = Path(folder) / self.path.name
@@ -225,6 +226,8 @@ def whole_model(path: Path) -> ModelProto:
     model = read_graph(path)
     onnx.load_external_data_for_model(model, str(path.parent))
     model = widened(lowered(model))
+    if names_repeat(model.graph):
+        name_apart(model.graph)
     kept = real_inputs(model)
     del model.graph.input[:]
     model.graph.input.extend(kept)
@@ -305,6 +308,12 @@ def _axis(dim: Dimension, name: str, place: int) -> Axis:
     text = dim.dim_param or (f"{name}_{place}" if place else "N")
     clean = re.sub(r"\W", "_", text)
     return clean if clean[:1].isalpha() or clean[:1] == "_" else f"axis_{clean}"
+
+
+def _needs_changes(model: ModelProto) -> bool:
+    """True if ONNX Runtime would not open the model, or not run it, for a reason that is known beforehand."""
+    versions = is_newer(model) or is_older(model)
+    return versions or bool(narrow_borders(model) or undefined(model)) or names_repeat(model.graph)
 
 
 def _at_implemented(model: ModelProto, lacking: Collection[str]) -> ModelProto:

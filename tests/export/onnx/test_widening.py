@@ -74,6 +74,15 @@ def test_small_integers_are_compared_in_wider_ones(tmp_path: Path) -> None:
     assert found.tolist() == np.maximum(feed["a"], feed["b"]).tolist()
 
 
+def test_two_nodes_may_have_one_name(tmp_path: Path) -> None:
+    feed = {"x": RNG.normal(size=(2, 3)).astype("f4")}
+    made = one_node(helper.make_node("Relu", ["x"], ["h"], "same"), feed, 13)
+    made.graph.node.append(helper.make_node("Neg", ["h"], ["y"], "same"))
+    made.graph.output[0].name = "y"
+
+    assert np.array_equal(run(made, feed, tmp_path), -np.maximum(feed["x"], 0))
+
+
 def test_slopes_of_old_files_are_of_the_channels(tmp_path: Path) -> None:
     feed = {"x": RNG.normal(size=(2, 3, 4, 4)).astype("f4")}
     slopes = np.array([0.1, 0.2, 0.3], "f4")
