@@ -1,4 +1,4 @@
-"""The page of real networks says what was found, and the judge separates right from wrong."""
+"""The page of real networks says what was found, every planted fault was, and the judge separates right from wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.zoo.page import PAGE, end_of, page
 from benchmarks.zoo.plain import RECIPES
 from benchmarks.zoo.prepared import prepare
 from benchmarks.zoo.registry import nets
-from benchmarks.zoo.rows import Row, merged, read_rows
+from benchmarks.zoo.rows import Row, merged, read_faults, read_rows
 
 
 def test_the_page_is_what_the_rows_give() -> None:
@@ -25,6 +25,14 @@ def test_at_least_75_networks_went_through_every_recipe() -> None:
     assert len({row.net for row in rows}) >= 75
     assert {row.net for row in rows} <= set(known)
     assert len(rows) == len(RECIPES) * len({row.net for row in rows})
+
+
+def test_every_planted_fault_was_found_and_no_network_without_one_fails() -> None:
+    faults = read_faults()
+
+    assert len([one for one in faults if one.fault]) == 20
+    assert [one for one in faults if one.fault and not one.caught] == []
+    assert [one for one in faults if not one.fault and one.exit_code != 0] == []
 
 
 @pytest.mark.parametrize(("noise", "right"), [(1e-6, ("fp32", "fp16", "int8")), (3e-3, ("fp16", "int8")), (0.5, ())])
