@@ -55,6 +55,15 @@ def _cache(folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_as_before() -> Iterator[None]:
+    """A command that was interrupted in this process lets the next Ctrl-C end it, which the tests after it must not."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    if signal.getsignal(signal.SIGINT) is not before:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the working tree."""

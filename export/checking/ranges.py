@@ -15,7 +15,7 @@ from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.sampling import feeds_of
-from edgekit.export.formats import tracer_of
+from edgekit.export.formats import format_of, tracer_of
 
 CASE: Final = "int8 range"
 # Calibrated tensors use most of their 256 values; one whose scale is ten times too large uses a tenth of them.
@@ -72,7 +72,8 @@ class _Seen:
 
 def _runs(path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples) -> Iterator[Mapping[str, Array]]:
     tracer = tracer_of(artifact.format)
-    if tracer is None:
+    # Without a bundle nothing says which sizes a file of fixed shapes was made for.
+    if tracer is None or (format_of(artifact.format).has_fixed_shapes and not artifact.signatures):
         return
     signature = artifact.signatures[0] if artifact.signatures else None
     feeds = _fixed(samples, spec, dict(signature.sizes)) if signature else feeds_of(samples, spec)
