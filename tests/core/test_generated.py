@@ -40,3 +40,9 @@ def test_a_model_without_a_batch_axis_gets_whole_samples() -> None:
     fixed = ModelSpec("net", "other", (TensorSpec("x", "float32", (1, 4)),))
 
     assert generated(fixed, count=5).inputs["x"].shape == (5, 1, 4)
+
+
+def test_a_mask_marks_every_position_as_valid() -> None:
+    masked = ModelSpec("net", "other", (TensorSpec("attention_mask", "int64", ("N", 7)),), sizes={"N": (1,)})
+
+    assert (generated(masked, count=5).inputs["attention_mask"] == 1).all()

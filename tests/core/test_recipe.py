@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.core.recipe import ALIASES, DEFAULT_RECIPES, RECIPES, REFUSED, Recipe, matches, parse_recipes
+from edgekit.core.recipe import (
+    ALIASES,
+    DEFAULT_RECIPES,
+    LOG_SPECTRUM,
+    RECIPES,
+    REFUSED,
+    STRINGS,
+    Recipe,
+    matches,
+    parse_recipes,
+)
 
 VNNI = frozenset({"x86_64", "avx512_vnni"})
 OLD_X86 = frozenset({"x86_64", "avx2"})
@@ -132,3 +142,16 @@ def test_the_default_recipes_are_known() -> None:
 )
 def test_a_name_covers_whole_parts_only(pattern: str, name: str, covered: bool) -> None:
     assert matches(pattern, name) is covered
+
+
+@pytest.mark.parametrize(
+    ("name", "operators"),
+    [("onnx-int8", {STRINGS}), ("onnx-fp16", {STRINGS}), ("tflite-int8-full", {LOG_SPECTRUM})],
+)
+def test_what_a_graph_does_not_allow_is_refused(name: str, operators: set[str]) -> None:
+    with pytest.raises(UserError, match=name):
+        Recipe.parse(name).resolve(frozenset(operators), frozenset())
+
+
+def test_text_is_exported_in_float32() -> None:
+    assert Recipe.parse("onnx-fp32").resolve(frozenset({STRINGS}), frozenset()).name == "onnx-fp32"

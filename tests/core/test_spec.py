@@ -141,3 +141,18 @@ def test_a_spec_keeps_its_preprocessing_through_json() -> None:
     before = ModelSpec("m", "t", (), preprocessing=ImageInput(8, 8, 1, mean=(0.5,), invert=True))
 
     assert msgspec.json.decode(msgspec.json.encode(before), type=ModelSpec) == before
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "met"),
+    [
+        (Metric("accuracy"), None, True),
+        (Metric("accuracy", 0.9), None, False),
+        (Metric("accuracy", 0.9), 0.91, True),
+        (Metric("accuracy", 0.9), 0.89, False),
+        (Metric("mae", 0.9), 0.89, True),
+        (Metric("mae", 0.9), 0.91, False),
+    ],
+)
+def test_a_floor_is_met_from_the_side_that_is_better(metric: Metric, value: float | None, met: bool) -> None:
+    assert metric.is_met_by(value) is met

@@ -104,3 +104,22 @@ def test_a_clock_that_changes_under_a_fixed_governor_is_named() -> None:
     trust = grade(measurement(), QUIET, Facts(governor="performance", clock_hz=1.5e9, temperature_c=40.0))
 
     assert "2.00 to 1.50 GHz" in trust.reasons[0]
+
+
+def test_launches_that_drift_apart_are_named() -> None:
+    rng = np.random.default_rng(2)
+    slopes = [0.2 if order % 2 else -0.2 for order in range(8)]
+    runs = tuple(
+        Launch(order, tuple(float(1e-3 * (1 + slope * call / 100 + 1e-3 * rng.random())) for call in range(100)))
+        for order, slope in enumerate(slopes)
+    )
+
+    trust = grade(Measurement("pi", "onnx-fp32", "latency", "s", runs), QUIET, QUIET)
+
+    assert "8 of 8 launches drift, in different directions" in trust.reasons
+
+
+def test_launches_of_too_few_values_are_named() -> None:
+    runs = tuple(Launch(order, (1e-3,)) for order in range(8))
+
+    assert "too few values per launch" in grade(Measurement("pi", "x", "latency", "s", runs), QUIET, QUIET).reasons
