@@ -131,21 +131,13 @@ def export_artifacts(
         artifacts = run.convert(modes, reference, progress)
         if (Path(folder) / WEIGHTS).is_file():
             _copy(Path(folder) / WEIGHTS, out / WEIGHTS)
-    return ExportResult(
-        reference.spec,
-        artifacts,
-        reference.samples,
-        reference.cases,
-        _in_order(run.parity, artifacts),
-        tuple(run.accuracy[one.recipe] for one in artifacts),
-        (
-            *reference.warnings,
-            *_left_out(total, len(request.evaluation)),
-            *_calibrated_on(request, recipes),
-            *(f"{one.recipe}: {text}" for one in artifacts for text in one.warnings),
-        ),
-        failures.found,
+    warnings = (
+        *reference.warnings,
+        *_left_out(total, len(request.evaluation)),
+        *_calibrated_on(request, recipes),
+        *(f"{one.recipe}: {text}" for one in artifacts for text in one.warnings),
     )
+    return run.result(artifacts, reference, warnings)
 
 
 @dataclass
@@ -243,6 +235,19 @@ class _Run:
                 (self.out / one.artifact.file).unlink(missing_ok=True)
                 self.parity = [check for check in self.parity if check.artifact != one.artifact.recipe]
         return found.artifact()
+
+    def result(self, artifacts: tuple[Artifact, ...], reference: Reference, warnings: tuple[str, ...]) -> ExportResult:
+        """The artifacts with everything that was found out about them."""
+        return ExportResult(
+            reference.spec,
+            artifacts,
+            reference.samples,
+            reference.cases,
+            _in_order(self.parity, artifacts),
+            tuple(self.accuracy[one.recipe] for one in artifacts),
+            warnings,
+            self.failures.found,
+        )
 
     @property
     def _subject_key(self) -> str:

@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -170,14 +171,7 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
         raise UserError(failures[min(failures)])
     save_arrays(Path(job.outputs), found)
     if job.noise:
-        answers = unpack_feeds(found)
-        noisy = [index for index in job.noisy if index in answers]
-        pairs = ((feeds[index], answers[index]) for index in noisy)
-        measured = deviations(_other_runs(module, job), job.spec, pairs, _NOISE_S)
-        arrays = {
-            f"{index}:{name}": array for index, one in zip(noisy, measured, strict=False) for name, array in one.items()
-        }
-        save_arrays(Path(job.noise), arrays)
+        _save_noise(module, job, feeds, unpack_feeds(found))
     good = next(feed for index, feed in sorted(feeds.items()) if index not in failures)
     if is_torch:
         first = next(iter(unpack_feeds(found).values()))
@@ -210,6 +204,14 @@ def _outputs(module: Any, job: messages.RunModule, feed: Feed) -> Feed:
         outputs: Feed = module.run(job.spec, feed)
         return outputs
     return run_module(module, job.spec, feed)
+
+
+def _save_noise(module: Any, job: messages.RunModule, feeds: Mapping[int, Feed], outputs: Mapping[int, Feed]) -> None:
+    """Write how far the outputs of the feeds `job.noisy` are from themselves when computed another way."""
+    noisy = [index for index in job.noisy if index in outputs]
+    pairs = ((feeds[index], outputs[index]) for index in noisy)
+    measured = zip(noisy, deviations(_other_runs(module, job), job.spec, pairs, _NOISE_S), strict=False)
+    save_arrays(Path(job.noise), {f"{index}:{name}": array for index, one in measured for name, array in one.items()})
 
 
 def _other_runs(module: Any, job: messages.RunModule) -> tuple[Run, ...]:
