@@ -157,6 +157,8 @@ def _as_input(array: NDArray[Any], tensor: TensorSpec, path: Path) -> NDArray[An
     Integers for a float input stay integers: they are codes if the file is quantized, see `integers_as_reals`.
     """
     batched = array[None] if array.ndim == len(tensor.shape) - 1 else array
+    if batched.ndim and len(batched) == 0:
+        raise UserError(f"'{path}' contains no samples for '{tensor.name}': its shape is {batched.shape}.")
     if batched.dtype.kind in "iu" and "float" in tensor.dtype:
         return batched
     if not np.can_cast(batched.dtype, tensor.dtype, "same_kind"):

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -38,6 +39,26 @@ def test_a_stage_is_one_line_with_the_seconds_since_the_start() -> None:
         pass
 
     assert stream.getvalue() == "    1.2 s  load\n   61.5 s  export\n   62.0 s    parity\n"
+
+
+def test_long_work_breaks_its_silence_with_the_stage_and_its_steps() -> None:
+    # A piped export wrote nothing for 43 s.
+    stream = io.StringIO()
+
+    with Lines(stream, silence_s=0.05) as lines, lines.stage("export"):
+        time.sleep(0.08)
+        lines.step(1, 3, "onnx-fp32")
+        time.sleep(0.12)
+        with lines.stage("parity"):
+            pass
+    written = stream.getvalue()
+    time.sleep(0.1)
+
+    told = [line.split(" s  ", 1)[1] for line in written.splitlines()]
+    assert told[:2] == ["export", "  still export"]
+    assert "  still export: 1 of 3, onnx-fp32" in told
+    assert told[-1] == "  parity"
+    assert stream.getvalue() == written  # nothing after the end
 
 
 def test_a_closed_standard_error_does_not_end_the_work() -> None:

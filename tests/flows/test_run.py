@@ -154,6 +154,57 @@ def test_an_image_file_becomes_labels_with_scores(classifier: Path, tmp_path: Pa
     assert lines[1].startswith(f"{tmp_path / 'white.png'},light,0.99")
 
 
+def test_every_sample_of_a_batch_has_its_rows(classifier: Path, tmp_path: Path) -> None:
+    # It had none: the csv was a header and the txt an empty line, with exit code 0.
+    batch = np.stack([np.full((1, 4, 4), value, np.float32) for value in (1, -1, 1)])
+    np.save(tmp_path / "batch.npy", batch)
+
+    found = run(classifier, input=[tmp_path / "batch.npy"], output=tmp_path / "scores.csv")
+    run(classifier, input=[tmp_path / "batch.npy"], output=tmp_path / "labels.txt")
+    run(classifier, input=[tmp_path / "batch.npy"], output=tmp_path / "all.npz")
+
+    names = [f"{tmp_path / 'batch.npy'}:{row}" for row in range(3)]
+    assert [answer.input for answer in found.answers] == names
+    assert [answer.scores[0].label for answer in found.answers] == ["light", "dark", "light"]
+    rows = [line.split(",") for line in (tmp_path / "scores.csv").read_text().splitlines()]
+    assert [row[:2] for row in rows[1::2]] == [[names[0], "light"], [names[1], "dark"], [names[2], "light"]]
+    assert (tmp_path / "labels.txt").read_text() == "light\ndark\nlight\n"
+    with np.load(tmp_path / "all.npz") as arrays:
+        assert arrays["logits"].shape == (3, 2)
+
+
+def test_every_curve_of_a_batch_is_written(forecaster: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([[1, 2, 3], [5, 6, 7]], np.float32))
+
+    run(forecaster, input=[tmp_path / "x.npy"], output=tmp_path / "next.csv")
+
+    values = [line.split(",")[2] for line in (tmp_path / "next.csv").read_text().splitlines()[1:]]
+    assert values == ["11.0", "12.0", "13.0", "15.0", "16.0", "17.0"]
+
+
+def test_a_file_that_would_lack_a_prediction_is_refused(tmp_path: Path) -> None:
+    spec = ModelSpec(
+        "pairs",
+        "classification",
+        (TensorSpec("x", "float32", ("N", 2)),),
+        (TensorSpec("scores", "float32", ("M", 2)),),
+    )
+    nodes = [helper.make_node("Concat", ["x", "x"], ["scores"], axis=0)]
+    np.save(tmp_path / "x.npy", np.zeros((2, 2), np.float32))
+
+    with pytest.raises(UserError, match=r"not one prediction per sample, so '.*x\.csv' would lack it"):
+        run(bundle(tmp_path / "pairs", spec, nodes), input=[tmp_path / "x.npy"], output=tmp_path / "x.csv")
+
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_batch_without_samples_is_refused(classifier: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "none.npy", np.zeros((0, 1, 4, 4), np.float32))
+
+    with pytest.raises(UserError, match=r"contains no samples for 'image': its shape is \(0, 1, 4, 4\)"):
+        run(classifier, input=[tmp_path / "none.npy"])
+
+
 def test_a_wav_file_becomes_a_label(loud: Path, tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "a.wav"), "wb") as file:
         file.setnchannels(1)

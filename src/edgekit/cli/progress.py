@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task, TaskID
     from rich.text import Text
 
+SILENCE_S: Final = 10.0
 _INDENT: Final = "  "
 
 
@@ -29,32 +30,71 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         with Bars() as bars:
             yield bars
     else:
-        yield Lines(sys.stderr)
+        with Lines(sys.stderr) as lines:
+            yield lines
 
 
 class Lines:
-    """One line when a stage begins, with the seconds since the start."""
+    """One line when a stage begins, with the seconds since the start, and one where none was written for a while.
 
-    def __init__(self, stream: IO[str], clock: Callable[[], float] = time.perf_counter) -> None:
+    The latter name the latest stage that still runs and its steps, so that long work in a log never looks stopped.
+    """
+
+    def __init__(
+        self, stream: IO[str], clock: Callable[[], float] = time.perf_counter, silence_s: float = SILENCE_S
+    ) -> None:
         self._stream = stream
         self._clock = clock
-        self._start = clock()
-        self._depth = 0
+        self._silence_s = silence_s
+        self._start = self._written = clock()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._running: list[str] = []
+        self._step = ""
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._break_silence, name="progress", daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
 
     @contextlib.contextmanager
     def stage(self, title: str) -> Iterator[None]:
         """Write the title; stages within a stage are indented."""
-        with contextlib.suppress(OSError):  # nobody reads it any more; the work goes on
-            self._stream.write(f"{self._clock() - self._start:7.1f} s  {_INDENT * self._depth}{title}\n")
-            self._stream.flush()
-        self._depth += 1
+        with self._lock:
+            self._write(f"{_INDENT * len(self._running)}{title}")
+            self._running.append(title)
+            self._step = ""
         try:
             yield
         finally:
-            self._depth -= 1
+            with self._lock:
+                self._running.remove(title)
+                self._step = ""
 
     def step(self, done: int, total: int, note: str = "") -> None:
-        """Steps are for bars."""
+        """Keep it for the next line that breaks a silence."""
+        self._step = f"{done} of {total}" + (f", {note}" if note else "")
+
+    def _write(self, text: str) -> None:
+        now = self._written = self._clock()
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more; the work goes on
+            self._stream.write(f"{now - self._start:7.1f} s  {text}\n")
+            self._stream.flush()
+
+    def _break_silence(self) -> None:
+        left = self._silence_s
+        while not self._ended.wait(left):
+            with self._lock:
+                left = self._silence_s - (self._clock() - self._written)
+                if left <= 0 and not self._ended.is_set():
+                    self._write(self._state())
+                    left = self._silence_s
+
+    def _state(self) -> str:
+        title = self._running[-1] if self._running else "running"
+        return f"{_INDENT * len(self._running)}still {title}{f': {self._step}' if self._step else ''}"
 
 
 def _clock() -> ProgressColumn:

@@ -88,7 +88,11 @@ def run(
             artifact=used.recipe,
             target=target,
             provider=provider,
-            answers=tuple(_answer(text, one, found.spec) for text, one in zip(texts, outputs, strict=True)),
+            answers=tuple(
+                answer
+                for text, feed, one in zip(texts, feeds, outputs, strict=True)
+                for answer in _answers(text, feed, one, found.spec)
+            ),
             written=str(output),
         )
         if output:
@@ -197,6 +201,22 @@ def _number(text: str, prefix: str, count: int) -> int:
     if not digits.isdecimal() or int(digits) >= count:
         raise UserError(f"'{text}': expected {prefix}0 to {prefix}{count - 1}.")
     return int(digits)
+
+
+def _answers(text: str, feed: Feed, outputs: Feed, spec: ModelSpec) -> list[Answer]:
+    """One answer per sample where a person reads them: the third of 'batch.npy' is 'batch.npy:2'. Else one of all."""
+    is_read = spec.task == "classification" or spec.postprocessing is not None
+    count = _batch(feed, spec) if is_read else 1
+    if count == 1 or any(array.ndim == 0 or len(array) != count for array in outputs.values()):
+        return [_answer(text, outputs, spec)]
+    rows = ({name: array[row : row + 1] for name, array in outputs.items()} for row in range(count))
+    return [_answer(f"{text}:{row}", one, spec) for row, one in enumerate(rows)]
+
+
+def _batch(feed: Feed, spec: ModelSpec) -> int:
+    """The number of samples in a feed: the size of the first axis, where the inputs agree on it."""
+    sizes = {len(feed[one.name]) for one in spec.inputs if one.name in feed and feed[one.name].ndim}
+    return sizes.pop() if len(sizes) == 1 else 1
 
 
 def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from edgekit.core.errors import UserError
-from edgekit.core.reports.run import RunReport
+from edgekit.core.reports.run import Answer, RunReport
 from edgekit.core.samples import Feed, write_arrays
 from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput
 from edgekit.core.system import documents
@@ -35,7 +35,11 @@ def refuse_output(path: Path, spec: ModelSpec) -> None:
 
 
 def write_answers(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
-    """Write the outputs in the form that the suffix selects, completely or not at all."""
+    """Write the outputs in the form that the suffix selects, completely or not at all.
+
+    Raises:
+        UserError: An input has no answer in that form: lines or rows would be missing.
+    """
     _FORMS[path.suffix.lower()][1](found, outputs, spec, path)
 
 
@@ -65,14 +69,26 @@ def _png(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path)
 
 def _txt(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
     """A line an input: its sentence, or its likeliest class."""
+    _refuse_missing(found, spec, path, lambda answer: answer.text or answer.scores)
     lines = [answer.text or (answer.scores[0].label if answer.scores else "") for answer in found.answers]
     write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _csv(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+    _refuse_missing(found, spec, path, lambda answer: answer.curve or answer.scores)
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(_rows(found, spec))
     write_atomic(path, buffer.getvalue().encode())
+
+
+def _refuse_missing(found: RunReport, spec: ModelSpec, path: Path, has: Callable[[Answer], object]) -> None:
+    missing = next((answer.input for answer in found.answers if not has(answer)), None)
+    # An empty sentence is an answer.
+    if missing is not None and not writes_text(spec):
+        raise UserError(
+            f"The outputs of '{missing}' are not one prediction per sample, so '{path}' would lack it.",
+            hint=f"--output {path.with_suffix('.npz')}",
+        )
 
 
 def _rows(found: RunReport, spec: ModelSpec) -> Iterator[tuple[object, ...]]:
