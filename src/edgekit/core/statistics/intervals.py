@@ -128,6 +128,17 @@ def direction(ratio: Interval, minimum_effect: float = 0.03) -> Direction:
     return "inconclusive"
 
 
+def is_slower(best: Sequence[float], other: Sequence[float], minimum_effect: float = 0.03) -> bool:
+    """Whether launches show that `other` is slower than `best` by more than `minimum_effect`.
+
+    Args:
+        best: Launch medians of the faster side, positive, at least 2; paired with `other` if there are as many.
+        other: Launch medians of the other side, same unit.
+        minimum_effect: The smallest ratio that counts, 0.03 for 3 %.
+    """
+    return direction(ratio_interval(best, other, paired=len(best) == len(other)), minimum_effect) == "slower"
+
+
 def paired_drop(reference_correct: npt.ArrayLike, artifact_correct: npt.ArrayLike) -> Interval:
     """The accuracy that the artifact loses against its reference on the same examples.
 

@@ -23,6 +23,7 @@ from edgekit.core.reports.report import (
 )
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, best, worst
+from edgekit.flows.judging.choice import chosen
 from edgekit.flows.measuring.summary import quantile_estimate
 from edgekit.flows.opening.artifacts import opens
 
@@ -161,20 +162,13 @@ def _outcome(where: Target, scoped: set[str], checks: Sequence[BudgetCheck], fig
     if not passing:
         return Outcome(target, verdict, None, _nearest_miss(open_, candidates))
     unmet = dict.fromkeys(one.budget for one in here if one.budget in scoped and one.verdict is not Verdict.PASS)
-    reason = f"but some scoped budgets are not met: {', '.join(unmet)}" if unmet else ""
-    return Outcome(target, verdict, min(passing, key=lambda name: _speed(name, target, figures)), reason)
+    missed = f"but some scoped budgets are not met: {', '.join(unmet)}" if unmet else ""
+    name, why = chosen(passing, target, figures)
+    return Outcome(target, verdict, name, "; ".join(part for part in (why, missed) if part))
 
 
 def _keeps_parity(artifact: str, figures: Figures) -> bool:
     return all(check.verdict is not Verdict.FAIL for check in figures.parity if check.artifact == artifact)
-
-
-def _speed(artifact: str, target: str, figures: Figures) -> tuple[float, int]:
-    """Sort key: the fastest by median latency, then the smallest."""
-    row = next(iter(cell(figures.latency, artifact, target)), None)
-    median = row.quantiles.get("p50") if row else None
-    size = next(one.size_bytes for one in figures.artifacts if one.recipe == artifact)
-    return (median.value if median and median.value is not None else float("inf"), size)
 
 
 def _nearest_miss(checks: Sequence[BudgetCheck], candidates: Sequence[str]) -> str:

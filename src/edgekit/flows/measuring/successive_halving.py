@@ -12,7 +12,7 @@ from typing import Final
 
 from edgekit.core.facts import Facts
 from edgekit.core.job import JobResult
-from edgekit.core.statistics.intervals import MIN_LAUNCHES, ratio_interval
+from edgekit.core.statistics.intervals import MIN_LAUNCHES, is_slower
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target
 from edgekit.flows.measuring.summary import to_launch
@@ -169,7 +169,7 @@ def exhaustive(candidates: Sequence[Trial]) -> int:
 def tied(finalists: Sequence[Trial], minimum_effect: float) -> list[Trial]:
     """Those not shown to be slower than the fastest by more than `minimum_effect`, including the fastest."""
     best = min(finalists, key=lambda trial: trial.level_s)
-    return [trial for trial in finalists if trial is best or not _is_slower(best, trial, minimum_effect)]
+    return [trial for trial in finalists if trial is best or not is_slower(best.medians, trial.medians, minimum_effect)]
 
 
 def within(trials: Sequence[Trial], minimum_effect: float) -> list[Trial]:
@@ -179,8 +179,3 @@ def within(trials: Sequence[Trial], minimum_effect: float) -> list[Trial]:
     """
     level_s = min(trial.level_s for trial in trials)
     return [trial for trial in trials if trial.level_s <= (1.0 + minimum_effect) * level_s]
-
-
-def _is_slower(best: Trial, other: Trial, minimum_effect: float) -> bool:
-    ratio = ratio_interval(best.medians, other.medians, paired=True)
-    return ratio.low > 1.0 and ratio.value > 1.0 + minimum_effect
