@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edgekit.cli.completion import names
+from edgekit.cli.completion import names, targets
 from edgekit.core.errors import EdgekitError
 from edgekit.core.recipe import CALIBRATION_METHODS, DEFAULT_RECIPES, OPSETS
 from edgekit.core.units import RATIO, TIME_S, parse_points, parse_quantity
@@ -212,7 +212,7 @@ target_option = click.option(
     "--target",
     multiple=True,
     metavar="TARGETS",
-    shell_complete=names("devices"),
+    shell_complete=targets(),
     help="DEVICE[/BACKEND][@key=value], comma-separated; repeatable.  [setting: target]",
 )
 artifact_option = click.option(

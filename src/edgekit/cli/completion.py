@@ -31,7 +31,29 @@ def names(kind: str, *, files: bool = False) -> Complete:
     return complete
 
 
-def _items(kind: str) -> Iterable[tuple[str, str]]:
-    from edgekit.flows.list import listing
+def targets() -> Complete:
+    """Completion of targets, also behind a comma: devices, and behind `DEVICE/` the backends."""
+    device, backend = names("devices"), names("backends")
 
-    return [(item.name, item.summary) for item in listing(kind).items if not item.problem]
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, slash, last = incomplete.rpartition("/")
+        if not slash or "," in last:
+            return device(context, parameter, incomplete)
+        found = backend(context, parameter, last)
+        for item in found:
+            item.value = f"{before}/{item.value}"
+        return found
+
+    return complete
+
+
+def _items(kind: str) -> Iterable[tuple[str, str]]:
+    from edgekit.core.errors import EdgekitError
+    from edgekit.flows.list import KINDS, kinds, listing
+
+    if kind == KINDS:
+        return [(name, "") for name in kinds()]
+    try:
+        return [(item.name, item.summary) for item in listing(kind).items if not item.problem]
+    except EdgekitError:  # a file of the user that cannot be read: the command itself says so
+        return []

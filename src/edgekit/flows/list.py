@@ -12,6 +12,10 @@ from edgekit.core.reports.setup.list import OWN, Item, ListReport, ModelItem, Mo
 from edgekit.core.system.registry import Registry
 
 
+# What `kinds` returns, as one more list for completion.
+KINDS: Final = "kinds"
+
+
 def listing(kind: str) -> ListReport | ModelListReport:
     """The names of one kind: models, recipes, backends, datasets or devices.
 
@@ -77,8 +81,11 @@ def _backends() -> Iterable[Item]:
 
 def _devices() -> Iterable[Item]:
     from edgekit.devices.device import DEVICES
+    from edgekit.devices.inventory import inventory_file, read_inventory
 
-    return _registered(DEVICES)
+    yield from _registered(DEVICES)
+    for name, entry in read_inventory().items():
+        yield Item(name, f"{entry.transport}, {entry.address}", str(inventory_file()))
 
 
 def _recipes() -> Iterable[Item]:

@@ -74,3 +74,52 @@ def test_refused_recipes_are_not_offered() -> None:
 
 def test_models_and_files_are_offered_as_sources() -> None:
     assert "digits" in _offered("edgekit build dig")
+
+
+def test_targets_are_the_users_devices_too_and_their_backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Only 'local' and 'fake' were offered.
+    (tmp_path / "devices.toml").write_text('schema_version = 1\n[pi5]\nssh = "pi@pi5.invalid"\n')
+    monkeypatch.setenv("EDGEKIT_DEVICES", str(tmp_path / "devices.toml"))
+
+    assert _offered("edgekit profile model.onnx --target ") == ["local", "fake", "pi5"]
+    assert _offered("edgekit tune bundle --target local,p") == ["local,pi5"]
+    assert _offered("edgekit run bundle --target local/onn") == ["local/onnxruntime"]
+    assert _offered("edgekit devices check p") == ["pi5"]
+    assert "devices" in _offered("edgekit list ")
+
+
+def test_an_inventory_that_cannot_be_read_offers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "devices.toml").write_text("[")
+    monkeypatch.setenv("EDGEKIT_DEVICES", str(tmp_path / "devices.toml"))
+
+    assert _offered("edgekit profile model.onnx --target ") == [""]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("build dig", {"digits", "digit.py"}),
+        ("build di", {"digits", "digit.py", "dir with space"}),
+        ("build x", {"x.onnx", "xor"}),
+    ],
+)
+def test_bash_offers_names_and_files(edgekit: Any, tmp_path: Path, words: str, offered: set[str]) -> None:
+    # The script of click offered nothing for 'build dig': a file item removed the names before it.
+    if shutil.which("bash") is None:
+        pytest.skip("bash is not installed")
+    for name in ("digit.py", "x.onnx"):
+        (tmp_path / name).touch()
+    (tmp_path / "dir with space").mkdir()
+    (tmp_path / "script").write_text(edgekit("completion", "bash").out)
+    program = tmp_path / "edgekit"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m edgekit "$@"\n')
+    program.chmod(0o755)
+
+    typed = f"COMP_WORDS=(edgekit {words}); COMP_CWORD={len(words.split())}"
+    # compopt works only while a person presses Tab.
+    asked = f'compopt() {{ :; }}; {typed}; _edgekit_completion {program}; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    done = subprocess.run(
+        ["bash", "-c", f". ./script; {asked}"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert set(done.stdout.splitlines()) == offered

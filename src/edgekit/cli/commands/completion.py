@@ -11,6 +11,15 @@ from edgekit.cli.program import COMPLETE_VARIABLE, program
 from edgekit.core.reports.setup.completion import CompletionReport
 
 SHELLS: Final = ("bash", "zsh", "fish", "powershell")
+# click's script drops the names before it lets bash offer files: 'build dig' offered nothing.
+_BASH_FILES_ALONE: Final = """\
+            COMPREPLY=()
+            compopt -o default
+"""
+_BASH_FILES_TOO: Final = """\
+            compopt -o filenames -o default
+            COMPREPLY+=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+"""
 
 
 @click.command(
@@ -38,4 +47,5 @@ def _script(shell: str) -> str:
     assert kind is not None
     complete = kind(program, {}, "edgekit", COMPLETE_VARIABLE)
     # Not complete.source(): for bash that starts bash, to warn of versions before 4.4, and fails where there is none.
-    return complete.source_template % complete.source_vars()
+    script: str = complete.source_template % complete.source_vars()
+    return script.replace(_BASH_FILES_ALONE, _BASH_FILES_TOO) if shell == "bash" else script

@@ -9,6 +9,7 @@ import click
 
 from edgekit.cli.arguments import Duration
 from edgekit.cli.common import Call, Command, common
+from edgekit.cli.completion import names
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from edgekit.core.reports.setup.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
 
 name_argument = click.argument("name", help="Name of the device in targets, e.g. pi5.")
+known_name_argument = click.argument(
+    "name", shell_complete=names("devices"), help="Name of the device in targets, e.g. pi5."
+)
 
 
 @click.group("devices", cls=Commands)
@@ -71,7 +75,7 @@ def add(call: Call, name: str, force: bool, emulated: bool, **given: str | float
 
 
 @command.command("check", cls=Command, examples=["edgekit devices check pi5"])
-@name_argument
+@known_name_argument
 @common()
 def check(call: Call, name: str) -> int:
     """Check that a device is ready, and print how to fix it."""
@@ -85,7 +89,7 @@ def check(call: Call, name: str) -> int:
 
 
 @command.command("prepare", cls=Command, examples=["edgekit devices prepare pi5"])
-@name_argument
+@known_name_argument
 @click.option(
     "--libraries",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -104,7 +108,7 @@ def prepare(call: Call, name: str, libraries: Path | None) -> int:
 
 
 @command.command("clean", cls=Command, examples=["edgekit devices clean pi5"])
-@name_argument
+@known_name_argument
 @common(acts=True)
 def clean(call: Call, name: str) -> int:
     """Remove everything that edgekit installed on a device."""
@@ -114,7 +118,7 @@ def clean(call: Call, name: str) -> int:
 
 
 @command.command("remove", cls=Command, examples=["edgekit devices remove pi5"])
-@name_argument
+@known_name_argument
 @common(acts=True)
 def remove(call: Call, name: str) -> int:
     """Remove a device from the inventory; files on it stay."""

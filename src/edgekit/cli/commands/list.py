@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from edgekit.cli.common import Call, Command, common
+from edgekit.cli.completion import names
 from edgekit.cli.output import columns
 from edgekit.core.spec import Metric, metric_unit
 from edgekit.core.units import format_value
@@ -24,7 +25,7 @@ _HEAD: Final = ("model", "task", "params", "MACs", "quality")
     cls=Command,
     examples=["edgekit list models", "edgekit list recipes", "edgekit list backends --json"],
 )
-@click.argument("kind", help="models, recipes, backends, datasets or devices.")
+@click.argument("kind", shell_complete=names("kinds"), help="models, recipes, backends, datasets or devices.")
 @common()
 def command(call: Call, kind: str) -> None:
     """List models, recipes, backends, datasets or devices.

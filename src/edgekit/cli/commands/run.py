@@ -11,7 +11,7 @@ import msgspec
 
 from edgekit.cli.arguments import axis_sizes_option, first_target, path_argument
 from edgekit.cli.common import Call, Command, common
-from edgekit.cli.completion import names
+from edgekit.cli.completion import names, targets
 from edgekit.cli.output import columns
 from edgekit.core.units import format_value
 
@@ -56,7 +56,12 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
     metavar="FILE",
     help="Also write the outputs to FILE: .csv (curve, scores), .png (image), .txt (sentence, label), .npz or .json.",
 )
-@click.option("--target", metavar="TARGET", help="local[/BACKEND][@key=value].  [setting: target]")
+@click.option(
+    "--target",
+    metavar="TARGET",
+    shell_complete=targets(),
+    help="local[/BACKEND][@key=value].  [setting: target]",
+)
 @click.option(
     "--artifact",
     default="",

@@ -18,7 +18,7 @@ from edgekit.cli.arguments import (
     path_argument,
 )
 from edgekit.cli.common import Call, Command, common
-from edgekit.cli.completion import names
+from edgekit.cli.completion import targets
 from edgekit.cli.output import columns
 from edgekit.core.units import format_value
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--target",
     metavar="TARGET",
-    shell_complete=names("devices"),
+    shell_complete=targets(),
     help="One device. Options given here are fixed, not searched.  [setting: target]",
 )
 @artifact_option

@@ -38,7 +38,7 @@ def write_answers(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, pa
     """Write the outputs in the form that the suffix selects, completely or not at all.
 
     Raises:
-        UserError: An input has no answer in that form: lines or rows would be missing.
+        UserError: An input has no prediction in that form, and its lines or rows would be missing.
     """
     _FORMS[path.suffix.lower()][1](found, outputs, spec, path)
 
