@@ -11,7 +11,6 @@ from edgekit.core.refusals import REFUSALS
 from edgekit.core.reports.setup.list import OWN, Item, ListReport, ModelItem, ModelListReport
 from edgekit.core.system.registry import Registry
 
-
 # What `kinds` returns, as one more list for completion.
 KINDS: Final = "kinds"
 
