@@ -11,10 +11,9 @@ from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Samples
 from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
-from edgekit.runtime.preprocessing import is_raw
+from edgekit.runtime.preprocessing import WHITE, is_raw
 
 SCORES: Final = "scores"
-_PIXELS: Final = 255.0
 _FULL_SCALE: Final = 32768.0
 # float32 arithmetic moves a value between two pixels by less than this share of one.
 _ROUNDING: Final = 1e-3
@@ -48,7 +47,7 @@ def raw_spec(spec: ModelSpec) -> ModelSpec:
     (tensor,) = spec.inputs
     if isinstance(raw.how, ImageInput):
         shape = (tensor.shape[0], raw.how.height, raw.how.width, raw.how.channels)
-        given = TensorSpec(tensor.name, "uint8", shape, 0.0, _PIXELS)
+        given = TensorSpec(tensor.name, "uint8", shape, 0.0, WHITE)
     else:
         given = TensorSpec(tensor.name, "int16", tensor.shape, -_FULL_SCALE, _FULL_SCALE - 1)
     outputs = spec.outputs
@@ -72,6 +71,8 @@ def layout_of(spec: ModelSpec) -> str:
     """`NCHW` or `NHWC` for image models, otherwise empty."""
     if is_raw(spec) and isinstance(spec.preprocessing, ImageInput):
         return "NHWC"
+    if isinstance(spec.preprocessing, ImageInput):
+        return spec.preprocessing.layout.upper()
     return "NCHW" if any(len(tensor.shape) == 4 for tensor in spec.inputs) else ""
 
 
@@ -86,7 +87,7 @@ def wrapped(module: Any, raw: RawInput) -> Any:
             super().__init__()
             self.body = module
             if isinstance(raw.how, ImageInput):
-                shape = (1, -1, 1, 1)
+                shape = (1, 1, 1, -1) if raw.how.layout == "nhwc" else (1, -1, 1, 1)
                 self.register_buffer("mean", torch.tensor(raw.how.mean).reshape(shape), persistent=False)
                 self.register_buffer("std", torch.tensor(raw.how.std).reshape(shape), persistent=False)
 
@@ -97,8 +98,10 @@ def wrapped(module: Any, raw: RawInput) -> Any:
         def _prepared(self, value: Any) -> Any:
             if isinstance(raw.how, AudioInput):
                 return value / _FULL_SCALE
-            scaled = value.permute(0, 3, 1, 2) / _PIXELS
-            return ((1.0 - scaled if raw.how.invert else scaled) - self.mean) / self.std
+            ordered = value.flip(3) if raw.how.color == "bgr" else value
+            placed = ordered if raw.how.layout == "nhwc" else ordered.permute(0, 3, 1, 2)
+            scaled = placed / raw.how.divisor
+            return ((WHITE / raw.how.divisor - scaled if raw.how.invert else scaled) - self.mean) / self.std
 
     return Raw().eval().requires_grad_(False)
 
@@ -107,6 +110,7 @@ def _before(values: Array, how: ImageInput | AudioInput) -> Array:
     value = np.asarray(values, np.float64)
     if isinstance(how, AudioInput):
         return np.asarray(value * _FULL_SCALE)
-    shape = (1, -1, 1, 1)
-    scaled = value * np.reshape(how.std, shape) + np.reshape(how.mean, shape)
-    return np.asarray((1.0 - scaled if how.invert else scaled) * _PIXELS).transpose(0, 2, 3, 1)
+    placed = value if how.layout == "nhwc" else value.transpose(0, 2, 3, 1)
+    scaled = placed * np.asarray(how.std) + np.asarray(how.mean)
+    ordered = scaled[..., ::-1] if how.color == "bgr" else scaled
+    return np.asarray((WHITE / how.divisor - ordered if how.invert else ordered) * how.divisor)

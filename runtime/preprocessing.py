@@ -18,6 +18,7 @@ from edgekit.runtime.readers import fitted, read_rows, read_wav, tokens, words
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".gif", ".webp")
 TOP: Final = 5
+WHITE: Final = 255.0
 # What a 16-bit wav file stands for: -1 to 1.
 _FULL_SCALE: Final = np.float32(32768)
 
@@ -108,7 +109,7 @@ def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
 def _image_feed(path: Path, spec: ModelSpec) -> Feed:
     if not isinstance(spec.preprocessing, ImageInput):
         raise UserError(f"'{path}' is an image, but '{spec.name}' takes arrays.", hint="numpy.save('input.npy', array)")
-    pixels = _pixels(path, spec.preprocessing)
+    pixels = read_pixels(path, spec.preprocessing)
     return {spec.inputs[0].name: pixels[None] if is_raw(spec) else image_tensor(pixels, spec.preprocessing)}
 
 
@@ -119,22 +120,50 @@ def is_raw(spec: ModelSpec) -> bool:
 
 
 def image_tensor(pixels: NDArray[np.uint8], how: ImageInput) -> NDArray[np.float32]:
-    """Pixels of shape (H, W, C), 0 to 255, as the model's input of shape (1, C, H, W)."""
-    scaled = pixels.astype(np.float32) / 255.0
-    scaled = 1.0 - scaled if how.invert else scaled
+    """RGB pixels of shape (H, W, C), 0 to 255, as the model's input of shape (1, C, H, W) or (1, H, W, C)."""
+    scaled = pixels.astype(np.float32) / np.float32(how.divisor)
+    scaled = np.float32(WHITE / how.divisor) - scaled if how.invert else scaled
+    ordered = scaled[..., ::-1] if how.color == "bgr" else scaled
     mean, std = np.asarray(how.mean, np.float32), np.asarray(how.std, np.float32)
-    return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1)[None])
+    value = (ordered - mean) / std
+    return np.ascontiguousarray((value if how.layout == "nhwc" else value.transpose(2, 0, 1))[None])
 
 
-def _pixels(path: Path, how: ImageInput) -> NDArray[np.uint8]:
+def read_pixels(path: Path, how: ImageInput) -> NDArray[np.uint8]:
+    """The pixels of an image file, resized and cut, of shape (H, W, C): RGB, or grey for one channel.
+
+    Pillow's resizing averages all pixels that fall into one (antialias), as that of torchvision does for images.
+
+    Raises:
+        UserError: Not an image.
+    """
     image_module = need("PIL.Image", extra="images")
     try:
         with image_module.open(path) as image:
-            mode = "L" if how.channels == 1 else "RGB"
-            resized = image.convert(mode).resize((how.width, how.height), image_module.Resampling.BILINEAR)
-            return np.asarray(resized, np.uint8).reshape(how.height, how.width, how.channels)
-    except OSError as err:
+            whole = image.convert("L" if how.channels == 1 else "RGB")
+            resampling = image_module.Resampling[how.interpolation.upper()]
+            return _cut(whole.resize(resized_to(whole.size, how), resampling), how)
+    # Pillow raises its own classes, ValueError and SyntaxError for damaged files of some formats.
+    except (OSError, ValueError, SyntaxError, EOFError) as err:
         raise UserError(f"Cannot read '{path}' as an image: {err}.") from err
+
+
+def resized_to(size: tuple[int, int], how: ImageInput) -> tuple[int, int]:
+    """Width and height to which an image of `size` (width, height) is resized before it is cut."""
+    if not how.resize:
+        return how.width, how.height
+    if len(how.resize) > 1:
+        return how.resize[1], how.resize[0]
+    (short,), (width, height) = how.resize, size
+    # torchvision truncates the longer side.
+    return (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+
+
+def _cut(image: Any, how: ImageInput) -> NDArray[np.uint8]:
+    """The centre of an image; what lies outside of a smaller one is black, as in torchvision."""
+    left, top = (round((have - want) / 2) for have, want in zip(image.size, (how.width, how.height), strict=True))
+    centre = image.crop((left, top, left + how.width, top + how.height))
+    return np.asarray(centre, np.uint8).reshape(how.height, how.width, how.channels)
 
 
 def _load_npy(path: Path) -> NDArray[Any]:

@@ -8,10 +8,13 @@ import pytest
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
 from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, Preprocessing, SeriesInput, TensorSpec
-from edgekit.export.raw_inputs import layout_of, raw_input_of, raw_samples, raw_spec
+from edgekit.export.raw_inputs import RawInput, layout_of, raw_input_of, raw_samples, raw_spec, wrapped
 from edgekit.runtime.preprocessing import class_scores, image_tensor, is_raw
 
 HOW = ImageInput(4, 5, channels=3, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25), invert=True)
+OTHER = ImageInput(
+    4, 5, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25), invert=True, divisor=127.5, color="bgr", layout="nhwc"
+)
 IMAGE = TensorSpec("image", "float32", ("N", 3, 4, 5))
 SOUND = TensorSpec("audio", "float32", ("N", 6))
 
@@ -21,11 +24,12 @@ def spec_of(how: Preprocessing, tensor: TensorSpec) -> ModelSpec:
     return ModelSpec("net", "classification", (tensor,), outputs, preprocessing=how)
 
 
-def test_pixels_come_back_from_what_was_made_of_them() -> None:
+@pytest.mark.parametrize("how", [HOW, OTHER], ids=["rgb, nchw", "bgr, nhwc, 0 to 2"])
+def test_pixels_come_back_from_what_was_made_of_them(how: ImageInput) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 4, 5, 3), dtype=np.uint8)
-    made = np.concatenate([image_tensor(one, HOW) for one in pixels])
+    made = np.concatenate([image_tensor(one, how) for one in pixels])
 
-    found, change = raw_samples(Samples({"image": made}, np.arange(8)), spec_of(HOW, IMAGE))
+    found, change = raw_samples(Samples({"image": made}, np.arange(8)), spec_of(how, IMAGE))
 
     np.testing.assert_array_equal(found.inputs["image"], pixels)
     assert change == 0.0
@@ -36,6 +40,19 @@ def test_values_between_two_pixels_are_rounded_and_told() -> None:
     made = image_tensor(np.full((4, 5, 3), 100, np.uint8), HOW) + np.float32(0.5 / 255 / 0.2 * 0.8)
 
     assert raw_samples(Samples({"image": made}), spec_of(HOW, IMAGE))[1] > 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [HOW, OTHER], ids=["rgb, nchw", "bgr, nhwc, 0 to 2"])
+def test_a_wrapped_module_gets_what_a_file_would_give(how: ImageInput) -> None:
+    torch = pytest.importorskip("torch")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), dtype=np.uint8)
+
+    with torch.no_grad():
+        found = wrapped(torch.nn.Identity(), RawInput(how, scores=False))(torch.from_numpy(pixels))
+
+    # One rounding of float32: torch divides tensors, numpy a value at a time.
+    np.testing.assert_allclose(found.numpy(), np.concatenate([image_tensor(one, how) for one in pixels]), atol=1e-6)
 
 
 def test_sound_comes_back_as_the_values_of_its_file() -> None:

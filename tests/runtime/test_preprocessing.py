@@ -10,7 +10,7 @@ from PIL import Image
 
 from edgekit.core.errors import UserError
 from edgekit.core.spec import ImageInput, ModelSpec, TensorSpec
-from edgekit.runtime.preprocessing import class_scores, read_input
+from edgekit.runtime.preprocessing import class_scores, read_input, read_pixels, resized_to
 
 IMAGE = ModelSpec(
     "net",
@@ -28,6 +28,66 @@ def test_an_image_is_scaled_normalised_and_laid_out(tmp_path: Path) -> None:
 
     assert feed["image"].shape == (1, 1, 4, 4)
     assert np.unique(feed["image"]).tolist() == [(1.0 - 0.5) / 0.25]
+
+
+def halves(path: Path, width: int, height: int) -> Path:
+    """An image whose left half is red and whose right half is blue."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2, 0], pixels[:, width // 2 :, 2] = 255, 255
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_a_reduced_image_averages_the_pixels_that_fall_into_one() -> None:
+    """Bilinear with antialias, by hand: halving weighs the four nearest columns with 1, 3, 3 and 1 eighths."""
+    row = np.array([0, 80, 160, 240, 40, 120, 200, 8], np.uint8)
+    image = Image.fromarray(np.tile(row, (4, 1)))
+
+    found = np.asarray(image.resize((4, 4), Image.Resampling.BILINEAR))
+
+    # At the edges, what lies outside has no weight: 3, 3 and 1 sevenths.
+    by_hand = [(3 * 0 + 3 * 80 + 160) / 7, (80 + 3 * 160 + 3 * 240 + 40) / 8]
+    by_hand += [(240 + 3 * 40 + 3 * 120 + 200) / 8, (120 + 3 * 200 + 3 * 8) / 7]
+    # Pillow computes with integers: the last step may differ.
+    np.testing.assert_allclose(found[0], by_hand, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("size", "resize", "expected"),
+    [
+        ((500, 375), (256,), (341, 256)),  # torchvision: int(256 * 500 / 375) = 341
+        ((375, 500), (256,), (256, 341)),
+        ((100, 100), (256,), (256, 256)),
+        ((500, 375), (240, 320), (320, 240)),
+        ((500, 375), (), (224, 224)),
+    ],
+)
+def test_the_shorter_side_is_resized_as_in_torchvision(
+    size: tuple[int, int], resize: tuple[int, ...], expected: tuple[int, int]
+) -> None:
+    assert resized_to(size, ImageInput(224, 224, resize=resize)) == expected
+
+
+def test_the_centre_is_cut_out(tmp_path: Path) -> None:
+    """Of 8 x 4 pixels at their own size, the middle 4 x 4 are red for two columns and blue for two."""
+    pixels = read_pixels(halves(tmp_path / "a.png", 8, 4), ImageInput(4, 4, resize=(4,)))
+
+    assert pixels[..., 0].tolist() == [[255, 255, 0, 0]] * 4
+
+
+def test_a_cut_that_is_larger_than_the_image_is_filled_with_black(tmp_path: Path) -> None:
+    pixels = read_pixels(halves(tmp_path / "a.png", 2, 2), ImageInput(4, 4, resize=(2, 2)))
+
+    assert pixels[..., 0].tolist() == [[0] * 4, [0, 255, 0, 0], [0, 255, 0, 0], [0] * 4]
+
+
+def test_colours_scale_and_layout_are_those_of_the_network(tmp_path: Path) -> None:
+    how = ImageInput(1, 2, mean=(1.0, 2.0, 3.0), std=(2.0,), divisor=1.0, color="bgr", layout="nhwc")
+    spec = ModelSpec("net", "other", (TensorSpec("x", "float32", ("N", 1, 2, 3)),), preprocessing=how)
+
+    values = read_input(halves(tmp_path / "a.png", 2, 1), spec)["x"]
+
+    assert values.tolist() == [[[[-0.5, -1.0, 126.0], [127.0, -1.0, -1.5]]]]
 
 
 def test_an_array_gains_the_batch_axis(tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
         calibration: int,
         calibration_method: str,
         task: str,
+        preprocess: str,
         include_samples: bool,
         **others: Any,
     ) -> int | None:
@@ -149,6 +150,7 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
             calibration=calibration,
             calibration_method=calibration_method,
             task=task,
+            preprocess=preprocess,
             include_samples=include_samples,
         )
         return function(*arguments, **others, options=options)
@@ -193,6 +195,12 @@ _SOURCE_OPTIONS: Final = (
         default="",
         metavar="TASK",
         help="classification or regression, if it does not follow from the samples.",
+    ),
+    click.option(
+        "--preprocess",
+        default="",
+        metavar="STEPS",
+        help="How a file becomes the input: 'resize=256,crop=224,mean=0.485;0.456;0.406,std=0.229;0.224;0.225'.",
     ),
     click.option(
         "--include-samples",

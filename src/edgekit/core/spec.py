@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -77,10 +77,17 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.name}:{self.dtype}[{','.join(map(str, self.shape))}]"
 
 
-class ImageInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="image"):
-    """How an image file becomes the model's input: resized, scaled to 0..1, then `(x - mean) / std` per channel, CHW.
+Interpolation = Literal["bilinear", "bicubic", "nearest", "box", "hamming", "lanczos"]
+Color = Literal["rgb", "bgr", "gray"]
+Layout = Literal["nchw", "nhwc"]
 
-    `invert` is for models trained on light strokes over a dark ground, such as handwritten digits.
+
+class ImageInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="image"):
+    """How an image file becomes the model's input: resized, cut, divided by `divisor`, then `(x - mean) / std`.
+
+    `resize` is the size before the centre of `height` x `width` is cut out: one number for the shorter side, or height
+    and width; if empty, the whole image gets `height` x `width`. `mean` and `std` are per channel, in the order of
+    `color`. `invert` is for models trained on light strokes over a dark ground, such as handwritten digits.
     """
 
     height: int
@@ -89,6 +96,18 @@ class ImageInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="i
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     invert: bool = False
+    resize: tuple[int, ...] = ()
+    interpolation: Interpolation = "bilinear"
+    divisor: float = 255.0
+    color: Color = "rgb"
+    layout: Layout = "nchw"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one input, without the batch axis."""
+        if self.layout == "nhwc":
+            return self.height, self.width, self.channels
+        return self.channels, self.height, self.width
 
 
 class ArrayInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="array"):

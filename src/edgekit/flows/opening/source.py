@@ -27,6 +27,7 @@ from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
 from edgekit.export.workers.describe import describe_file
 from edgekit.flows.opening.artifacts import refuse_unsized
 from edgekit.flows.opening.sample_inputs import inputs_of_samples
+from edgekit.flows.reading.preprocess_option import with_preprocessing
 from edgekit.runtime.backends.quantized import Stored, values_of
 from edgekit.train.registry import MODELS
 
@@ -43,8 +44,9 @@ _GENERATED_COUNT: Final = 32
 class SourceOptions:
     """The options of a source. `inputs` and `sizes` are texts as in `TensorSpec.parse` and `parse_sizes`.
 
-    `calibration` is the number of samples that calibrate static quantization. `include_samples` puts samples into the
-    bundle even if the licence of their data restricts redistribution.
+    `calibration` is the number of samples that calibrate static quantization. `preprocess` says how a file becomes the
+    input of a user's own network, as in `parse_preprocessing`. `include_samples` puts samples into the bundle even if
+    the licence of their data restricts redistribution.
     """
 
     weights: Path | None = None
@@ -56,6 +58,7 @@ class SourceOptions:
     calibration: int = 128
     calibration_method: str = "min-max"
     task: str = ""
+    preprocess: str = ""
     include_samples: bool = False
 
 
@@ -198,7 +201,7 @@ def refuse_unused(source: str, options: SourceOptions) -> None:
 
 def _unused(source: str) -> dict[str, str]:
     """Fields of SourceOptions that say nothing of this source, each with the reason."""
-    own = dict.fromkeys(("inputs", "samples", "labels", "task"), "a reference model has its own")
+    own = dict.fromkeys(("inputs", "samples", "labels", "task", "preprocess"), "a reference model has its own")
     if is_reference(source):
         return own
     if (Path(source) / RUN_FILE).is_file():
@@ -311,9 +314,10 @@ def _file_spec(path: Path, described: Described, options: SourceOptions) -> Mode
             f"'{path}' has no input '{wrong}'.{nearest(wrong, names)}", hint=f"Its inputs: {', '.join(names)}"
         )
     inputs = tuple(_freed(tensor, given.get(tensor.name), path) for tensor in described.inputs)
-    return ModelSpec(
+    spec = ModelSpec(
         path.stem, options.task or "other", inputs, sizes=described.sizes, labels=_label_names(options.labels)
     )
+    return with_preprocessing(spec, options.preprocess)
 
 
 def _freed(tensor: TensorSpec, wanted: TensorSpec | None, path: Path) -> TensorSpec:
@@ -336,7 +340,7 @@ def _user_spec(name: str, options: SourceOptions) -> ModelSpec:
     if repeated:
         raise UserError(f"Input '{repeated.pop()}' is given twice.")
     spec = ModelSpec(name, options.task or "other", inputs, labels=_label_names(options.labels))
-    return _with_sizes(spec, options)
+    return _with_sizes(with_preprocessing(spec, options.preprocess), options)
 
 
 def _user_samples(

@@ -1,0 +1,1 @@
+"""Reads a user's own samples, from files and folders as people have them."""
