@@ -20,6 +20,7 @@ from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.explain import Cause, together
 from edgekit.core.reports.report import BudgetCheck, Estimate, Latency, Operators, Report
 from edgekit.core.spec import TensorSpec
+from edgekit.core.statistics.trust import grade
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
 from edgekit.flows.explain import explain
@@ -228,7 +229,17 @@ def test_a_busy_neighbour_is_named_by_the_scheduler_and_by_the_load(tmp_path: Pa
 
     assert names(written(tmp_path, measured(FLOAT, runs=runs))) == {"busy neighbour"}
     assert names(written(tmp_path, measured(FLOAT), facts=loaded)) == {"busy neighbour"}
-    assert names(written(tmp_path, measured(FLOAT), facts=loaded, command="build")) == set()
+
+
+def test_what_names_a_busy_neighbour_lowers_the_trust(tmp_path: Path) -> None:
+    # A report once said trust B beside a busy neighbour: two judgements of the same launches.
+    loaded = msgspec.structs.replace(X86, load=14.2)
+    measurement, _ = measured(FLOAT)
+
+    causes = explain(written(tmp_path, measured(FLOAT), facts=loaded)).causes
+    (cause,) = (one for one in causes if one.name == "busy neighbour")
+
+    assert set(cause.evidence) <= set(grade(measurement, loaded, loaded).reasons)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ class BuildOrder:
         failed = {check.artifact for check in written.parity if check.verdict == "fail"}
         chosen = [one for one in written.found.artifacts if one.recipe not in failed]
         targets = [target for target in self.targets if any(opens(target, one) for one in chosen)]
-        return measure(written.found, targets, chosen, self.rounds, progress) if targets else Profiled()
+        return measure(written.found, targets, chosen, self.rounds, progress, exported=True) if targets else Profiled()
 
     def _judged(self, found: Findings, stages: Mapping[str, float]) -> Report:
         budgets = self.making.budgets

@@ -43,6 +43,38 @@ def test_several_reasons_give_c() -> None:
     assert len(trust.reasons) == 3
 
 
+def test_a_load_as_high_as_the_number_of_cores_lowers_the_grade() -> None:
+    # It was a "busy neighbour" beside trust A.
+    trust = grade(measurement(), msgspec.structs.replace(QUIET, load=14.2, cores=2), QUIET)
+
+    assert (trust.grade, trust.reasons) == ("B", ("the load average was 14.2 on 2 cores before the first launch",))
+    assert grade(measurement(), msgspec.structs.replace(QUIET, load=1.1, cores=2), QUIET).grade == "A"
+
+
+def test_a_long_tail_lowers_the_grade() -> None:
+    # p99 was 70 times p50, with trust B for the governor alone.
+    rng = np.random.default_rng(3)
+    values = [tuple(float(v) for v in 1e-3 * np.where(rng.random(300) < 0.03, 70, 1 + 0.01 * rng.random(300)))
+              for _ in range(8)]  # fmt: skip
+    runs = tuple(Launch(order, one) for order, one in enumerate(values))
+
+    trust = grade(Measurement("pi", "x", "latency", "s", runs), QUIET, QUIET)
+
+    assert any(reason.startswith("one call in a hundred takes ") for reason in trust.reasons)
+    assert trust.raise_by == "Stop other work on the device."
+
+
+def test_many_launches_that_were_repeated_lower_the_grade() -> None:
+    # The scheduler disturbed a third of the attempts: the launches that count are clean by selection.
+    found = measurement(launches=8)
+    extra = tuple(msgspec.structs.replace(one, order=8 + one.order, disturbed=True, replaced=True)
+                  for one in found.launches[:4])  # fmt: skip
+
+    trust = grade(msgspec.structs.replace(found, launches=(*found.launches, *extra)), QUIET, QUIET)
+
+    assert (trust.grade, trust.reasons) == ("B", ("4 of 12 launches were disturbed",))
+
+
 def test_a_launch_that_slows_down_is_called_drifting() -> None:
     steady = measurement()
     slowing = tuple(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Final
 
+import numpy as np
+
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Measurement, Trust
-from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval, launch_quantiles
+from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval, launch_quantiles, supported
 from edgekit.core.statistics.steady import common_drift, drift
 
 MAX_RELATIVE_WIDTH: Final = 0.03
@@ -20,6 +22,10 @@ MODES_APART: Final = 0.05
 # Of the range of the medians. Of simulated launches of one kind that spread by 5 %, 2.6 % look like two kinds with 6
 # launches and 0.1 % with 10; of those of two kinds 15 % apart, more than 97 % are seen.
 MODES_SHARE: Final = 0.6
+# Of a quiet device p99 is 1.1 to 3 times the median, also for calls of 10 µs.
+MAX_TAIL: Final = 10.0
+_DISTURBED: Final = 0.25
+_AGAINST_OTHERS: Final = "Stop other work on the device."
 _AGAINST_DRIFT: Final = "--time-limit 5s, after the device has cooled"
 
 
@@ -36,9 +42,45 @@ def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
     if measurement.emulated:
         return Trust("E", ("emulated: not the latency of a device",), "Measure on a real device.")
     drifting = _drift_reasons(measurement)
-    found = [*drifting, *_sample_reasons(measurement), *_device_reasons(before, after)]
+    busy = [(reason, _AGAINST_OTHERS) for reason in disturbances(measurement, before)]
+    found = [*drifting, *_sample_reasons(measurement), *busy, *_device_reasons(before, after)]
     reasons = tuple(reason for reason, _ in found)
     return Trust("C" if drifting else "ABC"[min(len(found), 2)], reasons, found[0][1] if found else "")
+
+
+def disturbances(measurement: Measurement, before: Facts) -> tuple[str, ...]:
+    """The evidence that other programs used the processor; empty without. Grades and causes are judged by it alike.
+
+    Args:
+        measurement: Latency launches; those that were repeated count from a quarter of all.
+        before: Facts of the device before the first launch.
+    """
+    return (*_disturbed_launches(measurement), *_load(before), *_tail(measurement))
+
+
+def _disturbed_launches(measurement: Measurement) -> Iterator[str]:
+    repeated = sum(launch.disturbed for launch in measurement.launches)
+    kept = sum(launch.disturbed for launch in measurement.counted)
+    if kept or (repeated and repeated >= _DISTURBED * len(measurement.launches)):
+        notes = dict.fromkeys(note for one in measurement.launches if one.disturbed for note in one.notes)
+        told = [note for note in notes if "context switches" in note][:2]
+        seen = f": {'; '.join(told)}" if told else ""
+        yield f"{repeated} of {len(measurement.launches)} launches were disturbed{seen}"
+
+
+def _load(before: Facts) -> Iterator[str]:
+    if before.load is not None and before.cores and before.load >= before.cores:
+        cores = "1 core" if before.cores == 1 else f"{before.cores} cores"
+        yield f"the load average was {before.load:.1f} on {cores} before the first launch"
+
+
+def _tail(measurement: Measurement) -> Iterator[str]:
+    values = np.concatenate([np.empty(0), *map(np.asarray, measurement.launch_values)])
+    if not supported(0.99, len(values)):
+        return
+    middle, high = np.quantile(values, (0.5, 0.99))
+    if high > MAX_TAIL * middle:
+        yield f"one call in a hundred takes {high / middle:.0f} times the median or longer"
 
 
 def drift_of(measurement: Measurement) -> float:
@@ -75,9 +117,6 @@ def _sample_reasons(measurement: Measurement) -> list[tuple[str, str]]:
     if has_two_modes(medians):
         low, high = min(medians), max(medians)
         reasons.append((f"launches form two groups, {100 * (high / low - 1):.0f} % apart", "--launches 12"))
-    disturbed = sum(launch.disturbed for launch in launches)
-    if disturbed:
-        reasons.append((f"{disturbed} of {len(launches)} launches were disturbed", "Stop other work on the device."))
     drifting = sum(_drifts(launch.values) for launch in launches)
     if drifting > len(launches) // 2 and not drift_of(measurement):
         reasons.append((f"{drifting} of {len(launches)} launches drift, in different directions", _AGAINST_DRIFT))

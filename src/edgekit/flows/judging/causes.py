@@ -15,6 +15,7 @@ from edgekit.core.measurement import Measurement
 from edgekit.core.recipe import VNNI_FEATURES
 from edgekit.core.reports.explain import Cause
 from edgekit.core.reports.report import Latency, Report
+from edgekit.core.statistics.trust import disturbances
 from edgekit.core.target import Target
 from edgekit.core.units import format_value
 from edgekit.flows.judging.islands import QuantizedGraph
@@ -36,7 +37,6 @@ _MOST: Final = 90
 _FASTER: Final = 1.2
 _COLD_RATIO: Final = 2.0
 _COLD_S: Final = 1e-3
-_DISTURBED: Final = 0.25
 # Measured on the digits network: at 1 µs an operator int8 is slower than float32, at 3 µs (batch 8) it is faster.
 _SMALL_S: Final = 3e-6
 
@@ -129,17 +129,8 @@ def signed(row: TimedArtifact) -> Iterator[Cause]:
 
 
 def neighbour(row: TimedArtifact) -> Iterator[Cause]:
-    """Other programs used the processor during the measurement."""
-    launches = row.measurement.launches
-    disturbed = [launch for launch in launches if launch.disturbed]
-    load, cores = row.facts.load, row.facts.cores
-    evidence = []
-    if launches and len(disturbed) / len(launches) >= _DISTURBED:
-        notes = [note for launch in disturbed for note in launch.notes if "context switches" in note]
-        evidence.append(f"{len(disturbed)} of {len(launches)} launches were disturbed: {'; '.join(notes[:2])}")
-    # A build has just converted on all cores of this machine: its load is no neighbour's.
-    if load is not None and cores and load >= cores and row.report.command != "build":
-        evidence.append(f"load average {load:.1f} on {cores} cores before the first launch")
+    """Other programs used the processor during the measurement: what lowers its trust as well."""
+    evidence = disturbances(row.measurement, row.facts)
     if evidence:
         command = f"edgekit profile {row.report.bundle} --target {row.latency.target} --launches 12"
         yield row.cause(NEIGHBOUR, "other programs ran on the device; stop them and measure again", evidence, command)

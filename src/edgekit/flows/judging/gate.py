@@ -113,7 +113,8 @@ class Gate:
         """Latency and parity of artifacts on every target of the model; `again` counts re-measurements."""
         seed = self.settings.seed + again
         rounds = Rounds(self.file.launches, self.file.time_limit_s or DEFAULT_TIME_LIMIT_S, seed=seed)
-        return measure(gated.found, gated.targets, artifacts, rounds, self.progress)
+        exported = bool(gated.model.source)
+        return measure(gated.found, gated.targets, artifacts, rounds, self.progress, exported=exported)
 
 
 def confirmed(alarm: Checked, second: Verdict, figure: str) -> Checked:

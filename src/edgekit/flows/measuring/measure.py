@@ -72,13 +72,19 @@ def measure(
     rounds: Rounds,
     progress: Progress,
     extras: Extras = Extras(),
+    *,
+    exported: bool = False,
 ) -> Profiled:
-    """Launch every artifact on every target, in rounds; arguments as in `profile`."""
+    """Launch every artifact on every target, in rounds; arguments as in `profile`.
+
+    Args:
+        exported: This command has just exported on this machine, whose load average is that of its converters.
+    """
     refuse_batches(found, extras.batch)
     with TemporaryDirectory(prefix="edgekit-") as folder, ExitStack() as stack:
         machines = {one.device: stack.enter_context(devices.open_device(one.device)) for one in targets}
         cells = _cells(found, targets, artifacts, Path(folder), rounds.time_limit_s, sorted(set(extras.batch)))
-        before = {name: device.facts() for name, device in machines.items()}
+        before = {name: _facts_before(name, device, exported=exported) for name, device in machines.items()}
         launched = launch_in_rounds(cells, machines, rounds, progress)
         after = {name: _facts_after(name, device, launched) for name, device in machines.items()}
         counts = count_all(cells, machines, progress)
@@ -182,6 +188,15 @@ def _collect(
         pair = before[cell.target.device], after[cell.target.device]
         profiled.latency.append(summarize(measurement, [one.result for one in launched[cell]], *pair))
     return profiled
+
+
+def _facts_before(name: str, device: Device, *, exported: bool) -> Facts:
+    """The facts of a device; without the load average of this machine where that says nothing of other programs."""
+    found = device.facts()
+    if name != "local" or not exported or found.load is None:
+        return found
+    missing = {**found.missing, "load": "this command exported on this machine just before"}
+    return msgspec.structs.replace(found, load=None, missing=missing)
 
 
 def _facts_after(name: str, device: Device, launched: Mapping[Cell, Sequence[Launched]]) -> Facts:
