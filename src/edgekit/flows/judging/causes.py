@@ -133,7 +133,9 @@ def neighbour(row: TimedArtifact) -> Iterator[Cause]:
     evidence = disturbances(row.measurement, row.facts)
     if evidence:
         command = f"edgekit profile {row.report.bundle} --target {row.latency.target} --launches 12"
-        yield row.cause(NEIGHBOUR, "other programs ran on the device; stop them and measure again", evidence, command)
+        yield row.cause(
+            NEIGHBOUR, "other programs ran on the device; stop them and measure again", list(evidence), command
+        )
 
 
 def cold(row: TimedArtifact) -> Iterator[Cause]:
