@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import ATTENTION, LOG_SPECTRUM
@@ -15,6 +15,10 @@ from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, named, onnx_name
 from edgekit.export.torch.flattening import flatten
 from edgekit.export.torch.untraceable import code_place
+from edgekit.export.torch.watching import watched_functions
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Module, Tensor
 
 _ATTENDING: Final = named("torch", Trait.ATTENDS)
 _PASSING: Final = named("torch", Trait.PASSES)
@@ -22,7 +26,7 @@ _LOGARITHMS: Final = named("torch", Trait.LOGARITHM)
 _LAYERS: Final = named("torch", Trait.LAYER)
 
 
-def tensors(feed: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
+def tensors(feed: Feed, spec: ModelSpec) -> dict[str, Tensor]:
     """The feed as torch tensors of the spec's dtypes, in the spec's order."""
     torch = need("torch", extra="export")
     return {
@@ -31,7 +35,7 @@ def tensors(feed: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def call_arguments(module: Any, spec: ModelSpec) -> tuple[str, ...]:
+def call_arguments(module: Module, spec: ModelSpec) -> tuple[str, ...]:
     """Where each input goes: the parameter of `forward` with its name; an empty text means by position.
 
     Inputs go by keyword if `forward` has a parameter for every name, whatever its order. `state.0` and `batch.image`
@@ -66,27 +70,25 @@ def _together(names: tuple[str, ...], known: Collection[str], parameter: inspect
     return tuple(f"{parameter.name}.{parts[name]}" if name in parts else name for name in names)
 
 
-def call(module: Any, arguments: tuple[str, ...], values: Iterable[Any]) -> Any:
+def call(module: Module, arguments: tuple[str, ...], values: Iterable[Tensor]) -> object:
     """What the module returns for `values`, passed as `call_arguments` says."""
     pairs = list(zip(arguments, values, strict=True))
-    keywords: dict[str, Any] = {}
+    grouped: dict[str, dict[str, Tensor]] = {}
     for key, value in pairs:
         head, _, part = key.partition(".")
-        if part:
-            keywords.setdefault(head, {})[part] = value
-        elif key:
-            keywords[key] = value
-    parts = {key.partition(".")[0] for key in arguments if "." in key}
-    keywords = {key: _argument(value) if key in parts else value for key, value in keywords.items()}
+        grouped.setdefault(head, {})[part] = value
+    keywords = {head: _argument(parts) for head, parts in grouped.items() if head}
     return module(*(value for key, value in pairs if not key), **keywords)
 
 
-def _argument(parts: dict[str, Any]) -> Any:
-    """A tuple of parts that are called by their places, else a dictionary."""
+def _argument(parts: dict[str, Tensor]) -> Tensor | tuple[Tensor, ...] | dict[str, Tensor]:
+    """The whole argument, a tuple of parts that are called by their places, or a dictionary."""
+    if "" in parts:
+        return parts[""]
     return tuple(parts.values()) if all(key.isdecimal() for key in parts) else parts
 
 
-def run_module(module: Any, spec: ModelSpec, feed: Feed) -> Feed:
+def run_module(module: Module, spec: ModelSpec, feed: Feed) -> Feed:
     """The module's outputs for one feed, as arrays by name.
 
     Raises:
@@ -118,50 +120,39 @@ def output_names(found: Iterable[str], spec: ModelSpec) -> tuple[str, ...]:
     return wanted
 
 
-def operators_of(module: Any, spec: ModelSpec, feed: Feed) -> frozenset[str]:
+def operators_of(module: Module, spec: ModelSpec, feed: Feed) -> frozenset[str]:
     """ONNX names of the operators that decide how this module is quantized; `Softmax*MatMul` means attention."""
     torch = need("torch", extra="export")
     arguments = call_arguments(module, spec)
-    recorder = _recorder()
-    with torch.no_grad(), recorder:
+    found = _Deciding()
+    with torch.no_grad(), watched_functions(found.note):
         call(module, arguments, tensors(feed, spec).values())
-    return frozenset(recorder.operators)
+    return frozenset(found.operators)
 
 
-def _recorder() -> Any:
-    overrides = need("torch.overrides", extra="export")
+class _Deciding:
+    """The operators that were called, and whether a softmax was multiplied by something."""
 
-    class FunctionRecorder(overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]  # the type check runs without torch
-        """Notes every function that is called, and whether a softmax is multiplied by something."""
+    def __init__(self) -> None:
+        self.operators: set[str] = set()
+        self._took_logarithm = False
+        # Kept alive, so that an id stands for one tensor only.
+        self._weights: list[object] = []
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.operators: set[str] = set()
-            self.took_logarithm = False
-            # Kept alive, so that an id stands for one tensor only.
-            self.weights: list[Any] = []
-
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            result = function(*args, **(kwargs or {}))
-            name = getattr(function, "__name__", "")
-            self.operators |= {onnx_name("torch", name)} - {""}
-            if self.took_logarithm and name in _LAYERS:
-                self.operators.add(LOG_SPECTRUM)
-            self.took_logarithm |= name in _LOGARITHMS
-            self._follow(name, args, result)
-            return result
-
-        def _follow(self, name: str, args: Any, result: Any) -> None:
-            touched = any(value is kept for value in _flat(args) for kept in self.weights)
-            if touched and name in _ATTENDING:
-                self.operators.add(ATTENTION)
-            if name == "softmax" or (touched and name in _PASSING):
-                self.weights.append(result)
-
-    return FunctionRecorder()
+    def note(self, name: str, args: tuple[object, ...], _: object, result: object) -> None:
+        """Take in one call of a function."""
+        self.operators |= {onnx_name("torch", name)} - {""}
+        if self._took_logarithm and name in _LAYERS:
+            self.operators.add(LOG_SPECTRUM)
+        self._took_logarithm |= name in _LOGARITHMS
+        touched = any(value is kept for value in _flat(args) for kept in self._weights)
+        if touched and name in _ATTENDING:
+            self.operators.add(ATTENTION)
+        if name == "softmax" or (touched and name in _PASSING):
+            self._weights.append(result)
 
 
-def _flat(args: Any) -> Iterable[Any]:
+def _flat(args: Iterable[object]) -> Iterator[object]:
     for value in args:
         if isinstance(value, (tuple, list)):
             yield from value
@@ -169,7 +160,7 @@ def _flat(args: Any) -> Iterable[Any]:
             yield value
 
 
-def _renamed(named: dict[str, Any], spec: ModelSpec) -> dict[str, Any]:
+def _renamed(named: dict[str, Tensor], spec: ModelSpec) -> dict[str, Tensor]:
     names = output_names(named, spec)
     if set(names) == set(named):
         return {name: named[name] for name in names}

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from edgekit.core.errors import UserError
 from edgekit.core.system.optional import need
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Distribution, Tensor
 
 _LEAF_NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 # The fields of caches of transformers, which is not imported here: the cache, each of its layers, older caches.
@@ -19,10 +22,15 @@ _CACHES: Final = (
     ("key_cache", "value_cache"),
 )
 
-Part = tuple[str, Any]
+Part = tuple[str, object]
 
 
-def flatten(result: Any) -> dict[str, Any]:
+def is_tensor(value: object) -> TypeGuard[Tensor]:
+    """Whether `value` is a tensor of torch."""
+    return isinstance(value, need("torch", extra="export").Tensor)
+
+
+def flatten(result: object) -> dict[str, Tensor]:
     """The tensors of a module's result by name, in order.
 
     A single tensor is `output`. Dictionaries, dataclasses and named tuples give their keys, a tuple or list gives
@@ -32,16 +40,15 @@ def flatten(result: Any) -> dict[str, Any]:
     Raises:
         UserError: The result contains something else, or no tensor at all.
     """
-    torch = need("torch", extra="export")
-    if isinstance(result, torch.Tensor):
+    if is_tensor(result):
         return {"output": result}
     found = dict(_leaves(result, ""))
-    if not any(isinstance(value, torch.Tensor) for value in found.values()):
+    if not any(is_tensor(value) for value in found.values()):
         raise UserError(f"The module returns {type(result).__name__} without a tensor.")
     return {name: _as_tensor(value) for name, value in found.items()}
 
 
-def _leaves(value: Any, name: str) -> Iterable[Part]:
+def _leaves(value: object, name: str) -> Iterable[Part]:
     torch = need("torch", extra="export")
     if isinstance(value, (torch.Tensor, bool, int, float, torch.SymInt, torch.SymFloat, torch.SymBool)):
         yield name or "output", value
@@ -56,7 +63,7 @@ def _leaves(value: Any, name: str) -> Iterable[Part]:
         yield from _leaves(part, key)
 
 
-def _parts(value: Any, name: str) -> list[Part] | None:
+def _parts(value: object, name: str) -> list[Part] | None:
     """What a container holds, each part with its full name; None for anything that is no container."""
     torch = need("torch", extra="export")
     if isinstance(value, Mapping):
@@ -75,7 +82,7 @@ def _parts(value: Any, name: str) -> list[Part] | None:
     return _registered(value, name)
 
 
-def _registered(value: Any, name: str) -> list[Part] | None:
+def _registered(value: object, name: str) -> list[Part] | None:
     """The parts of a class that was registered with torch's pytrees, as torch.export needs it."""
     node = need("torch.utils._pytree", extra="export").SUPPORTED_NODES.get(type(value))
     if node is None:
@@ -87,11 +94,11 @@ def _registered(value: Any, name: str) -> list[Part] | None:
     return [(_joined(name, key), part) for key, (_, part) in zip(keys, pairs, strict=True)]
 
 
-def _numbered(values: Iterable[Any], name: str) -> list[Part]:
+def _numbered(values: Iterable[object], name: str) -> list[Part]:
     return [(f"{name or 'output'}_{index}", part) for index, part in enumerate(values)]
 
 
-def _parameters(value: Any) -> list[Part]:
+def _parameters(value: Distribution) -> list[Part]:
     """The parameters that a distribution was made with; those of its base, if it transforms another one."""
     base = getattr(value, "base_dist", None)
     if base is not None:
@@ -100,17 +107,17 @@ def _parameters(value: Any) -> list[Part]:
     return [(key, vars(value)[key]) for key in type(value).arg_constraints if key in vars(value)]
 
 
-def _as_tensor(value: Any) -> Any:
-    torch = need("torch", extra="export")
-    if isinstance(value, torch.Tensor):
+def _as_tensor(value: object) -> Tensor:
+    if is_tensor(value):
         return value
-    if isinstance(value, (bool, torch.SymBool)):
-        return torch.scalar_tensor(value, dtype=torch.bool)
-    is_integer = isinstance(value, (int, torch.SymInt))
-    return torch.scalar_tensor(value, dtype=torch.int64 if is_integer else torch.float32)
+    torch = need("torch", extra="export")
+    kinds = (((bool, torch.SymBool), torch.bool), ((int, torch.SymInt), torch.int64))
+    dtype = next((dtype for kind, dtype in kinds if isinstance(value, kind)), torch.float32)
+    scalar: Tensor = torch.scalar_tensor(value, dtype=dtype)
+    return scalar
 
 
-def _hint(value: Any) -> str:
+def _hint(value: object) -> str:
     if "cache" in type(value).__name__.lower():
         return "Call the network with use_cache=False, or register the class: torch.utils._pytree.register_pytree_node"
     return "Return tensors, or dictionaries, dataclasses, tuples and lists of them."

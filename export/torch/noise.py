@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -21,6 +21,9 @@ from edgekit.core.samples import Array, Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.torch.call import run_module
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Module
 
 Run = Callable[[Feed], Feed]
 
@@ -77,7 +80,7 @@ def _deviation(outputs: Feed, runs: Iterable[Run], feed: Feed) -> Feed:
     return found
 
 
-def torch_runs(module: Any, spec: ModelSpec, fixed: Iterable[str]) -> tuple[Run, ...]:
+def torch_runs(module: Module, spec: ModelSpec, fixed: Iterable[str]) -> tuple[Run, ...]:
     """The same module in float64 where it can be copied, and on inputs moved by one unit in the last place.
 
     Args:
@@ -109,7 +112,7 @@ def _moved(array: Array) -> Array:
     return np.where(ups, np.nextafter(values, np.inf), np.nextafter(values, -np.inf)).astype(array.dtype)
 
 
-def _doubled(module: Any) -> Any | None:
+def _doubled(module: Module) -> Module | None:
     try:
         size = sum(one.numel() for one in (*module.parameters(), *module.buffers()))
         return copy.deepcopy(module).double().eval() if 8 * size <= _MAX_DOUBLE_BYTES else None
@@ -117,7 +120,7 @@ def _doubled(module: Any) -> Any | None:
         return None
 
 
-def _double_run(double: Any, spec: ModelSpec) -> Run:
+def _double_run(double: Module, spec: ModelSpec) -> Run:
     torch = need("torch", extra="export")
     inputs = tuple(
         msgspec.structs.replace(one, dtype="float64") if one.dtype == "float32" else one for one in spec.inputs

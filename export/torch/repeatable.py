@@ -6,18 +6,21 @@ Runs in the worker.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edgekit.core.errors import UserError
-from edgekit.core.samples import Feed
+from edgekit.core.samples import Array, Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.torch.call import call, call_arguments, run_module, tensors
-from edgekit.export.torch.state import differing, tensors_of
+from edgekit.export.torch.state import Tensors, differing, tensors_of
 from edgekit.export.torch.untraceable import is_foreign_file
+from edgekit.export.torch.watching import watched_operators
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Module
 
 # Of the range of an output: threads may add up in another order each time.
 _SHARE: Final = 1e-5
@@ -44,7 +47,7 @@ _CHANCE: Final = (
 _CALLED: Final = {f"{start}{name}{end}" for name in _CHANCE for start in ("", "native_") for end in ("", "_", "_like")}
 
 
-def refuse_unrepeatable(module: Any, spec: ModelSpec, feed: Feed, outputs: Feed, before: Mapping[str, Any]) -> None:
+def refuse_unrepeatable(module: Module, spec: ModelSpec, feed: Feed, outputs: Feed, before: Tensors) -> None:
     """Raise if the module, which returned `outputs` for `feed` before, returns something else now.
 
     Args:
@@ -78,7 +81,7 @@ def _agree(first: Feed, second: Feed) -> bool:
     return all(first[name].shape == second[name].shape and _is_near(first[name], second[name]) for name in first)
 
 
-def _is_near(first: Any, second: Any) -> bool:
+def _is_near(first: Array, second: Array) -> bool:
     if not np.issubdtype(first.dtype, np.inexact):
         return bool((first == second).all())
     finite = np.isfinite(first)
@@ -86,32 +89,17 @@ def _is_near(first: Any, second: Any) -> bool:
     return bool(np.allclose(first, second, rtol=0, atol=limit, equal_nan=True))
 
 
-def _drawn(module: Any, spec: ModelSpec, feed: Feed) -> str | None:
+def _drawn(module: Module, spec: ModelSpec, feed: Feed) -> str | None:
     """The first operator that draws random numbers, with the line of the module that calls it."""
-    recorder = _recorder()
-    with need("torch", extra="export").no_grad(), recorder:
+    found: list[str] = []
+
+    def note(operator: str, *_: object) -> None:
+        if not found and operator in _CALLED:
+            found.append(f"'{operator}'{_place()}")
+
+    with need("torch", extra="export").no_grad(), watched_operators(note):
         call(module, call_arguments(module, spec), tensors(feed, spec).values())
-    found: str | None = recorder.found
-    return found
-
-
-def _recorder() -> Any:
-    dispatch = need("torch.utils._python_dispatch", extra="export")
-
-    class ChanceRecorder(dispatch.TorchDispatchMode):  # type: ignore[misc,name-defined]  # the type check runs without torch
-        """Notes the first operator that draws random numbers."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.found: str | None = None
-
-        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            name = function.overloadpacket.__name__
-            if self.found is None and name in _CALLED:
-                self.found = f"'{name}'{_place()}"
-            return function(*args, **(kwargs or {}))
-
-    return ChanceRecorder()
+    return found[0] if found else None
 
 
 def _place() -> str:

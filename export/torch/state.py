@@ -4,42 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.system.optional import need
+from edgekit.export.torch.flattening import is_tensor
 
-Tensors = Mapping[str, Any]
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Module, Tensor
+
+Tensors = Mapping[str, "Tensor"]
 
 
-def tensors_of(module: Any) -> dict[str, Any]:
+def tensors_of(module: Module) -> dict[str, Tensor]:
     """Every tensor of a module by name: parameters, buffers (those that are not saved as well), plain attributes."""
-    torch = need("torch", extra="export")
     found = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
     for path, part in module.named_modules():
         for key, value in vars(part).items():
-            if isinstance(value, torch.Tensor):
+            if is_tensor(value):
                 found[f"{path}.{key}" if path else key] = value
     return found
 
 
-def copied(tensors: Tensors) -> dict[str, Any]:
+def copied(tensors: Tensors) -> dict[str, Tensor]:
     """The same values in memory of their own."""
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
-def save_state(module: Any, path: Path) -> None:
+def save_state(module: Module, path: Path) -> None:
     """Write every tensor of a module to `path`."""
     need("torch", extra="export").save(copied(tensors_of(module)), path)
 
 
-def save_weights(module: Any, path: Path) -> None:
+def save_weights(module: Module, path: Path) -> None:
     """Write the weights of a module as users do: `module.state_dict()` as safetensors."""
     weights = {name: tensor.contiguous() for name, tensor in copied(module.state_dict()).items()}
     need("safetensors.torch", extra="export").save_file(weights, path)
 
 
-def load_state(module: Any, path: Path) -> tuple[str, ...]:
+def load_state(module: Module, path: Path) -> tuple[str, ...]:
     """Give a module the tensors at `path`, and return the names of those that differed.
 
     Raises:
@@ -64,8 +67,8 @@ def differing(a: Tensors, b: Tensors) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys([*a, *b]) if not _is_same(a.get(name), b.get(name)))
 
 
-def _is_same(a: Any, b: Any) -> bool:
+def _is_same(a: Tensor | None, b: Tensor | None) -> bool:
     if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
         return False
     # NaN is equal to NaN here: masks and positions contain it on purpose.
-    return bool(((a == b) | (a.isnan() & b.isnan())).all())
+    return bool((a.eq(b) | (a.isnan() & b.isnan())).all())
