@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -12,6 +12,9 @@ from edgekit.core.samples import Array, Samples
 from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.runtime.preprocessing import WHITE, is_raw
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Module, Tensor
 
 SCORES: Final = "scores"
 _FULL_SCALE: Final = 32768.0
@@ -76,7 +79,7 @@ def layout_of(spec: ModelSpec) -> str:
     return "NCHW" if any(len(tensor.shape) == 4 for tensor in spec.inputs) else ""
 
 
-def wrapped(module: Any, raw: RawInput) -> Any:
+def wrapped(module: Module, raw: RawInput) -> Module:
     """The torch module after its preprocessing; a classifier returns `scores`."""
     torch = need("torch", extra="export")
 
@@ -91,19 +94,22 @@ def wrapped(module: Any, raw: RawInput) -> Any:
                 self.register_buffer("mean", torch.tensor(raw.how.mean).reshape(shape), persistent=False)
                 self.register_buffer("std", torch.tensor(raw.how.std).reshape(shape), persistent=False)
 
-        def forward(self, given: Any) -> Any:
-            value = self.body(self._prepared(given.to(torch.float32)))
-            return {SCORES: torch.softmax(value, dim=-1)} if raw.scores else value
+        def forward(self, given: Tensor) -> object:
+            result = self.body(self._prepared(given.to(torch.float32)))
+            return {SCORES: torch.softmax(result, dim=-1)} if raw.scores else result
 
-        def _prepared(self, value: Any) -> Any:
+        def _prepared(self, value: Tensor) -> Tensor:
             if isinstance(raw.how, AudioInput):
                 return value / _FULL_SCALE
             ordered = value.flip(3) if raw.how.color == "bgr" else value
             placed = ordered if raw.how.layout == "nhwc" else ordered.permute(0, 3, 1, 2)
             scaled = placed / raw.how.divisor
-            return ((WHITE / raw.how.divisor - scaled if raw.how.invert else scaled) - self.mean) / self.std
+            white = WHITE / raw.how.divisor
+            prepared: Tensor = ((white - scaled if raw.how.invert else scaled) - self.mean) / self.std
+            return prepared
 
-    return Raw().eval().requires_grad_(False)
+    made: Module = Raw()
+    return made.eval().requires_grad_(False)
 
 
 def _before(values: Array, how: ImageInput | AudioInput) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -50,18 +50,48 @@ class Tensor(Protocol):
     def view(self, dtype: object) -> Tensor:
         """The same memory, read as another type."""
 
+    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
+        """The same values with other axes."""
+
+    def expand(self, *shape: int | Sequence[int]) -> Tensor:
+        """Repeated along axes of size 1, in the same memory."""
+
+    def permute(self, *axes: int) -> Tensor:
+        """With the axes in that order."""
+
+    def flip(self, axis: int) -> Tensor:
+        """With one axis in reverse."""
+
+    def transpose(self, first: int, second: int) -> Tensor:
+        """With these two axes exchanged."""
+
+    def movedim(self, source: int, destination: int) -> Tensor:
+        """With one axis at another place."""
+
+    def amax(self, axis: int) -> Tensor:
+        """The largest values along an axis."""
+
+    def argmax(self, axis: int) -> Tensor:
+        """Where the largest values along an axis are."""
+
     def flatten(self, start_dim: int = 0) -> Tensor:
-        """With one axis in place of those from `start_dim` on."""
+        """With one axis instead of those from `start_dim` on."""
 
     def eq(self, other: Tensor) -> Tensor:
         """Where the values are equal."""
 
     def isnan(self) -> Tensor:
-        """Where the values are no numbers."""
+        """Where the values are NaN."""
 
     def all(self) -> Tensor:
         """Whether all values are true."""
 
+    def __neg__(self) -> Tensor: ...
+    def __sub__(self, other: Tensor) -> Tensor: ...
+    def __rsub__(self, other: float) -> Tensor: ...
+    def __truediv__(self, other: Tensor | float) -> Tensor: ...
+    def __floordiv__(self, other: int) -> Tensor: ...
+    def __mod__(self, other: int) -> Tensor: ...
     def __and__(self, other: Tensor) -> Tensor: ...
     def __or__(self, other: Tensor) -> Tensor: ...
     def __bool__(self) -> bool: ...
@@ -145,3 +175,69 @@ class OpOverload(Protocol):
 
     def __call__(self, *arguments: object, **keywords: object) -> object:
         """What it returns: a tensor, several, or a number."""
+
+
+class SymbolicTensor(Protocol):
+    """A tensor in a graph: its sizes are numbers, or symbols where they are free."""
+
+    @property
+    def dtype(self) -> object:
+        """The type of its values."""
+
+    @property
+    def shape(self) -> Sequence[object]:
+        """Its sizes."""
+
+
+class FxNode(Protocol):
+    """`torch.fx.Node`: one step of a graph, an input, an operator, or the outputs."""
+
+    name: str
+    op: str
+
+    @property
+    def meta(self) -> Mapping[str, SymbolicTensor]:
+        """What is known of it; what it makes is `val`, which may be a number instead."""
+
+
+class FxGraph(Protocol):
+    """`torch.fx.Graph`: the steps of a program."""
+
+    @property
+    def nodes(self) -> Iterable[FxNode]:
+        """All of them, in order."""
+
+
+class GraphSignature(Protocol):
+    """Which inputs of a graph are weights, and which its caller gives."""
+
+    @property
+    def user_inputs(self) -> Iterable[object]:
+        """Those that are not weights: names of nodes, or constants."""
+
+
+class CallSpec(Protocol):
+    """How a program is called."""
+
+    @property
+    def in_spec(self) -> object:
+        """How the inputs are nested, for torch's pytrees."""
+
+
+class ExportedProgram(Protocol):
+    """A module as a graph."""
+
+    @property
+    def graph(self) -> FxGraph:
+        """What it computes."""
+
+    @property
+    def graph_signature(self) -> GraphSignature:
+        """Which of its inputs are weights."""
+
+    @property
+    def call_spec(self) -> CallSpec:
+        """How it is called."""
+
+    def module(self) -> Module:
+        """What runs it."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -24,6 +25,7 @@ from edgekit.runtime.backends.tensors import SIZES_KEY
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import ModelProto, TensorShapeProto, ValueInfoProto
+    from edgekit.export.graphs.torch_types import Module, Tensor
 
 # 18 runs everywhere: older versions of ONNX Runtime read it, newer exporters write it without down-conversion.
 OPSET: Final = 18
@@ -50,7 +52,7 @@ class OnnxExporter:
         need("onnxscript", extra="export")
         need("onnxslim", extra="export")
 
-    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path, *, opset: int = OPSET) -> Converted:
+    def export(self, module: Module, spec: ModelSpec, feed: Feed, out: Path, *, opset: int = OPSET) -> Converted:
         """Write the float32 file; falls back to the legacy exporter, with a warning."""
         exporter, warnings = _write(module, spec, feed, out, opset)
         slim(out, spec)
@@ -59,7 +61,7 @@ class OnnxExporter:
         return msgspec.structs.replace(made, options=options, warnings=(*warnings, *_frozen(made, spec)))
 
 
-def _write(module: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> tuple[str, tuple[str, ...]]:
+def _write(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> tuple[str, tuple[str, ...]]:
     """Write the file with the first exporter that can; its name, and the warning that it is not the usual one."""
     wrapped = positional(module, spec)
     try:
@@ -78,7 +80,7 @@ def _write(module: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> t
     return "dynamo", ()
 
 
-def _write_strictly(module: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> bool:
+def _write_strictly(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> bool:
     """Write the file from a trace that reads the code instead of running it; false, without a file, if that fails.
 
     A size that the code makes a number of Python, int(x.size(0)), remains dynamic there.
@@ -110,7 +112,7 @@ def _is_frozen(path: Path, spec: ModelSpec) -> bool:
     )
 
 
-def positional(module: Any, spec: ModelSpec) -> Any:
+def positional(module: Module, spec: ModelSpec) -> Module:
     """The module behind a wrapper that takes the inputs by position, in the spec's order, and returns a flat tuple."""
     torch = need("torch", extra="export")
     arguments = call_arguments(module, spec)
@@ -122,13 +124,14 @@ def positional(module: Any, spec: ModelSpec) -> Any:
             super().__init__()
             self.module = module
 
-        def forward(self, *feed: Any) -> Any:
+        def forward(self, *feed: Tensor) -> tuple[Tensor, ...]:
             return tuple(flatten(call(self.module, arguments, feed)).values())
 
-    return Positional().eval()
+    made: Module = Positional()
+    return made.eval()
 
 
-def unwrapped(module: Any, spec: ModelSpec, feed: Feed) -> Any | None:
+def unwrapped(module: Module, spec: ModelSpec, feed: Feed) -> Module | None:
     """The module behind a wrapper that a strict trace can read; None if torch would order its outputs differently."""
     torch = need("torch", extra="export")
     arguments = call_arguments(module, spec)
@@ -140,7 +143,7 @@ def unwrapped(module: Any, spec: ModelSpec, feed: Feed) -> Any | None:
             super().__init__()
             self.module = module
 
-        def forward(self, *feed: Any) -> Any:
+        def forward(self, *feed: Tensor) -> object:
             return call(self.module, arguments, feed)
 
     with torch.no_grad():
@@ -148,10 +151,11 @@ def unwrapped(module: Any, spec: ModelSpec, feed: Feed) -> Any | None:
     leaves = need("torch.utils._pytree", extra="export").tree_leaves(result)
     ours = list(flatten(result).values())
     same = len(leaves) == len(ours) and all(one is other for one, other in zip(leaves, ours, strict=True))
-    return Unwrapped().eval() if same else None
+    made: Module = Unwrapped()
+    return made.eval() if same else None
 
 
-def _export_dynamo(module: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int, *, strict: bool = False) -> None:
+def _export_dynamo(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int, *, strict: bool = False) -> None:
     torch = need("torch", extra="export")
     _match_exactly()
     # A prefix, because `in` and `E` mean something to Python and to the algebra behind these names.
@@ -161,13 +165,12 @@ def _export_dynamo(module: Any, spec: ModelSpec, feed: Feed, out: Path, opset: i
         for tensor in spec.inputs
     )
     given, dynamic = tuple(tensors(feed, spec).values()), (shapes,) if free else None
-    options: dict[str, Any] = {"dynamo": True, "opset_version": OPSET, "external_data": False, "verbose": False}
+    export = functools.partial(torch.onnx.export, dynamo=True, opset_version=OPSET, external_data=False, verbose=False)
     with torch.no_grad():
         if strict:
-            program = torch.export.export(module, given, dynamic_shapes=dynamic, strict=True)
-            made = torch.onnx.export(program, **options)
+            made = export(torch.export.export(module, given, dynamic_shapes=dynamic, strict=True))
         else:
-            made = torch.onnx.export(module, given, dynamic_shapes=dynamic, **options)
+            made = export(module, given, dynamic_shapes=dynamic)
     model = made.model_proto
     # Afterwards, because the exporter lets a name that one of its tensors has refer to itself.
     name_borders(model.graph, [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs])
@@ -186,7 +189,7 @@ def _match_exactly() -> None:
                     constant._abs_tol = constant._rel_tol = 0.0
 
 
-def _export_legacy(wrapped: Any, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> None:
+def _export_legacy(wrapped: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> None:
     torch = need("torch", extra="export")
     free = {
         tensor.name: {index: axis for index, axis in enumerate(tensor.shape) if isinstance(axis, str)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from edgekit.export.torch.call import call, call_arguments, tensors
 from edgekit.export.torch.flattening import flatten
 from edgekit.export.torch.untraceable import unsupported_in_tflite, untraceable
 
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Module, Tensor
+
 
 class TfliteExporter:
     """Writes .tflite files; inputs keep the layout of the torch module."""
@@ -30,7 +33,7 @@ class TfliteExporter:
         """Import the converter."""
         need("litert_torch", extra="tflite-export")
 
-    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+    def export(self, module: Module, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
         """Write the float32 file: one signature per combination of sizes, weights shared."""
         _refuse_names(spec)
         torch = need("torch", extra="tflite-export")
@@ -63,7 +66,7 @@ def _refuse_names(spec: ModelSpec) -> None:
             )
 
 
-def _named(module: Any, spec: ModelSpec) -> Any:
+def _named(module: Module, spec: ModelSpec) -> Module:
     """The module behind a wrapper with keyword inputs and a dictionary of outputs: the file takes its names from it."""
     torch = need("torch", extra="tflite-export")
     arguments = call_arguments(module, spec)
@@ -77,11 +80,12 @@ def _named(module: Any, spec: ModelSpec) -> Any:
             super().__init__()
             self.module = module
 
-        def forward(self, **feed: Any) -> Any:
+        def forward(self, **feed: Tensor) -> dict[str, Tensor]:
             result = flatten(call(self.module, arguments, [feed[name] for name in inputs]))
             return dict(zip(outputs, result.values(), strict=True))
 
-    return Named().eval()
+    made: Module = Named()
+    return made.eval()
 
 
 def read_back(path: Path, spec: ModelSpec) -> Converted:

@@ -6,15 +6,18 @@ import contextlib
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.spec import DTYPES, Axis, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Described
 from edgekit.export.torch.untraceable import first_line
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import ExportedProgram, FxNode, Module, Tensor
 
 MAX_GRAPH_BYTES: Final = 256 << 20
 # Operators that torch's own exporter writes; any other name would be looked up in Python.
@@ -29,7 +32,7 @@ _SYMBOL: Final = re.compile(
 _EXPRESSION: Final = re.compile(r"[\w\s()+\-*/%,<>=!&|]*")
 
 
-def load_program(path: Path) -> Any:
+def load_program(path: Path) -> Module:
     """The torch module of the program; errors as in `read_program`."""
     torch = need("torch", extra="export")
     program = read_program(path)
@@ -46,11 +49,12 @@ def load_program(path: Path) -> Any:
             super().__init__()
             self.program = inner
 
-        def forward(self, *feed: Any) -> Any:
+        def forward(self, *feed: Tensor) -> object:
             arguments, keywords = trees.tree_unflatten(list(feed), shape)
             return self.program(*arguments, **keywords)
 
-    return ProgramModule().eval()
+    module: Module = ProgramModule()
+    return module.eval()
 
 
 def describe_program(path: Path) -> Described:
@@ -62,7 +66,7 @@ def describe_program(path: Path) -> Described:
     return Described(tuple(_tensor(node, symbols, path) for node in found))
 
 
-def read_program(path: Path) -> Any:
+def read_program(path: Path) -> ExportedProgram:
     """The program, read without pickled objects.
 
     Raises:
@@ -72,10 +76,11 @@ def read_program(path: Path) -> Any:
     _inspect(path)
     torch = need("torch", extra="export")
     try:
-        with _plain_tensors_only(torch):
-            return torch.export.load(str(path))
+        with _plain_tensors_only():
+            program: ExportedProgram = torch.export.load(str(path))
     except Exception as err:
         raise ModelUnreadable(f"'{path}' is not a torch.export program: {first_line(err)}.") from err
+    return program
 
 
 def _inspect(path: Path) -> None:
@@ -97,13 +102,14 @@ def _inspect(path: Path) -> None:
             raise ModelUnreadable(f"'{path}' contains the pickled object '{text[:80]}'.")
 
 
-def _document(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Any:
+def _document(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> object:
     if entry.file_size > MAX_GRAPH_BYTES:
         raise ValueError(f"{entry.filename} unpacks to {entry.file_size} bytes")
-    return json.loads(archive.read(entry))
+    content: object = json.loads(archive.read(entry))
+    return content
 
 
-def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
     """Every text in a JSON document with its key."""
     if isinstance(value, dict):
         for name, part in value.items():
@@ -127,12 +133,13 @@ def _is_plain(expression: str) -> bool:
 
 
 @contextlib.contextmanager
-def _plain_tensors_only(torch: Any) -> Iterator[None]:
+def _plain_tensors_only() -> Iterator[None]:
     """torch.export.load falls back to pickles: here it may not."""
-    load, package = torch.load, need("torch.export.pt2_archive._package", extra="export")
+    torch, package = need("torch", extra="export"), need("torch.export.pt2_archive._package", extra="export")
+    load: Callable[..., object] = torch.load
     pickles = package.pickle
 
-    def safe(*arguments: Any, **options: Any) -> Any:
+    def safe(*arguments: object, **options: object) -> object:
         return load(*arguments, **{**options, "weights_only": True})
 
     torch.load, package.pickle = safe, _NoPickle
@@ -148,12 +155,12 @@ class _NoPickle:
     DEFAULT_PROTOCOL = 2
 
     @staticmethod
-    def loads(data: bytes) -> Any:
+    def loads(data: bytes) -> NoReturn:
         """Refuse."""
         raise ValueError(f"{len(data)} bytes of pickled objects")
 
 
-def _tensor(node: Any, symbols: dict[str, str], path: Path) -> TensorSpec:
+def _tensor(node: FxNode, symbols: dict[str, str], path: Path) -> TensorSpec:
     value = node.meta["val"]
     dtype = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
     if dtype not in DTYPES:
@@ -161,7 +168,7 @@ def _tensor(node: Any, symbols: dict[str, str], path: Path) -> TensorSpec:
     return TensorSpec(node.name, dtype, tuple(_axis(size, symbols) for size in value.shape))
 
 
-def _axis(size: Any, symbols: dict[str, str]) -> Axis:
+def _axis(size: object, symbols: dict[str, str]) -> Axis:
     """A size, or a name for a symbol: the same symbol has the same name everywhere; the first is the batch."""
     if isinstance(size, int):
         return size

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,13 @@ from edgekit.core.system.optional import need
 from edgekit.export.messages import ModuleRef
 from edgekit.export.raw_inputs import wrapped
 from edgekit.export.torch.exported_program import load_program
+from edgekit.export.torch.flattening import is_tensor
 from edgekit.export.torch.untraceable import code_place
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Module, Tensor
+
+T = TypeVar("T")
 
 SHOWN: Final = 3
 _STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
@@ -34,7 +40,7 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 _SAVE: Final = "safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')"
 
 
-def load_module(ref: ModuleRef, *, seed: int = 0, again: bool = False) -> Any:
+def load_module(ref: ModuleRef, *, seed: int = 0, again: bool = False) -> Module:
     """The torch module of `ref` in eval mode, on the CPU, with gradients off.
 
     Args:
@@ -45,29 +51,30 @@ def load_module(ref: ModuleRef, *, seed: int = 0, again: bool = False) -> Any:
         ModelUnreadable: The weights file cannot be read as plain tensors.
     """
     torch = need("torch", extra="export")
-    _set_seeds(torch, seed)
+    _set_seeds(seed)
     if ref.location.endswith(".pt2"):
         return load_program(Path(ref.location))
-    module = _call(load_factory(ref.location, again=again), ref.location)
-    if not isinstance(module, torch.nn.Module):
+    made = _run(load_factory(ref.location, again=again), f"The factory '{ref.location}'")
+    if not isinstance(made, torch.nn.Module):
         raise UserError(
-            f"'{ref.location}' returned {type(module).__name__}, not a torch.nn.Module.",
+            f"'{ref.location}' returned {type(made).__name__}, not a torch.nn.Module.",
             hint="Let the factory return the network itself: def net(): return Net()",
         )
+    module: Module = made
     if ref.weights:
         _load_weights(module, Path(ref.weights))
     module = module.to("cpu").eval().requires_grad_(False)
     return wrapped(module, ref.raw) if ref.raw else module
 
 
-def _set_seeds(torch: Any, seed: int) -> None:
+def _set_seeds(seed: int) -> None:
     """Networks draw their weights from any of these."""
-    torch.manual_seed(seed)
+    need("torch", extra="export").manual_seed(seed)
     np.random.seed(seed)  # factories use the generator that this one is
     random.seed(seed)
 
 
-def load_factory(location: str, *, again: bool = False) -> Callable[[], Any]:
+def load_factory(location: str, *, again: bool = False) -> Callable[[], object]:
     """The function at `location`; `again` as in `load_module`.
 
     Raises:
@@ -86,7 +93,8 @@ def load_factory(location: str, *, again: bool = False) -> Callable[[], Any]:
             f"'{place}' has no function or class '{name}'.{nearest(name, functions)}",
             hint=f"edgekit build {place}:{close[0] if close else 'FACTORY'}",
         )
-    return factory  # type: ignore[no-any-return]  # whatever it returns is checked by load_module
+    found: Callable[[], object] = factory
+    return found
 
 
 def sources_digest() -> str:
@@ -98,7 +106,7 @@ def sources_digest() -> str:
     return whole.hexdigest()
 
 
-def state_digest(module: Any) -> str:
+def state_digest(module: Module) -> str:
     """sha256 over the structure of a module and every parameter and buffer."""
     whole = hashlib.sha256(_ADDRESS.sub("", repr(module)).encode())
     for name, tensor in sorted(module.state_dict().items()):
@@ -129,15 +137,10 @@ def _name_of(path: Path) -> str:
 
 
 def _from_package(name: str) -> ModuleType:
-    module: ModuleType = _run(lambda: importlib.import_module(name), f"Importing '{name}'")
-    return module
+    return _run(lambda: importlib.import_module(name), f"Importing '{name}'")
 
 
-def _call(factory: Callable[[], Any], location: str) -> Any:
-    return _run(factory, f"The factory '{location}'")
-
-
-def _run(call: Callable[[], Any], what: str) -> Any:
+def _run(call: Callable[[], T], what: str) -> T:
     """What `call` returns; whatever foreign code raises, SystemExit included, becomes a UserError."""
     try:
         return call()
@@ -153,7 +156,7 @@ def _run(call: Callable[[], Any], what: str) -> Any:
         ) from err
 
 
-def _load_weights(module: Any, path: Path) -> None:
+def _load_weights(module: Module, path: Path) -> None:
     given = read_weights(path)
     wanted = module.state_dict()
     problems = [
@@ -167,7 +170,7 @@ def _load_weights(module: Any, path: Path) -> None:
     module.load_state_dict(given)
 
 
-def read_weights(path: Path) -> dict[str, Any]:
+def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors by name from a .safetensors file, or from a .pt file that contains only tensors.
 
     Raises:
@@ -196,7 +199,7 @@ def _no_tensors(err: Exception) -> str:
     return "their pickle is damaged or contains objects"
 
 
-def _read_safetensors(path: Path) -> dict[str, Any]:
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
     safetensors = need("safetensors", extra="export")
     try:
         return dict(need("safetensors.torch", extra="export").load_file(path))
@@ -204,17 +207,16 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         raise ModelUnreadable(f"Weights '{path}' are not a safetensors file: {err}.") from err
 
 
-def _plain(content: Any, path: Path) -> dict[str, Any]:
-    torch = need("torch", extra="export")
+def _plain(content: object, path: Path) -> dict[str, Tensor]:
     # Many training scripts wrap the weights: {"state_dict": ..., "epoch": ...}.
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    if not isinstance(content, Mapping) or not all(is_tensor(value) for value in content.values()):
         raise ModelUnreadable(f"Weights '{path}' are not a dictionary of tensors.")
     return dict(content)
 
 
-def _misshapen(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+def _misshapen(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
     return [
         f"{name} {tuple(given[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in wanted.items()

@@ -51,6 +51,7 @@ def test_a_wrapped_module_gets_what_a_file_would_give(how: ImageInput) -> None:
     with torch.no_grad():
         found = wrapped(torch.nn.Identity(), RawInput(how, scores=False))(torch.from_numpy(pixels))
 
+    assert isinstance(found, torch.Tensor)
     # One rounding of float32: torch divides tensors, numpy a value at a time.
     np.testing.assert_allclose(found.numpy(), np.concatenate([image_tensor(one, how) for one in pixels]), atol=1e-6)
 

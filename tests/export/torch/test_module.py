@@ -43,7 +43,9 @@ def test_a_function_of_a_package_is_a_factory() -> None:
 
 
 def test_the_module_is_in_eval_mode_whatever_the_factory_left() -> None:
-    assert not any(module.training for module in load_module(ModuleRef(f"{FAULTY}:training")).modules())
+    network: nn.Module = load_module(ModuleRef(f"{FAULTY}:training"))
+
+    assert not any(module.training for module in network.modules())
 
 
 def test_the_seed_decides_random_weights() -> None:
