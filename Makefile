@@ -22,7 +22,7 @@ BENCHMARKS := startup install_size profile_cost runtime_overhead export_time
 DATA_BENCHMARKS := train_overhead
 FAST := not slow and not browser and not device and not gpu and not timing
 
-.PHONY: help install links standins demo test test-fast lint bench clean
+.PHONY: help install links standins demo test test-fast lint bench wheel clean
 
 help:
 	@echo "make install    .venv with edgekit and everything for development"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-fast  the tests that take no more than a minute together"
 	@echo "make lint       format, ruff, mypy and the import contracts"
 	@echo "make bench      side-by-side measurements, one after the other"
+	@echo "make wheel      dist/edgekit_onnx-VERSION-py3-none-any.whl, to install elsewhere"
 	@echo "make clean      remove what was built, but for .venv"
 	@echo "make standins   the programs that tests drive (root, Debian), or a list of what is missing"
 	@echo "make links      repair src/edgekit/{train,export,runtime,devices}"
@@ -43,6 +44,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt | links
 	@echo "installing into .venv; this takes some minutes the first time"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	@$(PIP) uninstall --yes edgekit
 	@$(PIP) install --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
@@ -84,6 +86,13 @@ bench: install
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name; \
 	done
 	@$(if $(EDGEKIT_DATA),,echo "EDGEKIT_DATA names no folder of data sets: left out $(DATA_BENCHMARKS)")
+
+# A folder build/ of an earlier version would add its modules to the wheel.
+wheel:
+	@rm -rf build
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m pip -qq --disable-pip-version-check wheel --no-deps --wheel-dir dist .
+	@rm -rf build
+	@ls dist/edgekit_onnx-*.whl
 
 clean:
 	@rm -rf build dist *.egg-info demo-out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

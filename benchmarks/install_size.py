@@ -1,4 +1,4 @@
-"""How large `pip install "edgekit[cpu]"` is, and that it runs and profiles a bundle without torch.
+"""How large edgekit with the extra `cpu` is, and that it runs and profiles a bundle without torch.
 
 Usage: install_size.py [BUNDLE]. Without a bundle one is exported from `digits` first. Sizes are those of the files in
 site-packages, without byte code, in MB of 10^6 bytes. Goal: at most 135 MB.
@@ -35,13 +35,13 @@ def make_bundle(folder: Path) -> Path:
 
 
 def install(folder: Path) -> Path:
-    """The Python of a fresh environment that holds edgekit[cpu] as a user gets it, and nothing else, not even pip."""
+    """The Python of a fresh environment that holds edgekit with the extra `cpu` and nothing else, not even pip."""
     call([sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", ROOT])
     (wheel,) = (folder / "dist").glob("*.whl")
     call([sys.executable, "-m", "venv", "--without-pip", folder / "venv"])
     python = folder / "venv" / "bin" / "python"
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python]
-    call([*pip, "install", "--quiet", "--no-compile", f"edgekit[cpu] @ {wheel.as_uri()}"])
+    call([*pip, "install", "--quiet", "--no-compile", f"{wheel}[cpu]"])
     return python
 
 

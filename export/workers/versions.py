@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 
+from edgekit.core.system.version import VERSION
 from edgekit.export.formats import TORCH, find_format
 
 
 def versions(file_format: str) -> dict[str, str]:
     """Installed versions by package, without importing one; a missing package is left out."""
     row = find_format(file_format)
-    found = {}
-    for name in ("edgekit", *(row.packages if row else (TORCH,))):
+    found = {"edgekit": VERSION}
+    for name in row.packages if row else (TORCH,):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

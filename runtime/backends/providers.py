@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgekit.core.errors import EdgekitError, ProviderRefused, unknown
+from edgekit.core.system.installation import pip_install, requirement, requirements
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _NOISE: Final = re.compile(
@@ -142,9 +143,8 @@ def _install_hint(provider: str) -> str:
     if not package:
         return "--target local@provider=cpu"
     if package == "onnxruntime":
-        return 'pip install "edgekit[cpu]"'
-    wanted = '"edgekit[gpu]"' if package == "onnxruntime-gpu" else package
-    return f"pip uninstall -y onnxruntime && pip install {wanted}"
+        return pip_install(requirements("cpu"))
+    return f"pip uninstall -y onnxruntime && {pip_install([requirement(package)])}"
 
 
 def _probe(provider: str, engine_output: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.architecture.trees import nodes
 
+from edgekit.core.system.installation import DISTRIBUTION, EXTRAS, requirement
 from edgekit.flows.doctor import PACKAGES
 
 PRODUCT = ("src/edgekit/core", "src/edgekit/report", "src/edgekit/flows", "src/edgekit/cli")
@@ -51,11 +52,17 @@ def module_of(distribution: str) -> str:
 
 
 def distributions(text: str) -> Iterator[str]:
-    """The names in a requirement list, without versions and markers; `edgekit[...]` stays as it is."""
+    """The names in a requirement list, without versions and markers; `edgekit-onnx[...]` stays as it is."""
     for line in filter(None, map(str.strip, text.splitlines())):
-        match = re.match(r"edgekit\[[\w,-]+\]|[\w.-]+", line)
+        match = re.match(r"edgekit-onnx\[[\w,-]+\]|[\w.-]+", line)
         assert match is not None, line
         yield match[0]
+
+
+def included(name: str) -> list[str]:
+    """The extras in `edgekit-onnx[...]`; none for every other requirement."""
+    inner = name.removeprefix(f"{DISTRIBUTION}[")
+    return [] if inner == name else inner.removesuffix("]").split(",")
 
 
 class Declared:
@@ -72,7 +79,7 @@ class Declared:
         """Every distribution that `extra` brings, those of other extras included."""
         found = set()
         for name in self.own[extra]:
-            inner = name.removeprefix("edgekit[").removesuffix("]").split(",") if name.startswith("edgekit[") else []
+            inner = included(name)
             found |= {name} if not inner else set().union(*map(self.whole, inner))
         return found
 
@@ -146,7 +153,7 @@ def test_every_declared_package_is_imported(imported: list[Import], declared: De
     modules = {found.module for found in imported}
     own = declared.core.union(*(names for extra, names in declared.own.items() if extra not in {"all", "dev"}))
 
-    unused = {name for name in own if not name.startswith("edgekit[") and module_of(name) not in modules}
+    unused = {name for name in own if not included(name) and module_of(name) not in modules}
 
     assert unused == set(IMPORTED_ELSEWHERE)
 
@@ -166,7 +173,7 @@ def tested(repository: Path) -> set[str]:
 
 def test_tests_and_benchmarks_import_what_development_installs(tested: set[str], declared: Declared) -> None:
     assert tested - declared.modules("dev") - set(UNDECLARED) == set()
-    own = {name for name in declared.own["dev"] if not name.startswith("edgekit[")}
+    own = {name for name in declared.own["dev"] if not included(name)}
     assert {name for name in own if module_of(name) not in tested} == TOOLS
 
 
@@ -178,9 +185,22 @@ def test_the_type_check_ignores_only_packages_that_are_used(
     assert ignored - {found.module for found in imported} - tested == set()
 
 
-@pytest.mark.parametrize(("name", "extra"), [(name, extra) for name, (_, extra) in PACKAGES.items()])
-def test_what_doctor_offers_to_install_brings_the_package(name: str, extra: str, declared: Declared) -> None:
-    assert name in declared.whole(extra)
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_doctor_offers_to_install_has_a_version(name: str) -> None:
+    assert re.fullmatch(rf"{name}[=>]=[\d.]+", requirement(name))
+
+
+def test_hints_install_what_setup_cfg_declares(repository: Path) -> None:
+    config = configparser.ConfigParser()
+    config.read(repository / "setup.cfg", encoding="utf-8")
+    declared = {
+        name: tuple(filter(None, map(str.strip, text.splitlines())))
+        for name, text in config["options.extras_require"].items()
+        if name not in {"all", "dev"}
+    }
+
+    assert declared == EXTRAS
+    assert config["metadata"]["name"] == DISTRIBUTION
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from edgekit.core.system.version import VERSION
 
 pytestmark = pytest.mark.slow
 TOP = ("train", "export", "runtime", "devices")
@@ -106,3 +109,43 @@ def test_an_installed_wheel_imports_every_layer(built: Built, tmp_path: Path) ->
     assert [str(Path(line).parent.relative_to(tmp_path)) for line in done.stdout.splitlines()] == [
         layer.replace(".", "/") for layer in layers
     ]
+
+
+def test_make_wheel_gives_a_wheel_whose_command_runs_in_a_fresh_environment(
+    copy_to: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    tree, environment = copy_to(tmp_path / "tree"), tmp_path / "venv"
+    # No network: the wheel is built with the setuptools of this environment.
+    environ = os.environ | {"PIP_NO_BUILD_ISOLATION": "0"}
+    command = ["make", "--no-print-directory", "wheel", f"PYTHON={sys.executable}"]
+    made = subprocess.run(command, cwd=tree, env=environ, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    wheel = tree / made.stdout.strip()
+
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(environment), "platbase": str(environment)}))
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        environment / "bin" / "python",
+        "install",
+        "--quiet",
+        "--no-deps",
+    ]
+    subprocess.run([*pip, wheel], check=True)
+    # What edgekit needs comes from the environment of this test; its .pth files, edgekit's own among them, do not.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    said = subprocess.run(
+        [environment / "bin" / "edgekit", "--version"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert wheel.name == f"edgekit_onnx-{VERSION}-py3-none-any.whl"
+    assert said.split()[-1] == VERSION
+    assert (site / "edgekit" / "cli" / "main.py").is_file()

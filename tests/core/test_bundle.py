@@ -22,6 +22,7 @@ from edgekit.core.errors import BundleUnreadable, DiskFull, UserError
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_bytes
+from edgekit.core.system.installation import origin
 
 FILES = {
     "net-fp32.onnx": b"float weights",
@@ -249,7 +250,7 @@ def test_a_newer_bundle_is_refused_with_the_upgrade_command(folder: Path) -> Non
     with pytest.raises(BundleUnreadable, match=r"has schema 2; this edgekit reads up to 1\.") as caught:
         Bundle.open(folder)
 
-    assert caught.value.hint == "pip install --upgrade edgekit"
+    assert caught.value.hint == origin().upgrade
 
 
 @pytest.mark.parametrize("name", ["../net-fp32.onnx", "/etc/hostname", "weights/../../x", "", ".", "a\\b", "C:x"])

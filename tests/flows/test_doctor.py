@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import json
+import os
 import platform
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,7 @@ def machine(tmp_path: Path, packages: Mapping[str, str] = GOOD, **facts: Any) ->
         "pointer_bits": 64,
         "cores": 4,
         "read_packages": lambda: packages,
+        "read_others": lambda: (),
         "probe": lambda module, expression: PROVIDERS if module == "onnxruntime" else [],
         "which": lambda name: f"/usr/bin/{name}",
         "free_bytes": lambda path: 10**11,
@@ -65,8 +70,38 @@ def test_two_distributions_of_onnxruntime_are_a_problem(tmp_path: Path) -> None:
 
     (problem,) = problems(diagnosis)
     assert problem.text == "onnxruntime and onnxruntime-gpu overwrite each other's files"
-    assert problem.mend == 'pip uninstall -y onnxruntime onnxruntime-gpu && pip install "edgekit[gpu]"'
+    assert problem.mend == 'pip uninstall -y onnxruntime onnxruntime-gpu && pip install "onnxruntime-gpu>=1.20.1"'
     assert diagnosis.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("scripts", "state", "said"),
+    [
+        ("edgekit = edgekit.cli:run", State.PROBLEM, "edgekit 0.1.1 is a package of another project (devices at sea)"),
+        ("edgekit = edgekit.cli.main:main", State.WARNING, "edgekit 0.1.1 is this project under its earlier name"),
+    ],
+    ids=["foreign", "earlier"],
+)
+def test_another_distribution_called_edgekit_is_named_with_the_command_that_removes_it(
+    scripts: str, state: State, said: str, tmp_path: Path
+) -> None:
+    record = tmp_path / "edgekit-0.1.1.dist-info"
+    write(record / "METADATA", "Metadata-Version: 2.1\nName: edgekit\nVersion: 0.1.1\nSummary: devices at sea\n")
+    write(record / "entry_points.txt", f"[console_scripts]\n{scripts}\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "edgekit", "doctor", "--json"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    named = [one for one in json.loads(done.stdout)["findings"] if one["text"].startswith("edgekit 0.1.1")]
+    assert [(one["name"], one["state"]) for one in named] == [("edgekit-onnx", state.value)]
+    assert said in named[0]["text"]
+    assert named[0]["mend"].startswith("pip uninstall -y edgekit edgekit-onnx && pip install ")
+    assert (done.returncode == 3) >= (state is State.PROBLEM), done.stderr
 
 
 def test_numpy_2_under_tflite_runtime_is_a_problem(tmp_path: Path) -> None:
@@ -83,7 +118,7 @@ def test_numpy_1_under_tflite_runtime_is_none(tmp_path: Path) -> None:
 def test_without_any_engine_nothing_can_run(tmp_path: Path) -> None:
     (problem,) = problems(diagnose(machine(tmp_path, {"numpy": "2.4.6"})))
 
-    assert problem.mend == 'pip install "edgekit[cpu]"'
+    assert problem.mend == 'pip install "onnxruntime>=1.20.1"'
 
 
 def test_an_engine_that_does_not_import_is_a_problem(tmp_path: Path) -> None:
@@ -109,7 +144,7 @@ def test_a_32_bit_userland_is_a_problem(tmp_path: Path) -> None:
 def test_what_is_not_installed_names_the_command_and_is_no_problem(tmp_path: Path) -> None:
     diagnosis = diagnose(machine(tmp_path, which=lambda name: None))
 
-    assert found(diagnosis, "litert-torch").mend == 'pip install "edgekit[tflite-export]"'
+    assert found(diagnosis, "litert-torch").mend == 'pip install "litert-torch==0.10.0"'
     assert found(diagnosis, "adb").mend == "apt-get install adb"
     assert diagnosis.exit_code == 0
 

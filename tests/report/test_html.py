@@ -258,7 +258,7 @@ def test_without_jinja2_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         render_html(make_report())
 
     html._environment.cache_clear()
-    assert caught.value.hint == 'pip install "edgekit[report]"'
+    assert caught.value.hint == 'pip install "jinja2>=3.1.6"'
 
 
 def test_a_long_report_stays_small() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.reports.setup.doctor import DoctorReport, Finding, State
+from edgekit.core.system.installation import DISTRIBUTION, origin, others, pip_install, requirement, requirements
 from edgekit.core.system.registry import Registry
 from edgekit.core.system.settings import Settings
 from edgekit.core.system.version import VERSION
@@ -37,15 +38,15 @@ ENGINES: Final = {
 }
 # All that provide the module `onnxruntime`: the one installed last overwrites the others' files.
 ONNXRUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
-# Packages, what they are for, and the extra that installs them.
+# Packages, and what they are for.
 PACKAGES: Final = {
-    "torch": ("to load, train and export models", "export"),
-    "onnx": ("to export ONNX", "export"),
-    "onnxslim": ("to export ONNX", "export"),
-    "litert-torch": ("to export TFLite", "tflite-export"),
-    "ai-edge-quantizer": ("to quantize TFLite", "tflite-export"),
-    "scikit-learn": ("for the dataset of digits", "train"),
-    "lightning-fabric": ("to train", "train"),
+    "torch": "to load, train and export models",
+    "onnx": "to export ONNX",
+    "onnxslim": "to export ONNX",
+    "litert-torch": "to export TFLite",
+    "ai-edge-quantizer": "to quantize TFLite",
+    "scikit-learn": "for the dataset of digits",
+    "lightning-fabric": "to train",
 }
 # Programs, what they are for, and the Debian package that brings them.
 PROGRAMS: Final = {
@@ -94,6 +95,7 @@ class Machine:
     architecture: str = platform.machine()
     cores: int = os.cpu_count() or 1
     read_packages: Callable[[], Mapping[str, str]] = _installed
+    read_others: Callable[[], Iterable[tuple[metadata.Distribution, bool]]] = others
     probe: Callable[[str, str], list[str] | str] = probe_module
     which: Callable[[str], str | None] = shutil.which
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
@@ -122,6 +124,21 @@ def _python(machine: Machine) -> Iterator[Finding]:
         yield Finding("userland", State.PROBLEM, text, "getconf LONG_BIT   # 64 after installing a 64-bit system")
 
 
+def _others(machine: Machine) -> Iterator[Finding]:
+    """Distributions called `edgekit`: they write to the folder of this one, and pip upgrades them to a stranger's."""
+    mend = f"pip uninstall -y edgekit {DISTRIBUTION} && {origin().install}"
+    for found, is_earlier in machine.read_others():
+        if is_earlier:
+            text = f"edgekit {found.version} is this project under its earlier name, which is another project's on PyPI"
+            yield Finding(DISTRIBUTION, State.WARNING, text, mend)
+        else:
+            text = (
+                f"edgekit {found.version} is a package of another project ({found.metadata['Summary']}): "
+                f"both own the folder 'edgekit', so one may have overwritten files of the other"
+            )
+            yield Finding(DISTRIBUTION, State.PROBLEM, text, mend)
+
+
 def _engines(machine: Machine) -> Iterator[Finding]:
     present = [name for name in ENGINES if name in machine.packages]
     with ThreadPoolExecutor() as pool:
@@ -137,7 +154,10 @@ def _engines(machine: Machine) -> Iterator[Finding]:
             yield from _gpu(name, answer)
     if not present:
         yield Finding(
-            "backend", State.PROBLEM, "no backend is installed, so no model can run", 'pip install "edgekit[cpu]"'
+            "backend",
+            State.PROBLEM,
+            "no backend is installed, so no model can run",
+            pip_install(requirements("cpu")),
         )
 
 
@@ -151,7 +171,7 @@ def _clashes(machine: Machine) -> Iterator[Finding]:
     runtimes = [name for name in ONNXRUNTIMES if name in machine.packages]
     if len(runtimes) > 1:
         wanted = "gpu" if "onnxruntime-gpu" in runtimes else "cpu"
-        mend = f'pip uninstall -y {" ".join(runtimes)} && pip install "edgekit[{wanted}]"'
+        mend = f"pip uninstall -y {' '.join(runtimes)} && {pip_install(requirements(wanted))}"
         text = f"{' and '.join(runtimes)} overwrite each other's files"
         yield Finding("onnxruntime", State.PROBLEM, text, mend)
     numpy = machine.packages.get("numpy", "0")
@@ -161,9 +181,9 @@ def _clashes(machine: Machine) -> Iterator[Finding]:
 
 
 def _packages(machine: Machine) -> Iterator[Finding]:
-    for name, (purpose, extra) in PACKAGES.items():
+    for name, purpose in PACKAGES.items():
         version = machine.packages.get(name)
-        mend = "" if version else f'pip install "edgekit[{extra}]"'
+        mend = "" if version else pip_install([requirement(name)])
         yield Finding(name, State.OK, version or f"not installed; needed {purpose}", mend)
 
 
@@ -241,6 +261,7 @@ def _telemetry(machine: Machine) -> Iterator[Finding]:
 
 CHECKS: Final[tuple[Callable[[Machine], Iterable[Finding]], ...]] = (
     _python,
+    _others,
     _engines,
     _clashes,
     _packages,

@@ -16,6 +16,7 @@ from edgekit.core.reports.quality import QualityReport
 from edgekit.core.reports.report import Outcome, Report, parity_verdict
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_file
+from edgekit.core.system.installation import origin
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
@@ -172,7 +173,7 @@ def _shipped(name: str) -> _Claim:
     card = read_card(path)
     if sha256_file(weights) != card.weights_sha256:
         raise ModelUnreadable(
-            f"The checksum of '{weights}' does not match its model card.", hint="pip install --force-reinstall edgekit"
+            f"The checksum of '{weights}' does not match its model card.", hint=origin().restore(weights)
         )
     return _Claim(model, model.spec, weights, card.score, card.data.digest)
 

@@ -31,6 +31,7 @@ from edgekit.core.reports.report import (
 from edgekit.core.samples import SplitFacts
 from edgekit.core.spec import ImageInput, Metric, ModelSpec, TensorSpec
 from edgekit.core.system import documents
+from edgekit.core.system.installation import origin
 from edgekit.core.verdict import Verdict
 
 TENSOR = TensorSpec("x", "float32", ("N", 1, 8), low=0.0, high=1.0)
@@ -151,7 +152,7 @@ def test_a_newer_schema_is_refused_with_the_upgrade_command(name: str) -> None:
         documents.decode(json.dumps(plain).encode(), type(document), what="'file'", newest=newest)
 
     assert caught.value.message == f"'file' has schema {newest + 1}; this edgekit reads up to {newest}."
-    assert caught.value.hint == "pip install --upgrade edgekit"
+    assert caught.value.hint == origin().upgrade
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_a_missing_package_names_the_command_that_installs_it() -> None:
         need("edgekit_no_such_package", extra="tflite")
 
     assert caught.value.message == "This needs the package 'edgekit_no_such_package', which is not installed."
-    assert caught.value.hint == 'pip install "edgekit[tflite]"'
+    assert caught.value.hint == 'pip install "ai-edge-litert>=2.1" "flatbuffers>=24.3.25"'
 
 
 def test_a_missing_dependency_of_a_package_is_the_one_that_is_named(

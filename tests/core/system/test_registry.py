@@ -93,7 +93,7 @@ def test_a_plugin_that_lacks_a_package_keeps_the_hint_that_installs_it(
     with pytest.raises(MissingExtra) as caught:
         Registry("model", {"lacking": ("lacking_plugin:Model", "")}).get("lacking")
 
-    assert caught.value.hint == 'pip install "edgekit[gpu]"'
+    assert caught.value.hint == 'pip install "onnxruntime-gpu>=1.20.1"'
 
 
 def test_an_entry_point_of_an_installed_distribution_adds_a_name(

@@ -130,7 +130,7 @@ def test_a_missing_package_is_named_with_its_extra(
     with pytest.raises(MissingExtra) as caught:
         worker.ask(messages.Load(ModuleRef("net.py:Net")), "loading the module")
 
-    assert caught.value.hint == 'pip install "edgekit[export]"'
+    assert caught.value.hint == 'pip install "torch>=2.10"'
 
 
 def test_a_worker_dies_with_its_parent(fake_exporters: Use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def test_a_provider_that_the_build_lacks_is_refused_with_those_it_has() -> None:
         require("cuda", build("AzureExecutionProvider", "CPUExecutionProvider"))
 
     assert caught.value.message == "The installed onnxruntime 1.31.1 does not support provider 'cuda', only cpu."
-    assert caught.value.hint == 'pip uninstall -y onnxruntime && pip install "edgekit[gpu]"'
+    assert caught.value.hint == 'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.20.1"'
     assert caught.value.exit_code == 3
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from edgekit.core.errors import EdgekitError, Unreadable
 from edgekit.core.system.files import read_bytes, write_atomic
+from edgekit.core.system.installation import origin
 
 D = TypeVar("D")
 
@@ -62,4 +63,4 @@ def _refuse_newer(data: bytes, what: str, newest: int, error: type[EdgekitError]
         raise error(f"{what} has no schema_version.")
     if version > newest:
         message = f"{what} has schema {version}; this edgekit reads up to {newest}."
-        raise error(message, hint="pip install --upgrade edgekit")
+        raise error(message, hint=origin().upgrade)

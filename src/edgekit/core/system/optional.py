@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from edgekit.core.errors import MissingExtra, was_interrupted
+from edgekit.core.system.installation import install_command, reinstall_command
 
 
 def need(module: str, *, extra: str) -> Any:
@@ -18,16 +19,19 @@ def need(module: str, *, extra: str) -> Any:
     Raises:
         MissingExtra: The module is not installed, or cannot be imported.
     """
-    hint = f'pip install "edgekit[{extra}]"'
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as err:
         raise MissingExtra(
-            f"This needs the package '{err.name or module}', which is not installed.", hint=hint
+            f"This needs the package '{err.name or module}', which is not installed.",
+            hint=install_command(module, extra),
         ) from err
     # A missing shared library is an OSError, a wrong numpy ABI a ValueError: whatever it is, the package is broken.
     except Exception as err:
         # Extension modules report Ctrl-C while they are imported as a failed import.
         if was_interrupted(err):
             raise KeyboardInterrupt from err
-        raise MissingExtra(f"The package '{module}' is installed but cannot be imported: {err}.", hint=hint) from err
+        raise MissingExtra(
+            f"The package '{module}' is installed but cannot be imported: {err}.",
+            hint=reinstall_command(module, extra),
+        ) from err

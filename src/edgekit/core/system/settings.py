@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import msgspec
 
 from edgekit.core.errors import UserError, nearest
+from edgekit.core.system import installation
 
 # 1: first version.
 CONFIG_SCHEMA: Final = 1
@@ -192,7 +193,7 @@ def _settings(table: dict[str, Any], origin: str, tables: tuple[str, ...] = ()) 
     if not isinstance(version, int) or version > CONFIG_SCHEMA:
         raise UserError(
             f"'{origin}' has schema {version!r}; this edgekit reads up to {CONFIG_SCHEMA}.",
-            hint="pip install --upgrade edgekit",
+            hint=installation.origin().upgrade,
         )
     known = (*Settings.__struct_fields__, "schema_version", *tables)
     _refuse(origin, [f"unknown setting '{name}'.{nearest(name, known)}" for name in table if name not in known])

@@ -13,6 +13,7 @@ import msgspec
 from edgekit.core.errors import Unreadable, from_os_error
 from edgekit.core.reports.history import HISTORY_SCHEMA, Line, Point, Run
 from edgekit.core.system.check_settings import CheckFile
+from edgekit.core.system.installation import origin
 
 _COMMIT_VARIABLES: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")
 
@@ -98,5 +99,5 @@ def _line(path: Path, number: int, text: bytes) -> Line:
     except (msgspec.DecodeError, msgspec.ValidationError) as err:
         raise Unreadable(f"{what} is damaged: {err}.", hint=f"Fix or remove line {number}.") from err
     if found.schema_version > HISTORY_SCHEMA:
-        raise Unreadable(f"{what} has schema {found.schema_version}.", hint="pip install --upgrade edgekit")
+        raise Unreadable(f"{what} has schema {found.schema_version}.", hint=origin().upgrade)
     return found
