@@ -93,11 +93,13 @@ class _State:
         self._key: tuple[ModuleRef, int] | None = None
         self._module: Any = None
         self._state = ""
+        self.notes: list[str] = []
 
     def module(self, ref: ModuleRef, seed: int, state: str = "") -> Any:
         """The module, with the tensors in the file `state` if there is one."""
         if self._key != (ref, seed):
-            self._module = _opened(ref, seed)
+            self.notes = []
+            self._module = _opened(ref, seed, self.notes)
             self._key, self._state = (ref, seed), ""
         if state and state != self._state and Path(state).is_file():
             load_state(self._module, Path(state))
@@ -109,11 +111,11 @@ class _State:
         self._state = state
 
 
-def _opened(ref: ModuleRef, seed: int) -> Any:
+def _opened(ref: ModuleRef, seed: int, notes: list[str]) -> Any:
     if kind_of(ref.location) != TORCH:
         return open_model_file(ref.location)
     _quiet_torch()
-    return load_module(ref, seed=seed)
+    return load_module(ref, seed=seed, note=notes.append)
 
 
 def _reply(state: _State, line: bytes) -> messages.Reply:
@@ -177,7 +179,9 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
         first = next(iter(unpack_feeds(found).values()))
         refuse_unrepeatable(module, job.spec, good, first, before)
     operators, weights = _made_of(module, job, good)
-    traced = messages.Traced(names, tuple(sorted(operators)), weights, sources_digest(), failures, is_random)
+    traced = messages.Traced(
+        names, tuple(sorted(operators)), weights, sources_digest(), failures, is_random, tuple(state.notes)
+    )
     return messages.Reply(traced=traced)
 
 
