@@ -140,12 +140,18 @@ def read_pixels(path: Path, how: ImageInput) -> NDArray[np.uint8]:
     image_module = need("PIL.Image", extra="images")
     try:
         with image_module.open(path) as image:
-            whole = image.convert("L" if how.channels == 1 else "RGB")
-            resampling = image_module.Resampling[how.interpolation.upper()]
-            return _cut(whole.resize(resized_to(whole.size, how), resampling), how)
+            return prepared(image, how)
     # Pillow raises its own classes, ValueError and SyntaxError for damaged files of some formats.
     except (OSError, ValueError, SyntaxError, EOFError) as err:
         raise UserError(f"Cannot read '{path}' as an image: {err}.") from err
+
+
+def prepared(image: Any, how: ImageInput) -> NDArray[np.uint8]:
+    """The pixels of a Pillow image, resized and cut, of shape (H, W, C)."""
+    image_module = need("PIL.Image", extra="images")
+    whole = image.convert("L" if how.channels == 1 else "RGB")
+    resampling = image_module.Resampling[how.interpolation.upper()]
+    return _cut(whole.resize(resized_to(whole.size, how), resampling), how)
 
 
 def resized_to(size: tuple[int, int], how: ImageInput) -> tuple[int, int]:

@@ -93,13 +93,11 @@ class _State:
         self._key: tuple[ModuleRef, int] | None = None
         self._module: Any = None
         self._state = ""
-        self.notes: list[str] = []
 
     def module(self, ref: ModuleRef, seed: int, state: str = "") -> Any:
         """The module, with the tensors in the file `state` if there is one."""
         if self._key != (ref, seed):
-            self.notes = []
-            self._module = _opened(ref, seed, self.notes)
+            self._module = _opened(ref, seed)
             self._key, self._state = (ref, seed), ""
         if state and state != self._state and Path(state).is_file():
             load_state(self._module, Path(state))
@@ -111,11 +109,11 @@ class _State:
         self._state = state
 
 
-def _opened(ref: ModuleRef, seed: int, notes: list[str]) -> Any:
+def _opened(ref: ModuleRef, seed: int) -> Any:
     if kind_of(ref.location) != TORCH:
         return open_model_file(ref.location)
     _quiet_torch()
-    return load_module(ref, seed=seed, note=notes.append)
+    return load_module(ref, seed=seed)
 
 
 def _reply(state: _State, line: bytes) -> messages.Reply:
@@ -179,9 +177,7 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
         first = next(iter(unpack_feeds(found).values()))
         refuse_unrepeatable(module, job.spec, good, first, before)
     operators, weights = _made_of(module, job, good)
-    traced = messages.Traced(
-        names, tuple(sorted(operators)), weights, sources_digest(), failures, is_random, tuple(state.notes)
-    )
+    traced = messages.Traced(names, tuple(sorted(operators)), weights, sources_digest(), failures, is_random)
     return messages.Reply(traced=traced)
 
 

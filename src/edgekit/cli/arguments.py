@@ -169,12 +169,15 @@ data_option = click.option(
 )
 
 _SOURCE_OPTIONS: Final = (
-    click.option(
-        "--weights", type=path_type, metavar="FILE", help="Weights: a .safetensors file, or a checkpoint (.pt, .ckpt)."
-    ),
+    click.option("--weights", type=path_type, metavar="FILE", help="Weights: a .safetensors or plain .pt file."),
     click.option("--input", multiple=True, metavar="SPEC", help="An input, e.g. 'x:float32[N,1,28,28]'. Repeatable."),
     click.option("--sizes", multiple=True, metavar="SPEC", help="Sizes of a dynamic axis, e.g. T=32,64. Repeatable."),
-    click.option("--samples", type=path_type, metavar="FILE", help="Real inputs: an .npz with one array per input."),
+    click.option(
+        "--samples",
+        type=path_type,
+        metavar="PATH",
+        help="Real inputs: .npz, .npy, .csv, or a folder of images or sounds (docs/samples.md).",
+    ),
     data_option,
     click.option("--labels", type=path_type, metavar="FILE", help="Names of the classes, one per line."),
     click.option(
@@ -202,7 +205,7 @@ _SOURCE_OPTIONS: Final = (
         "--preprocess",
         default="",
         metavar="STEPS",
-        help="How a file becomes the input: 'resize=256,crop=224,mean=0.485;0.456;0.406,std=0.229;0.224;0.225'.",
+        help="How an image becomes the input: 'resize=256,crop=224,mean=0.485;0.456;0.406,std=0.229;0.224;0.225'.",
     ),
     click.option(
         "--include-samples",

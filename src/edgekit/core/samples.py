@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,8 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.core.errors import EdgekitError, UserError, nearest
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.system.files import new_sha256, read_bytes, write_atomic, zip_entry
 
 Array = NDArray[np.generic]
@@ -20,7 +19,7 @@ Feed = dict[str, Array]
 """Input (or output) arrays by name."""
 
 LABEL = "label"
-_TARGET = "target:"
+TARGET = "target:"
 _EXPECTED = "expected:"
 _NOISE = "noise:"
 _INPUT = "input:"
@@ -32,8 +31,9 @@ class Samples:
     """S samples; row i of every array belongs to sample i.
 
     `inputs` and `expected` (the outputs of the reference) are `{name: (S, ...)}`. `labels` are class indices of shape
-    (S,); `targets` are the true values of each output, (S, ...). `noise` is `{name: (R, ...)}`: how far the reference
-    is from itself, element by element, when it computes the first R of the samples another way.
+    (S,); `targets` are the true values of each output, (S, ...), those of the first output if it has no name. `noise`
+    is `{name: (R, ...)}`: how far the reference is from itself, element by element, when it computes the first R of the
+    samples another way.
     """
 
     inputs: Feed
@@ -62,7 +62,8 @@ class Samples:
 
     def with_expected(self, expected: Feed, noise: Feed | None = None) -> Samples:
         """The same samples with these reference outputs, and the deviations of the first of them."""
-        return replace(self, expected=expected, noise=noise or {})
+        targets = {name or next(iter(expected)): array for name, array in self.targets.items()}
+        return replace(self, targets=targets, expected=expected, noise=noise or {})
 
     @property
     def is_labelled(self) -> bool:
@@ -81,7 +82,7 @@ class Samples:
     def save(self, path: Path) -> None:
         """Write an .npz without pickles, completely or not at all."""
         arrays = {f"{_INPUT}{name}": array for name, array in self.inputs.items()}
-        arrays |= {f"{_TARGET}{name}": array for name, array in self.targets.items()}
+        arrays |= {f"{TARGET}{name}": array for name, array in self.targets.items()}
         arrays |= {f"{_EXPECTED}{name}": array for name, array in self.expected.items()}
         arrays |= {f"{_NOISE}{name}": array for name, array in self.noise.items()}
         if self.labels is not None:
@@ -94,11 +95,11 @@ class Samples:
         arrays = read_arrays(path, error)
         labels = arrays.get(LABEL)
         return cls(
-            _part(arrays, _INPUT),
+            part_of(arrays, _INPUT),
             None if labels is None else labels.astype(np.int64),
-            _part(arrays, _TARGET),
-            _part(arrays, _EXPECTED),
-            _part(arrays, _NOISE),
+            part_of(arrays, TARGET),
+            part_of(arrays, _EXPECTED),
+            part_of(arrays, _NOISE),
         )
 
 
@@ -166,46 +167,6 @@ def _rank(samples: Samples, row: int, seed: int) -> str:
     return str(digest.hexdigest())
 
 
-def read_user_samples(path: Path, spec: ModelSpec, values_of: Callable[[Array, str], Array] | None = None) -> Samples:
-    """Samples from a user's .npz: one array per input name; optionally `label`, or `target:OUTPUT` arrays.
-
-    Args:
-        values_of: What an array means that is given for the input of a name, where it is not the values.
-
-    Raises:
-        UserError: All problems of the file at once: names, shapes, dtypes, values that are not finite or out of
-            range, or no samples.
-    """
-    arrays = _with_batches_of_one(read_arrays(path, UserError), spec)
-    if values_of is not None:
-        arrays = {name: values_of(array, name) for name, array in arrays.items()}
-    problems = sample_problems(arrays, spec)
-    if problems:
-        listing = "".join(f"\n  {problem}" for problem in problems)
-        wanted = " ".join(f"{tensor.name}=array of {tensor.dtype}" for tensor in spec.inputs)
-        raise UserError(
-            f"Samples '{path}' do not fit the model:{listing}", hint=f"numpy.savez(FILE, {wanted}, label=...)"
-        )
-    inputs = {tensor.name: arrays[tensor.name].astype(tensor.dtype, copy=False) for tensor in spec.inputs}
-    labels = arrays[LABEL].astype(np.int64) if LABEL in arrays else None
-    return Samples(inputs, labels, _part(arrays, _TARGET))
-
-
-def _with_batches_of_one(arrays: Feed, spec: ModelSpec) -> Feed:
-    """Rows of samples for a model with a fixed batch of 1: each gets the axis that it lacks."""
-    lacking = {
-        tensor.name
-        for tensor in spec.inputs
-        if spec.batch_axis is None and tensor.shape[:1] == (1,) and _rank_of(arrays, tensor) == len(tensor.shape)
-    }
-    grown = {name: array[:, None] for name, array in arrays.items() if name in lacking or name.startswith(_TARGET)}
-    return {**arrays, **grown} if lacking else arrays
-
-
-def _rank_of(arrays: Feed, tensor: TensorSpec) -> int | None:
-    return arrays[tensor.name].ndim if tensor.name in arrays else None
-
-
 def read_arrays(path: Path, error: type[EdgekitError]) -> Feed:
     """All arrays of an .npz, read without pickles.
 
@@ -254,107 +215,6 @@ def _rows(feed: Feed, index: slice | NDArray[np.int64]) -> Feed:
     return {name: array[index] for name, array in feed.items()}
 
 
-def _part(arrays: Feed, prefix: str) -> Feed:
+def part_of(arrays: Feed, prefix: str) -> Feed:
+    """The arrays whose names begin with `prefix`, without it."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def sample_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
-    """Every reason why these arrays are not samples of the model, one sentence each."""
-    given = [tensor for tensor in spec.inputs if tensor.name in arrays]
-    problems = _name_problems(arrays, spec) + _count_problems(arrays)
-    for tensor in given:
-        problems += _array_problems(arrays[tensor.name], tensor, spec.batch_axis is not None)
-    if problems:
-        return problems
-    problems = _axis_problems(arrays, spec)
-    if LABEL in arrays:
-        problems += _label_problems(arrays[LABEL], spec)
-    return problems + [problem for name, array in _part(arrays, _TARGET).items() for problem in _target(name, array)]
-
-
-def _name_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
-    names = [tensor.name for tensor in spec.inputs]
-    outputs = [tensor.name for tensor in spec.outputs]
-    given = [name for name in arrays if name != LABEL and not name.startswith(_TARGET)]
-    missing = [f"'{name}' is missing.{nearest(name, given)}" for name in names if name not in arrays]
-    extra = [f"'{name}' is not an input of the model.{nearest(name, names)}" for name in given if name not in names]
-    targets = [name for name in _part(arrays, _TARGET) if outputs and name not in outputs]
-    return missing + extra + [f"'{name}' is not an output of the model.{nearest(name, outputs)}" for name in targets]
-
-
-def _count_problems(arrays: Feed) -> list[str]:
-    counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
-    if not counts or 0 in counts.values():
-        return ["there are no samples."]
-    if len(set(counts.values())) > 1:
-        return ["sample counts differ: " + ", ".join(f"{name} {count}" for name, count in counts.items()) + "."]
-    return []
-
-
-def _array_problems(array: Array, tensor: TensorSpec, batched: bool) -> list[str]:
-    shape = tensor.shape[1:] if batched else tensor.shape
-    got = array.shape[1:]
-    fits = len(got) == len(shape) and all(
-        size > 0 if isinstance(want, str) else want == size for want, size in zip(shape, got, strict=True)
-    )
-    problems = []
-    if not fits:
-        problems.append(f"'{tensor.name}' has shape {_text(got)} per sample, expected {_text(shape)}.")
-    if not np.can_cast(array.dtype, np.dtype(tensor.dtype), "same_kind"):
-        return [*problems, f"'{tensor.name}' has dtype {array.dtype}, expected {tensor.dtype}."]
-    return problems + (_finite(tensor.name, array) or _fitting(tensor, array))
-
-
-def _axis_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
-    """Dynamic axes of one name that have different sizes in different inputs."""
-    sizes: dict[str, dict[str, int]] = {}
-    for tensor in spec.inputs:
-        got = arrays[tensor.name].shape[0 if spec.batch_axis else 1 :]
-        for axis, size in zip(tensor.shape, got, strict=True):
-            if isinstance(axis, str) and axis != spec.batch_axis:
-                sizes.setdefault(axis, {})[tensor.name] = size
-    differing = {axis: found for axis, found in sizes.items() if len(set(found.values())) > 1}
-    return [
-        f"axis '{axis}' differs: " + ", ".join(f"{name} {size}" for name, size in found.items()) + "."
-        for axis, found in differing.items()
-    ]
-
-
-def _target(name: str, array: Array) -> list[str]:
-    if array.dtype.kind not in "fiub":
-        return [f"'{_TARGET}{name}' has dtype {array.dtype}, expected numbers."]
-    return _finite(f"{_TARGET}{name}", array)
-
-
-def _finite(name: str, array: Array) -> list[str]:
-    if array.ndim == 0 or not np.issubdtype(array.dtype, np.inexact) or np.isfinite(array).all():
-        return []
-    rows = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    return [f"'{name}' contains NaN or infinity, first in sample {int(np.argmin(rows))}."]
-
-
-def _fitting(tensor: TensorSpec, array: Array) -> list[str]:
-    """Values that a narrower dtype would turn into others: 200 as int8 is -56, 1e300 as float32 infinity."""
-    if array.ndim == 0 or array.size == 0 or tensor.dtype in ("bool", "str"):
-        return []
-    limits = np.iinfo(tensor.dtype) if "int" in tensor.dtype else np.finfo(tensor.dtype)
-    low, high = array.min(), array.max()
-    if limits.min <= low and high <= limits.max:
-        return []
-    return [f"'{tensor.name}' contains values from {low} to {high}, which {tensor.dtype} cannot represent."]
-
-
-def _label_problems(labels: Array, spec: ModelSpec) -> list[str]:
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        return [
-            f"'{LABEL}' must contain one class index per sample, got {labels.dtype} of shape {_text(labels.shape)}."
-        ]
-    if labels.min() < 0:
-        return [f"'{LABEL}' contains a negative class index."]
-    if spec.labels and labels.max() >= len(spec.labels):
-        return [f"'{LABEL}' contains class {labels.max()}; the model has classes 0 to {len(spec.labels) - 1}."]
-    return []
-
-
-def _text(shape: Sequence[object]) -> str:
-    return f"({', '.join(map(str, shape))})"

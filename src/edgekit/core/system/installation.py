@@ -34,6 +34,7 @@ EXTRAS: Final = {
     ),
     "devices": ("segno>=1.6.1",),
     "images": ("pillow>=10",),
+    "datasets": ("pyarrow>=17",),
     "report": ("jinja2>=3.1.6", "markupsafe>=2.1"),
     "openvino": ("openvino>=2025.0",),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,8 @@ from edgekit.core.errors import EnvironmentFault, UserError, nearest, unknown
 from edgekit.core.generated import generated
 from edgekit.core.recipe import CALIBRATION_METHODS, Recipe
 from edgekit.core.refusals import refuse
-from edgekit.core.samples import Array, Samples, Split, read_user_samples, split
-from edgekit.core.spec import ModelSpec, TensorSpec, parse_sizes
+from edgekit.core.samples import Array, Split, split
+from edgekit.core.spec import ModelSpec, Preprocessing, TensorSpec, parse_sizes
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
 from edgekit.export.best_int8 import INT8_TIME_S
@@ -26,8 +27,11 @@ from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
 from edgekit.export.workers.describe import describe_file
 from edgekit.flows.opening.artifacts import refuse_unsized
-from edgekit.flows.opening.sample_inputs import inputs_of_samples
-from edgekit.flows.reading.preprocess_option import with_preprocessing
+from edgekit.flows.reading.held import Held
+from edgekit.flows.reading.preprocess_option import parse_preprocessing, with_preprocessing
+from edgekit.flows.reading.sample_files import read_held
+from edgekit.flows.reading.sample_inputs import inputs_of
+from edgekit.flows.reading.user_samples import UserModel, completed, with_samples
 from edgekit.runtime.backends.quantized import Stored, values_of
 from edgekit.train.registry import MODELS
 
@@ -38,7 +42,6 @@ if TYPE_CHECKING:
 RUN_FILE: Final = "run.json"
 GENERATED: Final = "generated"
 _GENERATED_COUNT: Final = 32
-_WEIGHTS: Final = (".pt", ".pth", ".ckpt", ".tar", ".safetensors", ".bin")
 
 
 @dataclass(frozen=True)
@@ -282,13 +285,13 @@ def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
         )
     if not Path(path).is_file():
         raise UserError(f"There is no file '{path}'.", hint="edgekit build path/to/net.py:Net")
-    spec = _user_spec(function, options)
-    samples, came_from = _user_samples(spec, options, settings)
-    spec = _completed(spec, samples, options)
-    parts = split(samples, calibration=options.calibration, seed=settings.seed)
+    how = parse_preprocessing(options.preprocess) if options.preprocess else None
+    held = _held(options, how)
+    given = _given(_user_spec(function, options, held, how), held, settings)
+    parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
     module = ModuleRef(f"{Path(path).resolve()}:{function}", str(options.weights or ""))
-    warnings = () if came_from != GENERATED else ("No samples were given: parity was checked on generated inputs.",)
-    return Source(module, spec, parts, came_from, {"factory": f"{Path(path).name}:{function}"}, warnings)
+    facts = {"factory": f"{Path(path).name}:{function}"}
+    return Source(module, _completed(given, options), parts, given.came_from, facts, given.warnings)
 
 
 def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
@@ -297,13 +300,12 @@ def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
     spec = _with_sizes(_file_spec(path, described, options), options)
     if options.samples is None:
         refuse_unsized(path, spec)
-    samples, came_from = _user_samples(spec, options, settings, described.codes)
-    spec = _completed(spec, samples, options)
-    parts = split(samples, calibration=options.calibration, seed=settings.seed)
+    held = _held(options, spec.preprocessing if options.preprocess else None)
+    given = _given(spec, held, settings, described.codes)
+    parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
     facts = {"file": path.name, "sha256": sha256_file(path)}
-    warnings = () if came_from != GENERATED else ("No samples were given: parity was checked on generated inputs.",)
-    module = ModuleRef(str(path.resolve()))
-    return Source(module, spec, parts, came_from, facts, warnings, is_quantized=described.is_quantized)
+    module, spec = ModuleRef(str(path.resolve())), _completed(given, options)
+    return Source(module, spec, parts, given.came_from, facts, given.warnings, is_quantized=described.is_quantized)
 
 
 def _file_spec(path: Path, described: Described, options: SourceOptions) -> ModelSpec:
@@ -335,8 +337,9 @@ def _freed(tensor: TensorSpec, wanted: TensorSpec | None, path: Path) -> TensorS
     return msgspec.structs.replace(tensor, shape=wanted.shape)
 
 
-def _user_spec(name: str, options: SourceOptions) -> ModelSpec:
-    inputs = tuple(TensorSpec.parse(text) for text in options.inputs) or inputs_of_samples(options.samples)
+def _user_spec(name: str, options: SourceOptions, held: Held | None, how: Preprocessing | None) -> ModelSpec:
+    made = how or (held.preprocessing if held else None)
+    inputs = tuple(TensorSpec.parse(text) for text in options.inputs) or inputs_of(held, made)
     repeated = {tensor.name for tensor in inputs if [other.name for other in inputs].count(tensor.name) > 1}
     if repeated:
         raise UserError(f"Input '{repeated.pop()}' is given twice.")
@@ -344,30 +347,29 @@ def _user_spec(name: str, options: SourceOptions) -> ModelSpec:
     return _with_sizes(with_preprocessing(spec, options.preprocess), options)
 
 
-def _user_samples(
-    spec: ModelSpec, options: SourceOptions, settings: Settings, codes: dict[str, Stored] | None = None
-) -> tuple[Samples, str]:
-    if options.samples is not None:
-        return read_user_samples(options.samples, spec, partial(_values, codes=codes or {})), options.samples.name
-    return generated(spec, count=_GENERATED_COUNT, seed=settings.seed), GENERATED
+def _held(options: SourceOptions, how: Preprocessing | None) -> Held | None:
+    """What the user's samples contain; None without samples."""
+    return None if options.samples is None else read_held(options.samples, how, _label_names(options.labels))
 
 
-def _values(array: Array, name: str, codes: dict[str, Stored]) -> Array:
+def _given(
+    spec: ModelSpec, held: Held | None, settings: Settings, codes: Mapping[str, Stored] | None = None
+) -> UserModel:
+    """The model with the user's samples, or with generated ones."""
+    if held is None:
+        samples = generated(spec, count=_GENERATED_COUNT, seed=settings.seed)
+        warning = "No samples were given: parity was checked on generated inputs."
+        return UserModel(spec, samples, GENERATED, (warning,))
+    return with_samples(spec, held, partial(_values, codes=codes or {}))
+
+
+def _values(array: Array, name: str, codes: Mapping[str, Stored]) -> Array:
     """What an array of the user's means: codes of a quantized input are real numbers."""
     return values_of(array, name, codes[name]) if name in codes else array
 
 
-def _completed(spec: ModelSpec, samples: Samples, options: SourceOptions) -> ModelSpec:
-    """`spec` with the task that the samples imply and the range that they span."""
-    inputs = tuple(_spanning(tensor, samples.inputs[tensor.name]) for tensor in spec.inputs)
-    implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
-    return msgspec.structs.replace(spec, inputs=inputs, task=options.task or implied)
-
-
-def _spanning(tensor: TensorSpec, array: Array) -> TensorSpec:
-    if tensor.dtype == "str":
-        return tensor
-    return msgspec.structs.replace(tensor, low=float(array.min()), high=float(array.max()))
+def _completed(given: UserModel, options: SourceOptions) -> ModelSpec:
+    return completed(given.spec, given.samples, options.task)
 
 
 def _label_names(path: Path | None) -> tuple[str, ...]:
@@ -386,11 +388,6 @@ def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:
 def _not_a_source(source: str, path: Path) -> UserError:
     if is_model_file(source):
         return UserError(f"There is no file '{source}'.", hint="edgekit export path/to/model.onnx")
-    if path.suffix.lower() in _WEIGHTS and path.is_file():
-        return UserError(
-            f"'{source}' contains weights, and not the code of their network.",
-            hint=f"edgekit build path/to/net.py:Net --weights {source}",
-        )
     offer = nearest(source, MODELS)
     return UserError(
         f"'{source}' is not a reference model, run directory, file.py:factory, .onnx, .tflite or .pt2.{offer}",

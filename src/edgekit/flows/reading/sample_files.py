@@ -1,0 +1,63 @@
+"""Opens samples as people have them: an .npz, an .npy, a table, a folder of files, a data set on disk."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edgekit.core.errors import UserError
+from edgekit.core.samples import Array, read_arrays
+from edgekit.core.spec import Preprocessing
+from edgekit.core.system.files import read_bytes
+from edgekit.flows.reading.arrow_datasets import is_arrow_dataset, read_arrow_dataset
+from edgekit.flows.reading.held import UNNAMED, Held
+from edgekit.flows.reading.sample_folders import read_folder, read_list
+from edgekit.flows.reading.sample_tables import file_column, read_table
+
+_KINDS: Final = "an .npz, .npy or .csv, or a folder of images or sounds"
+_CONVERTED: Final = {
+    ".pt": "numpy.savez(FILE, **{name: one.numpy() for name, one in torch.load(PATH).items()})",
+    ".pth": "numpy.savez(FILE, **{name: one.numpy() for name, one in torch.load(PATH).items()})",
+    ".pkl": "numpy.savez(FILE, x=inputs, label=class_indices)",
+    ".mat": "numpy.savez(FILE, x=scipy.io.loadmat(PATH)['x'])",
+    ".h5": "numpy.savez(FILE, x=h5py.File(PATH)['x'][:])",
+    ".parquet": "pandas.read_parquet(PATH).to_csv(FILE, index=False)",
+}
+
+
+def read_held(path: Path, how: Preprocessing | None = None, labels: Sequence[str] = ()) -> Held:
+    """The samples at `path`.
+
+    Args:
+        how: How an image or sound becomes an input; a folder of images needs it.
+        labels: Names of the classes in index order, if the user gave them.
+
+    Raises:
+        UserError: Nothing there, a file of another kind, or one that is damaged.
+        MissingExtra: A package that reads this kind is not installed.
+    """
+    if path.is_dir():
+        return read_arrow_dataset(path, how) if is_arrow_dataset(path) else read_folder(path, how, labels)
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return Held(path, {UNNAMED: _read_npy(path)})
+    if suffix == ".csv":
+        return read_list(path, how, labels) if file_column(path) else read_table(path, labels)
+    if suffix in _CONVERTED:
+        raise UserError(f"Samples '{path}' must be {_KINDS}.", hint=_CONVERTED[suffix].replace("PATH", f"'{path}'"))
+    return Held(path, read_arrays(path, UserError))
+
+
+def _read_npy(path: Path) -> Array:
+    data = read_bytes(path)
+    try:
+        found = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as err:
+        raise UserError(f"'{path}' is not an .npy of numbers: {err}.", hint="numpy.save(FILE, array)") from err
+    if not isinstance(found, np.ndarray):
+        raise UserError(f"'{path}' is not an .npy, but an .npz.", hint="Rename it to end in .npz.")
+    return found
