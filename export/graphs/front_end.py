@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, named
+from edgekit.export.graphs.tflite_file import names_in
 from edgekit.export.graphs.trace import Operation
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def tflite_graphs(path: Path) -> Iterator[tuple[list[Operation], tuple[str, ...]
     outputs."""
     files = need("ai_edge_quantizer.utils.tfl_flatbuffer_utils", extra="tflite-export")
     schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-    kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    kinds = names_in(schema.BuiltinOperator)
     model = files.read_model(str(path))
     for graph in model.subgraphs:
         outputs = tuple(graph.tensors[index].name.decode() for index in graph.outputs)

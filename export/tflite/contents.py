@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array
 from edgekit.core.spec import ModelSpec
-from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized
+from edgekit.export.graphs.tflite_file import names_in, read_file
 from edgekit.export.tflite.work import holds_data, work_of
 
 if TYPE_CHECKING:
@@ -41,17 +40,12 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
         ModelUnreadable: It is not a TFLite model.
     """
     del spec
-    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-    try:
-        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-        return _read(model, schema)
-    except Exception as err:  # the schema raises whatever its offsets lead to
-        raise ModelUnreadable(f"'{path}' is not a TFLite model: {err}.") from err
+    return read_file(path, _read)
 
 
 def _read(model: ModelT, schema: ModuleType) -> Contents:
-    operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-    types = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+    operators = names_in(schema.BuiltinOperator)
+    types = names_in(schema.TensorType)
     graph = model.subgraphs[0]
     nodes = []
     for one in graph.operators:

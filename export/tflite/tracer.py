@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgekit.core.bundle import Signature
-from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
+from edgekit.core.errors import ModelUnreadable, UserError
 from edgekit.core.reports.bisect import RefusedOperator
 from edgekit.core.samples import Array, Feed
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, kinds_of, named
+from edgekit.export.graphs.tflite_file import names_in, read_file
 from edgekit.export.graphs.trace import Graph, Operation, Trace, stacked, trace_of
 from edgekit.export.tflite.compact import module_of
 from edgekit.runtime.backends.file_kind import not_a_model
@@ -36,14 +37,7 @@ def trace(path: Path, feeds: Sequence[Feed], signature: Signature | None) -> Tra
         ModelUnreadable: The file is not a TFLite model.
         UserError: The signature does not accept a feed.
     """
-    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-    try:
-        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-        engine = _Engine(path, model, _named(signature))
-    except EdgekitError:
-        raise
-    except Exception as err:  # the schema raises whatever its offsets lead to
-        raise ModelUnreadable(f"'{path}' is not a TFLite model: {err}.") from err
+    engine = read_file(path, lambda model, _: _Engine(path, model, _named(signature)))
     graph = engine.graph()
     return trace_of(graph, stacked(engine.run(feed, graph) for feed in feeds))
 
@@ -55,12 +49,7 @@ def refused(path: Path, feeds: Sequence[Feed], signature: Signature | None, side
         ModelUnreadable: The file is not a TFLite model.
     """
     del feeds
-    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-    try:
-        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-        known = {one.signatureKey.decode(): one.inputs[0].name.decode() for one in model.signatureDefs or ()}
-    except Exception as err:  # the schema raises whatever its offsets lead to
-        raise ModelUnreadable(f"'{path}' is not a TFLite model: {err}.") from err
+    known = read_file(path, lambda model, _: _first_inputs(model))
     if _named(signature) in known:
         return None
     reason = f"the file has no signature '{_named(signature)}'; it has {', '.join(known) or 'none'}"
@@ -70,8 +59,7 @@ def refused(path: Path, feeds: Sequence[Feed], signature: Signature | None, side
 def stored_steps(path: Path, feeds: Sequence[Feed], signature: Signature | None) -> Iterator[Mapping[str, Array]]:
     """For every feed, by tensor name in a trace: how many steps from zero each value is. Only tensors with a scale of
     their own."""
-    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-    engine = _Engine(path, schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0), _named(signature))
+    engine = read_file(path, lambda model, _: _Engine(path, model, _named(signature)))
     chosen = engine.scaled()
     for feed in feeds if chosen else ():
         engine.invoke(feed)
@@ -80,9 +68,11 @@ def stored_steps(path: Path, feeds: Sequence[Feed], signature: Signature | None)
 
 def tensor_names(path: Path) -> dict[str, tuple[str, ...]]:
     """The file's own names for each name in a trace: one per signature, as far as the signatures are alike."""
-    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-    first = _Engine(path, model, model.signatureDefs[0].signatureKey.decode())
+    return read_file(path, lambda model, _: _names_in_trace(path, model))
+
+
+def _names_in_trace(path: Path, model: ModelT) -> dict[str, tuple[str, ...]]:
+    first = _Engine(path, model, next(iter(_first_inputs(model))))
     found: dict[str, tuple[str, ...]] = {}
     for place, operator in enumerate(model.subgraphs[first.place].operators):
         for graph in model.subgraphs:
@@ -92,6 +82,11 @@ def tensor_names(path: Path) -> dict[str, tuple[str, ...]]:
                     name = first.name(index)
                     found[name] = (*found.get(name, ()), graph.tensors[other].name.decode())
     return found
+
+
+def _first_inputs(model: ModelT) -> dict[str, str]:
+    """The first input of every signature of the file."""
+    return {one.signatureKey.decode(): one.inputs[0].name.decode() for one in model.signatureDefs or ()}
 
 
 def _named(signature: Signature | None) -> str:
@@ -129,8 +124,8 @@ class _Engine:
     def graph(self) -> Graph:
         """The operators; tensors are named by the module they come from and their index."""
         schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-        operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-        fused = {value: name for name, value in vars(schema.ActivationFunctionType).items() if isinstance(value, int)}
+        operators = names_in(schema.BuiltinOperator)
+        fused = names_in(schema.ActivationFunctionType)
         operations = tuple(self._operation(one, operators, fused) for one in self._subgraph.operators)
         outputs = {name: self.name(index) for name, index in self._outputs.items()}
         return Graph(operations, tuple(self._inputs), outputs, _MOVES, _BORDERS, frozenset(), _SIZES)
@@ -154,7 +149,7 @@ class _Engine:
     def scaled(self) -> list[int]:
         """Places of int8 tensors whose scale is their own: no operator fixes it or shares it with its other inputs."""
         schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-        operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+        operators = names_in(schema.BuiltinOperator)
         every = [(self._operation(one, operators, {}).operator, one) for one in self._subgraph.operators]
         shared = {index for name, one in every if name in _SHARED_SCALES for index in (*one.inputs, *one.outputs)}
         kinds = {index: name for name, one in every for index in one.outputs}

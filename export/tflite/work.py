@@ -10,12 +10,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from edgekit.core.bundle import QuantizedShare
-from edgekit.core.errors import ModelUnreadable
 from edgekit.core.spec import ModelSpec
-from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import share_of
 from edgekit.export.graphs.front_end import front_end_of_tflite
 from edgekit.export.graphs.operators import Trait, named
+from edgekit.export.graphs.tflite_file import names_in, read_file
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.tflite_types import ModelT, OperatorT, SubGraphT, TensorT
@@ -33,13 +32,8 @@ def quantized_share(path: Path, spec: ModelSpec) -> QuantizedShare:
         ModelUnreadable: It is not a TFLite model.
     """
     del spec
-    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-    try:
-        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-        # The front end of an audio network stays float in every file.
-        return _share(model, schema, frozenset(front_end_of_tflite(path)))
-    except Exception as err:  # the schema raises whatever its offsets lead to
-        raise ModelUnreadable(f"'{path}' is not a TFLite model: {err}.") from err
+    # The front end of an audio network stays float in every file.
+    return read_file(path, lambda model, schema: _share(model, schema, frozenset(front_end_of_tflite(path))))
 
 
 def work_of(name: str, one: OperatorT, graph: SubGraphT) -> int:
@@ -68,8 +62,8 @@ def holds_data(model: ModelT, tensor: TensorT) -> bool:
 
 
 def _share(model: ModelT, schema: ModuleType, front: frozenset[str]) -> QuantizedShare:
-    operators = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-    types = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+    operators = names_in(schema.BuiltinOperator)
+    types = names_in(schema.TensorType)
     graph = model.subgraphs[0]
     constants = {index for index, tensor in enumerate(graph.tensors) if holds_data(model, tensor)}
     works = []
