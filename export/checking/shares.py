@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.bundle import Artifact, QuantizedShare
-from edgekit.core.errors import ModelUnreadable
+from edgekit.core.errors import EnvironmentFault, ModelUnreadable
 from edgekit.core.recipe import Recipe, is_weight_only
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.spec import ModelSpec
@@ -23,7 +23,7 @@ def share_in(recipe: Recipe, path: Path, spec: ModelSpec) -> QuantizedShare | No
     read = share_reader_of(recipe.format) if recipe.precision in _QUANTIZED else None
     try:
         return read(path, spec) if read else None
-    except ModelUnreadable:  # its backend says more about it
+    except (EnvironmentFault, ModelUnreadable):  # its backend says more about it
         return None
 
 

@@ -263,6 +263,39 @@ precision_option = click.option(
 timeout_option = click.option(
     "--timeout", type=Duration(), metavar="TIME", help="Time limit for one conversion.  [setting: timeout_s]"
 )
+_MAKING_OPTIONS: Final = (
+    click.option(
+        "--max-drop",
+        type=Points(),
+        metavar="POINTS",
+        help="Largest drop of int8, e.g. 0.5pt (error metrics: per cent); sensitive operators stay in float32.",
+    ),
+    click.option(
+        "--with-preprocessing",
+        is_flag=True,
+        help="Put preprocessing into the artifact: takes uint8 images (N,H,W,C) or int16 audio, returns scores.",
+    ),
+    click.option(
+        "--keep-going/--fail-fast",
+        default=True,
+        help="If a recipe cannot be made, keep the others (default), or stop and write nothing.",
+    ),
+    click.option(
+        "--opset",
+        type=click.IntRange(*OPSETS),
+        default=None,
+        metavar="NUMBER",
+        help="Opset of the .onnx files, for older versions of ONNX Runtime: 1.15 runs 19, 1.10 runs 15.",
+    ),
+    click.option(
+        "--int8-time",
+        type=Duration(),
+        metavar="TIME",
+        default="2min",
+        show_default=True,
+        help="How long onnx-int8 and tflite-int8 may try further int8 modes if the first one fails its checks.",
+    ),
+)
 
 
 def making_options(function: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -285,40 +318,7 @@ def making_options(function: Callable[..., int | None]) -> Callable[..., int | N
         )
         return function(*arguments, **options, how=how)
 
-    return _decorated(
-        command,
-        click.option(
-            "--max-drop",
-            type=Points(),
-            metavar="POINTS",
-            help="Largest drop of int8, e.g. 0.5pt (error metrics: per cent); sensitive operators stay in float32.",
-        ),
-        click.option(
-            "--with-preprocessing",
-            is_flag=True,
-            help="Put preprocessing into the artifact: takes uint8 images (N,H,W,C) or int16 audio, returns scores.",
-        ),
-        click.option(
-            "--keep-going/--fail-fast",
-            default=True,
-            help="If a recipe cannot be made, keep the others (default), or stop and write nothing.",
-        ),
-        click.option(
-            "--opset",
-            type=click.IntRange(*OPSETS),
-            default=None,
-            metavar="NUMBER",
-            help="Opset of the .onnx files, for older versions of ONNX Runtime: 1.15 runs 19, 1.10 runs 15.",
-        ),
-        click.option(
-            "--int8-time",
-            type=Duration(),
-            metavar="TIME",
-            default="2min",
-            show_default=True,
-            help="How long onnx-int8 and tflite-int8 may try further int8 modes if the first one fails its checks.",
-        ),
-    )
+    return _decorated(command, *_MAKING_OPTIONS)
 
 
 def parts(texts: Iterable[str]) -> tuple[str, ...]:
