@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 from time import perf_counter_ns
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 Clock = Callable[[], int]
 """Returns nanoseconds."""
+After = Callable[[Any], None]
+"""Gets what a call returned; its own time does not count."""
 
 CLOSE_COUNT: Final = 5
 CLOSE_SPREAD: Final = 0.05
@@ -33,6 +35,7 @@ def warm_up(
     time_limit_s: float = 1.0,
     max_warmups: int = MAX_WARMUPS,
     clock: Clock = perf_counter_ns,
+    after: After = lambda _: None,
 ) -> tuple[float, ...]:
     """Durations in seconds until the last five are within 5 % of their median.
 
@@ -44,7 +47,7 @@ def warm_up(
     durations: list[int] = []
     with paused_garbage_collection():
         while len(durations) < max_warmups and sum(durations) < time_limit_s * 1e9:
-            durations.append(_duration(call, clock))
+            durations.append(_duration(call, clock, after))
             if are_close(durations):
                 break
     return _seconds(durations)
@@ -57,13 +60,14 @@ def take_values(
     min_values: int = 30,
     max_values: int = 1000,
     clock: Clock = perf_counter_ns,
+    after: After = lambda _: None,
 ) -> tuple[float, ...]:
     """At least `min_values` durations in seconds, and more until `time_limit_s` is up or there are `max_values`."""
     durations: list[int] = []
     with paused_garbage_collection():
         end = clock() + int(time_limit_s * 1e9)
         while len(durations) < min_values or (len(durations) < max_values and clock() < end):
-            durations.append(_duration(call, clock))
+            durations.append(_duration(call, clock, after))
     return _seconds(durations)
 
 
@@ -74,10 +78,12 @@ def are_close(durations: Sequence[float]) -> bool:
     return len(last) == CLOSE_COUNT and all(abs(value - middle) <= CLOSE_SPREAD * middle for value in last)
 
 
-def _duration(call: Callable[[], object], clock: Clock) -> int:
+def _duration(call: Callable[[], object], clock: Clock, after: After) -> int:
     start = clock()
-    call()
-    return clock() - start
+    result = call()
+    spent = clock() - start
+    after(result)
+    return spent
 
 
 def _seconds(durations: Sequence[int]) -> tuple[float, ...]:

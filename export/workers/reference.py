@@ -80,6 +80,7 @@ def ask_reference(
     own = {index: answers[index] for index in range(len(cases), len(feeds))}
     seen = (*answered, *_as_cases(own, feeds, samples, spec))
     complete = _with_outputs(spec, traced.outputs, seen)
+    complete.refuse_unknown_states()
     kept = worth_keeping(answered, samples, spec)
     if spec.batch_axis and not complete.is_splittable:
         own, noise = _one_by_one(worker, job, complete, samples, folder)

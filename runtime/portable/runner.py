@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ CPU0 = "/sys/devices/system/cpu/cpu0/cpufreq"
 ZONES = "/sys/class/thermal"
 PROVIDERS = {"cpu": "CPU", "xnnpack": "Xnnpack", "cuda": "CUDA", "tensorrt": "Tensorrt", "acl": "ACL"}
 GRAPH_LEVELS = {"disable": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED", "all": "ENABLE_ALL"}
-SYSCALL = ctypes.CDLL(None).syscall if "EDGEKIT_MARK" in os.environ else None
+# A system call that does not exist shows an emulator that counts instructions where a call begins.
+MARK: Any = ctypes.CDLL(None).syscall if "EDGEKIT_MARK" in os.environ else lambda *_: None
 
 
 class Failure(Exception):
@@ -70,7 +72,7 @@ def launch(job: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter_ns()
     session.run(feeds[0])
     first_run_s = (time.perf_counter_ns() - start) / 1e9
-    warmups, values, switches = measured(session.bind(feeds[0]), job)
+    warmups, values, switches = measured(session, feeds[0], job)
     memory = peak_memory_bytes()
     if job["outputs"]:
         write_outputs(job["outputs"], [session.run(feed) for feed in feeds])
@@ -157,7 +159,7 @@ class OnnxSession:
         """Outputs by name."""
         return dict(zip(self._names, self._session.run(self._names, feed)))  # noqa: B905 - Python 3.9 has no strict
 
-    def bind(self, feed: dict[str, Any]) -> Callable[[], object]:
+    def bind(self, feed: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         """A call that runs `feed` again, into buffers that the next call overwrites."""
         outputs = self.run(feed)
         binding = self._session.io_binding()
@@ -167,7 +169,7 @@ class OnnxSession:
             binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         run = self._session.run_with_iobinding
 
-        def call() -> object:
+        def call() -> dict[str, Any]:
             run(binding)
             return outputs
 
@@ -190,11 +192,8 @@ class TfliteSession:
     """A .tflite file in LiteRT or tflite-runtime; runs the signature whose shapes are those of the feed."""
 
     def __init__(self, path: str, options: dict[str, str], backend: str) -> None:
-        module, package = {
-            "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
-            "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
-        }[backend]
-        interpreter = engine_module(module).Interpreter
+        package = {"litert": "ai-edge-litert"}.get(backend, backend)
+        interpreter = engine_module(f"{package.replace('-', '_')}.interpreter").Interpreter
         self.backend, self.engine = backend, f"{backend} {version_of(package)}"
         try:
             self._engine = interpreter(model_path=path, num_threads=int(options.get("threads", "1")))
@@ -213,19 +212,19 @@ class TfliteSession:
         self.bind(feed)()
         return {name: self._given(detail) for name, detail in self._outputs.items()}
 
-    def bind(self, feed: dict[str, Any]) -> Callable[[], object]:
+    def bind(self, feed: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         """A call that sets `feed`, runs, and reads the outputs."""
         inputs, self._outputs, subgraph = self._entry(feed)
         wrapper = self._wrapper
         pairs = [(inputs[name]["index"], self._stored(array, inputs[name])) for name, array in feed.items()]
-        indices = [detail["index"] for detail in self._outputs.values()]
+        indices = {name: detail["index"] for name, detail in self._outputs.items()}
         self._subgraph = subgraph
 
-        def call() -> object:
+        def call() -> dict[str, Any]:
             for index, array in pairs:
                 wrapper.SetTensor(index, array, subgraph)
             wrapper.Invoke(subgraph)
-            return [wrapper.GetTensor(index, subgraph) for index in indices]
+            return {name: wrapper.GetTensor(index, subgraph) for name, index in indices.items()}
 
         return call
 
@@ -299,9 +298,10 @@ def scale_of(detail: Any) -> tuple[float, int]:
     return float(parameters["scales"][0]), int(parameters["zero_points"][0]) if len(parameters["zero_points"]) else 0
 
 
-def measured(call: Callable[[], object], job: dict[str, Any]) -> tuple[list[float], list[float], int]:
+def measured(session: Any, feed: dict[str, Any], job: dict[str, Any]) -> tuple[list[float], list[float], int]:
     """Durations before and during the measured time (the host finds the end of the warm-up), and preemptions."""
-    limit_ns = int(job["time_limit_s"] * 1e9)
+    feed = {name: array.copy() for name, array in feed.items()}  # states are written into it
+    call, limit_ns = partial(duration, session.bind(feed), feed, job["states"]), int(job["time_limit_s"] * 1e9)
     gc.collect()
     gc.disable()
     warmups = warmed_up(call, limit_ns)
@@ -312,11 +312,11 @@ def measured(call: Callable[[], object], job: dict[str, Any]) -> tuple[list[floa
     return [value / 1e9 for value in warmups], [value / 1e9 for value in values], after - before
 
 
-def warmed_up(call: Callable[[], object], limit_ns: int) -> list[int]:
+def warmed_up(call: Callable[[], int], limit_ns: int) -> list[int]:
     """Durations until five in a row are within 5 % of their median, or the time limit is used up."""
     durations: list[int] = []
     while len(durations) < MAX_WARMUPS and sum(durations) < limit_ns and not are_close(durations):
-        durations.append(duration(call))
+        durations.append(call())
     return durations
 
 
@@ -327,28 +327,26 @@ def are_close(durations: list[int]) -> bool:
     return len(last) == CLOSE_COUNT and all(abs(value - middle) <= CLOSE_SPREAD * middle for value in last)
 
 
-def timed(call: Callable[[], object], limit_ns: int, least: int, most: int) -> list[int]:
+def timed(call: Callable[[], int], limit_ns: int, least: int, most: int) -> list[int]:
     """Durations until there are `least` and the time limit is up, or there are `most`."""
     durations: list[int] = []
     end = time.perf_counter_ns() + limit_ns
     while len(durations) < most and (len(durations) < least or time.perf_counter_ns() < end):
-        mark(len(durations))
-        durations.append(duration(call))
-    mark(len(durations))
+        MARK(9999, len(durations))
+        durations.append(call())
+    MARK(9999, len(durations))
     return durations
 
 
-def mark(number: int) -> None:
-    """Show an emulator that counts instructions where a call begins, by a system call that does not exist."""
-    if SYSCALL:
-        SYSCALL(9999, number)
-
-
-def duration(call: Callable[[], object]) -> int:
-    """Nanoseconds of one call."""
+def duration(call: Callable[[], dict[str, Any]], feed: dict[str, Any], states: dict[str, str]) -> int:
+    """Nanoseconds of one call, after which each output in `states` is the input `states[output]` of the next."""
     start = time.perf_counter_ns()
-    call()
-    return time.perf_counter_ns() - start
+    outputs = call()
+    spent = time.perf_counter_ns() - start
+    for output, name in states.items():
+        if feed[name].shape == outputs[output].shape:
+            feed[name][...] = outputs[output]
+    return spent
 
 
 def reset_peak() -> None:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tests.flows import onnx_files
+from tests.runtime.tflite_files import recurrent
 
 import edgekit
 from edgekit.core.errors import UserError
+from edgekit.core.job import Job
+from edgekit.core.samples import read_arrays, write_arrays
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.files import sha256_file
+from edgekit.core.system.settings import Settings
+from edgekit.flows.export import export
 from edgekit.flows.opening.artifacts import feed_at, opened
-from edgekit.flows.opening.states import states_of
+from edgekit.flows.opening.source import SourceOptions, open_source
+from edgekit.flows.opening.states import with_states
 from edgekit.flows.opening.values import parse_values
 from edgekit.flows.run import run
+from edgekit.runtime import launch
+from edgekit.runtime.portable import PYTHON_RUNNER
 
 RATE = 16000
 INTEGERS = [f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
@@ -67,7 +80,7 @@ def test_the_state_continues_from_part_to_part(batch: int | str, tmp_path: Path)
     net = detector(tmp_path / "net.onnx", batch)
     files, levels = sounds(tmp_path)
 
-    found = run(net, input=[*files, "sr=16000"])
+    found = run(net, input=[*files, "sr=16000"], stream=True)
 
     state, expected = 0.0, []
     for level in levels:
@@ -75,6 +88,35 @@ def test_the_state_continues_from_part_to_part(batch: int | str, tmp_path: Path)
         expected.append(level + state)
     assert scores(found) == pytest.approx(expected)
     assert [one.input for one in found.answers] == [str(file) for file in files]
+
+
+def test_inputs_are_independent_unless_they_are_one_stream(tmp_path: Path) -> None:
+    net = detector(tmp_path / "net.onnx")
+    files, levels = sounds(tmp_path)
+
+    found = run(net, input=[*files, "sr=16000"])
+
+    assert scores(found) == [2 * level for level in levels]
+    assert found.notes == ("Each input began with state of zeros; --stream continues from the input before.",)
+
+
+def test_a_stream_needs_a_state(tmp_path: Path) -> None:
+    net = detector(tmp_path / "net.onnx", names=("a", "b"))
+
+    with pytest.raises(UserError, match="no states"):
+        run(net, input=["random:0", "random:1"], stream=True)
+    with pytest.raises(UserError, match="only on this machine"):
+        run(net, input=["random:0", "random:1"], stream=True, state=["b=a"], target="fake")
+
+
+def test_a_stream_of_a_tflite_keeps_its_variables(tmp_path: Path) -> None:
+    net = recurrent(tmp_path / "net.tflite")
+    np.savez(tmp_path / "x.npz", x=np.ones((1, 1, 1), np.float32))
+
+    apart, stream = (run(net, input=[tmp_path / "x.npz"] * 2, stream=stream) for stream in (False, True))
+
+    assert apart.answers[0].outputs == apart.answers[1].outputs == stream.answers[0].outputs
+    assert stream.answers[1].outputs != stream.answers[0].outputs
 
 
 def test_a_state_in_the_file_is_the_one_that_counts(tmp_path: Path) -> None:
@@ -91,7 +133,7 @@ def test_pairs_with_other_names_are_given(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="does not contain an array 'a'"):
         run(net, input=[*files, "sr=16000"])
-    assert scores(run(net, input=[*files, "sr=16000"], state=["b=a"])) == [2.0, 4.5]
+    assert scores(run(net, input=[*files, "sr=16000"], state=["b=a"], stream=True)) == [2.0, 4.5]
     with pytest.raises(UserError, match="'c'"):
         run(net, input=[*files, "sr=16000"], state=["c=a"])
 
@@ -107,6 +149,76 @@ def test_a_value_is_in_the_measured_feed_and_a_stream_is_at_its_start(tmp_path: 
     assert not feed["state"].any()
     assert feed["input"].any()
     assert report.latency
+
+
+def counter(path: Path, *, last: int) -> Path:
+    """x (1), count (1) -> y (1), countN (1) = count + 1; fails on a count above `last`."""
+    one, table = (
+        numpy_helper.from_array(np.array(value, np.int64), name)
+        for value, name in (([1], "one"), (list(range(last + 1)), "table"))
+    )
+    nodes = [
+        helper.make_node("Add", ["count", "one"], ["countN"]),
+        helper.make_node("Gather", ["table", "count"], ["place"]),
+        helper.make_node("Add", ["place", "x"], ["y"]),
+    ]
+    tensors = [onnx_files.tensor(name, [1], TensorProto.INT64) for name in ("x", "count", "y", "countN")]
+    onnx.save(onnx_files.model(nodes, tensors[:2], tensors[2:], [one, table]), str(path))
+    return path
+
+
+def timed(net: Path, runner: str, **states: str) -> list[int]:
+    """Ten timed runs and one for the outputs, from a count of 0: the count after the last one."""
+    folder = net.parent
+    write_arrays(folder / "f.npz", {"0:x": np.zeros(1, np.int64), "0:count": np.zeros(1, np.int64)})
+    job = Job(
+        artifact=str(net), sha256=sha256_file(net), format="onnx", feeds=str(folder / "f.npz"), states=states,
+        outputs=str(folder / "o.npz"), time_limit_s=0.0, min_values=10, max_values=10,
+    )  # fmt: skip
+    (folder / "job.json").write_bytes(msgspec.json.encode(job))
+    subprocess.run([sys.executable, runner, str(folder / "job.json")], capture_output=True, check=True)
+    found: list[int] = read_arrays(folder / "o.npz", UserError)["0:countN"].tolist()
+    return found
+
+
+@pytest.mark.parametrize("runner", [launch.__file__, str(PYTHON_RUNNER)], ids=["here", "device"])
+def test_timed_runs_continue_from_the_state_and_outputs_do_not(runner: str, tmp_path: Path) -> None:
+    short, long = counter(tmp_path / "short.onnx", last=5), counter(tmp_path / "long.onnx", last=500)
+
+    assert timed(short, runner) == timed(long, runner, countN="count") == [1]
+    with pytest.raises(subprocess.CalledProcessError):
+        timed(short, runner, countN="count")
+
+
+def test_profile_feeds_states_back(tmp_path: Path) -> None:
+    net = counter(tmp_path / "net.onnx", last=5)
+
+    # Counts 0 to 6 are more than the table has.
+    with pytest.raises(UserError, match="out of data bounds"):
+        edgekit.profile(net, launches=1, time_limit_s=0.001)
+    with pytest.raises(UserError, match="'missing'"):
+        edgekit.profile(net, state=["missing=count"], launches=1, time_limit_s=0.001)
+
+
+@pytest.mark.slow
+def test_a_bundle_knows_its_states(tmp_path: Path) -> None:
+    net = detector(tmp_path / "net.onnx", names=("a", "b"))
+    drawn = np.random.default_rng(0)
+    parts, states = (drawn.normal(size=(20, *shape)).astype(np.float32) for shape in ((1, 512), (2, 1, 4)))
+    np.savez(tmp_path / "s.npz", sr=np.full(20, RATE, np.int64), input=parts, a=states)
+    options = SourceOptions(samples=tmp_path / "s.npz", states=("b=a",))
+
+    export(str(net), to="onnx-fp32", out=tmp_path / "out", options=options)
+
+    with opened(tmp_path / "out") as found:
+        assert found.bundle is not None
+        assert found.bundle.spec.states == found.spec.states == {"b": "a"}
+    files, _ = sounds(tmp_path, 2)
+    assert scores(run(tmp_path / "out", input=[*files, "sr=16000"], stream=True)) == [2.0, 4.5]
+    with pytest.raises(UserError, match="'c'"):
+        export(str(net), to="onnx-fp32", out=tmp_path / "o", options=replace(options, states=("c=a",)))
+    with pytest.raises(UserError, match="'c'"):
+        open_source(str(net), replace(options, states=("b=c",)), Settings())
 
 
 def test_values_alone_are_an_input(tmp_path: Path) -> None:
@@ -169,9 +281,14 @@ def test_generated_inputs_have_every_dtype_and_rank(kind: str, shape: list[int],
 )
 def test_states_are_recognized_by_name_dtype_and_shape(output: str, name: str) -> None:
     def spec(dtype: str = "float32", size: int = 4) -> ModelSpec:
-        return ModelSpec(
-            "net", "other", (TensorSpec(name, "float32", (1, 4)),), (TensorSpec(output, dtype, (1, size)),)
-        )
+        inputs = TensorSpec("part", "float32", (1, 9)), TensorSpec(name, "float32", (1, 4))
+        return ModelSpec("net", "other", inputs, (TensorSpec(output, dtype, (1, size)),))
 
-    assert states_of(spec()) == {output: name}
-    assert states_of(spec(size=5)) == states_of(spec(dtype="int8")) == {}
+    assert with_states(spec()).states == {output: name}
+    assert with_states(spec(size=5)).states == with_states(spec(dtype="int8")).states == {}
+
+
+def test_a_filter_of_one_input_has_no_state() -> None:
+    spec = ModelSpec("net", "other", (TensorSpec("x", "float32", (4,)),), (TensorSpec("x_out", "float32", (4,)),))
+
+    assert with_states(spec).states == {}

@@ -136,6 +136,7 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
         task: str,
         preprocess: str,
         include_samples: bool,
+        state: tuple[str, ...],
         **others: Any,
     ) -> int | None:
         from edgekit.flows.opening.source import SourceOptions
@@ -152,6 +153,7 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
             task=task,
             preprocess=preprocess,
             include_samples=include_samples,
+            states=state,
         )
         return function(*arguments, **others, options=options)
 
@@ -164,6 +166,12 @@ def _decorated(command: Callable[..., int | None], *options: Callable[..., Any])
     return command
 
 
+state_option = click.option(
+    "--state",
+    multiple=True,
+    metavar="OUTPUT=INPUT",
+    help="An output that is an input of the next part of a stream.  [default: recognized by name and shape]",
+)
 data_option = click.option(
     "--data", type=path_type, metavar="DIR", help="Folder that contains data sets.  [setting: data]"
 )
@@ -212,6 +220,7 @@ _SOURCE_OPTIONS: Final = (
         is_flag=True,
         help="Include samples in the bundle even if the licence of their data restricts redistribution.",
     ),
+    state_option,
 )
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 to_option = click.option(

@@ -18,7 +18,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     Paths are those of the host; a transport replaces them with paths on the device. `feeds` is an .npz with arrays
     named `INDEX:INPUT`; feed 0 is timed. With `outputs`, every feed is run once and its outputs are written there as
     `INDEX:OUTPUT`. With `operators`, every operator is timed as well, in separate runs, if the runner supports that.
-    Times in seconds.
+    With `states` (inputs by output), an output of a timed run is the input of the next one, if it has the same shape;
+    the runner in C and browsers repeat the first states instead. Times in seconds.
     """
 
     artifact: str
@@ -32,6 +33,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     min_values: int = 30
     max_values: int = 1000
     operators: bool = False
+    states: dict[str, str] = {}
     schema_version: int = JOB_SCHEMA
 
 

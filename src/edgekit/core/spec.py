@@ -234,6 +234,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `sizes` lists the sizes of each dynamic axis for which formats with fixed shapes are exported; without it, an axis
     has size 1. `labels` are class names in index order; `postprocessing` is for outputs other than class scores.
+    `states` are the inputs of a streaming model by the output from which each continues in the next part of the stream.
     """
 
     name: str
@@ -247,6 +248,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     postprocessing: Postprocessing | None = None
     metric: Metric | None = None
     licence: str = ""
+    states: dict[str, str] = {}
 
     @property
     def free_axes(self) -> tuple[str, ...]:
@@ -284,6 +286,19 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The input called `name`."""
         return next(tensor for tensor in self.inputs if tensor.name == name)
 
+    def refuse_unknown_states(self) -> None:
+        """Raise for a state that is not an output of the model, or not an input; outputs that are not known pass.
+
+        Raises:
+            UserError: The nearest right name is suggested.
+        """
+        inputs, outputs = ([tensor.name for tensor in tensors] for tensors in (self.inputs, self.outputs))
+        for output, name in self.states.items():
+            if outputs and output not in outputs:
+                raise unknown("output", output, outputs)
+            if name not in inputs:
+                raise unknown("input", name, inputs)
+
 
 def parse_sizes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """Sizes per dynamic axis from texts such as `T=32,64`; sizes of the same axis are merged.
@@ -298,6 +313,19 @@ def parse_sizes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
             raise UserError(f"'{text}' is not AXIS=SIZE,SIZE.", hint="--sizes T=32,64")
         sizes.setdefault(match["axis"], set()).update(int(size) for size in match["sizes"].split(","))
     return {axis: tuple(sorted(found)) for axis, found in sizes.items()}
+
+
+def parse_states(texts: Iterable[str]) -> dict[str, str]:
+    """Inputs by output from texts such as `stateN=state`.
+
+    Raises:
+        UserError: The format is wrong.
+    """
+    pairs = [text.partition("=") for text in texts]
+    for output, sign, name in pairs:
+        if not (output and sign and name):
+            raise UserError(f"'{output}{sign}{name}' is not OUTPUT=INPUT.", hint="--state stateN=state")
+    return {output: name for output, _, name in pairs}
 
 
 def _axis(part: str, text: str) -> Axis:

@@ -73,6 +73,7 @@ def profile_order(
     sustain_s: float | None = None,
     sizes: Sequence[str] = (),
     input: Sequence[str] = (),
+    state: Sequence[str] = (),
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Iterator[ProfileOrder]:
@@ -91,13 +92,15 @@ def profile_order(
         sustain_s: Seconds of load on each artifact afterwards, to detect throttling.
         sizes: Sizes of the dynamic axes of a bare file, e.g. `T=64`; a bundle has samples.
         input: Values of inputs of a bare file, e.g. `sr=16000`; other inputs are generated.
+        state: Pairs `OUTPUT=INPUT` of a streaming model, whose inferences continue from the states of the one before;
+            if empty, those of the bundle, or recognized by name and shape.
 
     Raises:
         UserError, EnvironmentFault, Unreadable: As their messages say; nothing is ever written.
     """
     targets = parse_targets(target)
     rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
-    with opened(Path(path), sizes=sizes, inputs=input, progress=progress) as found:
+    with opened(Path(path), sizes=sizes, inputs=input, states=state, progress=progress) as found:
         refuse_batches(found, batch)
         extras = Extras(tuple(batch), operators, sustain_s)
         yield ProfileOrder(found, found.chosen(artifact), targets, rounds, extras, settings)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens
-from edgekit.flows.opening.states import before_a_stream, continued, states_of
+from edgekit.flows.opening.states import before_a_stream, continued
 from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.flows.opening.values import names_an_input, parse_values, with_values
 from edgekit.flows.writing.answers import refuse_output, write_answers
@@ -45,6 +46,7 @@ def run(
     output: str | Path = "",
     sizes: Sequence[str] = (),
     state: Sequence[str] = (),
+    stream: bool = False,
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> RunReport:
@@ -60,8 +62,10 @@ def run(
         output: A file for the outputs: `.csv` for curves and scores, `.png` for images, `.txt` for sentences and
             labels, `.npz` for every output, `.json` for the returned document.
         sizes: Sizes of the dynamic axes of a bare file, e.g. `T=64`, for generated inputs.
-        state: Pairs `OUTPUT=INPUT` of a streaming model; if empty, recognized by name and shape. An input without a
-            state of its own continues from the one before it, the first from zeros.
+        state: Pairs `OUTPUT=INPUT` of a streaming model; if empty, those of the bundle, or recognized by name and
+            shape.
+        stream: The inputs are the parts of one stream: each without a state of its own continues from the one before
+            it, and the variables of a `.tflite` keep their values. Otherwise each begins with states of zeros.
 
     Raises:
         UserError: No input, or one that the model does not accept.
@@ -70,7 +74,7 @@ def run(
     if not input:
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
     needs_samples = any(str(text).startswith((SAMPLE, RANDOM)) for text in input)
-    with opened(Path(path), with_samples=needs_samples, sizes=sizes) as found:
+    with opened(Path(path), with_samples=needs_samples, sizes=sizes, states=state) as found:
         chosen = [one for one in found.chosen((artifact,) if artifact else ()) if opens(where, one)]
         if not chosen:
             raise UserError(f"Target '{target}' cannot open such an artifact of '{path}'.")
@@ -78,10 +82,11 @@ def run(
             refuse_output(Path(output), found.spec)
         values = [text for text in map(str, input) if names_an_input(text, found.spec)]
         texts = [text for text in map(str, input) if text not in values]
-        states = states_of(found.spec, state)
-        feeds = _feeds(found, texts, parse_values(values, found.spec), states)
-        run_all = _run_here if where.device == "local" else _run_there
-        used, provider, outputs = run_all(found, chosen, where, feeds, states, progress)
+        if stream:
+            where = _streaming(found, chosen, where)
+        feeds = _feeds(found, texts, parse_values(values, found.spec))
+        run_all = partial(_run_here, stream=stream) if where.device == "local" else _run_there
+        used, provider, outputs = run_all(found, chosen, where, feeds, progress)
         texts = texts or [" ".join(values)]
         report = RunReport(
             model=found.spec.name,
@@ -94,6 +99,7 @@ def run(
                 for answer in _answers(text, feed, one, found.spec)
             ),
             written=str(output),
+            notes=_notes(found.spec, feeds, stream),
         )
         if output:
             write_answers(report, outputs, found.spec, Path(output))
@@ -105,12 +111,13 @@ def _run_here(
     artifacts: Sequence[Artifact],
     where: Target,
     feeds: Sequence[Feed],
-    states: Mapping[str, str],
     progress: Progress,
+    *,
+    stream: bool,
 ) -> tuple[Artifact, str, list[Feed]]:
     """The artifact, its provider and the outputs of every feed, in this process."""
     outputs: list[Feed] = []
-    before = before_a_stream(states, found.spec)
+    before = before_a_stream(found.spec)
     writes = writes_text(found.spec)
     artifact, where = tuned(found, artifacts, where, facts_here)
     with open_session(found, artifact, where) as session:
@@ -118,7 +125,7 @@ def _run_here(
             whole = with_values(given, found.spec, {name: one for name, one in before.items() if name not in given})
             feed = integers_as_reals(whole, session.inputs, stored_codes(session))
             outputs.append(write_text(session.run, feed, found.spec) if writes else session.run(feed))
-            before = continued(outputs[-1], states)
+            before = continued(outputs[-1], found.spec) if stream else before
             progress.step(len(outputs), len(feeds), artifact.recipe)
         return artifact, session.provider, outputs
 
@@ -128,7 +135,6 @@ def _run_there(
     artifacts: Sequence[Artifact],
     where: Target,
     feeds: Sequence[Feed],
-    states: Mapping[str, str],
     progress: Progress,
 ) -> tuple[Artifact, str, list[Feed]]:
     """The artifact, its provider and the outputs of every feed, in one launch on the device."""
@@ -141,12 +147,7 @@ def _run_there(
             f"'{found.spec.name}' generates text one token at a time; that runs only on this machine.",
             hint=f"edgekit run {found.path} --target local",
         )
-    starts = before_a_stream(states, found.spec)
-    if len(feeds) > 1 and any(name not in feed for feed in feeds for name in starts):
-        raise UserError(
-            f"'{found.spec.name}' continues from the input before; that runs only on this machine.",
-            hint=f"edgekit run {found.path} --target local",
-        )
+    starts = before_a_stream(found.spec)
     feeds = [
         with_values(feed, found.spec, {name: starts[name] for name in starts if name not in feed}) for feed in feeds
     ]
@@ -168,29 +169,57 @@ def _run_there(
         return artifact, result.provider, outputs
 
 
-def _feeds(found: Opened, texts: Sequence[str], values: Feed, states: Mapping[str, str]) -> list[Feed]:
+def _streaming(found: Opened, artifacts: Sequence[Artifact], where: Target) -> Target:
+    """The target on which variables of the file keep their values from run to run."""
+    is_tflite = artifacts[0].format == "tflite"
+    if not found.spec.states and not is_tflite:
+        raise UserError(
+            f"'{found.spec.name}' has no states that continue from one input to the next.",
+            hint=f"edgekit run {found.path} --stream --state OUTPUT=INPUT",
+        )
+    if where.device != "local":
+        raise UserError(
+            "A stream runs only on this machine: each launch on a device begins with zeros.",
+            hint=f"edgekit run {found.path} --stream --target local",
+        )
+    return (
+        msgspec.structs.replace(where, options=tuple({"state": "keep", **dict(where.options)}.items()))
+        if is_tflite
+        else where
+    )
+
+
+def _notes(spec: ModelSpec, feeds: Sequence[Feed], stream: bool) -> tuple[str, ...]:
+    """That inputs without a state of their own are not parts of one stream."""
+    begun = [name for name in spec.states.values() if any(name not in feed for feed in feeds)]
+    if stream or len(feeds) < 2 or not begun:
+        return ()
+    return (f"Each input began with {', '.join(begun)} of zeros; --stream continues from the input before.",)
+
+
+def _feeds(found: Opened, texts: Sequence[str], values: Feed) -> list[Feed]:
     """A feed for each text, with the values in all of them; without the states of a stream that it does not have."""
     if not texts:
         return [with_values({}, found.spec, values)]
-    return [with_values(_feed(text, found, values, states), found.spec, values) for text in texts]
+    return [with_values(_feed(text, found, values), found.spec, values) for text in texts]
 
 
-def _feed(text: str, found: Opened, values: Feed, states: Mapping[str, str]) -> Feed:
+def _feed(text: str, found: Opened, values: Feed) -> Feed:
     if text.startswith(SAMPLE):
         return feed_at(found.spec, found.samples, _number(text, SAMPLE, len(found.samples)))
     if text.startswith(RANDOM):
         seed = _number(text, RANDOM, 1 << 32)
         drawn = feed_at(found.spec, generated(found.spec, count=1, seed=seed), 0)
-        return {name: array for name, array in drawn.items() if name not in states.values()}
+        return {name: array for name, array in drawn.items() if name not in found.spec.states.values()}
     is_file = Path(text).suffix.lower() in _FILES or os.path.isfile(text)  # Path.is_file fails on a long sentence
     typed = None if is_file else read_sentence(text, found.spec)
-    return read_input(Path(text), _without(found.spec, Path(text), values, states)) if typed is None else typed
+    return read_input(Path(text), _without(found.spec, Path(text), values)) if typed is None else typed
 
 
-def _without(spec: ModelSpec, path: Path, values: Feed, states: Mapping[str, str]) -> ModelSpec:
+def _without(spec: ModelSpec, path: Path, values: Feed) -> ModelSpec:
     """The spec of what a file has to contain: not what is given by name, nor a state that it lacks."""
-    held = read_arrays(path, UserError) if path.suffix == ".npz" and path.is_file() and states else {}
-    left_out = {*values, *(name for name in states.values() if name not in held)}
+    held = read_arrays(path, UserError) if path.suffix == ".npz" and path.is_file() and spec.states else {}
+    left_out = {*values, *(name for name in spec.states.values() if name not in held)}
     if not left_out:
         return spec
     return msgspec.structs.replace(spec, inputs=tuple(one for one in spec.inputs if one.name not in left_out))

@@ -16,6 +16,7 @@ from edgekit.cli.arguments import (
     path_argument,
     precision_option,
     report_option,
+    state_option,
     target_option,
     time_limit_option,
 )
@@ -65,6 +66,7 @@ from edgekit.cli.common import Call, Command, common
 @click.option(
     "--input", multiple=True, metavar="NAME=VALUE", help="Value of an input of a bare file, e.g. sr=16000. Repeatable."
 )
+@state_option
 @report_option
 @common(acts=True, chance=True)
 def command(
@@ -81,6 +83,7 @@ def command(
     sustain: float | None,
     sizes: tuple[str, ...],
     input: tuple[str, ...],
+    state: tuple[str, ...],
     report: tuple[Path, ...],
 ) -> int:
     """Measure latency, load time and memory on targets.
@@ -104,6 +107,7 @@ def command(
             sustain_s=sustain,
             sizes=sizes,
             input=input,
+            state=state,
             settings=settings,
             progress=progress,
         ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from edgekit.cli.arguments import axis_sizes_option, first_target, path_argument
+from edgekit.cli.arguments import axis_sizes_option, first_target, path_argument, state_option
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.completion import names, targets
 from edgekit.cli.output import columns
@@ -44,11 +44,11 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
     help="A file that suits the model (image, wav, csv, txt, .npy, .npz), a sentence, sample:NUMBER of the bundle, "
     "or random:SEED; NAME=VALUE sets one input in all of them, e.g. sr=16000. Repeatable.",
 )
+@state_option
 @click.option(
-    "--state",
-    multiple=True,
-    metavar="OUTPUT=INPUT",
-    help="An output that is an input of the next part of a stream.  [default: recognized by name and shape]",
+    "--stream",
+    is_flag=True,
+    help="The inputs are the parts of one stream: states continue from input to input. Otherwise each begins at zeros.",
 )
 @click.option(
     "--output",
@@ -76,6 +76,7 @@ def command(
     path: Path,
     input: tuple[str, ...],
     state: tuple[str, ...],
+    stream: bool,
     output: str,
     target: str | None,
     artifact: str,
@@ -94,6 +95,7 @@ def command(
             path,
             input=input,
             state=state,
+            stream=stream,
             target=target or first_target(settings.target),
             artifact=artifact,
             sizes=sizes,
@@ -101,6 +103,8 @@ def command(
             settings=settings,
             progress=progress,
         )
+    for note in found.notes:
+        call.note(note)
     call.answer(found, lambda: _text(found))
 
 

@@ -36,7 +36,10 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The predictions for all inputs, what computed them, and the file that they were written to, if any."""
+    """The predictions for all inputs, what computed them, and the file that they were written to, if any.
+
+    `notes` say what an input began with, if it is not what a user may expect.
+    """
 
     model: str
     artifact: str
@@ -44,5 +47,6 @@ class RunReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     provider: str
     answers: tuple[Answer, ...]
     written: str = ""
+    notes: tuple[str, ...] = ()
     command: str = "run"
     schema_version: int = 1

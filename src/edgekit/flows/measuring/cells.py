@@ -74,6 +74,7 @@ def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outp
         options=found.options_on(target),
         outputs=outputs,
         time_limit_s=time_limit_s,
+        states=found.spec.states,
     )
 
 

@@ -20,7 +20,7 @@ from edgekit.core.spec import ModelSpec, parse_sizes
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target
-from edgekit.flows.opening.states import before_a_stream, states_of
+from edgekit.flows.opening.states import before_a_stream, with_states
 from edgekit.flows.opening.values import parse_values, samples_with_values
 from edgekit.runtime.backend import BACKENDS, Backend, Session, declared_sizes, default_backend, offered_sizes
 
@@ -92,6 +92,7 @@ def opened(
     with_samples: bool = True,
     sizes: Sequence[str] = (),
     inputs: Sequence[str] = (),
+    states: Sequence[str] = (),
     hint: SizesHint | None = None,
     progress: Progress = Silent(),
 ) -> Iterator[Opened]:
@@ -101,6 +102,7 @@ def opened(
         with_samples: Whether a bundle's samples are read, and inputs of a bare file generated.
         sizes: Sizes of the dynamic axes of a bare file, as in `parse_sizes`; inputs are generated with them.
         inputs: Values of inputs of a bare file, as in `parse_values`; those of the others are generated.
+        states: Pairs of an output and an input, as in `with_states`.
         hint: The hint if an axis has no size; by default the command with `--sizes`.
         progress: Shows that a bundle is being opened.
 
@@ -110,7 +112,7 @@ def opened(
             generated, and the size of a dynamic axis other than the batch is neither given nor in the file.
     """
     if is_bare(path):
-        found = _bare(path, sizes)
+        found = _described(_bare(path, sizes), states)
         yield _with_generated(found, inputs, hint) if with_samples else found
         return
     if inputs:
@@ -120,7 +122,12 @@ def opened(
         message = f"--sizes does not apply to '{path}': a bundle runs on its own samples."
         raise UserError(message, hint="Omit --sizes; --batch 1,8 sets the batch size.")
     with opened_bundle(path, progress) as bundle:
-        yield of_bundle(bundle, with_samples=with_samples)
+        yield _described(of_bundle(bundle, with_samples=with_samples), states)
+
+
+def _described(found: Opened, states: Sequence[str]) -> Opened:
+    """`found` with its states: those that are named, that the bundle knows, or that are recognized."""
+    return replace(found, spec=with_states(found.spec, states))
 
 
 @contextmanager
@@ -202,7 +209,7 @@ def _bare(path: Path, sizes: Sequence[str]) -> Opened:
 def _with_generated(found: Opened, inputs: Sequence[str], hint: SizesHint | None) -> Opened:
     """`found` with generated inputs at the known sizes, except `inputs`; a stream is at its start."""
     refuse_unsized(found.path, found.spec, hint)
-    given = {**before_a_stream(states_of(found.spec), found.spec), **parse_values(inputs, found.spec)}
+    given = {**before_a_stream(found.spec), **parse_values(inputs, found.spec)}
     return replace(found, samples=samples_with_values(generated(found.spec, count=_SAMPLE_COUNT), given))
 
 

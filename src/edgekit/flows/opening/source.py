@@ -17,7 +17,7 @@ from edgekit.core.generated import generated
 from edgekit.core.recipe import CALIBRATION_METHODS, Recipe
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Array, Split, split
-from edgekit.core.spec import ModelSpec, Preprocessing, TensorSpec, parse_sizes
+from edgekit.core.spec import ModelSpec, Preprocessing, TensorSpec, parse_sizes, parse_states
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
 from edgekit.export.best_int8 import INT8_TIME_S
@@ -27,6 +27,7 @@ from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
 from edgekit.export.workers.describe import describe_file
 from edgekit.flows.opening.artifacts import refuse_unsized
+from edgekit.flows.opening.freed_axes import freed
 from edgekit.flows.reading.held import Held
 from edgekit.flows.reading.preprocess_option import parse_preprocessing, with_preprocessing
 from edgekit.flows.reading.sample_files import read_held
@@ -50,7 +51,7 @@ class SourceOptions:
 
     `calibration` is the number of samples that calibrate static quantization. `preprocess` says how a file becomes the
     input of a user's own network, as in `parse_preprocessing`. `include_samples` puts samples into the bundle even if
-    the licence of their data restricts redistribution.
+    the licence of their data restricts redistribution. `states` are texts as in `parse_states`.
     """
 
     weights: Path | None = None
@@ -64,6 +65,7 @@ class SourceOptions:
     task: str = ""
     preprocess: str = ""
     include_samples: bool = False
+    states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,10 @@ def open_source(source: str, options: SourceOptions, settings: Settings) -> Sour
     refuse_unused(source, options)
     if options.calibration_method not in CALIBRATION_METHODS:
         raise unknown("calibration method", options.calibration_method, CALIBRATION_METHODS)
-    return dataclasses.replace(_opened(source, options, settings), calibration_method=options.calibration_method)
+    found = _opened(source, options, settings)
+    spec = msgspec.structs.replace(found.spec, states=parse_states(options.states) or found.spec.states)
+    spec.refuse_unknown_states()
+    return dataclasses.replace(found, spec=spec, calibration_method=options.calibration_method)
 
 
 def _opened(source: str, options: SourceOptions, settings: Settings) -> Source:
@@ -199,13 +204,15 @@ def refuse_unused(source: str, options: SourceOptions) -> None:
     """Raise for an option that this kind of source would ignore."""
     for name, reason in _unused(source).items():
         if getattr(options, name):
-            flag = "--input" if name == "inputs" else f"--{name.replace('_', '-')}"
+            flag = {"inputs": "--input", "states": "--state"}.get(name, f"--{name.replace('_', '-')}")
             raise UserError(f"{flag} does not apply to '{source}': {reason}.", hint=f"Omit {flag}.")
 
 
 def _unused(source: str) -> dict[str, str]:
     """Fields of SourceOptions that say nothing of this source, each with the reason."""
-    own = dict.fromkeys(("inputs", "samples", "labels", "task", "preprocess"), "a reference model has its own")
+    own = dict.fromkeys(
+        ("inputs", "samples", "labels", "task", "preprocess", "states"), "a reference model has its own"
+    )
     if is_reference(source):
         return own
     if (Path(source) / RUN_FILE).is_file():
@@ -316,25 +323,11 @@ def _file_spec(path: Path, described: Described, options: SourceOptions) -> Mode
         raise UserError(
             f"'{path}' has no input '{wrong}'.{nearest(wrong, names)}", hint=f"Its inputs: {', '.join(names)}"
         )
-    inputs = tuple(_freed(tensor, given.get(tensor.name), path) for tensor in described.inputs)
+    inputs = tuple(freed(tensor, given.get(tensor.name), path) for tensor in described.inputs)
     spec = ModelSpec(
         path.stem, options.task or "other", inputs, sizes=described.sizes, labels=_label_names(options.labels)
     )
     return with_preprocessing(spec, options.preprocess)
-
-
-def _freed(tensor: TensorSpec, wanted: TensorSpec | None, path: Path) -> TensorSpec:
-    """The tensor with the axes of `wanted`: names where the file has any, and a free batch where it has a fixed one."""
-    if wanted is None:
-        return tensor
-    pairs = list(zip(tensor.shape, wanted.shape, strict=False))
-    fits = len(tensor.shape) == len(wanted.shape) and all(
-        one == other or isinstance(one, str) or (place == 0 and isinstance(other, str))
-        for place, (one, other) in enumerate(pairs)
-    )
-    if wanted.dtype != tensor.dtype or not fits:
-        raise UserError(f"'{path}' takes '{tensor}', not '{wanted}'.", hint=f"--input '{tensor}'")
-    return msgspec.structs.replace(tensor, shape=wanted.shape)
 
 
 def _user_spec(name: str, options: SourceOptions, held: Held | None, how: Preprocessing | None) -> ModelSpec:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 
-from edgekit.core.errors import UserError, unknown
 from edgekit.core.samples import Array, Feed
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec import ModelSpec, TensorSpec, parse_states
 
 # Names of an output, and of the input that it becomes: stateN and state, h_out and h_in, present.0 and past.0.
 _PAIRS: Final = (
@@ -23,29 +23,38 @@ _PAIRS: Final = (
 )
 
 
-def states_of(spec: ModelSpec, texts: Sequence[str] = ()) -> dict[str, str]:
-    """Inputs by the output that they continue from.
+def with_states(spec: ModelSpec, texts: Sequence[str] = ()) -> ModelSpec:
+    """`spec` with its states.
 
     Args:
-        texts: Pairs `OUTPUT=INPUT`; without any, pairs are recognized by name, dtype and shape.
+        texts: Pairs `OUTPUT=INPUT`; without any, those of the spec, otherwise recognized by name, dtype and shape.
 
     Raises:
         UserError: Not the name of an output and an input.
     """
-    return _named(texts, spec) if texts else dict(_recognized(spec))
+    states = parse_states(texts) or spec.states or _recognized(spec)
+    found = msgspec.structs.replace(spec, states=states)
+    found.refuse_unknown_states()
+    return found
 
 
-def before_a_stream(states: Mapping[str, str], spec: ModelSpec) -> Feed:
+def before_a_stream(spec: ModelSpec) -> Feed:
     """The states before a stream, each as one number that fills it."""
-    return {name: np.zeros((), spec.input(name).dtype) for name in states.values()}
+    return {name: np.zeros((), spec.input(name).dtype) for name in spec.states.values()}
 
 
-def continued(outputs: Mapping[str, Array], states: Mapping[str, str]) -> Feed:
+def continued(outputs: Mapping[str, Array], spec: ModelSpec) -> Feed:
     """The states after a part of the stream, by input."""
-    return {name: outputs[output] for output, name in states.items()}
+    return {name: outputs[output] for output, name in spec.states.items()}
 
 
-def _recognized(spec: ModelSpec) -> Iterable[tuple[str, str]]:
+def _recognized(spec: ModelSpec) -> dict[str, str]:
+    """Pairs by name, dtype and shape; none if nothing else is left to run on, as in a filter from `x` to `x_out`."""
+    found = dict(_pairs(spec))
+    return found if len(set(found.values())) < len(spec.inputs) else {}
+
+
+def _pairs(spec: ModelSpec) -> Iterable[tuple[str, str]]:
     inputs = {tensor.name: tensor for tensor in spec.inputs}
     for output in spec.outputs:
         names = [pattern.sub(name, output.name) for pattern, name in _PAIRS if pattern.fullmatch(output.name)]
@@ -58,17 +67,3 @@ def _is_alike(one: TensorSpec, other: TensorSpec) -> bool:
     sizes = list(zip(one.shape, other.shape, strict=False))
     is_same = len(one.shape) == len(other.shape) and all(a == b or {type(a), type(b)} == {str} for a, b in sizes)
     return one.dtype == other.dtype and is_same and bool(sizes)
-
-
-def _named(texts: Sequence[str], spec: ModelSpec) -> dict[str, str]:
-    found = {}
-    for text in texts:
-        output, sign, name = text.partition("=")
-        if not sign:
-            raise UserError(f"'{text}' is not OUTPUT=INPUT.", hint="--state stateN=state")
-        if output not in [tensor.name for tensor in spec.outputs]:
-            raise unknown("output", output, [tensor.name for tensor in spec.outputs])
-        if name not in [tensor.name for tensor in spec.inputs]:
-            raise unknown("input", name, [tensor.name for tensor in spec.inputs])
-        found[output] = name
-    return found

@@ -25,6 +25,7 @@ from edgekit.flows.measuring.measure import Profiled
 from edgekit.flows.opening.artifacts import Opened, of_bundle
 from edgekit.flows.opening.cache import conversion_cache
 from edgekit.flows.opening.source import ExportOptions, Source
+from edgekit.flows.opening.states import with_states
 from edgekit.flows.opening.versions import versions
 from edgekit.flows.writing.model_card import model_card
 from edgekit.runtime.facts import read_facts
@@ -99,6 +100,7 @@ def write_bundle(
     )
     with progress.stage("export and parity"):
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
+    result = dataclasses.replace(result, spec=with_states(result.spec))
     if how.max_drop is not None:
         with progress.stage("accuracy control"):
             result = control_accuracy(result, request, folder, how.max_drop)
