@@ -8,7 +8,7 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from edgekit.core.bundle import QuantizedShare, Signature
 from edgekit.core.errors import EnvironmentFault, unknown
@@ -26,13 +26,16 @@ TORCH: Final = "torch"
 PROGRAM: Final = ".pt2"
 
 
-class Exporter(Protocol):
+SourceT_contra = TypeVar("SourceT_contra", contravariant=True)
+
+
+class Exporter(Protocol[SourceT_contra]):
     """Makes float32 files of one format; lives in a worker process, where heavy packages may be imported."""
 
     def prepare(self) -> None:
         """Import what `export` needs."""
 
-    def export(self, module: Any, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
+    def export(self, module: SourceT_contra, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
         """Write the float32 file of a source to `out`.
 
         Args:

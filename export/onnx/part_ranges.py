@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def _values(model: ModelProto, names: list[str], feeds: Sequence[Feed]) -> list[
     onnx, ort = need("onnx", extra="export"), need("onnxruntime", extra="cpu")
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    settings: Any = ort.SessionOptions()
+    settings = ort.SessionOptions()
     settings.log_severity_level = 4
     session = ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     return [dict(zip(names, session.run(names, feed), strict=True)) for feed in itertools.islice(feeds, _FEEDS)]

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -95,6 +95,6 @@ class ConversionCache:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def key_of(**parts: Any) -> str:
+def key_of(**parts: object) -> str:
     """The sha256 of everything a conversion depends on."""
     return sha256_bytes(documents.canonical(parts))

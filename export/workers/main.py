@@ -10,8 +10,9 @@ import threading
 import traceback
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -30,7 +31,7 @@ from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export import messages
-from edgekit.export.formats import TORCH, Exporter, Quantizer, kind_of, known_formats, load, open_model_file
+from edgekit.export.formats import TORCH, Exporter, ModelFile, Quantizer, kind_of, known_formats, load, open_model_file
 from edgekit.export.messages import ModuleRef
 from edgekit.export.torch.call import operators_of, run_module
 from edgekit.export.torch.exported_program import describe_program
@@ -41,6 +42,9 @@ from edgekit.export.torch.state import copied, differing, load_state, save_state
 from edgekit.export.torch.tracer import record
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.runtime.backend import BACKENDS, default_backend
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Module
 
 # Building a module of so many numbers again, to see whether its weights are random, takes well under a second.
 _REBUILT: Final = 20_000_000
@@ -86,41 +90,48 @@ def _read_jobs(source: BinaryIO, lines: queue.Queue[bytes]) -> None:
     os._exit(1)
 
 
+@dataclass(frozen=True)
+class _Network:
+    """A source that PyTorch runs."""
+
+    module: Module
+
+
+_Source: TypeAlias = _Network | ModelFile
+
+
 class _State:
-    """The module this worker has built."""
+    """The source that this worker has opened."""
 
     def __init__(self) -> None:
-        self._key: tuple[ModuleRef, int] | None = None
-        self._module: Any = None
+        self._opened: tuple[ModuleRef, int, _Source] | None = None
         self._state = ""
 
-    def module(self, ref: ModuleRef, seed: int, state: str = "") -> Any:
-        """The module, with the tensors in the file `state` if there is one."""
-        if self._key != (ref, seed):
-            self._module = _opened(ref, seed)
-            self._key, self._state = (ref, seed), ""
-        if state and state != self._state and Path(state).is_file():
-            load_state(self._module, Path(state))
+    def source(self, ref: ModuleRef, seed: int, state: str = "") -> _Source:
+        """The source; a module gets the tensors in the file `state` if there is one."""
+        if self._opened is None or self._opened[:2] != (ref, seed):
+            self._opened, self._state = (ref, seed, _opened(ref, seed)), ""
+        source = self._opened[2]
+        if isinstance(source, _Network) and state and state != self._state and Path(state).is_file():
+            load_state(source.module, Path(state))
             self._state = state
-        return self._module
+        return source
 
     def keep(self, state: str) -> None:
         """The file `state` was just written from this module: it need not be read here."""
         self._state = state
 
 
-def _opened(ref: ModuleRef, seed: int) -> Any:
+def _opened(ref: ModuleRef, seed: int) -> _Source:
     if kind_of(ref.location) != TORCH:
         return open_model_file(ref.location)
     _quiet_torch()
-    return load_module(ref, seed=seed)
+    return _Network(load_module(ref, seed=seed))
 
 
 def _reply(state: _State, line: bytes) -> messages.Reply:
     try:
-        job = msgspec.json.decode(line, type=messages.Question)
-        reply: messages.Reply = _HANDLERS[type(job)](state, job)
-        return reply
+        return _answer(state, msgspec.json.decode(line, type=messages.Question))
     except EdgekitError as err:
         return messages.Reply(failure=messages.WorkerFailure(**to_record(err)))
     except MemoryError:
@@ -135,33 +146,48 @@ def _reply(state: _State, line: bytes) -> messages.Reply:
         return messages.Reply(failure=messages.WorkerFailure(f"{type(err).__name__}: {first}", trace=trace))
 
 
-def _describe(state: _State, job: messages.Describe) -> messages.Reply:
-    del state
+def _answer(state: _State, job: messages.Question) -> messages.Reply:
+    match job:
+        case messages.Describe():
+            return _describe(job)
+        case messages.Load():
+            return _load(state, job)
+        case messages.RunModule():
+            return _run(state, job)
+        case messages.Export():
+            return _export(state, job)
+        case messages.Quantize():
+            return _quantize(job)
+        case messages.Steps():
+            return _steps(state, job)
+
+
+def _describe(job: messages.Describe) -> messages.Reply:
     if kind_of(job.location) == TORCH:
         return messages.Reply(described=describe_program(Path(job.location)))
     return messages.Reply(described=open_model_file(job.location).describe())
 
 
 def _load(state: _State, job: messages.Load) -> messages.Reply:
-    state.module(job.module, job.seed)
+    state.source(job.module, job.seed)
     if job.exporter:
         _exporter(job.exporter).prepare()
     return messages.Reply(converted=messages.Converted())
 
 
 def _run(state: _State, job: messages.RunModule) -> messages.Reply:
-    module = state.module(job.module, job.seed)
-    is_torch = kind_of(job.module.location) == TORCH
-    is_random = is_torch and _is_random(module, job)
+    source = state.source(job.module, job.seed)
+    module = source.module if isinstance(source, _Network) else None
+    is_random = module is not None and _is_random(module, job)
     state.keep(job.state)
-    before = copied(tensors_of(module)) if is_torch else {}
+    before = {} if module is None else copied(tensors_of(module))
     found: Feed = {}
     failures: dict[int, str] = {}
     names: tuple[str, ...] = ()
     feeds = unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable))
     for index, feed in sorted(feeds.items()):
         try:
-            outputs = _outputs(module, job, feed)
+            outputs = _outputs(source, job.spec, feed)
         except UserError as err:
             failures[index] = err.message
             continue
@@ -171,17 +197,17 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
         raise UserError(failures[min(failures)])
     save_arrays(Path(job.outputs), found)
     if job.noise:
-        _save_noise(module, job, feeds, unpack_feeds(found))
+        _save_noise(source, job, feeds, unpack_feeds(found))
     good = next(feed for index, feed in sorted(feeds.items()) if index not in failures)
-    if is_torch:
+    if module is not None:
         first = next(iter(unpack_feeds(found).values()))
         refuse_unrepeatable(module, job.spec, good, first, before)
-    operators, weights = _made_of(module, job, good)
+    operators, weights = _made_of(source, job.spec, good)
     traced = messages.Traced(names, tuple(sorted(operators)), weights, sources_digest(), failures, is_random)
     return messages.Reply(traced=traced)
 
 
-def _is_random(module: Any, job: messages.RunModule) -> bool:
+def _is_random(module: Module, job: messages.RunModule) -> bool:
     """Save the tensors of the module; true, with its weights saved as well, if its factory sets random ones."""
     if not job.state:
         return False
@@ -199,50 +225,50 @@ def _is_random(module: Any, job: messages.RunModule) -> bool:
     return True
 
 
-def _outputs(module: Any, job: messages.RunModule, feed: Feed) -> Feed:
-    if kind_of(job.module.location) != TORCH:
-        outputs: Feed = module.run(job.spec, feed)
-        return outputs
-    return run_module(module, job.spec, feed)
+def _outputs(source: _Source, spec: ModelSpec, feed: Feed) -> Feed:
+    return run_module(source.module, spec, feed) if isinstance(source, _Network) else source.run(spec, feed)
 
 
-def _save_noise(module: Any, job: messages.RunModule, feeds: Mapping[int, Feed], outputs: Mapping[int, Feed]) -> None:
+def _save_noise(
+    source: _Source, job: messages.RunModule, feeds: Mapping[int, Feed], outputs: Mapping[int, Feed]
+) -> None:
     """Write how far the outputs of the feeds `job.noisy` are from themselves when computed another way."""
     noisy = [index for index in job.noisy if index in outputs]
     pairs = ((feeds[index], outputs[index]) for index in noisy)
-    measured = zip(noisy, deviations(_other_runs(module, job), job.spec, pairs, _NOISE_S), strict=False)
+    measured = zip(noisy, deviations(_other_runs(source, job), job.spec, pairs, _NOISE_S), strict=False)
     save_arrays(Path(job.noise), {f"{index}:{name}": array for index, one in measured for name, array in one.items()})
 
 
-def _other_runs(module: Any, job: messages.RunModule) -> tuple[Run, ...]:
-    """Other ways to compute the module's outputs."""
-    if kind_of(job.module.location) != TORCH:
-        return moved_run(lambda feed: _outputs(module, job, feed), job.spec, job.fixed)
-    return torch_runs(module, job.spec, job.fixed)
+def _other_runs(source: _Source, job: messages.RunModule) -> tuple[Run, ...]:
+    """Other ways to compute the source's outputs."""
+    if isinstance(source, _Network):
+        return torch_runs(source.module, job.spec, job.fixed)
+    return moved_run(lambda feed: _outputs(source, job.spec, feed), job.spec, job.fixed)
 
 
-def _made_of(module: Any, job: messages.RunModule, feed: Feed) -> tuple[frozenset[str], str]:
+def _made_of(source: _Source, spec: ModelSpec, feed: Feed) -> tuple[frozenset[str], str]:
     """Operators, and the digest of the weights."""
-    if kind_of(job.module.location) != TORCH:
-        return module.operators(), module.digest()
-    return operators_of(module, job.spec, feed), state_digest(module)
+    if isinstance(source, _Network):
+        return operators_of(source.module, spec, feed), state_digest(source.module)
+    return source.operators(), source.digest()
 
 
 def _export(state: _State, job: messages.Export) -> messages.Reply:
-    module = state.module(job.module, job.seed, job.state)
+    source = state.source(job.module, job.seed, job.state)
+    given = source.module if isinstance(source, _Network) else source
     feed = read_arrays(Path(job.feed), ModelUnreadable)
     # Third-party exporters need this option only where it is used.
-    chosen: dict[str, Any] = {"opset": job.opset} if job.opset else {}
-    made = _exporter(job.exporter).export(module, job.spec, feed, Path(job.out), **chosen)
+    chosen: dict[str, int] = {"opset": job.opset} if job.opset else {}
+    made = _exporter(job.exporter).export(given, job.spec, feed, Path(job.out), **chosen)
     _try_engine(Path(job.out), job.spec, feed)
     return messages.Reply(converted=made)
 
 
-def _quantize(state: _State, job: messages.Quantize) -> messages.Reply:
+def _quantize(job: messages.Quantize) -> messages.Reply:
     calibration = Samples.load(Path(job.calibration), ModelUnreadable) if job.calibration else None
     recipe = Recipe.parse(job.recipe)
     # Third-party quantizers need these options only where they are used.
-    kept: dict[str, Any] = {"keep_float": job.keep_float} if job.keep_float else {}
+    kept: dict[str, tuple[str, ...] | str] = {"keep_float": job.keep_float} if job.keep_float else {}
     kept |= {"method": job.method} if job.method != "min-max" else {}
     kept |= {"wide": job.wide} if job.wide else {}
     made = _quantizer(job.quantizer).quantize(Path(job.source), job.spec, recipe, calibration, Path(job.out), **kept)
@@ -252,11 +278,12 @@ def _quantize(state: _State, job: messages.Quantize) -> messages.Reply:
 
 
 def _steps(state: _State, job: messages.Steps) -> messages.Reply:
-    module = state.module(job.module, job.seed)
+    source = state.source(job.module, job.seed)
+    assert isinstance(source, _Network)
     feeds = unpack_feeds(read_arrays(Path(job.feeds), ModelUnreadable))
-    graph, runs = record(module, job.spec, [feeds[index] for index in sorted(feeds)])
+    graph, runs = record(source.module, job.spec, [feeds[index] for index in sorted(feeds)])
     save_arrays(Path(job.values), pack_feeds(runs))
-    return messages.Reply(stepped=messages.Stepped(graph, state_digest(module)))
+    return messages.Reply(stepped=messages.Stepped(graph, state_digest(source.module)))
 
 
 def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
@@ -274,18 +301,8 @@ def _try_engine(path: Path, spec: ModelSpec, feed: Feed) -> None:
         return
 
 
-_HANDLERS: dict[type, Any] = {
-    messages.Describe: _describe,
-    messages.Load: _load,
-    messages.RunModule: _run,
-    messages.Export: _export,
-    messages.Quantize: _quantize,
-    messages.Steps: _steps,
-}
-
-
-def _exporter(location: str) -> Exporter:
-    exporter: Exporter = _made(location)
+def _exporter(location: str) -> Exporter[Module | ModelFile]:
+    exporter: Exporter[Module | ModelFile] = _made(location)
     return exporter
 
 

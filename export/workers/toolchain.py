@@ -7,7 +7,7 @@ import queue
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -157,7 +157,7 @@ class Lane:
         return converted
 
     @cached_property
-    def _dependencies(self) -> dict[str, Any]:
+    def _dependencies(self) -> dict[str, object]:
         """What every conversion of this lane depends on besides its own inputs."""
         spec = self.subject.spec
         return {
