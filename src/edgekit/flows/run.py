@@ -75,35 +75,33 @@ def run(
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
     needs_samples = any(str(text).startswith((SAMPLE, RANDOM)) for text in input)
     with opened(Path(path), with_samples=needs_samples, sizes=sizes, states=state) as found:
-        chosen = [one for one in found.chosen((artifact,) if artifact else ()) if opens(where, one)]
-        if not chosen:
-            raise UserError(f"Target '{target}' cannot open such an artifact of '{path}'.")
+        chosen = _openable(found, artifact, where)
         if output:
             refuse_output(Path(output), found.spec)
-        values = [text for text in map(str, input) if names_an_input(text, found.spec)]
-        texts = [text for text in map(str, input) if text not in values]
-        if stream:
-            where = _streaming(found, chosen, where)
-        feeds = _feeds(found, texts, parse_values(values, found.spec))
+        where = _streaming(found, chosen, where) if stream else where
+        texts, feeds = _given(found, [str(one) for one in input])
         run_all = partial(_run_here, stream=stream) if where.device == "local" else _run_there
         used, provider, outputs = run_all(found, chosen, where, feeds, progress)
-        texts = texts or [" ".join(values)]
         report = RunReport(
             model=found.spec.name,
             artifact=used.recipe,
             target=target,
             provider=provider,
-            answers=tuple(
-                answer
-                for text, feed, one in zip(texts, feeds, outputs, strict=True)
-                for answer in _answers(text, feed, one, found.spec)
-            ),
+            answers=_answers(texts, feeds, outputs, found.spec),
             written=str(output),
             notes=_notes(found.spec, feeds, stream),
         )
         if output:
             write_answers(report, outputs, found.spec, Path(output))
         return report
+
+
+def _openable(found: Opened, artifact: str, where: Target) -> list[Artifact]:
+    """The artifacts that the target opens: those of one recipe, or all."""
+    chosen = [one for one in found.chosen((artifact,) if artifact else ()) if opens(where, one)]
+    if not chosen:
+        raise UserError(f"Target '{where}' cannot open such an artifact of '{found.path}'.")
+    return chosen
 
 
 def _run_here(
@@ -197,6 +195,13 @@ def _notes(spec: ModelSpec, feeds: Sequence[Feed], stream: bool) -> tuple[str, .
     return (f"Each input began with {', '.join(begun)} of zeros; --stream continues from the input before.",)
 
 
+def _given(found: Opened, input: Sequence[str]) -> tuple[list[str], list[Feed]]:
+    """A feed for each input, with the text that names it; inputs such as `sr=16000` are values in all of them."""
+    values = [text for text in input if names_an_input(text, found.spec)]
+    texts = [text for text in input if text not in values]
+    return texts or [" ".join(values)], _feeds(found, texts, parse_values(values, found.spec))
+
+
 def _feeds(found: Opened, texts: Sequence[str], values: Feed) -> list[Feed]:
     """A feed for each text, with the values in all of them; without the states of a stream that it does not have."""
     if not texts:
@@ -232,7 +237,14 @@ def _number(text: str, prefix: str, count: int) -> int:
     return int(digits)
 
 
-def _answers(text: str, feed: Feed, outputs: Feed, spec: ModelSpec) -> list[Answer]:
+def _answers(
+    texts: Sequence[str], feeds: Sequence[Feed], outputs: Sequence[Feed], spec: ModelSpec
+) -> tuple[Answer, ...]:
+    rows = zip(texts, feeds, outputs, strict=True)
+    return tuple(answer for text, feed, one in rows for answer in _answers_to(text, feed, one, spec))
+
+
+def _answers_to(text: str, feed: Feed, outputs: Feed, spec: ModelSpec) -> list[Answer]:
     """One answer per sample where a person reads them: the third of 'batch.npy' is 'batch.npy:2'. Else one of all."""
     is_read = spec.task == "classification" or spec.postprocessing is not None
     count = _batch(feed, spec) if is_read else 1
