@@ -18,8 +18,9 @@ from edgekit.export.onnx.compact import without_wrapper
 from edgekit.export.onnx.nodes import name_borders
 from edgekit.export.onnx.opsets import at_opset, oldest
 from edgekit.export.raw_inputs import layout_of
-from edgekit.export.torch.call import call, call_arguments, tensors
+from edgekit.export.torch.call import call, call_arguments, positional, tensors
 from edgekit.export.torch.flattening import flatten
+from edgekit.export.torch.real_form import real_form, uses_complex
 from edgekit.export.torch.untraceable import first_line, untraceable
 from edgekit.runtime.backends.tensors import SIZES_KEY
 
@@ -64,6 +65,8 @@ class OnnxExporter:
 def _write(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> tuple[str, tuple[str, ...]]:
     """Write the file with the first exporter that can; its name, and the warning that it is not the usual one."""
     wrapped = positional(module, spec)
+    if _write_real(wrapped, spec, feed, out, opset):
+        return "dynamo", ()
     try:
         _export_dynamo(wrapped, spec, feed, out, opset)
     except Exception as err:  # the exporter raises whatever its passes raise
@@ -78,6 +81,27 @@ def _write(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int) -
     if _is_frozen(out, spec):
         _write_strictly(module, spec, feed, out, opset)
     return "dynamo", ()
+
+
+def _write_real(wrapped: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> bool:
+    """Write the file of a module with complex numbers by their parts; false, without a file, where that fails.
+
+    The exporter itself knows only some operators of complex numbers, and few backends have its Fourier transforms.
+    """
+    given = tuple(tensors(feed, spec).values())
+    apart = out.with_suffix(".real.onnx")
+    try:
+        if not uses_complex(wrapped, given):
+            return False
+        _export_dynamo(real_form(wrapped, given, _free_axes(spec)), spec, feed, apart, opset)
+        if _is_frozen(apart, spec):
+            return False
+        apart.replace(out)
+    except Exception:  # noqa: BLE001  # the exporter raises whatever its passes raise
+        return False
+    finally:
+        apart.unlink(missing_ok=True)
+    return True
 
 
 def _write_strictly(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> bool:
@@ -110,25 +134,6 @@ def _is_frozen(path: Path, spec: ModelSpec) -> bool:
         for value in model.graph.input
         for axis, dim in zip(wanted.get(value.name, ()), value.type.tensor_type.shape.dim, strict=False)
     )
-
-
-def positional(module: Module, spec: ModelSpec) -> Module:
-    """The module behind a wrapper that takes the inputs by position, in the spec's order, and returns a flat tuple."""
-    torch = need("torch", extra="export")
-    arguments = call_arguments(module, spec)
-
-    class Positional(torch.nn.Module):  # type: ignore[misc,name-defined]  # the type check runs without torch
-        """Inputs in the spec's order."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.module = module
-
-        def forward(self, *feed: Tensor) -> tuple[Tensor, ...]:
-            return tuple(flatten(call(self.module, arguments, feed)).values())
-
-    made: Module = Positional()
-    return made.eval()
 
 
 def unwrapped(module: Module, spec: ModelSpec, feed: Feed) -> Module | None:
@@ -175,6 +180,18 @@ def _export_dynamo(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset
     # Afterwards, because the exporter lets a name that one of its tensors has refer to itself.
     name_borders(model.graph, [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs])
     need("onnx", extra="export").save(at_opset(model, opset), str(out))
+
+
+def _free_axes(spec: ModelSpec) -> tuple[tuple[dict[int, object], ...], ...] | None:
+    """The free axes of all inputs, as torch.export takes them; None without any."""
+    torch = need("torch", extra="export")
+    # A prefix, because `in` and `E` mean something to Python and to the algebra behind these names.
+    free = {axis: torch.export.Dim(f"axis_{axis}") for axis in spec.free_axes}
+    shapes = tuple(
+        {index: free[axis] for index, axis in enumerate(tensor.shape) if isinstance(axis, str)}
+        for tensor in spec.inputs
+    )
+    return (shapes,) if free else None
 
 
 def _match_exactly() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from edgekit.core.errors import ConversionFailed, UserError
+from edgekit.core.errors import ConversionFailed, EdgekitError, UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
@@ -18,8 +19,9 @@ from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.tflite.compact import compact
 from edgekit.export.tflite.lowering import decompose
-from edgekit.export.torch.call import call, call_arguments, tensors
+from edgekit.export.torch.call import call, call_arguments, positional, tensors
 from edgekit.export.torch.flattening import flatten
+from edgekit.export.torch.real_form import real_form, uses_complex
 from edgekit.export.torch.untraceable import unsupported_in_tflite, untraceable
 
 if TYPE_CHECKING:
@@ -40,12 +42,15 @@ class TfliteExporter:
         converter = need("litert_torch", extra="tflite-export").Converter()
         decompose()
         named = _named(module, spec)
-        for signature in signatures_of(spec):
-            cut = {tensor.name: fitted(feed[tensor.name], tensor, signature.sizes) for tensor in spec.inputs}
-            converter.signature(signature.name, named, None, tensors(cut, spec))
         try:
+            for signature in signatures_of(spec):
+                cut = {tensor.name: fitted(feed[tensor.name], tensor, signature.sizes) for tensor in spec.inputs}
+                given = tensors(cut, spec)
+                converter.signature(signature.name, _without_complex(module, spec, given) or named, None, given)
             with torch.no_grad():
                 converter.convert().export(str(out))
+        except EdgekitError:
+            raise
         except Exception as err:
             explained = unsupported_in_tflite(err) or untraceable(err)
             if explained is not None:
@@ -68,8 +73,20 @@ def _refuse_names(spec: ModelSpec) -> None:
 
 def _named(module: Module, spec: ModelSpec) -> Module:
     """The module behind a wrapper with keyword inputs and a dictionary of outputs: the file takes its names from it."""
-    torch = need("torch", extra="tflite-export")
     arguments = call_arguments(module, spec)
+    return _by_name(spec, module, lambda inner, feed: flatten(call(inner, arguments, feed)).values())
+
+
+def _without_complex(module: Module, spec: ModelSpec, given: dict[str, Tensor]) -> Module | None:
+    """The same for a module with complex numbers, which TFLite does not have, by their parts; None without any."""
+    wrapped, feed = positional(module, spec), tuple(given.values())
+    if not uses_complex(wrapped, feed):
+        return None
+    return _by_name(spec, real_form(wrapped, feed), lambda inner, values: cast("Iterable[Tensor]", inner(*values)))
+
+
+def _by_name(spec: ModelSpec, module: Module, outputs_of: Callable[[Module, list[Tensor]], Iterable[Tensor]]) -> Module:
+    torch = need("torch", extra="tflite-export")
     inputs = [tensor.name for tensor in spec.inputs]
     outputs = [tensor.name for tensor in spec.outputs]
 
@@ -81,8 +98,7 @@ def _named(module: Module, spec: ModelSpec) -> Module:
             self.module = module
 
         def forward(self, **feed: Tensor) -> dict[str, Tensor]:
-            result = flatten(call(self.module, arguments, [feed[name] for name in inputs]))
-            return dict(zip(outputs, result.values(), strict=True))
+            return dict(zip(outputs, outputs_of(self.module, [feed[name] for name in inputs]), strict=True))
 
     made: Module = Named()
     return made.eval()

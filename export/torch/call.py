@@ -88,6 +88,25 @@ def _argument(parts: dict[str, Tensor]) -> Tensor | tuple[Tensor, ...] | dict[st
     return tuple(parts.values()) if all(key.isdecimal() for key in parts) else parts
 
 
+def positional(module: Module, spec: ModelSpec) -> Module:
+    """The module behind a wrapper that takes the inputs by position, in the spec's order, and returns a flat tuple."""
+    torch = need("torch", extra="export")
+    arguments = call_arguments(module, spec)
+
+    class Positional(torch.nn.Module):  # type: ignore[misc,name-defined]  # the type check runs without torch
+        """Inputs in the spec's order."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *feed: Tensor) -> tuple[Tensor, ...]:
+            return tuple(flatten(call(self.module, arguments, feed)).values())
+
+    made: Module = Positional()
+    return made.eval()
+
+
 def run_module(module: Module, spec: ModelSpec, feed: Feed) -> Feed:
     """The module's outputs for one feed, as arrays by name.
 

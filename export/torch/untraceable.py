@@ -36,7 +36,7 @@ _LACKING: Final = (
     (
         re.compile(r"complex(64|128|<)"),
         "The module computes with complex numbers, which TFLite does not have",
-        "Write rotary positions with sines and cosines, and a spectrum as a convolution with them.",
+        "Take the real and imaginary parts with torch.view_as_real, and compute with these.",
     ),
     (
         re.compile(r"_pack_padded_sequence|PackedSequence|zeros\(\): argument 'size' failed to unpack"),
