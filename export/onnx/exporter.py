@@ -183,7 +183,7 @@ def _export_dynamo(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset
 
 
 def _free_axes(spec: ModelSpec) -> tuple[tuple[dict[int, object], ...], ...] | None:
-    """The free axes of all inputs, as torch.export takes them; None without any."""
+    """The dynamic axes of all inputs, as torch.export takes them; None without any."""
     torch = need("torch", extra="export")
     # A prefix, because `in` and `E` mean something to Python and to the algebra behind these names.
     free = {axis: torch.export.Dim(f"axis_{axis}") for axis in spec.free_axes}

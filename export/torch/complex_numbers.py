@@ -53,7 +53,7 @@ def is_complex(value: Any) -> bool:
 
 
 def split(value: Any) -> Complex:
-    """The value by its parts: a real one has zeros beside it."""
+    """The value by its parts: a real one gets zeros for the other."""
     torch = need("torch", extra="export")
     if isinstance(value, Complex):
         return value
@@ -152,7 +152,7 @@ def add(one: Any, other: Any, *, alpha: Any = 1) -> Complex:
 
 
 def _as_large(part: Any, other: Any) -> Any:
-    """`part` in the shape that it has beside `other`."""
+    """`part` in the shape of `other`."""
     torch = need("torch", extra="export")
     if not isinstance(part, torch.Tensor):
         return torch.full_like(other, part)

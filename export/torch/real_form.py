@@ -51,7 +51,7 @@ def real_form(module: Module, given: Sequence[Tensor], dynamic: object = None) -
     Args:
         module: Takes tensors by position, and returns a tuple of them.
         given: What it is traced with.
-        dynamic: The free axes, as torch.export takes them.
+        dynamic: The dynamic axes, as torch.export takes them.
 
     Raises:
         UserError: It calculates something of complex numbers that has no real form here.
