@@ -57,16 +57,27 @@ def refuse_unfitting(spec: ModelSpec, samples: Samples) -> None:
     if by_sample(_metric(spec, samples)) is None:  # judged in its own way, where the model is trained
         return
     if samples.labels is not None:
-        output = _class_output(spec, samples)
-        count = int(np.prod(samples.expected[output].shape[1:]))
-        highest = int(samples.labels.max())
-        if highest >= count:
-            raise UserError(
-                f"'{LABEL}' contains class {highest}; output '{output}' has {count} scores per sample, counted from 0.",
-                hint="numpy.savez(FILE, ..., label=class_indices)",
-            )
+        _refuse_labels(spec, samples, samples.labels)
     for name, target in samples.targets.items():
         _refuse_target(name, target, samples.expected)
+
+
+def _refuse_labels(spec: ModelSpec, samples: Samples, labels: Array) -> None:
+    output = _class_output(spec, samples)
+    count = int(np.prod(samples.expected[output].shape[1:]))
+    lowest, highest = int(labels.min()), int(labels.max())
+    if highest >= count:
+        values = "label=label - 1" if (lowest, highest) == (1, count) else "label=class_indices"
+        raise UserError(
+            f"'{LABEL}' contains class {highest}; output '{output}' has {count} scores per sample, counted from 0.",
+            hint=f"numpy.savez(FILE, ..., {values})",
+        )
+    # A reference model knows its classes; those of a user's samples may be a few of those that the network knows.
+    if spec.metric is None and spec.labels and len(spec.labels) != count:
+        raise UserError(
+            f"There are {len(spec.labels)} class names, but output '{output}' has {count} scores per sample.",
+            hint="--labels FILE with one class per line, in the order of the scores",
+        )
 
 
 def _refuse_target(name: str, target: Array, expected: Feed) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ATTENDING: Final = named("torch", Trait.ATTENDS)
 _PASSING: Final = named("torch", Trait.PASSES)
 _LOGARITHMS: Final = named("torch", Trait.LOGARITHM)
+_CHANNELS: Final = (1, 3, 4)
 _LAYERS: Final = named("torch", Trait.LAYER)
 
 
@@ -198,4 +199,18 @@ def _failed_call(err: Exception, feed: Feed) -> UserError:
     shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in feed.items())
     place = code_place(err)
     where = f" ({place})" if place else ""
-    return UserError(f"The module fails on {shapes}: {type(err).__name__}: {err}{where}.")
+    return UserError(f"The module fails on {shapes}: {type(err).__name__}: {err}{where}.{_advice(feed)}")
+
+
+def _advice(feed: Feed) -> str:
+    """What to save where an input looks like images as files have them: channels last, or whole numbers to 255.
+
+    It is part of the message, because the worker reports the failures of many calls as texts.
+    """
+    for name, array in feed.items():
+        last = array.ndim == 4 and array.shape[3] in _CHANNELS and array.shape[1] not in _CHANNELS
+        steps = ".transpose(0, 3, 1, 2)" if last else ""
+        steps += ".astype('float32') / 255" if array.ndim == 4 and array.dtype.name == "uint8" else ""
+        if steps:
+            return f" Images as files have them need another form: numpy.savez(FILE, {name}={name}{steps})"
+    return ""

@@ -229,3 +229,15 @@ def test_an_archive_beyond_the_limit_is_not_unpacked(tmp_path: Path, monkeypatch
 
     with pytest.raises(UserError, match=r"unpacks to \d+ bytes; the limit is 1000\."):
         read_arrays(tmp_path / "a.npz", UserError)
+
+
+@pytest.mark.parametrize(("given", "expected"), [((4,), (4, 1)), ((4, 1), (4,)), ((4, 2), (4, 2)), ((4,), (4, 3))])
+def test_targets_without_a_name_are_those_of_the_first_output(
+    given: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    samples = Samples({"x": np.zeros((4, 1))}, targets={"": np.ones(given)})
+
+    found = samples.with_expected({"price": np.zeros(expected), "other": np.zeros((4, 9))})
+
+    assert list(found.targets) == ["price"]
+    assert found.targets["price"].shape == (expected if np.prod(given) == np.prod(expected) else given)

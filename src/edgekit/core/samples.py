@@ -61,8 +61,14 @@ class Samples:
         return {name: array for name, array in found.items() if len(array)}
 
     def with_expected(self, expected: Feed, noise: Feed | None = None) -> Samples:
-        """The same samples with these reference outputs, and the deviations of the first of them."""
-        targets = {name or next(iter(expected)): array for name, array in self.targets.items()}
+        """The same samples with these reference outputs, and the deviations of the first of them.
+
+        Targets without a name become those of the first output, in its shape if they have as many values.
+        """
+        targets = dict(self.targets)
+        if "" in targets and expected:
+            (first, output), given = next(iter(expected.items())), targets.pop("")
+            targets[first] = given.reshape(output.shape) if given.size == output.size else given
         return replace(self, targets=targets, expected=expected, noise=noise or {})
 
     @property

@@ -20,6 +20,7 @@ from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.judging.explained import explained
+from edgekit.flows.judging.needed_samples import say_widths
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Profiled, measure, rounds_of
 from edgekit.flows.measuring.rounds import Rounds
@@ -60,6 +61,11 @@ class Making:
         found = ready_source(name or self.name, self.options, self.how, self.recipes, self.settings)
         refuse_unmeasurable(self.budgets, labelled=found.split.evaluation.labels is not None)
         return found
+
+    def say_widths(self, source: Source, progress: Progress) -> None:
+        """Report how many samples the criteria on accuracy need, and what these will give."""
+        if source.split.evaluation.is_labelled:
+            say_widths(self.budgets, self.how.max_drop, len(source.split.evaluation), progress)
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,9 @@ class BuildOrder:
         with _timed("train", stages, progress):
             train(making.name, out=run, data=making.options.data, settings=making.settings, progress=progress)
         with _timed("load", stages, progress):
-            return making.source(str(run))
+            source = making.source(str(run))
+        making.say_widths(source, progress)
+        return source
 
     def _measured(self, written: Written, progress: Progress) -> Profiled:
         """What keeps parity, on the targets that open any of it: the latency of a wrong model is worth nothing."""
@@ -181,6 +189,7 @@ def build_order(
     if not _must_train(source, options, train_first):
         with _timed("load", stages, progress):
             opened = making.source()
+        making.say_widths(opened, progress)
     yield BuildOrder(making, opened, targets, rounds, Path(out), force, stages)
 
 

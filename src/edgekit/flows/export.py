@@ -13,6 +13,7 @@ from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.export.routes import default_recipes
+from edgekit.flows.judging.needed_samples import say_widths
 from edgekit.flows.opening.source import ExportOptions, Source, SourceOptions, ready_source
 from edgekit.flows.order import door
 from edgekit.flows.writing.bundle import write_bundle, writing_steps
@@ -70,6 +71,7 @@ def export_order(
     recipes = parse_recipes(to or default_recipes(source))
     refuse_existing(Path(out), force=force)
     ready = ready_source(source, options, how, recipes, settings)
+    say_widths((), how.max_drop, len(ready.split.evaluation), progress)
     yield ExportOrder(ready, recipes, how, Path(out), force, settings)
 
 

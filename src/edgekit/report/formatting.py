@@ -65,7 +65,9 @@ def instructions(estimate: Estimate) -> str:
 
 
 def beyond(check: BudgetCheck) -> str:
-    """How far a failed budget was missed, `0.41 ms over`; empty for all others."""
+    """How far a failed budget was missed, `0.41 ms over`, or why one is undecided; empty for all others."""
+    if check.verdict is Verdict.INCONCLUSIVE and check.estimate.value is not None:
+        return clean(check.estimate.reason)
     if check.verdict is not Verdict.FAIL or check.excess is None:
         return ""
     return f"{units.format_value(abs(check.excess), check.display_unit)} {'over' if check.excess > 0 else 'under'}"

@@ -71,8 +71,11 @@ def _parity_case(check: ParityCheck) -> JunitCase:
 def _budget_case(report: Report, check: BudgetCheck) -> JunitCase:
     estimate, unit = rows.judged(report, check), check.display_unit
     figure = f"{formatting.quantity(estimate, unit)} {formatting.interval(estimate, unit)}".strip()
-    miss, at = formatting.beyond(check) if estimate.value is not None else "", rows.measured_at(report, check)
-    message = ", ".join(part for part in (f"'{check.artifact}' has {figure}{at}", miss, estimate.reason) if part)
+    miss, at = (
+        formatting.beyond(check) if estimate.value is not None else estimate.reason,
+        rows.measured_at(report, check),
+    )
+    message = ", ".join(part for part in (f"'{check.artifact}' has {figure}{at}", miss) if part)
     outcome = next((one.verdict for one in report.outcomes if one.target == check.target), report.verdict)
     if check.verdict is Verdict.FAIL and outcome is not Verdict.FAIL:
         skipped = f"{message}; the outcome on this target is {formatting.VERDICTS[outcome]}, with another artifact"

@@ -11,16 +11,20 @@ from scipy.special import xlogy
 from edgekit.core.statistics.intervals import (
     Interval,
     direction,
+    disagreeing,
     holm,
     launch_interval,
     launch_quantiles,
+    needed_n,
     paired_drop,
+    paired_drop_width,
     paired_mean_difference,
     ratio_interval,
     ratio_p_value,
     required_n,
     supported,
     wilson,
+    wilson_width,
 )
 from edgekit.core.statistics.student import t_quantile, t_tail
 
@@ -274,3 +278,24 @@ def test_an_estimate_survives_json() -> None:
     estimate = launch_interval([1.0, 1.1, 1.2])
 
     assert msgspec.json.decode(msgspec.json.encode(estimate), type=Interval) == estimate
+
+
+def test_widths_are_those_of_the_intervals() -> None:
+    reference, artifact = np.ones(100, bool), np.ones(100, bool)
+    reference[:3], artifact[3:6] = False, False
+    drop, share = paired_drop(reference, artifact), wilson(90, 100)
+
+    assert paired_drop_width(6, 100) == pytest.approx((drop.high - drop.low) / 2)
+    assert wilson_width(0.9, 100) == pytest.approx((share.high - share.low) / 2)
+    assert drop.detectable is not None
+    assert disagreeing(drop.detectable, 100) == 6
+
+
+def test_the_needed_number_is_the_smallest_that_suffices() -> None:
+    needed = needed_n(0.01, lambda n: paired_drop_width(0.06 * n, n))
+
+    assert needed is not None
+    # z^2 p / w^2 = 3.84 * 0.06 / 0.0001, as for a large sample.
+    assert needed == pytest.approx(2305, rel=0.05)
+    assert paired_drop_width(0.06 * needed, needed) <= 0.01 < paired_drop_width(0.06 * (needed - 1), needed - 1)
+    assert needed_n(1e-6, lambda n: paired_drop_width(0.06 * n, n)) is None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
@@ -101,3 +102,21 @@ def test_what_no_answer_can_be_held_against_is_refused(given: Samples, message: 
 
 def test_labels_and_targets_that_fit_are_taken() -> None:
     refuse_unfitting(SPEC, Samples({"x": SCORES}, LABELS, {"y": SCORES}, {"y": SCORES}))
+
+
+def test_labels_that_count_from_1_are_recognized() -> None:
+    with pytest.raises(UserError, match="contains class 3") as caught:
+        refuse_unfitting(SPEC, Samples({"x": SCORES}, LABELS + 1, expected={"y": SCORES}))
+
+    assert caught.value.hint == "numpy.savez(FILE, ..., label=label - 1)"
+
+
+def test_class_names_of_the_samples_must_be_those_of_the_scores() -> None:
+    named = structs.replace(SPEC, labels=("cat", "dog"))
+    given = Samples({"x": SCORES}, LABELS % 2, expected={"y": SCORES})
+
+    with pytest.raises(UserError, match="There are 2 class names, but output 'y' has 3 scores") as caught:
+        refuse_unfitting(named, given)
+
+    assert caught.value.hint.startswith("--labels FILE")
+    refuse_unfitting(SPEC, given)

@@ -145,6 +145,24 @@ def test_an_output_with_the_name_of_an_input_gets_another() -> None:
     assert list(run_module(Echo(), spec_of("x:float32[N]"), {"x": np.ones(2, np.float32)})) == ["x_out"]
 
 
+@pytest.mark.parametrize(
+    ("images", "advice"),
+    [
+        (np.zeros((1, 8, 8, 3), np.float32), "image=image.transpose(0, 3, 1, 2))"),
+        (np.zeros((1, 8, 8, 3), np.uint8), "image=image.transpose(0, 3, 1, 2).astype('float32') / 255)"),
+        (np.zeros((1, 3, 8, 8), np.uint8), "image=image.astype('float32') / 255)"),
+    ],
+    ids=["channels last", "pixels with channels last", "pixels"],
+)
+def test_a_call_that_fails_on_images_as_files_have_them_says_how_to_save_them(images: np.ndarray, advice: str) -> None:
+    spec = ModelSpec("net", "other", (TensorSpec("image", str(images.dtype), ("N", *images.shape[1:])),))
+
+    with pytest.raises(UserError) as caught:
+        run_module(nn.Conv2d(3, 4, 3), spec, {"image": images})
+
+    assert caught.value.message.endswith(f"numpy.savez(FILE, {advice}")
+
+
 def test_a_failing_call_names_shapes_error_and_line() -> None:
     narrow = load_module(ModuleRef(f"{NETS / 'faulty.py'}:Narrow"))
 

@@ -14,6 +14,7 @@ from edgekit.core.target import parse_targets
 from edgekit.core.verdict import Verdict
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.measuring.summary import quantiles
+from edgekit.report.formatting import beyond
 
 RECIPES = parse_recipes("onnx-fp32,onnx-int8")
 TARGETS = parse_targets("local")
@@ -261,3 +262,17 @@ def test_a_latency_that_drifts_passes_no_budget_and_fails_one_that_is_far_below_
 
     assert [check.verdict for check in checks] == [Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE, Verdict.FAIL]
     assert all("drift" in check.estimate.reason for check in checks)
+
+
+def test_an_undecided_accuracy_says_how_many_samples_it_needs(evidence: Report) -> None:
+    drop = Estimate(0.0, -0.057, 0.057, 64)
+    accuracy = tuple(
+        Accuracy(one.artifact, one.where, "accuracy", drop, drop, drop, 0.042) for one in evidence.accuracy
+    )
+    evidence = replace(evidence, accuracy=accuracy)
+
+    checks = judge_budgets(parse_budgets("accuracy.drop <= 1 pt", TARGETS, RECIPES), TARGETS, evidence)
+
+    assert {one.verdict for one in checks} == {Verdict.INCONCLUSIVE}
+    assert "64 samples give an interval of ±5.7 pt; about 380 are needed for ±1 pt" in checks[0].estimate.reason
+    assert beyond(checks[0]) == checks[0].estimate.reason

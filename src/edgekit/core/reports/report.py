@@ -31,7 +31,8 @@ def is_report(path: str | Path) -> bool:
 class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A value in SI units with its 95 % interval; `n` is the number of values, or of launches for a latency.
 
-    `value` is null if it is unknown, with the reason. `low` or `high` may then still bound it.
+    `value` is null if it is unknown, with the reason. `low` or `high` may then still bound it. Of an undecided budget,
+    the reason says what would decide it.
     """
 
     value: float | None

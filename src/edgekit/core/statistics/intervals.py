@@ -5,7 +5,7 @@ unless an argument says otherwise.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -164,6 +164,16 @@ def paired_drop(reference_correct: npt.ArrayLike, artifact_correct: npt.ArrayLik
     return Interval((lost - won) / n, -_score_limit(won, lost, n), _score_limit(lost, won, n), n, seen)
 
 
+def paired_drop_width(disagreeing: float, n: int) -> float:
+    """Half the width of `paired_drop` on `n` examples of which both sides judge `disagreeing` differently, no drop."""
+    return _score_limit(disagreeing / 2, disagreeing / 2, n)
+
+
+def disagreeing(detectable: float, n: int) -> int:
+    """The examples that both sides of a `paired_drop` judge differently, from its `detectable`."""
+    return max(0, round((detectable * (n + 2) / (_z(0.975) + _z(POWER))) ** 2 - 1))
+
+
 def paired_mean_difference(reference: npt.ArrayLike, artifact: npt.ArrayLike) -> Interval:
     """Mean of artifact minus reference over the same examples, with Student's t interval.
 
@@ -196,6 +206,27 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(share, max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0), n)
 
 
+def wilson_width(share: float, n: int, confidence: float = 0.95) -> float:
+    """Half the width of the interval of `wilson` for a `share` of `n`."""
+    z = _z((1 + confidence) / 2)
+    return z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+
+
+def needed_n(width: float, width_of: Callable[[int], float], *, most: int = 1_000_000) -> int | None:
+    """The smallest number of examples, at most `most`, whose half width `width_of(n)` is at most `width`, or None.
+
+    Args:
+        width_of: Half the width of the interval of n examples; it does not grow with n.
+    """
+    if width_of(most) > width:
+        return None
+    low, high = 1, most
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if width_of(middle) <= width else (middle + 1, high)
+    return low
+
+
 def holm(p_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
     """Which hypotheses are rejected, in the given order, so that any false rejection has probability <= `alpha`.
 
@@ -209,7 +240,7 @@ def holm(p_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
     return tuple(rejected)
 
 
-def _score_limit(lost: int, won: int, n: int) -> float:
+def _score_limit(lost: float, won: float, n: int) -> float:
     """Upper end of the drop: where the score of `lost` and `won` examples falls to -z."""
     low, high = (lost - won) / n, 1.0
     for _ in range(50):
@@ -218,7 +249,7 @@ def _score_limit(lost: int, won: int, n: int) -> float:
     return high
 
 
-def _score(lost: int, won: int, n: int, drop: float) -> float:
+def _score(lost: float, won: float, n: int, drop: float) -> float:
     """Tango's score of a supposed drop; the share of won examples has its most likely value given that drop."""
     b, c = -lost - won + (2 * n - lost + won) * drop, -won * drop * (1 - drop)
     share = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from edgekit.core.budget import Budget
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError, unknown
@@ -24,6 +26,7 @@ from edgekit.core.reports.report import (
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, best, worst
 from edgekit.flows.judging.choice import chosen
+from edgekit.flows.judging.needed_samples import what_decides
 from edgekit.flows.measuring.summary import quantile_estimate
 from edgekit.flows.opening.artifacts import opens
 
@@ -143,6 +146,9 @@ def _check(budget: Budget, artifact: Artifact, target: str, figures: Figures) ->
     high = next((one for one in (figure.high, figure.value) if one is not None), math.inf)
     verdict = budget.judge(low, high)
     excess = None if figure.value is None else figure.value - budget.limit
+    if verdict is Verdict.INCONCLUSIVE and budget.metric.startswith("accuracy"):
+        found = next(one for one in figures.accuracy if one.artifact == artifact.recipe)
+        figure = msgspec.structs.replace(figure, reason=figure.reason or what_decides(budget, found))
     return BudgetCheck(
         budget.text, artifact.recipe, target, budget.metric, budget.unit, budget.limit, figure, verdict, excess
     )

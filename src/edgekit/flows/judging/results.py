@@ -70,11 +70,18 @@ def _budget_result(gated: Gated, report: Report, one: BudgetCheck) -> Checked:
         check=one.budget,
         metric=one.metric,
         verdict=one.verdict,
-        message=(one.estimate.reason or figure_of(one)) + measured_at(report, one),
+        message=_message(one) + measured_at(report, one),
         unit=one.unit,
         estimate=one.estimate,
         p_value=p_value(one, lower_is_better=METRICS[one.metric].lower_is_better),
     )
+
+
+def _message(one: BudgetCheck) -> str:
+    """The figure, and why it is not known or not enough."""
+    if one.estimate.value is None:
+        return one.estimate.reason or figure_of(one)
+    return "; ".join(part for part in (figure_of(one), one.estimate.reason) if part)
 
 
 def figure_of(one: BudgetCheck) -> str:
