@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized, product
 from edgekit.export.graphs.operators import DEQUANTIZE
-from edgekit.export.onnx.work import Sizes, sizes_in, weights_of, with_shapes, work_of
+from edgekit.export.onnx.work import Sizes, read_with_shapes, sizes_in, weights_of, work_of
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import GraphProto, NodeProto
@@ -31,11 +30,7 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
         ModelUnreadable: It is not an ONNX model.
     """
     onnx = need("onnx", extra="export")
-    try:
-        model = onnx.load(str(path))
-        inferred = with_shapes(model, spec)
-    except Exception as err:
-        raise ModelUnreadable(f"'{path}' is not an ONNX model: {err}.") from err
+    model, inferred = read_with_shapes(path, spec)
     graph, sizes = model.graph, sizes_in(inferred)
     arrays = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
     nodes = tuple(Node(node.op_type, work_of(node, sizes)) for node in graph.node)

@@ -36,11 +36,8 @@ def quantized_share(path: Path, spec: ModelSpec) -> QuantizedShare:
         ModelUnreadable: It is not an ONNX model.
     """
     onnx = need("onnx", extra="export")
-    try:
-        model = onnx.load(str(path))
-        sizes = sizes_in(with_shapes(model, spec))
-    except Exception as err:
-        raise ModelUnreadable(f"'{path}' is not an ONNX model: {err}.") from err
+    model, inferred = read_with_shapes(path, spec)
+    sizes = sizes_in(inferred)
     graph, front = model.graph, set(front_end_of_onnx(model))
     bits, constants = _bits(graph), _constants(graph)
     # The front end of an audio network stays float in every file.
@@ -54,12 +51,22 @@ def quantized_share(path: Path, spec: ModelSpec) -> QuantizedShare:
     return share_of(stored, works)
 
 
-def with_shapes(model: ModelProto, spec: ModelSpec) -> GraphProto:
-    """The graph with the shape of every tensor that can be inferred, without large constants; they are inputs of it."""
-    infer = need("onnx", extra="export").shape_inference.infer_shapes
-    # Shapes that the graph computes are followed as well: sizes of free axes are read from the input.
-    inferred: GraphProto = infer(_readable(model, spec), data_prop=True).graph
-    return inferred
+def read_with_shapes(path: Path, spec: ModelSpec) -> tuple[ModelProto, GraphProto]:
+    """The model, and its graph with the shape of every tensor that can be inferred.
+
+    In the second, large constants are inputs.
+
+    Raises:
+        ModelUnreadable: It is not an ONNX model.
+    """
+    onnx = need("onnx", extra="export")
+    try:
+        model: ModelProto = onnx.load(str(path))
+        # Shapes that the graph computes are followed as well: sizes of free axes are read from the input.
+        inferred: GraphProto = onnx.shape_inference.infer_shapes(_readable(model, spec), data_prop=True).graph
+    except Exception as err:  # a damaged file makes protobuf, the checker and the inference raise unrelated classes
+        raise ModelUnreadable(f"'{path}' is not an ONNX model: {err}.") from err
+    return model, inferred
 
 
 def sizes_in(graph: GraphProto) -> Sizes:
