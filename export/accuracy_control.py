@@ -20,7 +20,7 @@ from edgekit.core.system.files import sha256_file
 from edgekit.export import messages
 from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.accuracy import measure_accuracy
-from edgekit.export.checking.artifact_checks import check_file
+from edgekit.export.checking.artifact_checks import MAX_DROP, check_file, decided, drop_checks, with_drop
 from edgekit.export.checking.cases import Case
 from edgekit.export.checking.sampling import feeds_of
 from edgekit.export.checking.shares import share_in
@@ -93,41 +93,67 @@ class MixedArtifact:
 def control_accuracy(result: ExportResult, request: ExportRequest, folder: Path, limit: float) -> ExportResult:
     """`result` after accuracy control of every quantized artifact in `folder` that drops more than `limit` (a share).
 
-    The float artifact of the same format must be in `result` too.
+    All quantized artifacts are then judged by `limit`. One that cannot reach it stays as it was, and fails.
 
     Raises:
-        VerdictFailed: An artifact drops too much even with every operator in float that can be.
+        VerdictFailed: An artifact drops too much even with every operator in float that can be, and the request does
+            not keep going.
     """
     for artifact, accuracy in zip(result.artifacts, result.accuracy, strict=True):
         drop = accuracy.relative_drop
-        if artifact.precision in ("fp32", "fp16") or drop is None or drop <= limit:
+        if artifact.precision in ("fp32", "fp16") or drop is None:
             continue
-        pair = QuantizedPair(
-            folder=folder,
-            spec=result.spec,
-            whole=next(one for one in result.artifacts if one.recipe == f"{artifact.format}-fp32"),
-            quantized=artifact,
-            calibration=request.calibration,
-            evaluation=result.evaluation,
-            cases=result.cases,
-            timeout_s=request.timeout_s,
-            opset=request.opset,
-        )
-        result = _with(result, keep_in_float(pair, limit, drop))
+        asked = with_drop(artifact, accuracy, limit)
+        if drop <= limit:
+            result = _with(result, _judged_again(asked, accuracy, result))
+            continue
+        try:
+            result = _with(result, keep_in_float(_pair(asked, result, request, folder), limit, drop))
+        except (VerdictFailed, ConversionFailed) as err:
+            if not request.keep_going:
+                raise
+            failing = msgspec.structs.replace(asked, warnings=(*asked.warnings, err.message))
+            result = _with(result, _judged_again(failing, accuracy, result))
     return result
+
+
+def _pair(artifact: Artifact, result: ExportResult, request: ExportRequest, folder: Path) -> QuantizedPair:
+    """A quantized artifact and the float artifact of its format."""
+    whole = next((one for one in result.artifacts if one.recipe == f"{artifact.format}-fp32"), None)
+    if whole is None:
+        raise ConversionFailed(f"Accuracy control of '{artifact.recipe}' needs '{artifact.format}-fp32'.")
+    return QuantizedPair(
+        folder=folder,
+        spec=result.spec,
+        whole=whole,
+        quantized=artifact,
+        calibration=request.calibration,
+        evaluation=result.evaluation,
+        cases=result.cases,
+        timeout_s=request.timeout_s,
+        opset=request.opset,
+    )
+
+
+def _judged_again(artifact: Artifact, accuracy: Accuracy, result: ExportResult) -> MixedArtifact:
+    """An artifact as it is, with the checks of its largest drop."""
+    own = tuple(check for check in result.parity if check.artifact == artifact.recipe)
+    checks = (*decided(own, accuracy, artifact, result.spec), *drop_checks(artifact, accuracy.where))
+    return MixedArtifact(artifact, checks, accuracy, (), 0)
 
 
 def _with(result: ExportResult, new: MixedArtifact) -> ExportResult:
     """`result` with an artifact in its new form, and what was done among the warnings."""
     recipe = new.artifact.recipe
     kept = tuple(check for check in result.parity if check.artifact != recipe)
+    said = [f"{recipe}: {text}" for text in new.artifact.warnings]
     place = next(place for place, one in enumerate(result.artifacts) if one.recipe == recipe)
     return replace(
         result,
         artifacts=(*result.artifacts[:place], new.artifact, *result.artifacts[place + 1 :]),
         parity=(*kept, *new.parity),
         accuracy=(*result.accuracy[:place], new.accuracy, *result.accuracy[place + 1 :]),
-        warnings=(*result.warnings, *(f"{recipe}: {text}" for text in new.artifact.warnings)),
+        warnings=(*result.warnings, *(text for text in said if text not in result.warnings)),
     )
 
 
@@ -211,7 +237,8 @@ class _Trials:
         kept = tuple(self._explained(chosen))
         tensors = [msgspec.to_builtins(one) for one in kept]
         key = "float_tensors" if self.form == FLOAT else "wide_tensors"
-        record = {**pair.quantized.record, "options": converted.options, key: tensors}
+        allowed = {**pair.quantized.record[MAX_DROP], "drop": drop}
+        record = {**pair.quantized.record, "options": converted.options, key: tensors, MAX_DROP: allowed}
         artifact = msgspec.structs.replace(
             pair.quantized,
             size_bytes=target.stat().st_size,

@@ -31,6 +31,7 @@ from edgekit.export.checking.tolerance import (
     Tolerance,
     tolerance_of,
 )
+from edgekit.export.graphs.joins import REMEDY
 from edgekit.export.shapes.signatures import fits
 from edgekit.runtime.backend import Session
 
@@ -163,7 +164,10 @@ class _Judge:
             if there is not None and here is not None:
                 own = None if noise is None else part.of(noise)
                 found.append(self._region(case, f"{name}{part.name}", part.magnitude, there, here, own, part=True))
-        return max(found, key=lambda one: one.excess).check
+        worst = max(found, key=lambda one: one.excess).check
+        if worst.output == name or worst.verdict is not Verdict.FAIL or not self.is_quantized:
+            return worst
+        return structs.replace(worst, reason=f"the scale of this part is unlike the rest: {REMEDY}")
 
     def _region(
         self,

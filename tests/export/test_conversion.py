@@ -222,9 +222,12 @@ def test_int8_keeps_scores_that_are_joined_with_boxes_in_pixels(
     assert any("stays float32" in text for text in artifact.warnings)
 
 
-def test_int8_throughout_says_what_to_do_about_joined_parts(convert: Convert, request_for: Request) -> None:
+def test_int8_throughout_fails_on_joined_parts_and_says_what_to_do(convert: Convert, request_for: Request) -> None:
     result = convert(request_for("Detector", "x:float32[N,1,8,8]", "tflite-int8-full"))
 
+    scores = [check for check in result.parity if check.case == "samples" and check.verdict is Verdict.FAIL]
+    assert [check.output for check in scores] == ["output[..., 2:5, :]"]
+    assert "give the parts as outputs of their own" in scores[0].reason
     assert any("give the parts as outputs of their own" in text for text in result.warnings)
 
 

@@ -87,6 +87,29 @@ def test_int8_that_drops_too_much_keeps_operators_in_float_in_both_formats(tmp_p
             assert all(one["drop_without"] > LIMIT for one in kept)
 
 
+@pytest.mark.slow
+def test_a_limit_that_nothing_reaches_leaves_the_bundle_and_fails(tmp_path: Path) -> None:
+    shutil.copy(NETS, tmp_path)
+    options = SourceOptions(samples=labelled_by_the_net(tmp_path), calibration=128)
+    out = tmp_path / "bundle"
+
+    # Better than its own labels by a point is more than any file can be.
+    report = edgekit.export_model(
+        f"{tmp_path}/planted.py:outlier", to="onnx-fp32,onnx-int8-static-u8s8", out=out, options=options,
+        how=ExportOptions(max_drop=-0.01),
+    )  # fmt: skip
+    again = edgekit.validate(out)
+
+    assert report.verdict is again.verdict is Verdict.FAIL
+    assert report.exit_code == 1
+    for one in (report, again):
+        (check,) = [check for check in one.parity if check.kind == "drop"]
+        assert (check.artifact, check.verdict, check.limit) == ("onnx-int8-static-u8s8", Verdict.FAIL, -0.01)
+    assert any("drops more than -1 pt even with every operator" in text for text in report.warnings)
+    with Bundle.open(out) as bundle:
+        assert [one.recipe for one in bundle.artifacts] == ["onnx-fp32", "onnx-int8-static-u8s8"]
+
+
 def test_it_needs_labels_and_the_float_artifact(nets: Path, digit_samples: Path, tmp_path: Path) -> None:
     how = ExportOptions(max_drop=LIMIT)
     unlabelled = SourceOptions(inputs=("x:float32[N,1,8,8]",))

@@ -12,7 +12,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck
 from edgekit.core.spec import TensorSpec
 from edgekit.core.verdict import Verdict
-from edgekit.export.checking.artifact_checks import decided
+from edgekit.export.checking.artifact_checks import decided, drop_checks, with_drop
 from edgekit.export.checking.parity import validate_artifact
 
 NOTHING = Estimate(None, reason="no labels")
@@ -72,3 +72,41 @@ def test_a_case_far_from_the_samples_is_not_passed(artifact: Make) -> None:
 
     assert [one.verdict for one in found] == [Verdict.PASS, Verdict.PASS, Verdict.FAIL]
     assert np.isclose(found[0].value or 0, 15.0)
+
+
+@pytest.mark.parametrize(
+    ("drop", "limit", "verdict"), [(0.004, 0.01, Verdict.PASS), (0.02, 0.03, Verdict.PASS), (0.02, 0.01, Verdict.FAIL)]
+)
+def test_the_largest_drop_that_a_user_names_decides(
+    drop: float, limit: float, verdict: Verdict, session: Make, artifact: Make
+) -> None:
+    # The interval reaches beyond the limit: without --max-drop this fails.
+    accuracy = dropped(drop - 0.02, drop + 0.02)
+    made = with_drop(artifact("int8"), accuracy, limit)
+    checks = checks_of(session, made, 0.2)
+
+    found = decided(checks, accuracy, made, SPEC)
+    (own,) = drop_checks(made, "here")
+
+    assert decided(checks, accuracy, artifact("int8"), SPEC)[0].verdict is Verdict.FAIL
+    assert found[0].verdict is own.verdict is verdict
+    assert own.value == pytest.approx(drop)
+    assert (own.limit, own.samples) == (limit, 600)
+
+
+def test_a_named_drop_that_samples_contradict_decides_nothing(session: Make, artifact: Make) -> None:
+    made = with_drop(artifact("int8"), dropped(-0.02, 0.02), 0.01)
+    checks = checks_of(session, made, 0.2)
+
+    assert decided(checks, dropped(0.3, 0.5), made, SPEC)[0].verdict is Verdict.FAIL
+
+
+def test_a_case_without_a_larger_error_than_the_samples_is_passed(artifact: Make) -> None:
+    def sqnr(case: str, value: float, largest: float) -> ParityCheck:
+        return ParityCheck("q", "here", case, "y", "sqnr", value, 20.0, Verdict.FAIL, largest, sqnr_db=value)
+
+    checks = [sqnr("samples", 15.0, 0.5), sqnr("N=1", 3.0, 0.5), sqnr("N=2", 3.0, 0.6)]
+
+    found = decided(checks, dropped(0, 0), artifact("int8"), SPEC)
+
+    assert [one.verdict for one in found] == [Verdict.PASS, Verdict.PASS, Verdict.FAIL]
