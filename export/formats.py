@@ -136,6 +136,13 @@ class ShareReader(Protocol):
         """The shares of weights and work of the file at `path`."""
 
 
+class OverflowReader(Protocol):
+    """Finds float16 in a file of one format that does not hold its values."""
+
+    def __call__(self, path: Path, feeds: Sequence[Feed]) -> Mapping[str, str]:
+        """Outputs of operators of the file at `path` that overflow on a feed, with the reason."""
+
+
 @dataclass(frozen=True)
 class Route:
     """The exporter from files of one format to another; if there is none, `refusal` is the code of the reason.
@@ -160,6 +167,7 @@ class Format:
         tracer: A Tracer, or the module that is one; empty if its files cannot be traced.
         contents: A ContentsReader; empty if only its backend can read the files.
         share: A ShareReader; empty if nothing says how much of its files is quantized.
+        overflow: An OverflowReader; empty if float16 in its files is not looked at.
         routes: From files of other formats, and of its own, to files of this one.
         has_opsets: Whether its operators have versions, of which one can be chosen.
         has_fixed_shapes: Whether its files accept only the listed sizes, one signature each.
@@ -176,6 +184,7 @@ class Format:
     tracer: str = ""
     contents: str = ""
     share: str = ""
+    overflow: str = ""
     routes: Mapping[str, Route] = field(default_factory=dict)
     has_opsets: bool = False
     has_fixed_shapes: bool = False
@@ -194,6 +203,7 @@ FORMATS: Final = {
         tracer="edgekit.export.onnx.tracer",
         contents="edgekit.export.onnx.contents:read_contents",
         share="edgekit.export.onnx.work:quantized_share",
+        overflow="edgekit.export.onnx.half_range:overflowing",
         routes={
             "onnx": Route("edgekit.export.onnx.reader:OnnxPassThrough"),
             "tflite": Route(refusal="tflite-to-onnx"),
@@ -282,6 +292,12 @@ def share_reader_of(name: str) -> ShareReader | None:
     """The share reader of the format called `name`; None if it has none."""
     found = find_format(name)
     return _part(found, found.share) if found and found.share else None
+
+
+def overflow_reader_of(name: str) -> OverflowReader | None:
+    """The overflow reader of the format called `name`; None if it has none."""
+    found = find_format(name)
+    return _part(found, found.overflow) if found and found.overflow else None
 
 
 def load(location: str) -> Any:

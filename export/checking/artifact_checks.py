@@ -16,6 +16,7 @@ from edgekit.core.spec import ModelSpec, metric_traits
 from edgekit.core.units import format_value
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.cases import Case
+from edgekit.export.checking.overflow import overflow_checks
 from edgekit.export.checking.parity import WHOLE, validate_artifact
 from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.shares import share_checks
@@ -62,7 +63,13 @@ def check_artifact(
     checks, accuracy = validate_artifact(session, artifact, spec, samples, cases, session.backend)
     ranges = range_checks(path, artifact, spec, samples, session.backend)
     judged = decided((*checks, *ranges), accuracy, artifact, spec)
-    return (*judged, *share_checks(artifact, session.backend), *drop_checks(artifact, session.backend)), accuracy
+    halves = overflow_checks(path, artifact, spec, samples, session.backend)
+    return (
+        *judged,
+        *halves,
+        *share_checks(artifact, session.backend),
+        *drop_checks(artifact, session.backend),
+    ), accuracy
 
 
 def decided(

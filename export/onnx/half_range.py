@@ -6,14 +6,16 @@ The CPU computes most float16 operators in float32, so that running a float16 fi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from edgekit.core.samples import Array, Feed
 from edgekit.core.system.optional import need
+from edgekit.export.onnx.widening import element_types
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import ModelProto, NodeProto
@@ -65,6 +67,34 @@ def unsafe_nodes(model: ModelProto, feeds: Sequence[Feed] = (), *, margin: float
     for feed in feeds:
         values.read(feed)
     return values.unsafe()
+
+
+def overflowing(path: Path, feeds: Sequence[Feed]) -> dict[str, str]:
+    """The first output of every float16 node in the file at `path` whose values float16 does not hold on a feed, with
+    the reason. Empty for a file without float16.
+
+    Every tensor is read, so that it is rounded to float16 behind each node; what a node adds up is computed as well.
+    """
+    onnx = need("onnx", extra="export")
+    model = onnx.load(str(path))
+    half = onnx.TensorProto.FLOAT16
+    if not any(_names_type(one, half) for one in (*model.graph.initializer, *model.graph.input, *model.graph.node)):
+        return {}
+    halves = {name for name, kind in element_types(model).items() if kind == half}
+    nodes = [node for node in model.graph.node if not halves.isdisjoint((*node.input, *node.output))]
+    weights = {one.name: _wide(onnx.numpy_helper.to_array(one)) for one in model.graph.initializer}
+    found: dict[str, str] = {}
+    try:
+        run = _runner(model)
+    except Exception:  # noqa: BLE001  # its errors have no class in common; what does not run has other checks
+        return {}
+    for feed in feeds:
+        arrays = {**weights, **{name: _wide(array) for name, array in {**feed, **(run(feed) or {})}.items()}}
+        for node in nodes:
+            reason = _overflow(node, arrays, halves, model)
+            if reason:
+                found.setdefault(node.output[0], f"{node.op_type}, {reason}")
+    return found
 
 
 class _Values:
@@ -175,6 +205,62 @@ def _inside(node: NodeProto, arrays: Mapping[str, Array], limit: float) -> float
     if node.op_type in _PRODUCTS:
         return _product(node, first, second, limit)
     return _convolved(node, first, second) if node.op_type in _CONVOLUTIONS else 0.0
+
+
+def _names_type(one: Any, kind: int) -> bool:
+    """Whether a tensor, an input or a Cast has this element type."""
+    if hasattr(one, "op_type"):
+        return any(attribute.name == "to" and attribute.i == kind for attribute in one.attribute)
+    own: int = one.data_type if hasattr(one, "data_type") else one.type.tensor_type.elem_type
+    return own == kind
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _overflow(node: NodeProto, arrays: Mapping[str, Array], halves: Collection[str], model: ModelProto) -> str:
+    """Why float16 does not hold what a node computes from finite values; empty if it does."""
+    read = [arrays[name] for name in node.input if name in arrays and arrays[name].dtype.kind == "f"]
+    if not read or len(read) < len(node.input) - 1 or not all(np.isfinite(array).all() for array in read):
+        return ""
+    if node.input[0] in halves and node.op_type in _ADDED | _SQUARED | _CENTRED:
+        inside = _inside(node, arrays, LARGEST)
+        if inside > LARGEST:
+            return f"{inside:.1e} inside"
+    given = [name for name in node.output if name in halves and name in arrays]
+    if all(np.isfinite(arrays[name]).all() for name in given):
+        return ""
+    exact = _alone(node, arrays, model)
+    is_finite = exact is not None and all(np.isfinite(array).all() for array in exact)
+    return f"{max(extent(array).largest for array in exact or ()):.1e}" if is_finite else ""
+
+
+def _alone(node: NodeProto, arrays: Mapping[str, Array], model: ModelProto) -> list[Array] | None:
+    """What a node gives in float32; None if that is not known."""
+    if node.op_type == "Cast":
+        return [arrays[node.input[0]]]
+    onnx, ort = need("onnx", extra="export"), need("onnxruntime", extra="cpu")
+    names = [name for name in dict.fromkeys(node.input) if name]
+    if any(name not in arrays for name in names):
+        return None
+    inputs = [
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(arrays[name].dtype), arrays[name].shape
+        )
+        for name in names
+    ]
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+    graph = onnx.helper.make_graph([node], "alone", inputs, outputs)
+    whole = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(whole.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        found: list[Array] = session.run(None, {name: arrays[name] for name in names})
+    except Exception:  # noqa: BLE001  # its errors have no class in common
+        return None
+    return found
 
 
 def _is_steep(node: NodeProto, array: Array) -> bool:

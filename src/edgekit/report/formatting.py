@@ -77,7 +77,7 @@ def parity_value(check: ParityCheck) -> str:
     """The result of a parity check and its limit: `0.31 (limit 0.05)`; empty if it was not judged."""
     if check.value is None and check.verdict is Verdict.INCONCLUSIVE:
         return ""
-    sign = "limit" if check.kind in ("difference", "drop") else "at least"
+    sign = "limit" if check.kind in ("difference", "drop", "overflow") else "at least"
     return f"{units.format_value(check.value, check.unit)} ({sign} {units.format_value(check.limit, check.unit)})"
 
 

@@ -133,3 +133,15 @@ def test_weights_alone_are_judged_by_the_weights() -> None:
 
 def test_files_in_float_are_not_judged() -> None:
     assert share_checks(ARTIFACT, "onnxruntime") == ()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "work", "named"),
+    [("onnx-int8-dynamic", 0.1, True), ("onnx-int8-dynamic", 0.9, False), ("onnx-int8-static-u8s8", 0.1, False)],
+)
+def test_dynamic_int8_of_convolutions_names_the_recipes_that_have_them(recipe: str, work: float, named: bool) -> None:
+    made = msgspec.structs.replace(ARTIFACT, recipe=recipe, quantized=QuantizedShare(weights=0.1, work=work))
+
+    (check,) = share_checks(made, "here")
+
+    assert ("onnx-int8-static has convolutions in int8" in check.reason) == named

@@ -47,10 +47,11 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `kind` is `difference` (`value` is the largest absolute difference, `limit` its bound), `sqnr` (in dB, at least
     the limit), `agreement` (top-1 ratio, at least the limit), `range` (the smallest share of its int8 values that a
-    quantized tensor uses), `share` (of the work that is quantized) or `drop` (of the metric, at most the limit of
-    `--max-drop`). A part of an output with a scale of its own is named by its slice. A check that could not be judged
-    is inconclusive, with the reason. `sample` is the row, of `samples`, that differs most. `cosine` is the cosine
-    similarity of the two outputs, `top1` the share of rows with the same largest value, if rows have several values.
+    quantized tensor uses), `share` (of the work that is quantized), `drop` (of the metric, at most the limit of
+    `--max-drop`) or `overflow` (the number of operators whose values float16 does not hold). A part of an output with a
+    scale of its own is named by its slice. A check that could not be judged is inconclusive, with the reason. `sample`
+    is the row, of `samples`, that differs most. `cosine` is the cosine similarity of the two outputs, `top1` the share
+    of rows with the same largest value, if rows have several values.
     """
 
     artifact: str
@@ -73,7 +74,7 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def unit(self) -> str:
         """The unit of `value` and `limit`."""
-        return {"difference": "1", "sqnr": "dB", "drop": "points"}.get(self.kind, "ratio")
+        return {"difference": "1", "sqnr": "dB", "drop": "points", "overflow": "1"}.get(self.kind, "ratio")
 
 
 class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
