@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.runtime.tflite_files import two_signatures
 
 from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.reports.history import Accepted, Line, Run
 from edgekit.core.verdict import Verdict
 from edgekit.flows import history
+from edgekit.flows.check import check_order
 from edgekit.flows.judging import history as store
 from edgekit.flows.order import door
 
@@ -135,6 +137,25 @@ def test_a_folder_becomes_the_baseline_whole(config: Path) -> None:
     accept(config, why="first")
 
     assert [path.name for path in (config.parent / "old").iterdir()] == ["manifest.json"]
+
+
+def test_a_baseline_of_one_signature_is_accepted_and_found(tmp_path: Path) -> None:
+    config = tmp_path / "edgekit.toml"
+    config.write_text(
+        '[[check.models]]\nname = "net"\npath = "net.tflite@signature=encode"\n'
+        'baseline = "old/net.tflite@signature=encode"\n'
+    )
+    two_signatures(tmp_path / "net.tflite")
+    (tmp_path / "old").mkdir()
+
+    with pytest.raises(UserError, match="no baseline"), check_order(config):
+        pass
+    accept(config, why="first")
+
+    assert (tmp_path / "old" / "net.tflite").read_bytes() == (tmp_path / "net.tflite").read_bytes()
+    assert [one.name for one in (tmp_path / "old").iterdir()] == ["net.tflite"]
+    with check_order(config) as order:
+        assert any("old/net.tflite@signature=encode" in step for step in order.steps())
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from edgekit.core.system.documents import now
 from edgekit.core.system.files import new_file, new_folder
 from edgekit.core.system.progress import Progress
 from edgekit.flows.judging.history import append, commit_of, comparable, history_file, points, read_history
+from edgekit.flows.opening.artifacts import without_signature
 
 
 def show(config: Path, *, command: str = "history show") -> HistoryReport:
@@ -63,7 +64,8 @@ class AcceptOrder:
     def run(self, progress: Progress) -> AcceptReport:
         """Replace the baselines, and add a line to the history."""
         for one in self._kept:
-            _replace(self.config.parent / one.path, self.config.parent / one.baseline)
+            # A signature is a part of one file, which is replaced whole.
+            _replace(*(without_signature(self.config.parent / name)[0] for name in (one.path, one.baseline)))
         line = Accepted(
             created=now(),
             commit=commit_of(self.config.parent),

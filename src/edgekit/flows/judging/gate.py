@@ -31,7 +31,7 @@ from edgekit.flows.measuring.measure import Profiled, measure
 from edgekit.flows.measuring.pairs import Protocol
 from edgekit.flows.measuring.rounds import Rounds
 from edgekit.flows.opening import devices
-from edgekit.flows.opening.artifacts import Opened, opened
+from edgekit.flows.opening.artifacts import Opened, opened, without_signature
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitSt
 
 
 def _baseline(path: Path, model: CheckedModel, stack: ExitStack, progress: Progress) -> Opened | Report:
-    if not path.exists():
+    if not without_signature(path)[0].exists():
         raise UserError(
             f"There is no baseline '{path}' of '{model.called}'.",
             hint=f'edgekit history accept --model {model.called} --why "first baseline"',

@@ -75,11 +75,11 @@ class Opened:
 
 def is_bare(path: Path) -> bool:
     """True for a model file outside of a bundle, also with the signature that is to be run."""
-    file, _ = _without_signature(path)
+    file, _ = without_signature(path)
     return file.is_file() and file.suffix in FORMATS
 
 
-def _without_signature(path: Path) -> tuple[Path, dict[str, str]]:
+def without_signature(path: Path) -> tuple[Path, dict[str, str]]:
     """The file in `model.tflite@signature=encode`, and the option of its backend."""
     file, mark, name = str(path).rpartition(_SIGNATURE)
     return (Path(file), {"signature": name}) if mark and name else (path, {})
@@ -192,7 +192,7 @@ def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed
 
 def _bare(path: Path, sizes: Sequence[str]) -> Opened:
     """A model file as an artifact of its own, described by what its engine reads."""
-    path, options = _without_signature(path)
+    path, options = without_signature(path)
     kind, name = FORMATS[path.suffix], "@".join((path.stem, *options.values()))
     backend: Backend = BACKENDS.get(default_backend(kind))()
     with backend.open(path, options, None) as session:
