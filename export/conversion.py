@@ -26,7 +26,7 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.verdict import Verdict
 from edgekit.export import messages
 from edgekit.export.best_int8 import INT8_TIME_S, Attempt, choose
-from edgekit.export.checking.artifact_checks import check_file
+from edgekit.export.checking.artifact_checks import check_file, with_decision
 from edgekit.export.checking.calibration_quality import warnings_of
 from edgekit.export.checking.cases import Case, make_cases
 from edgekit.export.checking.sampling import MAX_OUTPUT_BYTES, bounded
@@ -322,7 +322,7 @@ class _Run:
             target, artifact, reference.spec, reference.samples, reference.cases
         )
         self.parity += checks
-        return artifact
+        return with_decision(artifact, self.accuracy[artifact.recipe], checks)
 
     def _record(self, made: Made, reference: Reference) -> dict[str, Any]:
         """How an artifact was made; its id is the hash of this."""

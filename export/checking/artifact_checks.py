@@ -28,6 +28,8 @@ MOST_POINTS: Final = 0.01
 MOST_OF_ERROR: Final = 0.02
 # In the record of an artifact: what `--max-drop` allows, what was measured, and on how many samples.
 MAX_DROP: Final = "max_drop"
+# In the record of an artifact that the metric passed: how much it drops at most, and on how many samples.
+DECIDED: Final = "metric_decides"
 # A case counts as the samples do if it has at most twice their noise amplitude, or no larger error than they.
 _NEAR_DB: Final = 6.0
 
@@ -81,7 +83,9 @@ def decided(
     near to the reference as the samples, and the range of int8 values. Where `--max-drop` was given, it is the limit.
     """
     found = tuple(checks)
-    reason = _asked(accuracy, artifact) if MAX_DROP in artifact.record else _shown(accuracy)
+    reason = (
+        _asked(accuracy, artifact) if MAX_DROP in artifact.record else _shown(accuracy) or _known(accuracy, artifact)
+    )
     if tolerance_of(artifact.precision).difference is not None or not reason:
         return found
     whole = [one for one in found if one.case == WHOLE and _is_judged(one, spec)]
@@ -89,6 +93,17 @@ def decided(
         structs.replace(one, verdict=Verdict.PASS, reason=reason) if _is_explained(one, spec, whole) else one
         for one in found
     )
+
+
+def with_decision(artifact: Artifact, accuracy: Accuracy, checks: Iterable[ParityCheck]) -> Artifact:
+    """`artifact` with what its metric showed in its record, if that passed any of `checks`: a bundle contains too few
+    samples to show it again."""
+    reason = _shown(accuracy)
+    if not reason or all(one.reason != reason for one in checks):
+        return artifact
+    decision = {"high": accuracy.drop.high, "reason": reason, "samples": accuracy.drop.n}
+    record = {**artifact.record, DECIDED: decision}
+    return structs.replace(artifact, record=record, id=artifact_id(record))
 
 
 def drop_checks(artifact: Artifact, where: str) -> tuple[ParityCheck, ...]:
@@ -135,6 +150,14 @@ def _shown(accuracy: Accuracy) -> str:
     unit = "points" if metric_traits(accuracy.metric).unit == "ratio" else "1"
     shown, most = (format_value(one, unit) for one in (max(high, 0.0), limit))
     return f"the metric decides: {accuracy.metric} drops by at most {shown} (limit {most})"
+
+
+def _known(accuracy: Accuracy, artifact: Artifact) -> str:
+    """What more samples have shown when the artifact was made, unless these contradict; empty if nothing."""
+    found, limit, low = artifact.record.get(DECIDED), _limit(accuracy), accuracy.drop.low
+    if found is None or limit is None or low is None or low > limit or accuracy.drop.n >= found["samples"]:
+        return ""
+    return f"{found['reason']}, on {found['samples']} samples"
 
 
 def _limit(accuracy: Accuracy) -> float | None:

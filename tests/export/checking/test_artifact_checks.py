@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replaced
 from tests.export.checking.echo import SPEC, Make, noisy, samples
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck
 from edgekit.core.spec import TensorSpec
 from edgekit.core.verdict import Verdict
-from edgekit.export.checking.artifact_checks import decided, drop_checks, with_drop
+from edgekit.export.checking.artifact_checks import decided, drop_checks, with_decision, with_drop
 from edgekit.export.checking.parity import validate_artifact
 
 NOTHING = Estimate(None, reason="no labels")
@@ -110,3 +111,19 @@ def test_a_case_without_a_larger_error_than_the_samples_is_passed(artifact: Make
     found = decided(checks, dropped(0, 0), artifact("int8"), SPEC)
 
     assert [one.verdict for one in found] == [Verdict.PASS, Verdict.PASS, Verdict.FAIL]
+
+
+def test_what_many_samples_showed_holds_where_a_bundle_has_few(session: Make, artifact: Make) -> None:
+    checks = checks_of(session, artifact("int8"), 0.2)
+    many, few, contradicting = dropped(-0.01, 0.009), dropped(-0.06, 0.06), dropped(0.05, 0.2)
+    few, contradicting = (replaced(one, drop=replaced(one.drop, n=64)) for one in (few, contradicting))
+
+    made = with_decision(artifact("int8"), many, decided(checks, many, artifact("int8"), SPEC))
+
+    assert decided(checks, few, artifact("int8"), SPEC)[0].verdict is Verdict.FAIL
+    assert decided(checks, few, made, SPEC)[0].verdict is Verdict.PASS
+    assert decided(checks, few, made, SPEC)[0].reason.endswith("on 600 samples")
+    assert decided(checks, contradicting, made, SPEC)[0].verdict is Verdict.FAIL
+    # What parity alone passes has no such record.
+    good = checks_of(session, artifact("int8"), 0.001)
+    assert with_decision(artifact("int8"), many, good) == artifact("int8")
