@@ -15,8 +15,8 @@ class ModuleRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A torch module that a worker can build.
 
     `location` is `path/to/net.py:factory` or `package.module:function`; the factory takes no arguments. `weights` is a
-    safetensors file, or a .pt file of plain tensors; empty for the weights that the factory itself sets. With `raw`
-    the module takes raw values: its preprocessing becomes part of it.
+    safetensors file, or a checkpoint as in `stored_tensors.read_tensors`; empty for the weights that the factory itself
+    sets. With `raw` the module takes raw values: its preprocessing becomes part of it.
     """
 
     location: str
@@ -113,7 +113,7 @@ class Traced(msgspec.Struct, frozen=True):
     """What running the module showed: outputs, operators, and the digests of its weights and of the code around it.
 
     `failures` are the feeds on which the module itself failed, with the reason. `is_random`: a second call of the
-    factory gave other weights.
+    factory gave other weights. `notes` say where the weights were found.
     """
 
     outputs: tuple[str, ...] = ()
@@ -122,6 +122,7 @@ class Traced(msgspec.Struct, frozen=True):
     sources: str = ""
     failures: dict[int, str] = {}
     is_random: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Described(msgspec.Struct, frozen=True):

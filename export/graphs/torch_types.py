@@ -23,6 +23,9 @@ class Tensor(Protocol):
     def numel(self) -> int:
         """How many values it has."""
 
+    def data_ptr(self) -> int:
+        """Where its first value is in memory."""
+
     def dim(self) -> int:
         """How many axes it has."""
 
@@ -144,7 +147,7 @@ class Module(Protocol):
     def state_dict(self, *, keep_vars: bool = False) -> Mapping[str, Tensor]:
         """Everything that is saved."""
 
-    def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> object:
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], *, strict: bool = True) -> object:
         """Take these values."""
 
     def register_forward_pre_hook(self, hook: Callable[..., None]) -> RemovableHandle:

@@ -7,44 +7,42 @@ import hashlib
 import importlib
 import importlib.util
 import os
-import pickle
 import random
 import re
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
-from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError, nearest
+from edgekit.core.errors import EdgekitError, UserError, nearest
 from edgekit.core.system.optional import need
 from edgekit.export.messages import ModuleRef
 from edgekit.export.raw_inputs import wrapped
 from edgekit.export.torch.exported_program import load_program
-from edgekit.export.torch.flattening import is_tensor
+from edgekit.export.torch.given_weights import load_weights
 from edgekit.export.torch.untraceable import code_place
 
 if TYPE_CHECKING:
-    from edgekit.export.graphs.torch_types import Module, Tensor
+    from edgekit.export.graphs.torch_types import Module
 
 T = TypeVar("T")
 
-SHOWN: Final = 3
 _STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
-_GLOBAL: Final = re.compile(r"GLOBAL (?P<name>[\w.]+)")
 # Where an object is in memory, which some modules print.
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
-_SAVE: Final = "safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')"
 
 
-def load_module(ref: ModuleRef, *, seed: int = 0, again: bool = False) -> Module:
+def load_module(
+    ref: ModuleRef, *, seed: int = 0, again: bool = False, note: Callable[[str], object] = lambda _: None
+) -> Module:
     """The torch module of `ref` in eval mode, on the CPU, with gradients off.
 
     Args:
         again: Call the factory a second time in this process; its file is not executed again.
+        note: Receives what a reader should know of the weights, such as a prefix that was removed.
 
     Raises:
         UserError: No such file or factory, a factory that raises or returns something else, weights that do not match.
@@ -62,7 +60,8 @@ def load_module(ref: ModuleRef, *, seed: int = 0, again: bool = False) -> Module
         )
     module: Module = made
     if ref.weights:
-        _load_weights(module, Path(ref.weights))
+        for text in load_weights(module, Path(ref.weights)):
+            note(text)
     module = module.to("cpu").eval().requires_grad_(False)
     return wrapped(module, ref.raw) if ref.raw else module
 
@@ -154,79 +153,6 @@ def _run(call: Callable[[], T], what: str) -> T:
             f"{what} failed: {type(err).__name__}: {err}{f' ({place})' if place else ''}.",
             hint="Call the factory from Python on its own first: it must return the network without arguments.",
         ) from err
-
-
-def _load_weights(module: Module, path: Path) -> None:
-    given = read_weights(path)
-    wanted = module.state_dict()
-    problems = [
-        *_listing("missing", [name for name in wanted if name not in given]),
-        *_listing("unexpected", [name for name in given if name not in wanted]),
-        *_listing("with a different shape", _misshapen(wanted, given)),
-    ]
-    if problems:
-        listing = "".join(f"\n  {problem}" for problem in problems)
-        raise UserError(f"Weights '{path}' do not match the module:{listing}", hint=_SAVE)
-    module.load_state_dict(given)
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors by name from a .safetensors file, or from a .pt file that contains only tensors.
-
-    Raises:
-        ModelUnreadable: No such file, damaged, or a pickle that would run code.
-    """
-    if not path.is_file():
-        raise ModelUnreadable(f"There is no weights file '{path}'.", hint=_SAVE)
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    torch = need("torch", extra="export")
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as err:
-        raise ModelUnreadable(f"Weights '{path}' are not plain tensors: {_no_tensors(err)}.", hint=_SAVE) from err
-    return _plain(content, path)
-
-
-def _no_tensors(err: Exception) -> str:
-    """Why torch refused a file; its own text is a page of advice, the first of which is to load it unsafely."""
-    found = _GLOBAL.search(str(err))
-    if found:
-        return f"loading them would run '{found['name']}'"
-    if "TorchScript" in str(err):
-        return "this is a TorchScript archive"
-    return "their pickle is damaged or contains objects"
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    safetensors = need("safetensors", extra="export")
-    try:
-        return dict(need("safetensors.torch", extra="export").load_file(path))
-    except (safetensors.SafetensorError, OSError, ValueError) as err:
-        raise ModelUnreadable(f"Weights '{path}' are not a safetensors file: {err}.") from err
-
-
-def _plain(content: object, path: Path) -> dict[str, Tensor]:
-    # Many training scripts wrap the weights: {"state_dict": ..., "epoch": ...}.
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(is_tensor(value) for value in content.values()):
-        raise ModelUnreadable(f"Weights '{path}' are not a dictionary of tensors.")
-    return dict(content)
-
-
-def _misshapen(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
-    return [
-        f"{name} {tuple(given[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in given and given[name].shape != tensor.shape
-    ]
-
-
-def _listing(what: str, names: list[str]) -> list[str]:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return [f"{len(names)} {what}: {', '.join(names[:SHOWN])}{more}"] if names else []
 
 
 def _own_files() -> Iterable[tuple[str, Path]]:

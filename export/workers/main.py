@@ -106,11 +106,13 @@ class _State:
     def __init__(self) -> None:
         self._opened: tuple[ModuleRef, int, _Source] | None = None
         self._state = ""
+        self.notes: list[str] = []
 
     def source(self, ref: ModuleRef, seed: int, state: str = "") -> _Source:
         """The source; a module gets the tensors in the file `state` if there is one."""
         if self._opened is None or self._opened[:2] != (ref, seed):
-            self._opened, self._state = (ref, seed, _opened(ref, seed)), ""
+            self.notes = []
+            self._opened, self._state = (ref, seed, _opened(ref, seed, self.notes)), ""
         source = self._opened[2]
         if isinstance(source, _Network) and state and state != self._state and Path(state).is_file():
             load_state(source.module, Path(state))
@@ -122,11 +124,11 @@ class _State:
         self._state = state
 
 
-def _opened(ref: ModuleRef, seed: int) -> _Source:
+def _opened(ref: ModuleRef, seed: int, notes: list[str]) -> _Source:
     if kind_of(ref.location) != TORCH:
         return open_model_file(ref.location)
     _quiet_torch()
-    return _Network(load_module(ref, seed=seed))
+    return _Network(load_module(ref, seed=seed, note=notes.append))
 
 
 def _reply(state: _State, line: bytes) -> messages.Reply:
@@ -203,7 +205,9 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
         first = next(iter(unpack_feeds(found).values()))
         refuse_unrepeatable(module, job.spec, good, first, before)
     operators, weights = _made_of(source, job.spec, good)
-    traced = messages.Traced(names, tuple(sorted(operators)), weights, sources_digest(), failures, is_random)
+    traced = messages.Traced(
+        names, tuple(sorted(operators)), weights, sources_digest(), failures, is_random, tuple(state.notes)
+    )
     return messages.Reply(traced=traced)
 
 

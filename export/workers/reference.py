@@ -88,7 +88,7 @@ def ask_reference(
     _refuse_failed_signatures(failures, spec)
     answered_samples = samples.with_expected(joined(list(own.values()), complete), _first_rows(noise, own, complete))
     refuse_unfitting(complete, answered_samples)
-    warnings = (*_random(traced), *_unchecked(kept, failures, samples, spec))
+    warnings = (*traced.notes, *_random(traced), *_unchecked(kept, failures, samples, spec))
     return Reference(complete, answered_samples, kept, traced, warnings, _varying(seen))
 
 

@@ -39,6 +39,7 @@ CASES = [
     Case("no such factory", "export faulty.py:linaer --samples good.npz", 2, ("'linear'",), slow=True),
     Case("no factory named", "export faulty.py --samples good.npz", 2, ("Hint:", "faulty.py:Net")),
     Case("no such file", "export gone.py:Net --samples good.npz", 2, ("gone.py",)),
+    Case("weights without their network", "export other.pt", 2, ("contains weights", "--weights other.pt")),
     Case("unknown source", "build digts", 2, ("'digits'", "edgekit list models")),
     Case(
         "weights that run code",

@@ -177,7 +177,9 @@ data_option = click.option(
 )
 
 _SOURCE_OPTIONS: Final = (
-    click.option("--weights", type=path_type, metavar="FILE", help="Weights: a .safetensors or plain .pt file."),
+    click.option(
+        "--weights", type=path_type, metavar="FILE", help="Weights: a .safetensors file, or a checkpoint (.pt, .ckpt)."
+    ),
     click.option("--input", multiple=True, metavar="SPEC", help="An input, e.g. 'x:float32[N,1,28,28]'. Repeatable."),
     click.option("--sizes", multiple=True, metavar="SPEC", help="Sizes of a dynamic axis, e.g. T=32,64. Repeatable."),
     click.option(

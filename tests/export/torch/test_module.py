@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import pytest
@@ -10,21 +9,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from edgekit.core.errors import ModelUnreadable, UserError
+from edgekit.core.errors import UserError
 from edgekit.export.messages import ModuleRef
-from edgekit.export.torch.module import load_factory, load_module, read_weights, sources_digest, state_digest
+from edgekit.export.torch.module import load_factory, load_module, sources_digest, state_digest
 
 NETS = Path(__file__).parents[1] / "nets"
 GOOD, FAULTY = f"{NETS / 'good.py'}", f"{NETS / 'faulty.py'}"
-
-
-class Evil:
-    """Runs a command when it is unpickled."""
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        import os
-
-        return os.system, ("touch harmed",)
 
 
 def line_of(text: str) -> int:
@@ -113,12 +103,6 @@ def test_weights_replace_those_of_the_factory(suffix: str, tmp_path: Path) -> No
     assert state_digest(load_module(ModuleRef(f"{GOOD}:Cnn", str(path)))) == state_digest(wanted)
 
 
-def test_weights_inside_a_checkpoint_are_found(tmp_path: Path) -> None:
-    torch.save({"state_dict": {"w": torch.ones(2)}, "epoch": 3}, tmp_path / "checkpoint.pt")
-
-    assert list(read_weights(tmp_path / "checkpoint.pt")) == ["w"]
-
-
 def test_weights_that_do_not_fit_are_listed_all_at_once(tmp_path: Path) -> None:
     state = dict(load_module(ModuleRef(f"{GOOD}:Cnn")).state_dict())
     state["head.weight"] = torch.zeros(4, 7)
@@ -133,45 +117,6 @@ def test_weights_that_do_not_fit_are_listed_all_at_once(tmp_path: Path) -> None:
     assert "5 unexpected: extra.0, extra.1, extra.2 and 2 more" in caught.value.message
     assert "1 with a different shape: head.weight (4, 7) instead of (4, 128)" in caught.value.message
     assert caught.value.exit_code == 2
-
-
-@pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"not weights at all" * 20, b"PK\x03\x04 half a zip"])
-def test_damaged_weights_are_unreadable(name: str, content: bytes, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(content)
-
-    with pytest.raises(ModelUnreadable) as caught:
-        read_weights(tmp_path / name)
-
-    assert caught.value.exit_code == 5
-
-
-def test_a_pickle_that_is_no_plain_tensors_is_refused_and_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil()))
-    torch.save(Evil(), tmp_path / "zipped.pt")
-    torch.save([1, 2, 3], tmp_path / "list.pt")
-
-    for name in ("evil.pt", "zipped.pt", "list.pt"):
-        with pytest.raises(ModelUnreadable):
-            read_weights(tmp_path / name)
-    assert not (tmp_path / "harmed").exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [(torch.nn.Linear(1, 1), "loading them would run 'torch.nn.modules.linear.Linear'"), ([1, 2], "a dictionary")],
-    ids=["a module", "a list"],
-)
-def test_what_a_pickle_holds_is_said_in_one_plain_line(content: object, reason: str, tmp_path: Path) -> None:
-    torch.save(content, tmp_path / "w.pt")
-
-    with pytest.raises(ModelUnreadable, match=reason) as caught:
-        read_weights(tmp_path / "w.pt")
-
-    assert caught.value.message.isprintable()
 
 
 def test_the_code_around_the_module_is_part_of_what_it_is(tmp_path: Path) -> None:

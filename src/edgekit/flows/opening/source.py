@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 RUN_FILE: Final = "run.json"
 GENERATED: Final = "generated"
 _GENERATED_COUNT: Final = 32
+_WEIGHTS: Final = (".pt", ".pth", ".ckpt", ".tar", ".safetensors", ".bin")
 
 
 @dataclass(frozen=True)
@@ -381,6 +382,11 @@ def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:
 def _not_a_source(source: str, path: Path) -> UserError:
     if is_model_file(source):
         return UserError(f"There is no file '{source}'.", hint="edgekit export path/to/model.onnx")
+    if path.suffix.lower() in _WEIGHTS and path.is_file():
+        return UserError(
+            f"'{source}' contains weights, and not the code of their network.",
+            hint=f"edgekit build path/to/net.py:Net --weights {source}",
+        )
     offer = nearest(source, MODELS)
     return UserError(
         f"'{source}' is not a reference model, run directory, file.py:factory, .onnx, .tflite or .pt2.{offer}",
