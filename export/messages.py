@@ -113,7 +113,7 @@ class Traced(msgspec.Struct, frozen=True):
     """What running the module showed: outputs, operators, and the digests of its weights and of the code around it.
 
     `failures` are the feeds on which the module itself failed, with the reason. `is_random`: a second call of the
-    factory gave other weights. `notes` say where the weights were found.
+    factory gave other weights. `is_untrained`: another seed did. `notes` say where the weights were found.
     """
 
     outputs: tuple[str, ...] = ()
@@ -122,6 +122,7 @@ class Traced(msgspec.Struct, frozen=True):
     sources: str = ""
     failures: dict[int, str] = {}
     is_random: bool = False
+    is_untrained: bool = False
     notes: tuple[str, ...] = ()
 
 

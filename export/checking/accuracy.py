@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from edgekit.core.statistics import intervals
 from edgekit.core.statistics.by_sample import by_sample, fitting
 from edgekit.export.checking.sampling import run_samples
 from edgekit.runtime.backend import Session
+
+# Why the quality of an untrained network is not measured.
+_UNTRAINED: Final = "the weights are a random initialisation"
 
 
 def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str) -> Accuracy:
@@ -35,6 +39,8 @@ def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samp
 def accuracy_of(run: Callable[[], Feed], artifact: Artifact, spec: ModelSpec, samples: Samples, where: str) -> Accuracy:
     """`measure_accuracy` of the outputs that `run` returns for all samples; it is called only if they can be judged."""
     metric = _metric(spec, samples)
+    if spec.is_untrained:
+        return unknown_accuracy(artifact, spec, samples, where, _UNTRAINED)
     if not samples.is_labelled:
         return unknown_accuracy(artifact, spec, samples, where, "the samples have no labels")
     if by_sample(metric) is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgekit.core.errors import UserError
-from edgekit.export.torch.stored_tensors import Tensors, read_tensors
+from edgekit.export.stored_tensors import Tensors, read_tensors
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.torch_types import Module, Tensor

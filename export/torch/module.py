@@ -11,6 +11,7 @@ import random
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -19,6 +20,7 @@ import numpy as np
 
 from edgekit.core.errors import EdgekitError, UserError, nearest
 from edgekit.core.system.optional import need
+from edgekit.export.factory_call import FactoryCall, parse_factory
 from edgekit.export.messages import ModuleRef
 from edgekit.export.raw_inputs import wrapped
 from edgekit.export.torch.exported_program import load_program
@@ -74,26 +76,35 @@ def _set_seeds(seed: int) -> None:
 
 
 def load_factory(location: str, *, again: bool = False) -> Callable[[], object]:
-    """The function at `location`; `again` as in `load_module`.
+    """The function at `location` with its arguments; `again` as in `load_module`.
 
     Raises:
-        UserError: No such file, a module that does not import, or no such name in it.
+        UserError: No such file, a module that does not import, no such name in it, or arguments other than literals.
     """
-    place, _, name = location.rpartition(":")
-    if not place or not name:
-        raise UserError(f"'{location}' is not FILE.py:FACTORY.", hint="edgekit build path/to/net.py:Net")
-    known = sys.modules.get(_name_of(Path(place))) if again else None
-    module = known or (_from_file(Path(place)) if place.endswith(".py") else _from_package(place))
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        close = difflib.get_close_matches(name, functions, n=1) or functions[:1]
-        raise UserError(
-            f"'{place}' has no function or class '{name}'.{nearest(name, functions)}",
-            hint=f"edgekit build {place}:{close[0] if close else 'FACTORY'}",
-        )
-    found: Callable[[], object] = factory
-    return found
+    call = parse_factory(location)
+    known = sys.modules.get(_name_of(Path(call.place))) if again else None
+    module = known or (_from_file(Path(call.place)) if call.is_file else _from_package(call.place))
+    return partial(_named(call, module), *call.arguments, **call.keywords)
+
+
+def _named(call: FactoryCall, module: ModuleType) -> Callable[..., object]:
+    """The function that `call` names in `module`."""
+    owner: object = module
+    for part in call.function.split("."):
+        found = getattr(owner, part, None)
+        if found is None:
+            break
+        owner = found
+    else:
+        if callable(owner):
+            factory: Callable[..., object] = owner
+            return factory
+    functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+    close = difflib.get_close_matches(call.function, functions, n=1) or functions[:1]
+    raise UserError(
+        f"'{call.place}' has no function or class '{call.function}'.{nearest(call.function, functions)}",
+        hint=f"edgekit build {call.place}:{close[0] if close else 'FACTORY'}",
+    )
 
 
 def sources_digest() -> str:
@@ -151,7 +162,7 @@ def _run(call: Callable[[], T], what: str) -> T:
             place = f"{err.filename}:{err.lineno}"
         raise UserError(
             f"{what} failed: {type(err).__name__}: {err}{f' ({place})' if place else ''}.",
-            hint="Call the factory from Python on its own first: it must return the network without arguments.",
+            hint="Call the factory from Python first. Arguments that it needs are given as in net.py:make(width=2).",
         ) from err
 
 

@@ -38,16 +38,15 @@ from edgekit.export.torch.exported_program import describe_program
 from edgekit.export.torch.module import load_module, sources_digest, state_digest
 from edgekit.export.torch.noise import Run, deviations, moved_run, torch_runs
 from edgekit.export.torch.repeatable import refuse_unrepeatable
-from edgekit.export.torch.state import copied, differing, load_state, save_state, save_weights, tensors_of
+from edgekit.export.torch.state import copied, load_state, save_state, save_weights, tensors_of
 from edgekit.export.torch.tracer import record
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
+from edgekit.export.workers.drawn_weights import DrawnWeights, drawn_weights
 from edgekit.runtime.backend import BACKENDS, default_backend
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.torch_types import Module
 
-# Building a module of so many numbers again, to see whether its weights are random, takes well under a second.
-_REBUILT: Final = 20_000_000
 # Measuring the reference's own noise may take this long beyond the cases.
 _NOISE_S: Final = 5.0
 
@@ -180,7 +179,7 @@ def _load(state: _State, job: messages.Load) -> messages.Reply:
 def _run(state: _State, job: messages.RunModule) -> messages.Reply:
     source = state.source(job.module, job.seed)
     module = source.module if isinstance(source, _Network) else None
-    is_random = module is not None and _is_random(module, job)
+    drawn = DrawnWeights() if module is None else _drawn(module, job)
     state.keep(job.state)
     before = {} if module is None else copied(tensors_of(module))
     found: Feed = {}
@@ -206,27 +205,27 @@ def _run(state: _State, job: messages.RunModule) -> messages.Reply:
         refuse_unrepeatable(module, job.spec, good, first, before)
     operators, weights = _made_of(source, job.spec, good)
     traced = messages.Traced(
-        names, tuple(sorted(operators)), weights, sources_digest(), failures, is_random, tuple(state.notes)
+        names,
+        tuple(sorted(operators)),
+        weights,
+        sources_digest(),
+        failures,
+        is_random=drawn.by_call,
+        is_untrained=drawn.by_seed,
+        notes=tuple(state.notes),
     )
     return messages.Reply(traced=traced)
 
 
-def _is_random(module: Module, job: messages.RunModule) -> bool:
-    """Save the tensors of the module; true, with its weights saved as well, if its factory sets random ones."""
+def _drawn(module: Module, job: messages.RunModule) -> DrawnWeights:
+    """Save the tensors of the module, and its weights as well if its factory sets other ones in each call."""
     if not job.state:
-        return False
+        return DrawnWeights()
     save_state(module, Path(job.state))
-    own = tensors_of(module)
-    if job.module.weights or sum(tensor.numel() for tensor in own.values()) > _REBUILT:
-        return False
-    try:
-        again = tensors_of(load_module(job.module, seed=job.seed, again=True))
-    except Exception:  # noqa: BLE001  # some factories can be called only once
-        return False
-    if not differing(own, again):
-        return False
-    save_weights(module, Path(job.weights))
-    return True
+    found = drawn_weights(module, job.module, job.seed)
+    if found.by_call:
+        save_weights(module, Path(job.weights))
+    return found
 
 
 def _outputs(source: _Source, spec: ModelSpec, feed: Feed) -> Feed:

@@ -79,6 +79,7 @@ def ask_reference(
     ]
     own = {index: answers[index] for index in range(len(cases), len(feeds))}
     seen = (*answered, *_as_cases(own, feeds, samples, spec))
+    spec = msgspec.structs.replace(spec, is_untrained=traced.is_untrained)
     complete = _with_outputs(spec, traced.outputs, seen)
     complete.refuse_unknown_states()
     kept = worth_keeping(answered, samples, spec)

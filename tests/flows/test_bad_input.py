@@ -40,6 +40,10 @@ CASES = [
     Case("no factory named", "export faulty.py --samples good.npz", 2, ("Hint:", "faulty.py:Net")),
     Case("no such file", "export gone.py:Net --samples good.npz", 2, ("gone.py",)),
     Case("weights without their network", "export other.pt", 2, ("contains weights", "--weights other.pt")),
+    Case(
+        "no such package", "export no_such_package:Net --samples good.npz", 3, ("'no_such_package' is not installed",)
+    ),
+    Case("arguments that are code", "export faulty.py:linear(open) --samples good.npz", 2, ("literals", "net.py:make")),
     Case("unknown source", "build digts", 2, ("'digits'", "edgekit list models")),
     Case(
         "weights that run code",

@@ -110,7 +110,8 @@ def source_argument(function: Any) -> Any:
     return click.argument(
         "source",
         shell_complete=names("models", files=True),
-        help="A reference model, a run of 'train', FILE.py:FACTORY (executes its code), or an .onnx, .tflite or .pt2.",
+        help="A reference model, a run of 'train', FILE.py:FACTORY or PACKAGE:FACTORY, also with arguments in brackets "
+        "(executes its code), or an .onnx, .tflite or .pt2.",
     )(function)
 
 
@@ -344,4 +345,8 @@ def first_target(setting: str) -> str:
 
 def source_name(source: str) -> str:
     """The name of a source, from which outputs are named: `digits`, `Net` of `net.py:Net`, `kws` of `runs/kws`."""
-    return source.rpartition(":")[2] if ".py:" in source else Path(source).stem or "model"
+    from edgekit.export.factory_call import is_factory, parse_factory
+
+    if is_factory(source) and not source.endswith(".py"):
+        return parse_factory(source).name
+    return Path(source).stem or "model"

@@ -229,12 +229,16 @@ def drop_unit(name: str) -> str:
     return "points" if metric_unit(name) == "ratio" else "1"
 
 
+UNTRAINED: Final = "weights: random initialisation, so accuracy is not judged; --weights FILE gives trained ones"
+
+
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name, task, tensors, pre-processing and quality of one model.
 
     `sizes` lists the sizes of each dynamic axis for which formats with fixed shapes are exported; without it, an axis
     has size 1. `labels` are class names in index order; `postprocessing` is for outputs other than class scores.
     `states` are the inputs of a streaming model by the output from which each continues in the next part of the stream.
+    `is_untrained`: its weights are a random initialisation, so that its quality says nothing.
     """
 
     name: str
@@ -249,6 +253,12 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metric: Metric | None = None
     licence: str = ""
     states: dict[str, str] = {}
+    is_untrained: bool = False
+
+    @property
+    def caveat(self) -> str:
+        """What every report must say of the weights; empty if nothing."""
+        return UNTRAINED if self.is_untrained else ""
 
     @property
     def free_axes(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from edgekit.export.bisecting.bisect import Bisected
 from edgekit.export.checking.cases import Case, load_cases
 from edgekit.export.checking.ranges import LEAST, used_shares
 from edgekit.export.checking.tolerance import TOLERANCES, Tolerance
+from edgekit.export.factory_call import parse_factory
 from edgekit.export.formats import TORCH, Tracer, tracer_of
 from edgekit.export.graphs.trace import Trace, stacked, trace_of
 from edgekit.export.messages import ModuleRef
@@ -30,6 +31,7 @@ from edgekit.export.raw_inputs import raw_input_of
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.workers.worker import Worker
 from edgekit.flows.opening.artifacts import backend_for, opened_bundle
+from edgekit.flows.opening.factories import resolved
 from edgekit.runtime.preprocessing import is_raw
 from edgekit.train.registry import MODELS
 
@@ -189,13 +191,14 @@ def _module(bundle: Bundle, options: ModuleOptions) -> ModuleRef:
     if options.source in MODELS or (not options.source and source.get("model") in MODELS):
         return ModuleRef(MODELS.get(options.source or source["model"]).location, weights, raw)
     location = options.source or source.get("factory", "")
-    if not location or not Path(location.rpartition(":")[0]).is_file():
+    call = parse_factory(location) if location else None
+    if call is None or (call.is_file and not Path(call.place).is_file()):
         raise UserError(
             f"The module that '{bundle.path}' was made from was not found"
-            f"{f': there is no file {location.rpartition(chr(58))[0]!r}' if location else ''}.",
+            f"{f': there is no file {call.place!r}' if call else ''}.",
             hint=f"edgekit bisect {bundle.path} torch ARTIFACT --source FILE.py:FACTORY",
         )
-    return ModuleRef(f"{Path(location.rpartition(':')[0]).resolve()}:{location.rpartition(':')[2]}", weights, raw)
+    return ModuleRef(resolved(call), weights, raw)
 
 
 def _tolerance(a: _Side, b: _Side) -> Tolerance:

@@ -66,7 +66,8 @@ def _headline(report: Report) -> str:
     name = report.spec.name if report.spec else report.bundle
     counted = ", ".join(f"{kind} {passed} of {total}" for kind, passed, total in rows.counts(report))
     title = f"## edgekit {prose(report.command)} {code(name)}: {formatting.VERDICTS[report.verdict]}"
-    return f"{title}\n\nPassed: {counted}." if counted else title
+    caveat = f"**{prose(report.spec.caveat)}**" if report.spec and report.spec.caveat else ""
+    return "\n\n".join(part for part in (title, caveat, f"Passed: {counted}." if counted else "") if part)
 
 
 def _target(target: rows.TargetView) -> str:

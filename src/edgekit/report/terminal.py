@@ -43,6 +43,8 @@ def render(report: Report, console: Console) -> None:
     markup.
     """
     _say(console, _heading(report))
+    if report.spec and report.spec.caveat:
+        _say(console, Text(report.spec.caveat, style=_BOLD), indent=2)
     for target in rows.targets(report):
         _target(console, report, target)
     _depths(console, report)

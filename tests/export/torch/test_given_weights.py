@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edgekit.core.errors import ModelUnreadable, UserError
+from edgekit.export.stored_tensors import read_tensors
 from edgekit.export.torch.given_weights import load_weights
-from edgekit.export.torch.stored_tensors import read_tensors
 
 
 class Evil:

@@ -29,7 +29,18 @@ def test_a_class_in_a_file_is_a_factory() -> None:
 
 
 def test_a_function_of_a_package_is_a_factory() -> None:
-    assert load_factory("torch.nn:Identity") is nn.Identity
+    assert isinstance(load_factory("torch.nn:Identity")(), nn.Identity)
+
+
+def test_arguments_and_dotted_names_are_part_of_a_factory(tmp_path: Path) -> None:
+    text = "from torch import nn\n\nclass Net:\n    @staticmethod\n    def make(width, *, bias=True):\n"
+    (tmp_path / "net.py").write_text(f"{text}        return nn.Linear(width, 2, bias=bias)\n")
+
+    module = load_module(ModuleRef(f"{tmp_path / 'net.py'}:Net.make(3, bias=False)"))
+    other = load_module(ModuleRef("torch.nn:Linear(4, 2)"))
+
+    assert {name: tuple(one.shape) for name, one in module.state_dict().items()} == {"weight": (2, 3)}
+    assert tuple(other.state_dict()["weight"].shape) == (2, 4)
 
 
 def test_the_module_is_in_eval_mode_whatever_the_factory_left() -> None:
@@ -47,7 +58,7 @@ def test_the_seed_decides_random_weights() -> None:
 @pytest.mark.parametrize(
     ("location", "message"),
     [
-        ("net", "'net' is not FILE.py:FACTORY."),
+        ("net", "'net' does not name the function that makes the model."),
         ("nowhere/net.py:Net", "There is no file 'nowhere/net.py'."),
         (f"{GOOD}:Cnm", f"'{GOOD}' has no function or class 'Cnm'. Did you mean 'Cnn'?"),
         ("no.such.package:Net", "Importing 'no.such.package' failed: ModuleNotFoundError: No module named 'no'."),

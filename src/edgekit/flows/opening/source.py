@@ -21,12 +21,14 @@ from edgekit.core.spec import ModelSpec, Preprocessing, TensorSpec, parse_sizes,
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
 from edgekit.export.best_int8 import INT8_TIME_S
+from edgekit.export.factory_call import is_factory
 from edgekit.export.formats import is_model_file
 from edgekit.export.messages import Described, ModuleRef
 from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
 from edgekit.export.workers.describe import describe_file
 from edgekit.flows.opening.artifacts import refuse_unsized
+from edgekit.flows.opening.factories import named_factory, portable, resolved
 from edgekit.flows.opening.freed_axes import freed
 from edgekit.flows.reading.held import Held
 from edgekit.flows.reading.preprocess_option import parse_preprocessing, with_preprocessing
@@ -151,7 +153,7 @@ def _opened(source: str, options: SourceOptions, settings: Settings) -> Source:
     path = Path(source)
     if (path / RUN_FILE).is_file():
         return _run_directory(path, options, settings)
-    if _is_factory(source):
+    if is_factory(source):
         return _factory(source, options, settings)
     if is_model_file(source) and path.is_file():
         return _file(path, options, settings)
@@ -221,11 +223,7 @@ def _unused(source: str) -> dict[str, str]:
     given = {"include_samples": "your own samples are always in the bundle"}
     if is_model_file(source):
         return {**given, "data": "a file gets its samples from --samples", "weights": "it has its own"}
-    return {**given, "data": "a file.py:factory gets its samples from --samples"} if _is_factory(source) else {}
-
-
-def _is_factory(source: str) -> bool:
-    return ".py:" in source or source.endswith(".py")
+    return {**given, "data": "a factory gets its samples from --samples"} if is_factory(source) else {}
 
 
 def _weights(name: str, options: SourceOptions) -> Path:
@@ -286,19 +284,13 @@ def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:
 
 
 def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
-    path, _, function = source.rpartition(":")
-    if not path or not function.isidentifier():
-        raise UserError(
-            f"'{source}' does not name the function that makes the model.", hint=f"{source.rstrip(':')}:Net"
-        )
-    if not Path(path).is_file():
-        raise UserError(f"There is no file '{path}'.", hint="edgekit build path/to/net.py:Net")
+    call = named_factory(source)
     how = parse_preprocessing(options.preprocess) if options.preprocess else None
     held = _held(options, how)
-    given = _given(_user_spec(function, options, held, how), held, settings)
+    given = _given(_user_spec(call.name, options, held, how), held, settings)
     parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
-    module = ModuleRef(f"{Path(path).resolve()}:{function}", str(options.weights or ""))
-    facts = {"factory": f"{Path(path).name}:{function}"}
+    module = ModuleRef(resolved(call), str(options.weights or ""))
+    facts = {"factory": portable(call)}
     return Source(module, _completed(given, options), parts, given.came_from, facts, given.warnings)
 
 
@@ -389,6 +381,6 @@ def _not_a_source(source: str, path: Path) -> UserError:
         )
     offer = nearest(source, MODELS)
     return UserError(
-        f"'{source}' is not a reference model, run directory, file.py:factory, .onnx, .tflite or .pt2.{offer}",
+        f"'{source}' is not a reference model, run directory, file.py:factory, package:factory or model file.{offer}",
         hint="edgekit list models",
     )

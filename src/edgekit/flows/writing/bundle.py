@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.bundle import CASES, SAMPLES, Bundle, Manifest, write_manifest
+from edgekit.core.errors import UserError
 from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
 from edgekit.core.system.documents import now
@@ -102,11 +103,20 @@ def write_bundle(
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
     result = dataclasses.replace(result, spec=with_states(result.spec))
     if how.max_drop is not None:
+        _refuse_untrained(result)
         with progress.stage("accuracy control"):
             result = control_accuracy(result, request, folder, how.max_drop)
     bundle = _write_rest(source, result, folder)
     warnings = (*source.warnings, *result.warnings, *_about_failing(source, result))
     return Written(source, of_bundle(bundle), result.parity, result.accuracy, warnings, result.failures)
+
+
+def _refuse_untrained(result: ExportResult) -> None:
+    if result.spec.is_untrained:
+        raise UserError(
+            "--max-drop cannot be judged: the weights of the factory are a random initialisation.",
+            hint="--weights FILE",
+        )
 
 
 def _request(source: Source, recipes: tuple[Recipe, ...], settings: Settings) -> ExportRequest:

@@ -17,6 +17,7 @@ def model_card(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequ
     parts = [
         f"# {spec.name}",
         spec.summary or f"A {spec.task} model.",
+        f"**{spec.caveat}**" if spec.caveat else "",
         _tensors(manifest),
         _artifacts(manifest, parity, accuracy),
         _outputs(parity),

@@ -19,7 +19,6 @@ import numpy as np
 
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.system.optional import need
-from edgekit.export.torch.flattening import is_tensor
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.torch_types import Tensor
@@ -191,10 +190,10 @@ def _dictionaries(content: object, place: str = "", depth: int = 0) -> Iterator[
 
 def _tensor(value: object) -> Tensor | None:
     """The value as a tensor, if it is one, or an array of numbers."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-        found: Tensor = need("torch", extra="export").from_numpy(value)
-        return found
-    return value if is_tensor(value) else None
+    torch = need("torch", extra="export")
+    is_array = isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+    found: Tensor | None = torch.from_numpy(value) if is_array else value if isinstance(value, torch.Tensor) else None
+    return found
 
 
 def _whole_module(path: Path, content: object) -> ModelUnreadable | None:
