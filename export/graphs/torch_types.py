@@ -80,8 +80,23 @@ class Tensor(Protocol):
     def flatten(self, start_dim: int = 0) -> Tensor:
         """With one axis instead of those from `start_dim` on."""
 
-    def eq(self, other: Tensor) -> Tensor:
+    def sqrt(self) -> Tensor:
+        """The square roots."""
+
+    def sign(self) -> Tensor:
+        """-1, 0 or 1."""
+
+    def eq(self, other: Tensor | float) -> Tensor:
         """Where the values are equal."""
+
+    def lt(self, other: float) -> Tensor:
+        """Where the values are smaller."""
+
+    def ge(self, other: float) -> Tensor:
+        """Where the values are at least as large."""
+
+    def unflatten(self, axis: int, sizes: tuple[int, ...]) -> Tensor:
+        """With several axes instead of one."""
 
     def isnan(self) -> Tensor:
         """Where the values are NaN."""
@@ -89,8 +104,12 @@ class Tensor(Protocol):
     def all(self) -> Tensor:
         """Whether all values are true."""
 
+    def __getitem__(self, place: object) -> Tensor: ...
     def __neg__(self) -> Tensor: ...
+    def __add__(self, other: Tensor) -> Tensor: ...
     def __sub__(self, other: Tensor) -> Tensor: ...
+    def __mul__(self, other: Tensor | float) -> Tensor: ...
+    def __matmul__(self, other: Tensor) -> Tensor: ...
     def __rsub__(self, other: float) -> Tensor: ...
     def __truediv__(self, other: Tensor | float) -> Tensor: ...
     def __floordiv__(self, other: int) -> Tensor: ...

@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgekit.core.errors import UserError
 from edgekit.core.system.optional import need
+
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Tensor
 
 Operator = Callable[..., Any]
 
@@ -40,10 +43,10 @@ _MAX_POWER: Final = 8
 
 @dataclass(frozen=True)
 class Complex:
-    """A complex tensor or number by its parts, which have one shape."""
+    """A complex tensor by its parts, which have one shape; those of a number are numbers."""
 
-    real: Any
-    imag: Any
+    real: Tensor
+    imag: Tensor
 
 
 def is_complex(value: Any) -> bool:
@@ -199,9 +202,9 @@ def _angle(value: Complex) -> Any:
     """
     torch = need("torch", extra="export")
     real, imag = value.real, value.imag
-    flat = (imag / torch.where(real == 0, torch.ones_like(real), real)).atan()
-    side = torch.where(imag >= 0, torch.full_like(real, math.pi), torch.full_like(real, -math.pi))
-    return torch.where(real < 0, flat + side, torch.where(real == 0, imag.sign() * (math.pi / 2), flat))
+    flat = (imag / torch.where(real.eq(0), torch.ones_like(real), real)).atan()
+    side = torch.where(imag.ge(0), torch.full_like(real, math.pi), torch.full_like(real, -math.pi))
+    return torch.where(real.lt(0), flat + side, torch.where(real.eq(0), imag.sign() * (math.pi / 2), flat))
 
 
 def _polar(magnitude: Any, angle: Any) -> Complex:

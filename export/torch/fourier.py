@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,12 @@ from edgekit.core.errors import UserError
 from edgekit.core.system.optional import need
 from edgekit.export.torch.complex_numbers import Complex, conjugate, multiply, split
 
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Tensor
+
 Waves = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
+Transform: TypeAlias = "Callable[..., Tensor | Complex]"
 
 # Up to this length one product with all cosines and sines; above it in two steps, where the length has factors.
 _DIRECT: Final = 512
@@ -22,7 +26,9 @@ _DIRECT: Final = 512
 _LONGEST: Final = 4096
 
 
-def transform(z: Any, dim: int, *, size: int | None = None, norm: str | None = None, inverse: bool = False) -> Complex:
+def transform(
+    z: Tensor | Complex, dim: int, *, size: int | None = None, norm: str | None = None, inverse: bool = False
+) -> Complex:
     """The discrete Fourier transform of a real or complex tensor along one axis.
 
     Args:
@@ -34,7 +40,7 @@ def transform(z: Any, dim: int, *, size: int | None = None, norm: str | None = N
     return Complex(found.real.movedim(-1, dim), found.imag.movedim(-1, dim))
 
 
-def half(x: Any, dim: int, *, size: int | None = None, norm: str | None = None) -> Complex:
+def half(x: Tensor, dim: int, *, size: int | None = None, norm: str | None = None) -> Complex:
     """The transform of a real tensor along one axis: the bins from 0 to half of its length."""
     moved = _resized(x.movedim(dim, -1), size)
     length = int(moved.shape[-1])
@@ -48,7 +54,7 @@ def half(x: Any, dim: int, *, size: int | None = None, norm: str | None = None) 
     return Complex(found.real.movedim(-1, dim), found.imag.movedim(-1, dim))
 
 
-def from_half(z: Any, dim: int, *, size: int | None = None, norm: str | None = None) -> Any:
+def from_half(z: Tensor | Complex, dim: int, *, size: int | None = None, norm: str | None = None) -> Tensor:
     """The real tensor that `half` returns `z` for; its length is `size`, or twice the number of bins less two."""
     torch = need("torch", extra="export")
     z = split(z)
@@ -61,15 +67,23 @@ def from_half(z: Any, dim: int, *, size: int | None = None, norm: str | None = N
     return found.real.movedim(-1, dim)
 
 
-def _first(z: Any) -> Any:
+def _first(z: Tensor | Complex) -> Tensor:
     return z.real if isinstance(z, Complex) else z
 
 
-def _by_parts(z: Any, function: Callable[[Any], Any]) -> Any:
+@overload
+def _by_parts(z: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor: ...
+@overload
+def _by_parts(z: Complex, function: Callable[[Tensor], Tensor]) -> Complex: ...
+def _by_parts(z: Tensor | Complex, function: Callable[[Tensor], Tensor]) -> Tensor | Complex:
     return Complex(function(z.real), function(z.imag)) if isinstance(z, Complex) else function(z)
 
 
-def _resized(z: Any, size: int | None) -> Any:
+@overload
+def _resized(z: Tensor, size: int | None) -> Tensor: ...
+@overload
+def _resized(z: Complex, size: int | None) -> Complex: ...
+def _resized(z: Tensor | Complex, size: int | None) -> Tensor | Complex:
     """The last axis cut or filled with zeros."""
     pad = need("torch", extra="export").nn.functional.pad
     length = int(_first(z).shape[-1])
@@ -86,7 +100,7 @@ def _scaled(z: Complex, length: int, norm: str | None, *, inverse: bool) -> Comp
     return z if factor == 1 else Complex(z.real * factor, z.imag * factor)
 
 
-def _of_length(z: Any, length: int, *, inverse: bool) -> Complex:
+def _of_length(z: Tensor | Complex, length: int, *, inverse: bool) -> Complex:
     """The transform along the last axis without a factor."""
     rows = _divisor(length) if length > _DIRECT else 1
     if rows == 1:
@@ -109,7 +123,7 @@ def _divisor(length: int) -> int:
     return next(one for one in range(math.isqrt(length), 0, -1) if length % one == 0)
 
 
-def _multiplied(z: Any, bins: int, *, inverse: bool) -> Complex:
+def _multiplied(z: Tensor | Complex, bins: int, *, inverse: bool) -> Complex:
     """The first bins of the transform along the last axis, without a factor."""
     length, dtype = int(_first(z).shape[-1]), _first(z).dtype
     steps, turns = np.arange(length)[:, None], np.arange(bins)[None]
@@ -120,7 +134,7 @@ def _multiplied(z: Any, bins: int, *, inverse: bool) -> Complex:
     return Complex(z.real @ cos - z.imag @ sin, z.real @ sin + z.imag @ cos)
 
 
-def _turns(rows: int, columns: int, dtype: Any, *, inverse: bool) -> Complex:
+def _turns(rows: int, columns: int, dtype: object, *, inverse: bool) -> Complex:
     """What the sums over rows, (columns, rows), are turned by before those over columns."""
     steps, turns = np.arange(columns)[:, None], np.arange(rows)[None]
     turns, length = turns if inverse else -turns, rows * columns
@@ -141,25 +155,32 @@ def sines(length: int, steps: Numbers, turns: Numbers) -> Waves:
     return np.where(2 * places % length == 0, 0.0, np.sin(2 * np.pi * places / length))
 
 
-def tensor(array: Waves, dtype: Any) -> Any:
+def tensor(array: Waves, dtype: object) -> Tensor:
     """A constant, rounded once."""
-    return need("torch", extra="export").from_numpy(np.ascontiguousarray(array)).to(dtype)
+    exact: Tensor = need("torch", extra="export").from_numpy(np.ascontiguousarray(array))
+    return exact.to(dtype)
 
 
-def _along(one: Callable[..., Any]) -> Callable[..., Any]:
+def _along(one: Transform) -> Transform:
     """As in `torch.fft`: (x, size, dim, norm)."""
     return lambda x, size=None, dim=-1, norm=None: one(x, dim, size=size, norm=norm)
 
 
-def _over(first: Callable[..., Any] | None, last: Callable[..., Any] | None, *, inverse: bool, axes: int = 0) -> Any:
+def _over(first: Transform | None, last: Transform | None, *, inverse: bool, axes: int = 0) -> Transform:
     """A transform over several axes: `first` or `last` stand for the real one of its last axis."""
 
-    def over(x: Any, sizes: Sequence[int] | None = None, dims: Any = None, norm: str | None = None) -> Any:
+    def over(
+        x: Tensor | Complex,
+        sizes: Sequence[int] | None = None,
+        dims: int | Sequence[int] | None = None,
+        norm: str | None = None,
+    ) -> Tensor | Complex:
         rank = _first(x).dim()
-        count = axes or len(sizes or dims or range(rank))
-        dims = list(range(rank - count, rank)) if dims is None else [dims] if isinstance(dims, int) else list(dims)
-        lengths = list(sizes) if sizes is not None else [None] * len(dims)
-        pairs = list(zip(dims, lengths, strict=True))
+        given = [dims] if isinstance(dims, int) else dims
+        count = axes or len(sizes or given or range(rank))
+        chosen = list(range(rank - count, rank)) if given is None else list(given)
+        lengths = list(sizes) if sizes is not None else [None] * len(chosen)
+        pairs = list(zip(chosen, lengths, strict=True))
         if first is not None:
             x = first(x, pairs[-1][0], size=pairs[-1][1], norm=norm)
         for dim, size in pairs[:-1] if first or last else pairs:
@@ -169,24 +190,23 @@ def _over(first: Callable[..., Any] | None, last: Callable[..., Any] | None, *, 
     return over
 
 
-def _inverse(x: Any, dim: int, **options: Any) -> Complex:
-    return transform(x, dim, inverse=True, **options)
+def _inverse(x: Tensor | Complex, dim: int, *, size: int | None = None, norm: str | None = None) -> Complex:
+    return transform(x, dim, size=size, norm=norm, inverse=True)
 
 
-def _mixed(x: Any, dims: Sequence[int], norm: int, forward: bool) -> Complex:
+def _mixed(x: Tensor | Complex, dims: Sequence[int], norm: int, forward: bool) -> Complex:
     for dim in dims:
         x = transform(x, dim, norm=_word(norm, forward=forward), inverse=not forward)
     return split(x)
 
 
-def _from_real(x: Any, dims: Sequence[int], norm: int, onesided: bool) -> Complex:
+def _from_real(x: Tensor, dims: Sequence[int], norm: int, onesided: bool) -> Complex:
     *others, last = dims
     begin = half if onesided else transform
-    x = begin(x, last, norm=_word(norm, forward=True))
-    return _mixed(x, others, norm, True)
+    return _mixed(begin(x, last, norm=_word(norm, forward=True)), others, norm, True)
 
 
-def _to_real(z: Any, dims: Sequence[int], norm: int, size: int) -> Any:
+def _to_real(z: Tensor | Complex, dims: Sequence[int], norm: int, size: int) -> Tensor:
     *others, last = dims
     return from_half(_mixed(z, others, norm, False), last, size=size, norm=_word(norm, forward=False))
 
@@ -196,7 +216,7 @@ def _word(norm: int, *, forward: bool) -> str:
     return {0: "backward" if forward else "forward", 1: "ortho", 2: "forward" if forward else "backward"}[norm]
 
 
-TRANSFORMS: Final[dict[str, Callable[..., Any]]] = {
+TRANSFORMS: Final[dict[str, Transform]] = {
     "fft_fft": _along(transform),
     "fft_ifft": _along(_inverse),
     "fft_rfft": _along(half),

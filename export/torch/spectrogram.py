@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,12 +11,15 @@ from edgekit.core.system.optional import need
 from edgekit.export.torch.complex_numbers import Complex
 from edgekit.export.torch.fourier import Waves, cosines, sines, tensor
 
+if TYPE_CHECKING:
+    from edgekit.export.graphs.torch_types import Tensor
+
 # torch refuses a smaller sum of squared windows, which would amplify rounding.
 _SMALLEST = 1e-11
 
 
 def forward(
-    self: Any,
+    self: Tensor | Complex,
     n_fft: int,
     hop_length: int | None = None,
     win_length: int | None = None,
@@ -26,8 +29,8 @@ def forward(
     normalized: bool = False,
     onesided: bool | None = None,
     return_complex: bool | None = None,
-    **_: Any,
-) -> Any:
+    **_: object,
+) -> Tensor | Complex:
     """What aten's `stft` returns, (N, bins, frames); the arguments have its names, and the window is an array.
 
     Raises:
@@ -48,7 +51,7 @@ def forward(
 
 
 def backward(
-    self: Any,
+    self: Complex,
     n_fft: int,
     hop_length: int | None = None,
     win_length: int | None = None,
@@ -58,7 +61,7 @@ def backward(
     onesided: bool | None = None,
     length: int | None = None,
     return_complex: bool = False,
-) -> Any:
+) -> Tensor:
     """What aten's `istft` returns, (N, samples); the arguments have its names, and the window is an array.
 
     Raises:
@@ -77,7 +80,7 @@ def backward(
     frames, begin = parts.shape[-1], n_fft // 2 if center else 0
     total = n_fft + hop * (frames - 1)
     end = begin + length if length is not None else total - begin
-    sound = overlapped[:, 0, begin:end] / _sums(shape, hop, frames, parts.dtype)[begin:end]
+    sound: Tensor = overlapped[:, 0, begin:end] / _sums(shape, hop, frames, parts.dtype)[begin:end]
     sound = torch.nn.functional.pad(sound, (0, end - total)) if end > total else sound
     return sound[0] if is_single else sound
 
@@ -101,18 +104,21 @@ def _padded(window: Waves | None, length: int | None, size: int) -> Waves:
     return np.pad(values, (before, size - len(values) - before))
 
 
-def _sums(window: Waves, hop: int, frames: Any, dtype: Any) -> Any:
+def _sums(window: Waves, hop: int, frames: Any, dtype: object) -> Tensor:
     """The sum of the squared windows that overlap at each sample."""
     torch = need("torch", extra="export")
     square = window**2
     if not isinstance(frames, int):
         ones = torch.ones((1, 1, frames), dtype=dtype)
-        return torch.nn.functional.conv_transpose1d(ones, tensor(square[None, None], dtype), stride=hop)[0, 0]
+        overlapped = torch.nn.functional.conv_transpose1d(ones, tensor(square[None, None], dtype), stride=hop)
+        found: Tensor = overlapped[0, 0]
+        return found
     sums = np.zeros(len(window) + hop * (frames - 1))
     for frame in range(frames):
         sums[frame * hop : frame * hop + len(window)] += square
     return tensor(np.where(sums < _SMALLEST, 1.0, sums), dtype)
 
 
-def _pairs(spectrum: Complex) -> Any:
-    return need("torch", extra="export").stack((spectrum.real, spectrum.imag), -1)
+def _pairs(spectrum: Complex) -> Tensor:
+    pairs: Tensor = need("torch", extra="export").stack((spectrum.real, spectrum.imag), -1)
+    return pairs
