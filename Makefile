@@ -2,18 +2,19 @@
 #
 #   PYTHON       the Python 3.11 or newer that .venv is made with
 #   TORCH        the PyTorch to install first
-#   TORCH_INDEX  where it comes from. On Linux PyPI has the CUDA build, 4 GB; the CPU build is at
-#                https://download.pytorch.org/whl/cpu
+#   TORCH_INDEX  where it comes from: on Linux the CPU build, everywhere else PyPI. On Linux PyPI has the CUDA build, 4 GB:
+#                make TORCH_INDEX= install
 #   PARALLEL     processes of the test run
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
-TORCH_INDEX ?=
+TORCH_INDEX ?= $(if $(filter Linux,$(shell uname -s)),https://download.pytorch.org/whl/cpu)
 PARALLEL ?= 2
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+# Written when an installation has ended: everything for development, or what the demo needs.
 INSTALLED := .venv/edgekit-installed
+DEMO := .venv/edgekit-demo
 LINKS := train export runtime devices
 # PROGRAM:PACKAGE of what tests drive and pip cannot install. The other stand-ins are unpacked by the tests themselves.
 STANDINS := chromium:chromium ssh:openssh-client
@@ -22,7 +23,7 @@ BENCHMARKS := startup install_size profile_cost runtime_overhead export_time
 DATA_BENCHMARKS := train_overhead
 FAST := not slow and not browser and not device and not gpu and not timing
 
-.PHONY: help install links standins demo test test-fast lint bench wheel clean
+.PHONY: help install python links standins demo test test-fast lint bench wheel clean
 
 help:
 	@echo "make install    .venv with edgekit and everything for development"
@@ -38,15 +39,17 @@ help:
 
 install: $(INSTALLED)
 
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt | links
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt | links python
+	@$(PYTHON) install.py development --torch "$(TORCH)" --torch-index "$(TORCH_INDEX)"
+	@touch $@
+
+$(DEMO): setup.cfg pyproject.toml constraints.txt | links python
+	@$(PYTHON) install.py demo --torch "$(TORCH)" --torch-index "$(TORCH_INDEX)"
+	@touch $@
+
+python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "edgekit needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "installing into .venv; this takes some minutes the first time"
-	@$(PYTHON) -m venv .venv
-	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
-	@$(PIP) uninstall --yes edgekit
-	@$(PIP) install --constraint constraints.txt --editable ".[dev]"
-	@touch $@
 
 # Git writes the links as small text files where core.symlinks is off, and some archive tools drop them.
 links:
@@ -63,10 +66,10 @@ standins:
 		echo "installing$$missing"; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $$missing >/dev/null; \
 	else \
-		echo "tests that need these are skipped: apt-get install$$missing" >&2; \
+		echo "tests that need these packages of Debian are skipped:$$missing" >&2; \
 	fi
 
-demo: install
+demo: $(if $(wildcard $(INSTALLED)),install,$(DEMO))
 	@$(BIN)/edgekit build digits --target local --out demo-out --force
 
 test: install standins lint

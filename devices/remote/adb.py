@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import IO, Final
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault
+from edgekit.core.system.installation import system_install
 from edgekit.core.system.processes import Finished
 from edgekit.devices.remote.shell import COMMAND_TIMEOUT_S, ProgramShell, run_program
 
@@ -28,7 +29,7 @@ class Cable:
 
     def __init__(self, name: str, serial: str) -> None:
         if shutil.which("adb") is None:
-            raise EnvironmentFault("The program 'adb' is not installed.", hint="sudo apt install adb")
+            raise EnvironmentFault("The program 'adb' is not installed.", hint=system_install("adb"))
         self._name = name
         self._program = ["adb", *([] if serial == "any" else ["-s", serial]), "reverse"]
         self._port = 0
@@ -64,7 +65,7 @@ class AdbShell(ProgramShell):
 
     def __init__(self, name: str, serial: str, *, port: int | None = None) -> None:
         if shutil.which("adb") is None:
-            raise EnvironmentFault("The program 'adb' is not installed.", hint="sudo apt install adb")
+            raise EnvironmentFault("The program 'adb' is not installed.", hint=system_install("adb"))
         self.name = name
         self._serial = "" if serial == "any" else serial
         self._program = ["adb", *(["-P", str(port)] if port else [])]

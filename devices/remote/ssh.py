@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Final
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault, UserError
+from edgekit.core.system.installation import system_install
 from edgekit.core.system.processes import Finished, end, start
 from edgekit.devices.remote.shell import ProgramShell, as_posix
 
@@ -51,7 +52,7 @@ class SshShell(ProgramShell):
 
     def __init__(self, name: str, address: str, *, port: int | None = None, config: str = "") -> None:
         if shutil.which("ssh") is None:
-            raise EnvironmentFault("The program 'ssh' is not installed.", hint="sudo apt install openssh-client")
+            raise EnvironmentFault("The program 'ssh' is not installed.", hint=system_install("openssh-client"))
         if address.startswith("-"):
             raise UserError(
                 f"'{address}' is not a valid ssh address.", hint="edgekit devices add pi --ssh pi@raspberrypi"

@@ -99,7 +99,7 @@ def sources(repository: Path, *folders: str) -> list[Path]:
 
 
 def is_foreign(module: str) -> bool:
-    return module not in sys.stdlib_module_names and module not in {"edgekit", "tests", "benchmarks"}
+    return module not in sys.stdlib_module_names and module not in {"edgekit", "tests", "benchmarks", "install"}
 
 
 def plain_imports(source: str) -> Iterator[str]:

@@ -30,6 +30,13 @@ def test_ci_runs_make_test(place: str, repository: Path) -> None:
     assert re.search(r"^\s*(- run: )?make test$", (repository / place).read_text(encoding="utf-8"), re.MULTILINE)
 
 
+def test_every_python_that_is_declared_and_both_systems_have_a_job(workflow: str, repository: Path) -> None:
+    declared = re.findall(r"Python :: (3\.\d+)$", (repository / "setup.cfg").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert re.findall(r'"(3\.\d+)"', workflow.partition("steps:")[0]) == declared
+    assert set(re.findall(r"\b(ubuntu|macos)-\d", workflow)) == {"ubuntu", "macos"}
+
+
 def test_what_make_test_depends_on_includes_lint(repository: Path) -> None:
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
     recipes = dict(re.findall(r"^([\w-]+):((?:.*\n)(?:\t.*\n)*)", makefile, re.MULTILINE))

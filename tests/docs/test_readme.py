@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.readme import names_and_sizes, output_of, samples, with_sizes
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Typed in the repository itself, where CI runs them as they stand.
 ELSEWHERE = {"make demo", "make test"}
 NEEDS_DATA = "--data"
+# What the README shows of the output of a command.
+SHOWN = samples(README)
 
 
 def files() -> dict[str, str]:
@@ -47,11 +50,30 @@ def test_every_command_of_the_readme_ends_well(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
     assert len(typed) >= 8
+    assert [command for command in SHOWN if NEEDS_DATA not in command]
     for command in typed:
         done = subprocess.run(
             shlex.split(command), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+        if command in SHOWN:
+            assert names_and_sizes(SHOWN[command]) == names_and_sizes(done.stdout), "python -m benchmarks.readme"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("EDGEKIT_DATA" not in os.environ, reason="EDGEKIT_DATA names no folder of data sets")
+@pytest.mark.parametrize("command", [command for command in SHOWN if NEEDS_DATA in command])
+def test_what_the_readme_shows_of_real_data_has_the_names_and_sizes_of_a_run(command: str, tmp_path: Path) -> None:
+    new = output_of(command, os.environ["EDGEKIT_DATA"], tmp_path)
+
+    assert names_and_sizes(SHOWN[command]) == names_and_sizes(new), "python -m benchmarks.readme --data DIR"
+
+
+def test_names_and_sizes_are_read_and_times_are_not() -> None:
+    output = "onnx-fp32   155 kB   99.56 %  11.52 µs\n  size <= 100 kB\n    FAIL  onnx-fp32  155 kB, 54.6 kB over\n"
+
+    assert names_and_sizes(output) == [("", "onnx-fp32", "155 kB"), ("FAIL", "onnx-fp32", "155 kB")]
+    assert all(names_and_sizes(shown) for shown in SHOWN.values())
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:
@@ -59,3 +81,12 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
 
     assert [link for link in links if not (ROOT / link).exists()] == []
     assert links
+
+
+def test_new_sizes_leave_times_as_they_are() -> None:
+    shown = "onnx-fp32    1155 kB   11.52 µs\n  size <= 100 kB\n    FAIL  onnx-fp32  1155 kB, 1055 kB over\n"
+    new = "onnx-fp32    90 kB   99 µs\n  size <= 100 kB\n    FAIL  onnx-fp32  120 kB, 20 kB over\n"
+
+    written = with_sizes(shown, new)
+
+    assert written == "onnx-fp32      90 kB   11.52 µs\n  size <= 100 kB\n    FAIL  onnx-fp32  120 kB, 20 kB over\n"

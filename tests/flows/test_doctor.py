@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edgekit.core.reports.setup.doctor import DoctorReport, Finding, State
+from edgekit.core.system.installation import system_install
 from edgekit.core.system.settings import Settings
 from edgekit.flows.doctor import ENGINES, Machine, diagnose, probe_module
 
@@ -145,7 +146,7 @@ def test_what_is_not_installed_names_the_command_and_is_no_problem(tmp_path: Pat
     diagnosis = diagnose(machine(tmp_path, which=lambda name: None))
 
     assert found(diagnosis, "litert-torch").mend == 'pip install "litert-torch==0.10.0"'
-    assert found(diagnosis, "adb").mend == "apt-get install adb"
+    assert found(diagnosis, "adb").mend == system_install("adb")
     assert diagnosis.exit_code == 0
 
 

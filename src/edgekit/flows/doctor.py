@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.reports.setup.doctor import DoctorReport, Finding, State
-from edgekit.core.system.installation import DISTRIBUTION, origin, others, pip_install, requirement, requirements
+from edgekit.core.system.installation import (
+    DISTRIBUTION,
+    origin,
+    others,
+    pip_install,
+    requirement,
+    requirements,
+    system_install,
+)
 from edgekit.core.system.registry import Registry
 from edgekit.core.system.settings import Settings
 from edgekit.core.system.version import VERSION
@@ -190,7 +198,7 @@ def _packages(machine: Machine) -> Iterator[Finding]:
 def _programs(machine: Machine) -> Iterator[Finding]:
     for name, (purpose, package) in PROGRAMS.items():
         path = machine.which(name)
-        mend = "" if path else f"apt-get install {package}"
+        mend = "" if path else system_install(package)
         yield Finding(name, State.OK, path or f"not installed; needed for {purpose}", mend)
 
 

@@ -19,6 +19,7 @@ from edgekit.core.system.installation import (
     reinstall_command,
     requirement,
     requirements,
+    system_install,
 )
 
 
@@ -125,3 +126,16 @@ def test_a_distribution_called_edgekit_is_told_from_this_one(
     monkeypatch.setattr("sys.path", [str(tmp_path)])
 
     assert [(found.version, earlier) for found, earlier in others()] == [("0.1.1", is_earlier)]
+
+
+@pytest.mark.parametrize(
+    ("system", "package", "command"),
+    [
+        ("linux", "qemu-user-static", "sudo apt install qemu-user-static"),
+        ("darwin", "openssh-client", "brew install openssh"),
+        ("darwin", "adb", "brew install --cask android-platform-tools"),
+        ("darwin", "qemu-user-static", ""),
+    ],
+)
+def test_a_program_is_installed_by_what_the_system_has(system: str, package: str, command: str) -> None:
+    assert system_install(package, system) == command

@@ -20,6 +20,7 @@ from edgekit.core.errors import DeviceError, DeviceUnavailable, EnvironmentFault
 from edgekit.core.reports.setup.devices import OK
 from edgekit.core.samples import read_arrays
 from edgekit.core.system.files import sha256_file
+from edgekit.core.system.installation import system_install
 from edgekit.devices.remote.adb import AdbShell, Cable
 from edgekit.devices.remote.engines import clean
 from edgekit.devices.remote.onnxruntime_library import prepare_native
@@ -213,7 +214,7 @@ def test_without_adb_the_command_that_installs_it_is_named(monkeypatch: pytest.M
     with pytest.raises(EnvironmentFault, match="'adb' is not installed") as caught:
         AdbShell("phone", "any")
 
-    assert caught.value.hint == "sudo apt install adb"
+    assert caught.value.hint == system_install("adb")
 
 
 def test_cleaning_leaves_no_trace() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,13 @@ EXTRAS: Final = {
     "datasets": ("pyarrow>=17",),
     "report": ("jinja2>=3.1.6", "markupsafe>=2.1"),
     "openvino": ("openvino>=2025.0",),
+}
+# What Homebrew calls the packages of Debian that hints name; what it lacks is not here.
+_HOMEBREW: Final = {
+    "adb": "--cask android-platform-tools",
+    "chromium": "--cask chromium",
+    "git": "git",
+    "openssh-client": "openssh",
 }
 # Modules whose package has another name.
 _PACKAGES: Final = {"PIL": "pillow", "sklearn": "scikit-learn"}
@@ -72,6 +80,13 @@ def reinstall_command(module: str, extra: str) -> str:
     """The command that installs the package of `module` again, for a package that cannot be imported."""
     of_extra = requirements(extra)
     return pip_install([one for one in of_extra if _brings(one, module)] or of_extra, "--force-reinstall")
+
+
+def system_install(package: str, system: str = sys.platform) -> str:
+    """The command that installs a program, by the name of its Debian package; empty on macOS if Homebrew lacks it."""
+    if system != "darwin":
+        return f"sudo apt install {package}"
+    return f"brew install {_HOMEBREW[package]}" if package in _HOMEBREW else ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.core.recipe import parse_recipes
 from edgekit.core.system.check_settings import CheckedModel, CheckFile
 from edgekit.core.system.files import new_folder
+from edgekit.core.system.installation import system_install
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.export.routes import default_recipes
@@ -108,7 +109,7 @@ def _git(folder: Path, arguments: Sequence[str]) -> bytes:
     try:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
     except FileNotFoundError as err:
-        raise EnvironmentFault("git is not installed.", hint="apt-get install git") from err
+        raise EnvironmentFault("git is not installed.", hint=system_install("git")) from err
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise EnvironmentFault(f"git {arguments[0]} failed in '{folder}': {said[-1] if said else 'no reason given'}.")

@@ -1,0 +1,187 @@
+"""Installs edgekit and what it needs into .venv, and says at least every ten seconds what it does; `make` calls it.
+
+Usage: install.py development|demo [--torch REQUIREMENT] [--torch-index ADDRESS]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent
+# Python compiles what is imported when it is imported.
+SLIM: Final = ("--no-deps", "--no-compile")
+DEMO_MARK: Final = "edgekit-demo"
+SILENCE_S: Final = 5.0
+# Download and disk of the CPU build of PyTorch and everything else, in GB; PyPI's build for Linux adds CUDA.
+SIZES: Final = {"development": (0.8, 2.5), "demo": (0.6, 1.6)}
+# Every package that the demo imports, by what needs it. Test tools are not among them, nor what converters declare but
+# do not import here (transformers, kagglehub, ...): pip installs these alone. A test runs the demo with no others.
+PARTS: Final = {
+    "edgekit": "click rich markdown-it-py mdurl Pygments msgspec platformdirs numpy Jinja2 MarkupSafe",
+    "digits": "scikit-learn cloudpickle joblib narwhals scipy threadpoolctl",
+    "PyTorch": "filelock fsspec mpmath networkx sympy typing_extensions safetensors",
+    "ONNX": "onnx onnx-ir onnxruntime onnxscript onnxslim colorama ml_dtypes packaging protobuf flatbuffers",
+    "TFLite": "ai-edge-litert ai-edge-quantizer litert-torch litert-converter absl-py immutabledict tabulate tqdm",
+    "litert-torch": "jax jaxlib opt_einsum torchao",
+}
+DEMO: Final = tuple(name for names in PARTS.values() for name in names.split())
+# Test programs, headers and accelerators that nothing imports; a development installation keeps them.
+UNUSED: Final = (
+    "torch/include",
+    "torch/test",
+    "torch/bin/[!t]*",
+    "torch/bin/test*",
+    "ai_edge_litert/*Accelerator*",
+    *(f"{package}/**/tests" for package in ("networkx", "scipy", "sklearn", "sympy")),
+    "onnx/backend/test/data",
+    # In environments of Python 3.11, and nothing here builds a package in them.
+    "setuptools",
+    "setuptools-*",
+    "pkg_resources",
+)
+SHOWN: Final = re.compile(r"^\s*(Downloading .*|Building wheel.*|Installing collected packages.*|ERROR.*|error:.*)$")
+
+
+def watched(command: Sequence[str | Path], *, size: Callable[[], float], silence_s: float = SILENCE_S) -> None:
+    """Run a command and print the lines of it that tell of progress, and one with size and seconds after a silence.
+
+    Exits with all of its output if it fails.
+    """
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+    lines: queue.Queue[str | None] = queue.Queue()
+    threading.Thread(target=_read, args=(process, lines), daemon=True).start()
+    said = []
+    for line in _until_the_end(lines, silence_s):
+        if line is None:
+            print(f"    {time.monotonic() - start:.0f} s, .venv has {size():.2f} GB", flush=True)
+        else:
+            said.append(line)
+            if SHOWN.match(line):
+                print(f"    {_short(line)}", flush=True)
+    if process.wait():
+        sys.exit(f"{''.join(said)}{' '.join(map(str, command))} ended with {process.returncode}")
+
+
+def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            lines.put(line)
+    lines.put(None)
+
+
+def _until_the_end(lines: queue.Queue[str | None], silence_s: float) -> Iterator[str | None]:
+    """Each line as it comes, None after a silence."""
+    shown = time.monotonic()
+    while True:
+        try:
+            line = lines.get(timeout=max(0.0, shown + silence_s - time.monotonic()))
+        except queue.Empty:
+            yield None
+            shown = time.monotonic()
+            continue
+        if line is None:
+            return
+        yield line
+        if SHOWN.match(line):
+            shown = time.monotonic()
+
+
+def _short(line: str) -> str:
+    """A line of pip: the file without its address, and how many packages in place of their names."""
+    action, _, rest = line.strip().partition(": ")
+    if action == "Installing collected packages":
+        return f"unpacking {rest.count(',') + 1} packages"
+    return re.sub(r"(Downloading )\S*/", r"\1", line.strip())
+
+
+def installed_gb() -> float:
+    """What .venv has on disk, in GB."""
+    found = 0
+    for folder, _, names in os.walk(ROOT / ".venv"):
+        for name in names:
+            try:
+                found += os.lstat(Path(folder, name)).st_size
+            except FileNotFoundError:  # pip moves files while they are counted
+                continue
+    return found / 1e9
+
+
+def remove_unused(site: Path) -> None:
+    """Delete what `UNUSED` lists in `site`."""
+    for pattern in UNUSED:
+        print(f"    removing {pattern}", flush=True)
+        for path in list(site.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+class Steps:
+    """The installation of one kind, step by step."""
+
+    def __init__(self, kind: str, torch: str, index: str) -> None:
+        self.kind, self.torch, self.index = kind, torch, index
+        self.python = ROOT / ".venv" / "bin" / "python"
+        self.pip: list[str | Path] = [self.python, "-m", "pip", "--disable-pip-version-check"]
+        self.install = [*self.pip, "install", "--progress-bar", "off", *(SLIM if kind == "demo" else ())]
+
+    def run(self) -> None:
+        """All steps; exits with the output of the one that fails."""
+        download, disk = SIZES[self.kind]
+        print(f"installing into .venv: about {download} GB to download, {disk} GB on disk", flush=True)
+        for number, (text, commands) in enumerate(self._steps(), 1):
+            print(f"{number}/4 {text}", flush=True)
+            for command in commands:
+                watched(command, size=installed_gb)
+        if self.kind == "demo":
+            for site in (ROOT / ".venv" / "lib").glob("python*/site-packages"):
+                remove_unused(site)
+        print(f"installed: {installed_gb():.2f} GB in .venv", flush=True)
+
+    def _steps(self) -> Iterator[tuple[str, list[list[str | Path]]]]:
+        constraints = ["--constraint", "constraints.txt"]
+        # What the demo left out would be missing.
+        clear: list[str | Path] = (
+            ["--clear"] if self.kind == "development" and (ROOT / ".venv" / DEMO_MARK).exists() else []
+        )
+        yield "a Python environment", [[sys.executable, "-m", "venv", *clear, ".venv"]]
+        place = f"from {self.index}" if self.index else "from the package index"
+        # Without its dependencies: an index of PyTorch alone does not have them. The next step brings them.
+        index = ["--index-url", self.index] if self.index else []
+        yield f"PyTorch {place}", [[*self.install, "--no-deps", *index, self.torch]]
+        # The earlier name of the distribution.
+        earlier = [*self.pip, "uninstall", "--yes", "--quiet", "edgekit"]
+        if self.kind == "demo":
+            yield f"{len(DEMO)} packages", [[*self.install, *constraints, *DEMO]]
+            yield "edgekit", [earlier, [*self.install, "--editable", "."]]
+        else:
+            everything = [*self.install, *constraints, "--editable", ".[dev]"]
+            yield "edgekit, and every package for development", [earlier, everything]
+
+
+def main() -> None:
+    """Install what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=sorted(SIZES))
+    parser.add_argument("--torch", default="torch")
+    parser.add_argument("--torch-index", default="")
+    options = parser.parse_args()
+    Steps(options.kind, options.torch, options.torch_index).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""`make demo` installs what the demo imports, and install.py is never silent for long."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import install
+import pytest
+from tests.architecture.test_dependencies import Declared
+
+TORCH = "torch"
+# What packages of the demo declare, and do not import in it: converters of language models and their hubs, a parser
+# of MLIR, and what PyTorch compiles extensions with.
+LEFT_OUT = {
+    "backports-strenum",
+    "fire",
+    "jaxtyping",
+    "kagglehub",
+    "lark",
+    "litert-lm-builder",
+    "multipledispatch",
+    "pillow",
+    "sentencepiece",
+    "setuptools",
+    "transformers",
+    "xdsl",
+}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_demo_has_pinned_packages_and_no_tool_of_the_tests(repository: Path) -> None:
+    pinned = {normal(line.partition("==")[0]) for line in (repository / "constraints.txt").read_text().splitlines()}
+    wanted = [normal(name) for name in install.DEMO]
+    declared = Declared(repository)
+
+    assert set(wanted) - pinned == set()
+    assert sorted(set(wanted)) == sorted(wanted)
+    assert set(wanted) & {normal(name) for name in declared.own["dev"] - declared.whole("all")} <= {"scipy"}
+
+
+def required(name: str) -> Iterator[str]:
+    """What an installed package declares that it needs here, extras left out."""
+    for text in metadata.requires(name) or ():
+        wanted, _, marker = text.partition(";")
+        if "extra ==" not in marker and "platform" not in marker:
+            yield normal(re.split(r"[^\w.-]", wanted, maxsplit=1)[0])
+
+
+def test_what_the_demo_leaves_out_is_known() -> None:
+    installed = {normal(name) for name in (TORCH, *install.DEMO)}
+
+    left_out = {wanted for name in installed for wanted in required(name)} - installed
+
+    assert left_out == LEFT_OUT
+
+
+def test_a_silent_step_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    code = "import time; time.sleep(0.5); print('  Downloading https://host/net-1.0.whl (3.5 MB)'); print('noise')"
+
+    install.watched([sys.executable, "-c", code], size=lambda: 1.25, silence_s=0.1)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 3
+    assert all(re.fullmatch(r"    \d s, \.venv has 1\.25 GB", line) for line in lines[:-1])
+    assert lines[-1].strip() == "Downloading net-1.0.whl (3.5 MB)"
+
+
+def test_a_step_that_fails_ends_with_what_it_printed() -> None:
+    with pytest.raises(SystemExit, match=r"(?s)no such package.*ended with 3"):
+        install.watched([sys.executable, "-c", "print('no such package'); raise SystemExit(3)"], size=lambda: 0.0)
+
+
+def copied(name: str, site: Path) -> None:
+    """The files of an installed package in `site`, as links where the file system allows that."""
+    for file in metadata.files(name) or ():
+        source = Path(str(file.locate()))
+        if ".." in file.parts or file.suffix == ".pyc" or not source.is_file():
+            continue
+        (site / file).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, site / file)
+        except OSError:
+            shutil.copy2(source, site / file)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_demo_runs_with_the_packages_that_it_installs(repository: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(environment), "platbase": str(environment)}))
+    for name in (TORCH, *install.DEMO):
+        copied(name, site)
+    install.remove_unused(site)
+    (site / "edgekit.pth").write_text(str(repository / "src"))
+
+    done = subprocess.run(
+        [environment / "bin" / "python", "-m", "edgekit", "build", "digits", "--launches", "5", "--out", "demo-out"],
+        cwd=tmp_path,
+        # The conversions of other tests would hide a package that is missing.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        | {"EDGEKIT_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "VERDICT: pass" in done.stdout
+    assert "shipped samples" not in done.stdout + done.stderr, "the data set of digits could not be read"
+    # Without the variant of int8, which is that of this machine.
+    made = set(
+        re.findall(r"^((?:onnx|tflite)(?:-[a-z]+\w*)+?)(?:-[su]8[su][78])? +\d+\S* kB", done.stdout, re.MULTILINE)
+    )
+    assert made == {"onnx-fp32", "onnx-int8-static", "tflite-fp32", "tflite-int8-static"}
+    assert (tmp_path / "demo-out" / "report.html").is_file()
