@@ -104,10 +104,11 @@ def add(name: str, entry: Entry, *, force: bool = False, path: Path | None = Non
     """
     problems = [*_problems(name, entry)]
     if problems:
-        raise UserError(" ".join(problems), hint=f"edgekit devices add {name} --ssh pi@raspberrypi")
+        free = f"my-{name}" if name in DEVICES else name if _NAME.fullmatch(name) else "pi"
+        raise UserError(" ".join(problems), hint=f"edgekit devices add {free} --ssh pi@raspberrypi")
     entries = read_inventory(path)
     if name in entries and not force:
-        raise UserError(f"Device '{name}' already exists.", hint=f"edgekit devices add {name} --force ...")
+        raise UserError(f"Device '{name}' already exists.", hint=f"edgekit devices remove {name}, or add --force")
     write_inventory({**entries, name: entry}, path)
 
 

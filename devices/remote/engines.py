@@ -73,7 +73,7 @@ def probe(shell: Shell) -> Platform:
     platform = look(shell)
     if not platform.glibc:
         raise DeviceError(
-            f"'{shell.name}' has no glibc, which wheels need.", hint="edgekit devices prepare " + shell.name
+            f"'{shell.name}' has no glibc, which wheels need.", hint=f"edgekit devices prepare {shell.name}"
         )
     if not platform.python:
         raise DeviceError(f"'{shell.name}' has no Python 3.", hint=f"Run on '{shell.name}': sudo apt install python3")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+from msgspec import structs
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError, nearest
@@ -47,6 +49,21 @@ def accuracy_of(run: Callable[[], Feed], artifact: Artifact, spec: ModelSpec, sa
         reason = f"'{metric}' is computed over all samples together, so there is no drop per sample"
         return unknown_accuracy(artifact, spec, samples, where, reason)
     return _compared(artifact, spec, samples, run(), where)
+
+
+def with_quality(accuracy: Accuracy, session: Session, spec: ModelSpec, samples: Samples) -> Accuracy:
+    """`accuracy` with the quality on other samples, which have no reference outputs: its drop stays as it is."""
+    metric = _metric(spec, samples)
+    if accuracy.quality.value is None or not samples.is_labelled or by_sample(metric) is None:
+        return accuracy
+    outputs = run_samples(session, spec, samples)
+    output, truth, fitted = _judged(spec, dataclasses.replace(samples, expected=outputs))
+    function = by_sample(fitted)
+    assert function is not None
+    values = np.asarray(function(outputs[output], truth))
+    quality = _share(values) if values.dtype == np.bool_ else _mean(values)
+    missing = report.Estimate(None, reason="the reference outputs of these samples are not in the bundle")
+    return structs.replace(accuracy, quality=_estimate(quality), reference=missing)
 
 
 def unknown_accuracy(artifact: Artifact, spec: ModelSpec, samples: Samples, where: str, reason: str) -> Accuracy:

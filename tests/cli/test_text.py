@@ -133,7 +133,7 @@ def test_a_model_that_is_not_what_its_card_says_ends_in_one(edgekit: Run, monkey
     ("arguments", "said"),
     [
         ("digits --artifact onnx-fp32", "--artifact does not apply to 'digits'"),
-        ("bundle --data .", "--data does not apply to 'bundle'"),
+        ("model.onnx --data .", "--data does not apply to 'model.onnx'"),
     ],
 )
 def test_options_of_another_kind_of_validation_are_refused(edgekit: Run, made: Path, arguments: str, said: str) -> None:

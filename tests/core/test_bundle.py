@@ -192,7 +192,7 @@ def test_a_folder_or_file_that_is_no_bundle_is_told(tmp_path: Path, scratch: Pat
     (tmp_path / "model.onnx").write_bytes(b"\x08\x07 no zip")
 
     assert_refused(tmp_path / "empty", scratch, "is not a bundle: it has no manifest.json")
-    assert_refused(tmp_path / "model.onnx", scratch, "is not a bundle, or is damaged")
+    assert_refused(tmp_path / "model.onnx", scratch, "is a model file, not a bundle")
     assert_refused(write_zip(tmp_path / "other.zip", [("a", b"")]), scratch, "or is damaged: it has no manifest.json")
 
 

@@ -247,7 +247,7 @@ def test_a_missing_baseline_names_the_command_that_makes_it(folder: Path, use: U
     with pytest.raises(UserError, match="no baseline") as failure:
         check(config(folder, model='baseline = "none.onnx"'))
 
-    assert failure.value.hint == 'edgekit history accept --model b --why "first baseline"'
+    assert failure.value.hint == "edgekit history accept --model b --why 'first baseline'"
     assert not (folder / "edgekit-history.jsonl").exists()
 
 

@@ -175,7 +175,8 @@ def test_a_report_is_no_baseline_that_can_be_copied(config: Path) -> None:
     with pytest.raises(UserError, match="is a report") as failure:
         accept(config, why="x")
 
-    assert failure.value.hint == "edgekit profile net.onnx --report old.json"
+    folder = config.parent
+    assert failure.value.hint == f"edgekit profile {folder / 'net.onnx'} --report {folder / 'old.json'}"
 
 
 def test_the_commit_is_what_ci_says_else_what_git_says(tmp_path: Path) -> None:

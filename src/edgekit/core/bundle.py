@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 import stat
 import tempfile
@@ -123,8 +124,7 @@ class Bundle:
         Raises:
             BundleUnreadable: Not a bundle, damaged or modified, or of a newer schema (with the upgrade command).
         """
-        if not path.exists():
-            raise BundleUnreadable(f"There is no bundle at '{path}'.", hint=f"edgekit export SOURCE --out {path}")
+        _refuse_other(path)
         with contextlib.ExitStack() as undo:
             try:
                 unpacked = tempfile.TemporaryDirectory(prefix="edgekit-") if path.is_file() else None
@@ -179,6 +179,19 @@ class Bundle:
     def samples(self) -> Samples | None:
         """The samples in the bundle, with their reference outputs; None if it has none."""
         return Samples.load(self.root / SAMPLES, BundleUnreadable) if SAMPLES in self.manifest.files else None
+
+
+def _refuse_other(path: Path) -> None:
+    """Raise for what is not there, and for a model file, which only becomes a bundle."""
+    is_model = path.suffix in (".onnx", ".tflite")
+    if is_model and path.is_file():
+        made = shlex.join(["edgekit", "export", str(path), "--out", f"{path.stem}-bundle"])
+        raise BundleUnreadable(f"'{path}' is a model file, not a bundle.", hint=made)
+    if not path.exists() and is_model:
+        raise BundleUnreadable(f"There is no file '{path}'.", hint="edgekit export SOURCE --out BUNDLE")
+    if not path.exists():
+        made = f"edgekit export SOURCE --out {shlex.quote(str(path))}"
+        raise BundleUnreadable(f"There is no bundle at '{path}'.", hint=made)
 
 
 def write_manifest(root: Path, manifest: Manifest) -> Manifest:

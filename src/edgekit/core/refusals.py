@@ -67,14 +67,16 @@ REFUSALS: Final[dict[str, Refusal]] = {
     ),
     "no-inputs": Refusal("it has no inputs, so its output is a constant", "Use the constant."),
     "sequence-type": Refusal(
-        "a sequence of tensors has no fixed shape, which calibration and devices need", "edgekit profile"
+        "a sequence of tensors has no fixed shape, which calibration and devices need",
+        "Return its tensors as outputs of their own, or as one: ConcatFromSequence.",
     ),
-    "optional-type": Refusal("no backend on a device supports optional tensors", "edgekit profile"),
+    "optional-type": Refusal("no backend on a device supports optional tensors", "Take and return tensors instead."),
     "map-type": Refusal("a map is not a tensor", "Export without the final ZipMap: zipmap=False"),
     "sparse-type": Refusal("no backend on a device supports sparse tensors", "Use a dense tensor."),
     "unknown-rank": Refusal("the file does not specify its number of axes", "--input 'NAME:float32[N,3,32,32]'"),
     "element-type": Refusal(
-        "numpy has neither this element type nor a wider one that contains all its values", "edgekit profile"
+        "numpy has neither this element type nor a wider one that contains all its values",
+        "Convert it in the graph: Cast to float32.",
     ),
     "external-path": Refusal("its external data is outside the folder of the file", "Put the data next to the file."),
 }

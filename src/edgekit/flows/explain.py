@@ -60,7 +60,9 @@ def read_reports(path: Path) -> tuple[Report, ...]:
     if command == "check" and b'"policy"' in data:
         return documents.decode(data, CheckReport, what=what, newest=CHECK_SCHEMA).reports
     if command is not None and command not in _REPORTS:
-        raise Unreadable(f"{what} is a document of '{command}', not a report.", hint="edgekit profile --report FILE")
+        raise Unreadable(
+            f"{what} is a document of '{command}', not a report.", hint="edgekit profile BUNDLE --report FILE.json"
+        )
     return (documents.decode(data, Report, what=what, newest=REPORT_SCHEMA),)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ def accept_order(config: Path, *, why: str, model: Sequence[str] = ()) -> Iterat
         UserError: No reason, an unknown model, or a baseline that is a report.
     """
     file = completed(read_check(config))
-    yield AcceptOrder(config, file, _accepted_models(file, why, model), why.strip())
+    yield AcceptOrder(config, file, _accepted_models(file, config.parent, why, model), why.strip())
 
 
 def _series(name: str, found: Sequence[Point]) -> Series:
@@ -106,7 +107,7 @@ def _series(name: str, found: Sequence[Point]) -> Series:
     return Series(name, len(values), found[-1], level, Step(found[place], found[place - 1], size))
 
 
-def _accepted_models(file: CheckFile, why: str, names: Sequence[str]) -> tuple[CheckedModel, ...]:
+def _accepted_models(file: CheckFile, folder: Path, why: str, names: Sequence[str]) -> tuple[CheckedModel, ...]:
     if not why.strip():
         raise UserError("A new baseline needs its reason.", hint='edgekit history accept --why "larger input"')
     known = {model.called: model for model in file.models}
@@ -118,7 +119,9 @@ def _accepted_models(file: CheckFile, why: str, names: Sequence[str]) -> tuple[C
         if is_report(model.baseline):
             raise UserError(
                 f"The baseline '{model.baseline}' is a report, which must be measured.",
-                hint=f"edgekit profile {model.path} --report {model.baseline}",
+                hint=shlex.join(
+                    ["edgekit", "profile", str(folder / model.path), "--report", str(folder / model.baseline)]
+                ),
             )
     return chosen
 

@@ -25,6 +25,7 @@ from edgekit.flows.judging.quality import agreement
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
 from edgekit.flows.opening.artifacts import Opened, is_bare, opened
+from edgekit.flows.opening.held_back import held_back
 from edgekit.flows.opening.source import RUN_FILE
 from edgekit.train.registry import MODELS
 
@@ -49,25 +50,34 @@ def validate(
     *,
     artifact: Sequence[str] = (),
     reference: str | Path | None = None,
+    samples: Path | None = None,
+    data: Path | None = None,
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Report:
     """Parity of every artifact with the reference outputs in the bundle, and its accuracy.
 
+    The accuracy is that of all samples held back when the bundle was made, where they are found, otherwise of those in
+    the bundle, as are the drop and parity.
+
     Args:
         path: A bundle, or a bare `.onnx` or `.tflite` together with `reference`.
         artifact: Recipe names or aliases; all artifacts if empty.
         reference: A bundle whose samples a bare file must reproduce.
+        samples: The file that the bundle was made from, if it is not found by its name.
+        data: Folder of data sets, for a bundle of a reference model; `settings.data` if None.
 
     Raises:
-        UserError: A bare file without a reference, or inputs with different names.
+        UserError: A bare file without a reference, inputs with different names, or `samples` of another bundle.
     """
     with (
         opened(Path(path), with_samples=not is_bare(Path(path))) as found,
         _with_reference(found, reference) as known,
     ):
         chosen = known.chosen(artifact)
-        parity, accuracy = validated(known, chosen, progress)
+        folder = data or (Path(settings.data) if settings.data else None)
+        evaluation = held_back(known.bundle, samples, folder, progress) if known.bundle else None
+        parity, accuracy = validated(known, chosen, progress, evaluation)
     split = known.bundle.manifest.split if known.bundle else None
     verdict = parity_verdict(parity)
     return Findings(known.spec, str(path), chosen, parity, accuracy, split=split).report(

@@ -170,13 +170,14 @@ def _counted(report: Report) -> str:
 
 
 def _detectable(report: Report) -> str:
-    """The drop that these samples can show, in one sentence; empty if unknown."""
+    """The samples of the quality, and the drop that they can show; empty if unknown."""
     found = [(entry.detectable, entry.metric) for entry in report.accuracy if entry.detectable is not None]
+    judged = f"{on[:1].upper()}{on[1:]}." if (on := rows.judged_on(report)) else ""
     if not found:
-        return ""
+        return judged
     smallest, largest = (format_value(value, drop_unit(metric)) for value, metric in (min(found), max(found)))
     size = smallest if smallest == largest else f"{smallest} ({largest} where predictions differ most)"
-    return f"These samples can show a drop of {size} or more, but not a smaller one."
+    return f"{judged} These samples can show a drop of {size} or more, but not a smaller one.".strip()
 
 
 def _gauge(check: BudgetCheck, estimate: Estimate) -> Any:

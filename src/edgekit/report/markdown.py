@@ -20,6 +20,7 @@ def render_markdown(report: Report) -> str:
     """The report as GitHub-flavoured Markdown; names are in code spans, so that nothing in them is markup."""
     parts = [_headline(report)]
     parts += [_target(target) for target in rows.targets(report)]
+    parts += [f"{prose(samples)}." if (samples := rows.judged_on(report)) else ""]
     parts += [_section("Budgets", _budget_lines(report)), _section("Parity", _parity_lines(report))]
     parts += [_section("Not made", _failure_lines(report))]
     parts += [_section("Why", _why_lines(report)), _section("Under load", _load_lines(report))]

@@ -209,6 +209,26 @@ def parity(report: Report, artifact: str, target: str) -> Verdict | None:
     return parity_verdict(checks) if checks else None
 
 
+def judged_on(report: Report) -> str:
+    """The samples that the quality and the drop were computed on, in one sentence; empty without a quality."""
+    known = [one for one in report.accuracy if one.quality.value is not None]
+    if not known:
+        return ""
+    metric, count = known[0].metric, known[0].quality.n
+    drops = {one.drop.n for one in known if one.drop.value is not None} - {count}
+    rest = f"; the drop on {_samples(report, drops.pop())}" if drops else ""
+    return f"{metric} on {_samples(report, count)}{rest}"
+
+
+def _samples(report: Report, count: int) -> str:
+    """`all 450 held-back samples of digits.npz`, or how many of them."""
+    if report.split is None:
+        return plural(count, "sample")
+    held = plural(report.split.evaluation, "held-back sample")
+    kind = f"all {held}" if count == report.split.evaluation else f"{count:,} of the {held}"
+    return f"{kind} of {report.split.source}"
+
+
 def judged(report: Report, check: BudgetCheck) -> Estimate:
     """The figure of a budget, without its value if the time is withheld."""
     reason = withheld(report, check.artifact, check.target) if check.metric in TIMES else ""

@@ -67,6 +67,8 @@ def _target(console: Console, report: Report, target: rows.TargetView) -> None:
     if target.rows:
         _print_table(console, _table(report, target))
     _say(console, *_notes(target.rows), indent=2)
+    if target.has_accuracy and (samples := rows.judged_on(report)):
+        _say(console, Text(formatting.clean(samples), style=_DIM), indent=2)
     _budgets(console, report, [check for row in target.artifacts for check in row.budgets])
     _say(console, *(_trust_line(trust, names, target) for trust, names in target.trust), indent=2)
     if target.outcome:

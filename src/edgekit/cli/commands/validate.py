@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
 @click.option(
     "--reference", type=path_type, metavar="BUNDLE", help="A bundle with samples that a bare file must agree with."
 )
+@click.option(
+    "--samples",
+    type=path_type,
+    metavar="FILE",
+    help="The samples that the bundle was made from.  [default: a file of that name here or next to the bundle]",
+)
 @data_option
 @report_option
 @common()
@@ -48,13 +55,14 @@ def command(
     path: Path,
     artifact: tuple[str, ...],
     reference: Path | None,
+    samples: Path | None,
     data: Path | None,
     report: tuple[Path, ...],
 ) -> int:
     """Check parity and accuracy of artifacts or of a trained model.
 
     Runs every artifact in its own backend on the samples of the bundle. Exits with 1 if one differs from the model it
-    was made from.
+    was made from. The accuracy is that of all samples held back for evaluation, if they are here.
 
     For a reference model or run directory, recomputes the headline metric on the whole test split. Exits with 1 if it
     disagrees with the model card.
@@ -62,17 +70,25 @@ def command(
     from edgekit.flows.validate import is_trained, validate
 
     if is_trained(str(path)):
-        _refuse(path, {"--artifact": artifact, "--reference": reference, "--report": report}, "has no artifacts")
+        given = {"--artifact": artifact, "--reference": reference, "--samples": samples, "--report": report}
+        _refuse(path, given, "has no artifacts")
         return _quality(call, path, data)
-    _refuse(path, {"--data": data}, "brings its own samples")
+    if path.suffix in (".onnx", ".tflite"):
+        _refuse(path, {"--data": data, "--samples": samples}, "is judged on the samples of its reference")
     with call.progress() as progress:
         found = validate(
-            path, artifact=parts(artifact), reference=reference, settings=call.settings(), progress=progress
+            path,
+            artifact=parts(artifact),
+            reference=reference,
+            samples=samples,
+            data=data,
+            settings=call.settings(),
+            progress=progress,
         )
     return call.show_report(found, files=report)
 
 
-def _refuse(path: Path, given: dict[str, object], reason: str) -> None:
+def _refuse(path: Path, given: Mapping[str, object], reason: str) -> None:
     for option, value in given.items():
         if value:
             raise UserError(f"{option} does not apply to '{path}', which {reason}.", hint=f"Omit {option}.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -86,7 +88,7 @@ class TimedArtifact:
 def provider(row: TimedArtifact) -> Iterator[Cause]:
     """A provider other than the requested one ran the model, or much of it."""
     wanted, got = row.target.option("provider"), row.latency.provider
-    command = f"edgekit profile {row.report.bundle} --target {row.latency.target}"
+    command = _profile(row)
     if wanted and got and wanted != got:
         says = f"'{got}' ran the model, not '{wanted}'"
         yield row.cause(PROVIDER, says, [f"requested: {wanted}", f"the backend reports: {got}"], command)
@@ -119,20 +121,15 @@ def signed(row: TimedArtifact) -> Iterator[Cause]:
     if by_name or by_graph:
         seen = "activations are int8 in the file" if by_graph else f"the recipe is '{row.latency.artifact}'"
         evidence = [seen, f"the processor is {row.facts.architecture or 'x86_64'} without avx_vnni_int8"]
-        other = f"{row.report.bundle}::onnx-int8-static-u8s8"
-        yield row.cause(
-            SIGNED,
-            "x86 multiplies unsigned by signed bytes: signed activations use a slower path",
-            evidence,
-            f"edgekit compare {row.source} {other} --target {row.latency.target}",
-        )
+        says = "x86 multiplies unsigned by signed bytes: signed activations use a slower path"
+        yield row.cause(SIGNED, says, evidence, _against(row, "onnx-int8-static-u8s8"))
 
 
 def neighbour(row: TimedArtifact) -> Iterator[Cause]:
     """Other programs used the processor during the measurement: what lowers its trust as well."""
     evidence = disturbances(row.measurement, row.facts)
     if evidence:
-        command = f"edgekit profile {row.report.bundle} --target {row.latency.target} --launches 12"
+        command = f"{_profile(row)} --launches 12"
         yield row.cause(
             NEIGHBOUR, "other programs ran on the device; stop them and measure again", list(evidence), command
         )
@@ -146,7 +143,7 @@ def cold(row: TimedArtifact) -> Iterator[Cause]:
         return
     first, later = format_value(loads[0], "s"), format_value(median(loads[1:]), "s")
     evidence = [f"loading took {first} in the first launch and {later} in the later ones"]
-    command = f"edgekit profile {row.report.bundle} --target {row.latency.target}"
+    command = _profile(row)
     yield row.cause(
         COLD, "the first launch read the file from disk; another measurement finds it in memory", evidence, command
     )
@@ -191,13 +188,24 @@ def small_layers(row: TimedArtifact) -> Iterator[Cause]:
     if not count or row.median_s is None or row.median_s / count > _SMALL_S:
         return
     each, whole = (format_value(one, "s") for one in (row.median_s / count, row.median_s))
-    sizes = ",".join(dict.fromkeys(("1", str(8 * max(row.measurement.batch, 1)))))
     yield row.cause(
         SMALL,
         "starting an operator takes about as long as running it, so int8 gains little",
         [f"{count} operators in {whole}: {each} each"],
-        f"edgekit profile {row.report.bundle} --target {row.latency.target} --batch {sizes} --operators",
+        _larger_batch(row),
     )
+
+
+def _larger_batch(row: TimedArtifact) -> str:
+    """The command that measures a larger batch; where the file takes one sample, the one that makes such a file."""
+    axis = row.report.spec.batch_axis if row.report.spec else None
+    one = row.artifact is not None and bool(row.artifact.inputs) and _takes_one(row.artifact, axis or "N")
+    size = 8 * max(row.measurement.batch, 1)
+    if axis is None or one:
+        recipe = "" if _is_bare(row) else f" --to {row.latency.artifact}"
+        return f"edgekit export SOURCE{recipe} --sizes {axis or 'N'}=1,{size} --out NEW"
+    sizes = ",".join(dict.fromkeys(("1", str(size))))
+    return f"{_profile(row)} --batch {sizes} --operators"
 
 
 def threads_missed(row: TimedArtifact) -> Iterator[Cause]:
@@ -229,14 +237,34 @@ def threads_between(slow: TimedArtifact, fast: TimedArtifact) -> Iterator[Cause]
     yield slow.cause(THREADS, says, evidence, _more_threads(slow, many))
 
 
+def _profile(row: TimedArtifact) -> str:
+    return f"edgekit profile {shlex.quote(row.report.bundle)} --target {row.latency.target}"
+
+
 def _more_threads(row: TimedArtifact, threads: int) -> str:
     target = Target(row.target.device, row.target.backend)
-    return f"edgekit profile {row.report.bundle} --target {target}@threads=1,{target}@threads={threads}"
+    targets = f"{target}@threads=1,{target}@threads={threads}"
+    return f"edgekit profile {shlex.quote(row.report.bundle)} --target {targets}"
 
 
 def _against_float(row: TimedArtifact) -> str:
-    kind = row.latency.artifact.partition("-")[0]
-    return f"edgekit compare {row.report.bundle}::{kind}-fp32 {row.source} --target {row.latency.target}"
+    kind = row.artifact.format if row.artifact else row.latency.artifact.partition("-")[0]
+    return _against(row, f"{kind}-fp32")
+
+
+def _is_bare(row: TimedArtifact) -> bool:
+    """True where the report is one of a model file, in which there is nothing else to compare with."""
+    return Path(row.report.bundle.partition("@signature=")[0]).suffix in (".onnx", ".tflite")
+
+
+def _against(row: TimedArtifact, recipe: str) -> str:
+    """The command that compares an artifact with that of another recipe; the one that makes it, where there is none."""
+    if _is_bare(row):
+        return f"edgekit export SOURCE --to {recipe} --out NEW"
+    if row.report.artifacts and recipe not in {one.recipe for one in row.report.artifacts}:
+        return f"edgekit export SOURCE --to {recipe},{row.latency.artifact} --out NEW"
+    other = shlex.quote(f"{row.report.bundle}::{recipe}")
+    return f"edgekit compare {other} {shlex.quote(row.source)} --target {row.latency.target}"
 
 
 ALWAYS: Final[tuple[Callable[[TimedArtifact], Iterator[Cause]], ...]] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Final
@@ -138,7 +139,7 @@ def _facts_between(slow: TimedArtifact, fast: TimedArtifact) -> Iterator[Cause]:
         if _shown(slow.facts, name) != _shown(fast.facts, name)
     ]
     if differing:
-        command = f"edgekit profile {slow.report.bundle} --target {slow.latency.target}"
+        command = f"edgekit profile {shlex.quote(slow.report.bundle)} --target {slow.latency.target}"
         yield slow.cause("the machines differ", "the facts of the two devices differ", differing, command)
 
 

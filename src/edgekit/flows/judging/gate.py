@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -65,17 +66,19 @@ def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitSt
     known = [Recipe.parse(one.recipe) for one in artifacts if one.recipe in RECIPES]
     budgets = parse_budgets([*file.budgets, *model.budgets], targets, known)
     refuse_unmeasurable(budgets, labelled=found.samples.is_labelled)
-    baseline = _baseline(folder / model.baseline, model, stack, progress) if model.baseline else None
+    baseline = _baseline(folder, model, stack, progress) if model.baseline else None
     against = "the baseline commit" if file.baseline_commit and model.source else model.baseline
     return Gated(model, found, artifacts, baseline, targets, budgets, against)
 
 
-def _baseline(path: Path, model: CheckedModel, stack: ExitStack, progress: Progress) -> Opened | Report:
+def _baseline(folder: Path, model: CheckedModel, stack: ExitStack, progress: Progress) -> Opened | Report:
+    path = folder / model.baseline
     if not without_signature(path)[0].exists():
-        raise UserError(
-            f"There is no baseline '{path}' of '{model.called}'.",
-            hint=f'edgekit history accept --model {model.called} --why "first baseline"',
-        )
+        # A report is measured, and not accepted: 'history accept' would only send on to 'profile'.
+        measured = ["edgekit", "profile", str(folder / model.path), "--report", str(path)]
+        accepted = ["edgekit", "history", "accept", "--model", model.called, "--why", "first baseline"]
+        hint = shlex.join(measured if is_report(path) else accepted)
+        raise UserError(f"There is no baseline '{path}' of '{model.called}'.", hint=hint)
     return read_report(path) if is_report(path) else stack.enter_context(_opened(path, model, progress))
 
 

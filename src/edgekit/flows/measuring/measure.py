@@ -124,7 +124,11 @@ def refuse_batches(found: Opened, batch: Sequence[int]) -> None:
     if not batch or min(batch) < 1:
         raise UserError(f"batch: expected sizes of at least 1, got {list(batch)}.", hint="--batch 1,8")
     if max(batch) > 1 and found.spec.batch_axis is None:
-        raise UserError(f"'{found.path}' has no dynamic batch axis.", hint="--batch 1")
+        larger = ",".join(str(size) for size in sorted({1, *batch}))
+        made = f"edgekit export SOURCE --sizes N={larger} --out BUNDLE"
+        raise UserError(
+            f"'{found.path}' has no dynamic batch axis.", hint=f"--batch 1, or make a file with one: {made}"
+        )
 
 
 def _cells(
@@ -146,9 +150,7 @@ def _cells(
     missed = [str(target) for target in targets if not any(cell.target == target for cell in cells)]
     if missed:
         names = ", ".join(one.recipe for one in artifacts)
-        raise UserError(
-            f"Target '{missed[0]}' cannot open any of {names}.", hint=f"edgekit bundle inspect {found.path}"
-        )
+        raise UserError(f"Target '{missed[0]}' cannot open any of {names}.", hint=f"edgekit inspect {found.path}")
     return cells
 
 
