@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from edgekit.core.samples import Array
 LARGEST: Final = 5
 _WIDE: Final = 4
 _BYTE: Final = 8
+_METADATA: Final = 2000  # characters of one entry; some hold whole files
 _INT8: Final = {"int8", "uint8"}
 _INT4: Final = {"int4", "uint4"}
 
@@ -41,13 +42,27 @@ class Weight:
     real: Array
 
 
+class Layer(NamedTuple):
+    """An operator that multiplies by weights; `work` is the number of its multiplications, None if not known, `bits` those
+    of the integers that it multiplies, None for real numbers.
+    """
+
+    operator: str
+    work: int | None
+    bits: int | None
+
+
 @dataclass(frozen=True)
 class Contents:
-    """What was read from one file."""
+    """What was read from one file; opsets, signatures and metadata as in GraphFacts."""
 
     nodes: tuple[Node, ...]
     weights: tuple[Weight, ...]
     tensors: tuple[TensorFacts, ...]
+    layers: tuple[Layer, ...] = ()
+    opsets: Mapping[str, int] = field(default_factory=dict)
+    signatures: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def precision(self) -> str:
@@ -73,18 +88,31 @@ class Contents:
             weight_bytes=sum(one.stored_bytes for one in self.weights),
             quantized_share=small / wide if wide else None,
             largest=tuple(sorted(every, key=lambda one: -one.size_bytes)[:LARGEST]),
+            left_float=self._left_float(),
+            opsets=dict(self.opsets),
+            signatures=self.signatures,
+            metadata={name: text[:_METADATA] for name, text in self.metadata.items()},
         )
 
+    def _left_float(self) -> dict[str, int]:
+        """Multiplications of real numbers by operator, the most first; empty for a file without integers."""
+        if all(layer.bits is None for layer in self.layers):
+            return {}
+        found: Counter[str] = Counter()
+        for layer in self.layers:
+            if layer.bits is None and layer.work:
+                found[layer.operator] += layer.work
+        return dict(found.most_common())
 
-def share_of(stored: Iterable[tuple[int, int]], works: Iterable[tuple[int | None, int | None]]) -> QuantizedShare:
+
+def share_of(stored: Iterable[tuple[int, int]], layers: Iterable[Layer]) -> QuantizedShare:
     """How much is quantized.
 
     Args:
         stored: For every weight, the number of its values and the bytes of one.
-        works: For every operator, its multiplications (None if not known), and the bits of the integers that it
-            multiplies (None for real numbers).
+        layers: Every operator that multiplies by weights.
     """
-    weights, done = list(stored), [(work, bits) for work, bits in works if work != 0]
+    weights, done = list(stored), [(layer.work, layer.bits) for layer in layers if layer.work != 0]
     every = sum(count for count, _ in weights)
     small = sum(count for count, size in weights if size == 1)
     share = small / every if every else None

@@ -76,6 +76,13 @@ class BufferT(Protocol):
     size: int
 
 
+class MetadataT(Protocol):
+    """One entry of what the maker of a file says about it; `buffer` is the place of its data."""
+
+    name: bytes
+    buffer: int
+
+
 class ModelT(Protocol):
     """A whole file."""
 
@@ -83,3 +90,5 @@ class ModelT(Protocol):
     operatorCodes: Sequence[OperatorCodeT]
     buffers: Sequence[BufferT]
     signatureDefs: Sequence[SignatureDefT] | None
+    description: bytes | None
+    metadata: Sequence[MetadataT] | None

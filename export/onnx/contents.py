@@ -15,7 +15,7 @@ from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized, product
 from edgekit.export.graphs.operators import DEQUANTIZE
-from edgekit.export.onnx.work import Sizes, read_with_shapes, sizes_in, weights_of, work_of
+from edgekit.export.onnx.work import Sizes, layers_of, read_with_shapes, sizes_in, weights_of, work_of
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import GraphProto, NodeProto
@@ -36,7 +36,10 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
     nodes = tuple(Node(node.op_type, work_of(node, sizes)) for node in graph.node)
     constant = {node.output[0] for node in graph.node if node.input and set(node.input) <= arrays.keys()}
     tensors = tuple(one for one in _tensors(inferred, sizes) if one.name not in constant | arrays.keys())
-    return Contents(nodes, tuple(_weights(graph, arrays)), tensors)
+    opsets = {one.domain or "ai.onnx": one.version for one in model.opset_import}
+    metadata = {one.key: one.value for one in model.metadata_props}
+    layers = tuple(layers_of(model, sizes))
+    return Contents(nodes, tuple(_weights(graph, arrays)), tensors, layers, opsets, (), metadata)
 
 
 def _weights(graph: GraphProto, arrays: Mapping[str, Array]) -> list[Weight]:

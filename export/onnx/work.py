@@ -12,7 +12,7 @@ from edgekit.core.bundle import QuantizedShare
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
-from edgekit.export.graphs.contents import product, shape_of, share_of, times
+from edgekit.export.graphs.contents import Layer, product, shape_of, share_of, times
 from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, named
 
@@ -37,18 +37,23 @@ def quantized_share(path: Path, spec: ModelSpec) -> QuantizedShare:
     """
     onnx = need("onnx", extra="export")
     model, inferred = read_with_shapes(path, spec)
-    sizes = sizes_in(inferred)
-    graph, front = model.graph, set(front_end_of_onnx(model))
-    bits, constants = _bits(graph), _constants(graph)
-    # The front end of an audio network stays float in every file.
-    nodes = [node for node in graph.node if front.isdisjoint(node.output)]
-    # Products of two activations have no weights that could be quantized, and dynamic int8 leaves them float.
-    layers = [node for node in nodes if constants.intersection(node.input[:4])]
-    works = [(work_of(node, sizes), _operand_bits(node, bits)) for node in layers]
-    read = {name for node in nodes for name in node.input}
-    weights = [one for one in weights_of(graph) if one.name in read]
+    read = {name for node in _behind_the_front_end(model) for name in node.input}
+    weights = [one for one in weights_of(model.graph) if one.name in read]
     stored = [(_count(one), onnx.helper.tensor_dtype_to_np_dtype(one.data_type).itemsize) for one in weights]
-    return share_of(stored, works)
+    return share_of(stored, layers_of(model, sizes_in(inferred)))
+
+
+def layers_of(model: ModelProto, sizes: Sizes) -> list[Layer]:
+    """The operators that multiply by weights; the front end of an audio network stays float in every file."""
+    bits, constants = _bits(model.graph), _constants(model.graph)
+    # Products of two activations have no weights that could be quantized, and dynamic int8 leaves them float.
+    nodes = [node for node in _behind_the_front_end(model) if constants.intersection(node.input[:4])]
+    return [Layer(node.op_type, work_of(node, sizes), _operand_bits(node, bits)) for node in nodes]
+
+
+def _behind_the_front_end(model: ModelProto) -> list[NodeProto]:
+    front = set(front_end_of_onnx(model))
+    return [node for node in model.graph.node if front.isdisjoint(node.output)]
 
 
 def read_with_shapes(path: Path, spec: ModelSpec) -> tuple[ModelProto, GraphProto]:

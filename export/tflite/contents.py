@@ -13,11 +13,12 @@ from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array
 from edgekit.core.spec import ModelSpec
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized
+from edgekit.export.graphs.front_end import front_end_of_tflite
 from edgekit.export.graphs.tflite_file import names_in, read_file
-from edgekit.export.tflite.work import holds_data, work_of
+from edgekit.export.tflite.work import holds_data, layers_of, work_of
 
 if TYPE_CHECKING:
-    from edgekit.export.graphs.tflite_types import ModelT, TensorT
+    from edgekit.export.graphs.tflite_types import ModelT, SignatureDefT, TensorT
 
 # Types of the schema: name in numpy, and bits a value.
 _TYPES: Final = {
@@ -40,10 +41,10 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
         ModelUnreadable: It is not a TFLite model.
     """
     del spec
-    return read_file(path, _read)
+    return read_file(path, lambda model, schema: _read(model, schema, frozenset(front_end_of_tflite(path))))
 
 
-def _read(model: ModelT, schema: ModuleType) -> Contents:
+def _read(model: ModelT, schema: ModuleType, front: frozenset[str]) -> Contents:
     operators = names_in(schema.BuiltinOperator)
     types = names_in(schema.TensorType)
     graph = model.subgraphs[0]
@@ -57,7 +58,31 @@ def _read(model: ModelT, schema: ModuleType) -> Contents:
     constants = [index for index in sorted(read - made) if holds_data(model, graph.tensors[index])]
     weights = [found for index in constants if (found := _weight(model, graph.tensors[index], types)) is not None]
     tensors = [_tensor(graph.tensors[index], types) for index in sorted(made)]
-    return Contents(tuple(nodes), tuple(weights), tuple(tensors))
+    layers, _ = layers_of(model, schema, front)
+    signatures = tuple(_signature(one) for one in model.signatureDefs or ())
+    return Contents(tuple(nodes), tuple(weights), tuple(tensors), tuple(layers), {}, signatures, _metadata(model))
+
+
+def _signature(one: SignatureDefT) -> str:
+    """`serving_default(x) -> logits`."""
+    inputs, outputs = (
+        ", ".join(part.name.decode(errors="replace") for part in side) for side in (one.inputs, one.outputs)
+    )
+    return f"{one.signatureKey.decode(errors='replace')}({inputs}) -> {outputs}"
+
+
+def _metadata(model: ModelT) -> dict[str, str]:
+    """The description and every entry; bytes that are no text are told by their number."""
+    found = {"description": _text(model.description or b"")} if model.description else {}
+    for one in model.metadata or ():
+        data = model.buffers[one.buffer].data
+        found[one.name.decode(errors="replace")] = _text(np.asarray([] if data is None else data, np.uint8).tobytes())
+    return found
+
+
+def _text(data: bytes) -> str:
+    text = data.rstrip(b"\0").decode(errors="replace")
+    return text if text.isprintable() else f"{len(data)} bytes"
 
 
 def _weight(model: ModelT, tensor: TensorT, types: dict[int, str]) -> Weight | None:

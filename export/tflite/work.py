@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgekit.core.bundle import QuantizedShare
 from edgekit.core.spec import ModelSpec
-from edgekit.export.graphs.contents import share_of
+from edgekit.export.graphs.contents import Layer, share_of
 from edgekit.export.graphs.front_end import front_end_of_tflite
 from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.graphs.tflite_file import names_in, read_file
@@ -62,11 +62,22 @@ def holds_data(model: ModelT, tensor: TensorT) -> bool:
 
 
 def _share(model: ModelT, schema: ModuleType, front: frozenset[str]) -> QuantizedShare:
-    operators = names_in(schema.BuiltinOperator)
-    types = names_in(schema.TensorType)
+    types, graph = names_in(schema.TensorType), model.subgraphs[0]
+    layers, read = layers_of(model, schema, front)
+    weights = [graph.tensors[index] for index in sorted(read) if holds_data(model, graph.tensors[index])]
+    return share_of([_stored(one, types) for one in weights if _is_weight(one, types)], layers)
+
+
+def layers_of(model: ModelT, schema: ModuleType, front: frozenset[str]) -> tuple[list[Layer], set[int]]:
+    """The operators that multiply by weights, and the tensors that any operator reads, both behind the front end.
+
+    Args:
+        front: Names of the tensors of the front end of an audio network, which stays float in every file.
+    """
+    operators, types = names_in(schema.BuiltinOperator), names_in(schema.TensorType)
     graph = model.subgraphs[0]
     constants = {index for index, tensor in enumerate(graph.tensors) if holds_data(model, tensor)}
-    works = []
+    layers: list[Layer] = []
     read: set[int] = set()
     for one in graph.operators:
         if not front.isdisjoint(graph.tensors[index].name.decode() for index in one.outputs):
@@ -79,9 +90,8 @@ def _share(model: ModelT, schema: ModuleType, front: frozenset[str]) -> Quantize
             constants.update(int(index) for index in one.outputs)
         # Products of two activations have no weights that could be quantized, and dynamic int8 leaves them float.
         work = work_of(name, one, graph) if len(operands) > 1 and constants.intersection(one.inputs[:2]) else 0
-        works.append((work, _operand_bits(name, one, model, types) if work else None))
-    weights = [graph.tensors[index] for index in sorted(read) if holds_data(model, graph.tensors[index])]
-    return share_of([_stored(one, types) for one in weights if _is_weight(one, types)], works)
+        layers.append(Layer(name, work, _operand_bits(name, one, model, types) if work else None))
+    return layers, read
 
 
 def _operand_bits(name: str, one: OperatorT, model: ModelT, types: Mapping[int, str]) -> int | None:

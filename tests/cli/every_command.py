@@ -97,6 +97,7 @@ TABLE = [
         ExplainReport,
         before="profile bundle --launches 5 --time-limit 1ms --report report.json",
     ),
+    Row("inspect", "bundle", InspectReport),
     Row("bundle inspect", "bundle", InspectReport),
     Row("bundle diff", "bundle onnx-fp32 onnx-fp32", BundleDiffReport),
     Row("bundle verify", "bundle", VerifyReport),

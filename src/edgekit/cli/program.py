@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "check": ("check", "Check models in CI against budgets, a baseline and the history."),
     "history": ("history", "Show earlier checks, find the first slow one, accept a new level."),
     "explain": ("explain", "Explain why the times in a report are what they are."),
+    "inspect": ("inspect", "Print the contents of a model file or a bundle."),
     "bundle": ("bundle", "Inspect, compare, verify or pack a bundle."),
     "devices": ("devices", "Manage the devices that targets name."),
     "tools": ("tools", "Install converters that need their own environment."),

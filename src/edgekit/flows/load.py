@@ -32,6 +32,6 @@ def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: 
         fitting = [one for one in found.chosen((artifact,) if artifact else ()) if opens(target, one)]
         if not fitting:
             raise UserError(
-                f"Backend '{backend}' cannot open such an artifact of '{path}'.", hint=f"edgekit bundle inspect {path}"
+                f"Backend '{backend}' cannot open such an artifact of '{path}'.", hint=f"edgekit inspect {path}"
             )
         return open_session(found, *tuned(found, fitting, target, facts_here))

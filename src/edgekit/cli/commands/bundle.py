@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from edgekit.cli.common import Call, Command, common
+from edgekit.cli.contents import described, graph_lines, title
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
-from edgekit.core.bundle import SUFFIX, TUNING, Artifact, Bundle, Manifest, pack, tuning_file
+from edgekit.core.bundle import SUFFIX, TUNING, Bundle, pack, tuning_file
 from edgekit.core.errors import UserError
 from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, VerifyReport
-from edgekit.core.reports.graph import GraphFacts, TensorFacts
+from edgekit.core.reports.graph import GraphFacts
 from edgekit.core.system.files import refuse_existing
 from edgekit.core.units import format_value
-from edgekit.report import formatting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-_NAME: Final = 40
 _SHOWN: Final = 5
 
 bundle_argument = click.argument(
@@ -48,7 +46,7 @@ def inspect(call: Call, bundle: Path) -> None:
     with Bundle.open(bundle) as opened:
         graphs = tuple(graph_facts(opened, artifact) for artifact in opened.artifacts)
         document = InspectReport(bundle=str(bundle), manifest=opened.manifest, graphs=graphs)
-    call.answer(document, lambda: "\n".join([*_description(document.manifest), *_graphs(graphs)]))
+    call.answer(document, lambda: "\n".join([*described(document.manifest), *graph_lines(graphs)]))
 
 
 @command.command("diff", cls=Command, examples=["edgekit bundle diff digits-bundle onnx-fp32 onnx-int8"])
@@ -114,71 +112,6 @@ def _packed(document: PackReport) -> str:
     return f"{document.out}  {format_value(document.size_bytes, 'bytes')}"
 
 
-def _description(manifest: Manifest) -> Iterator[str]:
-    spec = manifest.spec
-    yield columns(_facts(manifest))
-    yield ""
-    rows = [
-        (
-            one.recipe,
-            format_value(one.size_bytes, "bytes"),
-            f"opset {one.opset}" if one.opset else "",
-            _quantized(one),
-            one.sha256[:12],
-        )
-        for one in manifest.artifacts
-    ]
-    yield columns([("artifact", "size", "", "quantized", "sha256"), *rows])
-    for one in manifest.artifacts:
-        for warning in one.warnings:
-            yield f"Warning: {one.recipe}: {warning}"
-    if spec.labels:
-        yield ""
-        yield f"labels: {', '.join(spec.labels)}"
-
-
-def _quantized(one: Artifact) -> str:
-    """The shares of work and weights: `work 97 %, weights 100 %`."""
-    if one.quantized is None:
-        return ""
-    shares = (("work", one.quantized.work), ("weights", one.quantized.weights))
-    return ", ".join(f"{name} {'unknown' if share is None else f'{100 * share:.0f} %'}" for name, share in shares)
-
-
-def _graphs(graphs: Iterable[GraphFacts]) -> Iterator[str]:
-    for one in graphs:
-        yield ""
-        yield one.artifact
-        if one.reason:
-            yield f"  not inspected: {one.reason}"
-            continue
-        yield f"  {_figures(one)}"
-        yield from _wrapped(", ".join(f"{count} {name}" for name, count in one.operators.items()))
-        rows = [
-            ("", _title(tensor.name), f"{tensor.dtype}{list(tensor.shape)}", _size(tensor)) for tensor in one.largest
-        ]
-        yield columns(rows) if rows else "  no tensors"
-
-
-def _wrapped(text: str) -> list[str]:
-    """Lines of at most 80 columns, indented."""
-    return textwrap.wrap(text, 80, initial_indent="  ", subsequent_indent="    ")
-
-
-def _figures(one: GraphFacts) -> str:
-    parts = [f"{sum(one.operators.values())} operators"]
-    if one.parameters is not None:
-        parts.append(f"{one.parameters:,} parameters in {format_value(one.weight_bytes, 'bytes')}")
-    if one.quantized_share:
-        parts.append(f"{100 * one.quantized_share:.0f} % quantized")
-    parts.append("MACs unknown" if one.macs is None else f"{one.macs:,} MACs")
-    return ", ".join(parts)
-
-
-def _size(tensor: TensorFacts) -> str:
-    return f"{format_value(tensor.size_bytes, 'bytes')}{' of weights' if tensor.is_weight else ''}"
-
-
 def _difference(found: BundleDiffReport) -> Iterator[str]:
     sizes = [format_value(size, "bytes") for size in (found.size_a_bytes, found.size_b_bytes)]
     rows = [("", found.a.artifact, found.b.artifact), ("size", *sizes)]
@@ -193,35 +126,13 @@ def _difference(found: BundleDiffReport) -> Iterator[str]:
     yield columns(rows)
     yield ""
     yield f"Weights with the same name: {found.equal_weights} equal, {len(found.weights)} differ."
-    changed = [("", _title(one.name), f"{100 * one.change:.2g} %") for one in found.weights[:_SHOWN]]
+    changed = [("", title(one.name), f"{100 * one.change:.2g} %") for one in found.weights[:_SHOWN]]
     if changed:
         yield columns(changed)
     for side, names in ((found.a.artifact, found.only_a), (found.b.artifact, found.only_b)):
         if names:
-            yield f"Only {side} has {len(names)} weights: {', '.join(_title(one) for one in names[:3])}"
-
-
-def _title(name: str) -> str:
-    """The end of a name: converters write the whole way through the modules into it."""
-    parts = [part.rpartition(".")[2] for part in name.rpartition(";;")[2].split("/")] if "/" in name else [name]
-    return formatting.shortened(".".join(parts[-2:]), _NAME)
+            yield f"Only {side} has {len(names)} weights: {', '.join(title(one) for one in names[:3])}"
 
 
 def _two(found: BundleDiffReport) -> tuple[GraphFacts, GraphFacts]:
     return found.a, found.b
-
-
-def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    spec = manifest.spec
-    yield "model", " ".join(part for part in (spec.name, spec.summary and f"({spec.summary})") if part)
-    yield "task", spec.task
-    yield from (("input", str(tensor)) for tensor in spec.inputs)
-    yield from (("output", str(tensor)) for tensor in spec.outputs)
-    if spec.metric:
-        yield "metric", spec.metric.name
-    if spec.licence:
-        yield "licence", spec.licence
-    if manifest.split:
-        yield "samples", f"{manifest.split.calibration} for calibration, {manifest.split.evaluation} for evaluation"
-    yield "made", manifest.created
-    yield "with", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items())) or "unknown tools"

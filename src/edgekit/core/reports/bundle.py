@@ -1,4 +1,4 @@
-"""The documents of `edgekit bundle`: what it contains, whether its checksums match, how two artifacts differ."""
+"""The documents of `edgekit bundle` and `inspect`: contents, whether checksums match, how two artifacts differ."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
-from edgekit.core.bundle import Manifest
+from edgekit.core.bundle import Manifest, QuantizedShare
 from edgekit.core.reports.graph import GraphFacts
+from edgekit.core.spec import TensorSpec
 
 # 1: first version.
 BUNDLE_REPORT_SCHEMA: Final = 1
@@ -20,6 +21,22 @@ class InspectReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     manifest: Manifest
     graphs: tuple[GraphFacts, ...] = ()
     command: str = "bundle inspect"
+    schema_version: int = BUNDLE_REPORT_SCHEMA
+
+
+class FileReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A model file outside of a bundle. `inputs` and `outputs` are what its backend reads; `reason` is why it reads none."""
+
+    file: str
+    format: str
+    size_bytes: int
+    sha256: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    graph: GraphFacts
+    quantized: QuantizedShare | None = None
+    reason: str = ""
+    command: str = "inspect"
     schema_version: int = BUNDLE_REPORT_SCHEMA
 
 

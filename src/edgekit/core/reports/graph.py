@@ -19,7 +19,9 @@ class GraphFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Operators by type, weights, and the work of one call at the smallest sizes of the dynamic axes.
 
     `macs` are multiply-accumulate operations of convolutions, matrix products and recurrent layers. `quantized_share`
-    is the share of the weights that is stored in 8 bits or fewer. `reason` says why the graph could not be read.
+    is the share of the weights that is stored in 8 bits or fewer. `left_float` are the multiplications by weights that
+    a quantized file makes in float, by operator. `opsets` are versions by set of operators, `signatures` the named ways
+    to call the file. `reason` says why the graph could not be read.
     """
 
     artifact: str
@@ -30,3 +32,7 @@ class GraphFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     quantized_share: float | None = None
     largest: tuple[TensorFacts, ...] = ()
     reason: str = ""
+    left_float: dict[str, int] = {}
+    opsets: dict[str, int] = {}
+    signatures: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
