@@ -43,7 +43,7 @@ class Weight:
 
 
 class Layer(NamedTuple):
-    """An operator that multiplies by weights; `work` is the number of its multiplications, None if not known, `bits` those
+    """An operator that multiplies by weights: `work` multiplications, None if not known; `bits` are those
     of the integers that it multiplies, None for real numbers.
     """
 

@@ -84,7 +84,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _figures(one: GraphFacts) -> str:
-    parts = [f"{sum(one.operators.values())} operators"]
+    parts = [formatting.plural(sum(one.operators.values()), "operator")]
     if one.parameters is not None:
         parts.append(f"{one.parameters:,} parameters in {format_value(one.weight_bytes, 'bytes')}")
     if one.quantized_share:

@@ -25,7 +25,7 @@ class InspectReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class FileReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A model file outside of a bundle. `inputs` and `outputs` are what its backend reads; `reason` is why it reads none."""
+    """A model file outside of a bundle. `inputs` and `outputs` are what its backend reads, `reason` is why it fails."""
 
     file: str
     format: str
