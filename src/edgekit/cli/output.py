@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Final, TextIO
 
@@ -12,6 +14,10 @@ from edgekit.core.errors import OutputClosed
 from edgekit.core.system import documents
 
 _GAP: Final = "  "
+_COLUMN: Final = re.compile(r"(?<=\S)  +(?=\S)")
+_ESCAPE: Final = "\x1b"
+# Columns that must be left for a text that stands under the last column.
+_LEAST: Final = 24
 
 
 class Output:
@@ -32,9 +38,13 @@ class Output:
 
     def write_document(self, document: object) -> None:
         """One JSON document in UTF-8."""
-        self.write_text(documents.encode(document).decode())
+        self.write(documents.encode(document).decode())
 
     def write_text(self, text: str) -> None:
+        """Text for a person, on a terminal wrapped at words where a line is wider; errors as in `write`."""
+        self.write(text if self.columns is None else "\n".join(fitting(text.split("\n"), self.columns)))
+
+    def write(self, text: str) -> None:
         """Text as it is, with a final newline.
 
         Raises:
@@ -82,6 +92,24 @@ def _moved_descriptor(real: TextIO) -> Iterator[TextIO]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def fitting(lines: Iterable[str], width: int) -> Iterator[str]:
+    """Lines of at most `width` columns where words allow it; what continues one stands under its last column."""
+    for line in lines:
+        if len(line) <= width or _ESCAPE in line:  # colours: wrapped by what drew it
+            yield line
+            continue
+        gaps = [gap.end() for gap in _COLUMN.finditer(line) if gap.end() <= width - _LEAST]
+        indent = gaps[-1] if gaps else len(line) - len(line.lstrip()) + len(_GAP)
+        yield from textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+            replace_whitespace=False,
+        )
 
 
 def columns(rows: Iterable[Sequence[str]]) -> str:

@@ -20,6 +20,7 @@ from edgekit.report import formatting
 from edgekit.report.dashboards import render_bencher, render_benchmark_action
 from edgekit.report.junit import JunitCase, render_cases
 from edgekit.report.markdown import code, prose
+from edgekit.report.tables import print_table, say
 
 _STYLES: Final = {
     Verdict.PASS: Style(color="green"),
@@ -32,9 +33,9 @@ _ORDER: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 def render(report: CheckReport, console: Console) -> None:
     """Print every result, failures first, and the verdict on the last line."""
-    console.print(Text(f"edgekit check  {formatting.clean(report.config)}"), soft_wrap=True)
+    say(console, Text(f"edgekit check  {formatting.clean(report.config)}"))
     for series, results in _grouped(report).items():
-        console.print(Text(f"\n{formatting.clean(series)}", style=Style(bold=True)), soft_wrap=True)
+        say(console, Text(""), Text(formatting.clean(series), style=Style(bold=True)))
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
@@ -42,8 +43,8 @@ def render(report: CheckReport, console: Console) -> None:
         for one in results:
             shown = Text(formatting.VERDICTS[one.verdict], style=_STYLES[one.verdict])
             table.add_row(shown, formatting.clean(one.check), formatting.clean(_said(one)))
-        console.print(table)
-    console.print(Text(f"\nVERDICT: {_verdict(report)}", style=_STYLES[report.verdict]))
+        print_table(console, table)
+    say(console, Text(""), Text(f"VERDICT: {_verdict(report)}", style=_STYLES[report.verdict]))
 
 
 def render_markdown(report: CheckReport) -> str:

@@ -18,6 +18,7 @@ from edgekit.core.system.files import write_atomic
 from edgekit.core.units import ABSENT, format_value
 from edgekit.report import formatting
 from edgekit.report.markdown import code, prose
+from edgekit.report.tables import print_table, say
 
 SUFFIXES: Final = (".json", ".md")
 _STYLES: Final = {
@@ -31,10 +32,7 @@ _NAME_WIDTH: Final = 22
 
 def render(report: ComparisonReport, console: Console) -> None:
     """Print every pair as a row, notes on it, and the verdict on the last line."""
-    console.print(
-        Text(f"edgekit compare  A: {formatting.clean(report.a)}  B: {formatting.clean(report.b)}"), soft_wrap=True
-    )
-    console.print()
+    say(console, Text(f"edgekit compare  A: {formatting.clean(report.a)}  B: {formatting.clean(report.b)}"), Text(""))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=Style(dim=True))
     for title in ("target", "A median", "B median", "change", "interval", "B is"):
         table.add_column(title, overflow="fold", justify="left" if title in ("target", "B is") else "right")
@@ -42,10 +40,9 @@ def render(report: ComparisonReport, console: Console) -> None:
         table.add_row(
             formatting.shortened(_name(pair), _NAME_WIDTH), *_figures(pair), Text(pair.says, style=_STYLES[pair.says])
         )
-    console.print(table)
-    for line in notes(report):
-        console.print(Text(f"  {line}", style=Style(dim=True)))
-    console.print(Text(f"\nVERDICT: {formatting.VERDICTS[report.verdict]}"))
+    print_table(console, table)
+    say(console, *(Text(line, style=Style(dim=True)) for line in notes(report)), indent=2)
+    say(console, Text(""), Text(f"VERDICT: {formatting.VERDICTS[report.verdict]}"))
 
 
 def render_markdown(report: ComparisonReport) -> str:

@@ -20,7 +20,7 @@ from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.system.optional import need
 from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
-from edgekit.report import facts, formatting, operator_times, rows
+from edgekit.report import facts, formatting, operator_times, rows, verdicts
 from edgekit.report.plots import latency, sustained, svg, tradeoff, training
 
 WORDS: Final = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE: "Inconclusive"}
@@ -56,7 +56,9 @@ def _context(report: Report) -> dict[str, Any]:
     return {
         "report": report,
         "name": report.spec.name if report.spec else report.bundle or "report",
-        "counts": _counted(report),
+        "counts": verdicts.measured(report) if verdicts.is_measured(report) else _counted(report),
+        "is_measured": verdicts.is_measured(report),
+        "word": verdicts.word(report),
         "parity_failures": [check for check in rows.open_parity(report) if check.verdict is Verdict.FAIL],
         "failures": rows.failures(report),
         "targets": targets,

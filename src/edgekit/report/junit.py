@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from edgekit.core.reports.report import BudgetCheck, Outcome, ParityCheck, Report
 from edgekit.core.verdict import Verdict
-from edgekit.report import formatting, rows
+from edgekit.report import formatting, rows, verdicts
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,7 @@ def cases(report: Report) -> Iterator[JunitCase]:
     for failure in report.failures:
         yield JunitCase("export", failure.recipe, "made", Verdict.FAIL, failure.message)
     yield from map(_outcome_case, report.outcomes)
-    yield JunitCase(
-        "verdict", report.command, "verdict", report.verdict, f"the verdict is {formatting.VERDICTS[report.verdict]}"
-    )
+    yield JunitCase("verdict", report.command, "verdict", report.verdict, f"the verdict is {verdicts.word(report)}")
 
 
 def _parity_case(check: ParityCheck) -> JunitCase:

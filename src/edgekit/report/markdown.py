@@ -10,7 +10,7 @@ from edgekit.core.reports.explain import together
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Report
 from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.units import ABSENT, format_value
-from edgekit.report import formatting, rows
+from edgekit.report import formatting, rows, verdicts
 from edgekit.report.plots import sustained, training
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#~!&])")
@@ -19,7 +19,8 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#~!&])")
 def render_markdown(report: Report) -> str:
     """The report as GitHub-flavoured Markdown; names are in code spans, so that nothing in them is markup."""
     parts = [_headline(report)]
-    parts += [_target(target) for target in rows.targets(report)]
+    is_judged = not verdicts.is_measured(report)
+    parts += [_target(target, is_judged=is_judged) for target in rows.targets(report)]
     parts += [f"{prose(samples)}." if (samples := rows.judged_on(report)) else ""]
     parts += [_section("Budgets", _budget_lines(report)), _section("Parity", _parity_lines(report))]
     parts += [_section("Not made", _failure_lines(report))]
@@ -66,13 +67,17 @@ def prose(text: str) -> str:
 def _headline(report: Report) -> str:
     name = report.spec.name if report.spec else report.bundle
     counted = ", ".join(f"{kind} {passed} of {total}" for kind, passed, total in rows.counts(report))
-    title = f"## edgekit {prose(report.command)} {code(name)}: {formatting.VERDICTS[report.verdict]}"
+    title = f"## edgekit {prose(report.command)} {code(name)}: {verdicts.word(report)}"
     caveat = f"**{prose(report.spec.caveat)}**" if report.spec and report.spec.caveat else ""
-    return "\n\n".join(part for part in (title, caveat, f"Passed: {counted}." if counted else "") if part)
+    below = f"Passed: {counted}." if counted else ""
+    if verdicts.is_measured(report):
+        below = f"Measured {prose(verdicts.measured(report))}."
+    return "\n\n".join(part for part in (title, caveat, below) if part)
 
 
-def _target(target: rows.TargetView) -> str:
-    parts = [f"### {code(target.target)}" if target.target else "", _outcome(target), _table(target)]
+def _target(target: rows.TargetView, *, is_judged: bool) -> str:
+    outcome = _outcome(target) if is_judged else ""
+    parts = [f"### {code(target.target)}" if target.target else "", outcome, _table(target)]
     parts += [
         f"Trust **{prose(trust.grade)}**: {'; '.join(map(prose, trust.reasons)) or 'no reservations'}."
         for trust, _ in target.trust

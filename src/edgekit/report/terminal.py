@@ -1,4 +1,4 @@
-"""The terminal rendering: one table per target at 80 columns, notes on it, and one line with the verdict."""
+"""The terminal rendering: one table per target, notes on it, and one line with the verdict."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from edgekit.core.reports.sustained import Sustained
 from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
-from edgekit.report import formatting, operator_times, rows
+from edgekit.report import formatting, operator_times, rows, verdicts
 from edgekit.report.plots import sustained
+from edgekit.report.tables import print_table, say
 
-WIDTH: Final = 80
 QUANTILES: Final = ("p50", "p90")
 _STYLES: Final = {
     Verdict.PASS: Style(color="green"),
@@ -39,12 +39,11 @@ _METRIC_WIDTH: Final = 18
 def render(report: Report, console: Console) -> None:
     """Print `report`: every target, what did not pass, warnings, and the verdict on the last line.
 
-    Lines are `WIDTH` columns wide, or as wide as the console if that is wider; names are printed unchanged, never as
-    markup.
+    Lines are as wide as the console; names are printed unchanged, never as markup.
     """
-    _say(console, _heading(report))
+    say(console, _heading(report))
     if report.spec and report.spec.caveat:
-        _say(console, Text(report.spec.caveat, style=_BOLD), indent=2)
+        say(console, Text(report.spec.caveat, style=_BOLD), indent=2)
     for target in rows.targets(report):
         _target(console, report, target)
     _depths(console, report)
@@ -52,7 +51,7 @@ def render(report: Report, console: Console) -> None:
     _parity(console, report)
     _failures(console, report)
     _warnings(console, report)
-    _say(console, Text(""), _verdict_line(report))
+    say(console, Text(""), _verdict_line(report))
 
 
 def _heading(report: Report) -> Text:
@@ -63,16 +62,16 @@ def _heading(report: Report) -> Text:
 def _target(console: Console, report: Report, target: rows.TargetView) -> None:
     if target.target:
         at = formatting.clean(formatting.at_sizes(target.sizes or {}))
-        _say(console, Text(""), Text.assemble((formatting.clean(target.target), _BOLD), at))
+        say(console, Text(""), Text.assemble((formatting.clean(target.target), _BOLD), at))
     if target.rows:
-        _print_table(console, _table(report, target))
-    _say(console, *_notes(target.rows), indent=2)
+        print_table(console, _table(report, target))
+    say(console, *_notes(target.rows), indent=2)
     if target.has_accuracy and (samples := rows.judged_on(report)):
-        _say(console, Text(formatting.clean(samples), style=_DIM), indent=2)
+        say(console, Text(formatting.clean(samples), style=_DIM), indent=2)
     _budgets(console, report, [check for row in target.artifacts for check in row.budgets])
-    _say(console, *(_trust_line(trust, names, target) for trust, names in target.trust), indent=2)
-    if target.outcome:
-        _say(console, _outcome_line(target.outcome), indent=2)
+    say(console, *(_trust_line(trust, names, target) for trust, names in target.trust), indent=2)
+    if target.outcome and not verdicts.is_measured(report):
+        say(console, _outcome_line(target.outcome), indent=2)
 
 
 def _table(report: Report, target: rows.TargetView) -> Table:
@@ -186,12 +185,12 @@ def _budgets(console: Console, report: Report, checks: Sequence[BudgetCheck]) ->
     verdicts = max((len(formatting.VERDICTS[check.verdict]) for check in checks), default=0)
     names = min(max((len(formatting.clean(check.artifact)) for check in checks), default=0), _NAME_WIDTH)
     for text, group in rows.budget_groups(checks).items():
-        _say(console, Text(formatting.clean(text)), indent=2)
+        say(console, Text(formatting.clean(text)), indent=2)
         for check in group:
             verdict = _verdict(check.verdict)
             verdict.pad_right(verdicts - len(verdict))
             name = formatting.clean(check.artifact).ljust(names)
-            _say(console, Text.assemble(verdict, "  ", name, "  ", _figure(report, check)), indent=4)
+            say(console, Text.assemble(verdict, "  ", name, "  ", _figure(report, check)), indent=4)
 
 
 def _figure(report: Report, check: BudgetCheck) -> str:
@@ -221,13 +220,13 @@ def _depths(console: Console, report: Report) -> None:
     for found in report.operators:
         shown = operator_times.kinds(found)[:_MAX_KINDS]
         if shown:
-            _say(console, Text(""), Text(f"Operators of {_where(found)}", style=_BOLD))
+            say(console, Text(""), Text(f"Operators of {_where(found)}", style=_BOLD))
         for kind in shown:
             figures = f"{kind.share:6.1%}  {format_value(kind.seconds, 's'):>8}"
-            _say(console, Text(f"{figures}  {kind.count} {formatting.clean(kind.name)}"), indent=2)
+            say(console, Text(f"{figures}  {kind.count} {formatting.clean(kind.name)}"), indent=2)
     for load in report.sustained:
-        _say(console, Text(""), Text(f"Under load: {_where(load)}", style=_BOLD))
-        _say(console, Text(formatting.clean(sustained.sentence(load))), indent=2)
+        say(console, Text(""), Text(f"Under load: {_where(load)}", style=_BOLD))
+        say(console, Text(formatting.clean(sustained.sentence(load))), indent=2)
 
 
 def _where(found: Operators | Sustained) -> str:
@@ -238,16 +237,16 @@ def _where(found: Operators | Sustained) -> str:
 def _why(console: Console, report: Report) -> None:
     """Causes of times that stand out, in short; 'explain' shows all of them whole."""
     if report.causes or report.unexplained:
-        _say(console, Text(""), Text("Why", style=_BOLD))
+        say(console, Text(""), Text("Why", style=_BOLD))
     for cause, names in together(report.causes)[:_MAX_LISTED]:
         where = f"{formatting.clean(', '.join(names))} on {formatting.clean(cause.target)}: "
-        _say(
+        say(
             console,
             Text.assemble(where, (formatting.clean(cause.name), _BOLD), f", {formatting.clean(cause.says)}"),
             indent=2,
         )
-        _say(console, Text(formatting.clean(cause.command), style=_DIM), indent=4)
-    _say(
+        say(console, Text(formatting.clean(cause.command), style=_DIM), indent=4)
+    say(
         console,
         *(Text(f"not explained: {formatting.clean(text)}") for text in report.unexplained[:_MAX_LISTED]),
         indent=2,
@@ -257,7 +256,7 @@ def _why(console: Console, report: Report) -> None:
 def _parity(console: Console, report: Report) -> None:
     left = rows.open_parity(report)
     if left:
-        _say(console, Text(""), Text("Parity", style=_BOLD))
+        say(console, Text(""), Text("Parity", style=_BOLD))
     for check in left[:_MAX_LISTED]:
         parts = (
             check.output,
@@ -268,54 +267,35 @@ def _parity(console: Console, report: Report) -> None:
         )
         text = ", ".join(formatting.clean(part) for part in parts if part)
         where = f" {formatting.clean(check.artifact)} in {formatting.clean(check.where)}: "
-        _say(console, Text.assemble(_verdict(check.verdict), where, text), indent=2)
+        say(console, Text.assemble(_verdict(check.verdict), where, text), indent=2)
     if len(left) > _MAX_LISTED:
-        _say(console, Text(f"and {len(left) - _MAX_LISTED} more"), indent=2)
+        say(console, Text(f"and {len(left) - _MAX_LISTED} more"), indent=2)
 
 
 def _failures(console: Console, report: Report) -> None:
     """Recipes that could not be made, with the next command to run."""
     if report.failures:
-        _say(console, Text(""), Text("Not made", style=_BOLD))
+        say(console, Text(""), Text("Not made", style=_BOLD))
     for one, names in rows.failures(report):
         head = f" {formatting.clean(', '.join(names))}: "
-        _say(console, Text.assemble(_verdict(Verdict.FAIL), head, formatting.clean(one.message)), indent=2)
+        say(console, Text.assemble(_verdict(Verdict.FAIL), head, formatting.clean(one.message)), indent=2)
         if one.hint:
-            _say(console, Text(formatting.clean(one.hint), style=_DIM), indent=4)
+            say(console, Text(formatting.clean(one.hint), style=_DIM), indent=4)
 
 
 def _warnings(console: Console, report: Report) -> None:
     found = rows.warnings(report)
     if found:
-        _say(console, Text(""), Text("Warnings", style=_BOLD))
-    _say(console, *(Text(formatting.clean(text)) for text in found), indent=2)
+        say(console, Text(""), Text("Warnings", style=_BOLD))
+    say(console, *(Text(formatting.clean(text)) for text in found), indent=2)
 
 
 def _verdict_line(report: Report) -> Text:
+    if verdicts.is_measured(report):
+        return Text.assemble(("MEASURED", _BOLD), f" {verdicts.measured(report)}.")
     counted = ", ".join(f"{kind} {passed} of {total}" for kind, passed, total in rows.counts(report))
     return Text.assemble("VERDICT: ", _verdict(report.verdict), f" ({counted})" if counted else "")
 
 
 def _verdict(verdict: Verdict) -> Text:
     return Text(formatting.VERDICTS[verdict], style=_STYLES[verdict])
-
-
-def _print_table(console: Console, table: Table) -> None:
-    options = console.options.update(width=_width(console))
-    for segments in console.render_lines(table, options, pad=False):
-        line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
-        line.rstrip()
-        console.print(line, soft_wrap=True)
-
-
-def _say(console: Console, *lines: Text, indent: int = 0) -> None:
-    """Lines, wrapped at words; what continues one stands two columns further in."""
-    for line in lines:
-        parts = line.wrap(console, _width(console) - indent - 2) or [Text("")]
-        for place, part in enumerate(parts):
-            part.rstrip()
-            console.print(Text(" " * (indent + 2 * (place > 0))) + part, soft_wrap=True)
-
-
-def _width(console: Console) -> int:
-    return max(console.width, WIDTH)

@@ -37,7 +37,10 @@ _BASH_FILES_TOO: Final = """\
 def command(call: Call, shell: str) -> None:
     """Print the completion script for a shell."""
     document = CompletionReport(shell=shell, script=_script(shell))
-    call.answer(document, lambda: document.script)
+    if call.json:
+        call.output.write_document(document)
+    else:
+        call.output.write(document.script)  # a program: no line of it is wrapped
 
 
 def _script(shell: str) -> str:

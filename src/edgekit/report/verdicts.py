@@ -1,0 +1,27 @@
+"""What a report says of its verdict: without a budget and a reference it has measured, and judged nothing."""
+
+from __future__ import annotations
+
+from edgekit.core.reports.report import Report
+from edgekit.core.verdict import Verdict
+from edgekit.report import formatting
+
+_REASON = "there is no budget and no reference to judge by"
+
+
+def is_measured(report: Report) -> bool:
+    """True if nothing could have failed, so that a pass would say nothing."""
+    judged = report.parity or report.budgets or report.failures or report.accuracy
+    return bool(report.latency) and not judged and report.verdict is Verdict.PASS
+
+
+def word(report: Report) -> str:
+    """The verdict, or `measured`."""
+    return "measured" if is_measured(report) else formatting.VERDICTS[report.verdict]
+
+
+def measured(report: Report) -> str:
+    """How a report was measured that judges nothing: `with trust B to C: there is no budget ...`."""
+    grades = sorted({entry.trust.grade for entry in report.latency})
+    shown = dict.fromkeys((grades[0], grades[-1]))
+    return f"with trust {' to '.join(map(formatting.clean, shown))}: {_REASON}"
