@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.cli.output import Output, columns, results_apart
+from edgekit.cli.output import Output, columns, fitting, results_apart
 
 # A command whose work prints in every way there is: by Python, by a C library, by a child process.
 NOISY = """
@@ -91,3 +91,19 @@ def test_a_full_disk_under_standard_output_is_an_error_of_the_machine(arguments:
     assert done.returncode == 3
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_long_lines_wrap_at_words_and_continue_under_their_last_column() -> None:
+    table = ["onnx-int8-static-u8s8  ONNX, int8 weights, uint8 activations from calibration", "a sentence", ""]
+
+    assert list(fitting(table, 50)) == [
+        "onnx-int8-static-u8s8  ONNX, int8 weights, uint8",
+        "                       activations from",
+        "                       calibration",
+        "a sentence",
+        "",
+    ]
+    assert list(fitting(table, 100)) == table
+    assert list(fitting(["/a/very/long/path/that/has/no/space/in/it/at/all"], 20)) == [
+        "/a/very/long/path/that/has/no/space/in/it/at/all"
+    ]

@@ -4,6 +4,7 @@ import io
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -13,7 +14,9 @@ from tests.report.made_up.variants import VARIANTS, WITHHELD
 
 from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict
-from edgekit.report import formatting, rows
+from edgekit.report import formatting, rows, verdicts
+from edgekit.report.html import render_html
+from edgekit.report.markdown import render_markdown
 from edgekit.report.terminal import render
 
 TIME = re.compile(r"\d (?:s|ms|µs|ns)\b")
@@ -36,7 +39,41 @@ def test_the_last_line_is_the_verdict_in_plain_text(name: str) -> None:
 
     last = printed(report).splitlines()[-1]
 
-    assert last.startswith(f"VERDICT: {formatting.VERDICTS[report.verdict]}")
+    if verdicts.is_measured(report):
+        assert last.startswith("MEASURED with trust ")
+    else:
+        assert last.startswith(f"VERDICT: {formatting.VERDICTS[report.verdict]}")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_at_60_columns_no_line_is_wider_and_no_name_is_broken(name: str) -> None:
+    # Tables were drawn 80 columns wide whatever the terminal, which broke them within words.
+    report = VARIANTS[name]()
+
+    lines = printed(report, width=60).splitlines()
+
+    assert not [line for line in lines if cell_len(line) > 60 and " " in line.strip()]
+    names = [formatting.clean(one.recipe) for one in report.artifacts]
+    for recipe in (name for name in names if len(name) < 50 and " " not in name):
+        assert any(recipe in line for line in lines)
+
+
+def test_without_a_criterion_a_report_is_measured_and_has_not_passed() -> None:
+    # 'profile' of a bare file ended with VERDICT: pass.
+    measured = msgspec.structs.replace(
+        make_report(), command="profile", parity=(), budgets=(), accuracy=(), failures=(), verdict=Verdict.PASS
+    )
+
+    text, page, marked = printed(measured), render_html(measured), render_markdown(measured)
+
+    grades = sorted({one.trust.grade for one in measured.latency})
+    assert f"MEASURED with trust {grades[0]}" in text
+    assert "VERDICT" not in text
+    assert "outcome" not in text
+    assert "<title>measured: edgekit profile" in page
+    assert 'class="verdict"' in page
+    assert marked.splitlines()[0].endswith(": measured")
+    assert "**pass**" not in marked
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -138,8 +175,10 @@ def test_trust_is_given_with_what_would_raise_it() -> None:
     assert "trust B: 1 of 6 launches were disturbed. To raise it: Stop other work on the device." in text
 
 
-def test_a_narrow_terminal_gets_the_same_lines() -> None:
-    assert printed(make_report(), width=40) == printed(make_report(), width=80)
+def test_a_narrow_terminal_gets_the_same_figures() -> None:
+    wide, narrow = (set(printed(make_report(), width=width).split()) for width in (80, 40))
+
+    assert {word for word in wide if word[0].isdigit()} <= narrow
 
 
 def test_a_recipe_that_was_not_made_is_listed_with_its_reason() -> None:
