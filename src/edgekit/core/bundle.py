@@ -19,6 +19,7 @@ from edgekit.core.recipe import matches
 from edgekit.core.samples import Samples, SplitFacts
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system import documents
+from edgekit.core.system.documents import Document
 from edgekit.core.system.files import new_file, read_bytes, refuse_existing, sha256_bytes, sha256_file, zip_entry
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size_bytes: int
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Manifest(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a bundle contains. `files` lists every file except the manifest, by its path with forward slashes.
 
     `digest` is the sha256 of the manifest itself, computed with this field empty. It detects damage, not forgery.

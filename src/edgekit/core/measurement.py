@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from edgekit.core.system.documents import Document
 
-class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+
+class Launch(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one fresh process measured. Times in seconds, memory in bytes; `order` is its place among all launches.
 
     `warmups` are the first calls in order, `values` the calls after the warm-up. `disturbed` is true if the scheduler
@@ -26,7 +28,7 @@ class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     energy_calls: int | None = None
 
 
-class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Measurement(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Raw values: every statistic is computed from `launches` when it is needed.
 
     `sizes` are the sizes of the dynamic axes in each call, `batch` is its number of samples. An emulated measurement

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import jsonschema
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekit.core import reports
 from edgekit.core.bundle import BUNDLE_SCHEMA, Artifact, FileRecord, Manifest, Signature
 from edgekit.core.errors import BundleUnreadable, Unreadable
 from edgekit.core.facts import Facts
@@ -31,6 +34,7 @@ from edgekit.core.reports.report import (
 from edgekit.core.samples import SplitFacts
 from edgekit.core.spec import ImageInput, Metric, ModelSpec, TensorSpec
 from edgekit.core.system import documents
+from edgekit.core.system.documents import Document
 from edgekit.core.system.installation import origin
 from edgekit.core.verdict import Verdict
 
@@ -237,3 +241,27 @@ def test_every_field_of_a_document_is_in_its_schema() -> None:
         definitions = msgspec.json.schema(type(document))["$defs"]
 
         assert set(definitions[type(document).__name__]["properties"]) == set(msgspec.structs.asdict(document))
+
+
+def test_the_repr_of_a_document_is_one_short_line() -> None:
+    # That of a report was tens of kilobytes: every value of every launch.
+    launches = tuple(Launch(order, tuple(1e-3 + call for call in range(4000))) for order in range(8))
+    measurement = Measurement("local", "onnx-fp32", "latency", "s", launches, {"N": 1})
+    report = Report(command="profile", created="2026-12-01", bundle="b" * 500, measurements=(measurement,) * 3)
+
+    assert repr(launches[1]) == "Launch(order=1, values=<4000 float>, disturbed=False, replaced=False)"
+    assert "launches=<8 Launch>" in repr(measurement)
+    assert "measurements=<3 Measurement>" in repr(report)
+    assert len(repr(report)) < 500
+
+
+def test_every_document_has_a_short_repr() -> None:
+    found = [
+        kind
+        for module in walk_packages(reports.__path__, "edgekit.core.reports.")
+        for kind in vars(import_module(module.name)).values()
+        if isinstance(kind, type) and "schema_version" in getattr(kind, "__struct_fields__", ())
+    ]
+
+    assert len(found) > 20
+    assert [kind.__name__ for kind in found if not issubclass(kind, Document)] == []

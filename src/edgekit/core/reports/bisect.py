@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.system.documents import Document
+
 # 1: first version.
 BISECT_SCHEMA: Final = 1
 
@@ -44,7 +46,7 @@ class RefusedOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights: tuple[str, ...] = ()
 
 
-class BisectReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class BisectReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Two graphs on one case, aligned from the inputs to the outputs.
 
     `first` is the index in `aligned` of the first tensor out of tolerance, `most` that of the tensor that adds most

@@ -9,12 +9,13 @@ import msgspec
 from edgekit.core.bundle import Manifest, QuantizedShare
 from edgekit.core.reports.graph import GraphFacts
 from edgekit.core.spec import TensorSpec
+from edgekit.core.system.documents import Document
 
 # 1: first version.
 BUNDLE_REPORT_SCHEMA: Final = 1
 
 
-class InspectReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class InspectReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The manifest of a bundle whose checksums all match."""
 
     bundle: str
@@ -24,7 +25,7 @@ class InspectReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     schema_version: int = BUNDLE_REPORT_SCHEMA
 
 
-class FileReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class FileReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A model file outside of a bundle. `inputs` and `outputs` are what its backend reads, `reason` is why it fails."""
 
     file: str
@@ -40,7 +41,7 @@ class FileReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     schema_version: int = BUNDLE_REPORT_SCHEMA
 
 
-class VerifyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class VerifyReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Number and size of the files whose checksums match; a bundle with a mismatch is an error instead."""
 
     bundle: str
@@ -50,7 +51,7 @@ class VerifyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     schema_version: int = BUNDLE_REPORT_SCHEMA
 
 
-class PackReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PackReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Path of the packed bundle (with `--dry-run`: where it would be written)."""
 
     bundle: str
@@ -68,7 +69,7 @@ class Changed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     change: float
 
 
-class BundleDiffReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class BundleDiffReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Two graphs side by side. `weights` are those in both files that differ, the most changed first."""
 
     bundle: str

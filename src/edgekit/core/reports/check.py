@@ -8,6 +8,7 @@ import msgspec
 
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import Estimate, Report
+from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
 # 1: first version. 2: results contain their metric.
@@ -48,7 +49,7 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return f"{self.model}/{self.artifact}@{self.target}"
 
 
-class CheckReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CheckReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every result, its reports and comparisons, and the verdict under the policy."""
 
     created: str

@@ -9,6 +9,7 @@ import msgspec
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.report import Estimate
 from edgekit.core.statistics.intervals import Direction
+from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
 # 1: first version. 2: pairs contain their sizes.
@@ -45,7 +46,7 @@ class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _VERDICTS.get(self.says, Verdict.PASS)
 
 
-class ComparisonReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ComparisonReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every pair, and the verdict: fail if B is slower on any target, else inconclusive if one pair is."""
 
     created: str

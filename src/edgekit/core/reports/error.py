@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.system.documents import Document
+
 # 1: first version.
 ERROR_SCHEMA: Final = 1
 
@@ -23,7 +25,7 @@ class ErrorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: str = ""
 
 
-class ErrorReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ErrorReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What `--json` prints instead of a result."""
 
     command: str

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.system.documents import Document
+
 # 1: first version.
 EXPLAIN_SCHEMA: Final = 1
 
@@ -31,7 +33,7 @@ def together(causes: Sequence[Cause]) -> tuple[tuple[Cause, tuple[str, ...]], ..
     return tuple((cause, tuple(dict.fromkeys(names))) for cause, names in found.values())
 
 
-class ExplainReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ExplainReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The causes in one report, or of the differences between two.
 
     `unexplained` are observations without a cause; `unseen` is what could not be examined, with the reason. Without

@@ -6,13 +6,14 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
 # 1: first version. 2: runs contain the sizes of every series.
 HISTORY_SCHEMA: Final = 2
 
 
-class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="run"):
+class Run(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="run"):
     """One run of `edgekit check`: the median latency of every series in seconds, and the inconclusive checks.
 
     `sizes` are those of the dynamic axes of a series, at which its latency was measured.
@@ -28,7 +29,9 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
     schema_version: int = HISTORY_SCHEMA
 
 
-class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="accepted"):
+class Accepted(
+    Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="accepted"
+):
     """A new level that was accepted, and why: names of models, and the baseline files that were replaced."""
 
     created: str
@@ -72,7 +75,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slower: Step | None = None
 
 
-class HistoryReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class HistoryReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every series of a history."""
 
     file: str
@@ -82,7 +85,7 @@ class HistoryReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     schema_version: int = HISTORY_SCHEMA
 
 
-class AcceptReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AcceptReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What was accepted."""
 
     file: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from edgekit.core.system.documents import Document
 
-class PlanReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+
+class PlanReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The steps of a command in order, one sentence each; a plan changes nothing."""
 
     command: str

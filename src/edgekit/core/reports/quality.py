@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from edgekit.core.reports.report import Estimate
+from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
 
-class QualityReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class QualityReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The headline metric of trained weights on the test split, with its 95 % interval, and that of the model card.
 
     `same_data` is true if the data set is identical to that of the card; then both must be equal except for rounding,

@@ -17,6 +17,7 @@ from edgekit.core.reports.explain import Cause
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.samples import SplitFacts
 from edgekit.core.spec import ModelSpec, metric_unit
+from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict, worst
 
 # 1: first version.
@@ -200,7 +201,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     wall_s: float
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All results of one command. `stages` are wall times in seconds, in order.
 
     `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from edgekit.core.system.documents import Document
+
 
 class ClassScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One class and its probability, 0 to 1."""
@@ -35,7 +37,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     image: tuple[int, ...] = ()
 
 
-class RunReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RunReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The predictions for all inputs, what computed them, and the file that they were written to, if any.
 
     `notes` say what an input began with, if it is not what a user may expect.

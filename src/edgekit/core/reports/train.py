@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from edgekit.core.reports.report import Estimate
+from edgekit.core.system.documents import Document
 
 
-class TrainReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TrainReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The result of a training: the run directory, the quality on the test split, and the time in seconds."""
 
     model: str
@@ -22,7 +23,7 @@ class TrainReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     schema_version: int = 1
 
 
-class SearchReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SearchReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The best of `trials` finished trainings by validation score, and the command that trains with it."""
 
     model: str

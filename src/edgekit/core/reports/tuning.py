@@ -11,6 +11,7 @@ import msgspec
 from edgekit.core.facts import Facts
 from edgekit.core.reports.report import Estimate
 from edgekit.core.system import documents
+from edgekit.core.system.documents import Document
 
 # 1: first version.
 TUNING_SCHEMA: Final = 1
@@ -60,7 +61,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     is_chosen: bool = False
 
 
-class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Tuning(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The file next to a bundle: choices for every kind of device that it was tuned on."""
 
     model: str
@@ -68,7 +69,7 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     schema_version: int = TUNING_SCHEMA
 
 
-class TuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TuneReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The result of `edgekit tune`: it took `launches` launches; measuring everything takes `exhaustive`."""
 
     bundle: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -14,6 +14,31 @@ from edgekit.core.system.files import read_bytes, write_atomic
 from edgekit.core.system.installation import origin
 
 D = TypeVar("D")
+_EMPTY: Final[tuple[object, ...]] = ("", (), [], {}, None)
+_LONGEST: Final = 80
+
+
+class Document(msgspec.Struct, frozen=True):
+    """What is kept as JSON. Its repr is one short line: raw values would fill pages of a console or of a log."""
+
+    def __repr__(self) -> str:
+        names = (name for name in self.__struct_fields__ if name != "schema_version")
+        shown = ((name, getattr(self, name)) for name in names)
+        parts = ", ".join(f"{name}={_brief(value)}" for name, value in shown if value not in _EMPTY)
+        return f"{type(self).__name__}({parts})"
+
+
+def _brief(value: object) -> str:
+    """A text or number as it is, anything that contains others by its kind and length."""
+    if isinstance(value, msgspec.Struct):
+        return f"{type(value).__name__}(...)"
+    if isinstance(value, tuple | list):
+        kinds = {type(one).__name__ for one in value}
+        return f"<{len(value)} {kinds.pop() if len(kinds) == 1 else 'values'}>"
+    if isinstance(value, dict):
+        return f"<{len(value)} entries>"
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]}...{text[-1]}"
 
 
 def now() -> str:

@@ -6,11 +6,13 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.system.documents import Document
+
 # 1: first version.
 COMPLETION_SCHEMA: Final = 1
 
 
-class CompletionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CompletionReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The completion script of one shell."""
 
     shell: str

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.system.documents import Document
+
 OK: Final = "ok"
 WARNING: Final = "warning"
 PROBLEM: Final = "problem"
@@ -29,7 +31,7 @@ class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     emulated: bool = False
 
 
-class DeviceListReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DeviceListReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every device that a target can name, and the file that lists those of the user."""
 
     file: str
@@ -38,7 +40,7 @@ class DeviceListReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     schema_version: int = 1
 
 
-class DeviceCheckReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DeviceCheckReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The checks of one device, in order."""
 
     device: str
@@ -52,7 +54,7 @@ class DeviceCheckReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         return all(one.state != PROBLEM for one in self.checks)
 
 
-class DeviceChangeReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DeviceChangeReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One sentence on what was changed on a device or in the inventory."""
 
     device: str

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.errors import EnvironmentFault
+from edgekit.core.system.documents import Document
 
 # 1: first version.
 DOCTOR_SCHEMA: Final = 1
@@ -30,7 +31,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mend: str = ""
 
 
-class DoctorReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DoctorReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All findings, in order."""
 
     findings: tuple[Finding, ...]

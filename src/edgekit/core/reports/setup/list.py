@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.reports.report import Estimate
+from edgekit.core.system.documents import Document
 
 # 1: first version.
 LIST_SCHEMA: Final = 1
@@ -40,7 +41,7 @@ class ModelItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights: str = ""
 
 
-class ModelListReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ModelListReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All reference models, in order."""
 
     items: tuple[ModelItem, ...]
@@ -49,7 +50,7 @@ class ModelListReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     schema_version: int = LIST_SCHEMA
 
 
-class ListReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ListReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All names of one kind, in order."""
 
     kind: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from edgekit.core.system.documents import Document
 
-class ToolReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+
+class ToolReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One environment: what pip installed, and where it is."""
 
     tool: str
