@@ -42,7 +42,7 @@ class Weight:
     real: Array
 
 
-class Layer(NamedTuple):
+class Multiplying(NamedTuple):
     """An operator that multiplies by weights: `work` multiplications, None if not known; `bits` are those
     of the integers that it multiplies, None for real numbers.
     """
@@ -59,7 +59,7 @@ class Contents:
     nodes: tuple[Node, ...]
     weights: tuple[Weight, ...]
     tensors: tuple[TensorFacts, ...]
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[Multiplying, ...] = ()
     opsets: Mapping[str, int] = field(default_factory=dict)
     signatures: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Contents:
         return dict(found.most_common())
 
 
-def share_of(stored: Iterable[tuple[int, int]], layers: Iterable[Layer]) -> QuantizedShare:
+def share_of(stored: Iterable[tuple[int, int]], layers: Iterable[Multiplying]) -> QuantizedShare:
     """How much is quantized.
 
     Args:

@@ -12,7 +12,7 @@ from edgekit.core.bundle import QuantizedShare
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
-from edgekit.export.graphs.contents import Layer, product, shape_of, share_of, times
+from edgekit.export.graphs.contents import Multiplying, product, shape_of, share_of, times
 from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, named
 
@@ -43,12 +43,12 @@ def quantized_share(path: Path, spec: ModelSpec) -> QuantizedShare:
     return share_of(stored, layers_of(model, sizes_in(inferred)))
 
 
-def layers_of(model: ModelProto, sizes: Sizes) -> list[Layer]:
+def layers_of(model: ModelProto, sizes: Sizes) -> list[Multiplying]:
     """The operators that multiply by weights; the front end of an audio network stays float in every file."""
     bits, constants = _bits(model.graph), _constants(model.graph)
     # Products of two activations have no weights that could be quantized, and dynamic int8 leaves them float.
     nodes = [node for node in _behind_the_front_end(model) if constants.intersection(node.input[:4])]
-    return [Layer(node.op_type, work_of(node, sizes), _operand_bits(node, bits)) for node in nodes]
+    return [Multiplying(node.op_type, work_of(node, sizes), _operand_bits(node, bits)) for node in nodes]
 
 
 def _behind_the_front_end(model: ModelProto) -> list[NodeProto]:

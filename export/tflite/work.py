@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgekit.core.bundle import QuantizedShare
 from edgekit.core.spec import ModelSpec
-from edgekit.export.graphs.contents import Layer, share_of
+from edgekit.export.graphs.contents import Multiplying, share_of
 from edgekit.export.graphs.front_end import front_end_of_tflite
 from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.graphs.tflite_file import names_in, read_file
@@ -68,7 +68,7 @@ def _share(model: ModelT, schema: ModuleType, front: frozenset[str]) -> Quantize
     return share_of([_stored(one, types) for one in weights if _is_weight(one, types)], layers)
 
 
-def layers_of(model: ModelT, schema: ModuleType, front: frozenset[str]) -> tuple[list[Layer], set[int]]:
+def layers_of(model: ModelT, schema: ModuleType, front: frozenset[str]) -> tuple[list[Multiplying], set[int]]:
     """The operators that multiply by weights, and the tensors that any operator reads, both behind the front end.
 
     Args:
@@ -77,7 +77,7 @@ def layers_of(model: ModelT, schema: ModuleType, front: frozenset[str]) -> tuple
     operators, types = names_in(schema.BuiltinOperator), names_in(schema.TensorType)
     graph = model.subgraphs[0]
     constants = {index for index, tensor in enumerate(graph.tensors) if holds_data(model, tensor)}
-    layers: list[Layer] = []
+    layers: list[Multiplying] = []
     read: set[int] = set()
     for one in graph.operators:
         if not front.isdisjoint(graph.tensors[index].name.decode() for index in one.outputs):
@@ -90,7 +90,7 @@ def layers_of(model: ModelT, schema: ModuleType, front: frozenset[str]) -> tuple
             constants.update(int(index) for index in one.outputs)
         # Products of two activations have no weights that could be quantized, and dynamic int8 leaves them float.
         work = work_of(name, one, graph) if len(operands) > 1 and constants.intersection(one.inputs[:2]) else 0
-        layers.append(Layer(name, work, _operand_bits(name, one, model, types) if work else None))
+        layers.append(Multiplying(name, work, _operand_bits(name, one, model, types) if work else None))
     return layers, read
 
 

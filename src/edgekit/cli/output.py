@@ -16,7 +16,7 @@ from edgekit.core.system import documents
 _GAP: Final = "  "
 _COLUMN: Final = re.compile(r"(?<=\S)  +(?=\S)")
 _ESCAPE: Final = "\x1b"
-# Columns that must be left for a text that stands under the last column.
+# Columns that must be left for a text under the last column.
 _LEAST: Final = 24
 
 
@@ -95,7 +95,7 @@ def _moved_descriptor(real: TextIO) -> Iterator[TextIO]:
 
 
 def fitting(lines: Iterable[str], width: int) -> Iterator[str]:
-    """Lines of at most `width` columns where words allow it; what continues one stands under its last column."""
+    """Lines of at most `width` columns where words allow it; what continues one begins under its last column."""
     for line in lines:
         if len(line) <= width or _ESCAPE in line:  # colours: wrapped by what drew it
             yield line

@@ -20,7 +20,7 @@ from edgekit.report import formatting
 from edgekit.report.dashboards import render_bencher, render_benchmark_action
 from edgekit.report.junit import JunitCase, render_cases
 from edgekit.report.markdown import code, prose
-from edgekit.report.tables import print_table, say
+from edgekit.report.widths import print_table, say
 
 _STYLES: Final = {
     Verdict.PASS: Style(color="green"),

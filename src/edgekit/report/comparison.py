@@ -18,7 +18,7 @@ from edgekit.core.system.files import write_atomic
 from edgekit.core.units import ABSENT, format_value
 from edgekit.report import formatting
 from edgekit.report.markdown import code, prose
-from edgekit.report.tables import print_table, say
+from edgekit.report.widths import print_table, say
 
 SUFFIXES: Final = (".json", ".md")
 _STYLES: Final = {

@@ -19,7 +19,7 @@ from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
 from edgekit.report import formatting, operator_times, rows, verdicts
 from edgekit.report.plots import sustained
-from edgekit.report.tables import print_table, say
+from edgekit.report.widths import print_table, say
 
 QUANTILES: Final = ("p50", "p90")
 _STYLES: Final = {

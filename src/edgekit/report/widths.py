@@ -36,7 +36,7 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def say(console: Console, *lines: Text, indent: int = 0) -> None:
-    """Lines, wrapped at words; what continues one stands two columns further in than its own beginning."""
+    """Lines, wrapped at words; what continues one begins two columns further in."""
     for line in lines:
         inside = indent + len(line.plain) - len(line.plain.lstrip(" "))
         rest = line[inside - indent :] if line.plain.strip() else Text("")
