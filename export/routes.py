@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgekit.core.errors import UserError
-from edgekit.core.recipe import DEFAULT_RECIPES, Recipe
-from edgekit.core.refusals import refuse
+from edgekit.core.recipe import DEFAULT_RECIPES, Recipe, parse_recipes
+from edgekit.core.refusals import reason_of, refuse
 from edgekit.core.system.environments import is_installed
 from edgekit.export.formats import TORCH, Route, format_of, kind_of
 
@@ -20,6 +20,18 @@ def default_recipes(source: str) -> tuple[str, ...]:
     """What to make from a source by default."""
     kind = kind_of(source)
     return (format_of(kind).recipes if kind != TORCH else ()) or DEFAULT_RECIPES
+
+
+def makeable_recipes(source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The default recipes that can be made from a source on this machine, and what the others need, in sentences."""
+    kind = kind_of(source)
+    if kind == TORCH:
+        return DEFAULT_RECIPES, ()
+    routes = {recipe: format_of(recipe.format).routes.get(kind, Route()) for recipe in parse_recipes(DEFAULT_RECIPES)}
+    lacking = {one.name: route for one, route in routes.items() if route.tool and not is_installed(route.tool)}
+    made = tuple(one.name for one, route in routes.items() if route.exporter and one.name not in lacking)
+    needed = tuple(f"{', '.join(lacking)} not made: {reason_of(route.refusal)}" for route in [*lacking.values()][:1])
+    return made or default_recipes(source), needed
 
 
 def refuse_unreachable(source: str, recipes: tuple[Recipe, ...], *, is_quantized: bool) -> None:

@@ -17,6 +17,7 @@ from edgekit.core.refusals import REFUSALS
 from edgekit.core.reports.report import Report
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
+from edgekit.flows.build import build
 from edgekit.flows.export import export
 from edgekit.flows.opening.source import ExportOptions, SourceOptions, open_source
 from edgekit.flows.run import run
@@ -279,3 +280,36 @@ def rewritten(path: Path, find: str, put: str) -> Path:
                 json.loads(data)
             target.writestr(entry.filename, data)
     return copy
+
+
+def test_rows_of_a_file_with_a_fixed_batch_run_one_by_one(tmp_path: Path) -> None:
+    file = onnx_files.dense(tmp_path / "one.onnx", batch=1)
+    rows = np.random.default_rng(1).normal(size=(3, 8)).astype("f4")
+    np.save(tmp_path / "rows.npy", rows)
+    np.save(tmp_path / "row.npy", rows[1])
+
+    whole = run(file, input=[tmp_path / "rows.npy"])
+    alone = run(file, input=[tmp_path / "row.npy"])
+
+    assert [Path(one.input).name for one in whole.answers] == ["rows.npy[0]", "rows.npy[1]", "rows.npy[2]"]
+    assert whole.answers[1].outputs == alone.answers[0].outputs
+
+
+def test_build_of_an_onnx_file_makes_what_can_be_made_and_says_what_the_rest_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+    file = onnx_files.dense(tmp_path / "model.onnx", batch=1)
+    np.savez(tmp_path / "s.npz", x=np.random.default_rng(1).normal(size=(64, 8)).astype("f4"))
+
+    report = build(
+        str(file),
+        out=tmp_path / "made",
+        options=SourceOptions(samples=tmp_path / "s.npz"),
+        settings=Settings(launches=1),
+        time_limit_s=0.01,
+    )
+
+    assert {one.format for one in report.artifacts} == {"onnx"}
+    assert not report.failures
+    assert any("edgekit tools install onnx2tf" in text for text in report.warnings)

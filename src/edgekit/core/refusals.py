@@ -86,3 +86,9 @@ def refuse(code: str, what: str, *, instead: str = "") -> Refused:
     """The error for `what` (`Recipe 'onnx-int2'`), with the reason of `code` in REFUSALS."""
     refusal = REFUSALS[code]
     return Refused(f"{what} is refused: {refusal.reason}.", code=code, hint=instead or refusal.instead)
+
+
+def reason_of(code: str) -> str:
+    """The reason of `code` in REFUSALS and what to do instead, for what is left out without an error."""
+    refusal = REFUSALS[code]
+    return f"{refusal.reason}; {refusal.instead}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,14 @@ from typing import Final
 
 from edgekit.core.budget import Budget
 from edgekit.core.errors import UserError
-from edgekit.core.recipe import DEFAULT_RECIPES, Recipe, parse_recipes
+from edgekit.core.recipe import Recipe, parse_recipes
 from edgekit.core.reports.report import Report
 from edgekit.core.system import documents
 from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
+from edgekit.export.routes import makeable_recipes
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.judging.explained import explained
 from edgekit.flows.judging.needed_samples import say_widths
@@ -47,7 +49,10 @@ REPORT_HTML: Final = "report.html"
 
 @dataclass(frozen=True)
 class Making:
-    """A source by name, its options, and what to make from it; `budgets` must be measurable on it."""
+    """A source by name, its options, and what to make from it; `budgets` must be measurable on it.
+
+    `left_out` says which default recipes need what is not there.
+    """
 
     name: str
     options: SourceOptions
@@ -55,12 +60,13 @@ class Making:
     recipes: tuple[Recipe, ...]
     budgets: tuple[Budget, ...]
     settings: Settings
+    left_out: tuple[str, ...] = ()
 
     def source(self, name: str = "") -> Source:
         """The source, opened and checked; after training, `name` is the run directory."""
         found = ready_source(name or self.name, self.options, self.how, self.recipes, self.settings)
         refuse_unmeasurable(self.budgets, labelled=found.split.evaluation.labels is not None)
-        return found
+        return dataclasses.replace(found, warnings=(*found.warnings, *self.left_out))
 
     def say_widths(self, source: Source, progress: Progress) -> None:
         """Report how many samples the criteria on accuracy need, and what these will give."""
@@ -150,7 +156,7 @@ def build_order(
     *,
     out: str | Path,
     target: str | Sequence[str] = "local",
-    to: str | Sequence[str] = DEFAULT_RECIPES,
+    to: str | Sequence[str] = (),
     budget: str | Sequence[str] = (),
     options: SourceOptions = SourceOptions(),
     how: ExportOptions = ExportOptions(),
@@ -168,7 +174,7 @@ def build_order(
     Args:
         source: Reference model, run directory, or `file.py:factory` (its code is executed).
         target: Targets as text, see `Target.parse`.
-        to: Recipe names or aliases.
+        to: Recipe names or aliases; by default those of `DEFAULT_RECIPES` that can be made here.
         budget: Limits such as `latency.p90 <= 8 ms`.
         how: How artifacts are made, e.g. the largest drop.
         train_first: Train a reference model even if it has weights.
@@ -179,12 +185,13 @@ def build_order(
     Raises:
         UserError, EnvironmentFault, ConversionFailed, Unreadable: As their messages say.
     """
-    recipes, targets = parse_recipes(to), parse_targets(target)
+    names, left_out = (to, ()) if to else makeable_recipes(source)
+    recipes, targets = parse_recipes(names), parse_targets(target)
     budgets = parse_budgets(budget, targets, recipes)
     refuse_existing(Path(out), force=force)
     _refuse_useless(targets, recipes)
     rounds = rounds_of(settings, launches, time_limit_s)
-    making, stages = Making(source, options, how, recipes, budgets, settings), dict[str, float]()
+    making, stages = Making(source, options, how, recipes, budgets, settings, left_out), dict[str, float]()
     opened = None
     if not _must_train(source, options, train_first):
         with _timed("load", stages, progress):

@@ -24,7 +24,7 @@ from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens
 from edgekit.flows.opening.states import before_a_stream, continued
 from edgekit.flows.opening.tuned import facts_here, tuned
-from edgekit.flows.opening.values import names_an_input, parse_values, with_values
+from edgekit.flows.opening.values import in_rows, names_an_input, parse_values, with_values
 from edgekit.flows.writing.answers import refuse_output, write_answers
 from edgekit.runtime.backend import stored_codes
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence, write_text, writes_text
@@ -199,7 +199,17 @@ def _given(found: Opened, input: Sequence[str]) -> tuple[list[str], list[Feed]]:
     """A feed for each input, with the text that names it; inputs such as `sr=16000` are values in all of them."""
     values = [text for text in input if names_an_input(text, found.spec)]
     texts = [text for text in input if text not in values]
-    return texts or [" ".join(values)], _feeds(found, texts, parse_values(values, found.spec))
+    feeds = _feeds(found, texts, parse_values(values, found.spec))
+    return _row_by_row(texts or [" ".join(values)], feeds, found.spec)
+
+
+def _row_by_row(texts: Sequence[str], feeds: Sequence[Feed], spec: ModelSpec) -> tuple[list[str], list[Feed]]:
+    """The feeds for a model with a fixed batch of 1: each row of a file is an input of its own, `batch.npy[3]`."""
+    named: list[tuple[str, Feed]] = []
+    for text, feed in zip(texts, feeds, strict=True):
+        rows = in_rows(feed, spec)
+        named += [(f"{text}[{row}]" if len(rows) > 1 else text, one) for row, one in enumerate(rows)]
+    return [text for text, _ in named], [feed for _, feed in named]
 
 
 def _feeds(found: Opened, texts: Sequence[str], values: Feed) -> list[Feed]:

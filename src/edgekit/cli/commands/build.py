@@ -22,7 +22,6 @@ from edgekit.cli.arguments import (
     to_option,
 )
 from edgekit.cli.common import Call, Command, common
-from edgekit.core.recipe import DEFAULT_RECIPES
 
 if TYPE_CHECKING:
     from edgekit.flows.opening.source import ExportOptions, SourceOptions
@@ -86,7 +85,7 @@ def command(
             source,
             out=folder,
             target=target or settings.target,
-            to=to or DEFAULT_RECIPES,
+            to=to,
             budget=budget,
             options=options,
             how=how,

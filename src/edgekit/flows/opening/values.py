@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,6 +35,28 @@ def parse_values(texts: Sequence[str], spec: ModelSpec) -> Feed:
             raise unknown("input", name, [tensor.name for tensor in spec.inputs])
         found[name] = _typed(_read(value, text, spec.input(name)), spec.input(name))
     return found
+
+
+def in_rows(feed: Feed, spec: ModelSpec) -> list[Feed]:
+    """The feed in parts of one row, if the batch of the model is fixed at 1 and its inputs have several rows."""
+    tensors = {tensor.name: tensor for tensor in spec.inputs}
+    several = {name for name, array in feed.items() if name in tensors and _has_rows(array, tensors[name])}
+    counts = {len(feed[name]) for name in several}
+    if spec.batch_axis is not None or len(counts) != 1:
+        return [feed]
+    return [
+        {name: array[row : row + 1] if name in several else array for name, array in feed.items()}
+        for row in range(counts.pop())
+    ]
+
+
+def _has_rows(array: Array, tensor: TensorSpec) -> bool:
+    is_like = array.ndim == len(tensor.shape) and tensor.shape[:1] == (1,)
+    return is_like and len(array) > 1 and all(a == b or isinstance(b, str) for a, b in _tail(array, tensor))
+
+
+def _tail(array: Array, tensor: TensorSpec) -> Iterator[tuple[int, int | str]]:
+    yield from zip(array.shape[1:], tensor.shape[1:], strict=True)
 
 
 def with_values(feed: Feed, spec: ModelSpec, values: Mapping[str, Array]) -> Feed:
