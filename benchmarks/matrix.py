@@ -26,8 +26,9 @@ from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples, Split
 from edgekit.core.spec import ModelSpec
 from edgekit.core.verdict import Verdict
-from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.conversion import export_artifacts
 from edgekit.export.messages import ModuleRef
+from edgekit.export.request import ExportRequest, ExportResult
 from edgekit.runtime.facts import read_facts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.registry import MODELS

@@ -22,23 +22,32 @@ INT8_TIME_S: Final = 120.0
 
 @dataclass(frozen=True)
 class Attempt:
-    """One mode that was tried: its artifact and the checks that it failed, or the error instead of an artifact."""
+    """One mode that was tried: its artifact and the checks that it failed, or the error instead of an artifact.
+
+    `form` is what distinguishes it from a mode of the same recipe.
+    """
 
     recipe: Recipe
     artifact: Artifact | None = None
     failed: tuple[ParityCheck, ...] = ()
     error: Exception | None = None
+    form: str = ""
 
     @classmethod
-    def of(cls, recipe: Recipe, make: Callable[[], tuple[Artifact, Sequence[ParityCheck]]]) -> Attempt:
+    def of(cls, recipe: Recipe, make: Callable[[], tuple[Artifact, Sequence[ParityCheck]]], form: str = "") -> Attempt:
         """The attempt of what `make` returns or raises."""
         try:
             artifact, checks = make()
         except Exception as err:
             if isinstance(err, DiskFull) or was_interrupted(err):
                 raise
-            return cls(recipe, error=err)
-        return cls(recipe, artifact, tuple(check for check in checks if check.verdict is Verdict.FAIL))
+            return cls(recipe, error=err, form=form)
+        return cls(recipe, artifact, tuple(check for check in checks if check.verdict is Verdict.FAIL), form=form)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.recipe.name} {self.form}".strip()
 
     @property
     def holds(self) -> bool:
@@ -56,21 +65,29 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Mode:
+    """One more mode: its name, and the attempt within a time in seconds; None if it does not apply after the others."""
+
+    name: str
+    attempt: Callable[[float], Attempt | None]
+
+
+@dataclass(frozen=True)
 class ChosenMode:
     """What an alias means in the end, what was left on the way, and what the time was too short for."""
 
     chosen: Attempt
     left: tuple[Attempt, ...] = ()
-    untried: tuple[Recipe, ...] = ()
+    untried: tuple[str, ...] = ()
 
     def described(self) -> Iterator[str]:
         """What was tried and why it was left, a sentence each."""
-        name = self.chosen.recipe.name
         for one in self.left:
-            if one.recipe.name != name:
-                yield f"'{one.recipe.name}' was tried before this file and left: {one.reason}"
+            # A mode with some operators in float32 says itself what it is better than.
+            if one.recipe != self.chosen.recipe or not self.chosen.form:
+                yield f"'{one.name}' was tried and left: {one.reason}"
         if self.untried:
-            names = ", ".join(f"'{one.name}'" for one in self.untried)
+            names = ", ".join(f"'{one}'" for one in self.untried)
             yield f"the time for int8 modes ended before {names}: allow more with --int8-time"
         elif self.left and not self.chosen.holds:
             yield "no int8 mode passed every check; this is the fastest one"
@@ -87,18 +104,14 @@ class ChosenMode:
             raise self.chosen.error
         if not self.left and not self.untried:
             return made
-        tried = [{"recipe": one.recipe.name, "reason": one.reason} for one in self.left]
+        tried = [{"recipe": one.name, "reason": one.reason} for one in self.left]
         record: dict[str, Any] = {**made.record, "tried": tried}
         warnings = (*made.warnings, *self.described())
         return msgspec.structs.replace(made, record=record, id=artifact_id(record), warnings=warnings)
 
 
 def choose(
-    first: Attempt,
-    others: Sequence[Recipe],
-    attempt: Callable[[Recipe], Attempt],
-    limit_s: float,
-    clock: Callable[[], float] = time.monotonic,
+    first: Attempt, others: Sequence[Mode], limit_s: float, clock: Callable[[], float] = time.monotonic
 ) -> ChosenMode:
     """The first attempt that passes every check; if none does, the first one that gave a file.
 
@@ -107,16 +120,18 @@ def choose(
         limit_s: No further mode is tried after this time.
     """
     tried, start = [first], clock()
-    for place, recipe in enumerate(others):
+    for place, mode in enumerate(others):
         if tried[-1].holds:
             break
-        if clock() - start >= limit_s:
-            return _chosen(tried, tuple(others[place:]))
-        tried.append(attempt(recipe))
+        left = limit_s - (clock() - start)
+        if left <= 0:
+            return _chosen(tried, tuple(one.name for one in others[place:]))
+        attempt = mode.attempt(left)
+        tried += [attempt] if attempt is not None else []
     return _chosen(tried, ())
 
 
-def _chosen(tried: Sequence[Attempt], untried: tuple[Recipe, ...]) -> ChosenMode:
+def _chosen(tried: Sequence[Attempt], untried: tuple[str, ...]) -> ChosenMode:
     best = next((one for one in tried if one.holds), None)
     best = best or next((one for one in tried if one.artifact is not None), tried[0])
     return ChosenMode(best, tuple(one for one in tried if one is not best), untried)

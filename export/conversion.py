@@ -18,23 +18,24 @@ from edgekit.core.bundle import Artifact, artifact_id
 from edgekit.core.errors import from_os_error
 from edgekit.core.recipe import OUTLIERS, Recipe, modes_of
 from edgekit.core.refusals import refuse
-from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
-from edgekit.core.samples import Samples
+from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.verdict import Verdict
 from edgekit.export import messages
-from edgekit.export.best_int8 import INT8_TIME_S, Attempt, choose
+from edgekit.export.best_int8 import Attempt
 from edgekit.export.checking.artifact_checks import check_file, with_decision
 from edgekit.export.checking.calibration_quality import warnings_of
-from edgekit.export.checking.cases import Case, make_cases
+from edgekit.export.checking.cases import make_cases
 from edgekit.export.checking.sampling import MAX_OUTPUT_BYTES, bounded
 from edgekit.export.checking.shares import share_in
 from edgekit.export.fixed_shapes import refuse_unfitting, refuse_varying
 from edgekit.export.formats import format_of
-from edgekit.export.messages import ModuleRef
+from edgekit.export.int8_search import Int8Search
+from edgekit.export.mixing.trials import MixedArtifact
 from edgekit.export.recipe_failures import Failures
+from edgekit.export.request import ExportRequest, ExportResult
 from edgekit.export.routes import exporter_of
 from edgekit.export.shapes.calibration import trace_feed
 from edgekit.export.shapes.lengths import sizes_of_samples, with_sizes
@@ -45,47 +46,6 @@ from edgekit.export.workers.reference import OneSampleOnly, Reference, ask_refer
 from edgekit.export.workers.toolchain import WEIGHTS, Lane, Made, NotMade, Subject
 from edgekit.export.workers.versions import versions
 from edgekit.export.workers.worker import Worker, workers_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportRequest:
-    """What to convert, into what, and with which samples.
-
-    `spec.outputs` may be empty: they are then taken from the module. `recipes` may be aliases, which are resolved by
-    the network's operators and `cpu_features`. `timeout_s` applies to each conversion. With `keep_going` a recipe that
-    cannot be made is left out as long as others can. `opset` is that of .onnx files; 0 means the default.
-    """
-
-    module: ModuleRef
-    spec: ModelSpec
-    recipes: tuple[Recipe, ...]
-    calibration: Samples
-    evaluation: Samples
-    cpu_features: frozenset[str] = frozenset()
-    timeout_s: float = 600.0
-    seed: int = 0
-    method: str = "min-max"
-    keep_going: bool = False
-    opset: int = 0
-    int8_time_s: float = INT8_TIME_S
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """The artifacts, in the order requested, how they compare with PyTorch, and how good they are.
-
-    `evaluation` contains PyTorch's outputs; failing parity checks are listed in `parity` and raise nothing. `failures`
-    are the recipes that could not be made.
-    """
-
-    spec: ModelSpec
-    artifacts: tuple[Artifact, ...]
-    evaluation: Samples
-    cases: tuple[Case, ...]
-    parity: tuple[ParityCheck, ...]
-    accuracy: tuple[Accuracy, ...] = ()
-    warnings: tuple[str, ...] = ()
-    failures: tuple[RecipeFailure, ...] = ()
 
 
 def export_artifacts(
@@ -229,12 +189,19 @@ class _Run:
         lane = next(lane for lane in lanes if lane.row.name == first.recipe.format)
         is_hopeless = any(check.verdict is Verdict.FAIL for check in self._checks(f"{first.recipe.format}-fp32"))
         others = [] if is_hopeless else [one for one in modes[first.recipe] if one not in modes]
-        found = choose(first, others, lambda one: self._attempt(lane.more(one), reference), self.request.int8_time_s)
+        search = Int8Search(lane, self.out, self.request, reference, lambda item: self._attempt(item, reference))
+        found = search.best(first, others, self._replace)
         for one in found.left:
-            if one.artifact is not None:
+            if one.artifact is not None and one.recipe != found.chosen.recipe:
                 (self.out / one.artifact.file).unlink(missing_ok=True)
                 self.parity = [check for check in self.parity if check.artifact != one.artifact.recipe]
         return found.artifact()
+
+    def _replace(self, mixed: MixedArtifact) -> None:
+        """What was found out about a file in the place of what was known about the one before it."""
+        recipe = mixed.artifact.recipe
+        self.parity = [*(check for check in self.parity if check.artifact != recipe), *mixed.parity]
+        self.accuracy[recipe] = mixed.accuracy
 
     def result(self, artifacts: tuple[Artifact, ...], reference: Reference, warnings: tuple[str, ...]) -> ExportResult:
         """The artifacts with everything that was found out about them."""

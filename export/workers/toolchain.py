@@ -73,7 +73,7 @@ class Lane:
 
     def run(self, finished: queue.Queue[Made | NotMade]) -> None:
         """Put every recipe into `finished`, as a file or with the error that it ended in."""
-        source = self.folder / f"float{self.row.suffix}"
+        source = self.source
         try:
             self.worker.finish_loading()
             converted = self._export(source)
@@ -89,10 +89,9 @@ class Lane:
 
     def more(self, recipe: Recipe) -> Made | NotMade:
         """One more recipe, after `run` has ended, from the float32 file that it left."""
-        source = self.folder / f"float{self.row.suffix}"
         out = self.folder / f"{recipe.name}{self.row.suffix}"
         try:
-            return Made(recipe, out, self._quantize(recipe, source, out))
+            return Made(recipe, out, self._quantize(recipe, self.source, out))
         except EdgekitError as err:
             return NotMade(recipe, err)
 
@@ -100,6 +99,11 @@ class Lane:
     def folder(self) -> Path:
         """Where files are made."""
         return self.subject.folder
+
+    @property
+    def source(self) -> Path:
+        """The float32 file, from which the others are made."""
+        return self.folder / f"float{self.row.suffix}"
 
     def _made(self, recipe: Recipe, source: Path, converted: messages.Converted) -> Made:
         if recipe.precision == "fp32":

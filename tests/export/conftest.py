@@ -15,9 +15,10 @@ from edgekit.core.bundle import Artifact, Signature
 from edgekit.core.recipe import Recipe, parse_recipes
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
-from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.conversion import export_artifacts
 from edgekit.export.formats import FORMATS
 from edgekit.export.messages import ModuleRef
+from edgekit.export.request import ExportRequest, ExportResult
 from edgekit.runtime.facts import read_facts
 
 FOLDER = Path(__file__).parent

@@ -12,8 +12,8 @@ from edgekit.core.errors import ConversionFailed
 from edgekit.core.recipe import Recipe, modes_of
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.verdict import Verdict
-from edgekit.export.best_int8 import Attempt, choose
-from edgekit.export.conversion import ExportRequest, ExportResult
+from edgekit.export.best_int8 import Attempt, Mode, choose
+from edgekit.export.request import ExportRequest, ExportResult
 
 Request = Callable[..., ExportRequest]
 Convert = Callable[[ExportRequest], ExportResult]
@@ -31,6 +31,11 @@ def made(recipe: Recipe) -> Artifact:
     return Artifact(recipe.name, f"{recipe.name}.tflite", "tflite", "int8", 1, "", "", (), ())
 
 
+def mode(recipe: Recipe, *, value: float) -> Mode:
+    """A mode to try, whose SQNR will be `value` dB."""
+    return Mode(recipe.name, lambda _: attempt(recipe, value=value))
+
+
 def broken(recipe: Recipe) -> Attempt:
     def fail() -> tuple[Artifact, list[ParityCheck]]:
         raise ConversionFailed("The quantizer crashed.")
@@ -39,7 +44,7 @@ def broken(recipe: Recipe) -> Attempt:
 
 
 def test_the_first_mode_that_passes_is_taken_and_no_other_is_tried() -> None:
-    found = choose(attempt(STATIC, value=30), [DYNAMIC], broken, 60)
+    found = choose(attempt(STATIC, value=30), [Mode("other", lambda _: broken(DYNAMIC))], 60)
 
     assert found.artifact() == made(STATIC)
 
@@ -47,17 +52,17 @@ def test_the_first_mode_that_passes_is_taken_and_no_other_is_tried() -> None:
 def test_what_was_tried_is_said_with_its_reason() -> None:
     first = attempt(STATIC, value=12)
 
-    artifact = choose(first, [DYNAMIC, WEIGHTS], lambda one: attempt(one, value=35), 60).artifact()
+    artifact = choose(first, [mode(DYNAMIC, value=35), mode(WEIGHTS, value=35)], 60).artifact()
 
     reason = "'y' on 'samples': sqnr 12.0 dB, at least 20.0 dB"
     assert artifact.recipe == "tflite-int8-dynamic"
-    assert artifact.warnings == (f"'tflite-int8-static' was tried before this file and left: {reason}",)
+    assert artifact.warnings == (f"'tflite-int8-static' was tried and left: {reason}",)
     assert artifact.record["tried"] == [{"recipe": "tflite-int8-static", "reason": reason}]
     assert artifact.id
 
 
 def test_a_mode_that_cannot_be_made_is_no_end() -> None:
-    artifact = choose(broken(STATIC), [DYNAMIC], lambda one: attempt(one, value=35), 60).artifact()
+    artifact = choose(broken(STATIC), [mode(DYNAMIC, value=35)], 60).artifact()
 
     assert artifact.recipe == "tflite-int8-dynamic"
     assert "The quantizer crashed." in artifact.warnings[0]
@@ -65,11 +70,11 @@ def test_a_mode_that_cannot_be_made_is_no_end() -> None:
 
 def test_without_any_file_the_first_error_is_raised() -> None:
     with pytest.raises(ConversionFailed, match="crashed"):
-        choose(broken(STATIC), [DYNAMIC], broken, 60).artifact()
+        choose(broken(STATIC), [Mode("other", lambda _: broken(DYNAMIC))], 60).artifact()
 
 
 def test_if_no_mode_passes_the_first_file_stays() -> None:
-    artifact = choose(attempt(STATIC, value=12), [DYNAMIC], lambda one: attempt(one, value=3), 60).artifact()
+    artifact = choose(attempt(STATIC, value=12), [mode(DYNAMIC, value=3)], 60).artifact()
 
     assert artifact.recipe == "tflite-int8-static"
     assert artifact.warnings[-1] == "no int8 mode passed every check; this is the fastest one"
@@ -79,10 +84,16 @@ def test_the_time_ends_the_search_and_is_named() -> None:
     times: Iterator[float] = iter([0.0, 5.0, 61.0])
 
     artifact = choose(
-        attempt(STATIC, value=12), [DYNAMIC, WEIGHTS], lambda one: attempt(one, value=3), 60, lambda: next(times)
+        attempt(STATIC, value=12), [mode(DYNAMIC, value=3), mode(WEIGHTS, value=3)], 60, lambda: next(times)
     ).artifact()
 
     assert "the time for int8 modes ended before 'tflite-int8-weights'" in artifact.warnings[-1]
+
+
+def test_a_mode_that_does_not_apply_is_left_out() -> None:
+    artifact = choose(attempt(STATIC, value=12), [Mode("x", lambda _: None), mode(WEIGHTS, value=30)], 60).artifact()
+
+    assert artifact.recipe == "tflite-int8-weights"
 
 
 @pytest.mark.parametrize(

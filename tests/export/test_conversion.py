@@ -15,7 +15,8 @@ from edgekit.core.reports.report import ParityCheck
 from edgekit.core.system.files import sha256_file
 from edgekit.core.verdict import Verdict, worst
 from edgekit.export.checking.sampling import run_samples
-from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.conversion import export_artifacts
+from edgekit.export.request import ExportRequest, ExportResult
 from edgekit.runtime.backend import BACKENDS, DEFAULT_BACKENDS
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,8 @@ import pytest
 
 from edgekit.core.errors import ConversionFailed, UserError
 from edgekit.core.verdict import Verdict
-from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.conversion import export_artifacts
+from edgekit.export.request import ExportRequest, ExportResult
 
 pytestmark = pytest.mark.slow
 

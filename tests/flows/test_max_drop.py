@@ -14,7 +14,7 @@ import edgekit
 from edgekit.core.bundle import Bundle
 from edgekit.core.errors import UserError
 from edgekit.core.verdict import Verdict
-from edgekit.export.accuracy_control import KeepCandidate, Kept, fewest
+from edgekit.export.mixing.fewest import KeepCandidate, Kept, fewest
 from edgekit.flows.export import export_order
 from edgekit.flows.opening.source import ExportOptions, SourceOptions
 

@@ -247,3 +247,17 @@ class Speech(nn.Module):
         x = self.layer_norm(nn.functional.gelu(self.second(x)).transpose(1, 2))
         place = nn.functional.gelu(self.place(x.transpose(1, 2))[:, :, :-1])
         return self.head(self.body(x + place.transpose(1, 2)))
+
+
+class Shifted(nn.Module):
+    """(N, 1, 8, 8) -> (N, 3): after a body of most of the work, values far from zero whose differences count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU())
+        self.far = nn.Conv2d(16, 3, 1)
+        with torch.no_grad():
+            self.far.bias.fill_(100)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.far(self.body(x)).mean((2, 3)) - 100

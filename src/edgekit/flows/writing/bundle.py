@@ -20,7 +20,8 @@ from edgekit.core.verdict import Verdict
 from edgekit.export.accuracy_control import control_accuracy
 from edgekit.export.checking.cases import save_cases
 from edgekit.export.checking.parity import WHOLE
-from edgekit.export.conversion import ExportRequest, ExportResult, export_artifacts
+from edgekit.export.conversion import export_artifacts
+from edgekit.export.request import ExportRequest, ExportResult
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Profiled
 from edgekit.flows.opening.artifacts import Opened, of_bundle
