@@ -289,3 +289,17 @@ def test_an_artifact_that_answers_otherwise_than_pytorch_fails_and_has_no_latenc
     (line,) = history.read_history(tmp_path / "edgekit-history.jsonl")
     assert isinstance(line, Run)
     assert line.values == {}
+
+
+def test_budgets_targets_and_recipes_are_checked_when_the_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "edgekit.toml").write_text(
+        '[check]\nbudgets = ["latncy.p50 <= 1 ms", "size <= 1 kB"]\n'
+        '[[check.models]]\nsource = "net.py:Net"\nto = ["onnx-fp31"]\nbudgets = ["size >= 1 kB"]\n'
+    )
+
+    with pytest.raises(UserError) as caught:
+        check(tmp_path / "edgekit.toml")
+
+    assert "budgets: Unknown budget metric 'latncy.p50'. Did you mean 'latency.p50'?" in caught.value.message
+    assert "models[0].budgets: Budget 'size >= 1 kB': 'size' requires '<='" in caught.value.message
+    assert "models[0].to: Unknown recipe 'onnx-fp31'" in caught.value.message

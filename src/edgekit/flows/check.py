@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,9 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.budget import Budget
+from edgekit.core.errors import UserError
+from edgekit.core.recipe import parse_recipes
 from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.history import Line, Run
 from edgekit.core.reports.report import Report, parity_verdict
@@ -18,6 +21,7 @@ from edgekit.core.system.check_settings import CheckFile, completed, read_check
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
+from edgekit.core.target import parse_targets
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.judging import history
 from edgekit.flows.judging.alarms import MEASURED, controlled, overall, patient
@@ -89,6 +93,26 @@ class CheckOrder:
         )
 
 
+def _refuse_unreadable(config: Path, file: CheckFile) -> None:
+    """Raise for budgets, targets and recipes that are not such, before anything is exported or measured."""
+    problems = [*_unreadable("target", file.target, parse_targets), *_unreadable("budgets", file.budgets, Budget.parse)]
+    for place, model in enumerate(file.models):
+        problems += _unreadable(f"models[{place}].target", model.target, parse_targets)
+        problems += _unreadable(f"models[{place}].budgets", model.budgets, Budget.parse)
+        problems += _unreadable(f"models[{place}].to", model.to, parse_recipes)
+    if problems:
+        raise UserError(f"'{config}' [check]: {' '.join(problems)}", hint="docs/ci.md lists every key.")
+
+
+def _unreadable(key: str, texts: Iterable[str], parse: Callable[[str], object]) -> Iterator[str]:
+    """Why a part of the comma-separated texts cannot be parsed, a sentence for each."""
+    for part in (part.strip() for text in texts for part in text.split(",") if part.strip()):
+        try:
+            parse(part)
+        except UserError as err:
+            yield f"{key}: {err.message}"
+
+
 @contextmanager
 def check_order(
     config: str | Path = DEFAULT_CONFIG,
@@ -113,6 +137,7 @@ def check_order(
     """
     config = Path(config)
     file = read_check(config)
+    _refuse_unreadable(config, file)
     file = completed(msgspec.structs.replace(file, **changes) if changes else file)
     lines = history.read_history(history.history_file(config, file))
     with ExitStack() as stack:

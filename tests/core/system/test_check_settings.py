@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.core.system.check_settings import read_check
+from edgekit.core.system.check_settings import CheckedModel, CheckFile, read_check
 
 MODEL = '[[check.models]]\npath = "kws.edgekit"\n'
 
@@ -36,7 +37,9 @@ def test_the_table_may_stand_in_a_pyproject(tmp_path: Path) -> None:
     [
         ("", r"has no table \[check\]"),
         ("[check]\nmodels = []", "models: expected array of length >= 1"),
-        ("[check]\nlaunchs = 3\n" + MODEL, "unknown field launchs"),
+        ("[check]\nlaunchs = 3\n" + MODEL, r"unknown key 'launchs'\. Did you mean 'launches'\?"),
+        (MODEL + "budget = []\n", r"unknown key 'models\[0\]\.budget'\. Did you mean 'budgets'\?"),
+        ("[check]\nlaunchs = 3\ntargets = []\n" + MODEL, r"'launchs'.*'targets'"),
         ("[check]\nlaunches = 3\n" + MODEL, "launches: expected int >= 5"),
         ('[check]\ninconclusive = "maybe"\n' + MODEL, "inconclusive: invalid enum value 'maybe'"),
         ("[[check.models]]\npath = 3", r"models\[0\].path: expected str, got int"),
@@ -63,3 +66,11 @@ def test_the_table_in_the_documentation_is_one(tmp_path: Path, repository: Path)
     found = read_check(written(tmp_path, table))
 
     assert (found.patience, found.models[0].baseline) == (10, "built/base")
+
+
+def test_the_documentation_lists_every_key(repository: Path) -> None:
+    page = (repository / "docs" / "ci.md").read_text(encoding="utf-8").partition("## Every key")[2]
+    tables = [re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) for part in page.split("\n\n") if "| `" in part]
+
+    assert tables[0] == list(CheckFile.__struct_fields__)
+    assert tables[1] == list(CheckedModel.__struct_fields__)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import UserError, nearest
 
 Policy = Literal["pass", "report", "fail"]
 _Ratio = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -35,7 +36,7 @@ class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         to: Recipes of that export.
         inputs: Inputs of the source, e.g. 'x:float32[N,1,28,28]'; of a bare file their values, e.g. 'sr=16000'.
         sizes: Sizes of its dynamic axes, e.g. 'T=32,64'; of a bare file one size each, at which it is measured.
-        samples: Its real inputs, an .npz.
+        samples: Its real inputs, as in `--samples`.
         weights: Its weights.
     """
 
@@ -99,6 +100,9 @@ def read_check(path: Path) -> CheckFile:
         UserError: No such file or table, a wrong name or value (with its path), or two models with one name.
     """
     table = _table(path)
+    problems = _unknown_keys(table)
+    if problems:
+        raise UserError(f"'{path}' [check]: {' '.join(problems)}", hint="docs/ci.md lists every key.")
     try:
         found = msgspec.convert(table, CheckFile)
     except msgspec.ValidationError as err:
@@ -140,6 +144,22 @@ def _table(path: Path) -> Any:
     if "check" not in content:
         raise UserError(f"'{path}' has no table [check].", hint=f"Add {_EXAMPLE}")
     return content["check"]
+
+
+def _unknown_keys(table: object) -> list[str]:
+    """One sentence for each key that no setting has, with the nearest one."""
+    if not isinstance(table, dict):
+        return []
+    problems = _unlike(table, CheckFile.__struct_fields__, "")
+    models = table.get("models")
+    for place, model in enumerate(models if isinstance(models, list) else []):
+        if isinstance(model, dict):
+            problems += _unlike(model, CheckedModel.__struct_fields__, f"models[{place}].")
+    return problems
+
+
+def _unlike(table: Iterable[str], known: Sequence[str], place: str) -> list[str]:
+    return [f"unknown key '{place}{key}'.{nearest(key, known)}" for key in table if key not in known]
 
 
 def _said(err: msgspec.ValidationError) -> str:
