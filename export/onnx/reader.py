@@ -6,6 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Collection, Iterator
+from graphlib import CycleError
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.graphs.operators import Trait, named
 from edgekit.export.messages import Converted, Described
 from edgekit.export.onnx.exporter import read_back, save
-from edgekit.export.onnx.nodes import name_apart, names_repeat
+from edgekit.export.onnx.nodes import name_apart, names_repeat, put_in_order
 from edgekit.export.onnx.opsets import PER_CHANNEL, at_opset, is_newer, is_older, lowered, oldest, opset_of, written_out
 from edgekit.export.onnx.widening import (
     computed_wider,
@@ -59,6 +60,8 @@ _LACKING: Final = (
     re.compile(r"of Optype \((\w+)\) bound to different types"),
     re.compile(r'In Node, \("[^"]*", (\w+),'),
 )
+# What the checker says of a file that ONNX Runtime runs.
+_UNSORTED: Final = "topologically sorted"
 # The last opset of which it has all operators that detectors use.
 _COMPLETE: Final = 21
 # What it says without the name of the operator.
@@ -200,7 +203,7 @@ class OnnxPassThrough:
 
 
 def read_graph(path: Path) -> ModelProto:
-    """The model without its external data.
+    """The model without its external data, its nodes in order.
 
     Raises:
         ModelUnreadable: It is not an ONNX model.
@@ -216,6 +219,10 @@ def read_graph(path: Path) -> ModelProto:
     for place in external_files(model, path):
         if not place.is_file():
             raise ModelUnreadable(f"'{path}' stores its weights in '{place.name}', which is not in the same folder.")
+    try:
+        put_in_order(model.graph)
+    except CycleError as err:
+        raise ModelUnreadable(f"'{path}' is not a valid ONNX model: nodes read each other in a circle.") from err
     return model
 
 
@@ -281,6 +288,20 @@ def _check(path: Path) -> None:
     onnx = need("onnx", extra="export")
     try:
         onnx.checker.check_model(str(path), full_check=True)
+    except Exception as err:
+        if _UNSORTED in str(err):
+            _check_sorted(path)
+            return
+        raise ModelUnreadable(f"'{path}' is not a valid ONNX model: {first_line(err)}.") from err
+
+
+def _check_sorted(path: Path) -> None:
+    """The same for a file whose nodes are in another order than the standard demands."""
+    onnx = need("onnx", extra="export")
+    model = read_graph(path)
+    onnx.load_external_data_for_model(model, str(path.parent))
+    try:
+        onnx.checker.check_model(model, full_check=True)
     except Exception as err:
         raise ModelUnreadable(f"'{path}' is not a valid ONNX model: {first_line(err)}.") from err
 

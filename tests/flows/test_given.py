@@ -52,6 +52,26 @@ def test_an_onnx_file_is_kept_and_quantized_and_agrees_with_itself(tmp_path: Pat
     assert {"batch=1", "batch=5"} <= {check.case for check in report.parity}
 
 
+@pytest.mark.slow
+def test_a_file_whose_nodes_are_in_another_order_is_a_source(tmp_path: Path) -> None:
+    source = onnx_files.dense(tmp_path / "net.onnx")
+    model = onnx.load(str(source))
+    nodes = list(reversed(model.graph.node))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, str(source))
+
+    report = made(source, "onnx-fp32,onnx-int8-dynamic", x=even(64, 8))
+
+    assert report.verdict is Verdict.PASS
+    (tmp_path / "out").rename(tmp_path / "other")
+    # Of nodes that read each other there is no order.
+    model.graph.node[-1].input[0] = "y"
+    onnx.save(model, str(source))
+    with pytest.raises(ModelUnreadable, match="circle"):
+        made(source, "onnx-fp32", x=even(64, 8))
+
+
 def test_artifacts_have_the_opset_that_is_asked_for(tmp_path: Path) -> None:
     source = onnx_files.dense(tmp_path / "net.onnx")
     np.savez(tmp_path / "samples.npz", x=even(64, 8))
