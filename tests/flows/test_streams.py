@@ -17,6 +17,7 @@ from tests.flows import onnx_files
 from tests.runtime.tflite_files import recurrent
 
 import edgekit
+from edgekit.cli.main import run as cli
 from edgekit.core.errors import UserError
 from edgekit.core.job import Job
 from edgekit.core.samples import read_arrays, write_arrays
@@ -201,7 +202,7 @@ def test_profile_feeds_states_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_bundle_knows_its_states(tmp_path: Path) -> None:
+def test_a_bundle_knows_its_states(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net = detector(tmp_path / "net.onnx", names=("a", "b"))
     drawn = np.random.default_rng(0)
     parts, states = (drawn.normal(size=(20, *shape)).astype(np.float32) for shape in ((1, 512), (2, 1, 4)))
@@ -213,6 +214,9 @@ def test_a_bundle_knows_its_states(tmp_path: Path) -> None:
     with opened(tmp_path / "out") as found:
         assert found.bundle is not None
         assert found.bundle.spec.states == found.spec.states == {"b": "a"}
+    assert "| state | `b` continues as `a` |" in (tmp_path / "out" / "README.md").read_text()
+    cli(["bundle", "inspect", str(tmp_path / "out")])
+    assert "b continues as a" in capsys.readouterr().out
     files, _ = sounds(tmp_path, 2)
     assert scores(run(tmp_path / "out", input=[*files, "sr=16000"], stream=True)) == [2.0, 4.5]
     with pytest.raises(UserError, match="'c'"):

@@ -109,6 +109,7 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "task", spec.task
     yield from (("input", str(tensor)) for tensor in spec.inputs)
     yield from (("output", str(tensor)) for tensor in spec.outputs)
+    yield from (("state", f"{output} continues as {name}") for output, name in spec.states.items())
     if spec.metric:
         yield "metric", spec.metric.name
     if spec.licence:

@@ -32,7 +32,8 @@ def _tensors(manifest: Manifest) -> str:
     rows = [("input", tensor) for tensor in manifest.spec.inputs] + [
         ("output", tensor) for tensor in manifest.spec.outputs
     ]
-    return "\n".join(["| | tensor |", "|---|---|", *(f"| {kind} | `{tensor}` |" for kind, tensor in rows)])
+    states = [f"| state | `{output}` continues as `{name}` |" for output, name in manifest.spec.states.items()]
+    return "\n".join(["| | tensor |", "|---|---|", *(f"| {kind} | `{tensor}` |" for kind, tensor in rows), *states])
 
 
 def _artifacts(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequence[Accuracy]) -> str:
