@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, ParamSpec
 
 from edgekit.core.system.optional import need
+from edgekit.export.tflite.scattering import SCATTERING
 from edgekit.export.torch.flattening import is_tensor
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ def decompose() -> None:
     aten = torch.ops.aten
     for overload in (aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor, aten.pow.Scalar):
         add(overload, _or_left(_power(overload)))
+    for name, lowered in SCATTERING.items():
+        packet, _, overload_name = name.partition(".")
+        add(getattr(getattr(aten, packet), overload_name), lowered)
+    for overload in (aten.eye.default, aten.eye.m):
+        add(overload, _unit_matrix)
     add(aten.repeat.default, _or_left(_repeated))
     add(aten.topk.default, _or_left(_largest))
     add(aten.sort.default, _or_left(_sorted))
@@ -54,6 +60,14 @@ def _power(overload: Callable[..., Tensor]) -> Callable[..., Tensor | None]:
         return overload(*flat).reshape(shape)
 
     return power
+
+
+def _unit_matrix(rows: int, columns: int | None = None, *, dtype: object = None, **_: object) -> Tensor:
+    """Ones on the diagonal: the converter's own counts along two axes at once."""
+    torch = need("torch", extra="tflite-export")
+    columns = rows if columns is None else columns
+    found: Tensor = (torch.arange(rows).unsqueeze(-1) == torch.arange(columns)).to(dtype or torch.get_default_dtype())
+    return found
 
 
 def _repeated(x: Tensor, repeats: Sequence[int]) -> Tensor | None:
