@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec import BATCH, ModelSpec
 from edgekit.export.shapes.signatures import is_padded
 
 # At how many lengths besides the samples' own every dynamic axis except the batch is checked.
@@ -28,7 +28,12 @@ def sizes_of_samples(samples: Samples, spec: ModelSpec) -> dict[str, int]:
 
 
 def lengths(size: int, spec: ModelSpec, axis: str) -> tuple[int, ...]:
-    """Shorter lengths to try, the most informative first: the module may refuse some of them."""
+    """Shorter lengths to try, the most informative first: the module may refuse some of them.
+
+    A batch of samples that run one at a time is tried at 2 and 3 instead.
+    """
+    if axis == BATCH and size == 1:
+        return 2, 3
     wanted = [size // 2, size * 3 // 4, size - 1, size - 2, size // 4, size - 4, size - 8]
     if is_padded(axis, spec):
         # One below the smallest size a fixed-shape file is made for: it has to be padded.

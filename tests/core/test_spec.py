@@ -88,11 +88,19 @@ def test_free_axes_of_a_model_come_once_and_in_order() -> None:
         (("x:float32[N,8]", "y:int64[M]"), None),
         (("x:float32[1,8]",), None),
         (("x:float32[N,8]", "y:int64[]"), None),
+        (("x:float32[T,N,8]",), None),
+        (("x:float32[T,8]",), "T"),
+        (("x:float32[B,N,3]",), "B"),
         ((), None),
     ],
 )
 def test_the_batch_axis_is_the_first_one_that_all_inputs_share(inputs: tuple[str, ...], axis: str | None) -> None:
     assert spec(*inputs).batch_axis == axis
+
+
+def test_the_batch_is_no_axis_that_needs_a_size() -> None:
+    assert spec("x:float32[N,8]", "table:float32[K,8]").unsized_axes == ("K",)
+    assert spec("x:float32[L,N,8]", "y:float32[N]").unsized_axes == ("L",)
 
 
 def test_sizes_of_an_axis_are_ascending_and_one_by_default() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from edgekit.core.bundle import artifact_id
 from edgekit.core.errors import Refused, UserError
 from edgekit.core.reports.report import ParityCheck
+from edgekit.core.samples import Samples
 from edgekit.core.system.files import sha256_file
 from edgekit.core.verdict import Verdict, worst
 from edgekit.export.checking.sampling import run_samples
@@ -106,6 +108,19 @@ def test_two_inputs_and_two_outputs_keep_their_names(convert: Convert, request_f
     for artifact in result.artifacts:
         assert [str(tensor) for tensor in artifact.inputs] == ["left:float32[N,8]", "right:float32[N,4]"]
         assert [str(tensor) for tensor in artifact.outputs] == ["logits:float32[N,3]", "hidden:float32[N,16]"]
+
+
+def test_an_input_without_the_batch_is_whole_for_every_sample(convert: Convert, request_for: Request) -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"x": (32, 1, 8), "table": (32, 5, 8)}
+    samples = Samples({name: rng.normal(size=shape).astype("f4") for name, shape in shapes.items()})
+    request = request_for("Prototypes", "x:float32[N,8] table:float32[5,8]", "onnx-fp32,tflite-fp32")
+
+    result = convert(dataclasses.replace(request, calibration=samples, evaluation=samples))
+
+    assert failing(result) == []
+    assert {"N=2", "N=3"} <= cases_of(result, "onnx-fp32")
+    assert [str(tensor) for tensor in result.spec.outputs] == ["output:float32[N,5]"]
 
 
 def test_a_recurrent_net_is_free_in_onnx_and_has_signatures_in_tflite(

@@ -35,11 +35,17 @@ _SIZE = re.compile(r"0*[1-9][0-9]{0,8}")
 _SIZES = re.compile(rf"(?P<axis>[^=,\s\d][^=,\s]*)=(?P<sizes>{_SIZE.pattern}(?:,{_SIZE.pattern})*)")
 
 
+# Names of axes that mean something where the order of the axes does not say it: the batch, and time.
+BATCH: Final = "N"
+_TIME: Final = "T"
+
+
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One input or output of a model.
 
-    `shape` names its dynamic axes; if the first axis is dynamic, it is the batch. `low` and `high` bound the values;
-    `padding` is the value that a dynamic axis is padded with, null if padding would change the outputs.
+    `shape` names its dynamic axes; a first axis that is dynamic is the batch, in `[T,N,F]` the second one. `low` and
+    `high` bound the values; `padding` is the value that a dynamic axis is padded with, null if padding would change the
+    outputs.
     """
 
     name: str
@@ -267,15 +273,20 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def batch_axis(self) -> str | None:
-        """The first axis of every input if it is dynamic and the same, else None: the batch size is then 1."""
+        """The first axis of every input if it is dynamic and the same, else None: the batch size is then 1.
+
+        None as well if that axis is time, in `[T,N,F]`. With `N` elsewhere samples are passed one at a time.
+        """
         first = {tensor.shape[0] if tensor.shape else None for tensor in self.inputs}
         axis = next(iter(first)) if len(first) == 1 else None
-        return axis if isinstance(axis, str) else None
+        is_time = axis == _TIME and BATCH in self.free_axes
+        return axis if isinstance(axis, str) and not is_time else None
 
     @property
     def unsized_axes(self) -> tuple[str, ...]:
-        """Dynamic axes without a size in `sizes`, except the batch: the first axis of an input."""
-        first = {tensor.shape[0] for tensor in self.inputs if tensor.shape}
+        """Dynamic axes without a size in `sizes`, except the batch: the first axis of an input, or `N`."""
+        is_named = self.batch_axis is None and BATCH in self.free_axes
+        first = {BATCH} if is_named else {tensor.shape[0] for tensor in self.inputs if tensor.shape}
         return tuple(axis for axis in self.free_axes if axis not in first and axis not in self.sizes)
 
     def batch_place(self, output: TensorSpec) -> int | None:

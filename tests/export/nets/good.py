@@ -32,6 +32,17 @@ class Two(nn.Module):
         return {"logits": self.head(hidden), "hidden": hidden}
 
 
+class Prototypes(nn.Module):
+    """(N, 8), (K, 8) -> (N, K): how near each row is to each prototype of a table without a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor, table: Tensor) -> Tensor:
+        return (self.body(x) @ self.body(table).T).softmax(-1)
+
+
 class Recurrent(nn.Module):
     """(N, T, 6) -> (N, T, 4), (N, 12)."""
 

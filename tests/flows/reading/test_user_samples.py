@@ -70,6 +70,33 @@ def test_rows_of_samples_fit_a_model_with_a_fixed_batch_of_one(tmp_path: Path) -
     assert found.targets["y"].shape == (3, 1, 2)
 
 
+def test_inputs_without_the_batch_are_the_same_in_every_sample(tmp_path: Path) -> None:
+    inputs = (TensorSpec("x", "float32", ("N", 4)), TensorSpec("steps", "float32", ("T", "N")))
+    spec = ModelSpec("m", "t", (*inputs, TensorSpec("table", "float32", (5, 4))))
+    x, table = (np.arange(size, dtype="f4").reshape(-1, 4) for size in (12, 20))
+    steps = np.arange(21, dtype="f4").reshape(7, 3)
+
+    path = npz(tmp_path / "s.npz", **{"x": x, "steps": steps, "table": table, "label": [0, 1, 2], "target:y": x})
+    samples = read_user_samples(path, spec)
+
+    assert {name: array.shape for name, array in samples.inputs.items()} == {
+        "x": (3, 1, 4),
+        "steps": (3, 7, 1),
+        "table": (3, 5, 4),
+    }
+    assert np.array_equal(samples.inputs["steps"][1, :, 0], steps[:, 1])
+    assert np.array_equal(samples.inputs["table"][2], table)
+    assert samples.targets["y"].shape == (3, 1, 4)
+
+
+def test_a_table_for_each_sample_stays_one(tmp_path: Path) -> None:
+    spec = ModelSpec("m", "t", (TensorSpec("x", "float32", ("N", 4)), TensorSpec("table", "float32", (5, 4))))
+
+    samples = read_user_samples(npz(tmp_path / "s.npz", x=np.zeros((3, 4)), table=np.zeros((3, 5, 4))), spec)
+
+    assert {name: array.shape for name, array in samples.inputs.items()} == {"x": (3, 1, 4), "table": (3, 5, 4)}
+
+
 def test_a_model_without_a_batch_axis_takes_one_sample_a_row(tmp_path: Path) -> None:
     assert len(read_user_samples(npz(tmp_path / "s.npz", x=np.zeros((5, 1, 4))), SINGLE)) == 5
 

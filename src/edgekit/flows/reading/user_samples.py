@@ -15,6 +15,7 @@ from edgekit.core.spec import ArrayInput, ImageInput, ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.flows.reading.class_labels import Labelled, LabelProblem, labelled
 from edgekit.flows.reading.held import UNNAMED, Held, label_name, named
+from edgekit.flows.reading.one_at_a_time import one_at_a_time
 from edgekit.flows.reading.sample_problems import sample_problems, shape_fits, wanted_shape
 from edgekit.runtime.preprocessing import image_tensor, prepared
 
@@ -46,7 +47,7 @@ def with_samples(spec: ModelSpec, held: Held, values_of: ValuesOf | None = None)
     inputs = [tensor.name for tensor in spec.inputs]
     name, arrays = label_name(held, inputs), _with_preprocessing(named(held, spec), spec)
     targets = {f"{TARGET}{output}": array for output, array in part_of(held.arrays, TARGET).items()}
-    arrays = _with_batches_of_one({**arrays, **targets}, spec)
+    arrays = one_at_a_time(_with_batches_of_one({**arrays, **targets}, spec), spec)
     if values_of is not None:
         arrays = {given: values_of(array, given) for given, array in arrays.items()}
     problems, hint = sample_problems(arrays, spec, {} if name is None else {name: held.arrays[name]}), ""
