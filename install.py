@@ -1,6 +1,6 @@
 """Installs edgekit and what it needs into .venv, and says at least every ten seconds what it does; `make` calls it.
 
-Usage: install.py development|demo [--torch REQUIREMENT] [--torch-index ADDRESS]
+Usage: install.py development|demo|unused [--torch REQUIREMENT] [--torch-index ADDRESS]
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ UNUSED: Final = (
     "setuptools-*",
     "pkg_resources",
 )
-SHOWN: Final = re.compile(r"^\s*(Downloading .*|Building wheel.*|Installing collected packages.*|ERROR.*|error:.*)$")
+SHOWN: Final = re.compile(
+    r"^\s*(Downloading .*|Building wheel.*|Installing collected packages.*|removing .*|ERROR.*|error:.*)$"
+)
 
 
 def watched(command: Sequence[str | Path], *, size: Callable[[], float], silence_s: float = SILENCE_S) -> None:
@@ -122,7 +124,7 @@ def installed_gb() -> float:
 def remove_unused(site: Path) -> None:
     """Delete what `UNUSED` lists in `site`."""
     for pattern in UNUSED:
-        print(f"    removing {pattern}", flush=True)
+        print(f"removing {pattern}", flush=True)
         for path in list(site.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -147,9 +149,8 @@ class Steps:
             print(f"{number}/4 {text}", flush=True)
             for command in commands:
                 watched(command, size=installed_gb)
-        if self.kind == "demo":
-            for site in (ROOT / ".venv" / "lib").glob("python*/site-packages"):
-                remove_unused(site)
+        if self.kind == "demo":  # in a process of its own, because thousands of small files take long on some disks
+            watched([sys.executable, __file__, "unused"], size=installed_gb)
         print(f"installed: {installed_gb():.2f} GB in .venv", flush=True)
 
     def _steps(self) -> Iterator[tuple[str, list[list[str | Path]]]]:
@@ -176,10 +177,14 @@ class Steps:
 def main() -> None:
     """Install what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=sorted(SIZES))
+    parser.add_argument("kind", choices=[*SIZES, "unused"], help="unused: only remove what the demo does not need")
     parser.add_argument("--torch", default="torch")
     parser.add_argument("--torch-index", default="")
     options = parser.parse_args()
+    if options.kind == "unused":
+        for site in (ROOT / ".venv" / "lib").glob("python*/site-packages"):
+            remove_unused(site)
+        return
     Steps(options.kind, options.torch, options.torch_index).run()
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task, TaskID
     from rich.text import Text
 
-SILENCE_S: Final = 10.0
+SILENCE_S: Final = 9.0
 _INDENT: Final = "  "
 
 
