@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from edgekit.core.bundle import Signature
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec import ImageInput, ModelSpec, TensorSpec
 from edgekit.export.graphs.trace import Graph
 from edgekit.export.raw_inputs import RawInput
 from edgekit.runtime.backends.quantized import Stored
@@ -106,7 +106,14 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
     location: str
 
 
-Question = Describe | Load | RunModule | Export | Quantize | Steps
+class DescribeLibraryModel(msgspec.Struct, frozen=True, tag="library"):
+    """Look up the model called `name` of a library, with its preprocessing and labels."""
+
+    library: str
+    name: str
+
+
+Question = Describe | DescribeLibraryModel | Load | RunModule | Export | Quantize | Steps
 
 
 class Traced(msgspec.Struct, frozen=True):
@@ -137,6 +144,18 @@ class Described(msgspec.Struct, frozen=True):
     is_quantized: bool = False
     sizes: dict[str, tuple[int, ...]] = {}
     codes: dict[str, Stored] = {}
+
+
+class LibraryModel(msgspec.Struct, frozen=True):
+    """A model that a library knows by name: the call that makes it with weights, and how it was trained.
+
+    `preprocessing` is null where edgekit cannot do it.
+    """
+
+    factory: str
+    preprocessing: ImageInput | None = None
+    labels: tuple[str, ...] = ()
+    licence: str = ""
 
 
 class Converted(msgspec.Struct, frozen=True):
@@ -172,6 +191,7 @@ class Reply(msgspec.Struct, frozen=True):
     """The reply to one job: exactly one field is set."""
 
     described: Described | None = None
+    library: LibraryModel | None = None
     traced: Traced | None = None
     converted: Converted | None = None
     stepped: Stepped | None = None

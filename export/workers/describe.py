@@ -24,3 +24,12 @@ def describe_file(path: Path, *, timeout_s: float) -> messages.Described:
     if found is None or not found.inputs:
         raise ModelUnreadable(f"'{path}' has no inputs.")
     return found
+
+
+def describe_library_model(library: str, name: str, *, timeout_s: float) -> messages.LibraryModel:
+    """The model called `name` of a library; errors as in `library_models.library_model`."""
+    with Worker(library, timeout_s=timeout_s) as worker:
+        found = worker.ask(messages.DescribeLibraryModel(library, name), f"looking up '{name}'").library
+    if found is None:
+        raise ConversionFailed(f"{library} did not describe '{name}'.")
+    return found

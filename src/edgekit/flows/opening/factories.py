@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.export.factory_call import FactoryCall, parse_factory
+from edgekit.export.workers.library_models import LIBRARIES
 
 # Packages whose name in the index is that of the module.
 _PUBLISHED = ("timm", "torchvision", "torchaudio", "transformers", "segmentation_models_pytorch", "open_clip_torch")
@@ -27,6 +28,11 @@ def named_factory(source: str) -> FactoryCall:
     if not call.is_file:
         _refuse_missing(call.place.partition(".")[0])
     return call
+
+
+def in_library(call: FactoryCall) -> bool:
+    """Whether the call is a short form: the name of a model that a library knows, as `timm:resnet18`."""
+    return call.place in LIBRARIES and not call.arguments and not call.keywords
 
 
 def resolved(call: FactoryCall) -> str:

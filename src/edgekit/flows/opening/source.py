@@ -21,14 +21,14 @@ from edgekit.core.spec import ModelSpec, Preprocessing, TensorSpec, parse_sizes,
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.core.system.settings import Settings
 from edgekit.export.best_int8 import INT8_TIME_S
-from edgekit.export.factory_call import is_factory
+from edgekit.export.factory_call import is_factory, parse_factory
 from edgekit.export.formats import is_model_file
-from edgekit.export.messages import Described, ModuleRef
+from edgekit.export.messages import Described, LibraryModel, ModuleRef
 from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
-from edgekit.export.workers.describe import describe_file
+from edgekit.export.workers.describe import describe_file, describe_library_model
 from edgekit.flows.opening.artifacts import refuse_unsized
-from edgekit.flows.opening.factories import named_factory, portable, resolved
+from edgekit.flows.opening.factories import in_library, named_factory, portable, resolved
 from edgekit.flows.opening.freed_axes import freed
 from edgekit.flows.reading.held import Held
 from edgekit.flows.reading.preprocess_option import parse_preprocessing, with_preprocessing
@@ -285,9 +285,17 @@ def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:
 
 def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
     call = named_factory(source)
-    how = parse_preprocessing(options.preprocess) if options.preprocess else None
+    known = LibraryModel(str(call))
+    if in_library(call):
+        known = describe_library_model(call.place, call.function, timeout_s=settings.timeout_s)
+        call = parse_factory(known.factory)
+    how = parse_preprocessing(options.preprocess) if options.preprocess else known.preprocessing
     held = _held(options, how)
-    given = _given(_user_spec(call.name, options, held, how), held, settings)
+    spec = _user_spec(call.name, options, held, how)
+    if how is not None:
+        spec = msgspec.structs.replace(spec, preprocessing=how)
+    spec = msgspec.structs.replace(spec, labels=spec.labels or known.labels, licence=known.licence)
+    given = _given(spec, held, settings)
     parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
     module = ModuleRef(resolved(call), str(options.weights or ""))
     facts = {"factory": portable(call)}

@@ -1,0 +1,101 @@
+"""Models that a library knows by name: the call, the preprocessing and the labels. Runs in the worker."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, get_args
+
+from edgekit.core.errors import UserError, nearest
+from edgekit.core.spec import Color, ImageInput, Interpolation
+from edgekit.core.system.optional import need
+from edgekit.export.messages import LibraryModel
+
+TIMM: Final = "timm"
+TORCHVISION: Final = "torchvision"
+LIBRARIES: Final = (TIMM, TORCHVISION)
+
+
+def library_model(library: str, name: str) -> LibraryModel:
+    """The model called `name` of a library in LIBRARIES, with trained weights.
+
+    Raises:
+        UserError: The library has no such model with weights; the nearest is suggested.
+    """
+    return _timm_model(name) if library == TIMM else _torchvision_model(name)
+
+
+def timm_image(config: Mapping[str, object]) -> ImageInput | None:
+    """The preprocessing of a `pretrained_cfg` of timm; None if it crops in a way that ImageInput has not."""
+    size, share = config["input_size"], config.get("crop_pct") or 1.0
+    mode = config.get("crop_mode") or "center"
+    if not isinstance(size, Sequence) or not isinstance(share, float | int) or mode != "center":
+        return None
+    channels, height, width = map(int, size)
+    if height != width and share != 1:
+        return None
+    # As timm does: the shorter side is scaled, and the share is cut out.
+    resize = (math.floor(height / share),)
+    return _image((height, width), channels, resize, config)
+
+
+def torchvision_image(transforms: object) -> ImageInput | None:
+    """The preprocessing of `weights.transforms()` of torchvision; None for other tasks than classification."""
+    if type(transforms).__name__ != "ImageClassification":
+        return None
+    found = vars(transforms)
+    (crop,), resize = found["crop_size"], tuple(found["resize_size"])
+    given = {"mean": found["mean"], "std": found["std"], "interpolation": found["interpolation"].value}
+    return _image((crop, crop), 3, resize, given)
+
+
+def _image(
+    size: tuple[int, int], channels: int, resize: tuple[int, ...], config: Mapping[str, object]
+) -> ImageInput | None:
+    interpolation = next((one for one in get_args(Interpolation) if one == config.get("interpolation")), None)
+    if interpolation is None or channels not in (1, 3):
+        return None
+    mean, std = (_numbers(config[key]) for key in ("mean", "std"))
+    color: Color = "rgb" if channels == 3 else "gray"
+    return ImageInput(*size, channels, mean, std, resize=resize, interpolation=interpolation, color=color)
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    assert isinstance(value, Sequence)
+    return tuple(map(float, value))
+
+
+def _timm_model(name: str) -> LibraryModel:
+    timm = need(TIMM, extra="export")
+    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    if config is None:
+        raise _unknown(TIMM, name, timm.list_models(pretrained=True))
+    found = config.to_dict()
+    labels: tuple[str, ...] = ()
+    if found.get("num_classes") == _IMAGENET:
+        info = need("timm.data", extra="export").ImageNetInfo()
+        labels = tuple(info.index_to_description(index) for index in range(_IMAGENET))
+    return LibraryModel(
+        f"{TIMM}:create_model({name!r}, pretrained=True)", timm_image(found), labels, str(found.get("license") or "")
+    )
+
+
+def _torchvision_model(name: str) -> LibraryModel:
+    models = need("torchvision.models", extra="export")
+    try:
+        weights = models.get_model_weights(name).DEFAULT
+    except (ValueError, AttributeError) as err:
+        raise _unknown(TORCHVISION, name, models.list_models()) from err
+    call = f"{TORCHVISION}.models:get_model({name!r}, weights='DEFAULT')"
+    return LibraryModel(call, torchvision_image(weights.transforms()), tuple(weights.meta.get("categories", ())))
+
+
+def _unknown(library: str, name: str, known: Sequence[str]) -> UserError:
+    return UserError(
+        f"{library} has no model '{name}' with weights.{nearest(name, known)}",
+        hint=f"edgekit build {library}:{next(iter(known), 'NAME')}",
+    )
+
+
+# Classes of the data set that most weights are trained on.
+_IMAGENET: Final = 1000
