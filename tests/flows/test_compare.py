@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import onnx
 import pytest
+from tests.flows import onnx_files
+from tests.flows.onnx_files import dense
 from tests.flows.scripted import fake_model
 
 from edgekit.core.errors import UserError
@@ -18,6 +22,12 @@ from edgekit.core.system import documents
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows.compare import compare, compare_order
+from edgekit.flows.export import export
+from edgekit.flows.measuring.file_differences import file_differences
+from edgekit.flows.measuring.sides import refuse_other, refuse_other_inputs, side_of
+from edgekit.flows.opening.artifacts import opened
+from edgekit.flows.opening.source import SourceOptions
+from edgekit.report.comparison import file_lines
 
 
 def report(path: Path, latency_s: float, *, artifact: str = "onnx-fp32", spread: float = 0.002, **changes: Any) -> str:
@@ -131,3 +141,74 @@ def test_reports_of_different_things_are_refused(tmp_path: Path, changes: dict[s
 def test_a_report_beside_an_artifact_is_refused(tmp_path: Path, slow: Path) -> None:
     with pytest.raises(UserError, match="only be compared with a report"):
         compare(report(tmp_path / "a.json", 1e-3), slow)
+
+
+def test_two_files_are_compared_in_size_operators_and_outputs(tmp_path: Path) -> None:
+    # One has a free batch, the other takes one sample; they were refused as different inputs.
+    dense(tmp_path / "v1.onnx")
+    dense(tmp_path / "v2.onnx", batch=1)
+
+    with opened(tmp_path / "v1.onnx") as a, opened(tmp_path / "v2.onnx") as b:
+        sides = side_of("v1.onnx", a), side_of("v2.onnx", b)
+        refuse_other_inputs(*sides)
+        found = file_differences(*sides)
+
+    assert (found.size_a_bytes, found.size_b_bytes) == tuple(
+        (tmp_path / name).stat().st_size for name in ("v1.onnx", "v2.onnx")
+    )
+    assert found.operators_a == found.operators_b == {"MatMul": 1, "Add": 1, "Relu": 1}
+    assert (found.generated, found.reason) == (True, "")
+    (output,) = found.outputs
+    assert (output.output, output.largest, output.sqnr_db, output.samples) == ("y", 0.0, None, 8)
+
+
+def test_outputs_that_differ_have_their_distance_and_others_a_reason(tmp_path: Path) -> None:
+    def scaled(name: str, factor: float, width: int = 4) -> Path:
+        weight = onnx.numpy_helper.from_array(np.full((8, width), factor, np.float32), "w")
+        nodes = [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])]
+        model = onnx_files.model(
+            nodes, [onnx_files.tensor("x", ["N", 8])], [onnx_files.tensor("y", ["N", width])], [weight]
+        )
+        onnx.save(model, str(tmp_path / name))
+        return tmp_path / name
+
+    with (
+        opened(scaled("one.onnx", 1.0)) as one,
+        opened(scaled("near.onnx", 1.01)) as near,
+        opened(scaled("wide.onnx", 1.0, 5)) as wide,
+    ):
+        a, b, c = (side_of("x", found) for found in (one, near, wide))
+        close, apart = file_differences(a, b), file_differences(a, c)
+
+    assert close.outputs[0].sqnr_db == pytest.approx(40.0, abs=0.01)  # 1 % of the signal
+    assert apart.outputs == ()
+    assert "has shape (1, 4) in A and (1, 5) in B" in apart.reason
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"), [((1, 2), True), (("batch", 2), True), ((8, 2), False), ((1, 3), False), ((1, 2, 1), False)]
+)
+def test_a_fixed_axis_takes_what_a_free_one_is_fed_with(shape: tuple[int | str, ...], fits: bool) -> None:
+    free = ModelSpec("a", "other", (TensorSpec("x", "float32", ("N", 2)),), ())
+    other = ModelSpec("b", "other", (TensorSpec("x", "float32", shape),), ())
+
+    if fits:
+        refuse_other(free, other)
+    else:
+        with pytest.raises(UserError, match="inputs differ"):
+            refuse_other(free, other)
+
+
+@pytest.mark.slow
+def test_formats_are_compared_at_batch_1(nets: Path, digit_samples: Path, tmp_path: Path) -> None:
+    options = SourceOptions(samples=digit_samples, calibration=60)
+    export(f"{nets}:small", to="onnx-fp32,tflite-fp32", out=tmp_path / "b", options=options)
+    a, b = (tmp_path / "b" / name for name in ("onnx-fp32.onnx", "tflite-fp32.tflite"))
+
+    found = compare(a, b, launches=5, time_limit_s=0.01)
+
+    assert found.files is not None
+    assert found.files.outputs[0].sqnr_db is not None
+    assert found.files.outputs[0].sqnr_db > 80
+    assert found.files.outputs[0].top1 == 1.0
+    assert f"output {found.files.outputs[0].output}: differs by at most" in "\n".join(file_lines(found.files))

@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from edgekit.core.errors import UserError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared, ComparisonReport
@@ -17,6 +19,7 @@ from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import worst
 from edgekit.flows.judging.comparison import compare_reports, read_report
+from edgekit.flows.measuring.file_differences import file_differences
 from edgekit.flows.measuring.pairs import DEFAULT_PAIRS, DEFAULT_TIME_BOX_S, DEFAULT_TIME_LIMIT_S, Protocol
 from edgekit.flows.measuring.sides import SEPARATOR, Side, compare_sides, refuse_other_inputs, side_of
 from edgekit.flows.opening.artifacts import Opened, opened
@@ -72,7 +75,10 @@ class CompareOrder:
                 found, both = compare_sides(*self.sides, target, self.protocol, self.time_limit_s, progress)
             pairs.append(found)
             measurements += both
-        return _report(self.sides[0].name, self.sides[1].name, pairs, measurements, self.settings)
+        with progress.stage("compare outputs"):
+            files = file_differences(*self.sides)
+        report = _report(self.sides[0].name, self.sides[1].name, pairs, measurements, self.settings)
+        return msgspec.structs.replace(report, files=files)
 
 
 @contextmanager

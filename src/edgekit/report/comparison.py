@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgekit.core.errors import UserError
-from edgekit.core.reports.comparison import Compared, ComparisonReport
+from edgekit.core.reports.comparison import Compared, ComparisonReport, FileDifferences
 from edgekit.core.system import documents
 from edgekit.core.system.files import write_atomic
 from edgekit.core.units import ABSENT, format_value
@@ -42,6 +42,8 @@ def render(report: ComparisonReport, console: Console) -> None:
         )
     print_table(console, table)
     say(console, *(Text(line, style=Style(dim=True)) for line in notes(report)), indent=2)
+    if report.files is not None:
+        say(console, Text(""), *(Text(line) for line in file_lines(report.files)))
     say(console, Text(""), Text(f"VERDICT: {formatting.VERDICTS[report.verdict]}"))
 
 
@@ -56,7 +58,8 @@ def render_markdown(report: ComparisonReport) -> str:
         "|---|---|---|---:|---:|---:|---|---|",
     ]
     title = f"## edgekit compare: {formatting.VERDICTS[report.verdict]}"
-    below = "\n".join(f"- {prose(line)}" for line in notes(report))
+    lines = [*notes(report), *(file_lines(report.files) if report.files else ())]
+    below = "\n".join(f"- {prose(line)}" for line in lines)
     return "\n\n".join(part for part in (title, "\n".join([*head, *rows]), below) if part) + "\n"
 
 
@@ -92,6 +95,37 @@ def notes(report: ComparisonReport) -> Iterator[str]:
             repeated = formatting.plural(pair.repeated, "pair")
             yield f"{name}{repeated} disturbed by other work and measured again; both are kept"
         yield from (f"{name}A and B differ in {fact}" for fact in pair.differing)
+
+
+def file_lines(files: FileDifferences) -> Iterator[str]:
+    """How the files differ besides their latency, one sentence each."""
+    sizes = (format_value(size, "bytes") for size in (files.size_a_bytes, files.size_b_bytes))
+    ratio = files.size_b_bytes / files.size_a_bytes if files.size_a_bytes else 1.0
+    yield f"size: {' and '.join(sizes)}, {change(ratio)}"
+    if files.operators_a and files.operators_b:
+        yield f"operators: {_operators(files)}"
+    inputs = "generated inputs" if files.generated else "samples"
+    for one in files.outputs:
+        if one.largest == 0:
+            yield f"output {formatting.clean(one.output)}: equal on {one.samples} {inputs}"
+            continue
+        figures = [f"differs by at most {one.largest:.3g} (range {one.span:.3g})"]
+        figures += [f"SQNR {one.sqnr_db:.1f} dB"] * (one.sqnr_db is not None)
+        figures += [] if one.top1 is None else [f"same top-1 in {percent(one.top1)}"]
+        yield f"output {formatting.clean(one.output)}: {', '.join(figures)} on {one.samples} {inputs}"
+    if files.reason:
+        yield f"outputs not compared: {formatting.clean(files.reason)}"
+
+
+def _operators(files: FileDifferences) -> str:
+    """The types of which there are more or fewer, `12 and 14 Conv`; totals alone where formats share no name."""
+    a, b = files.operators_a, files.operators_b
+    counts = f"{sum(a.values())} and {sum(b.values())}"
+    if not a.keys() & b.keys():
+        return counts
+    names = [name for name in dict.fromkeys([*a, *b]) if a.get(name) != b.get(name)]
+    others = [f"{a.get(name, 0)} and {b.get(name, 0)} {name}" for name in names]
+    return f"{counts}, {', '.join(map(formatting.clean, others))}" if others else f"{counts}, of the same types"
 
 
 def percent(share: float) -> str:

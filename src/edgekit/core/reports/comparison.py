@@ -12,8 +12,8 @@ from edgekit.core.statistics.intervals import Direction
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
-# 1: first version. 2: pairs contain their sizes.
-COMPARISON_SCHEMA: Final = 2
+# 1: first version. 2: pairs contain their sizes. 3: the files of both sides are compared as well.
+COMPARISON_SCHEMA: Final = 3
 _VERDICTS: Final = {"slower": Verdict.FAIL, "inconclusive": Verdict.INCONCLUSIVE}
 
 
@@ -46,6 +46,33 @@ class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _VERDICTS.get(self.says, Verdict.PASS)
 
 
+class OutputDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One output of both files for the same inputs, named as in A: the largest absolute difference, the range of A, the
+    signal-to-noise ratio of B in dB (null if they are equal), and the share of samples with the same largest value.
+    """
+
+    output: str
+    largest: float
+    span: float
+    sqnr_db: float | None
+    top1: float | None
+    samples: int
+
+
+class FileDifferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How two files differ besides their latency. `generated` inputs are no real samples; `reason` is why there are no
+    outputs.
+    """
+
+    size_a_bytes: int
+    size_b_bytes: int
+    operators_a: dict[str, int] = {}
+    operators_b: dict[str, int] = {}
+    outputs: tuple[OutputDifference, ...] = ()
+    generated: bool = True
+    reason: str = ""
+
+
 class ComparisonReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every pair, and the verdict: fail if B is slower on any target, else inconclusive if one pair is."""
 
@@ -56,5 +83,6 @@ class ComparisonReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fie
     pairs: tuple[Compared, ...]
     verdict: Verdict
     measurements: tuple[Measurement, ...] = ()
+    files: FileDifferences | None = None
     command: str = "compare"
     schema_version: int = COMPARISON_SCHEMA

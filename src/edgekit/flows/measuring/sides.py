@@ -13,6 +13,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
 from edgekit.flows.measuring.cells import Cell, job_for, write_feeds
@@ -67,13 +68,29 @@ def compare_sides(
 
 def refuse_other_inputs(a: Side, b: Side) -> None:
     """Raise where the sides do not take the same inputs."""
-    refuse_other(*({str(tensor) for tensor in side.found.spec.inputs} for side in (a, b)))
+    refuse_other(a.found.spec, b.found.spec)
 
 
-def refuse_other(left: set[str], right: set[str]) -> None:
-    """Raise where two sets of inputs differ."""
-    if left != right:
-        raise UserError(f"The inputs differ: {', '.join(sorted(left))} and {', '.join(sorted(right))}.")
+def refuse_other(a: ModelSpec, b: ModelSpec) -> None:
+    """Raise where two models do not take the same inputs, one sample at a time.
+
+    A free axis takes what a fixed one has, if that is the size it is fed with: 1 for the batch.
+    """
+    left, right = ({tensor.name: tensor for tensor in spec.inputs} for spec in (a, b))
+    if left.keys() == right.keys() and all(_are_alike(left[name], right[name], a, b) for name in left):
+        return
+    told = (", ".join(sorted(map(str, tensors.values()))) for tensors in (left, right))
+    raise UserError(f"The inputs differ: {' and '.join(told)}.")
+
+
+def _are_alike(one: TensorSpec, other: TensorSpec, a: ModelSpec, b: ModelSpec) -> bool:
+    if one.dtype != other.dtype or len(one.shape) != len(other.shape):
+        return False
+    return all(_fed(size, a) == _fed(its, b) for size, its in zip(one.shape, other.shape, strict=True))
+
+
+def _fed(size: int | str, spec: ModelSpec) -> int:
+    return spec.sizes_of(size)[0] if isinstance(size, str) else size
 
 
 def _cell(side: Side, samples: Samples, target: Target, feeds: Path, time_limit_s: float) -> Cell:
