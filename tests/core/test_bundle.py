@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
 import tempfile
@@ -21,6 +22,7 @@ from edgekit.core.bundle import MANIFEST, SAMPLES, Artifact, Bundle, Manifest, a
 from edgekit.core.errors import BundleUnreadable, DiskFull, UserError
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system import documents
 from edgekit.core.system.files import sha256_bytes
 from edgekit.core.system.installation import origin
 
@@ -233,6 +235,19 @@ def test_any_changed_byte_of_the_manifest_is_found(
     except BundleUnreadable:
         return
     assert msgspec.json.decode(bytes(data)) == before  # white space between the fields
+
+
+def test_a_bundle_from_before_a_field_was_added_opens(folder: Path) -> None:
+    # The checksum was that of the manifest as it would be written today, so every new field broke all bundles.
+    old = json.loads((folder / MANIFEST).read_bytes())
+    for record in (old, old["spec"], *old["artifacts"]):
+        for name in [name for name, value in record.items() if value in ("", [], {}, None)]:
+            del record[name]
+    old["digest"] = ""
+    old["digest"] = sha256_bytes(documents.canonical(old))
+    (folder / MANIFEST).write_bytes(documents.encode(old))
+
+    assert Bundle.open(folder).spec.name
 
 
 def test_an_artifact_without_its_file_is_refused(folder: Path, scratch: Path) -> None:

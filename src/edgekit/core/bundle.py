@@ -246,9 +246,12 @@ def _with_files(manifest: Manifest, more: Mapping[str, bytes]) -> Manifest:
 
 
 def _digest(manifest: Manifest) -> str:
-    # Through JSON and back, because that is what a reader sees: a tuple in a record comes back as a list.
-    plain = msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(manifest, digest="")))
-    return sha256_bytes(documents.canonical(plain))
+    return _digest_of(msgspec.json.encode(manifest))
+
+
+def _digest_of(data: bytes) -> str:
+    """The digest of a manifest as it is in the file: fields that were added since then do not change it."""
+    return sha256_bytes(documents.canonical({**msgspec.json.decode(data), "digest": ""}))
 
 
 def _read_manifest(path: Path, root: Path) -> Manifest:
@@ -257,7 +260,7 @@ def _read_manifest(path: Path, root: Path) -> Manifest:
     data = read_bytes(root / MANIFEST, BundleUnreadable)
     what = f"The {MANIFEST} of bundle '{path}'"
     manifest = documents.decode(data, Manifest, what=what, newest=BUNDLE_SCHEMA, error=BundleUnreadable)
-    if manifest.digest != _digest(manifest):
+    if manifest.digest != _digest_of(data):
         raise BundleUnreadable(f"Bundle '{path}' was modified: the checksum of '{MANIFEST}' does not match.")
     return manifest
 
