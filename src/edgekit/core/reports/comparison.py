@@ -60,8 +60,8 @@ class OutputDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FileDifferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How two files differ besides their latency. `generated` inputs are no real samples; `reason` is why there are no
-    outputs.
+    """How two files differ besides their latency. `generated` says that inputs were not real samples, `reason` why
+    outputs are missing.
     """
 
     size_a_bytes: int

@@ -74,7 +74,7 @@ def refuse_other_inputs(a: Side, b: Side) -> None:
 def refuse_other(a: ModelSpec, b: ModelSpec) -> None:
     """Raise where two models do not take the same inputs, one sample at a time.
 
-    A free axis takes what a fixed one has, if that is the size it is fed with: 1 for the batch.
+    A dynamic axis takes what a fixed one has, if that is the size it is fed with: 1 for the batch.
     """
     left, right = ({tensor.name: tensor for tensor in spec.inputs} for spec in (a, b))
     if left.keys() == right.keys() and all(_are_alike(left[name], right[name], a, b) for name in left):
