@@ -195,7 +195,11 @@ class _Judge:
         else:
             limit = self.tolerance.part_db if part else self.tolerance.sqnr_db
             region = self._clear(case, label, difference, limit, scale.power)
-        if region.check.verdict is Verdict.FAIL and case.is_extreme and not self._is_gross(difference, noise):
+        if (
+            region.check.verdict is Verdict.FAIL
+            and case.is_extreme
+            and not self._is_gross(difference, noise, scale.power)
+        ):
             check = structs.replace(region.check, verdict=Verdict.INCONCLUSIVE, reason=_MADE_UP)
             return _Region(-math.inf, check)
         if unstable.any() and not region.check.reason:
@@ -210,9 +214,9 @@ class _Judge:
         places = [self.spec.batch_place(one) for one in self.spec.outputs if label.startswith(one.name)]
         return all(place == 0 for place in places)
 
-    def _is_gross(self, difference: Difference, noise: Array | None) -> bool:
+    def _is_gross(self, difference: Difference, noise: Array | None, least_power: float) -> bool:
         """Whether invented inputs alone fail an artifact: the reference is known to be stable, the difference large."""
-        value = difference.sqnr_db()
+        value = difference.sqnr_db(least_power)
         return noise is not None and value is not None and value < self.tolerance.gross_db
 
     def _near(self, case: Case, label: str, difference: Difference, limit: float) -> _Region:

@@ -111,7 +111,7 @@ class _Halving:
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
                 rename(inner, outer)
-        if half and node.op_type == "Cast":
+        if half and node.op_type == "Cast" and self._is_float(node.output[0]):
             next(one for one in node.attribute if one.name == _TYPED).i = _kind("FLOAT16")
         given = [place for place, name in enumerate(node.output) if half and self._gives(node, place)]
         self.nodes.append(node)

@@ -79,6 +79,25 @@ def test_made_up_inputs_alone_fail_only_by_a_large_difference_of_a_stable_refere
     assert check.verdict is verdict
 
 
+@pytest.mark.parametrize(("decibels", "verdict"), [(26, Verdict.INCONCLUSIVE), (17, Verdict.FAIL)])
+def test_where_made_up_inputs_give_little_signal_a_difference_is_large_next_to_that_of_the_samples(
+    decibels: int, verdict: Verdict, session: Make, artifact: Make
+) -> None:
+    """As zeros do in float16, behind a normalization: the check shows the figure that it is judged by."""
+    error = np.float32(np.sqrt(np.mean(X.astype("f8") ** 2)) * 10 ** (-decibels / 20))
+    zeros = Case(
+        "zeros", {"N": 1}, {"x": np.zeros((1, 4), "f4")}, {"y": np.full((1, 4), error)}, noise={"y": 0 * X[:1]}
+    )
+
+    def answer(feed: Feed) -> Feed:
+        return echo(feed) if len(feed["x"]) > 1 else {"y": np.add(feed["x"], 2 * error)}
+
+    _, check = checks_of(session(answer), artifact("fp16"), SPEC, samples(), [zeros], "here")
+
+    assert check.value == pytest.approx(decibels, abs=0.5)
+    assert check.verdict is verdict
+
+
 def test_scores_beside_boxes_are_judged_by_their_own_scale(session: Make, artifact: Make) -> None:
     """Boxes of 640 pixels and scores of 0 to 1 in one tensor: 8 bits over both leave nothing of the scores."""
     rng = np.random.default_rng(0)

@@ -111,6 +111,21 @@ def test_a_small_variation_around_a_large_mean_is_not_rounded_away(tmp_path: Pat
     halved(made, {"x": RNG.normal(size=(4, 8)).astype("f4")}, tmp_path)
 
 
+def test_a_cast_of_values_to_truth_stays_one(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], "h"),
+        helper.make_node("Relu", ["h"], ["r"], "r"),
+        helper.make_node("Cast", ["r"], ["is_positive"], "to_bool", to=TensorProto.BOOL),
+        helper.make_node("Not", ["is_positive"], ["is_zero"], "not"),
+        helper.make_node("Where", ["is_zero", "h", "r"], ["y"], "where"),
+    ]
+    made = model(nodes, {"x": ["N", 8]}, {"y": ["N", 4]}, {"w": RNG.normal(size=(8, 4)).astype("f4")})
+
+    half = halved(made, {"x": RNG.normal(size=(4, 8)).astype("f4")}, tmp_path)
+
+    assert kinds(half)["is_positive"] == "BOOL"
+
+
 @pytest.mark.parametrize("kind", ["If", "Loop"])
 def test_branches_and_loops_read_what_is_around_them(kind: str, tmp_path: Path) -> None:
     """Bodies read a tensor and a weight of the graph around them, have weights of their own and share node names."""
