@@ -14,7 +14,7 @@ from edgekit.core.samples import Feed
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
-from edgekit.export.onnx.compact import without_wrapper
+from edgekit.export.onnx.compact import with_free_steps, without_wrapper
 from edgekit.export.onnx.nodes import name_borders
 from edgekit.export.onnx.opsets import at_opset, oldest
 from edgekit.export.raw_inputs import layout_of
@@ -176,7 +176,7 @@ def _export_dynamo(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset
             made = export(torch.export.export(module, given, dynamic_shapes=dynamic, strict=True))
         else:
             made = export(module, given, dynamic_shapes=dynamic)
-    model = made.model_proto
+    model = with_free_steps(made.model_proto)
     # Afterwards, because the exporter lets a name that one of its tensors has refer to itself.
     name_borders(model.graph, [tensor.name for tensor in spec.inputs], [tensor.name for tensor in spec.outputs])
     need("onnx", extra="export").save(at_opset(model, opset), str(out))

@@ -198,7 +198,7 @@ def _magnitude(value: Complex) -> Any:
 def _angle(value: Complex) -> Any:
     """The angle, with half a turn and not minus half a turn for negative numbers, and 0 for 0.
 
-    torch.atan2 becomes minus half a turn, and not a number, in an .onnx file.
+    torch.atan2 becomes minus half a turn in an .onnx file.
     """
     torch = need("torch", extra="export")
     real, imag = value.real, value.imag

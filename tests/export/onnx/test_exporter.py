@@ -77,3 +77,30 @@ def test_inputs_and_outputs_may_be_called_like_operators(tmp_path: Path) -> None
     assert [value.name for value in made.graph.output] == ["relu", "mean", "again"]
     expected = module(**{name: torch.from_numpy(array) for name, array in feed.items()})["relu"].detach().numpy()
     np.testing.assert_allclose(answer(made, feed), expected, atol=1e-6)
+
+
+class TimeMajor(nn.Module):
+    """(T, N, 8) -> (T, N, 10): a recurrent layer as PyTorch has it by default."""
+
+    def __init__(self, layer: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = getattr(nn, layer)(8, 5, bidirectional=True, num_layers=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.layer(x)[0]
+        return found
+
+
+@pytest.mark.parametrize("layer", ["GRU", "LSTM"])
+def test_a_time_major_layer_takes_any_length(layer: str, tmp_path: Path) -> None:
+    axes = [TensorSpec(name, "float32", ("T", "N", size)) for name, size in (("x", 8), ("y", 10))]
+    feed = {"x": np.random.default_rng(0).normal(size=(5, 2, 8)).astype("f4")}
+    module = TimeMajor(layer).eval()
+
+    OnnxExporter().export(module, ModelSpec("net", "other", (axes[0],), (axes[1],)), feed, tmp_path / "net.onnx")
+
+    made = onnx.load(str(tmp_path / "net.onnx"))
+    for x in (feed["x"], feed["x"][:3, :1]):
+        expected = module(torch.from_numpy(x)).detach().numpy()
+        assert np.allclose(answer(made, {"x": x}), expected, atol=1e-6)
