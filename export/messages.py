@@ -149,13 +149,15 @@ class Described(msgspec.Struct, frozen=True):
 class LibraryModel(msgspec.Struct, frozen=True):
     """A model that a library knows by name: the call that makes it with weights, and how it was trained.
 
-    `preprocessing` is null where edgekit cannot do it.
+    `preprocessing` is null where edgekit cannot do it. `download` says what the call will download; empty if it is in
+    the cache of the library.
     """
 
     factory: str
     preprocessing: ImageInput | None = None
     labels: tuple[str, ...] = ()
     licence: str = ""
+    download: str = ""
 
 
 class Converted(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, get_args
 
 from edgekit.core.errors import UserError, nearest
@@ -76,7 +77,11 @@ def _timm_model(name: str) -> LibraryModel:
         info = need("timm.data", extra="export").ImageNetInfo()
         labels = tuple(info.index_to_description(index) for index in range(_IMAGENET))
     return LibraryModel(
-        f"{TIMM}:create_model({name!r}, pretrained=True)", timm_image(found), labels, str(found.get("license") or "")
+        f"{TIMM}:create_model({name!r}, pretrained=True)",
+        timm_image(found),
+        labels,
+        str(found.get("license") or ""),
+        _from_hub(str(found.get("hf_hub_id") or "")),
     )
 
 
@@ -87,7 +92,24 @@ def _torchvision_model(name: str) -> LibraryModel:
     except (ValueError, AttributeError) as err:
         raise _unknown(TORCHVISION, name, models.list_models()) from err
     call = f"{TORCHVISION}.models:get_model({name!r}, weights='DEFAULT')"
-    return LibraryModel(call, torchvision_image(weights.transforms()), tuple(weights.meta.get("categories", ())))
+    image, labels = torchvision_image(weights.transforms()), tuple(weights.meta.get("categories", ()))
+    return LibraryModel(call, image, labels, download=_from_url(weights.url, weights.meta.get("_file_size")))
+
+
+def _from_hub(repository: str) -> str:
+    """What timm will download from the hub of Hugging Face; empty if it is in the cache."""
+    if not repository:
+        return ""
+    look_up = need("huggingface_hub", extra="export").try_to_load_from_cache
+    cached = (look_up(repository, name) for name in ("model.safetensors", "pytorch_model.bin"))
+    return "" if any(isinstance(path, str) for path in cached) else f"downloading the weights of {repository}"
+
+
+def _from_url(url: str, size_mb: object) -> str:
+    """What torchvision will download; empty if it is in the cache of torch."""
+    cache = Path(need("torch.hub", extra="export").get_dir()) / "checkpoints"
+    size = f" ({size_mb:g} MB)" if isinstance(size_mb, float | int) else ""
+    return "" if (cache / Path(url).name).is_file() else f"downloading {url}{size}"
 
 
 def _unknown(library: str, name: str, known: Sequence[str]) -> UserError:

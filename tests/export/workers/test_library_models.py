@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 
 import pytest
 
 from edgekit.core.spec import ImageInput
-from edgekit.export.workers.library_models import timm_image, torchvision_image
+from edgekit.export.workers.library_models import _from_url, timm_image, torchvision_image
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # The configuration of mobilenetv4_conv_small.e2400_r224_in1k in timm 1.0.31.
@@ -57,3 +58,16 @@ def test_what_cannot_be_done_is_left_out(change: dict[str, object]) -> None:
 def test_torchvision_scales_and_cuts() -> None:
     assert torchvision_image(ImageClassification()) == ImageInput(224, 224, 3, MEAN, STD, resize=(256,))
     assert torchvision_image(SemanticSegmentation()) is None
+
+
+def test_a_download_is_announced_unless_the_cache_has_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    url = "https://download.pytorch.org/models/mobilenet_v3_small-047dcff4.pth"
+
+    before = _from_url(url, 9.829)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "mobilenet_v3_small-047dcff4.pth").touch()
+
+    assert before == f"downloading {url} (9.829 MB)"
+    assert _from_url(url, 9.829) == ""

@@ -92,7 +92,7 @@ class ExportOptions:
 class Source:
     """A model ready to be exported: its module, its spec, and real inputs for it.
 
-    `terms` say why the bundle must not contain samples; empty if it may.
+    `terms` say why the bundle must not contain samples; empty if it may. `download` says what its library downloads.
     """
 
     module: ModuleRef
@@ -105,6 +105,7 @@ class Source:
     calibration_method: str = "min-max"
     terms: str = ""
     training: Training | None = None
+    download: str = ""
 
 
 def is_reference(source: str) -> bool:
@@ -299,7 +300,8 @@ def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
     parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
     module = ModuleRef(resolved(call), str(options.weights or ""))
     facts = {"factory": portable(call)}
-    return Source(module, _completed(given, options), parts, given.came_from, facts, given.warnings)
+    spec = _completed(given, options)
+    return Source(module, spec, parts, given.came_from, facts, given.warnings, download=known.download)
 
 
 def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:

@@ -69,6 +69,7 @@ def writing_steps(source: Source, recipes: tuple[Recipe, ...], how: ExportOption
     may_calibrate = any(recipe.needs_calibration or recipe.is_alias for recipe in recipes)
     calibrating = [f"calibrate static int8 on {len(split.calibration)} samples of {source.samples_from}"]
     return (
+        *((source.download,) if source.download else ()),
         f"load '{source.spec.name}' and compute its outputs on {len(split.evaluation)} held-back samples",
         *converting_steps(recipes),
         *(calibrating if may_calibrate else ()),
@@ -100,6 +101,9 @@ def write_bundle(
     request = dataclasses.replace(
         _request(source, recipes, settings), keep_going=how.keep_going, opset=how.opset, int8_time_s=how.int8_time_s
     )
+    if source.download:
+        with progress.stage(source.download):
+            pass  # said before it starts: the worker downloads while it builds the module
     with progress.stage("export and parity"):
         result = export_artifacts(request, folder, cache=conversion_cache(settings), progress=progress)
     result = dataclasses.replace(result, spec=with_states(result.spec))
