@@ -24,6 +24,7 @@ from edgekit.core.reports.setup.completion import CompletionReport
 from edgekit.core.reports.setup.config import ConfigReport
 from edgekit.core.reports.setup.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
 from edgekit.core.reports.setup.doctor import DoctorReport
+from edgekit.core.reports.setup.init import InitReport
 from edgekit.core.reports.setup.list import ListReport
 from edgekit.core.reports.train import TrainReport
 from edgekit.core.reports.tuning import TuneReport
@@ -88,6 +89,7 @@ TABLE = [
         slow=True,
     ),
     Row("check", "--launches 5 --time-limit 10ms", CheckReport, PlanReport, "check bundle"),
+    Row("init", "--ci github --force", InitReport, PlanReport, stops_at="edgekit.flows.init.write_atomic"),
     Row("history show", "", HistoryReport),
     Row("history blame", "", HistoryReport),
     Row("history accept", "--why 'a larger input'", AcceptReport, PlanReport, stops_at="edgekit.flows.history.append"),

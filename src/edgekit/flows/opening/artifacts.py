@@ -223,10 +223,15 @@ def refuse_unsized(path: Path, spec: ModelSpec, hint: SizesHint | None = None) -
         return
     axes = " and ".join(f"'{axis}'" for axis in spec.unsized_axes)
     message = f"'{path}' takes inputs of any size: the size of {axes} is not known."
-    texts = [f"{axis}={_example_size(spec, axis)}" for axis in spec.unsized_axes]
+    texts = example_sizes(spec)
     if hint is not None:
         raise UserError(message, hint=hint(texts))
     raise Incomplete(message, options=[word for text in texts for word in ("--sizes", text)])
+
+
+def example_sizes(spec: ModelSpec) -> list[str]:
+    """A usual size for each dynamic axis without one, as `height=224`."""
+    return [f"{axis}={_example_size(spec, axis)}" for axis in spec.unsized_axes]
 
 
 def _example_size(spec: ModelSpec, axis: str) -> int:
