@@ -64,16 +64,25 @@ def watched(command: Sequence[str | Path], *, size: Callable[[], float], silence
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
     lines: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_read, args=(process, lines), daemon=True).start()
+    # Counted beside the work: on a slow disk that takes as long as the silence.
+    sizes: list[str] = []
+    threading.Thread(target=_count, args=(process, size, sizes), daemon=True).start()
     said = []
     for line in _until_the_end(lines, silence_s):
         if line is None:
-            print(f"    {time.monotonic() - start:.0f} s, .venv has {size():.2f} GB", flush=True)
+            print(", ".join([f"    {time.monotonic() - start:.0f} s", *sizes[-1:]]), flush=True)
         else:
             said.append(line)
             if SHOWN.match(line):
                 print(f"    {_short(line)}", flush=True)
     if process.wait():
         sys.exit(f"{''.join(said)}{' '.join(map(str, command))} ended with {process.returncode}")
+
+
+def _count(process: subprocess.Popen[str], size: Callable[[], float], sizes: list[str]) -> None:
+    while process.returncode is None:
+        sizes.append(f".venv has {size():.2f} GB")
+        time.sleep(1.0)
 
 
 def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
