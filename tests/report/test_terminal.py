@@ -70,7 +70,7 @@ def test_without_a_criterion_a_report_is_measured_and_has_not_passed() -> None:
     assert f"MEASURED with trust {grades[0]}" in text
     assert "VERDICT" not in text
     assert "outcome" not in text
-    assert "<title>measured: edgekit profile" in page
+    assert "<title>Measured: edgekit profile" in page
     assert 'class="verdict"' in page
     assert marked.splitlines()[0].endswith(": measured")
     assert "**pass**" not in marked

@@ -58,7 +58,6 @@ def _context(report: Report) -> dict[str, Any]:
         "name": report.spec.name if report.spec else report.bundle or "report",
         "counts": verdicts.measured(report) if verdicts.is_measured(report) else _counted(report),
         "is_measured": verdicts.is_measured(report),
-        "word": verdicts.word(report),
         "parity_failures": [check for check in rows.open_parity(report) if check.verdict is Verdict.FAIL],
         "failures": rows.failures(report),
         "targets": targets,
