@@ -26,7 +26,7 @@ GROUPS = ("edgekit devices add", "edgekit tools install")
 _NAMES = "|".join(COMMANDS)
 # A heading has two spaces behind the name of its command.
 _COMMAND = re.compile(rf"(?:^|[ :(])(edgekit (?:{_NAMES})\b(?!:|  )[^`\n]*)|'(edgekit (?:{_NAMES}) [^'`\n]*)'")
-_ENDS = re.compile(r"   #|, then |, or |; |\)\.$|\.$| \||,$| > |\)\"")
+_ENDS = re.compile(r"   #|, then |, or |; |\)\.$|\.$| \||,$| > ")
 _VERBS = "was|is|did|does|has|made|reads|writes|takes|supports|shows|sends|tells|compares|installs"
 # Words behind a command in a sentence, not its arguments.
 _PROSE = re.compile(rf"(?<=[a-z]) (?:{_VERBS})\b.*")
@@ -64,6 +64,8 @@ def commands() -> dict[str, list[str]]:
                 if match[2] and match[2] in GROUPS:  # a sentence about the command
                     continue
                 words = _PROSE.sub("", _ENDS.split(match[1] or match[2])[0]).strip().rstrip("\\").strip()
+                if words.count('"') % 2:  # inside "$( )" of a shell
+                    words = words.removesuffix(')"')
                 found.setdefault(f"{file.relative_to(ROOT)}:{line}:{place}", []).append(words)
     return found
 
