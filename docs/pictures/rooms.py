@@ -47,7 +47,16 @@ ROWS: Final = (
             "export",
             "from a network to artifacts with parity",
             0.5,
-            (("bisecting",), ("workers",), ("checking",), ("tflite",), ("onnx",), ("torch",), ("shapes", "graphs")),
+            (
+                ("mixing",),
+                ("bisecting",),
+                ("workers",),
+                ("checking",),
+                ("tflite",),
+                ("onnx",),
+                ("torch",),
+                ("shapes", "graphs"),
+            ),
         ),
     ),
     (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from edgekit.core.errors import UserError, nearest
 from edgekit.core.spec import Color, ImageInput, Interpolation
@@ -61,20 +62,25 @@ def _image(
     return ImageInput(*size, channels, mean, std, resize=resize, interpolation=interpolation, color=color)
 
 
+def _library(module: str) -> Any:
+    """A module of a library that belongs to the user: edgekit does not install it."""
+    return importlib.import_module(module)
+
+
 def _numbers(value: object) -> tuple[float, ...]:
     assert isinstance(value, Sequence)
     return tuple(map(float, value))
 
 
 def _timm_model(name: str) -> LibraryModel:
-    timm = need(TIMM, extra="export")
+    timm = _library(TIMM)
     config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if config is None:
         raise _unknown(TIMM, name, timm.list_models(pretrained=True))
     found = config.to_dict()
     labels: tuple[str, ...] = ()
     if found.get("num_classes") == _IMAGENET:
-        info = need("timm.data", extra="export").ImageNetInfo()
+        info = _library("timm.data").ImageNetInfo()
         labels = tuple(info.index_to_description(index) for index in range(_IMAGENET))
     return LibraryModel(
         f"{TIMM}:create_model({name!r}, pretrained=True)",
@@ -86,7 +92,7 @@ def _timm_model(name: str) -> LibraryModel:
 
 
 def _torchvision_model(name: str) -> LibraryModel:
-    models = need("torchvision.models", extra="export")
+    models = _library("torchvision.models")
     try:
         weights = models.get_model_weights(name).DEFAULT
     except (ValueError, AttributeError) as err:
@@ -100,7 +106,7 @@ def _from_hub(repository: str) -> str:
     """What timm will download from the hub of Hugging Face; empty if it is in the cache."""
     if not repository:
         return ""
-    look_up = need("huggingface_hub", extra="export").try_to_load_from_cache
+    look_up = _library("huggingface_hub").try_to_load_from_cache
     cached = (look_up(repository, name) for name in ("model.safetensors", "pytorch_model.bin"))
     return "" if any(isinstance(path, str) for path in cached) else f"downloading the weights of {repository}"
 

@@ -218,7 +218,13 @@ def test_whole_floats_called_label_are_classes_and_floats_called_target_are_valu
 
     assert classes.labels is not None
     assert values.labels is None
-    assert values.with_expected({"out": np.zeros((5, 1))}).targets["out"].tolist() == [0.0, 0.5, 1.0, 0.5, 0.0]
+    assert values.with_expected({"out": np.zeros((5, 1))}).targets["out"].tolist() == [
+        [0.0],
+        [0.5],
+        [1.0],
+        [0.5],
+        [0.0],
+    ]
 
 
 def test_the_order_of_given_class_names_decides(tmp_path: Path) -> None:

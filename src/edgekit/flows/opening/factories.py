@@ -54,5 +54,7 @@ def _refuse_missing(package: str) -> None:
     except (ImportError, ValueError):
         is_there = False
     if not is_there:
-        hint = f"pip install {package}" if package in _PUBLISHED else "edgekit build path/to/net.py:Net"
+        install = f"pip install {package}"
+        build = "edgekit build path/to/net.py:Net"
+        hint = install if package in _PUBLISHED else build
         raise EnvironmentFault(f"The package '{package}' is not installed.", hint=hint)
