@@ -157,10 +157,22 @@ class Steps:
         for number, (text, commands) in enumerate(self._steps(), 1):
             print(f"{number}/4 {text}", flush=True)
             for command in commands:
-                watched(command, size=installed_gb)
+                self.step(command)
         if self.kind == "demo":  # in a process of its own, because thousands of small files take long on some disks
             watched([sys.executable, __file__, "unused"], size=installed_gb)
         print(f"installed: {installed_gb():.2f} GB in .venv", flush=True)
+
+    def step(self, command: list[str | Path]) -> None:
+        """One command; where the index of PyTorch cannot be reached, the package index has PyTorch as well."""
+        if "--index-url" not in command:
+            watched(command, size=installed_gb)
+            return
+        try:
+            watched(command, size=installed_gb)
+        except SystemExit:
+            place = command.index("--index-url")
+            print(f"    not from {command[place + 1]}: from the package index", flush=True)
+            watched([*command[:place], *command[place + 2 :]], size=installed_gb)
 
     def _steps(self) -> Iterator[tuple[str, list[list[str | Path]]]]:
         constraints = ["--constraint", "constraints.txt"]

@@ -82,6 +82,15 @@ def test_a_step_that_fails_ends_with_what_it_printed() -> None:
         install.watched([sys.executable, "-c", "print('no such package'); raise SystemExit(3)"], size=lambda: 0.0)
 
 
+def test_without_the_index_of_pytorch_the_package_index_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    code = "import sys; sys.exit('--index-url' in sys.argv)"
+    steps = install.Steps("demo", "torch", "https://nowhere/whl")
+
+    steps.step([sys.executable, "-c", code, "--index-url", "https://nowhere/whl", "torch"])
+
+    assert "not from https://nowhere/whl: from the package index" in capsys.readouterr().out
+
+
 def copied(name: str, site: Path) -> None:
     """The files of an installed package in `site`, as links where the file system allows that."""
     for file in metadata.files(name) or ():
