@@ -58,10 +58,12 @@ class Call:
 
         return progress(quiet=self.quiet)
 
-    def answer(self, document: object, text: Callable[[], str]) -> None:
-        """Write the result: the document with `--json`, otherwise `text()`."""
+    def answer(self, document: object, text: Callable[[], str], *, is_program: bool = False) -> None:
+        """Write the result: the document with `--json`, otherwise `text()`; no line of a program is wrapped."""
         if self.json:
             self.output.write_document(document)
+        elif is_program:
+            self.output.write(text())
         else:
             self.output.write_text(text())
 

@@ -37,10 +37,7 @@ _BASH_FILES_TOO: Final = """\
 def command(call: Call, shell: str) -> None:
     """Print the completion script for a shell."""
     document = CompletionReport(shell=shell, script=_script(shell))
-    if call.json:
-        call.output.write_document(document)
-    else:
-        call.output.write(document.script)  # a program: no line of it is wrapped
+    call.answer(document, lambda: document.script, is_program=True)
 
 
 def _script(shell: str) -> str:
