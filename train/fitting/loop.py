@@ -10,6 +10,7 @@ from edgekit.core.errors import Interrupted, UserError
 from edgekit.core.system import documents
 from edgekit.core.system.files import refuse_existing, sha256_file
 from edgekit.core.system.progress import Progress, Silent
+from edgekit.core.system.version import VERSION
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.data.dataset_checks import check
 from edgekit.train.evaluate import evaluate
@@ -30,7 +31,7 @@ from edgekit.train.training_run import (
 )
 from edgekit.train.weights import load_state
 
-_TOOLS = ("edgekit", "torch", "lightning-fabric", "numpy")
+_TOOLS = ("torch", "lightning-fabric", "numpy")
 
 
 def train(
@@ -112,7 +113,7 @@ def _begun(job: TrainingJob, resume: bool, command: str, warnings: tuple[str, ..
         data=_facts(job.dataset),
         created=documents.now(),
         command=command,
-        tools=tool_versions(_TOOLS),
+        tools={"edgekit": VERSION, **tool_versions(_TOOLS)},
         warnings=warnings,
         init_from=sha256_file(job.init_from) if job.init_from else "",
         processes=job.processes,

@@ -115,11 +115,11 @@ def plugged_in(phone: Phone) -> bool:
     return phone.adb("-s", phone.serial, "get-state").strip() == "device"
 
 
-def eventually(fact: object, seconds: float = 60) -> bool:
+def eventually(fact: object, seconds: float = 60, every_s: float = 0.1) -> bool:
     assert callable(fact)
     deadline = time.monotonic() + seconds
     while not fact() and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(every_s)
     return bool(fact())
 
 
@@ -130,7 +130,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_ended(phone: Phone, tmp_path: P
     part = phone.folder / "blobs" / f"{digest}.part"
 
     def pull() -> None:
-        eventually(lambda: size_of(part) > 4_000_000)
+        eventually(lambda: size_of(part) > 4_000_000, every_s=0.005)
         phone.daemon.cut()
 
     threading.Thread(target=pull).start()
