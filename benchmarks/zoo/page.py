@@ -48,6 +48,7 @@ def _head(rows: Sequence[Row]) -> Iterable[str]:
     names = {row.net: row.source for row in rows}
     own = sum(source == "own" for source in names.values())
     packages = sorted({source for source in names.values() if source != "own"})
+    left = "" if all(row.plain for row in rows) else " The plain scripts were not run on all networks."
     yield from (
         "# Real networks",
         "",
@@ -62,8 +63,8 @@ def _head(rows: Sequence[Row]) -> Iterable[str]:
         f" is right if every output has an SQNR of at least {LEAST_DB['fp32']:g} dB and differs by at most"
         f" {LARGEST_SHARE['fp32']:g} of its range; an fp16 file has at least {LEAST_DB['fp16']:g} dB, an int8 file at"
         f" least {LEAST_DB['int8']:g} dB. Where an output mixes boxes in pixels with scores, every channel is judged"
-        " alone. The plain scripts were not run on all networks: where edgekit passes and its file is right, they"
-        " cannot change what this page says.",
+        " alone. Not all rows are of one commit: networks are run again after changes that concern them."
+        f"{left}",
         "",
     )
 

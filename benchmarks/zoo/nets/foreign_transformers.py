@@ -191,7 +191,7 @@ ROWS: tuple[tuple[str, str, Build, Samples], ...] = (
         ),
         sentences,
     ),
-    ("question-answering", "text", made("BertForQuestionAnswering", "BertConfig", **TEXT), pairs),
+    ("bert-spans", "text", made("BertForQuestionAnswering", "BertConfig", **TEXT), pairs),
     ("gpt2", "text", made("GPT2LMHeadModel", "GPT2Config", **GPT, use_cache=False), sentences),
     ("gpt2-with-cache", "text", made("GPT2LMHeadModel", "GPT2Config", **GPT), sentences),
     (
