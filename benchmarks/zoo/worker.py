@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -47,6 +48,7 @@ def judged(name: str, folder: str, path: str, recipe: str) -> dict[str, Any]:
 
 
 OPERATIONS: Final = {"prepare": prepared, "plain": plainly, "judge": judged}
+_FOLDERS: Final = re.compile(r"(?<![\w.])(?:/[\w.-]+)+/")
 
 
 def main() -> None:
@@ -60,7 +62,9 @@ def main() -> None:
                 answer = OPERATIONS[asked.pop("operation")](**asked)
         except BaseException as err:  # noqa: BLE001  # converters raise anything, and the next network wants its turn
             text = str(err).strip().splitlines()
-            answer = {"error": f"{type(err).__name__}: {text[0] if text else ''}"[:300]}
+            # Rows are published: they name files without the folders of this machine.
+            first = _FOLDERS.sub("", text[0] if text else "")
+            answer = {"error": f"{type(err).__name__}: {first}"[:300]}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -43,7 +43,7 @@ def mixed_int8(
             return trials.accept(chosen, lambda _: f"in int8 throughout, {reason}")
     if clock() >= end:
         raise ConversionFailed(f"the last {limit_s:.0f} s for int8 modes ended before a file passed")
-    raise ConversionFailed("with the operators that cost quality in float32, too little of the work is int8")
+    raise ConversionFailed("no choice of operators in float32 passes with at least half of the work in int8")
 
 
 def _failures(pair: QuantizedPair, path: Path, artifact: Artifact) -> int:

@@ -92,7 +92,7 @@ class Trials:
     def accept(
         self, chosen: Sequence[KeepCandidate], gained: Callable[[float], str], *, measures_drop: bool = False
     ) -> MixedArtifact:
-        """Put the file of this trial instead of the quantized one.
+        """Replace the quantized file by that of this trial.
 
         Args:
             gained: What became better, from the measure of this trial; for the warning that names the operators.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -89,19 +89,14 @@ def _write_real(wrapped: Module, spec: ModelSpec, feed: Feed, out: Path, opset: 
     The exporter itself knows only some operators of complex numbers, and few backends have its Fourier transforms.
     """
     given = tuple(tensors(feed, spec).values())
-    apart = out.with_suffix(".real.onnx")
-    try:
+
+    def write(path: Path) -> bool:
         if not uses_complex(wrapped, given):
             return False
-        _export_dynamo(real_form(wrapped, given, _free_axes(spec)), spec, feed, apart, opset)
-        if _is_frozen(apart, spec):
-            return False
-        apart.replace(out)
-    except Exception:  # noqa: BLE001  # the exporter raises whatever its passes raise
-        return False
-    finally:
-        apart.unlink(missing_ok=True)
-    return True
+        _export_dynamo(real_form(wrapped, given, _free_axes(spec)), spec, feed, path, opset)
+        return True
+
+    return _written_apart(out, write, spec)
 
 
 def _write_strictly(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> bool:
@@ -109,13 +104,22 @@ def _write_strictly(module: Module, spec: ModelSpec, feed: Feed, out: Path, opse
 
     A size that the code makes a number of Python, int(x.size(0)), remains dynamic there.
     """
-    apart = out.with_suffix(".strict.onnx")
-    try:
+
+    def write(path: Path) -> bool:
         direct = unwrapped(module, spec, feed)
         if direct is None:
             return False
-        _export_dynamo(direct, spec, feed, apart, opset, strict=True)
-        if _is_frozen(apart, spec):
+        _export_dynamo(direct, spec, feed, path, opset, strict=True)
+        return True
+
+    return _written_apart(out, write, spec)
+
+
+def _written_apart(out: Path, write: Callable[[Path], bool], spec: ModelSpec) -> bool:
+    """Whether `write` wrote a file whose axes are free, which then is at `out`; what is there stays otherwise."""
+    apart = out.with_suffix(".apart.onnx")
+    try:
+        if not write(apart) or _is_frozen(apart, spec):
             return False
         apart.replace(out)
     except Exception:  # noqa: BLE001  # the exporter raises whatever its passes raise

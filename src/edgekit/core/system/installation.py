@@ -91,7 +91,7 @@ def system_install(package: str, system: str = sys.platform) -> str:
 
 @dataclass(frozen=True)
 class Origin:
-    """What pip installed edgekit from: a folder, a wheel, an address, or the name of the distribution on an index.
+    """Where this installation came from: a folder, a wheel, an address, or the name of the distribution on an index.
 
     `runs_there` if the code runs in that folder: an editable installation, or a checkout on the import path.
     """
