@@ -8,7 +8,7 @@ import pytest
 from tests.runtime.tflite_files import two_signatures
 
 from edgekit.core.errors import Unreadable, UserError
-from edgekit.core.reports.history import Accepted, Line, Run
+from edgekit.core.reports.history import HISTORY_SCHEMA, Accepted, Line, Run
 from edgekit.core.verdict import Verdict
 from edgekit.flows import history
 from edgekit.flows.check import check_order
@@ -67,7 +67,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, text: str) -> None:
 def test_a_newer_line_asks_for_an_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     store.append(path, run(1e-3))
-    path.write_text(path.read_text().replace('"schema_version":2', '"schema_version":99'))
+    path.write_text(path.read_text().replace(f'"schema_version":{HISTORY_SCHEMA}', '"schema_version":99'))
 
     with pytest.raises(Unreadable, match="schema 99"):
         store.read_history(path)

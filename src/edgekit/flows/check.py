@@ -76,7 +76,7 @@ class CheckOrder:
                 _confirm_budgets(gate, gated)
         report = self._report(gate)
         if self.record:
-            history.append(history.history_file(self.config, self.file), _recorded(report, gate.values, gate.sizes))
+            history.append(history.history_file(self.config, self.file), _recorded(report, gate))
         return report
 
     def _report(self, gate: Gate) -> CheckReport:
@@ -199,15 +199,18 @@ def _is_measured_alarm(one: Checked) -> bool:
     return one.kind == "budget" and one.verdict is Verdict.FAIL and one.metric in MEASURED
 
 
-def _recorded(report: CheckReport, values: dict[str, float], sizes: dict[str, dict[str, int]]) -> Run:
+def _recorded(report: CheckReport, gate: Gate) -> Run:
     # A check that failed only because it was undecided for too long is still undecided.
     undecided = [one.key for one in report.results if one.verdict is Verdict.INCONCLUSIVE or one.in_a_row]
+    failed = [one for one in report.results if one.verdict is Verdict.FAIL and not one.in_a_row]
+    slower = [one.series for one in failed if one.kind == "baseline" and one.metric == "latency"]
     return Run(
         created=report.created,
         commit=report.commit,
         verdict=report.verdict,
-        values=values,
+        values=gate.values,
         checks=tuple(one.key for one in report.results),
         inconclusive=tuple(undecided),
-        sizes=sizes,
+        sizes=gate.sizes,
+        outside=tuple(dict.fromkeys([*gate.outside, *slower])),
     )

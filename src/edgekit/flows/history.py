@@ -13,12 +13,21 @@ from statistics import median
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.reports.history import Accepted, AcceptReport, HistoryReport, Point, Run, Series, Step
 from edgekit.core.reports.report import is_report
-from edgekit.core.statistics.nightly import blame, expected_level
+from edgekit.core.statistics.nightly import MIN_HISTORY, blame, expected_level
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.system.documents import now
 from edgekit.core.system.files import new_file, new_folder
 from edgekit.core.system.progress import Progress
-from edgekit.flows.judging.history import append, commit_of, comparable, history_file, points, read_history
+from edgekit.flows.judging.history import (
+    append,
+    commit_of,
+    comparable,
+    history_file,
+    level_of,
+    points,
+    read_history,
+    red_since,
+)
 from edgekit.flows.opening.artifacts import without_signature
 
 
@@ -98,13 +107,15 @@ def _series(name: str, found: Sequence[Point]) -> Series:
     last = found[-1]
     found = found if last.sizes is None else comparable(found, last.sizes, unknown=len(last.sizes) < 2)
     values = [point.value for point in found]
-    earlier = values[:-1]
-    level = expected_level(earlier) if len(earlier) >= 5 else None
+    earlier = level_of(found[:-1])
+    level = expected_level(earlier) if len(earlier) >= MIN_HISTORY else None
+    red = red_since(found)
+    since = found[red] if red < len(found) else None
     place = blame(values)
     if place is None:
-        return Series(name, len(values), found[-1], level)
+        return Series(name, len(values), found[-1], level, red_since=since)
     size = median(values[place:]) / median(values[:place]) - 1
-    return Series(name, len(values), found[-1], level, Step(found[place], found[place - 1], size))
+    return Series(name, len(values), found[-1], level, Step(found[place], found[place - 1], size), since)
 
 
 def _accepted_models(file: CheckFile, folder: Path, why: str, names: Sequence[str]) -> tuple[CheckedModel, ...]:

@@ -276,3 +276,14 @@ def test_an_undecided_accuracy_says_how_many_samples_it_needs(evidence: Report) 
     assert {one.verdict for one in checks} == {Verdict.INCONCLUSIVE}
     assert "64 samples give an interval of ±5.7 pt; about 380 are needed for ±1 pt" in checks[0].estimate.reason
     assert beyond(checks[0]) == checks[0].estimate.reason
+
+
+def test_the_worst_signal_to_noise_ratio_of_all_outputs_is_judged() -> None:
+    checks = tuple(
+        replace(parity(FLOAT, Verdict.PASS), output=name, sqnr_db=value) for name, value in (("a", 40.0), ("b", 10.0))
+    )
+    report = Report(command="build", created="now", artifacts=(artifact(FLOAT, 100),), parity=checks)
+
+    (found,) = judge_budgets(parse_budgets("sqnr >= 20 dB", TARGETS, RECIPES), TARGETS, report)
+
+    assert (found.verdict, found.estimate.value) == (Verdict.FAIL, 10.0)

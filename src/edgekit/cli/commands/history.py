@@ -84,8 +84,14 @@ def _shown(found: HistoryReport) -> str:
     names = [one.name + at_sizes(one.last.sizes or {}) for one in found.series]
     shown = zip(names, found.series, strict=True)
     rows = [(name, str(one.runs), *_level(one), _place(one.last)) for name, one in shown]
+    red = [line for one in found.series for line in _red(one)]
     accepted = [f"{one.created}  accepted: {', '.join(one.models)} ({one.why})" for one in found.accepted]
-    return "\n".join([columns([("series", "runs", "last", "level", "change", "at"), *rows]), *accepted])
+    return "\n".join([columns([("series", "runs", "last", "level", "change", "at"), *rows]), *red, *accepted])
+
+
+def _red(one: Series) -> Iterator[str]:
+    if one.red_since:
+        yield f"{one.name}: red since {_place(one.red_since)}, until its level returns or is accepted"
 
 
 def _level(one: Series) -> tuple[str, str, str]:

@@ -9,14 +9,15 @@ import msgspec
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
-# 1: first version. 2: runs contain the sizes of every series.
-HISTORY_SCHEMA: Final = 2
+# 1: first version. 2: runs contain the sizes of every series. 3: runs name the series that left their level.
+HISTORY_SCHEMA: Final = 3
 
 
 class Run(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="run"):
     """One run of `edgekit check`: the median latency of every series in seconds, and the inconclusive checks.
 
-    `sizes` are those of the dynamic axes of a series, at which its latency was measured.
+    `sizes` are those of the dynamic axes of a series, at which its latency was measured. `outside` are the series that
+    were slower than their level or their baseline: these values move no level until they are accepted.
     """
 
     created: str
@@ -26,6 +27,7 @@ class Run(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     checks: tuple[str, ...] = ()
     inconclusive: tuple[str, ...] = ()
     sizes: dict[str, dict[str, int]] = {}
+    outside: tuple[str, ...] = ()
     schema_version: int = HISTORY_SCHEMA
 
 
@@ -46,12 +48,16 @@ Line = Run | Accepted
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value of a series, in seconds, with where it came from; `sizes` is null if the run did not record them."""
+    """One value of a series, in seconds, with where it came from; `sizes` is null if the run did not record them.
+
+    `outside` is true if the series had left its level, so that the value does not count for it.
+    """
 
     value: float
     created: str
     commit: str
     sizes: dict[str, int] | None = None
+    outside: bool = False
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +71,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One series since it was last accepted: its last value and the level of the runs before, in seconds.
 
-    `level` is null with fewer than 5 earlier values, `slower` if no step upwards exceeds the noise.
+    `level` is null with fewer than 5 earlier values, `slower` if no step upwards exceeds the noise. `red_since` is the
+    first of the runs outside of the level, up to the last one, and null if the last one is within it.
     """
 
     name: str
@@ -73,6 +80,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last: Point
     level: float | None
     slower: Step | None = None
+    red_since: Point | None = None
 
 
 class HistoryReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

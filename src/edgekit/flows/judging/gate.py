@@ -106,6 +106,7 @@ class Gate:
     comparisons: list[Compared] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
 
     def protocol(self, *, again: bool = False) -> Protocol:
         """How artifacts are compared; `again` changes the random order."""

@@ -53,13 +53,16 @@ def append(path: Path, line: Line) -> None:
 
 
 def points(lines: Sequence[Line], series: str) -> list[Point]:
-    """The values of a series, oldest first, since it was last accepted; the accepted value is the first."""
+    """The values of a series, oldest first, since it was last accepted.
+
+    The first are those that were accepted: the last value, and those since the series was outside of its level.
+    """
     found: list[Point] = []
     for line in lines:
         if isinstance(line, Run):
             found += [_point(line, series)] if series in line.values else []
         elif series.partition("/")[0] in line.models:
-            found = found[-1:]
+            found = _accepted(found)
     return found
 
 
@@ -68,8 +71,23 @@ def comparable(found: Sequence[Point], sizes: Mapping[str, int], *, unknown: boo
     return [one for one in found if (unknown if one.sizes is None else one.sizes == sizes)]
 
 
+def level_of(found: Sequence[Point]) -> list[float]:
+    """The values that a series is judged by: those of runs within its level."""
+    return [one.value for one in found if not one.outside]
+
+
+def red_since(found: Sequence[Point]) -> int:
+    """The place of the first of the last points that are all outside of the level; the length if the last is within."""
+    return next((place + 1 for place in reversed(range(len(found))) if not found[place].outside), 0)
+
+
+def _accepted(found: Sequence[Point]) -> list[Point]:
+    first = min(red_since(found), max(len(found) - 1, 0))
+    return [msgspec.structs.replace(one, outside=False) for one in found[first:]]
+
+
 def _point(run: Run, series: str) -> Point:
-    return Point(run.values[series], run.created, run.commit, run.sizes.get(series))
+    return Point(run.values[series], run.created, run.commit, run.sizes.get(series), series in run.outside)
 
 
 def in_a_row(lines: Sequence[Line], check: str) -> int:

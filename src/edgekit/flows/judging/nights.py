@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgekit.core.reports.check import Checked
-from edgekit.core.reports.report import Estimate, Report, cell
-from edgekit.core.statistics.nightly import RERUNS, judge
+from edgekit.core.reports.report import Estimate, Latency, Report, cell
+from edgekit.core.statistics.nightly import RERUNS, Judgement, judge
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 from edgekit.flows.judging import history
@@ -16,10 +16,10 @@ from edgekit.report.formatting import at_sizes
 
 def record_value(gate: Gate, gated: Gated, report: Report, target: Target, artifact: str) -> None:
     """Keep the median latency of an artifact for the history, where there is one."""
-    for row in cell(report.latency, artifact, target)[:1]:
-        if (median := row.quantiles.get("p50", Estimate(None)).value) is not None:
-            gate.values[_series(gated, target, artifact)] = median
-            gate.sizes[_series(gated, target, artifact)] = row.sizes
+    median = _median(report.latency, target, artifact).value
+    if median is not None:
+        gate.values[_series(gated, target, artifact)] = median
+        gate.sizes[_series(gated, target, artifact)] = cell(report.latency, artifact, target)[0].sizes
 
 
 def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> Iterator[Checked]:
@@ -30,15 +30,10 @@ def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> 
     # Before runs recorded sizes, bare files with free axes were measured at size 1.
     sizes, unknown = gate.sizes[series], not gated.found.is_described_by_file
     found = history.comparable(history.points(gate.lines, series), sizes, unknown=unknown or len(sizes) < 2)
-    earlier = [point.value for point in found]
-    candidates = [gate.values[series]]
-    judged = judge(earlier, candidates)
-    while judged.rerun and len(candidates) <= RERUNS:
-        again = gate.profile(gated, gated.found.chosen((artifact,)), again=len(candidates))
-        fresh = [row.quantiles["p50"].value for row in again.latency if row.target == str(target)]
-        candidates += [value for value in fresh if value is not None] or candidates[-1:]
-        judged = judge(earlier, candidates)
+    candidates, judged, missing = _judged(gate, gated, target, artifact, history.level_of(found))
     verdict = {"pass": Verdict.PASS, "regressed": Verdict.FAIL}.get(judged.outcome, Verdict.INCONCLUSIVE)
+    if judged.rerun or verdict is Verdict.FAIL:
+        gate.outside.append(series)
     yield Checked(
         model=gated.model.called,
         artifact=artifact,
@@ -47,10 +42,35 @@ def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> 
         check="not slower than earlier runs",
         metric="latency",
         verdict=verdict,
-        message=judged.reason + at_sizes(sizes),
+        message=judged.reason + at_sizes(sizes) + missing,
         unit="s",
         estimate=Estimate(candidates[0], n=len(candidates)),
     )
+
+
+def _judged(
+    gate: Gate, gated: Gated, target: Target, artifact: str, earlier: list[float]
+) -> tuple[list[float], Judgement, str]:
+    """Today's medians, what they say, and why a re-run has none: such a re-run confirms nothing."""
+    candidates, missing = [gate.values[_series(gated, target, artifact)]], ""
+    judged = judge(earlier, candidates)
+    for again in range(1, RERUNS + 1):
+        if not judged.rerun:
+            break
+        fresh = _median(gate.profile(gated, gated.found.chosen((artifact,)), again=again).latency, target, artifact)
+        if fresh.value is None:
+            missing = f"; a re-run has no median: {fresh.reason}"
+            continue
+        candidates.append(fresh.value)
+        judged = judge(earlier, candidates)
+    return candidates, judged, missing
+
+
+def _median(rows: Sequence[Latency], target: Target, artifact: str) -> Estimate:
+    """The median of an artifact, or why there is none."""
+    row = next(iter(cell(rows, artifact, target)), None)
+    none = Estimate(None, reason="it was not measured" if row is None else "emulated: not the latency of a device")
+    return none if row is None else row.quantiles.get("p50", none)
 
 
 def _series(gated: Gated, target: Target, artifact: str) -> str:
