@@ -11,7 +11,7 @@ from edgekit.core.samples import Array, Feed
 def packed(arrays: Feed) -> bytes:
     """Arrays as records, in order of the leading numbers of their keys; both machines are little-endian."""
     ordered = sorted(arrays.items(), key=lambda item: int(item[0].partition(":")[0]))
-    return b"".join(_record(key, np.ascontiguousarray(array)) for key, array in ordered)
+    return b"".join(_record(key, np.asarray(array, order="C")) for key, array in ordered)
 
 
 def unpacked(data: bytes) -> Feed:

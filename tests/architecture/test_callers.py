@@ -21,6 +21,8 @@ CALLED_FROM_OUTSIDE = {
     "edgekit:__dir__": "Python, for dir(edgekit)",
     "edgekit.pytest_plugin:pytest_addoption": "pytest",
     "edgekit.pytest_plugin:pytest_configure": "pytest",
+    "edgekit.runtime.portable.deployed:main": "the start of a deployed program",
+    "edgekit.runtime.portable.inputs:read_input": "the module next to it in a deployed program, by a relative import",
 }
 # Decorators that register what they stand above.
 REGISTERING = re.compile(r"(click|command|main)\.(command|group)\(|pytest\.fixture")

@@ -19,7 +19,7 @@ TOP = ("train", "export", "runtime", "devices")
 CODES = re.compile(r"#\s*(?:noqa:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|type:\s*ignore\[[\w,\s-]+\])(?P<reason>.*)$")
 BROAD = {"Exception", "BaseException"}
 # Programs of their own, which answer on standard output: they run on the device and import nothing of edgekit.
-PROGRAMS = {"runtime/portable/runner.py"}
+PROGRAMS = {"runtime/portable/runner.py", "runtime/portable/deployed.py"}
 
 
 @pytest.fixture(scope="module")

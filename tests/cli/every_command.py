@@ -14,6 +14,7 @@ from edgekit.core.reports.bisect import BisectReport
 from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, VerifyReport
 from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.comparison import ComparisonReport
+from edgekit.core.reports.deploy import DeployReport
 from edgekit.core.reports.error import ErrorReport
 from edgekit.core.reports.explain import ExplainReport
 from edgekit.core.reports.history import AcceptReport, HistoryReport
@@ -104,6 +105,13 @@ TABLE = [
     Row("bundle diff", "bundle onnx-fp32 onnx-fp32", BundleDiffReport),
     Row("bundle verify", "bundle", VerifyReport),
     Row("bundle pack", "bundle --out packed.edgekit", PackReport, PackReport, stops_at="zipfile.ZipFile.writestr"),
+    Row(
+        "deploy",
+        "bundle --for python --out program",
+        DeployReport,
+        PlanReport,
+        stops_at="edgekit.flows.deploying.programs.write_zipapp",
+    ),
     Row("devices list", "", DeviceListReport),
     Row(
         "devices add",

@@ -1,0 +1,80 @@
+"""Bundles of tiny classifiers, made by hand: an export takes seconds and is tested where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.core.bundle import CASES, SAMPLES, Artifact, Manifest, write_manifest
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ArrayInput, AudioInput, ImageInput, ModelSpec, Preprocessing, TensorSpec
+from edgekit.core.system.files import sha256_file
+from edgekit.export.checking.cases import Case, save_cases
+
+ARRAYS = ArrayInput()
+LABELS = ("zero", "one", "two")
+
+
+def small_bundle(
+    folder: Path,
+    how: Preprocessing = ARRAYS,
+    *,
+    labels: tuple[str, ...] = LABELS,
+    name: str = "net",
+    is_raw: bool = False,
+    is_wrong: bool = False,
+) -> Path:
+    """A bundle of one .onnx: three scores that are sums of the input with drawn weights.
+
+    `is_raw`: it takes pixels or the values of a wav file. `is_wrong`: the references are those of another network.
+    """
+    folder.mkdir(parents=True)
+    shape, dtype = _input_of(how, is_raw)
+    weights = np.random.default_rng(0).normal(size=(int(np.prod(shape)), 3)).astype(np.float32)
+    file = folder / "onnx-fp32.onnx"
+    _write_model(file, shape, dtype, weights)
+    drawn = np.random.default_rng(1).uniform(0, 1 if dtype == "float32" else 200, (5, *shape)).astype(dtype)
+    expected = drawn.reshape(5, -1).astype(np.float32) @ (weights[::-1] if is_wrong else weights)
+    Samples({"x": drawn}, expected={"output": expected}).save(folder / SAMPLES)
+    feeds = {"N=2": {"x": drawn[:2]}, "N=5": {"x": drawn}}
+    cases = [
+        Case(key, {"N": len(feed["x"])}, feed, {"output": expected[: len(feed["x"])]}) for key, feed in feeds.items()
+    ]
+    save_cases(folder / CASES, cases)
+    inputs, outputs = (TensorSpec("x", dtype, ("N", *shape)),), (TensorSpec("output", "float32", ("N", 3)),)
+    digest, size = sha256_file(file), file.stat().st_size
+    artifact = Artifact("onnx-fp32", file.name, "onnx", "fp32", size, digest, digest, inputs, outputs, opset=18)
+    spec = ModelSpec(name, "classification", inputs, outputs, labels=labels, preprocessing=how)
+    write_manifest(folder, Manifest(spec, (artifact,), {}, created="2026-01-01T00:00:00+00:00"))
+    return folder
+
+
+def _input_of(how: Preprocessing, is_raw: bool) -> tuple[tuple[int, ...], str]:
+    """Shape without the batch axis, and dtype."""
+    if isinstance(how, ImageInput):
+        return ((how.height, how.width, how.channels), "uint8") if is_raw else (how.shape, "float32")
+    if isinstance(how, AudioInput):
+        return (how.length,), "int16" if is_raw else "float32"
+    return (1, 8, 8), "float32"
+
+
+def _write_model(file: Path, shape: tuple[int, ...], dtype: str, weights: NDArray[np.float32]) -> None:
+    import onnx
+    from onnx import helper, numpy_helper
+
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [
+        helper.make_node("Cast", ["x"], ["real"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Flatten", ["real"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["output"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", kind, ["N", *shape])],
+        [helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, ["N", 3])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
