@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.flows import onnx_files
 from tests.standins.cache import cache_folder, required
 from tests.standins.jobs import DATA
 from tests.standins.phone import running_phone
@@ -78,6 +79,25 @@ def test_a_bundle_is_profiled_on_a_pi_beside_this_machine(pi: Pi, edgekit: Any, 
     assert {check["verdict"] for check in report["parity"]} == {"pass"}
     assert report["facts"]["pi"]["emulated"] is True
     assert report["facts"]["pi"]["cpu"] == "Raspberry Pi 5 Model B Rev 1.0 (Cortex-A76)"
+
+
+@pytest.mark.device
+def test_a_file_with_external_data_is_profiled_and_run_on_a_pi(pi: Pi, edgekit: Any, tmp_path: Path) -> None:
+    edgekit("devices", "add", "pi", "--ssh", "pi", "--ssh-config", str(pi.config), "--timeout", "120")
+    onnx_files.dense(tmp_path / "net.onnx", batch=1, external="data.bin")
+
+    profile = "profile", "net.onnx", "--target", "pi", "--launches", "1", "--time-limit", "0.02", "--json"
+    report = json.loads(edgekit(*profile))
+    run = "run", "net.onnx", "--input", "random:0", "--json", "--target"
+    there, here = (json.loads(edgekit(*run, target)) for target in ("pi", "local"))
+
+    assert [one["target"] for one in report["latency"]] == ["pi"]
+    np.testing.assert_allclose(outputs_in(there), outputs_in(here), rtol=1e-6)
+
+
+def outputs_in(answer: Any) -> Any:
+    """The numbers of the one output of a run."""
+    return np.array(answer["answers"][0]["outputs"]["y"])
 
 
 @pytest.mark.device

@@ -30,9 +30,11 @@ def inspect(path: Path) -> InspectReport | FileReport:
 
 def _inspect_file(path: Path) -> FileReport:
     file, spec, reason = without_signature(path)[0], ModelSpec(path.stem, "other", (), ()), ""
+    size_bytes, digest = file.stat().st_size, sha256_file(file)
     try:
         with opened(path, with_samples=False) as found:
-            spec = found.spec
+            spec, (whole,) = found.spec, found.artifacts
+            size_bytes, digest = whole.size_bytes, whole.sha256
     except EdgekitError as err:  # the graph can be read without the backend
         reason = f"{err.message} {err.hint}".strip()
     kind = FORMATS[file.suffix]
@@ -43,8 +45,8 @@ def _inspect_file(path: Path) -> FileReport:
     return FileReport(
         file=str(path),
         format=kind,
-        size_bytes=file.stat().st_size,
-        sha256=sha256_file(file),
+        size_bytes=size_bytes,
+        sha256=digest,
         inputs=spec.inputs,
         outputs=spec.outputs,
         graph=graph,

@@ -13,6 +13,7 @@ from edgekit.core.measurement import Launch, Measurement
 from edgekit.core.samples import write_arrays
 from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, feed_at
+from edgekit.flows.opening.external_data import refuse_elsewhere
 
 DEFAULT_TIME_LIMIT_S: Final = 0.5
 SHORT_TIME_LIMIT_S: Final = 0.1
@@ -64,7 +65,13 @@ def rows_fed(found: Opened, count: int, batch: int) -> list[list[int]]:
 
 
 def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outputs: str, time_limit_s: float) -> Job:
-    """One launch of `artifact`; the outputs for every feed are written to `outputs`, if given."""
+    """One launch of `artifact`; the outputs for every feed are written to `outputs`, if given.
+
+    Raises:
+        UserError: The device cannot receive it, as in `refuse_elsewhere`.
+    """
+    if target.device != "local" and artifact.format == "onnx":
+        refuse_elsewhere(found.files[artifact.recipe], target.device)
     return Job(
         artifact=str(found.files[artifact.recipe].resolve()),
         sha256=artifact.sha256,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from edgekit.core.spec import ModelSpec, parse_sizes
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target
+from edgekit.flows.opening.external_data import self_contained
 from edgekit.flows.opening.states import before_a_stream, with_states
 from edgekit.flows.opening.values import parse_values, samples_with_values
 from edgekit.runtime.backend import BACKENDS, Backend, Session, declared_sizes, default_backend, offered_sizes
@@ -112,8 +113,9 @@ def opened(
             generated, and the size of a dynamic axis other than the batch is neither given nor in the file.
     """
     if is_bare(path):
-        found = _described(_bare(path, sizes), states)
-        yield _with_generated(found, inputs, hint) if with_samples else found
+        with _whole(path) as file:
+            found = _described(_bare(path, file, sizes), states)
+            yield _with_generated(found, inputs, hint) if with_samples else found
         return
     if inputs:
         message = f"--input does not apply to '{path}': a bundle runs on its own samples."
@@ -190,20 +192,26 @@ def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed
     return {name: array[rows] for name, array in samples.inputs.items()}
 
 
-def _bare(path: Path, sizes: Sequence[str]) -> Opened:
-    """A model file as an artifact of its own, described by what its engine reads."""
+def _whole(path: Path) -> AbstractContextManager[Path]:
+    """The model file at `path` as one file; errors as in `self_contained`."""
+    file, _ = without_signature(path)
+    return self_contained(file) if FORMATS[file.suffix] == "onnx" else nullcontext(file)
+
+
+def _bare(path: Path, file: Path, sizes: Sequence[str]) -> Opened:
+    """A model file as an artifact of its own, described by what its engine reads from `file`."""
     path, options = without_signature(path)
     kind, name = FORMATS[path.suffix], "@".join((path.stem, *options.values()))
     backend: Backend = BACKENDS.get(default_backend(kind))()
-    with backend.open(path, options, None) as session:
+    with backend.open(file, options, None) as session:
         spec = ModelSpec(name, "other", session.inputs, session.outputs, sizes=offered_sizes(session))
         declared = declared_sizes(session)
     if not spec.inputs:
         raise ModelUnreadable(f"'{path}' has no inputs.")
     spec = msgspec.structs.replace(spec, sizes={**declared, **spec.sizes, **_asked_sizes(spec, sizes)})
-    digest = sha256_file(path)
-    artifact = Artifact(name, path.name, kind, "", path.stat().st_size, digest, digest, spec.inputs, spec.outputs)
-    return Opened(path, spec, (artifact,), {name: path}, Samples({}), None, True, options)
+    digest = sha256_file(file)
+    artifact = Artifact(name, path.name, kind, "", file.stat().st_size, digest, digest, spec.inputs, spec.outputs)
+    return Opened(path, spec, (artifact,), {name: file}, Samples({}), None, True, options)
 
 
 def _with_generated(found: Opened, inputs: Sequence[str], hint: SizesHint | None) -> Opened:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
 from edgekit.export.workers.describe import describe_file, describe_library_model
 from edgekit.flows.opening.artifacts import refuse_unsized
+from edgekit.flows.opening.external_data import self_contained
 from edgekit.flows.opening.factories import in_library, named_factory, portable, resolved
 from edgekit.flows.opening.freed_axes import freed
 from edgekit.flows.reading.held import Held
@@ -313,7 +315,8 @@ def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
     held = _held(options, spec.preprocessing if options.preprocess else None)
     given = _given(spec, held, settings, described.codes)
     parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
-    facts = {"file": path.name, "sha256": sha256_file(path)}
+    with self_contained(path) if path.suffix == ".onnx" else nullcontext(path) as whole:
+        facts = {"file": path.name, "sha256": sha256_file(whole)}
     module, spec = ModuleRef(str(path.resolve())), _completed(given, options)
     return Source(module, spec, parts, given.came_from, facts, given.warnings, is_quantized=described.is_quantized)
 

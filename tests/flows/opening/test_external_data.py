@@ -1,0 +1,140 @@
+"""ONNX files with external data: normal files for every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from tests.flows import onnx_files
+
+from edgekit.core.errors import ModelUnreadable, Refused, UserError
+from edgekit.core.reports.bundle import FileReport
+from edgekit.flows.inspect import inspect
+from edgekit.flows.opening import external_data
+from edgekit.flows.opening.artifacts import opened
+from edgekit.flows.opening.external_data import refuse_elsewhere, self_contained
+from edgekit.flows.profile import profile
+from edgekit.runtime.backends.onnxruntime import OnnxRuntime
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Path:
+    """A model whose weight is in `data.bin`, with a batch of one."""
+    return onnx_files.dense(tmp_path / "net.onnx", batch=1, external="data.bin")
+
+
+def outputs_of(path: Path) -> list[np.ndarray]:
+    feed = {"x": np.arange(8, dtype=np.float32)[None]}
+    with OnnxRuntime().open(path, {}, None) as session:
+        return list(session.run(feed).values())
+
+
+def test_the_one_file_holds_the_data_and_gives_the_same_outputs(apart: Path, tmp_path: Path) -> None:
+    whole = onnx_files.dense(tmp_path / "whole.onnx", batch=1)
+
+    with self_contained(apart) as file:
+        assert file.parent != apart.parent
+        assert file.name == apart.name
+        onnx.checker.check_model(str(file), full_check=True)
+        np.testing.assert_array_equal(outputs_of(file), outputs_of(whole))
+
+    assert not file.exists()
+
+
+def test_a_file_without_external_data_is_itself(tmp_path: Path) -> None:
+    path = onnx_files.dense(tmp_path / "location.onnx")
+
+    with self_contained(path) as file:
+        assert file == path
+
+
+def test_data_in_a_subgraph_and_at_an_offset_is_found(tmp_path: Path) -> None:
+    weights = np.arange(64, dtype=np.float32)
+    (tmp_path / "sub.bin").write_bytes(weights.tobytes())
+    path = tmp_path / "nested.onnx"
+    onnx.save(branching(), str(path))
+
+    with self_contained(path) as file:
+        (branch, _) = (one.g for one in onnx.load(str(file), load_external_data=False).graph.node[0].attribute)
+        constant = branch.node[0].attribute[0].t
+
+    assert not constant.external_data
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(constant), weights[8:12])
+
+
+def branching() -> onnx.ModelProto:
+    """A model whose branch has a constant in `sub.bin`, sixteen bytes from byte 32 on."""
+    constant = TensorProto(name="c", data_type=TensorProto.FLOAT, dims=[4])
+    constant.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "sub.bin"), ("offset", "32"), ("length", "16")):
+        constant.external_data.add(key=key, value=value)
+    result = onnx_files.tensor("y", [4])
+    branch = helper.make_graph([helper.make_node("Constant", [], ["y"], value=constant)], "branch", [], [result])
+    node = helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
+    return onnx_files.model([node], [onnx_files.tensor("x", [], TensorProto.BOOL)], [result])
+
+
+def test_the_checksum_covers_the_data(apart: Path) -> None:
+    with opened(apart) as before:
+        first = before.artifacts[0].sha256
+    data = apart.with_name("data.bin")
+    data.write_bytes(data.read_bytes()[::-1])
+
+    with opened(apart) as after:
+        assert after.artifacts[0].sha256 != first
+        assert after.artifacts[0].size_bytes > apart.stat().st_size
+
+
+def test_inspect_counts_the_data_and_its_checksum(apart: Path) -> None:
+    found = inspect(apart)
+
+    assert isinstance(found, FileReport)
+    assert found.size_bytes >= apart.stat().st_size - 64 + 128
+    data = apart.with_name("data.bin")
+    data.write_bytes(data.read_bytes()[::-1])
+    assert inspect(apart).sha256 != found.sha256  # type: ignore[union-attr]  # the same kind of report
+
+
+def test_a_profile_measures_and_explains_it(apart: Path) -> None:
+    report = profile(apart, launches=1, time_limit_s=0.02)
+
+    assert [one.artifact for one in report.latency] == ["net"]
+
+
+@pytest.mark.parametrize("place", ["../data.bin", "/etc/hostname", "link.bin"])
+def test_data_outside_the_folder_is_refused(place: str, tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    source = onnx_files.dense(tmp_path / "inside" / "net.onnx", batch=1, external=place)
+    (tmp_path / "data.bin").write_bytes(bytes(128))
+    (tmp_path / "inside" / "link.bin").symlink_to(tmp_path / "data.bin")
+
+    with pytest.raises(Refused) as caught, opened(source):
+        pass
+
+    assert caught.value.code == "external-path"
+
+
+def test_missing_and_short_data_are_said(apart: Path) -> None:
+    data = apart.with_name("data.bin")
+    data.write_bytes(data.read_bytes()[:-4])
+    with pytest.raises(ModelUnreadable, match="too short for the weights"), opened(apart):
+        pass
+
+    data.unlink()
+    with pytest.raises(ModelUnreadable, match=r"its weights in 'data\.bin', which is not in the same folder"):  # noqa: SIM117
+        with opened(apart):
+            pass
+
+
+def test_what_one_file_cannot_hold_runs_here_and_is_refused_elsewhere(
+    apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(external_data, "MAX_BYTES", 100)
+
+    with opened(apart) as found:
+        assert found.files["net"] == apart
+        with pytest.raises(UserError, match="'pi5' can receive"):
+            refuse_elsewhere(found.files["net"], "pi5")
