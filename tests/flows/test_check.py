@@ -65,8 +65,8 @@ def config(folder: Path, table: str = "", model: str = "") -> Path:
     return path
 
 
-def only(report: CheckReport, kind: str) -> Checked:
-    (found,) = (one for one in report.results if one.kind == kind)
+def only(report: CheckReport, kind: str, metric: str = "") -> Checked:
+    (found,) = (one for one in report.results if one.kind == kind and metric in ("", one.metric))
     return found
 
 
@@ -81,6 +81,7 @@ def test_budgets_and_baseline_that_hold_pass_and_are_recorded(folder: Path, use:
         "latency.p50 <= 2 ms",
         "size <= 1 kB",
         "not slower than a.fake.json",
+        "not larger than a.fake.json",
     ]
     (line,) = history.read_history(folder / "edgekit-history.jsonl")
     assert isinstance(line, Run)
@@ -93,8 +94,8 @@ def test_a_slower_model_fails_after_a_second_measurement(folder: Path, use: Use)
     found = check(config(folder, model='baseline = "a.fake.json"'))
 
     assert found.verdict is Verdict.FAIL
-    assert only(found, "baseline").estimate.value == pytest.approx(1.1, abs=0.01)
-    assert ", confirmed by +" in only(found, "baseline").message
+    assert only(found, "baseline", "latency").estimate.value == pytest.approx(1.1, abs=0.01)
+    assert ", confirmed by +" in only(found, "baseline", "latency").message
     assert [one.says for one in found.comparisons] == ["slower", "slower"]
     assert len(device.jobs) == 5 + 10 + 10
 
@@ -109,7 +110,7 @@ def test_an_alarm_that_does_not_come_again_is_none(folder: Path, use: Use) -> No
     found = check(config(folder, model='baseline = "a.fake.json"'))
 
     assert found.verdict is Verdict.PASS
-    assert "not confirmed" in only(found, "baseline").message
+    assert "not confirmed" in only(found, "baseline", "latency").message
 
 
 def test_a_missed_budget_is_measured_again_before_it_fails(folder: Path, use: Use) -> None:
@@ -162,7 +163,7 @@ def test_noise_is_inconclusive_and_follows_the_policy(folder: Path, use: Use, po
     found = check(config(folder, f'inconclusive = "{policy}"', 'baseline = "a.fake.json"'))
 
     assert found.verdict is verdict
-    assert only(found, "baseline").verdict is Verdict.INCONCLUSIVE
+    assert only(found, "baseline", "latency").verdict is Verdict.INCONCLUSIVE
 
 
 def test_the_tenth_inconclusive_run_in_a_row_fails(folder: Path, use: Use) -> None:

@@ -87,6 +87,14 @@ def format_figure(value: float | None, low: float | None, high: float | None, un
     return f"{format_value(value, unit, low=low, high=high)} {format_interval(value, low, high, unit)}".rstrip()
 
 
+def format_like(value: float | None, like: float | None, unit: str) -> str:
+    """A value in the scale of another one: `0.102 ms` next to `1.10 ms`."""
+    if value is None or like is None or unit not in _SCALES:
+        return format_value(value, unit)
+    factor, suffix, _ = _scale(like, None, None, unit)
+    return f"{_number(value, factor, _decimals(value, None, None, factor))}{suffix}"
+
+
 def format_tick(value: float, unit: str) -> str:
     """A round value on an axis, as short as possible: `2 ms`, `97.5 %`."""
     if value == 0:

@@ -25,7 +25,7 @@ from edgekit.core.target import parse_targets
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.judging import history
 from edgekit.flows.judging.alarms import MEASURED, controlled, overall, patient
-from edgekit.flows.judging.baseline import against_baseline
+from edgekit.flows.judging.baseline import against_baseline, needs_quality
 from edgekit.flows.judging.budgets import judge_budgets, outcomes
 from edgekit.flows.judging.gate import Gate, Gated, confirmed, open_gated
 from edgekit.flows.judging.nights import against_history, record_value
@@ -90,6 +90,7 @@ class CheckOrder:
             verdict=overall(results, self.file),
             reports=tuple(gate.reports),
             comparisons=tuple(gate.comparisons),
+            warnings=tuple(dict.fromkeys(gate.warnings)),
         )
 
 
@@ -171,7 +172,7 @@ def _check_model(gate: Gate, gated: Gated) -> None:
 def _measured(gate: Gate, gated: Gated) -> Report:
     """What was measured on all targets, with accuracy where a budget asks for it, judged against the budgets."""
     profiled = gate.profile(gated, gated.artifacts)
-    needs_accuracy = any(budget.metric in _NEEDS_ACCURACY for budget in gated.budgets)
+    needs_accuracy = any(budget.metric in _NEEDS_ACCURACY for budget in gated.budgets) or needs_quality(gate, gated)
     parity, accuracy = validated(gated.found, gated.artifacts, gate.progress) if needs_accuracy else ((), ())
     found = Findings(gated.found.spec, str(gated.found.path), gated.artifacts, parity, accuracy, profiled)
     checks = judge_budgets(gated.budgets, gated.targets, found)

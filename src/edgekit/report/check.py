@@ -44,6 +44,8 @@ def render(report: CheckReport, console: Console) -> None:
             shown = Text(formatting.VERDICTS[one.verdict], style=_STYLES[one.verdict])
             table.add_row(shown, formatting.clean(one.check), formatting.clean(_said(one)))
         print_table(console, table)
+    for warning in report.warnings:
+        say(console, Text(""), Text(formatting.clean(warning)))
     say(console, Text(""), Text(f"VERDICT: {_verdict(report)}", style=_STYLES[report.verdict]))
 
 
@@ -58,6 +60,7 @@ def render_markdown(report: CheckReport) -> str:
     if passed:
         summary = f"<summary>{formatting.plural(len(passed), 'check')} passed</summary>"
         parts.append(f"<details>{summary}\n\n{_table(passed)}\n\n</details>")
+    parts += [prose(warning) for warning in report.warnings]
     return "\n\n".join(parts) + "\n"
 
 

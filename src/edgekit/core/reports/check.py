@@ -11,18 +11,36 @@ from edgekit.core.reports.report import Estimate, Report
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
-# 1: first version. 2: results contain their metric.
-CHECK_SCHEMA: Final = 2
+# 1: first version. 2: results contain their metric. 3: and both figures of a baseline.
+CHECK_SCHEMA: Final = 3
 
 Kind = Literal["parity", "budget", "baseline", "history"]
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A figure before and now, in `unit`, and their difference with its 95 % interval.
+
+    Of what is measured in pairs, `now` is the figure before times the ratio, in which the noise of a pair cancels.
+    """
+
+    unit: str
+    before: Estimate
+    now: Estimate
+    difference: Estimate
+
+    @property
+    def difference_unit(self) -> str:
+        """The unit in which the difference is printed."""
+        return "points" if self.unit == "ratio" else self.unit
 
 
 class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One check of one artifact on one target.
 
     `metric` is what was checked, e.g. `latency`. `estimate` is in `unit`: the value that a budget limits, or the ratio
-    to the baseline. `p_value` is the input of Holm's method; None for what has no noise. `message` is one sentence for
-    people. `in_a_row` counts the consecutive runs, this one included, in which the check was inconclusive.
+    to the baseline, whose figures are in `change`. `p_value` is the input of Holm's method; None for what has no noise.
+    `message` is one sentence for people. `in_a_row` counts the consecutive runs, this one included, in which the check
+    was inconclusive.
     """
 
     model: str
@@ -37,6 +55,7 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     estimate: Estimate = Estimate(None)
     p_value: float | None = None
     in_a_row: int = 0
+    change: Change | None = None
 
     @property
     def key(self) -> str:

@@ -16,6 +16,9 @@ _Ratio = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
 _Launches = Annotated[int, msgspec.Meta(ge=5)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
+_Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+
+BaselineMetric = Literal["latency", "size", "accuracy", "memory", "instructions"]
 
 MADE: Final = "edgekit-built"
 HISTORY_FILE: Final = "edgekit-history.jsonl"
@@ -66,7 +69,11 @@ class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         models: The models to check, at least one.
         target: Targets to check on.
         budgets: Limits for every model.
-        minimum_effect: The smallest difference from the baseline that counts.
+        minimum_effect: The smallest difference in latency or memory from the baseline that counts.
+        baseline_metrics: What is compared with a baseline; without it, all that can be measured on both sides.
+        size_tolerance: How much larger than its baseline a file may be, 0.01 for 1 %.
+        accuracy_tolerance: How much accuracy may be lost against the baseline, 0.01 for 1 point.
+        instructions_tolerance: How many more instructions than its baseline a model may take, as a share.
         alpha: Probability that any of all checks fails although nothing is slower.
         inconclusive: Exit code after an inconclusive check: 0 (`pass`), 4 (`report`) or 1 (`fail`).
         patience: With `pass`, this many inconclusive runs of a check in a row fail.
@@ -82,6 +89,10 @@ class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     target: tuple[str, ...] = ("local",)
     budgets: tuple[str, ...] = ()
     minimum_effect: _Ratio = 0.03
+    baseline_metrics: tuple[BaselineMetric, ...] = ()
+    size_tolerance: _Share = 0.0
+    accuracy_tolerance: _Share = 0.01
+    instructions_tolerance: _Share = 0.001
     alpha: _Ratio = 0.05
     inconclusive: Policy = "pass"
     patience: _Count = 10

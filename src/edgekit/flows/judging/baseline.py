@@ -3,47 +3,132 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import msgspec
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.reports.check import Checked
+from edgekit.core.measurement import Measurement
+from edgekit.core.reports.check import Change, Checked
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import Report, cell
+from edgekit.core.statistics.intervals import launch_interval
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
+from edgekit.flows.judging.baseline_figures import (
+    Figure,
+    accuracy_figure,
+    changed_by,
+    instructions_figure,
+    memory_figure,
+    reported_accuracy,
+    size_figure,
+)
 from edgekit.flows.judging.comparison import compare_reports
 from edgekit.flows.judging.gate import Gate, Gated, confirmed
 from edgekit.flows.measuring.pairs import DEFAULT_TIME_LIMIT_S
-from edgekit.flows.measuring.sides import Side, compare_sides
+from edgekit.flows.measuring.sides import Side, compare_sides, count_sides
 from edgekit.flows.opening.artifacts import Opened
-from edgekit.report.formatting import at_sizes
+from edgekit.report.formatting import at_sizes, changed
+
+
+@dataclass(frozen=True)
+class Against:
+    """One artifact on one target with its baseline, and the report of this run."""
+
+    gate: Gate
+    gated: Gated
+    baseline: Opened | Report
+    report: Report
+    target: Target
+    artifact: str
+
+    @property
+    def described(self) -> str:
+        """`net/onnx-fp32 on pi5`."""
+        return f"{self.gated.model.called}/{self.artifact} on {self.target}"
+
+    @property
+    def made(self) -> Artifact:
+        """The artifact that is judged."""
+        return self.gated.found.chosen((self.artifact,))[0]
+
+    def sides(self, other: Opened) -> tuple[Side, Side]:
+        """The baseline, and the artifact."""
+        return _baseline_side(other, self.made), Side(str(self.gated.found.path), self.gated.found, self.made)
 
 
 def against_baseline(gate: Gate, gated: Gated, report: Report, target: Target, artifact: str) -> Iterator[Checked]:
-    """One result where the model has a baseline and the artifact kept parity; an alarm is measured once more."""
+    """One result per metric where the model has a baseline and the artifact kept parity.
+
+    What noise can affect is measured once more before it fails. A metric that one side does not have is not judged.
+    """
     if gated.baseline is None or not cell(report.measurements, artifact, target):
         return
-    first = _comparison(gate, gated, gated.baseline, report, target, artifact, again=False)
+    one = Against(gate, gated, gated.baseline, report, target, artifact)
+    counted = _instructions(one) if gate.compares("instructions") else None
+    if counted is not None:
+        yield _result(one, counted)
+    yield from _timed(one, with_latency=counted is None)
+    if target == gated.targets[0]:
+        yield from _same_everywhere(one)
+
+
+def _same_everywhere(one: Against) -> Iterator[Checked]:
+    """Size and accuracy, which do not depend on the target: accuracy is measured on this machine."""
+    if one.gate.compares("size") and (size := _size(one)) is not None:
+        yield _result(one, size)
+    if one.gate.compares("accuracy") and (accuracy := _accuracy(one)) is not None:
+        yield _result(one, accuracy)
+
+
+def needs_quality(gate: Gate, gated: Gated) -> bool:
+    """Whether the accuracy of this run must be measured because the report of the baseline has one."""
+    has_one = isinstance(gated.baseline, Report) and bool(gated.baseline.accuracy)
+    return has_one and gated.found.samples.is_labelled and gate.compares("accuracy")
+
+
+def _timed(one: Against, *, with_latency: bool) -> Iterator[Checked]:
+    """Latency and memory, from one comparison; where one of them fails, both are measured once more."""
+    gate = one.gate
+    if not (with_latency and gate.compares("latency")) and not gate.compares("memory"):
+        return
+    first, sides = _comparison(one, again=False)
     gate.comparisons.append(first)
-    result = Checked(
-        model=gated.model.called,
-        artifact=artifact,
-        target=str(target),
-        kind="baseline",
-        check=f"not slower than {gated.against}",
-        metric="latency",
-        verdict=first.verdict,
-        message=_ratio_text(first),
-        unit="x",
-        estimate=first.ratio,
-        p_value=first.p_value,
-    )
-    if first.verdict is Verdict.FAIL:
-        second = _comparison(gate, gated, gated.baseline, report, target, artifact, again=True)
+    found = [_latency_result(one, first)] if with_latency and gate.compares("latency") else []
+    memory = memory_figure(*sides, gate.file.minimum_effect) if gate.compares("memory") else None
+    if memory is None:
+        gate.cannot_compare("memory", one.described, "its launches do not report it")
+    else:
+        found.append(_result(one, memory))
+    if any(result.verdict is Verdict.FAIL for result in found):
+        second, sides = _comparison(one, again=True)
         gate.comparisons.append(second)
-        result = confirmed(result, second.verdict, _ratio_text(second))
-    yield result
+        found = [_again(result, second, sides, gate) for result in found]
+    yield from found
+
+
+def _again(alarm: Checked, second: Compared, sides: tuple[Measurement, Measurement], gate: Gate) -> Checked:
+    if alarm.verdict is not Verdict.FAIL:
+        return alarm
+    if alarm.metric == "latency":
+        return confirmed(alarm, second.verdict, _ratio_text(second))
+    memory = memory_figure(*sides, gate.file.minimum_effect)
+    return confirmed(alarm, memory.verdict if memory else Verdict.INCONCLUSIVE, memory.text if memory else "no value")
+
+
+def _latency_result(one: Against, found: Compared) -> Checked:
+    change = _latency_change(found)
+    told = f", {changed(change, str(one.target))}" if change else ""
+    figure = Figure("latency", found.verdict, change, _ratio_text(found) + told, found.p_value, found.ratio)
+    return _result(one, figure)
+
+
+def _latency_change(found: Compared) -> Change | None:
+    """Both medians, and their difference as the interval of the ratio gives it."""
+    if len(found.medians_a) < 2:
+        return None
+    return changed_by(found.ratio, launch_interval(found.medians_a), "s")
 
 
 def _ratio_text(found: Compared) -> str:
@@ -54,24 +139,84 @@ def _ratio_text(found: Compared) -> str:
     return f"{value} [{low}, {high}]{at}"
 
 
-def _comparison(
-    gate: Gate, gated: Gated, baseline: Opened | Report, report: Report, target: Target, artifact: str, *, again: bool
-) -> Compared:
+def _comparison(one: Against, *, again: bool) -> tuple[Compared, tuple[Measurement, Measurement]]:
     """The artifact against the baseline; `again` measures afresh."""
-    chosen = gated.found.chosen((artifact,))
-    if isinstance(baseline, Report):
+    gate, report = one.gate, one.report
+    if isinstance(one.baseline, Report):
         if again:
-            profiled = gate.profile(gated, chosen, again=1)
+            profiled = gate.profile(one.gated, (one.made,), again=1)
             report = msgspec.structs.replace(report, measurements=tuple(profiled.measurements))
-        return _with_report(gate, baseline, report, target, artifact)
-    sides = (_baseline_side(baseline, chosen[0]), Side(str(gated.found.path), gated.found, chosen[0]))
+        now = cell(report.measurements, one.artifact, one.target)
+        narrowed = msgspec.structs.replace(report, measurements=now)
+        compared = compare_reports(one.baseline, narrowed, gate.file.minimum_effect)[0]
+        before = cell(one.baseline.measurements, one.artifact, one.target) or one.baseline.measurements
+        return compared, (before[0], now[0])
     time_limit_s = min(gate.file.time_limit_s, DEFAULT_TIME_LIMIT_S)
-    return compare_sides(*sides, target, gate.protocol(again=again), time_limit_s, gate.progress)[0]
+    protocol = gate.protocol(again=again)
+    return compare_sides(*one.sides(one.baseline), one.target, protocol, time_limit_s, gate.progress)
 
 
-def _with_report(gate: Gate, before: Report, report: Report, target: Target, artifact: str) -> Compared:
-    now = msgspec.structs.replace(report, measurements=cell(report.measurements, artifact, target))
-    return compare_reports(before, now, gate.file.minimum_effect)[0]
+def _size(one: Against) -> Figure | None:
+    if isinstance(one.baseline, Opened):
+        before = one.sides(one.baseline)[0].artifact.size_bytes
+    else:
+        known = one.baseline.artifacts
+        same = [it.size_bytes for it in known if it.recipe == one.artifact] or [it.size_bytes for it in known]
+        if not same:
+            one.gate.cannot_compare("size", one.described, "the report of the baseline has no artifacts")
+            return None
+        before = same[0]
+    return size_figure(before, one.made.size_bytes, one.gate.file.size_tolerance, str(one.target))
+
+
+def _accuracy(one: Against) -> Figure | None:
+    tolerance, place = one.gate.file.accuracy_tolerance, str(one.target)
+    if isinstance(one.baseline, Report):
+        figure, reason = reported_accuracy(one.baseline, one.report, one.artifact, tolerance, place)
+    else:
+        figure, reason = accuracy_figure(*one.sides(one.baseline), tolerance, place)
+    if figure is None:
+        one.gate.cannot_compare("accuracy", one.described, reason)
+    return figure
+
+
+def _instructions(one: Against) -> Figure | None:
+    """The counted instructions of both sides; None where the device counts none."""
+    if isinstance(one.baseline, Report):
+        rows = (cell(report.latency, one.artifact, one.target) for report in (one.baseline, one.report))
+        before, now = (row[0].instructions.value if row else None for row in rows)
+    else:
+        before, now = count_sides(*one.sides(one.baseline), one.target)
+    if before is None or now is None:
+        one.gate.cannot_compare("instructions", one.described, f"'{one.target.device}' counts none")
+        return None
+    return instructions_figure(before, now, one.gate.file.instructions_tolerance, str(one.target))
+
+
+_SAYS = {
+    "latency": "not slower than {}",
+    "size": "not larger than {}",
+    "accuracy": "not less accurate than {}",
+    "memory": "no more memory than {}",
+    "instructions": "no more instructions than {}",
+}
+
+
+def _result(one: Against, figure: Figure) -> Checked:
+    return Checked(
+        model=one.gated.model.called,
+        artifact=one.artifact,
+        target=str(one.target),
+        kind="baseline",
+        check=_SAYS[figure.metric].format(one.gated.against),
+        metric=figure.metric,
+        verdict=figure.verdict,
+        message=figure.text,
+        unit="x",
+        estimate=figure.ratio,
+        p_value=figure.p_value,
+        change=figure.change,
+    )
 
 
 def _baseline_side(other: Opened, artifact: Artifact) -> Side:

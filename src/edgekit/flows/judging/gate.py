@@ -20,7 +20,7 @@ from edgekit.core.reports.check import Checked
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.history import Line
 from edgekit.core.reports.report import Report, is_report
-from edgekit.core.system.check_settings import CheckedModel, CheckFile
+from edgekit.core.system.check_settings import BaselineMetric, CheckedModel, CheckFile
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
@@ -107,6 +107,16 @@ class Gate:
     values: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def compares(self, metric: BaselineMetric) -> bool:
+        """Whether a metric is compared with baselines."""
+        return metric in (self.file.baseline_metrics or (metric,))
+
+    def cannot_compare(self, metric: BaselineMetric, name: str, reason: str) -> None:
+        """Say that a metric that the configuration names is not judged, and why."""
+        if metric in self.file.baseline_metrics:
+            self.warnings.append(f"Not compared with the baseline: {metric} of {name}, because {reason}.")
 
     def protocol(self, *, again: bool = False) -> Protocol:
         """How artifacts are compared; `again` changes the random order."""

@@ -16,8 +16,10 @@ from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
+from edgekit.devices.device import Counting
 from edgekit.flows.measuring.cells import Cell, job_for, write_feeds
 from edgekit.flows.measuring.pairs import Protocol, compare_pairs
+from edgekit.flows.measuring.summary import instructions
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opens
 
@@ -64,6 +66,19 @@ def compare_sides(
         cells = [_cell(side, a.found.samples, target, feeds, time_limit_s) for side in (a, b)]
         device = stack.enter_context(devices.open_device(target.device))
         return compare_pairs(cells, device, protocol, progress)
+
+
+def count_sides(a: Side, b: Side, target: Target) -> tuple[float | None, float | None]:
+    """Instructions of one inference of each, counted by an emulator; None where the device counts none."""
+    with ExitStack() as stack:
+        device = stack.enter_context(devices.open_device(target.device))
+        if not (device.emulated and isinstance(device, Counting)):
+            return None, None
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
+        feeds = write_feeds(a.found, folder, count=1)
+        jobs = [_cell(side, a.found.samples, target, feeds, 0.0).job for side in (a, b)]
+        before, after = (instructions(device.count(job)).value for job in jobs)
+        return before, after
 
 
 def refuse_other_inputs(a: Side, b: Side) -> None:
