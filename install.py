@@ -24,7 +24,7 @@ SLIM: Final = ("--no-deps", "--no-compile")
 DEMO_MARK: Final = "edgekit-demo"
 SILENCE_S: Final = 5.0
 # Download and disk of the CPU build of PyTorch and everything else, in GB; PyPI's build for Linux adds CUDA.
-SIZES: Final = {"development": (0.8, 2.5), "demo": (0.6, 1.6)}
+SIZES: Final = {"development": (0.8, 2.5), "demo": (0.6, 1.5)}
 # Every package that the demo imports, by what needs it. Test tools are not among them, nor what converters declare but
 # do not import here (transformers, kagglehub, ...): pip installs these alone. A test runs the demo with no others.
 PARTS: Final = {
@@ -36,15 +36,27 @@ PARTS: Final = {
     "litert-torch": "jax jaxlib opt_einsum torchao",
 }
 DEMO: Final = tuple(name for names in PARTS.values() for name in names.split())
-# Test programs, headers and accelerators that nothing imports; a development installation keeps them.
+# Test programs, sources, declarations and accelerators that nothing imports; a development installation keeps them.
 UNUSED: Final = (
     "torch/include",
     "torch/test",
     "torch/bin/[!t]*",
     "torch/bin/test*",
+    "torch/lib/*_test.so",
     "ai_edge_litert/*Accelerator*",
-    *(f"{package}/**/tests" for package in ("networkx", "scipy", "sklearn", "sympy")),
-    "onnx/backend/test/data",
+    # What compiles for the neural processors of phones.
+    "ai_edge_litert/vendors",
+    "ai_edge_litert/tools/apply_plugin_main",
+    # Kernels for NVIDIA's GPUs.
+    "torchao/_C_*",
+    # The library for programs in C, which is whole in the module of Python as well.
+    "onnxruntime/capi/libonnxruntime.so.*",
+    *(f"{package}/**/tests" for package in ("mpmath", "networkx", "numpy", "scipy", "sklearn", "sympy")),
+    "sympy/**/benchmarks",
+    "onnx/backend/test",
+    *(f"**/*.{ending}" for ending in ("pyi", "pyx", "pxd", "c", "cc", "cpp", "cu", "h")),
+    # pip alone comes compiled.
+    "pip/**/__pycache__",
     # In environments of Python 3.11, and nothing here builds a package in them.
     "setuptools",
     "setuptools-*",

@@ -16,12 +16,14 @@ from edgekit.core.system.optional import need
 from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model
 from edgekit.runtime.backends.native_output import captured_stderr
+from edgekit.runtime.backends.operator_times import profiled
 from edgekit.runtime.backends.plans import Plan, Shapes, failed, first_line
 from edgekit.runtime.backends.quantized import Stored, storing
 from edgekit.runtime.backends.signatures import Family, SignatureEntry, TensorEntry, family_of
 from edgekit.runtime.backends.target_options import check_names, choice, threads_of
 
 if TYPE_CHECKING:
+    from edgekit.core.job import OperatorTime
     from edgekit.core.samples import Array, Feed
 
 OPTIONS: Final = ("threads", "provider", "signature", "state")
@@ -66,6 +68,15 @@ class LiteRT:
         family = _family(engine, spec, options.get("signature", ""))
         again = partial(_opened, path, threads) if state == "reset" and _has_variables(engine) else None
         return LiteRTSession(engine, kernels, family, is_reset=state == "reset", again=again)
+
+    def operators(self, path: Path, options: Mapping[str, str], feed: Mapping[str, object]) -> tuple[OperatorTime, ...]:
+        """Operators of the file at `path`, run on `feed`; none where LiteRT's profiler is not within reach.
+
+        Options and errors as in `open`.
+        """
+        with self.open(path, options) as session:
+            prepared = session.prepared(feed)
+        return profiled(path, _version(), threads_of(options), *prepared) if prepared else ()
 
 
 class LiteRTSession:
@@ -135,6 +146,16 @@ class LiteRTSession:
         if plan is None or not plan.takes(arrays):
             return lambda: self._run_checked(arrays)
         return plan.bound(arrays)
+
+    def prepared(self, feed: Mapping[str, object]) -> tuple[SignatureEntry, dict[str, Array]] | None:
+        """The signature that runs `feed`, and its inputs as the file stores them; None if several runs are needed."""
+        self._run_checked(feed)
+        entry = self._last.entry if self._last else None
+        rows = {name: np.asarray(array).shape[:1] for name, array in feed.items()}
+        if entry is None or any(rows[one.name] > one.shape[:1] and not one.free for one in entry.inputs):
+            return None
+        get = self._engine._interpreter.GetTensor
+        return entry, {one.name: get(one.index, entry.subgraph) for one in entry.inputs}
 
     def close(self) -> None:
         """Free the model's memory; closing twice is harmless."""

@@ -19,11 +19,11 @@ class Captured:
 
 
 @contextlib.contextmanager
-def captured_stderr() -> Iterator[Captured]:
+def captured_stderr(*, repeats: bool = True) -> Iterator[Captured]:
     """Keep what the whole process writes to file descriptor 2 while the block runs.
 
     One block at a time; others wait. If the block raises no error, everything except `INFO:` lines is written
-    afterwards, so that output of other threads is not lost.
+    afterwards, so that output of other threads is not lost; not with `repeats` off.
     """
     captured = Captured()
     with _lock, tempfile.TemporaryFile() as file:
@@ -38,7 +38,7 @@ def captured_stderr() -> Iterator[Captured]:
             file.seek(0)
             captured.text = file.read().decode(errors="replace")
     lines = [line for line in captured.text.splitlines() if line and not line.startswith("INFO:")]
-    if lines:
+    if lines and repeats:
         os.write(2, "".join(f"{line}\n" for line in lines).encode())
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.flows.scripted import fake_model
+from tests.runtime.tflite_files import convolutions
 
 from edgekit.core.errors import UserError
 from edgekit.flows.profile import profile, profile_order
@@ -32,6 +33,16 @@ def test_operators_are_timed_in_a_launch_of_their_own() -> None:
     assert (found.artifact, found.sizes) == ("linear", {"N": 1})
     assert {one.kind for one in found.times} & {"Gemm", "MatMul", "FusedGemm"}
     assert len(report.measurements[0].launches) == 1
+
+
+def test_operators_of_a_tflite_file_are_timed_and_compared_with_the_latency(tmp_path: Path) -> None:
+    report = profile(convolutions(tmp_path / "a.tflite", 1, 8), operators=True, launches=5, time_limit_s=0.02)
+
+    (found,) = report.operators
+    assert [(one.name, one.kind) for one in found.times] == [("layer0", "CONV_2D"), ("act0", "LOGISTIC")]
+    share = found.share_of_median(report.latency)
+    assert share is not None
+    assert any("of its median latency together" in text for text in report.warnings) == (abs(share - 1) > 0.3)
 
 
 def test_an_engine_without_operator_times_says_so(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.runtime.data.make import FLOAT32, INT32, Tflite
 
 OPERATORS = schema.BuiltinOperator
+CHANNELS = 32
 
 
 def resizable(path: Path) -> Path:
@@ -84,5 +85,27 @@ def two_signatures(path: Path) -> Path:
     multiply = (OPERATORS.MUL, ["code", "scale"], ["x"], schema.MulOptionsT())
     tensors = {"code": (FLOAT32, (1, 2)), "scale": (FLOAT32, (1,)), "x": (FLOAT32, (1, 2))}
     tflite.subgraph(tensors, [multiply], ["code", "scale"], ["x"], "decode")
+    path.write_bytes(tflite.bytes())
+    return path
+
+
+def convolutions(path: Path, count: int = 3, side: int = 64) -> Path:
+    """x -> `count` convolutions of 3x3 called layer0, layer1, ..., each followed by a logistic function."""
+    tflite = Tflite()
+    shape = (FLOAT32, (1, side, side, CHANNELS))
+    random = np.random.default_rng(0).normal(size=(CHANNELS, 3, 3, CHANNELS)).astype(np.float32)
+    w, b = tflite.constant(random), tflite.constant(np.zeros(CHANNELS, np.float32))
+    tensors: dict[str, Any] = {"w": (FLOAT32, random.shape, w), "b": (FLOAT32, (CHANNELS,), b), "x": shape}
+    options: Any = schema.Conv2DOptionsT()
+    options.padding, options.strideW, options.strideH = schema.Padding.SAME, 1, 1
+    options.dilationWFactor = options.dilationHFactor = 1
+    operators, last = [], "x"
+    for number in range(count):
+        layer, act = f"layer{number}", f"act{number}"
+        tensors |= {layer: shape, act: shape}
+        operators.append((OPERATORS.CONV_2D, [last, "w", "b"], [layer], options))
+        operators.append((OPERATORS.LOGISTIC, [layer], [act], schema.AddOptionsT()))
+        last = act
+    tflite.subgraph(tensors, operators, ["x"], [last], "serving_default")
     path.write_bytes(tflite.bytes())
     return path

@@ -38,7 +38,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class OperatorTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One operator as the backend ran it: its name in the optimized graph, its type, and its median seconds per call.
+    """One operator as the backend ran it: its name in the graph, its type, and its usual seconds per call.
 
     A resolution of 1 µs is that of the profiler of ONNX Runtime or LiteRT.
     """

@@ -14,15 +14,17 @@ from typing import Any, Final
 
 from edgekit.core.recipe import RECIPES
 from edgekit.core.reports.explain import together
-from edgekit.core.reports.report import BudgetCheck, Estimate, Report
+from edgekit.core.reports.report import BudgetCheck, Estimate, Operators, Report
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.system.optional import need
 from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
 from edgekit.report import facts, formatting, operator_times, rows, verdicts
+from edgekit.report.operator_times import Kind, Single
 from edgekit.report.plots import latency, sustained, svg, tradeoff, training
 
+_MOST_SINGLE: Final = 20
 WORDS: Final = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE: "Inconclusive"}
 
 
@@ -71,7 +73,7 @@ def _context(report: Report) -> dict[str, Any]:
         "gauge": _gauge,
         "pictures": list(_pictures(targets, names)),
         "causes": together(report.causes),
-        "operators": [(found, operator_times.kinds(found)) for found in report.operators if found.times],
+        "operators": list(_operators(report)),
         "sustained": list(_sustained(report, names)),
         "disturbed": list(_disturbed(targets)),
         "training": _training(report),
@@ -126,6 +128,13 @@ def _pictures(
         rows = [_marked(picture) for picture in drawn if picture]
         if rows:
             yield target, _marked(overview) if overview else None, rows
+
+
+def _operators(report: Report) -> Iterator[tuple[Operators, str, tuple[Kind, ...], tuple[Single, ...]]]:
+    for found in report.operators:
+        if found.times:
+            together = operator_times.together(found, report.latency)
+            yield found, together, operator_times.kinds(found), operator_times.slowest(found, _MOST_SINGLE)
 
 
 def _sustained(report: Report, names: Sequence[str]) -> Iterator[tuple[Sustained, str, latency.Picture | None]]:

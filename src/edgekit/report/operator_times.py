@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edgekit.core.reports.report import Operators
+from edgekit.core.reports.report import Latency, Operators
+from edgekit.core.units import format_value
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,19 @@ class Kind:
     share: float
 
 
+@dataclass(frozen=True)
+class Single:
+    """One operator: its name in the file or in the optimized graph, its type, seconds per call, share of the time."""
+
+    name: str
+    kind: str
+    seconds: float
+    share: float
+
+
 def kinds(found: Operators) -> tuple[Kind, ...]:
     """The operators by type and provider, slowest first; empty if the backend reported none."""
-    whole = sum(one.seconds for one in found.times)
+    whole = found.seconds
     groups: dict[tuple[str, str], list[float]] = {}
     for one in found.times:
         groups.setdefault((one.kind, one.provider), []).append(one.seconds)
@@ -29,3 +41,17 @@ def kinds(found: Operators) -> tuple[Kind, ...]:
         for (kind, provider), values in groups.items()
     ]
     return tuple(sorted(made, key=lambda kind: -kind.seconds))
+
+
+def together(found: Operators, latency: Iterable[Latency]) -> str:
+    """What the operators take together, and, if it is known, which share of the median latency that is."""
+    text = f"{format_value(found.seconds, 's')} together"
+    share = found.share_of_median(latency)
+    return text if share is None else f"{text}, {share:.0%} of the median latency"
+
+
+def slowest(found: Operators, count: int) -> tuple[Single, ...]:
+    """The operators that take longest, each by its own name."""
+    whole = found.seconds
+    order = sorted(found.times, key=lambda one: -one.seconds)[:count]
+    return tuple(Single(one.name, one.kind, one.seconds, one.seconds / whole) for one in order if one.seconds > 0)

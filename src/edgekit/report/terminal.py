@@ -32,6 +32,7 @@ _BOLD: Final = Style(bold=True)
 _RANGE: Final = "{}..{}"
 _MAX_LISTED: Final = 10
 _MAX_KINDS: Final = 8
+_MOST_SINGLE: Final = 3
 _NAME_WIDTH: Final = 30
 _METRIC_WIDTH: Final = 18
 
@@ -219,11 +220,18 @@ def _depths(console: Console, report: Report) -> None:
     """Operators by type, and what sustained load did."""
     for found in report.operators:
         shown = operator_times.kinds(found)[:_MAX_KINDS]
-        if shown:
-            say(console, Text(""), Text(f"Operators of {_where(found)}", style=_BOLD))
+        if not shown:
+            continue
+        say(console, Text(""), Text(f"Operators of {_where(found)}", style=_BOLD))
+        say(console, Text(operator_times.together(found, report.latency)), indent=2)
         for kind in shown:
             figures = f"{kind.share:6.1%}  {format_value(kind.seconds, 's'):>8}"
             say(console, Text(f"{figures}  {kind.count} {formatting.clean(kind.name)}"), indent=2)
+        names = [
+            f"{formatting.clean(one.name)} ({formatting.clean(one.kind)}) {one.share:.1%}"
+            for one in operator_times.slowest(found, _MOST_SINGLE)
+        ]
+        say(console, Text(f"slowest: {', '.join(names)}"), indent=2)
     for load in report.sustained:
         say(console, Text(""), Text(f"Under load: {_where(load)}", style=_BOLD))
         say(console, Text(formatting.clean(sustained.sentence(load))), indent=2)

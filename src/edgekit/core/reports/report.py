@@ -145,6 +145,18 @@ class Operators(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sizes: dict[str, int]
     times: tuple[OperatorTime, ...]
 
+    @property
+    def seconds(self) -> float:
+        """What the operators take together."""
+        return sum(one.seconds for one in self.times)
+
+    def share_of_median(self, latency: Iterable[Latency]) -> float | None:
+        """The operators together as a share of the median latency, which was measured without a profiler."""
+        where = self.target, self.artifact, self.sizes
+        row = next((one for one in latency if (one.target, one.artifact, one.sizes) == where), None)
+        middle = row.quantiles["p50"].value if row and "p50" in row.quantiles else None
+        return self.seconds / middle if middle and self.times else None
+
 
 class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One budget judged for one artifact on one target; `excess` is how far the value exceeds the limit, in SI."""

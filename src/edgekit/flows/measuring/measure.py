@@ -40,6 +40,8 @@ from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opens
 
 _PARITY_FEEDS = 8
+# The sum of the operator times agrees with the median latency if it differs by this share at most.
+_OPERATORS_APART = 0.3
 
 
 @dataclass
@@ -220,9 +222,16 @@ def _add_operators(profiled: Profiled, cells: Sequence[Cell], devices: Mapping[s
         result = devices[cell.target.device].measure(
             msgspec.structs.replace(cell.job, operators=True, outputs="", time_limit_s=0.0, min_values=1)
         )
-        profiled.operators.append(Operators(str(cell.target), cell.artifact.recipe, cell.sizes, result.operators))
+        found = Operators(str(cell.target), cell.artifact.recipe, cell.sizes, result.operators)
+        profiled.operators.append(found)
+        share = found.share_of_median(profiled.latency)
         if not result.operators:
             profiled.warnings.append(f"No operator times of {cell.described}: {result.engine} does not report them.")
+        elif share is not None and not 1 - _OPERATORS_APART <= share <= 1 + _OPERATORS_APART:
+            profiled.warnings.append(
+                f"The operators of {cell.described} take {share:.0%} of its median latency together: the profiler "
+                "counts whole microseconds of each operator, and slows small ones down. Compare only the long ones."
+            )
 
 
 def _parity(found: Opened, cell: Cell) -> tuple[ParityCheck, ...]:
