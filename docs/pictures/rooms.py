@@ -41,7 +41,7 @@ ROWS: Final = (
         ),
     ),
     (
-        House("report", "draws core's reports", 0.25, (("plots",),)),
+        House("report", "draws core's reports", 0.25, (("pages",), ("plots",))),
         House("train", "models, data, training", 0.25, (("models", "fitting"), ("data",))),
         House(
             "export",

@@ -141,7 +141,7 @@ def modules_of(repository: Path) -> Iterator[tuple[str, Path]]:
 @pytest.fixture(scope="module")
 def product(repository: Path) -> Product:
     found = Product({name: trees.tree(path.read_text(encoding="utf-8")) for name, path in modules_of(repository)})
-    for page in (repository / "src/edgekit/report/templates").iterdir():
+    for page in (repository / "src/edgekit/report/pages/templates").iterdir():
         found.attributes.update(re.findall(r"\.(\w+)", page.read_text(encoding="utf-8")))
     for page in [repository / "README.md", *(repository / "docs").glob("*.md")]:
         found.references |= set(DOCUMENTED.findall(page.read_text(encoding="utf-8")))

@@ -66,7 +66,7 @@ FAULTS = [
     Fault("src/edgekit/flows/order.py", "edgekit.flows.opening.devices", "the rooms of flows below"),
     Fault("src/edgekit/core/system/planted.py", "edgekit.core.target", "the rooms of core"),
     Fault("src/edgekit/core/statistics/planted.py", "edgekit.core.reports.report", "the rooms of core"),
-    Fault("src/edgekit/report/plots/planted.py", "edgekit.report.html", "renderings stand on pictures"),
+    Fault("src/edgekit/report/plots/planted.py", "edgekit.report.pages.html", "renderings stand on pictures"),
     Fault("src/edgekit/report/formatting.py", "edgekit.report.rows", "renderings stand on pictures"),
     Fault("src/edgekit/cli/output.py", "edgekit.cli.commands.build", "imports no command"),
 ]

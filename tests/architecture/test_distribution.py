@@ -75,7 +75,7 @@ def test_the_source_distribution_holds_each_module_once(built: Built) -> None:
 def test_the_wheel_holds_every_other_file_of_the_package(built: Built) -> None:
     data = {inside for name, inside in shipped(built.tree).items() if not name.endswith(".py")}
 
-    assert {"edgekit/py.typed", "edgekit/report/templates/report.html"} <= data
+    assert {"edgekit/py.typed", "edgekit/report/pages/templates/report.html"} <= data
     assert data - set(built.wheel_names) == set()
 
 

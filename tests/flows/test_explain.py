@@ -18,8 +18,8 @@ from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Launch, Measurement, Trust
 from edgekit.core.reports.check import CheckReport
-from edgekit.core.reports.explain import Cause, together
-from edgekit.core.reports.report import BudgetCheck, Estimate, Latency, Operators, Report
+from edgekit.core.reports.explain import Cause, CauseGroup, CausePlace, grouped
+from edgekit.core.reports.report import REPORT_SCHEMA, BudgetCheck, Estimate, Latency, Operators, Report
 from edgekit.core.spec import TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
@@ -342,7 +342,7 @@ def test_every_cause_is_documented(repository: Path) -> None:
 
 def test_the_reports_of_a_check_are_explained_too(tmp_path: Path) -> None:
     path = written(tmp_path, measured(FLOAT, runs=launches(load_s=80e-3)))
-    report = documents.read(path, Report, newest=1)
+    report = documents.read(path, Report, newest=REPORT_SCHEMA)
     checked = CheckReport(
         created="", config="", commit="", policy="pass", results=(), verdict=Verdict.PASS, reports=(report,)
     )
@@ -362,4 +362,11 @@ def test_a_cause_of_several_artifacts_is_told_once() -> None:
     one = Cause("busy neighbour", "a", "local", "says", ("seen",), "command")
     again, other = msgspec.structs.replace(one, artifact="b"), msgspec.structs.replace(one, target="pi")
 
-    assert together((one, other, again)) == ((one, ("a", "b")), (other, ("a",)))
+    assert grouped((one, other, again)) == (
+        CauseGroup(
+            "busy neighbour",
+            "says",
+            (CausePlace(("a", "b"), "local", ("seen",)), CausePlace(("a",), "pi", ("seen",))),
+            ("command",),
+        ),
+    )

@@ -13,6 +13,7 @@ from edgekit.core.verdict import Verdict
 from edgekit.flows import history
 from edgekit.flows.check import check_order
 from edgekit.flows.judging import history as store
+from edgekit.flows.opening.repository import commit_of
 from edgekit.flows.order import door
 
 accept = door(history.accept_order)
@@ -180,5 +181,5 @@ def test_a_report_is_no_baseline_that_can_be_copied(config: Path) -> None:
 
 
 def test_the_commit_is_what_ci_says_else_what_git_says(tmp_path: Path) -> None:
-    assert store.commit_of(tmp_path, {"GITHUB_SHA": "abc"}) == "abc"
-    assert store.commit_of(tmp_path, {}) == ""
+    assert commit_of(tmp_path, {"GITHUB_SHA": "abc"}) == "abc"
+    assert commit_of(tmp_path, {}) == ""

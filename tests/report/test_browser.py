@@ -10,7 +10,7 @@ from tests.report.made_up.factory import make_report
 from tests.report.made_up.variants import VARIANTS
 from tests.standins.chromium import Chromium
 
-from edgekit.report.html import render_html
+from edgekit.report.pages.html import render_html
 from edgekit.report.registry import write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -9,7 +9,7 @@ from tests.report.made_up.factory import make_report
 from tests.report.made_up.page import Page
 
 from edgekit.core.reports.report import Report
-from edgekit.report.html import render_html
+from edgekit.report.pages.html import render_html
 from edgekit.report.registry import SUFFIXES
 
 

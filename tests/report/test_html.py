@@ -16,8 +16,9 @@ from tests.report.made_up.variants import HOSTILE, VARIANTS, WITHHELD
 from edgekit.core.errors import MissingExtra
 from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict
-from edgekit.report import formatting, html, rows
-from edgekit.report.html import render_html
+from edgekit.report import formatting, rows
+from edgekit.report.pages import page as pages
+from edgekit.report.pages.html import render_html
 from edgekit.report.registry import write_report
 
 MINUS = "\u2212"
@@ -88,7 +89,7 @@ def test_the_verdict_comes_first_and_titles_the_page(make: object) -> None:
     report = make()
     page = page_of(report)
 
-    word = html.WORDS[report.verdict]
+    word = pages.WORDS[report.verdict]
     assert page.all("title")[0].text.startswith(f"{word}: ")
     assert page.all("p", " verdict ")[0].text.startswith(word)
     assert page.text.index(word) < page.text.index("Artifacts")
@@ -251,13 +252,13 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_without_jinja2_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    html._environment.cache_clear()
+    pages._environment.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
 
     with pytest.raises(MissingExtra) as caught:
         render_html(make_report())
 
-    html._environment.cache_clear()
+    pages._environment.cache_clear()
     assert caught.value.hint == 'pip install "jinja2>=3.1.6"'
 
 

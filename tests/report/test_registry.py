@@ -13,9 +13,9 @@ from tests.report.made_up.variants import VARIANTS
 from edgekit.core.errors import DiskFull, UserError
 from edgekit.core.reports.report import REPORT_SCHEMA, Report
 from edgekit.core.system import documents
-from edgekit.report.html import render_html
 from edgekit.report.junit import render_junit
 from edgekit.report.markdown import render_markdown
+from edgekit.report.pages.html import render_html
 from edgekit.report.registry import SUFFIXES, write_report
 
 RENDER = {".html": render_html, ".md": render_markdown, ".xml": render_junit}

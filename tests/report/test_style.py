@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from edgekit.report.html import _style
+from edgekit.report.pages.page import _style
 
 TEXT = ("ink", "soft", "pass", "fail", "inconclusive", "link")
 GROUNDS = ("paper", "pass-tint", "fail-tint", "inconclusive-tint")

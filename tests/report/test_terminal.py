@@ -15,8 +15,8 @@ from tests.report.made_up.variants import VARIANTS, WITHHELD
 from edgekit.core.reports.report import Report
 from edgekit.core.verdict import Verdict
 from edgekit.report import formatting, rows, verdicts
-from edgekit.report.html import render_html
 from edgekit.report.markdown import render_markdown
+from edgekit.report.pages.html import render_html
 from edgekit.report.terminal import render
 
 TIME = re.compile(r"\d (?:s|ms|µs|ns)\b")
@@ -193,5 +193,5 @@ def test_operators_load_and_causes_are_told() -> None:
 
     assert "60.0%   3.00 µs  3 layers too small" in text
     assert "103 µs at first, 127 µs at the end: +25.0 % (+20.0 % to +30.0 %); 40 to 55 °C" in " ".join(text.split())
-    assert "onnx-fp32 on local: layers too small" in text
+    assert "layers too small: layers too small (onnx-fp32 on local)" in text
     assert "not explained: layers too small" in text

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from edgekit.core.system import command_line
 from edgekit.core.system.version import VERSION
 
 # Name: (module in edgekit.cli.commands, what it does in one line; the command's own help begins with the same line).
@@ -101,9 +102,10 @@ def invoke(arguments: Iterable[str]) -> int:
         from click.shell_completion import shell_complete
 
         return int(shell_complete(program, {}, "edgekit", COMPLETE_VARIABLE, instruction))
+    words = list(arguments)
     try:
         # Not program.main(): it turns a closed pipe into exit 1, which means a failed verdict here.
-        with program.make_context("edgekit", list(arguments)) as context:
+        with command_line.given(words), program.make_context("edgekit", list(words)) as context:
             return program.invoke(context) or 0
     except click.exceptions.Exit as done:
         return done.exit_code

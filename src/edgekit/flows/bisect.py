@@ -16,6 +16,7 @@ from edgekit.core.errors import BundleUnreadable, ConversionFailed, ModelUnreada
 from edgekit.core.reports.bisect import BisectReport, RefusedOperator
 from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.export import messages
@@ -32,6 +33,8 @@ from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.workers.worker import Worker
 from edgekit.flows.opening.artifacts import backend_for, opened_bundle
 from edgekit.flows.opening.factories import resolved
+from edgekit.flows.opening.repository import reproduction
+from edgekit.flows.opening.versions import versions
 from edgekit.runtime.preprocessing import is_raw
 from edgekit.train.registry import MODELS
 
@@ -83,8 +86,13 @@ def bisect(
             progress.step(done, len(cases), one.name)
             # Made-up inputs leave rests of large values somewhere inside, which nobody sees at the end.
             if found[-1].refused or (found[-1].first is not None and (done == 1 or _is_wrong(found[-1]))):
-                return found[-1]
-        return _with_narrow(found[0], bundle, second)
+                return _dated(found[-1])
+        return _dated(_with_narrow(found[0], bundle, second))
+
+
+def _dated(found: BisectReport) -> BisectReport:
+    """`found` with when and where it was made."""
+    return msgspec.structs.replace(found, created=now(), tools=versions(), reproduction=reproduction())
 
 
 def _is_wrong(found: BisectReport) -> bool:

@@ -32,6 +32,8 @@ from edgekit.flows.judging.nights import against_history, record_value
 from edgekit.flows.judging.results import budget_results, figure_of, judged_artifacts, parity_results
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
+from edgekit.flows.opening.repository import commit_of, reproduction
+from edgekit.flows.opening.versions import versions
 from edgekit.flows.writing.commits import make_models, making_steps
 
 DEFAULT_CONFIG: Final = "edgekit.toml"
@@ -84,13 +86,15 @@ class CheckOrder:
         return CheckReport(
             created=now(),
             config=str(self.config),
-            commit=history.commit_of(self.config.parent),
+            commit=commit_of(self.config.parent),
             policy=self.file.inconclusive,
             results=results,
             verdict=overall(results, self.file),
             reports=tuple(gate.reports),
             comparisons=tuple(gate.comparisons),
             warnings=tuple(dict.fromkeys(gate.warnings)),
+            tools=versions(),
+            reproduction=reproduction(),
         )
 
 

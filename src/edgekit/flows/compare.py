@@ -23,6 +23,8 @@ from edgekit.flows.measuring.file_differences import file_differences
 from edgekit.flows.measuring.pairs import DEFAULT_PAIRS, DEFAULT_TIME_BOX_S, DEFAULT_TIME_LIMIT_S, Protocol
 from edgekit.flows.measuring.sides import SEPARATOR, Side, compare_sides, refuse_other_inputs, side_of
 from edgekit.flows.opening.artifacts import Opened, opened
+from edgekit.flows.opening.repository import reproduction
+from edgekit.flows.opening.versions import versions
 from edgekit.flows.order import Order, door
 
 
@@ -131,6 +133,8 @@ def _report(
         pairs=tuple(pairs),
         verdict=worst(pair.verdict for pair in pairs),
         measurements=tuple(measurements),
+        tools=versions(),
+        reproduction=reproduction(),
     )
 
 

@@ -20,7 +20,6 @@ from edgekit.core.system.files import new_file, new_folder
 from edgekit.core.system.progress import Progress
 from edgekit.flows.judging.history import (
     append,
-    commit_of,
     comparable,
     history_file,
     level_of,
@@ -29,6 +28,7 @@ from edgekit.flows.judging.history import (
     red_since,
 )
 from edgekit.flows.opening.artifacts import without_signature
+from edgekit.flows.opening.repository import commit_of
 
 
 def show(config: Path, *, command: str = "history show") -> HistoryReport:

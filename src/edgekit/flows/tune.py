@@ -34,6 +34,8 @@ from edgekit.flows.measuring.successive_halving import FULL, Trial, exhaustive, 
 from edgekit.flows.measuring.summary import over_launches
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, open_session, opened
+from edgekit.flows.opening.repository import reproduction
+from edgekit.flows.opening.versions import versions
 from edgekit.flows.order import door
 
 DEFAULT_TIME_LIMIT_S: Final = 0.1
@@ -209,6 +211,9 @@ def _reported(
     ordered = sorted(rows.items(), key=lambda pair: (pair[0] is not best, pair[0] not in equal, pair[0].level_s))
     refused = [_refused(found, trial, quality) for trial in candidates if trial.refused]
     return TuneReport(
+        created=now(),
+        tools=versions(),
+        reproduction=reproduction(),
         bundle=str(found.path),
         target=str(where),
         device=tuning.device_kind(facts),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from edgekit.core.reports.explain import together
+from edgekit.core.reports.explain import CauseGroup, grouped
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Report
 from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.units import ABSENT, format_value
@@ -39,11 +39,14 @@ def _failure_lines(report: Report) -> list[str]:
 
 def _why_lines(report: Report) -> list[str]:
     causes = [
-        f"{', '.join(map(code, names))} on {code(one.target)}: **{prose(one.name)}**, {prose(one.says)}: "
-        f"{code(one.command)}"
-        for one, names in together(report.causes)
+        f"**{prose(one.name)}**: {prose(one.says)} ({_places(one)}): {', '.join(map(code, one.commands))}"
+        for one in grouped(report.causes)
     ]
     return causes + [f"not explained: {prose(text)}" for text in report.unexplained]
+
+
+def _places(cause: CauseGroup) -> str:
+    return "; ".join(f"{', '.join(map(code, place.artifacts))} on {code(place.target)}" for place in cause.places)
 
 
 def _load_lines(report: Report) -> list[str]:

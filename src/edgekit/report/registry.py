@@ -13,7 +13,7 @@ from edgekit.core.system.files import write_atomic
 
 # Suffix: what turns a report into text; a new rendering is one line here. JSON is the source.
 RENDERINGS: Final = {
-    ".html": "edgekit.report.html:render_html",
+    ".html": "edgekit.report.pages.html:render_html",
     ".md": "edgekit.report.markdown:render_markdown",
     ".xml": "edgekit.report.junit:render_junit",
 }

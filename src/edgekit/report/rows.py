@@ -72,11 +72,19 @@ class Row:
             return Estimate(None, reason=self.withheld)
         return self.latency.quantiles.get(name, Estimate(None))
 
-    def time(self, name: str) -> Estimate:
-        """`load` or `first_run`, withheld like latencies."""
+    @property
+    def load(self) -> Estimate:
+        """The time of loading, withheld like latencies."""
         if self.withheld or self.latency is None:
             return Estimate(None, reason=self.withheld)
-        return self.latency.load if name == "load" else self.latency.first_run
+        return self.latency.load
+
+    @property
+    def first_run(self) -> Estimate:
+        """The time of the first run, withheld like latencies."""
+        if self.withheld or self.latency is None:
+            return Estimate(None, reason=self.withheld)
+        return self.latency.first_run
 
     @property
     def memory(self) -> Estimate:
@@ -163,11 +171,6 @@ class TargetView:
     def has_instructions(self) -> bool:
         """True if instructions were counted for any row."""
         return any(row.instructions.value is not None for row in self.rows)
-
-    @property
-    def has_energy(self) -> bool:
-        """True if a sensor reported the energy of any row."""
-        return any(row.energy.value is not None for row in self.rows)
 
     @property
     def has_accuracy(self) -> bool:

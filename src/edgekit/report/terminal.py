@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgekit.core.measurement import Trust
-from edgekit.core.reports.explain import together
+from edgekit.core.reports.explain import grouped
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Operators, Outcome, Report
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.spec import drop_unit, metric_unit
@@ -246,14 +246,11 @@ def _why(console: Console, report: Report) -> None:
     """Causes of times that stand out, in short; 'explain' shows all of them whole."""
     if report.causes or report.unexplained:
         say(console, Text(""), Text("Why", style=_BOLD))
-    for cause, names in together(report.causes)[:_MAX_LISTED]:
-        where = f"{formatting.clean(', '.join(names))} on {formatting.clean(cause.target)}: "
-        say(
-            console,
-            Text.assemble(where, (formatting.clean(cause.name), _BOLD), f", {formatting.clean(cause.says)}"),
-            indent=2,
-        )
-        say(console, Text(formatting.clean(cause.command), style=_DIM), indent=4)
+    for cause in grouped(report.causes)[:_MAX_LISTED]:
+        where = "; ".join(f"{', '.join(place.artifacts)} on {place.target}" for place in cause.places)
+        name = (formatting.clean(cause.name), _BOLD)
+        say(console, Text.assemble(name, f": {formatting.clean(cause.says)} ({formatting.clean(where)})"), indent=2)
+        say(console, *(Text(formatting.clean(command), style=_DIM) for command in cause.commands), indent=4)
     say(
         console,
         *(Text(f"not explained: {formatting.clean(text)}") for text in report.unexplained[:_MAX_LISTED]),

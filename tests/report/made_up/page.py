@@ -77,6 +77,27 @@ class Page(HTMLParser):
     def all(self, tag: str, css: str = "") -> list[Element]:
         return [one for one in self.elements if one.tag == tag and css in f" {one.attributes.get('class', '')} "]
 
+    def tables(self) -> list[dict[str, list[str]]]:
+        """Every table: the texts of the cells under each header, in order."""
+        found: list[dict[str, list[str]]] = []
+        heads: list[str] = []
+        place = 0
+        for one in self.elements:
+            text = " ".join(one.text.split())
+            if one.tag == "table":
+                found.append({})
+                heads = []
+            elif one.tag == "th" and one.attributes.get("scope") == "col":
+                heads.append(text)
+                found[-1][f"{len(heads)} {text}"] = []
+            elif one.tag == "tr":
+                place = 0
+            elif one.tag in ("td", "th") and found and heads:
+                name = list(found[-1])[place]
+                found[-1][name].append(text)
+                place += 1
+        return found
+
     @property
     def text(self) -> str:
         """What a reader sees, in one line."""

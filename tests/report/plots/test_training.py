@@ -7,8 +7,8 @@ from tests.report.made_up.page import Page
 from tests.report.made_up.variants import replace
 
 from edgekit.core.reports.report import Training
-from edgekit.report.html import render_html
 from edgekit.report.markdown import render_markdown
+from edgekit.report.pages.html import render_html
 from edgekit.report.plots.training import pictures, sentence
 
 
@@ -45,7 +45,7 @@ def test_one_epoch_is_a_dot_and_no_metric_is_no_picture() -> None:
 def test_the_result_stands_above_the_pictures() -> None:
     page = Page.of(render_html(variants.trained()))
 
-    assert [heading.text.strip() for heading in page.all("h2")] == ["Training", "This run"]
+    assert [heading.text.strip() for heading in page.all("h2")] == ["Training", "Reproduce this"]
     assert "### Training\n\n- accuracy 99.10 %" in render_markdown(variants.trained())
     assert sentence(training()) == (
         "accuracy 99.10 % [98.00, 99.50] on the test split of digits, floor 98.50 %; 24 epochs in 36.0 s."

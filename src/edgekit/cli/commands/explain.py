@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from edgekit.cli.arguments import path_type
 from edgekit.cli.common import Call, Command, common
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.explain import Cause, ExplainReport
+    from edgekit.core.reports.explain import CauseGroup, ExplainReport
 
 
 @click.command(
@@ -35,19 +35,24 @@ def command(call: Call, report: Path, other: Path | None) -> None:
 
 
 def _lines(found: ExplainReport) -> Iterator[str]:
-    from edgekit.core.reports.explain import together
+    from edgekit.core.reports.explain import grouped
 
-    for cause, names in together(found.causes):
-        yield from _cause(cause, names)
+    for cause in grouped(found.causes):
+        yield from _cause(cause)
     yield from (f"Unexplained: {text}." for text in found.unexplained)
     yield from (f"Not examined: {text}." for text in found.unseen)
     if not found.causes and not found.unexplained:
         yield "There is nothing to explain."
 
 
-def _cause(cause: Cause, names: Sequence[str]) -> Iterator[str]:
-    yield f"{', '.join(names)} on {cause.target}: {cause.name}"
+def _cause(cause: CauseGroup) -> Iterator[str]:
+    """The cause once; where it has several places, each with its own evidence."""
+    places = [(f"{', '.join(one.artifacts)} on {one.target}", one.evidence) for one in cause.places]
+    is_one = len(places) == 1
+    yield f"{places[0][0]}: {cause.name}" if is_one else cause.name
     yield f"  {cause.says}"
-    yield from (f"  - {text}" for text in cause.evidence)
-    yield f"  test it: {cause.command}"
+    for where, evidence in places:
+        yield from [] if is_one else [f"  {where}"]
+        yield from (f"  - {text}" for text in evidence)
+    yield from (f"  test it: {command}" for command in cause.commands)
     yield ""

@@ -6,10 +6,11 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.system.documents import Document
 
-# 1: first version.
-BISECT_SCHEMA: Final = 1
+# 1: first version. 2: when it was made, tools and reproduction.
+BISECT_SCHEMA: Final = 2
 
 
 class Aligned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,5 +69,8 @@ class BisectReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=
     narrow: dict[str, float] = {}
     only_a: int = 0
     only_b: int = 0
+    created: str = ""
+    tools: dict[str, str] = {}
+    reproduction: Reproduction | None = None
     command: str = "bisect"
     schema_version: int = BISECT_SCHEMA

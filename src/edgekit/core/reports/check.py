@@ -8,11 +8,13 @@ import msgspec
 
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import Estimate, Report
+from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
 # 1: first version. 2: results contain their metric. 3: and both figures of a baseline.
-CHECK_SCHEMA: Final = 3
+# 4: tools and reproduction.
+CHECK_SCHEMA: Final = 4
 
 Kind = Literal["parity", "budget", "baseline", "history"]
 
@@ -80,6 +82,8 @@ class CheckReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=T
     reports: tuple[Report, ...] = ()
     comparisons: tuple[Compared, ...] = ()
     warnings: tuple[str, ...] = ()
+    tools: dict[str, str] = {}
+    reproduction: Reproduction | None = None
     command: str = "check"
     schema_version: int = CHECK_SCHEMA
 

@@ -8,12 +8,14 @@ import msgspec
 
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.report import Estimate
+from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.statistics.intervals import Direction
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
 # 1: first version. 2: pairs contain their sizes. 3: the files of both sides are compared as well.
-COMPARISON_SCHEMA: Final = 3
+# 4: tools and reproduction.
+COMPARISON_SCHEMA: Final = 4
 _VERDICTS: Final = {"slower": Verdict.FAIL, "inconclusive": Verdict.INCONCLUSIVE}
 
 
@@ -84,5 +86,7 @@ class ComparisonReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fie
     verdict: Verdict
     measurements: tuple[Measurement, ...] = ()
     files: FileDifferences | None = None
+    tools: dict[str, str] = {}
+    reproduction: Reproduction | None = None
     command: str = "compare"
     schema_version: int = COMPARISON_SCHEMA

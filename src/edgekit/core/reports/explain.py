@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -24,13 +25,43 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: str
 
 
-def together(causes: Sequence[Cause]) -> tuple[tuple[Cause, tuple[str, ...]], ...]:
-    """Causes in order; one that several artifacts have in common appears once, with all of them."""
-    found: dict[tuple[object, ...], tuple[Cause, list[str]]] = {}
+@dataclass(frozen=True)
+class CausePlace:
+    """Artifacts on one target that a cause concerns with the same evidence."""
+
+    artifacts: tuple[str, ...]
+    target: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CauseGroup:
+    """One cause with every place where it was found, and the commands that test it, each once."""
+
+    name: str
+    says: str
+    places: tuple[CausePlace, ...]
+    commands: tuple[str, ...]
+
+
+def grouped(causes: Sequence[Cause]) -> tuple[CauseGroup, ...]:
+    """Causes in order, each once with all artifacts and targets that it concerns."""
+    found: dict[tuple[str, str], list[Cause]] = {}
     for cause in causes:
-        same = (cause.name, cause.target, cause.says, cause.evidence, cause.command)
-        found.setdefault(same, (cause, []))[1].append(cause.artifact)
-    return tuple((cause, tuple(dict.fromkeys(names))) for cause, names in found.values())
+        found.setdefault((cause.name, cause.says), []).append(cause)
+    return tuple(
+        CauseGroup(name, says, _places(same), tuple(dict.fromkeys(one.command for one in same)))
+        for (name, says), same in found.items()
+    )
+
+
+def _places(causes: Sequence[Cause]) -> tuple[CausePlace, ...]:
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for cause in causes:
+        found.setdefault((cause.target, cause.evidence), []).append(cause.artifact)
+    return tuple(
+        CausePlace(tuple(dict.fromkeys(names)), target, evidence) for (target, evidence), names in found.items()
+    )
 
 
 class ExplainReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,14 +14,15 @@ from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.reports.explain import Cause
+from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.samples import SplitFacts
 from edgekit.core.spec import ModelSpec, metric_unit
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict, worst
 
-# 1: first version.
-REPORT_SCHEMA: Final = 1
+# 1: first version. 2: reports contain their reproduction.
+REPORT_SCHEMA: Final = 2
 
 
 def is_report(path: str | Path) -> bool:
@@ -246,6 +247,7 @@ class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     warnings: tuple[str, ...] = ()
     verdict: Verdict = Verdict.PASS
     seed: int = 0
+    reproduction: Reproduction | None = None
     schema_version: int = REPORT_SCHEMA
 
     @property

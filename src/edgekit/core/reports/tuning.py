@@ -10,11 +10,14 @@ import msgspec
 
 from edgekit.core.facts import Facts
 from edgekit.core.reports.report import Estimate
+from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.system import documents
 from edgekit.core.system.documents import Document
 
 # 1: first version.
 TUNING_SCHEMA: Final = 1
+# 1: first version. 2: when it was made, tools and reproduction.
+TUNE_REPORT_SCHEMA: Final = 2
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,8 +84,11 @@ class TuneReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     exhaustive: int
     file: str = ""
     warnings: tuple[str, ...] = ()
+    created: str = ""
+    tools: dict[str, str] = {}
+    reproduction: Reproduction | None = None
     command: str = "tune"
-    schema_version: int = TUNING_SCHEMA
+    schema_version: int = TUNE_REPORT_SCHEMA
 
 
 def device_kind(facts: Facts) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -14,8 +11,6 @@ from edgekit.core.errors import Unreadable, from_os_error
 from edgekit.core.reports.history import HISTORY_SCHEMA, Line, Point, Run
 from edgekit.core.system.check_settings import CheckFile
 from edgekit.core.system.installation import origin
-
-_COMMIT_VARIABLES: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")
 
 
 def history_file(config: Path, file: CheckFile) -> Path:
@@ -94,20 +89,6 @@ def in_a_row(lines: Sequence[Line], check: str) -> int:
     """How many runs in a row, up to the latest, left this check undecided."""
     runs = [line for line in lines if isinstance(line, Run) and check in line.checks]
     return next((place for place, run in enumerate(reversed(runs)) if check not in run.inconclusive), len(runs))
-
-
-def commit_of(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
-    """The commit that is checked: from CI, otherwise from git; empty without both."""
-    told = next((environ[name] for name in _COMMIT_VARIABLES if environ.get(name)), "")
-    if told:
-        return told
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _line(path: Path, number: int, text: bytes) -> Line:

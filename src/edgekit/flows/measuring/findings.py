@@ -24,6 +24,7 @@ from edgekit.core.system.documents import now
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.measuring.measure import Profiled
+from edgekit.flows.opening.repository import reproduction
 from edgekit.flows.opening.versions import versions
 
 
@@ -92,4 +93,5 @@ class Findings:
             warnings=(*self.warnings, *self.profiled.warnings),
             verdict=worst([verdict, *([Verdict.FAIL] if self.failures else [])]),
             seed=settings.seed,
+            reproduction=reproduction(),
         )

@@ -28,9 +28,14 @@ def element(name: str, *children: str, **attributes: object) -> str:
     return f"<{name}{pairs}>{''.join(children)}</{name}>" if children else f"<{name}{pairs}/>"
 
 
+def escaped(content: str) -> str:
+    """Text as the content of an element."""
+    return escape(clean(content))
+
+
 def text(content: str, x: str, y: float, **attributes: object) -> str:
     """A label at `x` (a percentage of the width) and `y` (pixels)."""
-    return element("text", escape(clean(content)), x=x, y=_short(y), **attributes)
+    return element("text", escaped(content), x=x, y=_short(y), **attributes)
 
 
 def picture(body: Iterable[str], *, height: int, title: str, description: str, key: str) -> str:
@@ -38,8 +43,8 @@ def picture(body: Iterable[str], *, height: int, title: str, description: str, k
     name, text_id = f"{key}-title", f"{key}-desc"
     return element(
         "svg",
-        element("title", escape(clean(title)), id=name),
-        element("desc", escape(clean(description)), id=text_id),
+        element("title", escaped(title), id=name),
+        element("desc", escaped(description), id=text_id),
         *body,
         class_="plot",
         role="img",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgekit.core.reports.report import Estimate
-from edgekit.core.spec import metric_unit
+from edgekit.core.spec import metric_traits, metric_unit
 from edgekit.core.units import format_tick, format_value
 from edgekit.report import formatting
 from edgekit.report.plots import label_placement, svg
@@ -65,14 +65,30 @@ def picture(target: TargetView, names: Sequence[str], key: str) -> Picture | Non
     where = f" on {target.target}" if target.target else ""
     description = "; ".join(_said(point, x_unit, metric_unit(metric)) for point in points)
     markup = svg.picture(
-        _body(points, names, x_unit, metric_unit(metric)),
+        _body(points, names, x_unit, metric_unit(metric), higher_is_better=metric_traits(metric).higher_is_better),
         height=_HEIGHT,
         title=f"{metric} and {what}{where}",
         description=description,
         key=key,
     )
     dots = " Larger dots are larger files." if is_timed else ""
-    return Picture("Trade-off", f"Vertical: {metric}. Horizontal: {what}. Lines are 95 % intervals.{dots}", markup)
+    line = f" The stepped line joins what no other artifact surpasses in both {metric} and {what}."
+    caption = f"Vertical: {metric}. Horizontal: {what}. Thin lines are 95 % intervals.{line}{dots}"
+    return Picture(f"Trade-off{where}", caption, markup)
+
+
+def efficient(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[int]:
+    """The numbers of the points that no other one surpasses: to the left and (or) better, by increasing x.
+
+    Each point is x, of which less is better, and the quality.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    ordered = sorted(range(len(points)), key=lambda place: (points[place][0], -sign * points[place][1]))
+    found: list[int] = []
+    for place in ordered:
+        if not found or sign * points[place][1] > sign * points[found[-1]][1]:
+            found.append(place)
+    return found
 
 
 def _point(row: Row, is_timed: bool) -> _Point | None:
@@ -83,13 +99,30 @@ def _point(row: Row, is_timed: bool) -> _Point | None:
     return _Point(row, across, row.accuracy.quality, size)
 
 
-def _body(points: Sequence[_Point], names: Sequence[str], x_unit: str, y_unit: str) -> list[str]:
+def _front(points: Sequence[_Point], frame: _Frame, *, higher_is_better: bool) -> str:
+    """A staircase through the efficient points: what is behind it is surpassed."""
+    values = [(point.across.value or 0.0, point.quality.value or 0.0) for point in points]
+    best = [points[place] for place in efficient(values, higher_is_better=higher_is_better)]
+    corners = [(svg.SIDE * frame.across.place(one.across.value or 0.0), _depth(one, frame)) for one in best]
+    start, end = (corners[0][0], float(svg.SIDE if higher_is_better else 0)), (float(svg.SIDE), corners[-1][1])
+    return svg.stretched(svg.steps([start, *corners, end], "front"), y=_TOP, height=_BOTTOM - _TOP)
+
+
+def _depth(point: _Point, frame: _Frame) -> float:
+    """The height of a point in data coordinates, downwards."""
+    return svg.SIDE * (1 - frame.up.place(point.quality.value or 0.0))
+
+
+def _body(
+    points: Sequence[_Point], names: Sequence[str], x_unit: str, y_unit: str, *, higher_is_better: bool
+) -> list[str]:
     frame = _Frame.around(points)
     dots = [frame.dot(point) for point in points]
     drawn = [
         svg.y_axis([(frame.height(value), format_tick(value, y_unit)) for value in frame.up.ticks()]),
         svg.x_axis(frame.across, x_unit, top=_TOP, bottom=_BOTTOM),
     ]
+    drawn.append(_front(points, frame, higher_is_better=higher_is_better))
     drawn += [_whiskers(point, frame) for point in points]
     for point, dot in zip(points, dots, strict=True):
         place = {"cx": f"{100 * dot.x:.2f}%", "cy": f"{dot.y:.1f}", "r": f"{dot.radius:.1f}"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from edgekit.core.facts import Facts, Gpu
@@ -45,22 +45,62 @@ class Fact:
 
 @dataclass(frozen=True)
 class DeviceView:
-    """One target: its facts, and how far its measurements can be relied on."""
+    """One target: its facts, and how far its measurements can be relied on.
+
+    `grades` are those of trust with their artifacts. `reasons` and `raise_by` appear once, with the artifacts they
+    concern, or without any if that is all of them. Facts that equal those of the target `same_as` are left out.
+    """
 
     target: str
-    facts: tuple[Fact, ...]
-    trust: tuple[tuple[Trust, tuple[str, ...]], ...]
+    facts: tuple[Fact, ...] = ()
+    grades: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    raise_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    same_as: str = ""
 
 
 def devices(report: Report, targets: Sequence[TargetView]) -> tuple[DeviceView, ...]:
     """Every target or device for which the report has facts or a trust grade."""
     trusts = {target.target: target.trust for target in targets if target.trust}
     names = dict.fromkeys([*(target.target for target in targets), *report.facts])
-    return tuple(
-        DeviceView(name, _facts(report, name), trusts.get(name, ()))
-        for name in names
-        if name in report.facts or name in trusts
-    )
+    found: dict[str, tuple[Fact, ...]] = {}
+    views = []
+    for name in names:
+        facts, same_as = _new_facts(_facts(report, name), found)
+        found.setdefault(name, _facts(report, name))
+        if facts or same_as or name in trusts:
+            views.append(replace(_trusted(name, trusts.get(name, ())), facts=facts, same_as=same_as))
+    return tuple(views)
+
+
+def _new_facts(facts: tuple[Fact, ...], told: Mapping[str, tuple[Fact, ...]]) -> tuple[tuple[Fact, ...], str]:
+    """Facts that no earlier target has, and the one that has the others; most facts must be equal."""
+    for name, others in told.items():
+        rest = tuple(fact for fact in facts if fact not in others)
+        if facts and len(rest) <= len(facts) / 2 and not {fact.name for fact in others} - {fact.name for fact in facts}:
+            return rest, name
+    return facts, ""
+
+
+def _trusted(name: str, trust: Sequence[tuple[Trust, tuple[str, ...]]]) -> DeviceView:
+    """The view without facts."""
+    everyone = {artifact for _, artifacts in trust for artifact in artifacts}
+    grades = _told((one.grade, artifacts) for one, artifacts in trust)
+    reasons = _told((reason, artifacts) for one, artifacts in trust for reason in one.reasons)
+    raise_by = _told((one.raise_by, artifacts) for one, artifacts in trust if one.raise_by)
+    return DeviceView(name, (), grades, _unless_all(reasons, everyone), _unless_all(raise_by, everyone))
+
+
+def _told(pairs: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """Each text once, with all artifacts it was said of."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text, artifacts in pairs:
+        found[text] = tuple(dict.fromkeys((*found.get(text, ()), *artifacts)))
+    return found
+
+
+def _unless_all(told: Mapping[str, tuple[str, ...]], everyone: set[str]) -> dict[str, tuple[str, ...]]:
+    return {text: () if set(artifacts) == everyone else artifacts for text, artifacts in told.items()}
 
 
 def _facts(report: Report, name: str) -> tuple[Fact, ...]:
@@ -79,7 +119,7 @@ def _facts(report: Report, name: str) -> tuple[Fact, ...]:
 
 
 def facts_of(facts: Facts) -> tuple[Fact, ...]:
-    """Every fact in a fixed order, then backends, features, and other facts that could not be read."""
+    """Every known fact in a fixed order, then backends and features; one that could not be read has its reason."""
     known = [
         Fact(name, _value(field, getattr(facts, field)), facts.missing.get(field, "")) for field, name in _NAMES.items()
     ]
@@ -88,7 +128,7 @@ def facts_of(facts: Facts) -> tuple[Fact, ...]:
     known.append(Fact("backends", ", ".join(f"{name} {version}" for name, version in facts.engines.items())))
     known.append(Fact("features", ", ".join(facts.features)))
     unread = [Fact(name, "", reason) for name, reason in facts.missing.items() if name not in _NAMES]
-    return tuple(known + unread)
+    return tuple(fact for fact in known + unread if fact.value or fact.reason)
 
 
 def _gpu(gpu: Gpu) -> str:

@@ -1,0 +1,79 @@
+"""The repository and the environment in which a command runs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from edgekit.core.reports.reproduction import Reproduction
+from edgekit.core.system import command_line
+from edgekit.core.system.settings import Settings
+
+_COMMIT_VARIABLES: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")
+# Variables of other programs that change how fast something runs, or where.
+_VARIABLES: Final = (
+    "CUDA_VISIBLE_DEVICES",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "OPENBLAS_NUM_THREADS",
+    "PYTHONHASHSEED",
+    "TF_NUM_INTRAOP_THREADS",
+)
+_TIMEOUT_S: Final = 10
+
+
+def reproduction(environ: Mapping[str, str] = os.environ) -> Reproduction:
+    """How to run the current command again, as of now."""
+    here = Path.cwd()
+    commit = commit_of(here, environ)
+    return Reproduction(
+        arguments=command_line.arguments(),
+        commit=commit,
+        is_dirty=_is_dirty(here) if commit else None,
+        environment=_environment(environ),
+    )
+
+
+def commit_of(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """The commit that is checked: from CI, otherwise from git; empty without both."""
+    told = next((environ[name] for name in _COMMIT_VARIABLES if environ.get(name)), "")
+    return told or (_git(folder, "rev-parse", "HEAD") or "").strip()
+
+
+def _is_dirty(folder: Path) -> bool | None:
+    """Whether files that git tracks were changed; None if git does not say."""
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return None if changed is None else bool(changed.strip())
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints; None without git or a repository."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The system and processor, then the variables that are set: settings of edgekit, and those of libraries."""
+    from edgekit.flows.opening.tuned import facts_here
+
+    facts = facts_here()
+    known = {
+        "system": facts.system or platform.platform(),
+        "architecture": facts.architecture,
+        "processor": facts.cpu or "",
+        "cores": str(facts.cores or ""),
+    }
+    names = (*_VARIABLES, *(f"EDGEKIT_{name.upper()}" for name in Settings.__struct_fields__))
+    return {name: value for name, value in known.items() if value} | {
+        name: environ[name] for name in names if environ.get(name)
+    }

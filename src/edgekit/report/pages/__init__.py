@@ -1,0 +1,1 @@
+"""The pages of reports: HTML that runs no script and loads nothing."""
