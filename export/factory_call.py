@@ -1,4 +1,4 @@
-"""The text that names a factory and its arguments: `net.py:Net`, `package.module:function('name', size=2)`.
+"""The text that names a factory and its arguments: `net.py:Net`, `package.module:function('name', size=2)`, `hf:NAME`.
 
 Arguments are literals. Nothing is imported and nothing is run here.
 """
@@ -13,6 +13,8 @@ from typing import Final
 
 from edgekit.core.errors import UserError
 
+# The short form of a model of Hugging Face's transformers; what follows is a folder or a name, and no call.
+HUGGING_FACE: Final = "hf"
 _FILE: Final = re.compile(r"(?P<place>.*?\.py):(?P<call>.*)", re.DOTALL)
 _PACKAGE: Final = re.compile(r"(?P<place>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<call>.*)", re.DOTALL)
 _UNSAFE: Final = re.compile(r"[^\w.-]+")
@@ -21,7 +23,10 @@ _MOST_SHOWN: Final = 80
 
 @dataclass(frozen=True)
 class FactoryCall:
-    """A function or class, the file or package it is in, and the arguments that it is called with."""
+    """A function or class, the file or package it is in, and the arguments that it is called with.
+
+    Of `hf:NAME`, the place is `hf`, the only argument is the name, and `function` is empty.
+    """
 
     place: str
     function: str
@@ -41,6 +46,8 @@ class FactoryCall:
 
     def at(self, place: str) -> str:
         """The text of the same call at another place."""
+        if not self.function:
+            return f"{place}:{self.arguments[0]}"
         given = [*map(repr, self.arguments), *(f"{key}={value!r}" for key, value in self.keywords.items())]
         return f"{place}:{self.function}" + (f"({', '.join(given)})" if given else "")
 
@@ -65,6 +72,8 @@ def parse_factory(source: str) -> FactoryCall:
             f"'{source}' does not name the function that makes the model.", hint=f"{source.rstrip(':')}:Net"
         )
     place, text = found
+    if place == HUGGING_FACE:
+        return FactoryCall(place, "", (text.strip(),))
     try:
         body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as err:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from edgekit.core.bundle import Signature
-from edgekit.core.spec import ImageInput, ModelSpec, TensorSpec
+from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, TensorSpec
 from edgekit.export.graphs.trace import Graph
 from edgekit.export.raw_inputs import RawInput
 from edgekit.runtime.backends.quantized import Stored
@@ -107,13 +107,31 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
 
 
 class DescribeLibraryModel(msgspec.Struct, frozen=True, tag="library"):
-    """Look up the model called `name` of a library, with its preprocessing and labels."""
+    """Look up the model called `name` of a library, with its preprocessing and labels.
+
+    Only with `may_download`, the library gets the description of the model from the network.
+    """
 
     library: str
     name: str
+    may_download: bool = False
 
 
-Question = Describe | DescribeLibraryModel | Load | RunModule | Export | Quantize | Steps
+class Tokenize(msgspec.Struct, frozen=True, tag="tokenize"):
+    """Write the tokens of `texts` (one text a sample, or two) to the .npz `out`, by the tokenizer of the model `name`.
+
+    Samples have `length` tokens, or as many as the longest, up to `most`, if it is 0.
+    """
+
+    name: str
+    texts: tuple[tuple[str, ...], ...]
+    inputs: tuple[str, ...]
+    out: str
+    length: int = 0
+    most: int = 0
+
+
+Question = Describe | DescribeLibraryModel | Tokenize | Load | RunModule | Export | Quantize | Steps
 
 
 class Traced(msgspec.Struct, frozen=True):
@@ -146,18 +164,29 @@ class Described(msgspec.Struct, frozen=True):
     codes: dict[str, Stored] = {}
 
 
+class Tokens(msgspec.Struct, frozen=True):
+    """What the tokenizer of a model makes: these inputs, of at most `length` tokens below `vocabulary`."""
+
+    inputs: tuple[str, ...]
+    length: int
+    vocabulary: int
+
+
 class LibraryModel(msgspec.Struct, frozen=True):
     """A model that a library knows by name: the call that makes it with weights, and how it was trained.
 
-    `preprocessing` is null where edgekit cannot do it. `download` says what the call will download; empty if it is in
-    the cache of the library.
+    `factory` is empty if the library must first download the description of the model. `preprocessing` is null where
+    edgekit cannot do it, as `warnings` say. `download` says what the call will download; empty if it is in the cache of
+    the library.
     """
 
     factory: str
-    preprocessing: ImageInput | None = None
+    preprocessing: ImageInput | AudioInput | None = None
     labels: tuple[str, ...] = ()
     licence: str = ""
     download: str = ""
+    tokens: Tokens | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Converted(msgspec.Struct, frozen=True):
@@ -194,6 +223,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     described: Described | None = None
     library: LibraryModel | None = None
+    tokens: Tokens | None = None
     traced: Traced | None = None
     converted: Converted | None = None
     stepped: Stepped | None = None

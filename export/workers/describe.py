@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.core.errors import ConversionFailed, ModelUnreadable
+from edgekit.core.samples import Feed, read_arrays
 from edgekit.export import messages
 from edgekit.export.workers.worker import Worker
 
@@ -26,10 +29,28 @@ def describe_file(path: Path, *, timeout_s: float) -> messages.Described:
     return found
 
 
-def describe_library_model(library: str, name: str, *, timeout_s: float) -> messages.LibraryModel:
+def describe_library_model(
+    library: str, name: str, *, timeout_s: float, may_download: bool = False
+) -> messages.LibraryModel:
     """The model called `name` of a library; errors as in `library_models.library_model`."""
+    job = messages.DescribeLibraryModel(library, name, may_download)
     with Worker(library, timeout_s=timeout_s) as worker:
-        found = worker.ask(messages.DescribeLibraryModel(library, name), f"looking up '{name}'").library
+        found = worker.ask(job, f"looking up '{name}'").library
     if found is None:
         raise ConversionFailed(f"{library} did not describe '{name}'.")
     return found
+
+
+def tokens_of(
+    name: str, texts: Sequence[tuple[str, ...]], tokens: messages.Tokens, *, timeout_s: float, length: int = 0
+) -> Feed:
+    """The inputs (S, T) that the tokenizer of a model of transformers makes of S texts, or of S pairs of them.
+
+    Args:
+        length: T, or 0 for as many tokens as the longest text has.
+    """
+    with tempfile.TemporaryDirectory() as folder, Worker("hf", timeout_s=timeout_s) as worker:
+        out = Path(folder) / "tokens.npz"
+        job = messages.Tokenize(name, tuple(texts), tokens.inputs, str(out), length, tokens.length)
+        worker.ask(job, f"reading the texts with the tokenizer of '{name}'")
+        return read_arrays(out, ConversionFailed)

@@ -11,19 +11,24 @@ from typing import Any, Final, get_args
 from edgekit.core.errors import UserError, nearest
 from edgekit.core.spec import Color, ImageInput, Interpolation
 from edgekit.core.system.optional import need
+from edgekit.export.factory_call import HUGGING_FACE
 from edgekit.export.messages import LibraryModel
+from edgekit.export.workers.hugging_face import download_of, hugging_face_model
 
 TIMM: Final = "timm"
 TORCHVISION: Final = "torchvision"
-LIBRARIES: Final = (TIMM, TORCHVISION)
+LIBRARIES: Final = (TIMM, TORCHVISION, HUGGING_FACE)
 
 
-def library_model(library: str, name: str) -> LibraryModel:
+def library_model(library: str, name: str, *, may_download: bool = False) -> LibraryModel:
     """The model called `name` of a library in LIBRARIES, with trained weights.
 
     Raises:
         UserError: The library has no such model with weights; the nearest is suggested.
+        EnvironmentFault: It is not on this machine, and cannot be downloaded.
     """
+    if library == HUGGING_FACE:
+        return hugging_face_model(name, may_download=may_download)
     return _timm_model(name) if library == TIMM else _torchvision_model(name)
 
 
@@ -104,11 +109,7 @@ def _torchvision_model(name: str) -> LibraryModel:
 
 def _from_hub(repository: str) -> str:
     """What timm will download from the hub of Hugging Face; empty if it is in the cache."""
-    if not repository:
-        return ""
-    look_up = _library("huggingface_hub").try_to_load_from_cache
-    cached = (look_up(repository, name) for name in ("model.safetensors", "pytorch_model.bin"))
-    return "" if any(isinstance(path, str) for path in cached) else f"downloading the weights of {repository}"
+    return download_of(repository) if repository else ""
 
 
 def _from_url(url: str, size_mb: object) -> str:

@@ -42,6 +42,7 @@ from edgekit.export.torch.state import copied, load_state, save_state, save_weig
 from edgekit.export.torch.tracer import record
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.workers.drawn_weights import DrawnWeights, drawn_weights
+from edgekit.export.workers.hugging_face import tokenize
 from edgekit.export.workers.library_models import library_model
 from edgekit.runtime.backend import BACKENDS, default_backend
 
@@ -153,7 +154,9 @@ def _answer(state: _State, job: messages.Question) -> messages.Reply:
         case messages.Describe():
             return _describe(job)
         case messages.DescribeLibraryModel():
-            return messages.Reply(library=library_model(job.library, job.name))
+            return messages.Reply(library=library_model(job.library, job.name, may_download=job.may_download))
+        case messages.Tokenize():
+            return messages.Reply(tokens=tokenize(job))
         case messages.Load():
             return _load(state, job)
         case messages.RunModule():

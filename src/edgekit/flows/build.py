@@ -62,9 +62,9 @@ class Making:
     settings: Settings
     left_out: tuple[str, ...] = ()
 
-    def source(self, name: str = "") -> Source:
+    def source(self, progress: Progress, name: str = "") -> Source:
         """The source, opened and checked; after training, `name` is the run directory."""
-        found = ready_source(name or self.name, self.options, self.how, self.recipes, self.settings)
+        found = ready_source(name or self.name, self.options, self.how, self.recipes, self.settings, progress)
         refuse_unmeasurable(self.budgets, labelled=found.split.evaluation.labels is not None)
         return dataclasses.replace(found, warnings=(*found.warnings, *self.left_out))
 
@@ -125,7 +125,7 @@ class BuildOrder:
         with _timed("train", stages, progress):
             train(making.name, out=run, data=making.options.data, settings=making.settings, progress=progress)
         with _timed("load", stages, progress):
-            source = making.source(str(run))
+            source = making.source(progress, str(run))
         making.say_widths(source, progress)
         return source
 
@@ -195,7 +195,7 @@ def build_order(
     opened = None
     if not _must_train(source, options, train_first):
         with _timed("load", stages, progress):
-            opened = making.source()
+            opened = making.source(progress)
         making.say_widths(opened, progress)
     yield BuildOrder(making, opened, targets, rounds, Path(out), force, stages)
 

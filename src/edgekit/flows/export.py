@@ -71,7 +71,7 @@ def export_order(
     recipes = parse_recipes(to or default_recipes(source))
     refuse_existing(Path(out), force=force)
     with progress.stage("load"):
-        ready = ready_source(source, options, how, recipes, settings)
+        ready = ready_source(source, options, how, recipes, settings, progress)
     say_widths((), how.max_drop, len(ready.split.evaluation), progress)
     yield ExportOrder(ready, recipes, how, Path(out), force, settings)
 

@@ -20,18 +20,20 @@ from edgekit.core.refusals import refuse
 from edgekit.core.samples import Array, Split, split
 from edgekit.core.spec import ModelSpec, Preprocessing, TensorSpec, parse_sizes, parse_states
 from edgekit.core.system.files import read_bytes, sha256_file
+from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.export.best_int8 import INT8_TIME_S
-from edgekit.export.factory_call import is_factory, parse_factory
+from edgekit.export.factory_call import is_factory
 from edgekit.export.formats import is_model_file
-from edgekit.export.messages import Described, LibraryModel, ModuleRef
+from edgekit.export.messages import Described, ModuleRef
 from edgekit.export.raw_inputs import raw_input_of, raw_samples, raw_spec
 from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
-from edgekit.export.workers.describe import describe_file, describe_library_model
+from edgekit.export.workers.describe import describe_file
 from edgekit.flows.opening.artifacts import refuse_unsized
 from edgekit.flows.opening.external_data import self_contained
-from edgekit.flows.opening.factories import in_library, named_factory, portable, resolved
+from edgekit.flows.opening.factories import named_factory, not_a_source, portable, resolved
 from edgekit.flows.opening.freed_axes import freed
+from edgekit.flows.opening.libraries import named_model, settled, token_inputs, with_tokens
 from edgekit.flows.reading.held import Held
 from edgekit.flows.reading.preprocess_option import parse_preprocessing, with_preprocessing
 from edgekit.flows.reading.sample_files import read_held
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 RUN_FILE: Final = "run.json"
 GENERATED: Final = "generated"
 _GENERATED_COUNT: Final = 32
-_WEIGHTS: Final = (".pt", ".pth", ".ckpt", ".tar", ".safetensors", ".bin")
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,12 @@ def is_reference(source: str) -> bool:
 
 
 def ready_source(
-    source: str, options: SourceOptions, how: ExportOptions, recipes: tuple[Recipe, ...], settings: Settings
+    source: str,
+    options: SourceOptions,
+    how: ExportOptions,
+    recipes: tuple[Recipe, ...],
+    settings: Settings,
+    progress: Progress = Silent(),
 ) -> Source:
     """The source that a user named, opened and checked: all `recipes` can be made from it with `how`.
 
@@ -126,7 +132,7 @@ def ready_source(
         EnvironmentFault: A reference model without weights; the hint is the command that makes them.
     """
     refuse_unused_opset(how.opset, recipes)
-    found = open_source(source, options, settings)
+    found = open_source(source, options, settings, progress)
     found = _with_preprocessing(found) if how.raw else found
     _refuse_impossible(found, recipes)
     if how.max_drop is not None:
@@ -134,7 +140,7 @@ def ready_source(
     return found
 
 
-def open_source(source: str, options: SourceOptions, settings: Settings) -> Source:
+def open_source(source: str, options: SourceOptions, settings: Settings, progress: Progress = Silent()) -> Source:
     """The source a user named: a reference model with weights, a run directory, or `file.py:factory`.
 
     Raises:
@@ -144,23 +150,23 @@ def open_source(source: str, options: SourceOptions, settings: Settings) -> Sour
     refuse_unused(source, options)
     if options.calibration_method not in CALIBRATION_METHODS:
         raise unknown("calibration method", options.calibration_method, CALIBRATION_METHODS)
-    found = _opened(source, options, settings)
+    found = _opened(source, options, settings, progress)
     spec = msgspec.structs.replace(found.spec, states=parse_states(options.states) or found.spec.states)
     spec.refuse_unknown_states()
     return dataclasses.replace(found, spec=spec, calibration_method=options.calibration_method)
 
 
-def _opened(source: str, options: SourceOptions, settings: Settings) -> Source:
+def _opened(source: str, options: SourceOptions, settings: Settings, progress: Progress) -> Source:
     if is_reference(source):
         return _reference(MODELS.get(source), _weights(source, options), options, settings)
     path = Path(source)
     if (path / RUN_FILE).is_file():
         return _run_directory(path, options, settings)
     if is_factory(source):
-        return _factory(source, options, settings)
+        return _factory(source, options, settings, progress)
     if is_model_file(source) and path.is_file():
         return _file(path, options, settings)
-    raise _not_a_source(source, path)
+    raise not_a_source(source)
 
 
 def _with_preprocessing(source: Source) -> Source:
@@ -286,24 +292,22 @@ def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:
     return folder
 
 
-def _factory(source: str, options: SourceOptions, settings: Settings) -> Source:
-    call = named_factory(source)
-    known = LibraryModel(str(call))
-    if in_library(call):
-        known = describe_library_model(call.place, call.function, timeout_s=settings.timeout_s)
-        call = parse_factory(known.factory)
+def _factory(source: str, options: SourceOptions, settings: Settings, progress: Progress) -> Source:
+    model = named_model(named_factory(source), settings, progress)
+    call, known = model.call, model.known
     how = parse_preprocessing(options.preprocess) if options.preprocess else known.preprocessing
-    held = _held(options, how)
-    spec = _user_spec(call.name, options, held, how)
+    held = _held(options, how, known.labels, with_texts=known.tokens is not None)
+    held, how = with_tokens(held, model, tuple(map(TensorSpec.parse, options.inputs)), settings), settled(how, held)
+    spec = _user_spec(call.name, options, held, how, token_inputs(known.tokens, held))
     if how is not None:
         spec = msgspec.structs.replace(spec, preprocessing=how)
     spec = msgspec.structs.replace(spec, labels=spec.labels or known.labels, licence=known.licence)
     given = _given(spec, held, settings)
     parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
     module = ModuleRef(resolved(call), str(options.weights or ""))
-    facts = {"factory": portable(call)}
-    spec = _completed(given, options)
-    return Source(module, spec, parts, given.came_from, facts, given.warnings, download=known.download)
+    facts, spec = {"factory": portable(call)}, completed(given.spec, given.samples, options.task)
+    warnings = (*(() if options.preprocess else known.warnings), *given.warnings)
+    return Source(module, spec, parts, given.came_from, facts, warnings, download=known.download)
 
 
 def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
@@ -317,7 +321,7 @@ def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
     parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
     with self_contained(path) if path.suffix == ".onnx" else nullcontext(path) as whole:
         facts = {"file": path.name, "sha256": sha256_file(whole)}
-    module, spec = ModuleRef(str(path.resolve())), _completed(given, options)
+    module, spec = ModuleRef(str(path.resolve())), completed(given.spec, given.samples, options.task)
     return Source(module, spec, parts, given.came_from, facts, given.warnings, is_quantized=described.is_quantized)
 
 
@@ -336,9 +340,11 @@ def _file_spec(path: Path, described: Described, options: SourceOptions) -> Mode
     return with_preprocessing(spec, options.preprocess)
 
 
-def _user_spec(name: str, options: SourceOptions, held: Held | None, how: Preprocessing | None) -> ModelSpec:
+def _user_spec(
+    name: str, options: SourceOptions, held: Held | None, how: Preprocessing | None, known: tuple[TensorSpec, ...] = ()
+) -> ModelSpec:
     made = how or (held.preprocessing if held else None)
-    inputs = tuple(TensorSpec.parse(text) for text in options.inputs) or inputs_of(held, made)
+    inputs = tuple(TensorSpec.parse(text) for text in options.inputs) or known or inputs_of(held, made)
     repeated = {tensor.name for tensor in inputs if [other.name for other in inputs].count(tensor.name) > 1}
     if repeated:
         raise UserError(f"Input '{repeated.pop()}' is given twice.")
@@ -346,9 +352,12 @@ def _user_spec(name: str, options: SourceOptions, held: Held | None, how: Prepro
     return _with_sizes(with_preprocessing(spec, options.preprocess), options)
 
 
-def _held(options: SourceOptions, how: Preprocessing | None) -> Held | None:
-    """What the user's samples contain; None without samples."""
-    return None if options.samples is None else read_held(options.samples, how, _label_names(options.labels))
+def _held(
+    options: SourceOptions, how: Preprocessing | None, labels: tuple[str, ...] = (), *, with_texts: bool = False
+) -> Held | None:
+    """What the user's samples contain; None without samples. `labels` are those of the library."""
+    names = _label_names(options.labels) or labels
+    return None if options.samples is None else read_held(options.samples, how, names, with_texts=with_texts)
 
 
 def _given(
@@ -367,10 +376,6 @@ def _values(array: Array, name: str, codes: Mapping[str, Stored]) -> Array:
     return values_of(array, name, codes[name]) if name in codes else array
 
 
-def _completed(given: UserModel, options: SourceOptions) -> ModelSpec:
-    return completed(given.spec, given.samples, options.task)
-
-
 def _label_names(path: Path | None) -> tuple[str, ...]:
     lines = read_bytes(path).decode(errors="replace").splitlines() if path else []
     return tuple(line.strip() for line in lines if line.strip())
@@ -382,18 +387,3 @@ def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:
     if unknown is not None:
         raise UserError(f"'{spec.name}' has no dynamic axis '{unknown}'.{nearest(unknown, spec.free_axes)}")
     return msgspec.structs.replace(spec, sizes={**spec.sizes, **sizes})
-
-
-def _not_a_source(source: str, path: Path) -> UserError:
-    if is_model_file(source):
-        return UserError(f"There is no file '{source}'.", hint="edgekit export path/to/model.onnx")
-    if path.suffix.lower() in _WEIGHTS and path.is_file():
-        return UserError(
-            f"'{source}' contains weights, and not the code of their network.",
-            hint=f"edgekit build path/to/net.py:Net --weights {source}",
-        )
-    offer = nearest(source, MODELS)
-    return UserError(
-        f"'{source}' is not a reference model, run directory, file.py:factory, package:factory or model file.{offer}",
-        hint="edgekit list models",
-    )

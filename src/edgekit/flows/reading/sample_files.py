@@ -29,12 +29,15 @@ _CONVERTED: Final = {
 }
 
 
-def read_held(path: Path, how: Preprocessing | None = None, labels: Sequence[str] = ()) -> Held:
+def read_held(
+    path: Path, how: Preprocessing | None = None, labels: Sequence[str] = (), *, with_texts: bool = False
+) -> Held:
     """The samples at `path`.
 
     Args:
         how: How an image or sound becomes an input; a folder of images needs it.
         labels: Names of the classes in index order, if the user gave them.
+        with_texts: The model reads texts, so that columns of a table may contain some.
 
     Raises:
         UserError: Nothing there, a file of another kind, or one that is damaged.
@@ -46,7 +49,8 @@ def read_held(path: Path, how: Preprocessing | None = None, labels: Sequence[str
     if suffix == ".npy":
         return Held(path, {UNNAMED: _read_npy(path)})
     if suffix == ".csv":
-        return read_list(path, how, labels) if file_column(path) else read_table(path, labels)
+        is_list = not with_texts and file_column(path)
+        return read_list(path, how, labels) if is_list else read_table(path, labels, with_texts=with_texts)
     if suffix in _CONVERTED:
         raise UserError(f"Samples '{path}' must be {_KINDS}.", hint=_CONVERTED[suffix].replace("PATH", f"'{path}'"))
     return Held(path, read_arrays(path, UserError))

@@ -98,7 +98,7 @@ def _read(origin: Path, found: _Files, how: Preprocessing | None) -> Held:
     kinds = {path.suffix.lower() in SOUND_SUFFIXES for path in found.files}
     if len(kinds) > 1:
         raise UserError(f"'{origin}' contains images and sounds; a model takes one of them.")
-    how = (how or _sound(found.files)) if kinds == {True} else how
+    how = _sound(found.files, how) if kinds == {True} else how
     read = _reader(origin, how, is_sound=kinds == {True})
     first = read(found.files[0])
     rows = _rows(len(found.files), first.nbytes)
@@ -128,13 +128,15 @@ def _reader(origin: Path, how: Preprocessing | None, *, is_sound: bool) -> Calla
     )
 
 
-def _sound(files: Sequence[Path]) -> AudioInput:
-    """The rate that all sounds have, and the length of the longest."""
+def _sound(files: Sequence[Path], how: Preprocessing | None) -> Preprocessing:
+    """The rate that all sounds have, and the length of the longest, where `how` does not say them."""
+    if how is not None and not (isinstance(how, AudioInput) and how.length == 0):
+        return how
     facts = [_rate_and_length(path) for path in files]
     rates = {rate for rate, _ in facts}
     if len(rates) > 1:
         raise UserError(f"The sounds have several rates: {', '.join(map(str, sorted(rates)))} Hz.")
-    return AudioInput(rates.pop(), max(length for _, length in facts))
+    return AudioInput(how.rate if how else rates.pop(), max(length for _, length in facts))
 
 
 def _rate_and_length(path: Path) -> tuple[int, int]:

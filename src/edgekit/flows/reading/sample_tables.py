@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,15 @@ from edgekit.flows.reading.class_labels import indices_of
 from edgekit.flows.reading.held import LABEL_NAMES, UNNAMED, Held
 
 FILE_COLUMNS: Final = ("file", "file_name", "filename", "path")
+# What people call the columns that a network for texts reads; the first that are all there.
+TEXT_NAMES: Final = (
+    ("text", "text_pair"),
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question", "context"),
+    ("text",),
+    ("sentence",),
+)
 _SEPARATORS: Final = (",", ";", "\t")
 
 Columns = dict[str, list[str]]
@@ -32,7 +42,11 @@ def read_columns(path: Path) -> Columns:
     text = read_bytes(path).decode("utf-8-sig", errors="replace")
     first = text.partition("\n")[0]
     separator = max(_SEPARATORS, key=first.count)
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=separator) if row]
+    # Not `splitlines`: a quoted text may contain line ends.
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row]
+    except csv.Error as err:
+        raise UserError(f"'{path}' is not a csv: {err}.") from err
     names = [name.strip() for name in rows[0]] if rows else []
     if not names or any(map(_is_number, names)) or "" in names or len(set(names)) < len(names):
         raise UserError(
@@ -53,18 +67,23 @@ def file_column(path: Path) -> str:
     return next((name for name in FILE_COLUMNS if name in columns), "")
 
 
-def read_table(path: Path, labels: Sequence[str] = ()) -> Held:
+def read_table(path: Path, labels: Sequence[str] = (), *, with_texts: bool = False) -> Held:
     """Numeric columns as features (S, F), in their order, and the column called like a label as the labels.
+
+    Args:
+        with_texts: The model reads texts: their columns are taken instead, those of `TEXT_NAMES` if there are any.
 
     Raises:
         UserError: As `read_columns`; two columns of labels, or a feature that is not a number.
     """
     columns = read_columns(path)
     name = label_column(path, columns)
-    features = {column: _numbers(path, column, texts) for column, texts in columns.items() if column != name}
-    if not features:
-        raise UserError(f"'{path}' has no column of numbers besides '{name}'.")
-    arrays: dict[str, Array] = {UNNAMED: np.stack(list(features.values()), axis=1)}
+    arrays: dict[str, Array] = _texts(columns, name) if with_texts else {}
+    if not arrays:
+        features = {column: _numbers(path, column, texts) for column, texts in columns.items() if column != name}
+        if not features:
+            raise UserError(f"'{path}' has no column of numbers besides '{name}'.")
+        arrays = {UNNAMED: np.stack(list(features.values()), axis=1)}
     if not name:
         return Held(path, arrays)
     values, names = label_values(columns[name], labels)
@@ -92,6 +111,12 @@ def label_values(texts: Sequence[str], labels: Sequence[str] = ()) -> tuple[Arra
         return np.array([float(text) for text in texts], np.float32), ()
     names = tuple(labels) or tuple(sorted(set(texts)))
     return indices_of(texts, names), names
+
+
+def _texts(columns: Columns, label: str) -> dict[str, Array]:
+    known = next((names for names in TEXT_NAMES if set(names) <= set(columns)), ())
+    found = known or [name for name, texts in columns.items() if name != label and not all(map(_is_number, texts))]
+    return {name: np.array(columns[name]) for name in found}
 
 
 def _numbers(path: Path, column: str, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -1,0 +1,184 @@
+"""Models of Hugging Face's transformers, from a folder or from its cache: class, inputs, labels. Runs in the worker.
+
+Code from a repository of models never runs: `trust_remote_code` is not set anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from edgekit.core.errors import EnvironmentFault, UserError
+from edgekit.core.spec import AudioInput
+from edgekit.export.messages import LibraryModel, Tokenize, Tokens
+from edgekit.export.workers.arrays import save_arrays
+from edgekit.export.workers.image_processors import image_of_processor
+
+_WEIGHTS: Final = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+# Longer texts are rare in classifiers, and positions of some networks begin at 2: 514 positions take 512 tokens.
+_MOST_TOKENS: Final = 512
+
+
+def hugging_face_model(name: str, *, may_download: bool) -> LibraryModel:
+    """The model in the folder `name`, or called `name` on the hub of Hugging Face.
+
+    Its class is the first of `architectures` in its configuration. A description without a factory says what must be
+    downloaded first.
+
+    Raises:
+        UserError: No such folder or model, one without a class, or one whose class is not part of transformers.
+        EnvironmentFault: It cannot be downloaded.
+    """
+    is_folder = _is_folder(name)
+    if not is_folder and not may_download and not _is_cached(name, ("config.json",)):
+        _refuse_offline(name)
+        return LibraryModel("", download=f"downloading the description of '{name}' from {_hub()}")
+    config = _read("AutoConfig", name)
+    made = _class_of(name, config)
+    given = _keywords(config)
+    keywords = "".join(f", {key}={value!r}" for key, value in given.items())
+    found = LibraryModel(
+        f"transformers:{made.__name__}.from_pretrained({name!r}{keywords})",
+        labels=_labels(config),
+        download="" if is_folder else download_of(name),
+    )
+    return _with_inputs(found, name, made, config)
+
+
+def download_of(name: str) -> str:
+    """What the library will download of the weights of `name`; empty if they are in its cache."""
+    return "" if _is_cached(name, _WEIGHTS) else f"downloading the weights of '{name}' from {_hub()}"
+
+
+def tokenize(job: Tokenize) -> Tokens:
+    """Write the tokens of the texts, and return what was made."""
+    tokenizer = _read("AutoTokenizer", job.name)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    columns = [list(column) for column in zip(*job.texts, strict=True)]
+    length, padding = (job.length, "max_length") if job.length else (job.most, "longest")
+    made = tokenizer(*columns, padding=padding, truncation=True, max_length=length)
+    arrays = {key: np.array(made[key], np.int64) for key in job.inputs}
+    save_arrays(Path(job.out), arrays)
+    return Tokens(job.inputs, next(iter(arrays.values())).shape[1], len(tokenizer))
+
+
+def _with_inputs(found: LibraryModel, name: str, made: Any, config: Any) -> LibraryModel:
+    """The description with what the network takes, where the library says how it is made."""
+    replace = partial(msgspec.structs.replace, found)
+    if made.main_input_name == "pixel_values":
+        image = image_of_processor(_optional("AutoImageProcessor", name))
+        return replace(preprocessing=image, warnings=() if image else _unknown("images", name))
+    if made.main_input_name == "input_values":
+        audio = _audio(_optional("AutoFeatureExtractor", name))
+        return replace(preprocessing=audio, warnings=() if audio else _unknown("sounds", name))
+    return replace(tokens=_tokens(_optional("AutoTokenizer", name), made, config))
+
+
+def _unknown(what: str, name: str) -> tuple[str, ...]:
+    return (
+        f"How transformers prepares {what} for '{name}' is not one of edgekit's ways: --samples are taken as they "
+        "are, and --preprocess sets another way.",
+    )
+
+
+def _audio(extractor: Any) -> AudioInput | None:
+    """Sound as it is, of any length (0); None for a spectrogram, or where each sound is normalized by its own mean."""
+    found = vars(extractor) if extractor is not None else {}
+    rate, is_plain = found.get("sampling_rate"), found.get("feature_size") == 1 and not found.get("do_normalize")
+    return AudioInput(int(rate), 0) if rate and is_plain else None
+
+
+def _tokens(tokenizer: Any, made: Any, config: Any) -> Tokens | None:
+    if tokenizer is None:
+        return None
+    accepted = inspect.signature(made.forward).parameters
+    inputs = tuple(name for name in tokenizer.model_input_names if name in accepted)
+    positions = getattr(config, "max_position_embeddings", None) or _MOST_TOKENS
+    return Tokens(inputs, min(tokenizer.model_max_length, positions, _MOST_TOKENS), len(tokenizer))
+
+
+def _labels(config: Any) -> tuple[str, ...]:
+    """Names of the classes; none where the configuration has the names that transformers fills in."""
+    names = tuple(str(config.id2label[index]) for index in sorted(getattr(config, "id2label", None) or {}))
+    return () if names == tuple(f"LABEL_{index}" for index in range(len(names))) else names
+
+
+def _keywords(config: Any) -> Mapping[str, object]:
+    """Arguments that make the network one of float32 that returns no cache of a text it writes."""
+    given: dict[str, object] = {}
+    if str(getattr(config, "dtype", None)).rpartition(".")[2] in ("float16", "bfloat16"):
+        given["dtype"] = "float32"
+    return {**given, "use_cache": False} if getattr(config, "use_cache", False) else given
+
+
+def _class_of(name: str, config: Any) -> Any:
+    wanted = next(iter(getattr(config, "architectures", None) or ()), "")
+    made = getattr(_library("transformers"), wanted, None) if wanted else None
+    if made is None:
+        own = f"its class '{wanted}' is not part of transformers" if wanted else "its configuration names no class"
+        raise UserError(
+            f"'{name}' cannot be built by name: {own}. Code from a repository of models is not executed.",
+            hint="Return the network from a function of your own file: edgekit build net.py:make",
+        )
+    return made
+
+
+def _is_folder(name: str) -> bool:
+    if Path(name).is_dir():
+        if not (Path(name) / "config.json").is_file():
+            raise UserError(f"The folder '{name}' has no config.json.", hint="model.save_pretrained(FOLDER)")
+        return True
+    if not name or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise UserError(f"There is no folder '{name}'.", hint="edgekit build hf:PATH, or hf:OWNER/NAME of the hub")
+    return False
+
+
+def _is_cached(name: str, files: tuple[str, ...]) -> bool:
+    look_up = _library("huggingface_hub").try_to_load_from_cache
+    return any(isinstance(look_up(name, file), str) for file in files)
+
+
+def _refuse_offline(name: str) -> None:
+    if _library("huggingface_hub.constants").HF_HUB_OFFLINE:
+        raise EnvironmentFault(
+            f"'{name}' is neither a folder nor in the cache of Hugging Face, and HF_HUB_OFFLINE forbids its download.",
+            hint=f"HF_HUB_OFFLINE=0 hf download {name}",
+        )
+
+
+def _read(kind: str, name: str) -> Any:
+    """The part `kind` of a model, such as its tokenizer."""
+    try:
+        return getattr(_library("transformers"), kind).from_pretrained(name)
+    except (OSError, ValueError, KeyError) as err:
+        first = next(iter(str(err).strip().splitlines()), type(err).__name__)
+        if Path(name).is_dir():
+            raise UserError(
+                f"transformers cannot read '{name}': {first}", hint="model.save_pretrained(FOLDER)"
+            ) from err
+        raise EnvironmentFault(f"transformers cannot get '{name}': {first}", hint=f"hf download {name}") from err
+
+
+def _optional(kind: str, name: str) -> Any:
+    """As `_read`; None for a model that has no such part."""
+    try:
+        return _read(kind, name)
+    except (UserError, EnvironmentFault, ImportError, AttributeError, TypeError):
+        return None
+
+
+def _hub() -> str:
+    return str(_library("huggingface_hub.constants").ENDPOINT)
+
+
+def _library(module: str) -> Any:
+    """A module of a library that belongs to the user: edgekit does not install it."""
+    return importlib.import_module(module)
