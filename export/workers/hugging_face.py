@@ -21,6 +21,8 @@ from edgekit.export.messages import LibraryModel, Tokenize, Tokens
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.image_processors import image_of_processor
 
+_CONFIG: Final = ("config.json",)
+_TOKENIZERS: Final = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "spiece.model")
 _WEIGHTS: Final = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 # Longer texts are rare in classifiers, and positions of some networks begin at 2: 514 positions take 512 tokens.
 _MOST_TOKENS: Final = 512
@@ -36,20 +38,17 @@ def hugging_face_model(name: str, *, may_download: bool) -> LibraryModel:
         UserError: No such folder or model, one without a class, or one whose class is not part of transformers.
         EnvironmentFault: It cannot be downloaded.
     """
-    is_folder = _is_folder(name)
-    if not is_folder and not may_download and not _is_cached(name, ("config.json",)):
+    is_here = _is_folder(name) or (_is_cached(name, _CONFIG) and _is_cached(name, _WEIGHTS))
+    if not is_here and not may_download:
         _refuse_offline(name)
         return LibraryModel("", download=f"downloading the description of '{name}' from {_hub()}")
     config = _read("AutoConfig", name)
     made = _class_of(name, config)
-    given = _keywords(config)
+    given = {**_keywords(config), **_from_cache(name)}
     keywords = "".join(f", {key}={value!r}" for key, value in given.items())
-    found = LibraryModel(
-        f"transformers:{made.__name__}.from_pretrained({name!r}{keywords})",
-        labels=_labels(config),
-        download="" if is_folder else download_of(name),
-    )
-    return _with_inputs(found, name, made, config)
+    factory = f"transformers:{made.__name__}.from_pretrained({name!r}{keywords})"
+    download = "" if is_here else download_of(name)
+    return _with_inputs(LibraryModel(factory, labels=_labels(config), download=download), name, made, config)
 
 
 def download_of(name: str) -> str:
@@ -79,7 +78,7 @@ def _with_inputs(found: LibraryModel, name: str, made: Any, config: Any) -> Libr
     if made.main_input_name == "input_values":
         audio = _audio(_optional("AutoFeatureExtractor", name))
         return replace(preprocessing=audio, warnings=() if audio else _unknown("sounds", name))
-    return replace(tokens=_tokens(_optional("AutoTokenizer", name), made, config))
+    return replace(tokens=_tokens(_optional("AutoTokenizer", name), name, made, config))
 
 
 def _unknown(what: str, name: str) -> tuple[str, ...]:
@@ -96,13 +95,16 @@ def _audio(extractor: Any) -> AudioInput | None:
     return AudioInput(int(rate), 0) if rate and is_plain else None
 
 
-def _tokens(tokenizer: Any, made: Any, config: Any) -> Tokens | None:
-    if tokenizer is None:
+def _tokens(tokenizer: Any, name: str, made: Any, config: Any) -> Tokens | None:
+    # Without the files of one, transformers makes a tokenizer without words.
+    if tokenizer is None or not _has(name, _TOKENIZERS):
         return None
     accepted = inspect.signature(made.forward).parameters
     inputs = tuple(name for name in tokenizer.model_input_names if name in accepted)
     positions = getattr(config, "max_position_embeddings", None) or _MOST_TOKENS
-    return Tokens(inputs, min(tokenizer.model_max_length, positions, _MOST_TOKENS), len(tokenizer))
+    # A tokenizer may know more words than the network has rows for.
+    vocabulary = min(len(tokenizer), getattr(config, "vocab_size", None) or len(tokenizer))
+    return Tokens(inputs, min(tokenizer.model_max_length, positions, _MOST_TOKENS), vocabulary)
 
 
 def _labels(config: Any) -> tuple[str, ...]:
@@ -141,6 +143,17 @@ def _is_folder(name: str) -> bool:
     return False
 
 
+def _has(name: str, files: tuple[str, ...]) -> bool:
+    folder = Path(name)
+    return any((folder / file).is_file() for file in files) if folder.is_dir() else _is_cached(name, files)
+
+
+def _from_cache(name: str) -> Mapping[str, object]:
+    """The argument that keeps a library off the network, for what is in its cache: it would get newer files unsaid."""
+    is_cached = not Path(name).is_dir() and _is_cached(name, _CONFIG) and _is_cached(name, _WEIGHTS)
+    return {"local_files_only": True} if is_cached else {}
+
+
 def _is_cached(name: str, files: tuple[str, ...]) -> bool:
     look_up = _library("huggingface_hub").try_to_load_from_cache
     return any(isinstance(look_up(name, file), str) for file in files)
@@ -157,7 +170,7 @@ def _refuse_offline(name: str) -> None:
 def _read(kind: str, name: str) -> Any:
     """The part `kind` of a model, such as its tokenizer."""
     try:
-        return getattr(_library("transformers"), kind).from_pretrained(name)
+        return getattr(_library("transformers"), kind).from_pretrained(name, **_from_cache(name))
     except (OSError, ValueError, KeyError) as err:
         first = next(iter(str(err).strip().splitlines()), type(err).__name__)
         if Path(name).is_dir():

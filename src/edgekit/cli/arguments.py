@@ -111,7 +111,7 @@ def source_argument(function: Any) -> Any:
         "source",
         shell_complete=names("models", files=True),
         help="A reference model, a run of 'train', FILE.py:FACTORY or PACKAGE:FACTORY, also with arguments in brackets "
-        "(executes its code), or an .onnx, .tflite or .pt2.",
+        "(executes its code), hf:PATH_OR_NAME, timm:NAME, torchvision:NAME, or an .onnx, .tflite or .pt2.",
     )(function)
 
 
@@ -138,6 +138,7 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
         preprocess: str,
         include_samples: bool,
         state: tuple[str, ...],
+        trust: bool,
         **others: Any,
     ) -> int | None:
         from edgekit.flows.opening.source import SourceOptions
@@ -155,6 +156,7 @@ def source_options(function: Callable[..., int | None]) -> Callable[..., int | N
             preprocess=preprocess,
             include_samples=include_samples,
             states=state,
+            trust=trust,
         )
         return function(*arguments, **others, options=options)
 
@@ -224,6 +226,11 @@ _SOURCE_OPTIONS: Final = (
         help="Include samples in the bundle even if the licence of their data restricts redistribution.",
     ),
     state_option,
+    click.option(
+        "--trust",
+        is_flag=True,
+        help="Run the code of the installed package that makes the network; remembered for this project.",
+    ),
 )
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 to_option = click.option(

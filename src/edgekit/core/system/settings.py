@@ -22,6 +22,8 @@ PROJECT_FILE: Final = "edgekit.toml"
 USER_FILE: Final = "config.toml"
 # Tables of the project file that one command reads by itself.
 TABLES: Final = ("check",)
+# What only the user sets, in the environment or in a file of their own.
+USER_ONLY: Final = ("trust",)
 _PREFIX: Final = "EDGEKIT_"
 _FOLDERS: Final = ("data", "cache")
 
@@ -36,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     `data`: folder of data sets. `cache`: folder of downloads and conversions. `target`: default target.
     `launches`: number of processes per measurement. `seed`: seed of every random choice. `timeout_s`: time limit of one
-    conversion. `minimum_effect`: the smallest difference of latencies that counts, as a ratio.
+    conversion. `minimum_effect`: the smallest difference of latencies that counts, as a ratio. `trust`: installed
+    packages whose code may run to make a network, comma-separated; a project file cannot set it.
     """
 
     data: str = ""
@@ -47,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeout_s: _Seconds = 600.0
     offline: bool = False
     minimum_effect: _Ratio = 0.03
+    trust: str = ""
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,12 +171,23 @@ def _project_layer(folder: Path) -> Iterable[_Layer]:
     for place in (folder, *folder.parents):
         _refuse_yaml(place, "edgekit", PROJECT_FILE)
         if (path := place / PROJECT_FILE).is_file():
-            yield _Layer(_shown(path), _settings(_toml(path), _shown(path), TABLES), place)
+            yield _Layer(_shown(path), _project_settings(_toml(path), _shown(path)), place)
             return
         if (path := place / "pyproject.toml").is_file() and (table := _tool_table(_toml(path))) is not None:
             origin = f"{_shown(path)} [tool.edgekit]"
-            yield _Layer(origin, _settings(table, origin, TABLES), place)
+            yield _Layer(origin, _project_settings(table, origin), place)
             return
+
+
+def _project_settings(table: dict[str, Any], origin: str) -> dict[str, Any]:
+    """The settings of a project, which cannot say which code its user trusts."""
+    wrong = next((name for name in USER_ONLY if name in table), None)
+    if wrong is not None:
+        raise UserError(
+            f"{origin}: '{wrong}' cannot be set by a project: it would vouch for itself.",
+            hint=f"Set {_PREFIX}{wrong.upper()}, or '{wrong}' in your own {USER_FILE}.",
+        )
+    return _settings(table, origin, TABLES)
 
 
 def _shown(path: Path) -> str:

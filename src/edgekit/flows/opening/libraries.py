@@ -33,7 +33,7 @@ class NamedModel:
 
 
 def named_model(call: FactoryCall, settings: Settings, progress: Progress) -> NamedModel:
-    """The call that a short form stands for, with the preprocessing, labels and licence of the library.
+    """The call that a short form means, with the preprocessing, labels and licence of the library.
 
     A library that must first download the description of a model does so after the progress has shown it.
 

@@ -31,9 +31,10 @@ from edgekit.export.routes import refuse_unreachable, refuse_unused_opset
 from edgekit.export.workers.describe import describe_file
 from edgekit.flows.opening.artifacts import refuse_unsized
 from edgekit.flows.opening.external_data import self_contained
-from edgekit.flows.opening.factories import named_factory, not_a_source, portable, resolved
+from edgekit.flows.opening.factories import named_factory, not_a_source, package_of, portable, resolved
 from edgekit.flows.opening.freed_axes import freed
 from edgekit.flows.opening.libraries import named_model, settled, token_inputs, with_tokens
+from edgekit.flows.opening.trusted_packages import require_trust
 from edgekit.flows.reading.held import Held
 from edgekit.flows.reading.preprocess_option import parse_preprocessing, with_preprocessing
 from edgekit.flows.reading.sample_files import read_held
@@ -57,7 +58,8 @@ class SourceOptions:
 
     `calibration` is the number of samples that calibrate static quantization. `preprocess` says how a file becomes the
     input of a user's own network, as in `parse_preprocessing`. `include_samples` puts samples into the bundle even if
-    the licence of their data restricts redistribution. `states` are texts as in `parse_states`.
+    the licence of their data restricts redistribution. `states` are texts as in `parse_states`. With `trust`,
+    the code of an installed package may run, now and later in this project.
     """
 
     weights: Path | None = None
@@ -72,6 +74,7 @@ class SourceOptions:
     preprocess: str = ""
     include_samples: bool = False
     states: tuple[str, ...] = ()
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,14 +228,18 @@ def _unused(source: str) -> dict[str, str]:
     own = dict.fromkeys(
         ("inputs", "samples", "labels", "task", "preprocess", "states"), "a reference model has its own"
     )
+    own |= (needless := {"trust": "it runs no code of an installed package"})
     if is_reference(source):
         return own
     if (Path(source) / RUN_FILE).is_file():
         return {**own, "weights": "a run directory has its own"}
     given = {"include_samples": "your own samples are always in the bundle"}
     if is_model_file(source):
-        return {**given, "data": "a file gets its samples from --samples", "weights": "it has its own"}
-    return {**given, "data": "a factory gets its samples from --samples"} if is_factory(source) else {}
+        return {**given, **needless, "data": "a file gets its samples from --samples", "weights": "it has its own"}
+    if not is_factory(source):
+        return {}
+    needs_none = needless if ".py:" in source or source.endswith(".py") else {}
+    return {**given, **needs_none, "data": "a factory gets its samples from --samples"}
 
 
 def _weights(name: str, options: SourceOptions) -> Path:
@@ -293,7 +300,9 @@ def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:
 
 
 def _factory(source: str, options: SourceOptions, settings: Settings, progress: Progress) -> Source:
-    model = named_model(named_factory(source), settings, progress)
+    named = named_factory(source)
+    untold = () if named.is_file else require_trust(package_of(named), source, settings, is_given=options.trust)
+    model = named_model(named, settings, progress)
     call, known = model.call, model.known
     how = parse_preprocessing(options.preprocess) if options.preprocess else known.preprocessing
     held = _held(options, how, known.labels, with_texts=known.tokens is not None)
@@ -306,7 +315,7 @@ def _factory(source: str, options: SourceOptions, settings: Settings, progress: 
     parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
     module = ModuleRef(resolved(call), str(options.weights or ""))
     facts, spec = {"factory": portable(call)}, completed(given.spec, given.samples, options.task)
-    warnings = (*(() if options.preprocess else known.warnings), *given.warnings)
+    warnings = (*untold, *(() if options.preprocess else known.warnings), *given.warnings)
     return Source(module, spec, parts, given.came_from, facts, warnings, download=known.download)
 
 

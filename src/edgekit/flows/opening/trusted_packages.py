@@ -1,0 +1,94 @@
+"""Which packages a user lets edgekit run the code of: remembered by project, outside of the repository."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import platformdirs
+
+from edgekit.core.errors import EdgekitError, UserError
+from edgekit.core.system import documents
+from edgekit.core.system.settings import PROJECT_FILE, Settings
+
+# 1: first version.
+TRUST_SCHEMA: Final = 1
+_FILE: Final = "trust.json"
+_OWN: Final = "edgekit"
+_MARKS: Final = (PROJECT_FILE, "pyproject.toml", ".git")
+
+
+class Trusted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Names of packages by the folder of the project in which `--trust` was given."""
+
+    packages: dict[str, tuple[str, ...]] = {}
+    schema_version: int = TRUST_SCHEMA
+
+
+def require_trust(package: str, source: str, settings: Settings, *, is_given: bool) -> tuple[str, ...]:
+    """Raise unless the user lets edgekit run the code of `package`; `is_given` says so, for now and for later.
+
+    Packages in the current folder are the user's own, like a file of theirs. The setting `trust` names packages for
+    machines that remember nothing, such as those of CI.
+
+    Returns:
+        A warning if that cannot be remembered.
+
+    Raises:
+        UserError: Neither `--trust` nor the setting, now or earlier in this project.
+    """
+    named = [one.strip() for one in settings.trust.split(",")]
+    if package in (_OWN, *named) or _is_here(package) or package in _remembered(_project()):
+        return ()
+    if not is_given:
+        raise UserError(
+            f"'{source}' runs the code of the installed package '{package}' on this machine.",
+            hint=f"Add --trust, which is remembered for this project, or set EDGEKIT_TRUST={package} in CI.",
+        )
+    return _remember(package, _project())
+
+
+def trust_file() -> Path:
+    """Where it is remembered: with the user, because a repository must not vouch for itself."""
+    return platformdirs.user_state_path("edgekit") / _FILE
+
+
+def _project() -> Path:
+    """The nearest folder upwards that is a project, or the current one."""
+    here = Path.cwd().resolve()
+    return next((one for one in (here, *here.parents) if any((one / mark).exists() for mark in _MARKS)), here)
+
+
+def _is_here(package: str) -> bool:
+    """Whether a package is that of the current folder; an installed one of the same name comes before it."""
+    places = [Path(package).resolve(), Path(f"{package}.py").resolve()]
+    if not any(place.exists() for place in places):
+        return False
+    spec = importlib.util.find_spec(package)
+    found = [*(spec.submodule_search_locations or []), spec.origin] if spec is not None else []
+    return spec is None or any(Path(one).resolve() in places for one in found if one)
+
+
+def _remembered(project: Path) -> tuple[str, ...]:
+    return _read().packages.get(str(project), ())
+
+
+def _read() -> Trusted:
+    """What is remembered; nothing if the file is missing or damaged, so that `--trust` is asked for again."""
+    try:
+        return documents.read(trust_file(), Trusted, newest=TRUST_SCHEMA)
+    except EdgekitError:
+        return Trusted()
+
+
+def _remember(package: str, project: Path) -> tuple[str, ...]:
+    known = _read().packages
+    packages = {**known, str(project): tuple(sorted({*known.get(str(project), ()), package}))}
+    try:
+        trust_file().parent.mkdir(parents=True, exist_ok=True)
+        documents.write(trust_file(), msgspec.structs.replace(Trusted(), packages=packages))
+    except (OSError, EdgekitError) as err:
+        return (f"--trust is not remembered: {err}.",)
+    return ()
