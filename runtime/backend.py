@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Session(Protocol):
-    """A loaded artifact; a context manager. One thread at a time unless the backend says otherwise.
+    """A loaded artifact; a context manager. Threads may share it.
+
+    Threads that call `run` run at once or take turns, as the library allows. A call that `bind` returned can be shared
+    as well, or belongs to the first thread that calls it and refuses any other; so does a session that keeps a state
+    from run to run.
 
     `provider` is what actually runs the model, as the library itself reports it.
     """
@@ -31,7 +35,8 @@ class Session(Protocol):
         """Outputs by name, owned by the caller.
 
         Raises:
-            UserError: A name, shape or dtype does not match an input of the artifact.
+            UserError: A name, shape or dtype does not match an input of the artifact; or the session keeps a state and
+                belongs to another thread.
         """
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
@@ -61,6 +66,16 @@ def stored_codes(session: Session) -> dict[str, Stored]:
     """How the quantized inputs of a file are stored; callers give codes or real numbers, as `quantized.py` says."""
     codes: dict[str, Stored] = getattr(session, "codes", {})
     return codes
+
+
+@runtime_checkable
+class KeepsState(Protocol):
+    """A session whose file may have variables. While `keeps_state`, they live from run to run and the order counts."""
+
+    keeps_state: bool
+
+    def give_back(self) -> None:
+        """Leave a session that keeps a state, and so belongs to one thread, to the next thread that runs it."""
 
 
 class Backend(Protocol):

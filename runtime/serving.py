@@ -6,8 +6,9 @@
 | outputs while the program does other work | `SessionPool.submit`, in asyncio `SessionPool.run_async` |
 | an endless source, in order, with little memory | `stream` |
 
-A session serves one thread at a time unless its backend says otherwise. `SessionPool` and `stream` respect that: they
-run one feed per session at a time. Do not change the arrays of a feed before its outputs are there.
+Threads may share a session, and take turns where the library runs one feed at a time. `SessionPool` and `stream` run
+one feed per session at a time. A session that keeps a state runs its feeds one by one, in order, and alone in a pool.
+Do not change the arrays of a feed before its outputs are there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from edgekit.core.errors import DeviceUnavailable, UserError
-from edgekit.runtime.backend import Session
+from edgekit.runtime.backend import KeepsState, Session
 
 if TYPE_CHECKING:
     from edgekit.core.samples import Feed
@@ -35,13 +36,14 @@ _Kind = tuple[tuple[str, tuple[int, ...], str], ...]
 def run_batch(session: Session, feeds: Iterable[Mapping[str, object]], *, batch_size: int = 32) -> list[Feed]:
     """Outputs of every feed, in order; consecutive feeds run together, up to `batch_size` rows.
 
-    Feeds run one by one if not all inputs and outputs of the model start with the same batch axis, or if their other
-    sizes or dtypes differ. Outputs are views of the batch they ran in; the caller owns them.
+    Feeds run one by one if not all inputs and outputs of the model start with the same batch axis, if their other
+    sizes or dtypes differ, or if the session keeps a state. Outputs are views of the batch they ran in; the
+    caller owns them.
 
     Raises:
         UserError: As in `Session.run`; feeds before the invalid one may have run.
     """
-    if not _has_batch(session):
+    if not _has_batch(session) or _keeps_state(session):
         return [session.run(feed) for feed in feeds]
     return [outputs for group in _groups(feeds, batch_size) for outputs in _run_together(session, group)]
 
@@ -50,7 +52,7 @@ class SessionPool:
     """Runs feeds in the background, one thread per session. A context manager: leaving it waits for pending feeds.
 
     Args:
-        sessions: All of the same artifact. They stay open when the pool closes.
+        sessions: All of the same artifact. They stay open when the pool closes. A session that keeps a state is alone.
         queue_size: How many feeds may be pending, waiting ones included, before `submit` waits.
     """
 
@@ -59,7 +61,11 @@ class SessionPool:
             raise UserError(
                 f"A pool needs a session and a queue_size of 1 or more, got {len(sessions)} and {queue_size}."
             )
+        if len(sessions) > 1 and any(map(_keeps_state, sessions)):
+            raise UserError("Sessions that keep a state cannot share a stream.", hint="Give the pool one session.")
         self.queue_size = queue_size
+        self._sessions = sessions
+        self._give_back()
         self._idle: SimpleQueue[Session] = SimpleQueue()
         for session in sessions:
             self._idle.put(session)
@@ -99,12 +105,19 @@ class SessionPool:
     def close(self, *, cancel: bool = False) -> None:
         """Wait for the pending feeds; with `cancel`, only for those that are already running."""
         self._threads.shutdown(cancel_futures=cancel)
+        self._give_back()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         self.close(cancel=kind is not None)
+
+    def _give_back(self) -> None:
+        """Leave sessions that keep a state to the next thread."""
+        for session in self._sessions:
+            if isinstance(session, KeepsState):
+                session.give_back()
 
     def _run(self, feed: Mapping[str, object]) -> Feed:
         session = self._idle.get()
@@ -132,6 +145,10 @@ def stream(feeds: Iterable[Mapping[str, object]], *sessions: Session, ahead: int
             pending.append(pool.submit(feed))
         while pending:
             yield pending.popleft().result()
+
+
+def _keeps_state(session: Session) -> bool:
+    return isinstance(session, KeepsState) and session.keeps_state
 
 
 def _has_batch(session: Session) -> bool:

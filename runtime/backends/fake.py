@@ -24,6 +24,7 @@ from edgekit.core.errors import ModelUnreadable, ProviderRefused, UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.core.system import documents
+from edgekit.core.system.turns import bound_to_one_thread
 from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of
 from edgekit.runtime.backends.target_options import check_names, threads_of
@@ -81,7 +82,7 @@ class FakeBackend:
 
 
 class FakeSession:
-    """A .fake.json file that was read. `run` may be called from several threads at once."""
+    """A .fake.json file that was read. Threads may share it; a call of `bind` belongs to the first that calls it."""
 
     backend = "fake"
     provider = "cpu"
@@ -94,17 +95,20 @@ class FakeSession:
 
     def run(self, feed: Mapping[str, object]) -> Feed:
         """Outputs by name, owned by the caller; errors as in `Session.run`."""
-        if self._model is None:
+        model = self._model
+        if model is None:
             raise UserError("This session is closed.")
         check_feed(feed, self.inputs)
-        time.sleep(self._model.delay_s)
-        return {output.name: _answer(output, feed) for output in self._model.outputs}
+        time.sleep(model.delay_s)
+        return {output.name: _answer(output, feed) for output in model.outputs}
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
         """A call that reads the arrays of `feed` again and overwrites the same output arrays each time."""
         outputs = self.run(feed)
+        bound = bound_to_one_thread()
 
         def call() -> Feed:
+            bound.claim()
             for name, array in self.run(feed).items():
                 outputs[name][...] = array
             return outputs

@@ -6,20 +6,30 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from edgekit.core.errors import EdgekitError, ProviderRefused, UserError, unknown
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
+from edgekit.core.system.turns import OneThread
 from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model
 from edgekit.runtime.backends.native_output import captured_stderr
 from edgekit.runtime.backends.operator_times import profiled
-from edgekit.runtime.backends.plans import Plan, Shapes, failed, first_line
-from edgekit.runtime.backends.quantized import Stored, storing
-from edgekit.runtime.backends.signatures import Family, SignatureEntry, TensorEntry, family_of
+from edgekit.runtime.backends.plans import Plan, Shapes, failed, first_line, has_variables, keeps_values
+from edgekit.runtime.backends.quantized import also_taken, stored_inputs
+from edgekit.runtime.backends.signatures import (
+    Family,
+    SignatureEntry,
+    TensorEntry,
+    cut_back,
+    family_of,
+    padded,
+    row_ranges,
+)
 from edgekit.runtime.backends.target_options import check_names, choice, threads_of
 
 if TYPE_CHECKING:
@@ -31,7 +41,7 @@ OPTIONS: Final = ("threads", "provider", "signature", "state")
 PROVIDERS: Final = ("cpu", "xnnpack")
 STATES: Final = ("reset", "keep")
 _DEFAULT_SIGNATURE: Final = "serving_default"
-_VARIABLE: Final = "VAR_HANDLE"
+_ALONE: Final = "This session has a state, so it"
 
 
 class LiteRT:
@@ -66,7 +76,7 @@ class LiteRT:
                 f"Provider 'xnnpack' did not run the model '{path}'.", hint="--target local/litert@provider=cpu"
             )
         family = _family(engine, spec, options.get("signature", ""))
-        again = partial(_opened, path, threads) if state == "reset" and _has_variables(engine) else None
+        again = partial(_opened, path, threads) if state == "reset" and has_variables(engine) else None
         return LiteRTSession(engine, kernels, family, is_reset=state == "reset", again=again)
 
     def operators(self, path: Path, options: Mapping[str, str], feed: Mapping[str, object]) -> tuple[OperatorTime, ...]:
@@ -80,7 +90,10 @@ class LiteRT:
 
 
 class LiteRTSession:
-    """A loaded .tflite file. One thread at a time: open a session for each.
+    """A loaded .tflite file. Threads that share it take turns, in `run` and in calls that `bind` returned.
+
+    A session that keeps variables of the file from run to run, with `state=keep` or in calls that `bind` returned,
+    belongs to the first thread that runs it: parts of two streams would mix.
 
     The file has fixed shapes, one signature for each combination of sizes it was exported for. A feed runs in the
     smallest signature that fits it; a larger batch is split; a dynamic axis is padded if its inputs have a padding
@@ -110,13 +123,19 @@ class LiteRTSession:
         self.inputs = family.inputs
         self.outputs = family.outputs
         self._engine = engine
-        self.codes = _codes(family)
-        self._also = _also_taken(family)
-        self._is_reset = is_reset
+        self.codes = stored_inputs(family)
+        self._also = also_taken(family)
         self._again = again
+        # Gives variables the values that they have after loading. Called in each run: past the engine's Python.
+        own: Callable[[], None] | None = engine._interpreter.ResetVariableTensors if is_reset else None
+        self._reset = own if again is None else self._open_again
         self._allocated: set[int] = set()
         self._shapes: Shapes = {}
         self._last: Plan | None = None
+        self._turn = Lock()
+        self._acquire, self._release = self._turn.acquire, self._turn.release
+        self.keeps_state = not is_reset
+        self._alone = None if is_reset else OneThread(_ALONE, hint="Open a session in each thread.")
 
     @property
     def sizes(self) -> dict[str, tuple[int, ...]]:
@@ -126,14 +145,20 @@ class LiteRTSession:
 
     def run(self, feed: Mapping[str, object]) -> Feed:
         """Outputs by name, owned by the caller; errors as in `Session.run`."""
-        self._reset()
-        plan = self._last
-        if plan is not None and plan.takes(feed):
-            try:
+        self._acquire()  # `with` takes twice as long, and this is in every call
+        try:
+            if self._alone is not None:
+                self._alone.claim()
+            if self._reset is not None:
+                self._reset()
+            plan = self._last
+            if plan is not None and plan.takes(feed):
                 return plan.invoke()
-            except (RuntimeError, ValueError) as err:
-                raise failed(err) from err
-        return self._run_checked(feed)
+            return self._run_checked(feed)
+        except (RuntimeError, ValueError) as err:
+            raise failed(err) from err
+        finally:
+            self._release()
 
     def bind(self, feed: Mapping[str, object]) -> Callable[[], Feed]:
         """The fast path: a call that sets this feed, runs, and returns outputs that the next call may overwrite.
@@ -141,15 +166,25 @@ class LiteRTSession:
         Each call reads the arrays of `feed` again: write into them to run other values of the same shape.
         """
         arrays: dict[str, Any] = dict(feed)
-        self._run_checked(arrays)
-        plan = self._last
-        if plan is None or not plan.takes(arrays):
-            return lambda: self._run_checked(arrays)
-        return plan.bound(arrays)
+        with self._turn:
+            if self._alone is not None:
+                self._alone.claim()
+            self._run_checked(arrays)
+            if self._alone is None and keeps_values(self._engine):
+                self._alone = OneThread(_ALONE, hint="Open a session in each thread.")
+            plan = self._last
+            call = partial(self._run_checked, arrays) if plan is None or not plan.takes(arrays) else plan.bound(arrays)
+        return self._in_turn(call)
+
+    def give_back(self) -> None:
+        """Leave a session that keeps a state to the next thread that runs it."""
+        if self._alone is not None:
+            self._alone.give_back()
 
     def prepared(self, feed: Mapping[str, object]) -> tuple[SignatureEntry, dict[str, Array]] | None:
         """The signature that runs `feed`, and its inputs as the file stores them; None if several runs are needed."""
-        self._run_checked(feed)
+        with self._turn:
+            self._run_checked(feed)
         entry = self._last.entry if self._last else None
         rows = {name: np.asarray(array).shape[:1] for name, array in feed.items()}
         if entry is None or any(rows[one.name] > one.shape[:1] and not one.free for one in entry.inputs):
@@ -159,14 +194,28 @@ class LiteRTSession:
 
     def close(self) -> None:
         """Free the model's memory; closing twice is harmless."""
-        self._engine = None
-        self._last = None
+        with self._turn:
+            self._engine = self._last = self._reset = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _in_turn(self, call: Callable[[], Feed]) -> Callable[[], Feed]:
+        acquire, release, alone = self._acquire, self._release, self._alone
+
+        def called() -> Feed:
+            acquire()
+            try:
+                if alone is not None:
+                    alone.claim()
+                return call()
+            finally:
+                release()
+
+        return called
 
     def _run_checked(self, feed: Mapping[str, object]) -> Feed:
         if self._engine is None:
@@ -184,12 +233,10 @@ class LiteRTSession:
         except (RuntimeError, ValueError) as err:
             raise failed(err) from err
 
-    def _reset(self) -> None:
-        """Variables get the values that they have after loading."""
-        if self._again is not None and self._engine is not None:
-            self._engine, self._last, self._allocated, self._shapes = self._again(), None, set(), {}
-        elif self._is_reset and self._engine is not None:
-            self._engine.reset_all_variables()
+    def _open_again(self) -> None:
+        """Variables of the newer kind get the values that they have after loading."""
+        assert self._again is not None
+        self._engine, self._last, self._allocated, self._shapes = self._again(), None, set(), {}
 
     def _run_sizes(self, arrays: Feed, sizes: dict[str, int]) -> Feed:
         batch = self.family.batch
@@ -197,8 +244,9 @@ class LiteRTSession:
         if batch is None or not chunks or len(chunks) == 1:
             return self._run_one(arrays, sizes)
         parts = []
-        for rows in _slices(chunks, sizes[batch]):
-            self._reset()
+        for rows in row_ranges(chunks, sizes[batch]):
+            if self._reset is not None:
+                self._reset()
             part = {name: array[rows] for name, array in arrays.items()}
             parts.append(self._run_one(part, {**sizes, batch: rows.stop - rows.start}))
         return {
@@ -217,12 +265,12 @@ class LiteRTSession:
             return plan.invoke()
         plan.set_inputs(
             {
-                tensor.name: _padded(arrays[tensor.name], tensor, spec)
+                tensor.name: padded(arrays[tensor.name], tensor, spec)
                 for tensor, spec in zip(entry.inputs, self.inputs, strict=True)
             }
         )
         outputs = plan.invoke()
-        return {spec.name: _cut(outputs[spec.name], spec, sizes) for spec in self.outputs}
+        return {spec.name: cut_back(outputs[spec.name], spec, sizes) for spec in self.outputs}
 
     def _plan(self, entry: SignatureEntry) -> Plan:
         if entry.subgraph not in self._allocated:
@@ -288,12 +336,6 @@ def _kernels(engine: Any) -> str:
     return "xnnpack" if "DELEGATE" in names else "cpu"
 
 
-def _has_variables(engine: Any) -> bool:
-    """True if the file has variables of the newer kind, which the engine does not reset."""
-    wrapper = engine._interpreter
-    return any(wrapper.NodeName(place) == _VARIABLE for place in range(wrapper.NumNodes()))
-
-
 def _family(engine: Any, spec: ModelSpec | None, signature: str) -> Family:
     inputs, outputs = (spec.inputs, spec.outputs) if spec else ((), ())
     order = [tensor.name for tensor in (*inputs, *outputs)]
@@ -355,37 +397,3 @@ def _tensor(engine: Any, index: int, subgraph: int, name: str) -> TensorEntry:
 def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
     """`names` in the order of the spec; those it does not know come last."""
     return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
-
-
-def _codes(family: Family) -> dict[str, Stored]:
-    """How the quantized inputs are stored."""
-    entries = family.entries[0].inputs
-    return {one.name: Stored(one.dtype, one.scale, one.zero_point) for one in entries if one.is_quantized}
-
-
-def _also_taken(family: Family) -> dict[str, tuple[str, ...]]:
-    """Further dtypes that each input accepts: the stored one if callers see another, and what is converted to it."""
-    taken = {entry.name: {entry.dtype, *(dtype.name for dtype in storing(entry))} for entry in family.entries[0].inputs}
-    return {spec.name: tuple(sorted(taken[spec.name] - {spec.dtype})) for spec in family.inputs}
-
-
-def _slices(chunks: Sequence[int], total: int) -> Iterator[slice]:
-    start = 0
-    for size in chunks:
-        yield slice(start, min(start + size, total))
-        start += size
-
-
-def _padded(array: Array, tensor: TensorEntry, spec: TensorSpec) -> Array:
-    """`array` in the shape of the signature, filled up at the end of each axis."""
-    if array.shape == tensor.shape:
-        return array
-    widths = [(0, wanted - size) for wanted, size in zip(tensor.shape, array.shape, strict=True)]
-    return np.pad(array, widths, constant_values=spec.padding or 0)
-
-
-def _cut(array: Array, spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
-    """`array` without what padding added."""
-    rows = tuple(slice(sizes.get(axis)) if isinstance(axis, str) else slice(None) for axis in spec.shape)
-    cut = array[rows]
-    return array if cut.shape == array.shape else np.ascontiguousarray(cut)

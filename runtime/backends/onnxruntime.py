@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
+from edgekit.core.system.turns import bound_to_one_thread
 from edgekit.runtime.backends import providers
 from edgekit.runtime.backends.feeds import check_feed, ties
 from edgekit.runtime.backends.file_kind import head_of, not_a_model
@@ -93,7 +94,7 @@ class OnnxRuntime:
 class OnnxSession:
     """A loaded .onnx file.
 
-    `run` may be called from several threads at once; a call that `bind` returned may not.
+    `run` may be called from several threads at once; a call that `bind` returned belongs to the first that calls it.
 
     On a provider other than the CPU, the first run is profiled. It raises `ProviderRefused` and closes the session
     if the provider ran neither half of the nodes nor half of the time; `placement` has the shares.
@@ -327,8 +328,13 @@ def _same_memory(buffer: Array, array: Array) -> bool:
 def _bound_call(engine: Any, binding: Any, inputs: _BoundInputs, outputs: Feed) -> Callable[[], Feed]:
     run, refresh = engine.run_with_iobinding, inputs.refresh
     alive = (inputs.kept, outputs)
+    bound = bound_to_one_thread()
+    owner = 0
 
     def call(_alive: object = alive) -> Feed:
+        nonlocal owner
+        if get_ident() != owner:
+            owner = bound.claim()
         if refresh is not None:
             refresh()
         try:

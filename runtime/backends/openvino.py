@@ -12,6 +12,7 @@ import numpy as np
 from edgekit.core.errors import ModelUnreadable, ProviderRefused, UserError
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
+from edgekit.core.system.turns import bound_to_one_thread
 from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of, not_a_model
 from edgekit.runtime.backends.target_options import check_names, threads_of
@@ -71,7 +72,7 @@ class OpenVino:
 
 
 class OpenVinoSession:
-    """A loaded .onnx file. `run` may be called from several threads at once, which then take turns."""
+    """A loaded .onnx file. Threads that share it take turns; a call of `bind` belongs to the first that calls it."""
 
     backend = "openvino"
     provider = CPU
@@ -94,8 +95,10 @@ class OpenVinoSession:
         If the size of an output is not known before the run, each call returns new arrays instead.
         """
         outputs = self.run(feed)
+        bound = bound_to_one_thread()
 
         def call() -> Feed:
+            bound.claim()
             with self._turn:
                 self._infer(feed)
                 for place, (name, array) in enumerate(outputs.items()):
@@ -110,7 +113,8 @@ class OpenVinoSession:
 
     def close(self) -> None:
         """Free the model's memory; closing twice is harmless."""
-        self._request = None
+        with self._turn:
+            self._request = None
 
     def __enter__(self) -> Self:
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from edgekit.runtime.backends.signatures import SignatureEntry
 if TYPE_CHECKING:
     from edgekit.core.samples import Array, Feed
 
+_VARIABLE: Final = "VAR_HANDLE"
+# Operators that have variables of the older kind.
+_RECURRENT: Final = ("_RNN", "_LSTM", "SVDF")
 
 Shapes = dict[int, dict[str, tuple[int, ...]]]
 
@@ -97,6 +100,19 @@ class Plan:
                 raise failed(err) from err
 
         return call
+
+
+def has_variables(engine: Any) -> bool:
+    """True if the file has variables of the newer kind, which LiteRT does not reset."""
+    wrapper = engine._interpreter
+    return any(wrapper.NodeName(place) == _VARIABLE for place in range(wrapper.NumNodes()))
+
+
+def keeps_values(engine: Any) -> bool:
+    """True if an operator of the file has variables, of either kind."""
+    wrapper = engine._interpreter
+    names = [wrapper.NodeName(place) for place in range(wrapper.NumNodes())]
+    return any(name == _VARIABLE or name.endswith(_RECURRENT) for name in names)
 
 
 def failed(err: Exception) -> UserError:

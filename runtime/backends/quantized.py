@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from edgekit.core.errors import UserError
-from edgekit.runtime.backends.signatures import TensorEntry
+from edgekit.runtime.backends.signatures import Family, TensorEntry
 
 if TYPE_CHECKING:
     from edgekit.core.samples import Array
@@ -121,3 +121,15 @@ def _narrow(tensor: TensorEntry) -> Convert:
         return np.asarray(narrow)
 
     return convert
+
+
+def stored_inputs(family: Family) -> dict[str, Stored]:
+    """How the quantized inputs are stored."""
+    entries = family.entries[0].inputs
+    return {one.name: Stored(one.dtype, one.scale, one.zero_point) for one in entries if one.is_quantized}
+
+
+def also_taken(family: Family) -> dict[str, tuple[str, ...]]:
+    """Further dtypes that each input accepts: the stored one if callers see another, and what is converted to it."""
+    taken = {entry.name: {entry.dtype, *(dtype.name for dtype in storing(entry))} for entry in family.entries[0].inputs}
+    return {spec.name: tuple(sorted(taken[spec.name] - {spec.dtype})) for spec in family.inputs}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from edgekit.core.spec import Axis, TensorSpec
+
+if TYPE_CHECKING:
+    from edgekit.core.samples import Array
 
 # No sizes of an axis: those of all signatures are at least 0.
 _BATCH: Final = (-1,)
@@ -234,3 +239,26 @@ def _sizes(entry: SignatureEntry, inputs: Sequence[TensorSpec]) -> dict[str, int
         for position, (axis, size) in enumerate(zip(spec.shape, tensor.shape, strict=True))
         if isinstance(axis, str) and position not in tensor.free
     }
+
+
+def row_ranges(chunks: Sequence[int], total: int) -> Iterator[slice]:
+    """The rows of each chunk of a batch of `total` rows."""
+    start = 0
+    for size in chunks:
+        yield slice(start, min(start + size, total))
+        start += size
+
+
+def padded(array: Array, tensor: TensorEntry, spec: TensorSpec) -> Array:
+    """`array` in the shape of the signature, filled up at the end of each axis."""
+    if array.shape == tensor.shape:
+        return array
+    widths = [(0, wanted - size) for wanted, size in zip(tensor.shape, array.shape, strict=True)]
+    return np.pad(array, widths, constant_values=spec.padding or 0)
+
+
+def cut_back(array: Array, spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
+    """`array` without what padding added."""
+    rows = tuple(slice(sizes.get(axis)) if isinstance(axis, str) else slice(None) for axis in spec.shape)
+    cut = array[rows]
+    return array if cut.shape == array.shape else np.ascontiguousarray(cut)

@@ -14,6 +14,10 @@ from edgekit.runtime.backend import Session
 def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: str | int) -> Session:
     """A Session for one artifact; close it, or use it in a `with` block.
 
+    Threads may share the session: `run` gives each its own outputs, at once with ONNX Runtime, in turns with LiteRT and
+    OpenVINO. A call that `bind` returned, and a session with `state="keep"`, belong to the first thread that uses them
+    where sharing them would give wrong outputs: another thread gets a UserError.
+
     Args:
         path: A bundle, `.onnx` or `.tflite`.
         backend: Name of a backend; if empty, the default of the format.

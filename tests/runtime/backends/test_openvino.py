@@ -80,14 +80,13 @@ def crippled(folder: Path, target: Path) -> Path:
 
 
 def test_the_backend_keeps_every_promise_of_backends(folder: Path) -> None:
-    done = python(
-        folder, ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/conformance/test_backends.py", "-k", "openvino"]
-    )
+    files = ["tests/conformance/test_backends.py", "tests/conformance/test_threads.py"]
+    done = python(folder, ["-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", "openvino"])
 
     assert done.returncode == 0, done.stdout[-2000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
-    assert int(passed[1]) > 20
+    assert int(passed[1]) > 25
 
 
 @pytest.mark.parametrize(("target", "provider"), [(ON_OPENVINO, "openvino"), ("local/openvino", "cpu")])
