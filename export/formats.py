@@ -43,7 +43,8 @@ class Exporter(Protocol[SourceT_contra]):
                 format the opened file.
             feed: Real inputs for tracing: at least two rows if the batch is dynamic.
 
-        An exporter of a format that has opsets takes `opset` as well.
+        An exporter of a format that has opsets takes `opset` as well, and one for modules with complex numbers
+        `is_complex`, which says that there are some.
 
         Raises:
             UserError: The module cannot be traced; names the line.

@@ -58,7 +58,8 @@ class Export(msgspec.Struct, frozen=True, tag="export"):
     """Convert the module to the float file `out` with the exporter at `exporter`; `feed` holds one real feed.
 
     The module gets the tensors in the file `state`, if there is one: its factory may set random weights. `opset` is
-    given to exporters of formats that have opsets; 0 means their default.
+    given to exporters of formats that have opsets; 0 means their default. `is_complex` says that running the module
+    showed complex numbers.
     """
 
     module: ModuleRef
@@ -69,6 +70,7 @@ class Export(msgspec.Struct, frozen=True, tag="export"):
     seed: int = 0
     state: str = ""
     opset: int = 0
+    is_complex: bool = False
 
 
 class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
@@ -131,7 +133,14 @@ class Tokenize(msgspec.Struct, frozen=True, tag="tokenize"):
     most: int = 0
 
 
-Question = Describe | DescribeLibraryModel | Tokenize | Load | RunModule | Export | Quantize | Steps
+class Parameters(msgspec.Struct, frozen=True, tag="parameters"):
+    """Name the parameters of the module's `forward`."""
+
+    module: ModuleRef
+    seed: int = 0
+
+
+Question = Describe | DescribeLibraryModel | Parameters | Tokenize | Load | RunModule | Export | Quantize | Steps
 
 
 class Traced(msgspec.Struct, frozen=True):
@@ -224,6 +233,7 @@ class Reply(msgspec.Struct, frozen=True):
     described: Described | None = None
     library: LibraryModel | None = None
     tokens: Tokens | None = None
+    parameters: tuple[str, ...] | None = None
     traced: Traced | None = None
     converted: Converted | None = None
     stepped: Stepped | None = None

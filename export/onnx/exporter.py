@@ -20,7 +20,7 @@ from edgekit.export.onnx.opsets import at_opset, oldest
 from edgekit.export.raw_inputs import layout_of
 from edgekit.export.torch.call import call, call_arguments, positional, tensors
 from edgekit.export.torch.flattening import flatten
-from edgekit.export.torch.real_form import real_form, uses_complex
+from edgekit.export.torch.real_form import real_form
 from edgekit.export.torch.untraceable import first_line, untraceable
 from edgekit.runtime.backends.tensors import SIZES_KEY
 
@@ -53,19 +53,33 @@ class OnnxExporter:
         need("onnxscript", extra="export")
         need("onnxslim", extra="export")
 
-    def export(self, module: Module, spec: ModelSpec, feed: Feed, out: Path, *, opset: int = OPSET) -> Converted:
-        """Write the float32 file; falls back to the legacy exporter, with a warning."""
-        exporter, warnings = _write(module, spec, feed, out, opset)
+    def export(
+        self,
+        module: Module,
+        spec: ModelSpec,
+        feed: Feed,
+        out: Path,
+        *,
+        opset: int = OPSET,
+        is_complex: bool = False,
+    ) -> Converted:
+        """Write the float32 file; falls back to the legacy exporter, with a warning.
+
+        A module with complex numbers (`is_complex`) is written by their parts where that is possible.
+        """
+        exporter, warnings = _write(module, spec, feed, out, opset, is_complex=is_complex)
         slim(out, spec)
         options: dict[str, str | int | float | bool] = {"exporter": exporter, "opset": opset, "simplifier": "onnxslim"}
         made = read_back(out, spec)
         return msgspec.structs.replace(made, options=options, warnings=(*warnings, *_frozen(made, spec)))
 
 
-def _write(module: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int) -> tuple[str, tuple[str, ...]]:
+def _write(
+    module: Module, spec: ModelSpec, feed: Feed, out: Path, opset: int, *, is_complex: bool
+) -> tuple[str, tuple[str, ...]]:
     """Write the file with the first exporter that can; its name, and the warning that it is not the usual one."""
     wrapped = positional(module, spec)
-    if _write_real(wrapped, spec, feed, out, opset):
+    if is_complex and _write_real(wrapped, spec, feed, out, opset):
         return "dynamo", ()
     try:
         _export_dynamo(wrapped, spec, feed, out, opset)
@@ -91,8 +105,6 @@ def _write_real(wrapped: Module, spec: ModelSpec, feed: Feed, out: Path, opset: 
     given = tuple(tensors(feed, spec).values())
 
     def write(path: Path) -> bool:
-        if not uses_complex(wrapped, given):
-            return False
         _export_dynamo(real_form(wrapped, given, _free_axes(spec)), spec, feed, path, opset)
         return True
 

@@ -21,7 +21,7 @@ from edgekit.export.tflite.compact import compact
 from edgekit.export.tflite.lowering import decompose
 from edgekit.export.torch.call import call, call_arguments, positional, tensors
 from edgekit.export.torch.flattening import flatten
-from edgekit.export.torch.real_form import real_form, uses_complex
+from edgekit.export.torch.real_form import real_form
 from edgekit.export.torch.untraceable import unsupported_in_tflite, untraceable
 
 if TYPE_CHECKING:
@@ -35,8 +35,11 @@ class TfliteExporter:
         """Import the converter."""
         need("litert_torch", extra="tflite-export")
 
-    def export(self, module: Module, spec: ModelSpec, feed: Feed, out: Path) -> Converted:
-        """Write the float32 file: one signature per combination of sizes, weights shared."""
+    def export(self, module: Module, spec: ModelSpec, feed: Feed, out: Path, *, is_complex: bool = False) -> Converted:
+        """Write the float32 file: one signature per combination of sizes, weights shared.
+
+        TFLite has no complex numbers: a module in which they occur (`is_complex`) is written by their parts.
+        """
         _refuse_names(spec)
         torch = need("torch", extra="tflite-export")
         converter = need("litert_torch", extra="tflite-export").Converter()
@@ -46,7 +49,8 @@ class TfliteExporter:
             for signature in signatures_of(spec):
                 cut = {tensor.name: fitted(feed[tensor.name], tensor, signature.sizes) for tensor in spec.inputs}
                 given = tensors(cut, spec)
-                converter.signature(signature.name, _without_complex(module, spec, given) or named, None, given)
+                written = _without_complex(module, spec, given) if is_complex else named
+                converter.signature(signature.name, written, None, given)
             with torch.no_grad():
                 converter.convert().export(str(out))
         except EdgekitError:
@@ -77,12 +81,10 @@ def _named(module: Module, spec: ModelSpec) -> Module:
     return _by_name(spec, module, lambda inner, feed: flatten(call(inner, arguments, feed)).values())
 
 
-def _without_complex(module: Module, spec: ModelSpec, given: dict[str, Tensor]) -> Module | None:
-    """The same for a module with complex numbers, which TFLite does not have, by their parts; None without any."""
-    wrapped, feed = positional(module, spec), tuple(given.values())
-    if not uses_complex(wrapped, feed):
-        return None
-    return _by_name(spec, real_form(wrapped, feed), lambda inner, values: cast("Iterable[Tensor]", inner(*values)))
+def _without_complex(module: Module, spec: ModelSpec, given: dict[str, Tensor]) -> Module:
+    """The same for a module with complex numbers, by their parts."""
+    real = real_form(positional(module, spec), tuple(given.values()))
+    return _by_name(spec, real, lambda inner, values: cast("Iterable[Tensor]", inner(*values)))
 
 
 def _by_name(spec: ModelSpec, module: Module, outputs_of: Callable[[Module, list[Tensor]], Iterable[Tensor]]) -> Module:

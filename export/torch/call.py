@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from edgekit.core.errors import UserError
-from edgekit.core.recipe import ATTENTION, LOG_SPECTRUM
+from edgekit.core.recipe import ATTENTION, COMPLEX, LOG_SPECTRUM
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, named, onnx_name
 from edgekit.export.torch.flattening import flatten
+from edgekit.export.torch.real_form import watched_complex
 from edgekit.export.torch.untraceable import code_place
 from edgekit.export.torch.watching import watched_functions
 
@@ -145,9 +146,9 @@ def operators_of(module: Module, spec: ModelSpec, feed: Feed) -> frozenset[str]:
     torch = need("torch", extra="export")
     arguments = call_arguments(module, spec)
     found = _Deciding()
-    with torch.no_grad(), watched_functions(found.note):
+    with torch.no_grad(), watched_functions(found.note), watched_complex() as is_complex:
         call(module, arguments, tensors(feed, spec).values())
-    return frozenset(found.operators)
+    return frozenset(found.operators | ({COMPLEX} if is_complex() else set()))
 
 
 class _Deciding:

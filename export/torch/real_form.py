@@ -7,7 +7,8 @@ worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from edgekit.core.system.optional import need
@@ -23,26 +24,23 @@ _CREATING: Final = frozenset({"view_as_complex", "complex", "polar"})
 _WINDOWED: Final[dict[str, Callable[..., Any]]] = {"stft": spectrogram.forward, "istft": spectrogram.backward}
 
 
-def uses_complex(module: Module, given: Sequence[Tensor]) -> bool:
-    """Whether the module computes with complex numbers on its way from `given` to its outputs."""
-    torch = need("torch", extra="export")
+@contextmanager
+def watched_complex() -> Iterator[Callable[[], bool]]:
+    """Whether any operator that was called inside reads or returns a complex tensor."""
     modes, trees = need("torch.utils._python_dispatch", extra="export"), need("torch.utils._pytree", extra="export")
+    found = False
 
     class Watch(modes.TorchDispatchMode):  # type: ignore[misc,name-defined]  # the type check runs without torch
-        """Notes whether any operator reads or returns a complex tensor."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.found = False
+        """Looks at the tensors of every operator."""
 
         def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal found
             result = function(*args, **(kwargs or {}))
-            self.found = self.found or any(map(is_complex, trees.tree_leaves((args, kwargs, result))))
+            found = found or any(map(is_complex, trees.tree_leaves((args, kwargs, result))))
             return result
 
-    with torch.no_grad(), Watch() as watch:
-        module(*given)
-    return bool(watch.found)
+    with Watch():
+        yield lambda: found
 
 
 def real_form(module: Module, given: Sequence[Tensor], dynamic: object = None) -> Module:

@@ -54,3 +54,13 @@ def tokens_of(
         job = messages.Tokenize(name, tuple(texts), tokens.inputs, str(out), length, tokens.length)
         worker.ask(job, f"reading the texts with the tokenizer of '{name}'")
         return read_arrays(out, ConversionFailed)
+
+
+def parameters_of(module: messages.ModuleRef, *, timeout_s: float) -> tuple[str, ...]:
+    """The names of the parameters of a module's `forward`; loads the module, and so runs the user's code.
+
+    Raises:
+        UserError: The module cannot be loaded.
+    """
+    with Worker("torch", timeout_s=timeout_s) as worker:
+        return worker.ask(messages.Parameters(module), f"loading '{module.location}'").parameters or ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import queue
 import signal
@@ -157,6 +158,8 @@ def _answer(state: _State, job: messages.Question) -> messages.Reply:
             return messages.Reply(library=library_model(job.library, job.name, may_download=job.may_download))
         case messages.Tokenize():
             return messages.Reply(tokens=tokenize(job))
+        case messages.Parameters():
+            return messages.Reply(parameters=_parameters(state, job))
         case messages.Load():
             return _load(state, job)
         case messages.RunModule():
@@ -173,6 +176,11 @@ def _describe(job: messages.Describe) -> messages.Reply:
     if kind_of(job.location) == TORCH:
         return messages.Reply(described=describe_program(Path(job.location)))
     return messages.Reply(described=open_model_file(job.location).describe())
+
+
+def _parameters(state: _State, job: messages.Parameters) -> tuple[str, ...]:
+    source = state.source(job.module, job.seed)
+    return tuple(inspect.signature(source.module.forward).parameters) if isinstance(source, _Network) else ()
 
 
 def _load(state: _State, job: messages.Load) -> messages.Reply:
@@ -266,8 +274,9 @@ def _export(state: _State, job: messages.Export) -> messages.Reply:
     source = state.source(job.module, job.seed, job.state)
     given = source.module if isinstance(source, _Network) else source
     feed = read_arrays(Path(job.feed), ModelUnreadable)
-    # Third-party exporters need this option only where it is used.
+    # Third-party exporters need these options only where they are used.
     chosen: dict[str, int] = {"opset": job.opset} if job.opset else {}
+    chosen |= {"is_complex": True} if job.is_complex else {}
     made = _exporter(job.exporter).export(given, job.spec, feed, Path(job.out), **chosen)
     _try_engine(Path(job.out), job.spec, feed)
     return messages.Reply(converted=made)

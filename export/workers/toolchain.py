@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.errors import ConversionFailed, EdgekitError, UserError
-from edgekit.core.recipe import Recipe
+from edgekit.core.recipe import COMPLEX, Recipe
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.files import sha256_bytes, sha256_file
 from edgekit.export import messages
@@ -122,6 +122,7 @@ class Lane:
             subject.seed,
             str(subject.folder / STATE),
             subject.opset if self.row.has_opsets else 0,
+            COMPLEX in subject.traced.operators,
         )
         key = key_of(
             kind="export", traced=msgspec.to_builtins(subject.traced), opset=subject.opset, **self._dependencies

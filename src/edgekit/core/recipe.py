@@ -60,6 +60,8 @@ OUTLIERS: Final = "inputs beyond calibration"
 STRINGS: Final = "strings"
 # A logarithm before layers with weights, as in the front end of an audio network.
 LOG_SPECTRUM: Final = "Log*Conv"
+# Numbers with a real and an imaginary part between the inputs and the outputs.
+COMPLEX: Final = "complex numbers"
 _STATIC_FAILS: Final = {
     ATTENTION: "static-attention",
     "Attention": "static-attention",

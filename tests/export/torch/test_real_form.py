@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.core.errors import UserError
+from edgekit.core.recipe import COMPLEX
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.onnx.exporter import OnnxExporter
 from edgekit.export.tflite.exporter import TfliteExporter
-from edgekit.export.torch.real_form import real_form, uses_complex
+from edgekit.export.torch.call import operators_of
+from edgekit.export.torch.real_form import real_form, watched_complex
 from edgekit.runtime.backends.litert import LiteRT
 from edgekit.runtime.backends.onnxruntime import OnnxRuntime
 
@@ -103,9 +105,12 @@ def test_complex_numbers_become_pairs_that_give_the_same(name: str) -> None:
 
     real = real_form(module, (x,))
 
-    assert uses_complex(module, (x,))
-    assert not uses_complex(real, (x,))
-    (found,), (expected,) = answers(real, x), module(x)
+    with watched_complex() as is_complex:
+        (expected,) = module(x)
+    assert is_complex()
+    with watched_complex() as is_complex:
+        (found,) = answers(real, x)
+    assert not is_complex()
     assert found.shape == expected.shape
     # Sums of up to 4096 products in float32; at the end of a sound the window divides by little.
     assert (found - expected).abs().max() <= 2e-5 * (expected.max() - expected.min())
@@ -164,7 +169,7 @@ def test_files_of_complex_networks_answer_as_pytorch_does(
     )
     path = tmp_path / f"net.{name}"
 
-    made = exporter.export(module.eval(), spec, {"x": x.numpy()}, path)
+    made = exporter.export(module.eval(), spec, {"x": x.numpy()}, path, is_complex=True)
 
     assert not made.warnings
     longer = {"x": np.concatenate([x.numpy(), x.numpy()[:, :3]], 1)} if len(sizes) > 1 else {"x": x.numpy()}
@@ -175,8 +180,19 @@ def test_files_of_complex_networks_answer_as_pytorch_does(
             assert np.abs(session.run(feed)["y"] - expected).max() < 1e-5 * np.ptp(expected)
 
 
-def test_a_module_without_complex_numbers_is_seen_as_such() -> None:
-    assert not uses_complex(Calls(lambda x: x.exp()), (GRID,))
+@pytest.mark.parametrize(
+    ("function", "is_complex"),
+    [(lambda x: x.exp(), False), (lambda x: torch.fft.fft(x).abs(), True), (lambda x: torch.fft.rfft(x).real, True)],
+)
+def test_what_a_module_calls_says_whether_it_computes_with_complex_numbers(
+    function: Callable[[Tensor], Tensor], *, is_complex: bool
+) -> None:
+    inputs, outputs = (TensorSpec("x", "float32", GRID.shape),), (TensorSpec("y", "float32", GRID.shape),)
+    spec = ModelSpec("net", "other", inputs, outputs)
+
+    found = operators_of(Calls(function).eval(), spec, {"x": GRID.numpy()})
+
+    assert (COMPLEX in found) == is_complex
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from edgekit.flows.opening.freed_axes import freed
 from edgekit.flows.opening.libraries import named_model, settled, token_inputs, with_tokens
 from edgekit.flows.opening.trusted_packages import require_trust
 from edgekit.flows.reading.held import Held
+from edgekit.flows.reading.parameters import with_parameters
 from edgekit.flows.reading.preprocess_option import parse_preprocessing, with_preprocessing
 from edgekit.flows.reading.sample_files import read_held
 from edgekit.flows.reading.sample_inputs import inputs_of
@@ -305,7 +306,9 @@ def _factory(source: str, options: SourceOptions, settings: Settings, progress: 
     model = named_model(named, settings, progress)
     call, known = model.call, model.known
     how = parse_preprocessing(options.preprocess) if options.preprocess else known.preprocessing
+    module = ModuleRef(resolved(call), str(options.weights or ""))
     held = _held(options, how, known.labels, with_texts=known.tokens is not None)
+    held = with_parameters(held, options.inputs, module, timeout_s=settings.timeout_s)
     held, how = with_tokens(held, model, tuple(map(TensorSpec.parse, options.inputs)), settings), settled(how, held)
     spec = _user_spec(call.name, options, held, how, token_inputs(known.tokens, held))
     if how is not None:
@@ -313,7 +316,6 @@ def _factory(source: str, options: SourceOptions, settings: Settings, progress: 
     spec = msgspec.structs.replace(spec, labels=spec.labels or known.labels, licence=known.licence)
     given = _given(spec, held, settings)
     parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
-    module = ModuleRef(resolved(call), str(options.weights or ""))
     facts, spec = {"factory": portable(call)}, completed(given.spec, given.samples, options.task)
     warnings = (*untold, *(() if options.preprocess else known.warnings), *given.warnings)
     return Source(module, spec, parts, given.came_from, facts, warnings, download=known.download)

@@ -23,7 +23,8 @@ class Held:
     """Arrays of S samples, (S, ...), by name; `""` is one without a name, `target:OUTPUT` are values of an output.
 
     `class_names` are the names of the class indices in `label`, if the samples have names; `preprocessing` is how files
-    were read, if they say so themselves; `warnings` say what was left out.
+    were read, if they say so themselves; `warnings` say what was left out; `inputs` are names of the inputs of the
+    model, where the module itself was read.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Held:
     class_names: tuple[str, ...] = ()
     preprocessing: Preprocessing | None = None
     warnings: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 def label_name(held: Held, inputs: Collection[str] = ()) -> str | None:
@@ -39,7 +41,7 @@ def label_name(held: Held, inputs: Collection[str] = ()) -> str | None:
     Raises:
         UserError: Several arrays could be the labels.
     """
-    found = [name for name in LABEL_NAMES if name in held.arrays and name not in inputs]
+    found = [name for name in LABEL_NAMES if name in held.arrays and name not in (*inputs, *held.inputs)]
     if len(found) > 1:
         names = " and ".join(f"'{name}'" for name in found)
         raise UserError(
