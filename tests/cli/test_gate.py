@@ -76,6 +76,27 @@ def test_check_prints_what_failed_and_adds_to_the_summary_of_the_step(
     assert json.loads((folder / "check.bencher.json").read_text())
 
 
+def test_in_github_actions_a_failure_is_annotated_at_its_line_and_nothing_else_is_a_command(
+    edgekit: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(folder.parent))
+    monkeypatch.setenv("GITHUB_SHA", "c0ffee")
+    text = (folder / "edgekit.toml").read_text().replace('name = "net"', 'name = "::error::owned"')
+    (folder / "edgekit.toml").write_text(text)
+
+    lines = edgekit("check", "-q", "--report", "check.json").out.splitlines()
+
+    place = f"file={folder.name}/edgekit.toml,line=7,title=edgekit%3A %3A%3Aerror%3A%3Aowned/b.fake@fake"
+    assert lines[0].startswith(f"::error {place}::not slower than a.fake.json: +100.4 %25 [")
+    assert "1.00 ms before, 2.01 ms now on fake (+1.01 ms [" in lines[0]
+    stop, _, token = lines[1].rpartition("::")
+    assert stop == "::stop-commands"
+    assert lines.index(f"::{token}::") == len(lines) - 1
+    (failed,) = (one for one in json.loads((folder / "check.json").read_text())["results"] if one["verdict"] == "fail")
+    assert (failed["line"], failed["change"]["unit"]) == (7, "s")
+
+
 def test_a_noisy_check_prints_inconclusive_and_stays_green(
     edgekit: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 from rich.console import Console
 from tests.report.made_up.factory import make_report
@@ -15,7 +16,14 @@ from edgekit.core.errors import UserError
 from edgekit.core.reports.check import CHECK_SCHEMA, Checked, CheckReport
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
-from edgekit.report.check import RENDERINGS, render, render_junit, render_markdown, write_check
+from edgekit.report.check import (
+    RENDERINGS,
+    render,
+    render_annotations,
+    render_junit,
+    render_markdown,
+    write_check,
+)
 from edgekit.report.dashboards import render_bencher, render_benchmark_action
 from edgekit.report.registry import write_report
 
@@ -78,6 +86,7 @@ def test_junit_has_a_case_a_model_target_and_check(policy: str, failures: str, s
     assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("3", failures, skipped)
     names = [(case.get("classname"), case.get("name")) for case in root.iter("testcase")]
     assert ("net on local.onnx-fp32", "latency.p90 <= 1 ms") in names
+    assert {(case.get("file"), case.get("line")) for case in root.iter("testcase")} == {("edgekit.toml", "1")}
 
 
 @pytest.mark.parametrize("ending", RENDERINGS)
@@ -93,6 +102,45 @@ def test_json_comes_back_as_it_was(tmp_path: Path) -> None:
     write_check(made(), tmp_path / "check.json")
 
     assert documents.read(tmp_path / "check.json", CheckReport, newest=CHECK_SCHEMA) == made()
+
+
+HOSTILE = "net\n::error::owned\r\x1b[31m%0A::set-output name=a::b,c:d"
+
+
+def hostile() -> CheckReport:
+    """A failed check whose names try to be workflow commands of their own."""
+    bad = msgspec.structs.replace(result(Verdict.FAIL, HOSTILE, HOSTILE), model=HOSTILE, line=7)
+    return msgspec.structs.replace(made(), config=HOSTILE, results=(bad,), reports=())
+
+
+def test_an_annotation_names_file_line_and_figure() -> None:
+    lines = render_annotations(made(), "ci/edgekit.toml").splitlines()
+
+    assert lines == [
+        "::error file=ci/edgekit.toml,line=1,title=edgekit%3A net/onnx-fp32@local::"
+        "latency.p90 <= 1 ms: 1.20 ms [1.19, 1.21]",
+        "::warning file=ci/edgekit.toml,line=1,title=edgekit%3A net/onnx-fp32@local::"
+        "not slower than a|b: +1 %25 [-9 %25, +12 %25] (3 runs in a row)",
+    ]
+
+
+def test_no_name_becomes_an_annotation_of_its_own() -> None:
+    (line,) = render_annotations(hostile(), HOSTILE).splitlines()
+
+    properties, _, message = line.removeprefix("::error ").partition("::")
+    names = [part.partition("=")[0] for part in properties.split(",")]
+    assert names == ["file", "line", "title"]
+    assert not set("\r\n\x1b") & set(line)
+    assert "%0A" not in message.replace("%250A", "")
+
+
+def test_gitlab_gets_the_line_of_each_result_that_did_not_pass() -> None:
+    found = json.loads(RENDERINGS[".codequality.json"](made()))
+
+    assert [one["severity"] for one in found] == ["major", "minor"]
+    assert found[0]["location"] == {"path": "edgekit.toml", "lines": {"begin": 1}}
+    assert "1.20 ms [1.19, 1.21]" in found[0]["description"]
+    assert len({one["fingerprint"] for one in found}) == 2
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from edgekit.core.recipe import parse_recipes
 from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.history import Line, Run
 from edgekit.core.reports.report import Report, parity_verdict
-from edgekit.core.system.check_settings import CheckFile, completed, read_check
+from edgekit.core.system.check_settings import CheckFile, completed, lines_of, read_check
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
@@ -82,7 +82,11 @@ class CheckOrder:
         return report
 
     def _report(self, gate: Gate) -> CheckReport:
-        results = patient(gate.results, self.file, partial(history.in_a_row, gate.lines))
+        line = lines_of(self.config, self.file)
+        results = tuple(
+            msgspec.structs.replace(one, line=line(one.model, one.kind, one.check))
+            for one in patient(gate.results, self.file, partial(history.in_a_row, gate.lines))
+        )
         return CheckReport(
             created=now(),
             config=str(self.config),

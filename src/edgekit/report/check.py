@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -51,9 +53,7 @@ def render(report: CheckReport, console: Console) -> None:
 
 def render_markdown(report: CheckReport) -> str:
     """The result for a pull request or the summary of a CI step: what did not pass first, the rest folded."""
-    rows = sorted(report.results, key=lambda one: _ORDER.index(one.verdict))
-    open_ = [one for one in rows if one.verdict is not Verdict.PASS]
-    passed = [one for one in rows if one.verdict is Verdict.PASS]
+    open_, passed = _open(report), [one for one in report.results if one.verdict is Verdict.PASS]
     parts = [f"## {_MARKS[report.verdict]} edgekit check: {prose(_verdict(report))}"]
     if open_:
         parts.append(_table(open_))
@@ -71,9 +71,62 @@ def render_junit(report: CheckReport) -> str:
 
 def _cases(report: CheckReport) -> Iterator[JunitCase]:
     for one in report.results:
-        undecided = one.verdict is Verdict.INCONCLUSIVE
-        verdict = Verdict.FAIL if undecided and report.policy == "fail" else one.verdict
-        yield JunitCase(f"{one.model} on {one.target}", one.artifact, one.check, verdict, _said(one))
+        is_open = one.verdict is not Verdict.PASS
+        verdict = Verdict.FAIL if is_open and _is_failure(one, report) else one.verdict
+        suite = f"{one.model} on {one.target}"
+        yield JunitCase(suite, one.artifact, one.check, verdict, _said(one), report.config, one.line)
+
+
+def render_annotations(report: CheckReport, file: str) -> str:
+    """Workflow commands of GitHub Actions: an error or a warning for each result that did not pass, at its line.
+
+    Args:
+        file: The configuration, as seen from the root of the repository.
+    """
+    return "".join(f"{line}\n" for line in _annotations(report, file))
+
+
+def _annotations(report: CheckReport, file: str) -> Iterator[str]:
+    for one in _open(report):
+        level = "error" if _is_failure(one, report) else "warning"
+        title = f"edgekit: {one.series}"
+        place = f"file={_property(file)},line={one.line},title={_property(title)}"
+        yield f"::{level} {place}::{_message(f'{one.check}: {_said(one)}')}"
+
+
+def _message(text: str) -> str:
+    """`text` as the message of a workflow command; a line break would end it and begin another one."""
+    return formatting.clean(text).replace("%", "%25")
+
+
+def _property(text: str) -> str:
+    """`text` as a property of a workflow command, which a comma or two colons would end."""
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def render_code_quality(report: CheckReport) -> str:
+    """A Code Quality report of GitLab: what did not pass, at its line of the configuration."""
+    found = [
+        {
+            "description": formatting.clean(f"{one.series}, {one.check}: {_said(one)}"),
+            "check_name": f"edgekit-{one.kind}",
+            "fingerprint": hashlib.sha256(one.key.encode("utf-8", "replace")).hexdigest(),
+            "severity": "major" if _is_failure(one, report) else "minor",
+            "location": {"path": formatting.clean(report.config), "lines": {"begin": one.line}},
+        }
+        for one in _open(report)
+    ]
+    return json.dumps(found, indent=1) + "\n"
+
+
+def _open(report: CheckReport) -> list[Checked]:
+    """What did not pass, failures first."""
+    rows = sorted(report.results, key=lambda one: _ORDER.index(one.verdict))
+    return [one for one in rows if one.verdict is not Verdict.PASS]
+
+
+def _is_failure(one: Checked, report: CheckReport) -> bool:
+    return one.verdict is Verdict.FAIL or report.policy == "fail"
 
 
 def _benchmark_action(report: CheckReport) -> str:
@@ -88,6 +141,7 @@ def _bencher(report: CheckReport) -> str:
 RENDERINGS: Final[dict[str, Callable[[CheckReport], str]]] = {
     ".bencher.json": _bencher,
     ".benchmark-action.json": _benchmark_action,
+    ".codequality.json": render_code_quality,
     ".json": lambda report: documents.encode(report).decode(),
     ".md": render_markdown,
     ".xml": render_junit,

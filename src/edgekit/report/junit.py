@@ -13,13 +13,15 @@ from edgekit.report import formatting, rows, verdicts
 
 @dataclass(frozen=True)
 class JunitCase:
-    """One test case: its suite, class, name and result."""
+    """One test case: its suite, class, name and result, and where a file asks for it."""
 
     suite: str
     group: str
     name: str
     verdict: Verdict
     message: str = ""
+    file: str = ""
+    line: int = 0
 
 
 def render_junit(report: Report) -> str:
@@ -96,6 +98,9 @@ def _suite(name: str, found: list[JunitCase]) -> ElementTree.Element:
             classname=formatting.clean(f"{case.suite}.{case.group}"),
             name=formatting.clean(case.name),
         )
+        if case.file:
+            element.set("file", formatting.clean(case.file))
+            element.set("line", str(case.line))
         if case.verdict is not Verdict.PASS:
             kind = "failure" if case.verdict is Verdict.FAIL else "skipped"
             ElementTree.SubElement(element, kind, message=formatting.clean(case.message))

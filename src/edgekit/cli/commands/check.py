@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from edgekit.core.reports.check import CheckReport
 
 SUMMARY: Final = "GITHUB_STEP_SUMMARY"
+ACTIONS: Final = "GITHUB_ACTIONS"
 
 config_option = click.option(
     "--config",
@@ -50,7 +52,8 @@ config_option = click.option(
     multiple=True,
     type=path_type,
     metavar="FILE",
-    help="Also write to FILE: .json, .md, .xml (JUnit), .bencher.json or .benchmark-action.json. Repeatable.",
+    help="Also write to FILE: .json, .md, .xml (JUnit), .codequality.json, .bencher.json or .benchmark-action.json. "
+    "Repeatable.",
 )
 @common(acts=True, chance=True)
 def command(
@@ -67,7 +70,8 @@ def command(
     """Check models in CI against budgets, a baseline and the history.
 
     Exits with 1 if a check failed. Undecided checks are printed as INCONCLUSIVE; the policy in FILE decides whether
-    they change the exit code. In GitHub Actions the result is added to the step summary.
+    they change the exit code. In GitHub Actions the result is added to the step summary, and what did not pass is an
+    annotation of its line in FILE.
     """
     from edgekit.cli.reports import rendered
     from edgekit.flows.check import check_order
@@ -89,7 +93,10 @@ def command(
         for path in report:
             write_check(found, path)
         _summarize(found)
-        call.answer(found, lambda: rendered(found, render, call.output))
+        annotations = _annotations(found)
+        if call.json:
+            click.echo(annotations, nl=False, err=True)
+        call.answer(found, lambda: annotations + _apart(rendered(found, render, call.output)))
         return found.verdict.exit_code
 
     return call.perform(
@@ -98,6 +105,24 @@ def command(
         ),
         show,
     )
+
+
+def _annotations(found: CheckReport) -> str:
+    """Workflow commands that annotate FILE, in GitHub Actions; empty elsewhere."""
+    if os.environ.get(ACTIONS) != "true":
+        return ""
+    from edgekit.report.check import render_annotations
+
+    root = os.environ.get("GITHUB_WORKSPACE") or "."
+    return render_annotations(found, Path(os.path.relpath(found.config, root)).as_posix())
+
+
+def _apart(text: str) -> str:
+    """The text, in GitHub Actions between two commands that keep any of its lines from being a workflow command."""
+    if os.environ.get(ACTIONS) != "true":
+        return text
+    token = secrets.token_hex(16)
+    return f"::stop-commands::{token}\n{text}\n::{token}::"
 
 
 def _summarize(found: CheckReport) -> None:

@@ -13,8 +13,8 @@ from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
 # 1: first version. 2: results contain their metric. 3: and both figures of a baseline.
-# 4: tools and reproduction.
-CHECK_SCHEMA: Final = 4
+# 4: tools and reproduction. 5: the line of the configuration that asks for a check.
+CHECK_SCHEMA: Final = 5
 
 Kind = Literal["parity", "budget", "baseline", "history"]
 
@@ -42,7 +42,7 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `metric` is what was checked, e.g. `latency`. `estimate` is in `unit`: the value that a budget limits, or the ratio
     to the baseline, whose figures are in `change`. `p_value` is the input of Holm's method; None for what has no noise.
     `message` is one sentence for people. `in_a_row` counts the consecutive runs, this one included, in which the check
-    was inconclusive.
+    was inconclusive. `line` is that of the configuration in which the budget or the baseline is written.
     """
 
     model: str
@@ -58,6 +58,7 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     p_value: float | None = None
     in_a_row: int = 0
     change: Change | None = None
+    line: int = 1
 
     @property
     def key(self) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from edgekit.core.errors import UserError, nearest
+from edgekit.core.system.toml_lines import line_of
 
 Policy = Literal["pass", "report", "fail"]
 _Ratio = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -131,6 +132,28 @@ def read_check(path: Path) -> CheckFile:
 def completed(file: CheckFile) -> CheckFile:
     """The settings, with default paths for the models that are exported from a source."""
     return msgspec.structs.replace(file, models=tuple(_placed(model, file.baseline_commit) for model in file.models))
+
+
+def lines_of(path: Path, file: CheckFile) -> Callable[[str, str, str], int]:
+    """`line(model, kind, check)`: where the configuration asks for a check of a model.
+
+    The line is that of the budget, of the baseline or the commit to compare with, of `nightly`, or of the model.
+    """
+    text = path.read_text(encoding="utf-8")
+    root = ("tool", "edgekit", "check") if path.name == "pyproject.toml" else ("check",)
+    places = {model.called: place for place, model in enumerate(file.models)}
+
+    def line(model: str, kind: str, check: str) -> int:
+        found, own = file.models[places[model]], (*root, "models", places[model])
+        if kind == "budget":
+            is_own = any(check in text for text in found.budgets)
+            return line_of(text, (*(own if is_own else root), "budgets"), check)
+        if kind == "baseline":
+            of_commit = bool(file.baseline_commit and found.source)
+            return line_of(text, (*root, "baseline_commit") if of_commit else (*own, "baseline"))
+        return line_of(text, (*root, "nightly") if kind == "history" else own)
+
+    return line
 
 
 def _placed(model: CheckedModel, commit: str) -> CheckedModel:
