@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
+from ai_edge_litert import schema_py_generated as schema
+from onnx import helper
+from tests.flows import onnx_files
 from tests.flows.scripted import fake_model
+from tests.runtime.data.make import FLOAT32, Tflite
 from tests.runtime.tflite_files import convolutions
 
 from edgekit.core.errors import UserError
@@ -57,6 +62,73 @@ def test_a_model_without_a_free_batch_axis_has_no_batches(tmp_path: Path) -> Non
 
     with pytest.raises(UserError, match="has no dynamic batch axis"):
         profile(path, batch=(1, 8))
+
+
+Shape = tuple[int | str, ...]
+NO_COMMON_BATCH: dict[str, dict[str, Shape]] = {
+    "other sizes": {"a": (2, 8), "b": (3, 8)},
+    "other names": {"a": ("A", 8), "b": ("B", 8)},
+    "one without a batch": {"a": ("N", 8), "b": (8,)},
+    "a number": {"a": ("N", 8), "b": ()},
+    "no batch": {"a": (8,)},
+    "numbers alone": {"a": (), "b": ()},
+    "one": {"a": (1, 8)},
+}
+
+
+def onnx_of(path: Path, shapes: dict[str, Shape]) -> Path:
+    nodes = [helper.make_node("Sigmoid", [name], [f"of_{name}"]) for name in shapes]
+    inputs = [onnx_files.tensor(name, list(shape)) for name, shape in shapes.items()]
+    outputs = [onnx_files.tensor(f"of_{name}", list(shape)) for name, shape in shapes.items()]
+    onnx.save(onnx_files.model(nodes, inputs, outputs), str(path))
+    return path
+
+
+def tflite_of(path: Path, shapes: dict[str, Shape]) -> Path:
+    tflite = Tflite()
+    tensors = {f"{side}{name}": (FLOAT32, shape) for name, shape in shapes.items() for side in ("", "of_")}
+    logistic = schema.BuiltinOperator.LOGISTIC
+    operators = [(logistic, [name], [f"of_{name}"], schema.AddOptionsT()) for name in shapes]
+    tflite.subgraph(tensors, operators, list(shapes), [f"of_{name}" for name in shapes], "serving_default")
+    path.write_bytes(tflite.bytes())
+    return path
+
+
+@pytest.mark.parametrize("name", NO_COMMON_BATCH)
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_networks_without_a_common_batch_are_profiled(tmp_path: Path, suffix: str, name: str) -> None:
+    shapes = NO_COMMON_BATCH[name]
+    if suffix == ".tflite":
+        fixed = {one: tuple(1 if isinstance(axis, str) else axis for axis in shape) for one, shape in shapes.items()}
+        file = tflite_of(tmp_path / "a.tflite", dict(fixed))
+    else:
+        file = onnx_of(tmp_path / "a.onnx", shapes)
+
+    report = profile(file, operators=True, launches=1, time_limit_s=0.01)
+
+    assert [len(one.launches) for one in report.measurements] == [1]
+    assert [len(one.times) for one in report.operators] == [len(shapes)]
+
+
+@pytest.mark.parametrize(("name", "hint"), [
+    ("other sizes", "--batch 1"),
+    ("other names", "edgekit profile {} --sizes A=8 --sizes B=8"),
+    ("a number", "edgekit profile {} --sizes N=8"),
+    ("no batch", "--batch 1"),
+    ("one", "--batch 1, or make a file with one: edgekit export SOURCE --sizes N=1,8 --out BUNDLE"),
+])  # fmt: skip
+def test_a_larger_batch_is_refused_with_what_the_file_allows(tmp_path: Path, name: str, hint: str) -> None:
+    # A file with dynamic axes, or with inputs of different sizes, was told to export one with a batch.
+    file = onnx_of(tmp_path / "a.onnx", NO_COMMON_BATCH[name])
+
+    with pytest.raises(UserError, match="has no dynamic batch axis") as raised:
+        profile(file, batch=(1, 8))
+
+    assert raised.value.hint == hint.format(file)
+    if "--sizes A" in hint or "--sizes N=8" in hint:
+        sizes = [word for word in hint.split() if "=" in word]
+        report = profile(file, sizes=sizes, launches=1, time_limit_s=0.01)
+        assert set(report.measurements[0].sizes.values()) == {8}
 
 
 def test_a_batch_of_nothing_is_refused() -> None:

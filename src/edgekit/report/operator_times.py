@@ -45,6 +45,8 @@ def kinds(found: Operators) -> tuple[Kind, ...]:
 
 def together(found: Operators, latency: Iterable[Latency]) -> str:
     """What the operators take together, and, if it is known, which share of the median latency that is."""
+    if not found.seconds:
+        return "less than 1 µs each, which the profiler counts in"
     text = f"{format_value(found.seconds, 's')} together"
     share = found.share_of_median(latency)
     return text if share is None else f"{text}, {share:.0%} of the median latency"

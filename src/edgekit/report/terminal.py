@@ -224,14 +224,15 @@ def _depths(console: Console, report: Report) -> None:
             continue
         say(console, Text(""), Text(f"Operators of {_where(found)}", style=_BOLD))
         say(console, Text(operator_times.together(found, report.latency)), indent=2)
-        for kind in shown:
+        for kind in shown if found.seconds else ():
             figures = f"{kind.share:6.1%}  {format_value(kind.seconds, 's'):>8}"
             say(console, Text(f"{figures}  {kind.count} {formatting.clean(kind.name)}"), indent=2)
         names = [
             f"{formatting.clean(one.name)} ({formatting.clean(one.kind)}) {one.share:.1%}"
             for one in operator_times.slowest(found, _MOST_SINGLE)
         ]
-        say(console, Text(f"slowest: {', '.join(names)}"), indent=2)
+        if names:
+            say(console, Text(f"slowest: {', '.join(names)}"), indent=2)
     for load in report.sustained:
         say(console, Text(""), Text(f"Under load: {_where(load)}", style=_BOLD))
         say(console, Text(formatting.clean(sustained.sentence(load))), indent=2)

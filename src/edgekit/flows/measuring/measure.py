@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -126,11 +127,18 @@ def refuse_batches(found: Opened, batch: Sequence[int]) -> None:
     if not batch or min(batch) < 1:
         raise UserError(f"batch: expected sizes of at least 1, got {list(batch)}.", hint="--batch 1,8")
     if max(batch) > 1 and found.spec.batch_axis is None:
-        larger = ",".join(str(size) for size in sorted({1, *batch}))
-        made = f"edgekit export SOURCE --sizes N={larger} --out BUNDLE"
-        raise UserError(
-            f"'{found.path}' has no dynamic batch axis.", hint=f"--batch 1, or make a file with one: {made}"
-        )
+        raise UserError(f"'{found.path}' has no dynamic batch axis.", hint=_without_batch(found, sorted({1, *batch})))
+
+
+def _without_batch(found: Opened, batch: Sequence[int]) -> str:
+    """What to type instead: the sizes of dynamic axes, or how to make a file with a batch, if one has 1."""
+    if found.bundle is None and found.spec.free_axes:
+        sizes = " ".join(f"--sizes {shlex.quote(f'{axis}={max(batch)}')}" for axis in found.spec.free_axes)
+        return f"edgekit profile {found.path} {sizes}"
+    if any(tensor.shape[:1] != (1,) for tensor in found.spec.inputs):
+        return "--batch 1"
+    larger = ",".join(map(str, batch))
+    return f"--batch 1, or make a file with one: edgekit export SOURCE --sizes N={larger} --out BUNDLE"
 
 
 def _cells(
