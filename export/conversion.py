@@ -184,10 +184,11 @@ class _Run:
     ) -> Artifact:
         """The first mode that passes its checks; nothing stays of the others, unless they were requested as well.
 
-        Where the float32 file fails too, the cause is not int8, and no other mode is tried.
+        Where the float32 file fails too, or was not made, the cause is not int8, and no other mode is tried.
         """
         lane = next(lane for lane in lanes if lane.row.name == first.recipe.format)
-        is_hopeless = any(check.verdict is Verdict.FAIL for check in self._checks(f"{first.recipe.format}-fp32"))
+        fails = any(check.verdict is Verdict.FAIL for check in self._checks(f"{first.recipe.format}-fp32"))
+        is_hopeless = fails or not lane.source.is_file()
         others = [] if is_hopeless else [one for one in modes[first.recipe] if one not in modes]
         search = Int8Search(lane, self.out, self.request, reference, lambda item: self._attempt(item, reference))
         found = search.best(first, others, self._replace)

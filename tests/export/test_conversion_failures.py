@@ -82,6 +82,16 @@ def test_a_converter_that_gives_nothing_is_a_failed_conversion(
     assert caught.value.exit_code == 5
 
 
+def test_int8_of_a_float_file_that_was_not_made_has_its_reason(
+    request_for: Request, fake_exporters: Callable[[str], str], tmp_path: Path
+) -> None:
+    # The other modes of int8 opened the float32 file: a bug in edgekit, FileNotFoundError.
+    fake_exporters("Silent")
+
+    with pytest.raises(ConversionFailed, match="while converting 'cnn'"):
+        export_artifacts(request_for("Cnn", "x:float32[N,1,8,8]", "onnx-int8"), tmp_path / "out")
+
+
 def test_a_recipe_that_fails_leaves_the_others(
     request_for: Request, fake_exporters: Callable[[str], str], static_int8: str, tmp_path: Path
 ) -> None:
