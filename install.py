@@ -183,8 +183,10 @@ class Steps:
             watched(command, size=installed_gb)
         except SystemExit:
             place = command.index("--index-url")
-            print(f"    not from {command[place + 1]}: from the package index", flush=True)
-            watched([*command[:place], *command[place + 2 :]], size=installed_gb)
+            print(f"    not from {command[place + 1]}: from the package index, for Linux the CUDA build", flush=True)
+            # That build imports libraries of CUDA, which are packages of their own.
+            words = [word for word in (*command[:place], *command[place + 2 :]) if word != "--no-deps"]
+            watched(words, size=installed_gb)
 
     def _steps(self) -> Iterator[tuple[str, list[list[str | Path]]]]:
         constraints = ["--constraint", "constraints.txt"]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgekit.core.bundle import Manifest, write_manifest
-from edgekit.core.errors import EnvironmentFault, UserError
+from edgekit.core.errors import EnvironmentFault, MissingExtra, UserError
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.progress import Silent
 from edgekit.core.system.settings import Settings
@@ -200,3 +201,13 @@ def test_only_the_first_of_many_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
 
     assert not flow.is_leader()
+
+
+def test_a_missing_package_for_training_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What `make demo` installs cannot train, which was reported as a bug in edgekit.
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+
+    with pytest.raises(MissingExtra, match="'lightning_fabric', which is not installed") as raised:
+        train("xor", out=tmp_path / "run")
+
+    assert "lightning-fabric>=" in raised.value.hint

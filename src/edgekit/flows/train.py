@@ -15,6 +15,7 @@ from edgekit.core.bundle import MANIFEST, SUFFIX, Bundle
 from edgekit.core.errors import UserError
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.train import SearchReport, TrainReport
+from edgekit.core.system.optional import need
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
@@ -78,6 +79,7 @@ class TrainOrder:
     def run(self, progress: Progress) -> TrainReport:
         """Train, and test the best weights."""
         with progress.stage("load PyTorch"):  # ten seconds on a busy machine
+            need("lightning_fabric", extra="train")
             reference = MODELS.get(self.model)
             from edgekit.train.fitting.loop import train as train_loop
         options, seed = _options(self, reference)
@@ -137,6 +139,7 @@ class SearchOrder:
         """Train `trials` times and return the best; trainings from earlier searches in the folder count."""
         each = self.training
         with progress.stage("load PyTorch"):
+            need("lightning_fabric", extra="train")
             reference = MODELS.get(each.model)
             from edgekit.train.fitting.search import SPACE, search
         options, seed = _options(each, reference)
