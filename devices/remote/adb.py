@@ -5,19 +5,17 @@ Experimental: tests run it against a daemon and an emulated arm64 system; it has
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Sequence
-from typing import IO, Final
+from typing import Final
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault
 from edgekit.core.system.installation import system_install
 from edgekit.core.system.processes import Finished
-from edgekit.devices.remote.shell import COMMAND_TIMEOUT_S, ProgramShell, run_program
+from edgekit.devices.remote.frames import for_login_shell
+from edgekit.devices.remote.shell import ProgramShell, run_program
 
 _TIMEOUT_S: Final = 30.0
-_END: Final = "edgekit-exit "
-_ENDED: Final = re.compile(rf"{_END}\d+\s*$")
 
 
 class Cable:
@@ -89,24 +87,13 @@ class AdbShell(ProgramShell):
             )
         self._is_checked = True
 
-    def run(
-        self, command: str, *, stdin: IO[bytes] | None = None, alive: bool = False, timeout_s: float = COMMAND_TIMEOUT_S
-    ) -> Finished:
-        """Run `command`, as in `Shell.run`; its exit code is the one that the phone's shell reports at the end."""
-        finished = super().run(command, stdin=stdin, alive=alive, timeout_s=timeout_s)
-        said, _, code = finished.err.rpartition(_END)
-        return Finished(int(code), finished.out, said)
-
     def arguments(self, command: str) -> Sequence[str]:
         """`adb shell`, which passes its last argument unchanged to the phone's shell."""
-        # adb exits silently with 0 when the cable is unplugged: only this line shows that the command has ended.
-        marked = f'({command}); echo "{_END}$?" >&2'
-        return [*self._program, "-s", self._serial, "shell", "-T", marked]
+        return [*self._program, "-s", self._serial, "shell", "-T", for_login_shell(command)]
 
-    def problem(self, finished: Finished) -> EdgekitError | None:
-        """The error if the connection was lost before the command ended."""
-        if _ENDED.search(finished.err):
-            return None
+    def problem(self, finished: Finished, *, has_begun: bool) -> EdgekitError:
+        """The connection was lost: adb exits silently with 0 when the cable is unplugged."""
+        del has_begun
         self._is_checked = False
         said = finished.err.strip().splitlines()[-1:] or ["the phone is gone"]
         return self._unavailable(f"The connection to {self._named} was lost: {said[0]}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO, Final, Protocol
 from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, EdgekitError
 from edgekit.core.system import processes
 from edgekit.core.system.processes import Finished
+from edgekit.devices.remote.frames import Frame
 
 COMMAND_TIMEOUT_S: Final = 60.0
 # The least speed at which a transfer is still believed to get anywhere.
@@ -65,11 +65,15 @@ class ProgramShell(ABC):
 
     @abstractmethod
     def arguments(self, command: str) -> Sequence[str]:
-        """The host's command line that runs `command` on the device."""
+        """The host's command line that runs `command` on the device, in a POSIX shell."""
 
     @abstractmethod
-    def problem(self, finished: Finished) -> EdgekitError | None:
-        """The error that the transport itself reports, or None if the command ran."""
+    def problem(self, finished: Finished, *, has_begun: bool) -> EdgekitError:
+        """Why a command did not run to its end, from what the host's program printed.
+
+        Args:
+            has_begun: The shell on the device started it.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -80,12 +84,13 @@ class ProgramShell(ABC):
     ) -> Finished:
         """Run `command`, as in `Shell.run`."""
         self.connect()
-        arguments = self.arguments(as_posix(command))
+        frame = Frame()
+        arguments = self.arguments(frame.around(command))
         finished = run_program(self.name, arguments, stdin=stdin, alive=alive, timeout_s=timeout_s)
-        problem = self.problem(finished)
-        if problem is not None:
-            raise problem
-        return finished
+        inside = frame.inside(finished)
+        if inside is None:
+            raise self.problem(finished, has_begun=frame.has_begun(finished))
+        return inside
 
     def put(self, source: Path, path: str, *, offset: int = 0) -> None:
         """Append a file, as in `Shell.put`."""
@@ -114,11 +119,6 @@ def complaint(name: str, finished: Finished, doing: str) -> EdgekitError:
         return DiskFull(f"'{name}' ran out of disk space while {doing}.", hint=f"edgekit devices clean {name}")
     said = finished.err.strip().splitlines()[-1:] or [f"exit code {finished.code}"]
     return DeviceError(f"'{name}' failed while {doing}: {said[0]}", hint=f"edgekit devices check {name}")
-
-
-def as_posix(command: str) -> str:
-    """`command` for a login shell of any kind: run by sh, with messages in English."""
-    return f"LC_ALL=C exec sh -c {shlex.quote(command)}" if not command.startswith("exec ") else command
 
 
 def run_program(

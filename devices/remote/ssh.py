@@ -15,12 +15,12 @@ from typing import Final
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault, UserError
 from edgekit.core.system.installation import system_install
 from edgekit.core.system.processes import Finished, end, start
-from edgekit.devices.remote.shell import ProgramShell, as_posix
+from edgekit.devices.remote.frames import Frame, for_login_shell
+from edgekit.devices.remote.shell import ProgramShell
 
 CONNECT_TIMEOUT_S: Final = 10
 # What a slow device may take from the handshake to its first answer.
 _START_TIMEOUT_S: Final = 20
-_READY: Final = b"edgekit-ready"
 _LOST: Final = 255
 # A Unix socket's path has at most 104 characters, and ssh appends 17 to the one it is given.
 _LONGEST_SOCKET: Final = 80
@@ -76,19 +76,21 @@ class SshShell(ProgramShell):
         self.close()
         self._folder = _socket_folder()
         # The device closes the connection's own command when its input ends, so the connection ends with this process.
-        greeting = as_posix(f"echo {_READY.decode()}; exec cat >/dev/null")
+        frame = Frame()
+        greeting = for_login_shell(frame.around("exec cat >/dev/null"))
         self._master = start([*self._program(), "-o", "ControlMaster=yes", self.address, greeting])
-        if not _greets(self._master, CONNECT_TIMEOUT_S + _START_TIMEOUT_S):
-            raise self._refusal(self._master)
+        printed, is_ready = _heard(self._master, frame.opening, CONNECT_TIMEOUT_S + _START_TIMEOUT_S)
+        if not is_ready:
+            raise self._refusal(self._master, printed)
 
     def arguments(self, command: str) -> Sequence[str]:
         """`ssh` over the open connection."""
-        return [*self._program(), "-o", "ControlMaster=no", self.address, command]
+        return [*self._program(), "-o", "ControlMaster=no", self.address, for_login_shell(command)]
 
-    def problem(self, finished: Finished) -> EdgekitError | None:
-        """The error for a lost connection, which ssh reports with exit code 255."""
-        if finished.code != _LOST:
-            return None
+    def problem(self, finished: Finished, *, has_begun: bool) -> EdgekitError:
+        """The error for a lost connection, which ssh reports with exit code 255, or for a shell that runs nothing."""
+        if finished.code != _LOST and not has_begun:
+            return self._no_shell(finished.text or finished.err)
         said = finished.err.strip().splitlines()[-1:] or ["ssh gave no reason"]
         return DeviceUnavailable(
             f"The connection to '{self.name}' (ssh, {self.address}) was lost: {said[0]}",
@@ -109,15 +111,23 @@ class SshShell(ProgramShell):
         options = [part for name, value in _OPTIONS.items() for part in ("-o", f"{name}={value}")]
         return ["ssh", *where, *options, "-S", f"{self._folder}/c"]
 
-    def _refusal(self, master: subprocess.Popen[bytes]) -> EdgekitError:
-        """Why there is no connection, from what ssh said."""
-        is_silent = master.poll() is None
+    def _refusal(self, master: subprocess.Popen[bytes], printed: bytes) -> EdgekitError:
+        """Why there is no connection, from what ssh and the login shell printed."""
+        code, heard = master.poll(), printed.decode(errors="replace")
         end_stdin(master)
-        said = "" if is_silent or master.stderr is None else master.stderr.read().decode(errors="replace")
+        said = "" if code is None or master.stderr is None else master.stderr.read().decode(errors="replace")
         self.close()
-        if is_silent:
+        if code is None and not heard.strip():
             return self._unavailable(f"within {CONNECT_TIMEOUT_S + _START_TIMEOUT_S} s")
-        return self._explained(said)
+        return self._explained(said) if code == _LOST else self._no_shell(heard if heard.strip() else said)
+
+    def _no_shell(self, said: str) -> DeviceError:
+        """The error for an account whose login shell does not run the commands that it is given."""
+        last = (said.strip().splitlines() or ["it printed nothing"])[-1].strip()
+        return DeviceError(
+            f"The login shell of '{self.name}' (ssh, {self.address}) does not run commands: {last[:120]}",
+            hint=f"Use an account with a shell such as bash. Try: ssh {self.address} uname -m",
+        )
 
     def _explained(self, said: str) -> EdgekitError:
         where = f"'{self.name}' (ssh, {self.address})"
@@ -164,19 +174,19 @@ def _socket_folder() -> str:
     return folder
 
 
-def _greets(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
-    """True when the greeting arrives on the process's output before it ends and before the time is over."""
+def _heard(process: subprocess.Popen[bytes], wanted: bytes, timeout_s: float) -> tuple[bytes, bool]:
+    """What the process prints until `wanted` is in it, it ends or the time is over; and whether `wanted` is in it."""
     assert process.stdout is not None
     deadline = monotonic() + timeout_s
     heard = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while _READY not in heard:
+        while wanted not in heard:
             if not selector.select(max(0.0, deadline - monotonic())):
-                return False
+                return heard, False
             chunk = os.read(process.stdout.fileno(), 4096)
             if not chunk:
                 process.wait(_START_TIMEOUT_S)
-                return False
+                return heard, False
             heard += chunk
-    return True
+    return heard, True

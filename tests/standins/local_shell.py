@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekit.core.errors import EdgekitError
+from edgekit.core.errors import DeviceUnavailable, EdgekitError
 from edgekit.core.system.processes import Finished
 from edgekit.devices.remote.shell import ProgramShell
 
@@ -35,9 +35,10 @@ class LocalShell(ProgramShell):
         self.commands.append(command)
         return ["env", "-i", "-C", str(self.home), f"HOME={self.home}", f"PATH={self._path}", "sh", "-c", command]
 
-    def problem(self, finished: Finished) -> EdgekitError | None:
-        """None: nothing lies between."""
-        return None
+    def problem(self, finished: Finished, *, has_begun: bool) -> EdgekitError:
+        """The shell was killed: nothing lies between."""
+        del has_begun
+        return DeviceUnavailable(f"The shell ended with {finished.code}: {finished.err}")
 
     def close(self) -> None:
         """Nothing to close."""
