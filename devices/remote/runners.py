@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import UserError, unknown
 from edgekit.core.job import Job
 from edgekit.core.samples import read_arrays, write_arrays
 from edgekit.core.system.files import sha256_file, write_atomic
@@ -103,7 +103,7 @@ class NativeRunner:
         options = {
             "-l": f"{_UP}/{self.library}",
             "-t": job.options.get("threads", "1"),
-            "-g": str(_GRAPH_LEVELS[job.options.get("graph", "all")]),
+            "-g": str(_level(job.options.get("graph", "all"))),
             "-s": job.options.get("spin", ""),
             "-T": f"{job.time_limit_s:g}",
             "-n": str(job.min_values),
@@ -111,6 +111,12 @@ class NativeRunner:
             "-o": "outputs" if job.outputs else "",
         }
         return [word for name, value in options.items() if value for word in (name, value)]
+
+
+def _level(graph: str) -> int:
+    if graph not in _GRAPH_LEVELS:
+        raise unknown("value of option 'graph'", graph, _GRAPH_LEVELS)
+    return _GRAPH_LEVELS[graph]
 
 
 def suits_native(job: Job) -> bool:

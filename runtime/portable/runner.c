@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { API_VERSION = 12, MAX_TENSORS = 256, MAX_NAME = 512, MAX_RANK = 16, MAX_WARMUPS = 100, CLOSE = 5 };
+enum { API_VERSION = 12, MAX_RANK = 16, MAX_WARMUPS = 100, CLOSE = 5 };
 enum { MARK = 9999 };
 enum { USER_ERROR = 2, DEVICE_ERROR = 3, UNREADABLE = 5 };
 
@@ -46,10 +46,10 @@ static const Dtype DTYPES[] = {
     {"int64", 7, 8}, {"bool", 9, 1}, {"float16", 10, 2}, {"float64", 11, 8}, {"uint32", 12, 4}, {"uint64", 13, 8},
 };
 
-typedef struct { int feed; char name[MAX_NAME]; const Dtype *dtype; int64_t sizes[MAX_RANK]; size_t rank, bytes; void *data; } Tensor;
+typedef struct { int feed; char *name; const Dtype *dtype; int64_t sizes[MAX_RANK]; size_t rank, bytes; void *data; } Tensor;
 
 static Function *api;
-static Tensor tensors[MAX_TENSORS];
+static Tensor *tensors;
 static int tensor_count, feed_count;
 
 static void print_text(const char *text) {
@@ -81,6 +81,13 @@ static double now(void) {
     return time.tv_sec + time.tv_nsec * 1e-9;
 }
 
+/* `count` elements of `size` bytes, where `old` was: zero if it is NULL. */
+static void *space(void *old, size_t count, size_t size) {
+    void *found = old ? realloc(old, count * size) : calloc(count, size);
+    if (!found) fail(DEVICE_ERROR, "DeviceError", "The device has not enough memory for this model.");
+    return found;
+}
+
 static const Dtype *dtype_by_name(const char *name) {
     for (size_t i = 0; i < sizeof DTYPES / sizeof *DTYPES; i++)
         if (!strcmp(DTYPES[i].name, name)) return &DTYPES[i];
@@ -100,7 +107,7 @@ static void read_tensor(Tensor *tensor, char *line, FILE *file) {
     if (!key || !strchr(key, ':')) fail(USER_ERROR, "UserError", "The feeds are damaged.");
     tensor->dtype = dtype_by_name(dtype);
     tensor->feed = strtol(key, &end, 10);
-    snprintf(tensor->name, MAX_NAME, "%s", end + 1);
+    tensor->name = strdup(end + 1);
     tensor->bytes = tensor->dtype->size;
     for (char *size = strcmp(sizes, "-") ? strtok(sizes, ",") : NULL; size; size = strtok(NULL, ",")) {
         if (tensor->rank == MAX_RANK) fail(USER_ERROR, "UserError", "'%s' has too many axes.", tensor->name);
@@ -114,15 +121,21 @@ static void read_tensor(Tensor *tensor, char *line, FILE *file) {
 }
 
 static void read_feeds(const char *path) {
-    char line[2 * MAX_NAME];
+    char *line = NULL;
+    size_t size = 0, room = 0;
     FILE *file = fopen(path, "rb");
     if (!file) fail(USER_ERROR, "UserError", "The feeds cannot be read: %s.", strerror(errno));
-    while (fgets(line, sizeof line, file)) {
-        if (tensor_count == MAX_TENSORS) fail(USER_ERROR, "UserError", "More than %d feeds.", MAX_TENSORS);
+    while (getline(&line, &size, file) > 0) {
+        if ((size_t)tensor_count == room) {
+            room = room ? 2 * room : 64;
+            tensors = space(tensors, room, sizeof *tensors);
+        }
         Tensor *tensor = &tensors[tensor_count++];
+        memset(tensor, 0, sizeof *tensor);
         read_tensor(tensor, line, file);
         if (tensor->feed >= feed_count) feed_count = tensor->feed + 1;
     }
+    free(line);
     fclose(file);
     if (!feed_count) fail(USER_ERROR, "UserError", "There are no feeds.");
 }
@@ -207,9 +220,9 @@ static int are_close(const double *durations, int count) {
 
 /* A loaded model with the tensors of one feed. */
 static void *session, *memory;
-static const char *input_names[MAX_TENSORS];
-static char *output_names[MAX_TENSORS];
-static void *inputs[MAX_TENSORS], *outputs[MAX_TENSORS];
+static const char **input_names;
+static char **output_names;
+static void **inputs, **outputs;
 static size_t input_count, output_count;
 
 static void set_feed(int feed) {
@@ -286,7 +299,8 @@ static void open_session(const char *model, int threads, int level, const char *
           "The device's onnxruntime cannot load the model");
     api[DEFAULT_ALLOCATOR](&allocator), api[OUTPUT_COUNT](session, &output_count);
     check(api[CREATE_MEMORY_INFO](1, 0, &memory), DEVICE_ERROR, "DeviceError", "onnxruntime does not start");
-    if (output_count > MAX_TENSORS) fail(DEVICE_ERROR, "DeviceError", "The model has too many outputs.");
+    input_names = space(NULL, tensor_count, sizeof *input_names), inputs = space(NULL, tensor_count, sizeof *inputs);
+    output_names = space(NULL, output_count, sizeof *output_names), outputs = space(NULL, output_count, sizeof *outputs);
     for (size_t i = 0; i < output_count; i++) api[OUTPUT_NAME](session, i, allocator, &output_names[i]);
 }
 
@@ -301,7 +315,7 @@ int main(int argument_count, char **arguments) {
     int threads = 1, level = 99, least = 30, most = 1000, only_version = 0, option;
     int is_marked = getenv("EDGEKIT_MARK") != NULL;
     double limit = 1;
-    while ((option = getopt(argument_count, arguments, "l:t:g:s:T:n:x:o:V")) != -1) {
+    while ((option = getopt(argument_count, arguments, ":l:t:g:s:T:n:x:o:V")) != -1) {
         if (option == 'l') library = optarg;
         else if (option == 't') threads = atoi(optarg);
         else if (option == 'g') level = atoi(optarg);
@@ -311,7 +325,7 @@ int main(int argument_count, char **arguments) {
         else if (option == 'x') most = atoi(optarg);
         else if (option == 'o') results = optarg;
         else if (option == 'V') only_version = 1;
-        else return USER_ERROR;
+        else fail(USER_ERROR, "UserError", "The device's runner does not know the option '-%c'.", optopt);
     }
     setenv("ORT_DISABLE_TELEMETRY", "1", 0);
     if (only_version) return printf("onnxruntime %s\n", load(library)) < 0;

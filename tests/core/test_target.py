@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.core.errors import UserError
-from edgekit.core.target import Target, parse_targets
+from edgekit.core.target import OPTION_VALUES, Target, parse_targets
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,13 @@ def test_a_target_text_is_read(text: str, target: Target) -> None:
 @given(
     st.from_regex(r"[a-z][a-z0-9.-]{0,6}", fullmatch=True),
     st.sampled_from(["", "onnxruntime", "litert"]),
-    st.dictionaries(st.sampled_from(["provider", "graph", "spin"]), st.from_regex(r"[a-z0-9]{1,5}", fullmatch=True)),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "provider": st.from_regex(r"[a-z0-9]{1,5}", fullmatch=True),
+            **{name: st.sampled_from(values) for name, values in OPTION_VALUES.items()},
+        },
+    ),
     st.none() | st.integers(1, 256),
 )
 def test_the_text_of_a_target_reads_back(
@@ -102,3 +108,9 @@ def test_targets_are_read_once_and_in_order(texts: str | list[str]) -> None:
 def test_no_target_at_all_is_a_usage_error(texts: str | list[str]) -> None:
     with pytest.raises(UserError, match="No target given"):
         parse_targets(texts)
+
+
+@pytest.mark.parametrize("text", ["phone@graph=alll", "pi5@spin=2", "local@state=kept"])
+def test_a_value_that_an_option_cannot_have_is_refused_for_every_device(text: str) -> None:
+    with pytest.raises(UserError, match="Unknown value of target option"):
+        Target.parse(text)

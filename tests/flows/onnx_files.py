@@ -46,6 +46,13 @@ def convolution(path: Path, metadata: dict[str, str] | None = None) -> Path:
     return path
 
 
+def sum_of(path: Path, names: list[str]) -> Path:
+    """The sum of as many inputs (1, 3) as there are names."""
+    borders = [tensor(name, [1, 3]) for name in names], [tensor("y", [1, 3])]
+    onnx.save(model([helper.make_node("Sum", names, ["y"])], *borders), str(path))
+    return path
+
+
 def tensor(name: str, shape: list[int | str], kind: int = TensorProto.FLOAT) -> Any:
     """What a graph takes or gives."""
     return helper.make_tensor_value_info(name, kind, shape)

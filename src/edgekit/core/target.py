@@ -13,6 +13,12 @@ from edgekit.core.errors import UserError, unknown
 _TARGET = re.compile(r"(?P<device>[\w.-]+)(?:/(?P<backend>[\w-]+))?(?P<options>(?:@[\w-]+=[^@,/\s]+)*)")
 _THREADS = re.compile(r"[1-9][0-9]{0,3}")
 OPTION_NAMES: Final = ("threads", "provider", "graph", "spin", "state")
+OPTION_VALUES: Final = {
+    "graph": ("disable", "basic", "extended", "all"),
+    "spin": ("0", "1"),
+    "state": ("reset", "keep"),
+}
+"""The values of the options that have few; which backend supports which option is its own matter."""
 MAX_THREADS: Final = 256
 
 
@@ -28,7 +34,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A target from text such as `pi5/onnxruntime@threads=4@provider=cpu`.
 
         Raises:
-            UserError: A wrong format, an unknown or repeated option, or a thread count out of range.
+            UserError: A wrong format, an unknown or repeated option, or a value that an option cannot have.
         """
         match = _TARGET.fullmatch(text.strip())
         if match is None:
@@ -70,9 +76,11 @@ def parse_targets(texts: str | Iterable[str]) -> tuple[Target, ...]:
 
 
 def _check_options(options: dict[str, str], text: str) -> None:
-    for name in options:
+    for name, value in options.items():
         if name not in OPTION_NAMES:
             raise unknown("target option", name, OPTION_NAMES)
+        if value not in OPTION_VALUES.get(name, (value,)):
+            raise unknown(f"value of target option '{name}'", value, OPTION_VALUES[name])
     threads = options.get("threads", "1")
     if not _THREADS.fullmatch(threads) or not 1 <= int(threads) <= MAX_THREADS:
         raise UserError(f"Target '{text}': threads: expected 1 to {MAX_THREADS}, got {threads}.")
