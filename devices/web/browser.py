@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import queue
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 import msgspec
 
-from edgekit.core.errors import DeviceError, DeviceUnavailable, UserError
+from edgekit.core.errors import DeviceError, DeviceUnavailable, ProviderRefused, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
 from edgekit.core.samples import read_arrays, write_arrays
@@ -21,6 +22,7 @@ from edgekit.devices.web.packages import PACKAGES
 from edgekit.devices.web.server import Server, Site, Work
 
 BACKENDS: Final = {"ort-web": "onnx", "litert-js": "tflite"}
+PROVIDERS: Final = ("wasm", "webgpu")
 _HIDDEN: Final = "a browser does not show it"
 
 
@@ -88,24 +90,28 @@ class WebDevice:
             architecture="wasm",
             cpu=values["cpu"],
             cores=hello.get("cores"),
-            features=("wasm", *(["webgpu"] if hello.get("webgpu") else [])),
+            features=("wasm", *([] if hello.get("missing_webgpu", "unknown") else ["webgpu"])),
             missing=dict.fromkeys(nulls, _HIDDEN),
         )
 
     def measure(self, job: Job) -> JobResult:
         """Run one launch in a fresh frame of the page; errors as in `Device.measure`."""
-        self._connect()
         _check(job, self.name)
+        self._connect()
+        self._require_provider(job)
+        launch = secrets.token_hex(8)
         there = {**msgspec.to_builtins(job), "artifact": "model", "feeds": "feeds", "outputs": bool(job.outputs)}
         feeds = packed(read_arrays(Path(job.feeds), UserError))
-        self._site.work = Work(json.dumps(there).encode(), read_bytes(Path(job.artifact)), feeds)
+        document = json.dumps({**there, "launch": launch}).encode()
+        self._site.work = Work(document, read_bytes(Path(job.artifact)), feeds, launch)
         self._site.is_given = False
         try:
             answer = self._site.results.get(timeout=self._timeout_s)
         except queue.Empty as err:
+            self._site.work = None
             raise DeviceUnavailable(
                 f"No result from '{self.name}' (web) within {self._timeout_s:.0f} s: was the page closed?",
-                hint="Keep the page open and in the foreground.",
+                hint="Keep the page open and in the foreground; if it was closed, open it again.",
             ) from err
         line, _, outputs = answer.partition(b"\n")
         result = result_of(self.name, line)
@@ -146,12 +152,21 @@ class WebDevice:
         except ValueError as err:
             raise DeviceError(f"Cannot parse what the page of '{self.name}' (web) sent.") from err
 
+    def _require_provider(self, job: Job) -> None:
+        """Raise for a provider that this browser does not have."""
+        reason = self._hello.get("missing_webgpu", "the page does not say whether it has it")
+        if job.options.get("provider") == "webgpu" and reason:
+            raise ProviderRefused(
+                f"'{self.name}' (web) has no provider 'webgpu': {reason}.", hint=f"--target {self.name}"
+            )
+
     def _reasoned(self, result: JobResult) -> JobResult:
         moment = self.facts()
         return msgspec.structs.replace(result, before=moment, after=moment)
 
 
 def _check(job: Job, name: str) -> None:
+    """Raise for a job that no browser can run."""
     wanted = BACKENDS.get(job.backend, job.format)
     if job.backend in BACKENDS and wanted != job.format:
         raise UserError(f"Backend '{job.backend}' of '{name}' does not open {job.format} files.")
@@ -159,6 +174,10 @@ def _check(job: Job, name: str) -> None:
         raise UserError(
             f"'{name}' is a browser, which does not have backend '{job.backend}'.", hint=f"--target {name}/ort-web"
         )
+    provider = job.options.get("provider", PROVIDERS[0])
+    if provider not in PROVIDERS:
+        known = " and ".join(PROVIDERS)
+        raise UserError(f"'{name}' is a browser, which has only the providers {known}, not '{provider}'.")
 
 
 def _browser(user_agent: str) -> str:

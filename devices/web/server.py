@@ -26,11 +26,12 @@ _FILES: Final = {"": "index.html"} | {name: name for name in ("page.js", "launch
 
 @dataclass(frozen=True)
 class Work:
-    """One job for the browser: what it reads as `job`, `model` and `feeds`."""
+    """One job for the browser: what it reads as `job`, `model` and `feeds`. `launch` is in the path of its result."""
 
     job: bytes
     model: bytes
     feeds: bytes
+    launch: str = ""
 
 
 @dataclass
@@ -47,6 +48,16 @@ class Site:
     is_given: bool = True
     is_over: bool = False
     client: str = ""
+
+    def receive(self, path: str, content: bytes) -> None:
+        """Keep what a page sent. One that was opened again receives the job whose launch ended with the page before."""
+        if path == "hello":
+            self.hello.put(content)
+            if self.work is not None:
+                self.is_given = False
+        elif self.work is not None and path == f"result/{self.work.launch}":
+            self.work, self.is_given = None, True
+            self.results.put(content)
 
     def respond(self, path: str) -> tuple[int, bytes, str]:
         """Status, content and type for a path after the key."""
@@ -123,10 +134,10 @@ def _handler(site: Site) -> type[http.server.BaseHTTPRequestHandler]:
             if path is None:
                 return
             size = int(self.headers.get("Content-Length") or 0)
-            if path not in ("hello", "result") or size > _MAX_POST_BYTES:
+            if path.partition("/")[0] not in ("hello", "result") or size > _MAX_POST_BYTES:
                 self._send(404, b"", "text/plain")
                 return
-            (site.hello if path == "hello" else site.results).put(self.rfile.read(size))
+            site.receive(path, self.rfile.read(size))
             self._send(204, b"", "text/plain")
 
         def log_message(self, format: str, *arguments: Any) -> None:

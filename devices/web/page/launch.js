@@ -138,9 +138,8 @@ async function measured(call, job, step) {
   return { warmups, values, batch };
 }
 
-async function launch() {
+async function launch(job) {
   const read = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
-  const job = await (await fetch("job")).json();
   const [model, feeds] = [await read("model"), readFeeds(await read("feeds"))];
   const wasHidden = document.hidden || parent.document.hidden;
   const step = clockStep();
@@ -170,16 +169,21 @@ async function launch() {
 }
 
 async function main() {
+  const given = await fetch("job");
+  if (given.ok) await post(await given.json());
+  parent.postMessage("ended", location.origin);
+}
+
+async function post(job) {
   let result, parts = [];
   try {
-    [result, parts] = await launch();
+    [result, parts] = await launch(job);
   } catch (err) {
     const is = err instanceof Failure;
     const message = is ? err.message : `The browser cannot run this: ${err?.message ?? err}`;
     result = { error: is ? err.error : "DeviceError", message, exit_code: is ? err.code : 3, schema_version: 1 };
   }
-  await fetch("result", { method: "POST", body: new Blob([JSON.stringify(result), "\n", ...parts]) });
-  parent.postMessage("ended", location.origin);
+  await fetch(`result/${job.launch}`, { method: "POST", body: new Blob([JSON.stringify(result), "\n", ...parts]) });
 }
 
 main();

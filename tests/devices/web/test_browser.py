@@ -24,13 +24,20 @@ from tests.standins.cache import Missing, cache_folder, required
 from tests.standins.chromium import FLAGS, require_chromium
 from tests.standins.jobs import job_of
 
-from edgekit.core.errors import DeviceUnavailable, EnvironmentFault, ModelUnreadable, Unreadable, UserError
+from edgekit.core.errors import (
+    DeviceUnavailable,
+    EnvironmentFault,
+    ModelUnreadable,
+    ProviderRefused,
+    Unreadable,
+    UserError,
+)
 from edgekit.core.samples import read_arrays
 from edgekit.core.system.files import sha256_file
 from edgekit.devices.web import packages as web_packages
 from edgekit.devices.web.browser import WebDevice
 from edgekit.devices.web.packages import PACKAGES, fetch, require
-from edgekit.devices.web.server import Server, Site
+from edgekit.devices.web.server import Server, Site, Work
 from edgekit.runtime.launch import launch
 
 
@@ -139,6 +146,49 @@ def test_a_closed_page_ends_in_an_error_in_time(tmp_path: Path, packages: dict[s
         assert device.measure(job).values
 
 
+@pytest.mark.browser
+def test_a_page_that_was_closed_and_opened_again_goes_on(tmp_path: Path, packages: dict[str, Path]) -> None:
+    job = job_of("linear.onnx", tmp_path)
+    endless = msgspec.structs.replace(job, time_limit_s=3.0, min_values=1, max_values=10**6)
+    with WebDevice("phone", packages, lambda url: None, timeout_s=120) as device:
+        device._server = Server(device._site, "127.0.0.1", 0)
+        results: list[object] = []
+        with browser(tmp_path, device._server.url):
+            device.facts()
+            thread = threading.Thread(target=lambda: results.append(device.measure(endless)))
+            thread.start()
+            while not device._site.is_given:
+                time.sleep(0.05)
+            time.sleep(0.5)
+        assert results == []
+        with browser(tmp_path / "again", device._server.url):
+            thread.join(60)
+            assert len(results) == 1
+            assert device.measure(job).values
+
+
+@pytest.mark.browser
+def test_missing_webgpu_is_an_error_with_its_reason(tmp_path: Path, packages: dict[str, Path]) -> None:
+    with phone(tmp_path, packages) as device:
+        device.facts()
+        job = msgspec.structs.replace(job_of("linear.onnx", tmp_path), options={"provider": "webgpu"})
+        with pytest.raises(ProviderRefused, match=r"'phone' \(web\) has no provider 'webgpu': the browser") as caught:
+            device.measure(job)
+
+    assert caught.value.exit_code == 3
+    assert caught.value.hint == "--target phone"
+
+
+def test_a_late_result_of_another_launch_is_not_taken() -> None:
+    site = Site({}, {}, work=Work(b"", b"", b"", "new"))
+
+    site.receive("result/old", b"stale")
+    assert site.results.empty()
+    site.receive("result/new", b"fresh")
+
+    assert site.results.get_nowait() == b"fresh"
+
+
 def test_a_page_that_nobody_opens_is_given_up() -> None:
     opened: list[str] = []
     device = WebDevice("phone", {}, opened.append, connect_timeout_s=0.2)
@@ -218,10 +268,11 @@ def test_packages_are_never_fetched_by_surprise(tmp_path: Path) -> None:
         fetch(tmp_path, offline=True)
 
 
-@pytest.mark.parametrize("change", [{"backend": "litert-js"}, {"backend": "onnxruntime"}])
-def test_a_backend_that_browsers_lack_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
-    device = WebDevice("phone", {}, lambda url: None)
-    device._hello = {"cores": 1}
+@pytest.mark.parametrize(
+    "change", [{"backend": "litert-js"}, {"backend": "onnxruntime"}, {"options": {"provider": "cuda"}}]
+)
+def test_what_browsers_lack_is_refused_before_a_page_is_opened(tmp_path: Path, change: dict[str, object]) -> None:
+    device = WebDevice("phone", {}, lambda url: pytest.fail("the page was announced"))
 
     with pytest.raises(UserError, match="phone"):
         device.measure(msgspec.structs.replace(job_of("linear.onnx", tmp_path), **change))
