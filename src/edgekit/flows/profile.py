@@ -16,6 +16,7 @@ from edgekit.flows.judging.explained import explained
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Extras, measure, refuse_batches, rounds_of
 from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Rounds
+from edgekit.flows.measuring.sustained import refuse_short
 from edgekit.flows.opening.artifacts import Opened, opened
 from edgekit.flows.order import door
 
@@ -100,6 +101,7 @@ def profile_order(
     """
     targets = parse_targets(target)
     rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
+    refuse_short(sustain_s)
     with opened(Path(path), sizes=sizes, inputs=input, states=state, progress=progress) as found:
         refuse_batches(found, batch)
         extras = Extras(tuple(batch), operators, sustain_s)

@@ -14,7 +14,9 @@ from edgekit.core.system.progress import Silent
 from edgekit.core.target import Target
 from edgekit.flows.measuring.cells import Cell, job_for
 from edgekit.flows.measuring.sustained import sustain
+from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import opened
+from edgekit.flows.profile import profile, profile_order
 
 
 def sustained(folder: Path, device: Scripted, seconds: float, launch_s: float) -> list[Sustained]:
@@ -46,8 +48,14 @@ def test_few_launches_give_points_and_no_verdict(tmp_path: Path) -> None:
     )
 
 
-def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="at least 5 s"):
-        sustained(tmp_path, Scripted(lambda number, job: 1e-3), 1.0, launch_s=1.0)
-    with pytest.raises(UserError, match="emulated"):
-        sustained(tmp_path, Scripted(lambda number, job: 1e-3, emulated=True), 60.0, launch_s=1.0)
+def test_what_cannot_be_is_refused_before_anything_is_launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Scripted(lambda number, job: 1e-3, emulated=True)
+    monkeypatch.setattr(devices, "open_device", lambda name: device)
+    model = fake_model(tmp_path / "a.fake.json")
+
+    with pytest.raises(UserError, match="at least 5 s"), profile_order(model, target="scripted", sustain_s=1.0):
+        pass
+    with pytest.raises(UserError, match="'scripted' is emulated"):
+        profile(model, target="scripted", sustain_s=60.0)
+
+    assert device.jobs == []

@@ -36,7 +36,7 @@ from edgekit.flows.measuring.instructions import Counts, count_all
 from edgekit.flows.measuring.parity import parity_on_target
 from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Launched, Rounds, half_width, is_narrow, launch_in_rounds
 from edgekit.flows.measuring.summary import summarize
-from edgekit.flows.measuring.sustained import sustain
+from edgekit.flows.measuring.sustained import refuse_emulated, refuse_short, sustain
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opens
 
@@ -84,10 +84,13 @@ def measure(
         exported: This command has just exported on this machine, whose load average is that of its converters.
     """
     refuse_batches(found, extras.batch)
+    refuse_short(extras.sustain_s)
     with TemporaryDirectory(prefix="edgekit-") as folder, ExitStack() as stack:
         machines = {one.device: stack.enter_context(devices.open_device(one.device)) for one in targets}
         cells = _cells(found, targets, artifacts, Path(folder), rounds.time_limit_s, sorted(set(extras.batch)))
         before = {name: _facts_before(name, device, exported=exported) for name, device in machines.items()}
+        if extras.sustain_s is not None:
+            refuse_emulated(machines)
         launched = launch_in_rounds(cells, machines, rounds, progress)
         after = {name: _facts_after(name, device, launched) for name, device in machines.items()}
         counts = count_all(cells, machines, progress)

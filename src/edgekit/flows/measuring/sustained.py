@@ -30,17 +30,29 @@ def sustain(
     progress: Progress,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Sustained]:
-    """Each cell under load for `seconds`, one after the other; the device rests only while a process starts.
+    """Each cell under load for `seconds`, one after the other; the device rests only while a process starts."""
+    return [_sustained(cell, devices[cell.target.device], seconds, progress, clock) for cell in cells]
+
+
+def refuse_short(seconds: float | None) -> None:
+    """Raise for a time that is too short.
 
     Raises:
-        UserError: Less than 5 s, or a device that is emulated and has no latency.
+        UserError: Less than 5 s.
     """
-    if seconds < MIN_SUSTAIN_S:
+    if seconds is not None and seconds < MIN_SUSTAIN_S:
         raise UserError(f"sustain: expected at least {MIN_SUSTAIN_S:g} s, got {seconds:g} s.", hint="--sustain 5min")
-    for cell in cells:
-        if devices[cell.target.device].emulated:
-            raise UserError(f"'{cell.target.device}' is emulated, so sustained load shows nothing.")
-    return [_sustained(cell, devices[cell.target.device], seconds, progress, clock) for cell in cells]
+
+
+def refuse_emulated(devices: Mapping[str, Device]) -> None:
+    """Raise for devices that have no latency.
+
+    Raises:
+        UserError: One of them is emulated.
+    """
+    for name, device in devices.items():
+        if device.emulated:
+            raise UserError(f"'{name}' is emulated, so sustained load shows nothing.", hint="Omit --sustain.")
 
 
 def _sustained(cell: Cell, device: Device, seconds: float, progress: Progress, clock: Callable[[], float]) -> Sustained:
