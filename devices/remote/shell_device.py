@@ -10,6 +10,7 @@ from typing import Final, Self
 import msgspec
 
 from edgekit.core import machine
+from edgekit.core.errors import DeviceError
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
 from edgekit.devices.remote.facts import read_texts
@@ -17,6 +18,7 @@ from edgekit.devices.remote.launches import count, measure
 from edgekit.devices.remote.runners import NativeRunner, PythonRunner, Runner, suits_native
 from edgekit.devices.remote.shell import Shell
 
+_ARM_32: Final = "armv7l"
 _NOT_READ: Final = "not read around a launch, or the device does not show it"
 
 
@@ -26,6 +28,15 @@ class Runners:
 
     python: Path
     native: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class _Runtime:
+    """What can run a job on the device: its architecture, files of ONNX Runtime's library, packages in Python."""
+
+    architecture: str
+    files: list[str]
+    engines: set[str]
 
 
 class ShellDevice:
@@ -52,22 +63,23 @@ class ShellDevice:
         self.shell = shell
         self._counter = counter
         self._runners = runners
-        self._runtime: tuple[str, list[str]] | None = None
+        self._runtime: _Runtime | None = None
         self._timeout_s = timeout_s
         self._throttled_before: int | None = None
 
     def facts(self) -> Facts:
         """The current facts about the device; throttling before the first call does not count."""
         texts = read_texts(self.shell)
-        self._runtime = machine.architecture(texts), texts.get("native", "").split()
         if self._throttled_before is None:
             self._throttled_before = machine.throttling_bits(texts) or 0
         facts = machine.facts(texts, throttled_before=self._throttled_before)
         self.emulated = self.emulated or facts.emulated
+        self._runtime = _Runtime(machine.architecture(texts), texts.get("native", "").split(), set(facts.engines))
         return facts
 
     def measure(self, job: Job) -> JobResult:
         """Run one launch; errors as in `Device.measure`."""
+        job = self._fitted(job)
         result = measure(self.shell, job, self._runner(job), timeout_s=self._timeout_s)
         result = msgspec.structs.replace(result, before=_reasoned(result.before), after=_reasoned(result.after))
         if not self.emulated:
@@ -79,14 +91,38 @@ class ShellDevice:
         """Instructions per inference on one thread; empty if the device has no counter."""
         if not self._counter or job.options.get("threads", "1") != "1":
             return ()
+        job = self._fitted(job)
         return count(self.shell, job, self._runner(job), self._counter, timeout_s=self._timeout_s)
 
-    def _runner(self, job: Job) -> Runner:
-        """The C program where the job and what is on the device allow it, else the Python file."""
+    def _fitted(self, job: Job) -> Job:
+        """`job` with the backend for its format that the device has.
+
+        Raises:
+            DeviceError: There is none for the architecture.
+        """
+        found = self._there()
+        if found.architecture == _ARM_32 and (job.format == "onnx" or job.backend == "litert"):
+            missing = "ONNX Runtime" if job.format == "onnx" else "LiteRT"
+            raise DeviceError(
+                f"'{self.name}' is a 32-bit system ({_ARM_32}), for which there is no {missing}: it runs .tflite with "
+                "tflite-runtime.",
+                hint=f"edgekit profile BUNDLE --target {self.name} --artifact tflite-fp32",
+            )
+        is_old = "tflite-runtime" in found.engines and "ai-edge-litert" not in found.engines
+        if is_old and job.format == "tflite" and not job.backend:
+            return msgspec.structs.replace(job, backend="tflite-runtime")
+        return job
+
+    def _there(self) -> _Runtime:
         if self._runtime is None:
             self.facts()
         assert self._runtime is not None
-        architecture, files = self._runtime
+        return self._runtime
+
+    def _runner(self, job: Job) -> Runner:
+        """The C program where the job and what is on the device allow it, else the Python file."""
+        found = self._there()
+        architecture, files = found.architecture, found.files
         library = next((file for file in files if Path(file).name.startswith("libonnxruntime.so")), "")
         if not (library and suits_native(job) and architecture in self._runners.native):
             return PythonRunner(self._runners.python)

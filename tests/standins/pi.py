@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ class Pi:
     def processes(self) -> list[str]:
         """Command lines of everything that runs on it, but for sshd itself and the keepers of its sessions."""
         inside = [line for pid in _descendants(self.process.pid) if (line := _command_line(pid))]
-        return [line for line in inside if "qemu-aarch64" in line]
+        return [line for line in inside if "qemu-a" in line]
 
     def cut_connections(self) -> None:
         """Kill every connection at once, as a pulled cable does; the daemon goes on."""
@@ -91,23 +91,40 @@ class Pi:
 def qemu() -> Path:
     """A static qemu-aarch64 that invents /proc/cpuinfo for the emulated CPU (version 8.2 and newer do)."""
 
-    def build(folder: Path) -> None:
-        unpack_packages(folder, ["qemu-user"], suite="bookworm-backports", only=["./usr/bin/qemu-aarch64"])
+    return _emulator("qemu-10", "qemu-aarch64")
 
-    return built("qemu-10", build) / "usr/bin/qemu-aarch64"
+
+def _emulator(folder: str, program: str) -> Path:
+    def build(part: Path) -> None:
+        unpack_packages(part, ["qemu-user"], suite="bookworm-backports", only=[f"./usr/bin/{program}"])
+
+    return built(folder, build) / "usr/bin" / program
 
 
 def arm64_root(*, python: bool = True) -> Path:
     """An arm64 Debian 12 root, with or without Python."""
+    return _root("arm64-root-1" if python else "arm64-root-1-bare", "arm64", PYTHON if python else ())
 
+
+def arm32_root() -> Path:
+    """A 32-bit Debian 12 root with Python and numpy, as Raspberry Pi OS has them."""
+    # What Debian's alternatives link when a package is installed; here it is only unpacked.
+    folder = "usr/lib/arm-linux-gnueabihf"
+    links = {f"{folder}/lib{name}.so.3": f"{name}/lib{name}.so.3" for name in ("blas", "lapack")}
+    return _root("armhf-root-1", "armhf", (*PYTHON, "python3-numpy"), links)
+
+
+def _root(name: str, arch: str, more: Sequence[str], links: Mapping[str, str] = MappingProxyType({})) -> Path:
     def build(folder: Path) -> None:
-        unpack_packages(folder, [*SYSTEM, *TOOLS, *(PYTHON if python else ())], arch="arm64")
+        unpack_packages(folder, [*SYSTEM, *TOOLS, *more], arch=arch)
         for name in ("tmp", "proc", "dev", "sys", "own", "root", "home/pi"):
             (folder / name).mkdir(parents=True, exist_ok=True)
+        for place, target in links.items():
+            (folder / place).symlink_to(target)
         (folder / "etc/passwd").write_text("root:x:0:0:root:/home/pi:/bin/sh\n")
         (folder / "etc/group").write_text("root:x:0:\n")
 
-    return built("arm64-root-1" if python else "arm64-root-1-bare", build)
+    return built(name, build)
 
 
 def sshd() -> tuple[Path, dict[str, str]]:
@@ -129,6 +146,7 @@ def running_pi(
     prepared: bool = False,
     disk: str = "",
     programs: Mapping[str, str] = MappingProxyType({}),
+    bits: int = 64,
 ) -> Iterator[Pi]:
     """A Pi for as long as the block lasts; afterwards nothing of it runs.
 
@@ -138,29 +156,34 @@ def running_pi(
         prepared: Whether the engines are on it, as `edgekit devices prepare` puts them there.
         disk: Size of its storage, such as `8m`; needs root.
         programs: Scripts that stand before the system's own programs, by name.
+        bits: 32 for a 32-bit system, which has Python.
 
     Raises:
         Missing: It cannot be built here.
     """
     check_machine(disk)
-    root, emulator, (server, environment) = arm64_root(python=python), qemu(), sshd()
+    root, emulator = (
+        (arm64_root(python=python), qemu()) if bits == 64 else (arm32_root(), _emulator("qemu-arm", "qemu-arm"))
+    )
+    server, environment = sshd()
     with tempfile.TemporaryDirectory(prefix="ek-pi-") as folder:
         state = Path(folder)
         _write_state(state, board, programs)
         if prepared:
             _copy_linked(prepared_home(), state / "home")
         port = free_port()
-        config = _write_client(state, host, port)
-        variables = {"PI_ROOT": root, "PI_QEMU": emulator, "PI_CPU": board.cpu, "PI_STATE": state}
-        _write_server(state, port, {name: str(value) for name, value in variables.items()})
-        process = _start(server, state, disk, environment)
+        config = write_client(state, host, port)
+        cpu = board.cpu if bits == 64 else "cortex-a15"
+        variables = {"PI_ROOT": root, "PI_QEMU": emulator, "PI_CPU": cpu, "PI_STATE": state, "PI_BITS": bits}
+        write_server(state, port, {name: str(value) for name, value in variables.items()})
+        process = start(server, state, disk, environment)
         try:
-            _await_port(port, process, state)
+            await_port(port, process, state)
             yield Pi(host, state, port, config, process)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
-            _await_gone(state)
+            await_gone(state)
 
 
 def prepared_home() -> Path:
@@ -237,7 +260,8 @@ def script(path: Path, body: str) -> None:
     path.chmod(0o755)
 
 
-def _write_client(state: Path, host: str, port: int) -> Path:
+def write_client(state: Path, host: str, port: int) -> Path:
+    """Keys, and the client configuration that knows the stand-in as `host`."""
     for name in ("host_key", "client_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(state / name)], check=True)
     write_known_hosts(state, port, state / "host_key.pub")
@@ -262,18 +286,19 @@ def _user() -> str:
     return getpass.getuser()
 
 
-def _write_server(state: Path, port: int, variables: dict[str, str]) -> None:
+def write_server(state: Path, port: int, variables: dict[str, str], entrance: Path = HERE / "enter_pi.sh") -> None:
+    """The server configuration, whose sessions all go through the program `entrance`."""
     shutil.copy(state / "client_key.pub", state / "authorized_keys")
     settings = " ".join(f"{name}={value}" for name, value in variables.items())
     (state / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {state}/host_key\nPidFile none\n"
         f"AuthorizedKeysFile {state}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nMaxSessions 20\nMaxStartups 50\n"
-        f"ForceCommand {HERE}/enter_pi.sh\nSetEnv {settings}\n"
+        f"ForceCommand {entrance}\n" + (f"SetEnv {settings}\n" if settings else "")
     )
 
 
-def _start(server: Path, state: Path, disk: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def start(server: Path, state: Path, disk: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start sshd in a process namespace of its own: when that ends, all that ran inside it has ended."""
     daemon = f"exec '{server}' -D -e -f '{state}/sshd_config'"
     with (state / "sshd.log").open("wb") as log:
@@ -306,7 +331,8 @@ def _preparation(state: Path, disk: str) -> str:
     return "\n".join(lines)
 
 
-def _await_port(port: int, process: subprocess.Popen[bytes], state: Path) -> None:
+def await_port(port: int, process: subprocess.Popen[bytes], state: Path) -> None:
+    """Wait until sshd listens."""
     for _ in range(200):
         if process.poll() is not None:
             raise Missing(f"sshd did not start: {(state / 'sshd.log').read_text()[-300:]}")
@@ -317,7 +343,7 @@ def _await_port(port: int, process: subprocess.Popen[bytes], state: Path) -> Non
     raise Missing("sshd did not answer within 10 s")
 
 
-def _await_gone(state: Path) -> None:
+def await_gone(state: Path) -> None:
     """Wait until the namespace has let go of the folder."""
     for _ in range(100):
         if not any(str(state) in _command_line(int(entry.name)) for entry in Path("/proc").glob("[0-9]*")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from tests.flows import onnx_files
 from tests.standins.jobs import X, job_of
 from tests.standins.local_shell import LocalShell
 
@@ -171,37 +169,6 @@ def native_runner(shell: LocalShell) -> NativeRunner:
     return NativeRunner(C_RUNNERS[os.uname().machine], f"native/{library.name}")
 
 
-def test_the_c_runner_takes_any_number_of_inputs_with_long_names(here: LocalShell, tmp_path: Path) -> None:
-    names = [f"{'long' * 150}/{place}" for place in range(40)]
-    path = onnx_files.sum_of(tmp_path / "sum.onnx", names)
-    feeds: dict[str, Array] = {
-        f"{feed}:{name}": np.full((1, 3), feed + 1, np.float32) for feed in range(8) for name in names
-    }
-    job = msgspec.structs.replace(
-        job_of("linear.onnx", tmp_path, feeds=feeds), artifact=str(path), sha256=sha256_file(path)
-    )
-
-    measure(here, job, native_runner(here), timeout_s=60)
-
-    got = read_arrays(Path(job.outputs), UserError)
-    assert [float(got[f"{feed}:y"][0, 0]) for feed in range(8)] == [40.0 * (feed + 1) for feed in range(8)]
-
-
-def test_an_option_that_the_c_runner_does_not_know_is_reported() -> None:
-    program = C_RUNNERS[os.uname().machine]
-    done = subprocess.run([str(program), "-z", "1"], capture_output=True, check=False)
-
-    assert done.returncode == 2
-    assert json.loads(done.stdout)["message"] == "The device's runner does not know the option '-z'."
-
-
-def test_a_graph_level_that_does_not_exist_is_refused(here: LocalShell, linear_job: Job) -> None:
-    job = msgspec.structs.replace(linear_job, options={"graph": "bsic"})
-
-    with pytest.raises(UserError, match=r"value of option 'graph' 'bsic'\. Did you mean 'basic'"):
-        measure(here, job, native_runner(here), timeout_s=60)
-
-
 @pytest.mark.parametrize(
     ("file", "feeds", "error"),
     [
@@ -333,7 +300,6 @@ import msgspec
 from edgekit.devices.remote.launches import measure
 from edgekit.devices.remote.runners import PythonRunner
 from edgekit.runtime.portable import PYTHON_RUNNER
-from tests.flows import onnx_files
 from tests.standins.jobs import job_of
 from tests.standins.local_shell import LocalShell
 job = job_of("linear.onnx", Path({str(tmp_path)!r}), time_limit_s=60, min_values=10**9)
