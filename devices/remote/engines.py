@@ -17,14 +17,22 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from edgekit.core.errors import DeviceError, EnvironmentFault
+from edgekit.core.errors import DeviceError, DiskFull, EnvironmentFault
 from edgekit.core.system.fetch import refuse_offline
 from edgekit.core.system.files import new_file, new_folder, sha256_bytes, sha256_file
 from edgekit.devices.remote.shell import Shell, succeeded
-from edgekit.devices.remote.transfer import ensure
+from edgekit.devices.remote.transfer import ensure, free_bytes
 
 ENGINES: Final = ("onnxruntime", "ai-edge-litert")
 ENGINES_32: Final = ("tflite-runtime",)
+# Archive and unpacked files together, measured with the versions of 2026-12 and rounded up.
+_NEEDED_BYTES: Final = {
+    "numpy": 70_000_000,
+    "onnxruntime": 75_000_000,
+    "libonnxruntime": 45_000_000,
+    "ai-edge-litert": 35_000_000,
+    "tflite-runtime": 8_000_000,
+}
 FETCH_TIMEOUT_S: Final = 900
 UNPACK_TIMEOUT_S: Final = 600
 # Wheels name the oldest glibc 2.x they need; 17 is manylinux2014's.
@@ -80,30 +88,110 @@ def probe(shell: Shell) -> Platform:
     return platform
 
 
-def prepare(shell: Shell, cache: Path, *, offline: bool = False, engines: Sequence[str] = ()) -> str:
+def prepare(shell: Shell, cache: Path, *, offline: bool = False, packages: Sequence[str] = ()) -> str:
     """Install backends on the device and return their versions as text; quick if they are already there.
+
+    Backends of an earlier `prepare` are removed.
 
     Args:
         cache: Where this machine keeps downloads; what is there needs no network.
+        packages: Their names in Python; all that the device can have if empty.
 
     Raises:
         DeviceError: There are no wheels for the device, or they cannot be imported there.
+        DiskFull: There is no space for them, which is known before anything is sent.
         EnvironmentFault: They are not in the cache, and `offline` is set or the download failed.
     """
     platform = probe(shell)
-    archive = packed(platform, cache, engines or _engines_for(platform, shell.name), offline=offline)
-    install(shell, archive, "site")
-    return verify(shell)
+    wanted = _chosen(packages, _engines_for(platform, shell.name), platform, shell.name)
+    if shell.run(f'[ -f "{shell.root}/site/.complete" ]').code:
+        refuse_full(shell, wanted)
+    archive = packed(platform, cache, wanted, offline=offline)
+    install(shell, archive, "site", wanted)
+    found = verify(shell)
+    remove_others(shell, archive, "site")
+    return found + _why_other(found, platform)
 
 
-def install(shell: Shell, archive: Path, name: str) -> None:
-    """Unpack `archive` (.tar.gz, with a file `.complete`) on the device as folder `name`, unless it is there."""
+def _chosen(wanted: Sequence[str], possible: tuple[str, ...], platform: Platform, name: str) -> tuple[str, ...]:
+    """The packages to install.
+
+    Raises:
+        DeviceError: One of them has no builds for the platform.
+    """
+    for one in wanted:
+        if one not in possible:
+            raise DeviceError(
+                f"There is no {one} for {platform.machine}, only {' and '.join(possible)}.",
+                hint=f"edgekit devices prepare {name}",
+            )
+    return tuple(wanted) or possible
+
+
+def _why_other(found: str, platform: Platform) -> str:
+    """What differs from the versions on this machine, and why; empty if nothing does."""
+    pairs = [one.rpartition(" ")[::2] for one in found.split(", ")]
+    other = [(name, here) for name, version in pairs if (here := _version_here(name)) not in ("", version)]
+    if not other:
+        return ""
+    names = " and ".join(f"{name} {version}" for name, version in other)
+    return f" ({names} as on this machine have no build for Python {platform.python} and glibc 2.{platform.glibc})"
+
+
+def _version_here(package: str) -> str:
+    return pinned(package).partition("==")[2]
+
+
+def install(shell: Shell, archive: Path, name: str, packages: Sequence[str]) -> None:
+    """Unpack `archive` (.tar.gz, with a file `.complete`) on the device as folder `name`, unless it is there.
+
+    Raises:
+        DiskFull: There is no space for `packages`; nothing is sent.
+    """
     digest = sha256_file(archive)
-    folder = f"{name}-{digest[:16]}"
+    folder = _folder(name, digest)
     if shell.run(f'[ -f "{shell.root}/{folder}/.complete" ]').code:
+        refuse_full(shell, packages)
         ensure(shell, {digest: archive})
         _unpack(shell, digest, folder)
     succeeded(shell, shell.run(f'cd "{shell.root}" && ln -sfn {folder} {name}'), "selecting its backends")
+
+
+def remove_others(shell: Shell, archive: Path, name: str) -> None:
+    """Remove what earlier calls of `install` unpacked for `name`, and what they left half-done."""
+    kept = _folder(name, sha256_file(archive))
+    command = f"""cd "{shell.root}" && for folder in {name}-*; do
+  [ "$folder" = {kept} ] || rm -rf "$folder"
+done"""
+    succeeded(shell, shell.run(command, timeout_s=UNPACK_TIMEOUT_S), "removing old backends")
+
+
+def _folder(name: str, digest: str) -> str:
+    return f"{name}-{digest[:16]}"
+
+
+def needed_bytes(packages: Sequence[str]) -> int:
+    """What installing `packages` needs, with numpy where it is sent along."""
+    numpy = 0 if {"tflite-runtime", "libonnxruntime"} & {*packages} else _NEEDED_BYTES["numpy"]
+    return numpy + sum(_NEEDED_BYTES[name] for name in packages)
+
+
+def refuse_full(shell: Shell, packages: Sequence[str]) -> None:
+    """Raise before anything is downloaded or sent, if the device has no space for it.
+
+    Raises:
+        DiskFull: It is too small; the hint is ONNX Runtime alone, as a C library, if that fits.
+    """
+    free, needed = free_bytes(shell), needed_bytes(packages)
+    if free is None or free >= needed:
+        return
+    alone = needed_bytes(["libonnxruntime"])
+    hint = f"edgekit devices clean {shell.name}   # or free space there"
+    if "onnxruntime" in packages and alone <= free:
+        hint = f"edgekit devices prepare {shell.name} --backend onnxruntime   # needs {alone / 1e6:.0f} MB"
+    raise DiskFull(
+        f"'{shell.name}' has {free / 1e6:.0f} MB free; {' and '.join(packages)} need {needed / 1e6:.0f} MB.", hint=hint
+    )
 
 
 def verify(shell: Shell) -> str:

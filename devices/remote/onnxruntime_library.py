@@ -5,6 +5,7 @@ A phone has no glibc either: the loader and the libraries that ONNX Runtime need
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import zipfile
@@ -15,12 +16,12 @@ from typing import Final
 from edgekit.core.errors import DeviceError, EnvironmentFault, UserError
 from edgekit.core.system.fetch import refuse_offline
 from edgekit.core.system.files import new_file, new_folder, sha256_bytes, sha256_file
-from edgekit.devices.remote.engines import Platform, fetched, install, pinned, write_archive
+from edgekit.devices.remote.engines import Platform, fetched, install, pinned, remove_others, write_archive
 from edgekit.devices.remote.shell import Shell, succeeded
 from edgekit.devices.remote.transfer import ensure
 
 # ONNX Runtime's wheels are made for glibc 2.28; any Python's wheel holds the same library.
-_GLIBC: Final = 28
+GLIBC: Final = 28
 _PYTHON: Final = "3.11"
 _LOADERS: Final = {"aarch64": "ld-linux-aarch64.so.1", "x86_64": "ld-linux-x86-64.so.2"}
 _LIBRARIES: Final = (
@@ -32,9 +33,10 @@ _LIBRARIES: Final = (
     "libgcc_s.so.1",
     "libstdc++.so.6",
 )
-# Where Debian's packages libc6-arm64-cross, libgcc-s1-arm64-cross and libstdc++6-arm64-cross put them.
+# Where Debian's packages libc6-arm64-cross and the like put them.
 _CROSS: Final = "/usr/{machine}-linux-gnu/lib"
-_HINT: Final = "sudo apt install libc6-arm64-cross libgcc-s1-arm64-cross libstdc++6-arm64-cross"
+_PACKAGES: Final = ("libc6", "libgcc-s1", "libstdc++6")
+_DEBIAN: Final = {"aarch64": "arm64", "x86_64": "amd64"}
 
 
 def prepare_native(
@@ -65,8 +67,11 @@ def prepare_native(
             hint="Use a 64-bit Arm or x86 device.",
         )
     glibc = [] if has_glibc else _glibc_files(machine, libraries)
-    install(shell, _packed(machine, _library(machine, cache, offline=offline), glibc, cache), "native")
-    return verify_native(shell, runners[machine])
+    archive = _packed(machine, _library(machine, cache, offline=offline), glibc, cache)
+    install(shell, archive, "native", ("libonnxruntime",))
+    found = verify_native(shell, runners[machine])
+    remove_others(shell, archive, "native")
+    return found
 
 
 def verify_native(shell: Shell, runner: Path) -> str:
@@ -100,19 +105,33 @@ exit 1"""
 
 
 def _glibc_files(machine: str, folder: Path | None) -> list[Path]:
-    source = folder or Path(_CROSS.format(machine=machine))
-    files = [_find(source, name) for name in (_LOADERS[machine], *_LIBRARIES)]
+    source = folder or _usual_folder(machine)
+    files = [_find(source, name, machine) for name in (_LOADERS[machine], *_LIBRARIES)]
     missing = [name for name, file in zip((_LOADERS[machine], *_LIBRARIES), files, strict=True) if file is None]
     if missing and folder is None:
-        raise EnvironmentFault(f"The C library for {machine} is not on this machine ('{source}').", hint=_HINT)
+        raise EnvironmentFault(
+            f"The C library for {machine} is not on this machine ('{source}').", hint=_packages(machine)
+        )
     if missing:
-        raise UserError(f"'{folder}' does not contain {', '.join(missing)}.", hint=_HINT)
+        raise UserError(f"'{folder}' does not contain {', '.join(missing)}.", hint=_packages(machine))
     return [file for file in files if file is not None]
 
 
-def _find(folder: Path, name: str) -> Path | None:
+def _usual_folder(machine: str) -> Path:
+    """Where Debian has the C library for `machine`: this machine's own, or that for another architecture."""
+    return Path("/") if machine == os.uname().machine else Path(_CROSS.format(machine=machine))
+
+
+def _packages(machine: str) -> str:
+    """The command that installs the C library for `machine` on this machine."""
+    is_own, name = machine == os.uname().machine, _DEBIAN[machine]
+    return "sudo apt install " + " ".join(one if is_own else f"{one}-{name}-cross" for one in _PACKAGES)
+
+
+def _find(folder: Path, name: str, machine: str) -> Path | None:
     """The file called `name` in `folder` or below its lib folders, links followed."""
-    places = (folder, *folder.glob("lib"), *folder.glob("lib/*-linux-gnu"), *folder.glob("usr/lib/*-linux-gnu"))
+    below = ("lib", "lib64", f"lib/{machine}-linux-gnu", f"usr/lib/{machine}-linux-gnu")
+    places = (folder, *(folder / one for one in below))
     return next((place / name for place in places if (place / name).is_file()), None)
 
 
@@ -123,7 +142,7 @@ def _library(machine: str, cache: Path, *, offline: bool) -> Path:
     if not folder.is_dir():
         refuse_offline(f"ONNX Runtime for {machine} is", offline=offline)
         with tempfile.TemporaryDirectory(prefix="edgekit-") as wheels:
-            found = fetched(Platform(machine, _GLIBC, _PYTHON), (wanted,), Path(wheels))
+            found = fetched(Platform(machine, GLIBC, _PYTHON), (wanted,), Path(wheels))
             _extract(next(wheel for wheel in found if wheel.name.startswith("onnxruntime-")), folder)
     return next(folder.iterdir())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,12 +13,13 @@ from edgekit.core.errors import EnvironmentFault
 from edgekit.core.facts import Facts
 from edgekit.core.machine import Texts
 from edgekit.core.reports.setup.devices import OK, PROBLEM, WARNING, Check
-from edgekit.devices.remote.engines import probe, verify
+from edgekit.devices.remote.engines import ENGINES, needed_bytes, probe, verify
 from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.onnxruntime_library import verify_native
 from edgekit.devices.remote.shell import Shell, succeeded
+from edgekit.devices.remote.transfer import free_bytes
 
-_LEAST_FREE_BYTES: Final = 300_000_000
+_IS_THIS: Final = re.compile(r"edgekit devices check\b")
 _MAX_SKEW_S: Final = 60
 _HOT_C: Final = 70.0
 _THROTTLING: Final = {0: "under-voltage", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
@@ -34,7 +36,7 @@ def check(shell: Shell, runners: Mapping[str, Path]) -> Iterator[Check]:
     try:
         texts = read_texts(shell)
     except EnvironmentFault as err:
-        yield Check("connection", PROBLEM, err.message, err.hint)
+        yield Check("connection", PROBLEM, err.message, "" if _IS_THIS.match(err.hint) else err.hint)
         return
     facts = machine.facts(texts)
     yield Check("connection", OK, f"{facts.system}, {facts.cpu or 'unknown processor'}")
@@ -62,21 +64,18 @@ def _architecture(facts: Facts) -> Check:
     if facts.architecture in ("aarch64", "x86_64"):
         return Check("architecture", OK, facts.architecture)
     if facts.architecture == "armv7l":
-        fix = "Install a 64-bit system; ONNX Runtime and LiteRT have no 32-bit builds."
-        return Check("architecture", WARNING, "armv7l: only .tflite, with the old tflite-runtime", fix)
+        fix = "For .onnx install a 64-bit system; ONNX Runtime and LiteRT have no 32-bit builds."
+        return Check("architecture", WARNING, "armv7l: only .tflite, with tflite-runtime 2.14", fix)
     return Check("architecture", PROBLEM, facts.architecture, "Use a 64-bit Arm or x86 device.")
 
 
 def _disk(shell: Shell) -> Check:
-    command = f'd="{shell.root}"; while [ ! -d "$d" ]; do d=$(dirname "$d"); done; df -Pk "$d"'
-    finished = shell.run(command)
-    fields = finished.text.splitlines()[-1].split() if finished.text else []
-    if len(fields) < 4 or not fields[3].isdigit():
+    free = free_bytes(shell)
+    if free is None:
         return Check("disk", WARNING, "cannot read its free space")
-    free = int(fields[3]) * 1024
-    found = f"{free / 1e6:.0f} MB free"
-    if free < _LEAST_FREE_BYTES:
-        return Check("disk", WARNING, found, f"Backends need {_LEAST_FREE_BYTES / 1e6:.0f} MB.")
+    found, needed = f"{free / 1e6:.0f} MB free", needed_bytes(ENGINES)
+    if free < needed:
+        return Check("disk", WARNING, found, f"New backends need {needed / 1e6:.0f} MB.")
     return Check("disk", OK, found)
 
 

@@ -17,6 +17,7 @@ from edgekit.core.system.installation import system_install
 from edgekit.core.system.processes import Finished, end, start
 from edgekit.devices.remote.frames import Frame, for_login_shell
 from edgekit.devices.remote.shell import ProgramShell
+from edgekit.devices.remote.ssh_hints import SshHints
 
 CONNECT_TIMEOUT_S: Final = 10
 # What a slow device may take from the handshake to its first answer.
@@ -59,8 +60,7 @@ class SshShell(ProgramShell):
             )
         self.name = name
         self.address = address
-        self._port = port
-        self._config = config
+        self._hints = SshHints(address, port, config)
         self._folder = ""
         self._master: subprocess.Popen[bytes] | None = None
 
@@ -107,9 +107,8 @@ class SshShell(ProgramShell):
             self._folder = ""
 
     def _program(self) -> list[str]:
-        where = [*(["-F", self._config] if self._config else []), *(["-p", str(self._port)] if self._port else [])]
         options = [part for name, value in _OPTIONS.items() for part in ("-o", f"{name}={value}")]
-        return ["ssh", *where, *options, "-S", f"{self._folder}/c"]
+        return ["ssh", *self._hints.options, *options, "-S", f"{self._folder}/c"]
 
     def _refusal(self, master: subprocess.Popen[bytes], printed: bytes) -> EdgekitError:
         """Why there is no connection, from what ssh and the login shell printed."""
@@ -126,7 +125,7 @@ class SshShell(ProgramShell):
         last = (said.strip().splitlines() or ["it printed nothing"])[-1].strip()
         return DeviceError(
             f"The login shell of '{self.name}' (ssh, {self.address}) does not run commands: {last[:120]}",
-            hint=f"Use an account with a shell such as bash. Try: ssh {self.address} uname -m",
+            hint=f"{self._hints.command('ssh', 'uname', '-m')}   # must print the architecture: use another account",
         )
 
     def _explained(self, said: str) -> EdgekitError:
@@ -134,29 +133,31 @@ class SshShell(ProgramShell):
         if "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
             return DeviceError(
                 f"The host key of {where} has changed: it was reinstalled, or it is a different machine.",
-                hint=f"ssh-keygen -R {self._known_as(said)}   # if you know why; then: ssh {self.address}",
+                hint=f"ssh-keygen {self._known_as(said)}   # if you know why; then: {self._hints.command()}",
             )
         if "Host key verification failed" in said:
             return DeviceError(
-                f"The host key of {where} is unknown.", hint=f"ssh {self.address}   # compare its fingerprint once"
+                f"The host key of {where} is unknown.",
+                hint=f"{self._hints.command()}   # compare its fingerprint once",
             )
         if "Permission denied" in said or "Too many authentication failures" in said:
-            return DeviceError(f"{where} does not accept any of your keys.", hint=f"ssh-copy-id {self.address}")
+            reason, hint = self._hints.for_keys()
+            return DeviceError(f"{where} does not accept any of your keys{reason}.", hint=hint)
         if "timed out" in said:
             return self._unavailable(f"within {CONNECT_TIMEOUT_S} s")
         last = said.strip().splitlines()[-1:] or ["ssh gave no reason"]
         if "Bad configuration" in said or "Can't open user config" in said:
-            return UserError(f"ssh cannot read its configuration: {last[0]}", hint=f"ssh -v {self.address}")
+            return UserError(f"ssh cannot read its configuration: {last[0]}", hint=self._hints.command("ssh", "-v"))
         return self._unavailable(f"({last[0].strip()})")
 
     def _unavailable(self, how: str) -> DeviceUnavailable:
-        hint = f"edgekit devices check {self.name}"
+        hint = f"{self._hints.command()}   # is it on, in the network, and is this its address?"
         return DeviceUnavailable(f"No response from '{self.name}' (ssh, {self.address}) {how}.", hint=hint)
 
     def _known_as(self, said: str) -> str:
-        """What ssh-keygen -R has to be given, from ssh's own advice where it stands there."""
-        quoted = [line.split('-R "')[1].split('"')[0] for line in said.splitlines() if '-R "' in line]
-        return f"'{quoted[0]}'" if quoted else self.address.rpartition("@")[2]
+        """The arguments of ssh-keygen that remove a key, from ssh's own advice where it is there."""
+        advice = [line.partition("ssh-keygen ")[2] for line in said.splitlines() if "ssh-keygen -f" in line]
+        return advice[0].replace('"', "'") if advice else f"-R {self.address.rpartition('@')[2]}"
 
 
 def end_stdin(process: subprocess.Popen[bytes]) -> None:

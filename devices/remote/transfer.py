@@ -72,3 +72,11 @@ def _stored(shell: Shell, part: str, digest: str, source: Path) -> bool:
     if finished.code != 9:
         succeeded(shell, finished, f"storing '{source.name}'")
     return finished.code != 9
+
+
+def free_bytes(shell: Shell) -> int | None:
+    """The free space where edgekit stores its files; None if the device does not say."""
+    command = f'd="{shell.root}"; while [ ! -d "$d" ]; do d=$(dirname "$d"); done; df -Pk "$d"'
+    finished = shell.run(command)
+    fields = finished.text.splitlines()[-1].split() if finished.text else []
+    return int(fields[3]) * 1024 if len(fields) >= 4 and fields[3].isdigit() else None

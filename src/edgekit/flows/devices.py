@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.reports.setup.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport, Listed
@@ -15,13 +16,17 @@ from edgekit.devices import inventory
 from edgekit.devices.device import DEVICES
 from edgekit.devices.inventory import Entry
 from edgekit.devices.remote import engines
-from edgekit.devices.remote.onnxruntime_library import prepare_native
+from edgekit.devices.remote.onnxruntime_library import GLIBC, prepare_native
 from edgekit.devices.remote.readiness import check
 from edgekit.devices.remote.shell import Shell
+from edgekit.devices.remote.transfer import free_bytes
 from edgekit.devices.web import packages
 from edgekit.flows.opening.cache import cache_folder
 from edgekit.flows.opening.devices import open_shell
 from edgekit.runtime.portable import C_RUNNERS
+
+PACKAGES: Final = {"onnxruntime": "onnxruntime", "litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
+"""The backends that can be installed on a device with Python, with the package of each."""
 
 
 def list_devices() -> DeviceListReport:
@@ -74,14 +79,21 @@ def remove_order(name: str) -> Iterator[DeviceOrder]:
 
 @contextmanager
 def prepare_order(
-    name: str, *, settings: Settings = Settings(), libraries: Path | None = None, progress: Progress = Silent()
+    name: str,
+    *,
+    settings: Settings = Settings(),
+    backends: Sequence[str] = (),
+    libraries: Path | None = None,
+    progress: Progress = Silent(),
 ) -> Iterator[DeviceOrder]:
     """Install the backends on the device, or for a browser in the cache; with `offline` only from the cache.
 
     Args:
+        backends: Names of the backends to install, such as `onnxruntime`; all that the device can have if empty.
         libraries: For a device without glibc, such as a phone: the folder on this machine with a C library for it.
     """
     entry = require_device(name)
+    packages_ = tuple(PACKAGES[backend] for backend in backends)
 
     def act() -> str:
         with progress.stage(f"preparing '{name}'"):
@@ -89,7 +101,7 @@ def prepare_order(
                 found = packages.fetch(cache_folder(settings), offline=settings.offline)
                 return f"This machine has {found}; open the address that 'edgekit profile' prints on '{name}'."
             with _shell(name, entry) as shell:
-                found = _prepared(shell, cache_folder(settings), libraries, offline=settings.offline)
+                found = _prepared(shell, cache_folder(settings), packages_, libraries, offline=settings.offline)
         return f"'{name}' is ready: {found}."
 
     steps = ("download the wheels of the backends with pip, unless they are cached", f"send them to '{name}'")
@@ -133,13 +145,21 @@ def require_device(name: str) -> Entry:
     return entries[name]
 
 
-def _prepared(shell: Shell, cache: Path, libraries: Path | None, *, offline: bool) -> str:
+def _prepared(shell: Shell, cache: Path, wanted: Sequence[str], libraries: Path | None, *, offline: bool) -> str:
     """Engines for Python where the device has it, else ONNX Runtime's library alone."""
     system = engines.look(shell)
-    if system.python and system.glibc:
-        return engines.prepare(shell, cache, offline=offline)
+    if system.python and system.glibc and not _only_library_fits(shell, system, wanted):
+        return engines.prepare(shell, cache, offline=offline, packages=wanted)
     has_glibc = system.glibc > 0
     return prepare_native(shell, C_RUNNERS, cache, libraries=libraries, has_glibc=has_glibc, offline=offline)
+
+
+def _only_library_fits(shell: Shell, system: engines.Platform, wanted: Sequence[str]) -> bool:
+    """True if ONNX Runtime alone is wanted, and there is no space for it in Python, but for its library."""
+    if tuple(wanted) != ("onnxruntime",) or system.glibc < GLIBC:
+        return False
+    free = free_bytes(shell)
+    return free is not None and free < engines.needed_bytes(wanted)
 
 
 @contextmanager

@@ -291,7 +291,7 @@ def test_an_unknown_host_key_is_never_accepted_for_the_user(bare_pi: Pi, tmp_pat
     with pytest.raises(DeviceError, match=r"host key of .* is unknown") as caught:
         shell.run("true")
 
-    assert caught.value.hint.startswith("ssh pi ")
+    assert caught.value.hint.startswith(f"ssh -F {tmp_path}/config pi ")
     assert (tmp_path / "known_hosts").read_text() == ""
     assert list(temporary.iterdir()) == []
     with_known_hosts(bare_pi, tmp_path, (bare_pi.state / "host_key.pub").read_text())
@@ -335,7 +335,7 @@ def test_a_key_that_is_not_accepted_is_said_and_once_it_is_there_works(
     with pytest.raises(DeviceError, match="does not accept any of your keys") as caught:
         shell.run("true")
 
-    assert caught.value.hint == "ssh-copy-id pi"
+    assert caught.value.hint == f"ssh-copy-id -F {config} pi"
     assert list(temporary.iterdir()) == []
     assert bare_pi.processes() == []
     with (bare_pi.state / "authorized_keys").open("a") as keys:

@@ -88,21 +88,34 @@ def check(call: Call, name: str) -> int:
     return 0 if found.is_ready else DeviceError.exit_code
 
 
-@command.command("prepare", cls=Command, examples=["edgekit devices prepare pi5"])
+@command.command(
+    "prepare",
+    cls=Command,
+    examples=["edgekit devices prepare pi5", "edgekit devices prepare small --backend onnxruntime"],
+)
 @known_name_argument
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    type=click.Choice(["onnxruntime", "litert", "tflite-runtime"]),
+    help="Install this backend alone; repeat for several.",
+)
 @click.option(
     "--libraries",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="For a phone: the folder that contains a C library for its processor.",
 )
 @common(acts=True)
-def prepare(call: Call, name: str, libraries: Path | None) -> int:
+def prepare(call: Call, name: str, backends: tuple[str, ...], libraries: Path | None) -> int:
     """Install the backends on a device, which then needs no network."""
     from edgekit.flows.devices import prepare_order
 
     settings = call.settings()
     return call.perform(
-        lambda progress: prepare_order(name, settings=settings, libraries=libraries, progress=progress),
+        lambda progress: prepare_order(
+            name, settings=settings, backends=backends, libraries=libraries, progress=progress
+        ),
         lambda done: _show(call, done),
     )
 

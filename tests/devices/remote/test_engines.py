@@ -1,0 +1,99 @@
+"""Backends on a device: space, old versions, and the C library."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.standins.cache import cache_folder
+from tests.standins.jobs import Y, job_of
+from tests.standins.local_shell import LocalShell
+
+from edgekit.core.errors import DeviceError, DiskFull, UserError
+from edgekit.core.samples import read_arrays
+from edgekit.devices.remote import engines, onnxruntime_library
+from edgekit.devices.remote.engines import ENGINES, Platform, install, needed_bytes, refuse_full, remove_others
+from edgekit.devices.remote.onnxruntime_library import prepare_native
+from edgekit.devices.remote.shell_device import Runners, ShellDevice
+from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
+
+
+def archive_of(folder: Path, text: str) -> Path:
+    """An archive with one file, as `packed` makes them."""
+    content = folder / text
+    content.mkdir()
+    (content / "version").write_text(text)
+    (content / ".complete").touch()
+    engines.write_archive(content, folder / f"{text}.tar.gz")
+    return folder / f"{text}.tar.gz"
+
+
+def test_space_is_checked_before_anything_is_downloaded(tiny_disk: Path, tmp_path: Path) -> None:
+    with pytest.raises(DiskFull, match=r"'here' has 0 MB free; onnxruntime and ai-edge-litert need 180 MB") as caught:
+        engines.prepare(LocalShell(tiny_disk), tmp_path / "empty", offline=True)
+
+    assert caught.value.hint.startswith("edgekit devices clean here")
+    assert list(tiny_disk.iterdir()) == []
+
+
+def test_onnx_runtime_alone_is_offered_where_it_fits(here: LocalShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "free_bytes", lambda shell: 100_000_000)
+
+    with pytest.raises(DiskFull, match="has 100 MB free") as caught:
+        refuse_full(here, ENGINES)
+
+    assert caught.value.hint == "edgekit devices prepare here --backend onnxruntime   # needs 45 MB"
+    assert needed_bytes(["libonnxruntime"]) < needed_bytes(["onnxruntime"]) < needed_bytes(ENGINES)
+
+
+def test_backends_of_an_earlier_version_are_removed(here: LocalShell, tmp_path: Path) -> None:
+    old, new = archive_of(tmp_path, "old"), archive_of(tmp_path, "new")
+    install(here, old, "site", ())
+    (here.folder / "site-abandoned.part").mkdir()
+
+    install(here, new, "site", ())
+    remove_others(here, new, "site")
+
+    assert (here.folder / "site/version").read_text() == "new"
+    assert len(list(here.folder.glob("site*"))) == 2
+
+
+def test_other_versions_than_here_are_explained() -> None:
+    platform = Platform("aarch64", 27, "3.8")
+    here = engines.pinned("onnxruntime").partition("==")[2]
+
+    assert engines._why_other(f"onnxruntime {here}", platform) == ""
+    assert engines._why_other("onnxruntime 1.16.3, unknown 1.0", platform) == (
+        f" (onnxruntime {here} as on this machine have no build for Python 3.8 and glibc 2.27)"
+    )
+
+
+def test_a_backend_without_a_build_is_refused(here: LocalShell, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="There is no tflite-runtime for"):
+        engines.prepare(here, tmp_path, offline=True, packages=("tflite-runtime",))
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the C library of this machine is sent to an x86-64 device")
+def test_a_device_without_glibc_gets_the_packages_of_its_own_architecture(here: LocalShell, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not contain ld-linux-x86-64") as caught:
+        prepare_native(here, C_RUNNERS, cache_folder() / "wheels", libraries=tmp_path)
+
+    assert caught.value.hint == "sudo apt install libc6 libgcc-s1 libstdc++6"
+    assert onnxruntime_library._packages("aarch64") == (
+        "sudo apt install libc6-arm64-cross libgcc-s1-arm64-cross libstdc++6-arm64-cross"
+    )
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the C library of this machine is sent to an x86-64 device")
+@pytest.mark.slow
+def test_an_x86_device_without_glibc_runs_onnx_files(here: LocalShell, tmp_path: Path) -> None:
+    job = job_of("linear.onnx", tmp_path)
+
+    said = prepare_native(here, C_RUNNERS, cache_folder() / "wheels")
+    with ShellDevice(here, Runners(PYTHON_RUNNER, C_RUNNERS)) as device:
+        device.measure(job)
+
+    assert said.startswith("onnxruntime ")
+    np.testing.assert_array_equal(read_arrays(Path(job.outputs), UserError)["0:y"], Y)
