@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -14,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from edgekit.core.system.installation import Origin
 from edgekit.core.system.version import VERSION
+from edgekit.flows.writing.workflows import workflow_of
 
 pytestmark = pytest.mark.slow
 TOP = ("train", "export", "runtime", "devices")
@@ -149,3 +153,21 @@ def test_make_wheel_gives_a_wheel_whose_command_runs_in_a_fresh_environment(
     assert wheel.name == f"edgekit_onnx-{VERSION}-py3-none-any.whl"
     assert said.split()[-1] == VERSION
     assert (site / "edgekit" / "cli" / "main.py").is_file()
+
+
+def test_the_workflow_installs_the_wheel_that_the_printed_command_makes(
+    tmp_path: Path, copy_to: Callable[[Path], Path]
+) -> None:
+    checkout = copy_to(tmp_path / "checkout")
+    made = workflow_of("github", Origin(str(checkout), runs_there=True))
+    (told,) = made.remaining
+    command = shlex.split(told.partition("To make it: ")[2])
+    (wheel, extras) = re.findall(r'pip install "\./(edgekit-wheel/[\w.-]+\.whl)(\[[\w,]+\])"', made.text)[0]
+
+    subprocess.run(
+        [sys.executable, "-m", *command, "--no-build-isolation", "--quiet"], cwd=tmp_path, check=True, timeout=300
+    )
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", "there"]
+    subprocess.run([*pip, f"./{wheel}{extras}"], cwd=tmp_path, check=True, timeout=300)
+
+    assert (tmp_path / "there" / "edgekit" / "__init__.py").is_file()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from edgekit.core.reports.report import is_report
 from edgekit.core.statistics.nightly import MIN_HISTORY, blame, expected_level
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.system.documents import now
-from edgekit.core.system.files import new_file, new_folder
+from edgekit.core.system.files import copy_whole
 from edgekit.core.system.progress import Progress
 from edgekit.flows.judging.history import (
     append,
@@ -141,9 +140,4 @@ def _replace(source: Path, baseline: Path) -> None:
     """Put a copy of a bundle or model file in the place of the baseline, at once or not at all."""
     if not source.exists():
         raise UserError(f"'{source}', the new baseline, does not exist.")
-    if source.is_dir():
-        with new_folder(baseline, force=True) as staging:
-            shutil.copytree(source, staging, dirs_exist_ok=True)
-    else:
-        with new_file(baseline) as staging:
-            shutil.copyfile(source, staging)
+    copy_whole(source, baseline)

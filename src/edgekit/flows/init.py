@@ -13,20 +13,21 @@ from typing import Final
 from edgekit.core.bundle import MANIFEST
 from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.reports.setup.init import InitReport
-from edgekit.core.system.check_settings import MADE
-from edgekit.core.system.files import refuse_existing, write_atomic
+from edgekit.core.system.check_settings import BASELINES, MADE
+from edgekit.core.system.files import copy_whole, refuse_existing, write_atomic
+from edgekit.core.system.installation import origin
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import PROJECT_FILE
 from edgekit.core.units import format_value
 from edgekit.flows.opening.artifacts import FORMATS, example_sizes, opened
-from edgekit.flows.writing.workflows import WORKFLOWS
+from edgekit.flows.writing.workflows import WHEELS, workflow_of
 
 MOST_MODELS: Final = 20
 # A size has no noise: 10 % is room for work on the model, not for errors.
 _ROOM: Final = 1.1
 _DEPTH: Final = 3
 _IGNORE: Final = ".gitignore"
-_SKIPPED: Final = (MADE, "node_modules", "build", "dist", "venv", "site-packages")
+_SKIPPED: Final = (MADE, BASELINES, WHEELS, "node_modules", "build", "dist", "venv", "site-packages")
 _SUFFIXES: Final = (*(suffix for suffix in FORMATS if suffix != ".json"), ".edgekit")
 _HEAD: Final = """\
 # What 'edgekit check' measures and judges. docs/ci.md of edgekit lists every key.
@@ -34,36 +35,48 @@ _HEAD: Final = """\
 target = ["local"]            # or devices of 'edgekit devices list', e.g. ["pi5"]
 # budgets = ["latency.p90 <= 8 ms", "accuracy.drop <= 1 pt"]   # for every model; latencies of one machine only
 inconclusive = "pass"         # printed and counted; "report" exits with 4, "fail" with 1
+size_tolerance = 0.1          # a file may be 10 % larger than its baseline
 """
 
 
 @dataclass(frozen=True)
 class InitOrder:
-    """The texts of the files to write, by path, and the models that they name."""
+    """The texts of the files to write and the models to copy as baselines, by path, and the models that they name."""
 
     files: Mapping[Path, str]
+    baselines: Mapping[Path, Path]
     models: tuple[str, ...]
     remaining: tuple[str, ...]
     command: str = "init"
 
     def steps(self) -> tuple[str, ...]:
         """What `run` would do, one sentence per step."""
-        return tuple(f"write '{path}'" for path in self.files)
+        return (
+            *(f"write '{path}'" for path in self.files),
+            *(f"copy '{source}' to '{path}', its baseline" for path, source in self.baselines.items()),
+        )
 
     def run(self, progress: Progress) -> InitReport:
         """Write the files."""
         for path, text in self.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, text.encode())
-        return InitReport(written=tuple(map(str, self.files)), models=self.models, remaining=self.remaining)
+        for path, source in self.baselines.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            copy_whole(source, path)
+        return InitReport(
+            written=tuple(map(str, (*self.files, *self.baselines))), models=self.models, remaining=self.remaining
+        )
 
 
 @contextmanager
 def init_order(folder: str | Path = ".", *, ci: str = "", force: bool = False) -> Iterator[InitOrder]:
     """Write `edgekit.toml` for the models below `folder`, and with `ci` (`github` or `gitlab`) a workflow.
 
+    A copy of each model in `edgekit-baseline` is its baseline.
+
     Args:
-        force: Replace the files if they exist; `.gitignore` is only added to.
+        force: Replace the files if they exist; `.gitignore` is only added to, and baselines stay.
 
     Raises:
         UserError: There is no model, or a file exists.
@@ -77,13 +90,15 @@ def init_order(folder: str | Path = ".", *, ci: str = "", force: bool = False) -
         )
     files, remaining = {root / PROJECT_FILE: project_file(root, models)}, list[str]()
     if ci:
-        workflow = WORKFLOWS[ci]
+        workflow = workflow_of(ci, origin())
         files[root / workflow.path] = workflow.text
         remaining += workflow.remaining
     for path in files:
         refuse_existing(path, force=force, option="folder")
     files |= _ignoring(root)
-    yield InitOrder(files, tuple(path.relative_to(root).as_posix() for path in models), tuple(remaining))
+    copies = {root / BASELINES / path.relative_to(root): path for path in models if _opens(path)}
+    missing = {out: source for out, source in copies.items() if not out.exists()}
+    yield InitOrder(files, missing, tuple(path.relative_to(root).as_posix() for path in models), tuple(remaining))
 
 
 def find_models(root: Path) -> tuple[Path, ...]:
@@ -111,6 +126,14 @@ def project_file(root: Path, models: tuple[Path, ...]) -> str:
     return "\n".join(parts)
 
 
+def _opens(path: Path) -> bool:
+    try:
+        with opened(path, with_samples=False):
+            return True
+    except EdgekitError:
+        return False
+
+
 def _model(path: Path, shown: str, name: str) -> str:
     """The table of one model; a comment if it cannot be opened here."""
     try:
@@ -121,6 +144,9 @@ def _model(path: Path, shown: str, name: str) -> str:
         return f"# '{shown}' cannot be opened here: {' '.join(err.message.split())}\n"
     limit, present = (format_value(one, "bytes") for one in (size * _ROOM, size))
     lines = ["[[check.models]]", f"name = {json.dumps(name)}", f"path = {json.dumps(shown)}"]
+    lines.append(
+        f"baseline = {json.dumps(f'{BASELINES}/{shown}')}   # measured in turn with it; 'history accept' replaces it"
+    )
     lines.append(f'budgets = ["size <= {limit}"]   # {present} now')
     if sizes:
         lines.append(f"sizes = {json.dumps(sizes)}   # an example: the sizes that you use")

@@ -88,7 +88,8 @@ def _figure_in(value: float | None, unit: str, like: float | None = None) -> str
     few_bytes = unit == "bytes" and max(value or 0.0, like or 0.0) < _EXACT_BYTES
     if value is not None and (unit == "instructions" or few_bytes):
         return f"{value:,.0f}{' B' if unit == 'bytes' else ''}"
-    return units.format_like(value, like, unit)
+    # A file of megabytes may grow by bytes; times are easier to read in one unit.
+    return units.format_value(value, unit) if unit == "bytes" else units.format_like(value, like, unit)
 
 
 def beyond(check: BudgetCheck) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from tests.cli.conftest import write_bundle
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
 from edgekit.core.system.check_settings import read_check
+from edgekit.core.system.installation import Origin
 from edgekit.core.verdict import Verdict
 from edgekit.flows.check import check_order
 from edgekit.flows.init import find_models, init_order
 from edgekit.flows.order import door
+from edgekit.flows.writing.workflows import workflow_of
 
 check, init = door(check_order), door(init_order)
 
@@ -81,8 +84,42 @@ def test_a_workflow_runs_the_check_and_says_what_is_left_to_do(ci: str, file: st
 
     found = init(tmp_path, ci=ci)
 
-    assert "edgekit check --report edgekit-check.xml" in (tmp_path / file).read_text(encoding="utf-8")
-    assert f"ORGANISATION in {file}" in found.remaining[0]
+    text = (tmp_path / file).read_text(encoding="utf-8")
+    assert "edgekit check --report edgekit-check.xml" in text
+    assert "ORGANISATION" not in text
+    assert "INSTALL" not in text
+    assert [one for one in found.remaining if "commit it" in one or "include:" in one] == list(found.remaining)
+
+
+def test_a_pushed_commit_is_what_the_workflow_installs_without_the_token_of_its_address(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=n@example.invalid", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "-m", "first")
+    git("remote", "add", "origin", "https://someone:secret@forge.example.invalid/team/edgekit.git")
+    commit = git("rev-parse", "HEAD")
+    local = workflow_of("gitlab", Origin(str(tmp_path), runs_there=True)).text
+    git("update-ref", "refs/remotes/origin/main", commit)
+    pushed = workflow_of("gitlab", Origin(str(tmp_path), runs_there=True)).text
+
+    assert "edgekit-wheel/" in local
+    assert f'"edgekit-onnx[cpu,tflite] @ git+https://forge.example.invalid/team/edgekit.git@{commit}"' in pushed
+    assert "secret" not in pushed
+
+
+def test_each_model_is_copied_as_its_baseline_which_stays(tmp_path: Path) -> None:
+    dense(tmp_path / "models" / "net.onnx")
+    first = (tmp_path / "models" / "net.onnx").read_bytes()
+
+    init(tmp_path)
+    dense(tmp_path / "models" / "net.onnx", 128)
+    init(tmp_path, force=True)
+
+    assert (tmp_path / "edgekit-baseline" / "models" / "net.onnx").read_bytes() == first
+    (model,) = read_check(tmp_path / "edgekit.toml").models
+    assert model.baseline == "edgekit-baseline/models/net.onnx"
 
 
 def test_files_that_exist_stay_and_gitignore_is_added_to(tmp_path: Path) -> None:

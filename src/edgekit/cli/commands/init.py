@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 def command(call: Call, ci: str | None, force: bool) -> int:
     """Write an edgekit.toml for the models in this folder.
 
-    Finds bundles, .onnx and .tflite files, and limits the size of each to 10 % above the present one. 'edgekit check'
-    then judges them; the file has comments on what else it may contain.
+    Finds bundles, .onnx and .tflite files, limits the size of each to 10 % above the present one, and copies each to
+    edgekit-baseline. 'edgekit check' then compares them with these copies: commit both. The file has comments on what
+    else it may contain.
     """
     from edgekit.flows.init import init_order
 

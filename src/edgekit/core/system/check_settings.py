@@ -22,6 +22,7 @@ _Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 BaselineMetric = Literal["latency", "size", "accuracy", "memory", "instructions"]
 
 MADE: Final = "edgekit-built"
+BASELINES: Final = "edgekit-baseline"
 HISTORY_FILE: Final = "edgekit-history.jsonl"
 _EXAMPLE: Final = '[[check.models]] with path = "model.onnx"'
 

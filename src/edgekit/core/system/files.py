@@ -114,6 +114,16 @@ def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def copy_whole(source: Path, out: Path) -> None:
+    """Replace `out` by a copy of a file or folder, at once or not at all; errors as in `new_folder`."""
+    if source.is_dir():
+        with new_folder(out, force=True) as staging:
+            shutil.copytree(source, staging, dirs_exist_ok=True)
+    else:
+        with new_file(out) as staging:
+            shutil.copyfile(source, staging)
+
+
 def refuse_existing(path: Path, *, force: bool = False, option: str = "--out") -> None:
     """Raise unless `path` is free, an empty folder, or may be replaced.
 

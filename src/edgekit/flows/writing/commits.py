@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.core.recipe import parse_recipes
-from edgekit.core.system.check_settings import CheckedModel, CheckFile
-from edgekit.core.system.files import new_folder
+from edgekit.core.system.check_settings import MADE, CheckedModel, CheckFile
+from edgekit.core.system.files import new_folder, write_atomic
 from edgekit.core.system.installation import system_install
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
@@ -32,6 +32,8 @@ def make_models(config: Path, file: CheckFile, settings: Settings, progress: Pro
         ConversionFailed, Unreadable: As their messages say.
     """
     made = [model for model in file.models if model.source]
+    if any(model.path.startswith(f"{MADE}/") for model in made):
+        _ignore(config.parent / MADE)
     if file.baseline_commit and made:
         with checked_out(config.parent, file.baseline_commit) as folder:
             for model in made:
@@ -40,6 +42,12 @@ def make_models(config: Path, file: CheckFile, settings: Settings, progress: Pro
     for model in made:
         with progress.stage(f"export {model.called}"):
             _export(model, config.parent, config.parent / model.path, settings, progress)
+
+
+def _ignore(folder: Path) -> None:
+    """Make the folder of what is made anew in each run, which git does not see."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / ".gitignore", b"*\n")
 
 
 def making_steps(file: CheckFile) -> list[str]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
-_INSTALL: Final = '"edgekit-onnx[cpu,tflite] @ git+https://github.com/ORGANISATION/edgekit@main"'
-_REPLACE: Final = "Replace ORGANISATION in {} with where edgekit is: it is on no package index."
-_GITHUB: Final = f"""\
-# Fails a pull request whose models miss a budget of edgekit.toml. Replace ORGANISATION with where edgekit is.
+from edgekit.core.system.installation import DISTRIBUTION, Origin
+from edgekit.core.system.version import VERSION
+
+WHEELS: Final = "edgekit-wheel"
+_EXTRAS: Final = "cpu,tflite"
+_GITHUB: Final = """\
+# Fails a pull request whose models miss a budget or a baseline of edgekit.toml.
 name: edgekit
 on: pull_request
 permissions:
@@ -18,21 +25,21 @@ jobs:
     steps:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
-        with: {{python-version: "3.12"}}
+        with: {python-version: "3.12"}
       # A job starts without the history, which counts inconclusive runs in a row: cache it between runs.
       - uses: actions/cache@v4
         with:
           path: edgekit-history.jsonl
-          key: edgekit-history-${{{{ github.ref }}}}-${{{{ github.run_id }}}}
-          restore-keys: edgekit-history-${{{{ github.ref }}}}-
-      - run: pip install {_INSTALL}
+          key: edgekit-history-${{ github.ref }}-${{ github.run_id }}
+          restore-keys: edgekit-history-${{ github.ref }}-
+      - run: pip install INSTALL
       - run: edgekit check --report edgekit-check.xml --report edgekit-check.md
       - uses: actions/upload-artifact@v4
         if: always()
-        with: {{name: edgekit-check, path: edgekit-check.*}}
+        with: {name: edgekit-check, path: edgekit-check.*}
 """
-_GITLAB: Final = f"""\
-# Fails a merge request whose models miss a budget of edgekit.toml. Replace ORGANISATION with where edgekit is.
+_GITLAB: Final = """\
+# Fails a merge request whose models miss a budget or a baseline of edgekit.toml.
 edgekit:
   image: python:3.12
   rules:
@@ -41,12 +48,13 @@ edgekit:
     key: edgekit-history-$CI_MERGE_REQUEST_IID
     paths: [edgekit-history.jsonl]
   script:
-    - pip install {_INSTALL}
-    - edgekit check --report edgekit-check.xml --report edgekit-check.md
+    - pip install INSTALL
+    - edgekit check --report edgekit-check.xml --report edgekit-check.md --report edgekit-check.codequality.json
   artifacts:
     when: always
     reports:
       junit: edgekit-check.xml
+      codequality: edgekit-check.codequality.json
     paths: [edgekit-check.md]
 """
 
@@ -61,9 +69,45 @@ class Workflow(NamedTuple):
 
 _GITHUB_PATH: Final = ".github/workflows/edgekit.yml"
 _GITLAB_PATH: Final = "edgekit.gitlab-ci.yml"
-WORKFLOWS: Final = {
-    "github": Workflow(_GITHUB_PATH, _GITHUB, (_REPLACE.format(_GITHUB_PATH),)),
-    "gitlab": Workflow(
-        _GITLAB_PATH, _GITLAB, (_REPLACE.format(_GITLAB_PATH), f"Add 'include: {_GITLAB_PATH}' to .gitlab-ci.yml.")
-    ),
-}
+
+
+def workflow_of(ci: str, source: Origin) -> Workflow:
+    """The workflow of `github` or `gitlab`. It installs edgekit from where this installation came from.
+
+    That is the commit of a repository that a job can reach, else a wheel that is committed next to the models.
+    """
+    address, remaining = _address(source), tuple[str, ...]()
+    if address:
+        install = f'"{DISTRIBUTION}[{_EXTRAS}] @ {address}"'
+    else:
+        wheel = f"{WHEELS}/{DISTRIBUTION.replace('-', '_')}-{VERSION}-py3-none-any.whl"
+        made = shlex.join(["pip", "wheel", "--no-deps", "--wheel-dir", WHEELS, source.source])
+        install = f'"./{wheel}[{_EXTRAS}]"'
+        remaining = (f"edgekit is on no package index, so jobs install '{wheel}': commit it. To make it: {made}",)
+    if ci == "github":
+        return Workflow(_GITHUB_PATH, _GITHUB.replace("INSTALL", install), remaining)
+    included = f"Add 'include: {_GITLAB_PATH}' to .gitlab-ci.yml."
+    return Workflow(_GITLAB_PATH, _GITLAB.replace("INSTALL", install), (*remaining, included))
+
+
+def _address(source: Origin) -> str:
+    """`git+https://…@COMMIT` if edgekit came from there, or runs in a checkout whose commit is on its remote."""
+    if " @ git+https://" in source.source:
+        return source.source.partition(" @ ")[2]
+    if not Path(source.source).is_dir():
+        return ""
+    remote = urlsplit(_git(source.source, "remote", "get-url", "origin"))
+    commit = _git(source.source, "rev-parse", "HEAD")
+    is_pushed = bool(_git(source.source, "branch", "--remotes", "--contains", "HEAD"))
+    # Never the user and token that an address may contain.
+    host = f"{remote.hostname}:{remote.port}" if remote.port else remote.hostname
+    return f"git+https://{host}{remote.path}@{commit}" if remote.scheme == "https" and commit and is_pushed else ""
+
+
+def _git(folder: str, *arguments: str) -> str:
+    """What git prints; empty without git or such a repository."""
+    try:
+        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
