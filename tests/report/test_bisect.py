@@ -9,7 +9,8 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.reports.bisect import Aligned, BisectReport, RefusedOperator
-from edgekit.report.bisect import render_svg, render_text, write_bisection
+from edgekit.report.bisect import render_svg, render_text
+from edgekit.report.registry import write_document
 
 
 def aligned(name: str, error: float, *, within: bool = True) -> Aligned:
@@ -55,4 +56,4 @@ def test_the_picture_is_well_formed_and_escaped() -> None:
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not end"):
-        write_bisection(bisection(), tmp_path / "x.pdf")
+        write_document(bisection(), tmp_path / "x.pdf")

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.report.made_up.documents import EVERY, every
 from tests.report.made_up.factory import make_report
 from tests.report.made_up.variants import VARIANTS
 from tests.standins.chromium import Chromium
 
 from edgekit.report.pages.html import render_html
-from edgekit.report.registry import write_report
+from edgekit.report.registry import write_document, write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -36,10 +37,13 @@ def page(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_a_report_opens_quietly_and_never_scrolls_sideways(browser: Chromium, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [*VARIANTS, *EVERY])
+def test_a_page_opens_quietly_and_never_scrolls_sideways(browser: Chromium, tmp_path: Path, name: str) -> None:
     path = tmp_path / "report.html"
-    write_report(VARIANTS[name](), path)
+    if name in EVERY:
+        write_document(every(name), path)
+    else:
+        write_report(VARIANTS[name](), path)
 
     opened = browser.open(path.as_uri())
 

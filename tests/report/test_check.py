@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 from pathlib import Path
@@ -16,16 +17,10 @@ from edgekit.core.errors import UserError
 from edgekit.core.reports.check import CHECK_SCHEMA, Checked, CheckReport
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
-from edgekit.report.check import (
-    RENDERINGS,
-    render,
-    render_annotations,
-    render_junit,
-    render_markdown,
-    write_check,
-)
+from edgekit.report import check
+from edgekit.report.check import render, render_annotations, render_junit, render_markdown
 from edgekit.report.dashboards import render_bencher, render_benchmark_action
-from edgekit.report.registry import write_report
+from edgekit.report.registry import OTHERS, write_document, write_report
 
 
 def result(verdict: Verdict, check: str, message: str = "1.20 ms [1.19, 1.21]", in_a_row: int = 0) -> Checked:
@@ -89,17 +84,18 @@ def test_junit_has_a_case_a_model_target_and_check(policy: str, failures: str, s
     assert {(case.get("file"), case.get("line")) for case in root.iter("testcase")} == {("edgekit.toml", "1")}
 
 
-@pytest.mark.parametrize("ending", RENDERINGS)
+@pytest.mark.parametrize("ending", OTHERS["check"])
 def test_the_name_of_a_file_asks_for_its_form(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"check{ending}"
 
-    write_check(made(), path)
+    write_document(made(), path)
 
-    assert path.read_text(encoding="utf-8") == RENDERINGS[ending](made())
+    module, _, function = OTHERS["check"][ending].partition(":")
+    assert path.read_text(encoding="utf-8") == getattr(importlib.import_module(module), function)(made())
 
 
 def test_json_comes_back_as_it_was(tmp_path: Path) -> None:
-    write_check(made(), tmp_path / "check.json")
+    write_document(made(), tmp_path / "check.json")
 
     assert documents.read(tmp_path / "check.json", CheckReport, newest=CHECK_SCHEMA) == made()
 
@@ -135,7 +131,7 @@ def test_no_name_becomes_an_annotation_of_its_own() -> None:
 
 
 def test_gitlab_gets_the_line_of_each_result_that_did_not_pass() -> None:
-    found = json.loads(RENDERINGS[".codequality.json"](made()))
+    found = json.loads(check.render_code_quality(made()))
 
     assert [one["severity"] for one in found] == ["major", "minor"]
     assert found[0]["location"] == {"path": "edgekit.toml", "lines": {"begin": 1}}
@@ -145,11 +141,11 @@ def test_gitlab_gets_the_line_of_each_result_that_did_not_pass() -> None:
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.bencher\.json"):
-        write_check(made(), tmp_path / "check.txt")
+        write_document(made(), tmp_path / "check.txt")
 
 
 def test_github_action_benchmark_gets_a_list_of_values_that_are_better_when_smaller() -> None:
-    entries = json.loads(RENDERINGS[".benchmark-action.json"](made()))
+    entries = json.loads(check.render_benchmark_action(made()))
 
     assert {frozenset(entry) for entry in entries} == {frozenset({"name", "unit", "value", "range", "extra"})}
     first = entries[0]
@@ -159,7 +155,7 @@ def test_github_action_benchmark_gets_a_list_of_values_that_are_better_when_smal
 
 
 def test_bencher_gets_nanoseconds_with_bounds() -> None:
-    found = json.loads(RENDERINGS[".bencher.json"](made()))
+    found = json.loads(check.render_bencher(made()))
 
     metric = found["digits/onnx-fp32@local N=1"]["latency"]
     assert metric["lower_value"] < metric["value"] < metric["upper_value"]

@@ -14,7 +14,8 @@ from edgekit.core.reports.report import Estimate
 from edgekit.core.statistics.intervals import Direction
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
-from edgekit.report.comparison import render, render_markdown, write_comparison
+from edgekit.report.comparison import render, render_markdown
+from edgekit.report.registry import write_document
 
 
 def made(
@@ -73,9 +74,9 @@ def test_markdown_has_one_row_a_pair() -> None:
 
 def test_the_suffix_names_the_form(tmp_path: Path) -> None:
     for name in ("c.json", "c.md"):
-        write_comparison(made(), tmp_path / name)
+        write_document(made(), tmp_path / name)
 
     assert documents.read(tmp_path / "c.json", ComparisonReport, newest=COMPARISON_SCHEMA) == made()
     assert (tmp_path / "c.md").read_text() == render_markdown(made())
-    with pytest.raises(UserError, match=r"\.json or \.md"):
-        write_comparison(made(), tmp_path / "c.html")
+    with pytest.raises(UserError, match=r"\.json, \.html, \.md"):
+        write_document(made(), tmp_path / "c.txt")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 path_type: Final = click.Path(path_type=Path)
 _SECONDS: Final = {"": 1.0, "min": 60.0, **TIME_S}
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Duration(click.ParamType[float]):
@@ -89,13 +90,16 @@ class ReportFile(click.ParamType[Path]):
 
     name = "file"
 
+    def __init__(self, command: str = "") -> None:
+        self._command = command
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path."""
-        from edgekit.report.registry import SUFFIXES
+        from edgekit.report.registry import endings
 
-        path = Path(value)
-        if path.suffix.lower() not in SUFFIXES:
-            self.fail(f"'{path}' does not end in {', '.join(SUFFIXES)}.", param, ctx)
+        path, allowed = Path(value), endings(self._command)
+        if not path.name.lower().endswith(allowed):
+            self.fail(f"'{path}' does not end in {', '.join(allowed)}.", param, ctx)
         return path
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -257,13 +261,20 @@ artifact_option = click.option(
 axis_sizes_option = click.option(
     "--sizes", multiple=True, metavar="SPEC", help="Size of a dynamic axis of a bare file, e.g. T=64. Repeatable."
 )
-report_option = click.option(
-    "--report",
-    multiple=True,
-    type=ReportFile(),
-    metavar="FILE",
-    help="Also write the report to FILE: .html, .json, .md or .xml (JUnit). Repeatable.",
-)
+
+
+def report_option_of(command: str, forms: str) -> Callable[[Decorated], Decorated]:
+    """`--report` of a command; `forms` are what the name of a file may end in."""
+    return click.option(
+        "--report",
+        multiple=True,
+        type=ReportFile(command),
+        metavar="FILE",
+        help=f"Also write the report to FILE: {forms}. Repeatable.",
+    )
+
+
+report_option = report_option_of("", ".html, .json, .md or .xml (JUnit)")
 launches_option = click.option(
     "--launches", type=int, metavar="NUMBER", help="Number of fresh processes per measurement.  [setting: launches]"
 )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from edgekit.cli.output import Output
     from edgekit.core.reports.report import Report
+    from edgekit.report.registry import CommandDocument
 
 # Where nobody resizes a window: as wide as a CI log shows without a scroll bar.
 PIPE_COLUMNS: Final = 100
@@ -25,20 +26,33 @@ def as_text(report: Report, output: Output, files: Iterable[Path]) -> str:
     """The report as text, and the files it was written to."""
     from edgekit.report.terminal import render
 
-    return "\n".join([rendered(report, render, output), *(f"Report: {path}" for path in files)])
+    return rendered(report, render, output, files)
 
 
 def rendered(
-    document: Document, render: Callable[[Document, Console], None], output: Output, *, pipe_columns: int = PIPE_COLUMNS
+    document: Document,
+    render: Callable[[Document, Console], None],
+    output: Output,
+    files: Iterable[Path] = (),
+    *,
+    pipe_columns: int = PIPE_COLUMNS,
 ) -> str:
-    """A document as `render` draws it, as wide as the output, in colour if the output shows colours."""
+    """A document as `render` draws it, as wide as the output, in colour if the output shows colours.
+
+    Below it are the files that it was written to.
+    """
     from rich.console import Console
 
     buffer = io.StringIO()
     # None lets rich decide by FORCE_COLOR and NO_COLOR: rich takes no buffer for a terminal.
     console = Console(file=buffer, force_terminal=output.is_terminal or None, width=output.columns or pipe_columns)
     render(document, console)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
+    return with_files("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()), files)
+
+
+def with_files(text: str, files: Iterable[Path]) -> str:
+    """`text`, and a line for every file that the report was written to."""
+    return "\n".join([text, *(f"Report: {path}" for path in files)])
 
 
 def write_files(report: Report, files: Iterable[Path]) -> None:
@@ -47,6 +61,14 @@ def write_files(report: Report, files: Iterable[Path]) -> None:
         from edgekit.report.registry import write_report
 
         write_report(report, path)
+
+
+def write_documents(document: CommandDocument, files: Iterable[Path]) -> None:
+    """Write the document of a command to every file; the name selects the form."""
+    for path in files:
+        from edgekit.report.registry import write_document
+
+        write_document(document, path)
 
 
 def bisect_command(report: Report) -> str:

@@ -5,16 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from html import escape
-from pathlib import Path
 from typing import Final
 
-from edgekit.core.errors import UserError
 from edgekit.core.reports.bisect import Aligned, BisectReport
-from edgekit.core.system import documents
-from edgekit.core.system.files import write_atomic
 from edgekit.report import formatting
 
-SUFFIXES: Final = (".json", ".svg", ".txt")
 # Errors from one millionth of a per cent to all of the signal: eight powers of ten.
 _DECADES: Final = 8
 _BAR: Final = 16
@@ -50,22 +45,6 @@ def findings(found: BisectReport) -> Iterator[str]:
     if found.most is not None:
         most = found.aligned[found.most]
         yield f"'{most.a}' ({_operators(most)}{_module(most)}) adds the most error: {_percent(most.added)}."
-
-
-def write_bisection(found: BisectReport, path: Path) -> None:
-    """Write the document, the text or the picture, depending on the suffix of `path`."""
-    refuse_suffix(path)
-    if path.suffix.lower() == ".json":
-        documents.write(path, found)
-    else:
-        text = render_svg(found) if path.suffix.lower() == ".svg" else render_text(found)
-        write_atomic(path, text.encode("utf-8", "replace"))
-
-
-def refuse_suffix(path: Path) -> None:
-    """Raise `UserError` unless the name ends in one of `SUFFIXES`."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"'{path}' does not end in {', '.join(SUFFIXES)}.", hint="--report bisection.svg")
 
 
 def render_svg(found: BisectReport) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Console
@@ -13,13 +12,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from edgekit.core.errors import UserError
 from edgekit.core.reports.check import Checked, CheckReport
-from edgekit.core.system import documents
-from edgekit.core.system.files import write_atomic
 from edgekit.core.verdict import Verdict
-from edgekit.report import formatting
-from edgekit.report.dashboards import render_bencher, render_benchmark_action
+from edgekit.report import dashboards, formatting
 from edgekit.report.junit import JunitCase, render_cases
 from edgekit.report.markdown import code, prose
 from edgekit.report.widths import print_table, say
@@ -44,7 +39,7 @@ def render(report: CheckReport, console: Console) -> None:
         table.add_column(overflow="fold")
         for one in results:
             shown = Text(formatting.VERDICTS[one.verdict], style=_STYLES[one.verdict])
-            table.add_row(shown, formatting.clean(one.check), formatting.clean(_said(one)))
+            table.add_row(shown, formatting.clean(one.check), formatting.clean(said(one)))
         print_table(console, table)
     for warning in report.warnings:
         say(console, Text(""), Text(formatting.clean(warning)))
@@ -74,7 +69,7 @@ def _cases(report: CheckReport) -> Iterator[JunitCase]:
         is_open = one.verdict is not Verdict.PASS
         verdict = Verdict.FAIL if is_open and _is_failure(one, report) else one.verdict
         suite = f"{one.model} on {one.target}"
-        yield JunitCase(suite, one.artifact, one.check, verdict, _said(one), report.config, one.line)
+        yield JunitCase(suite, one.artifact, one.check, verdict, said(one), report.config, one.line)
 
 
 def render_annotations(report: CheckReport, file: str) -> str:
@@ -91,7 +86,7 @@ def _annotations(report: CheckReport, file: str) -> Iterator[str]:
         level = "error" if _is_failure(one, report) else "warning"
         title = f"edgekit: {one.series}"
         place = f"file={_property(file)},line={one.line},title={_property(title)}"
-        yield f"::{level} {place}::{_message(f'{one.check}: {_said(one)}')}"
+        yield f"::{level} {place}::{_message(f'{one.check}: {said(one)}')}"
 
 
 def _message(text: str) -> str:
@@ -108,7 +103,7 @@ def render_code_quality(report: CheckReport) -> str:
     """A Code Quality report of GitLab: what did not pass, at its line of the configuration."""
     found = [
         {
-            "description": formatting.clean(f"{one.series}, {one.check}: {_said(one)}"),
+            "description": formatting.clean(f"{one.series}, {one.check}: {said(one)}"),
             "check_name": f"edgekit-{one.kind}",
             "fingerprint": hashlib.sha256(one.key.encode("utf-8", "replace")).hexdigest(),
             "severity": "major" if _is_failure(one, report) else "minor",
@@ -129,36 +124,14 @@ def _is_failure(one: Checked, report: CheckReport) -> bool:
     return one.verdict is Verdict.FAIL or report.policy == "fail"
 
 
-def _benchmark_action(report: CheckReport) -> str:
-    return render_benchmark_action(*report.reports)
+def render_benchmark_action(report: CheckReport) -> str:
+    """The latencies of every model, as github-action-benchmark reads them."""
+    return dashboards.render_benchmark_action(*report.reports)
 
 
-def _bencher(report: CheckReport) -> str:
-    return render_bencher(*report.reports)
-
-
-# The longest ending that fits a file's name decides.
-RENDERINGS: Final[dict[str, Callable[[CheckReport], str]]] = {
-    ".bencher.json": _bencher,
-    ".benchmark-action.json": _benchmark_action,
-    ".codequality.json": render_code_quality,
-    ".json": lambda report: documents.encode(report).decode(),
-    ".md": render_markdown,
-    ".xml": render_junit,
-}
-
-
-def refuse_name(path: Path) -> None:
-    """Raise `UserError` unless the name ends in one of `RENDERINGS`."""
-    if not path.name.lower().endswith(tuple(RENDERINGS)):
-        raise UserError(f"'{path}' does not end in {', '.join(RENDERINGS)}.", hint="--report check.xml")
-
-
-def write_check(report: CheckReport, path: Path) -> None:
-    """Write the result in the format that the file name selects, completely or not at all; raises as `refuse_name`."""
-    refuse_name(path)
-    rendering = next(one for end, one in RENDERINGS.items() if path.name.lower().endswith(end))
-    write_atomic(path, rendering(report).encode("utf-8", "replace"))
+def render_bencher(report: CheckReport) -> str:
+    """The latencies of every model in the format of Bencher."""
+    return dashboards.render_bencher(*report.reports)
 
 
 def _grouped(report: CheckReport) -> dict[str, list[Checked]]:
@@ -168,23 +141,30 @@ def _grouped(report: CheckReport) -> dict[str, list[Checked]]:
     return found
 
 
-def _said(one: Checked) -> str:
+def said(one: Checked) -> str:
+    """The result in one sentence, with how often in a row it was undecided."""
     if one.verdict is Verdict.INCONCLUSIVE and one.in_a_row > 1:
         return f"{one.message} ({one.in_a_row} runs in a row)"
     return one.message
 
 
 def _verdict(report: CheckReport) -> str:
+    counts = counted(report)
+    return formatting.VERDICTS[report.verdict] + (f" ({counts})" if counts else "")
+
+
+def counted(report: CheckReport) -> str:
+    """How many checks failed, and how many are undecided under which policy; empty if all passed."""
     failed = sum(one.verdict is Verdict.FAIL for one in report.results)
     counts = [f"{failed} of {formatting.plural(len(report.results), 'check')} failed"] if failed else []
     if report.inconclusive:
         counts.append(f"{len(report.inconclusive)} INCONCLUSIVE, policy '{report.policy}'")
-    return formatting.VERDICTS[report.verdict] + (f" ({', '.join(counts)})" if counts else "")
+    return ", ".join(counts)
 
 
 def _table(results: list[Checked]) -> str:
     rows = [
-        f"| {formatting.VERDICTS[one.verdict]} | {code(one.series)} | {code(one.check)} | {prose(_said(one))} |"
+        f"| {formatting.VERDICTS[one.verdict]} | {code(one.series)} | {code(one.check)} | {prose(said(one))} |"
         for one in results
     ]
     return "\n".join(["| | what | check | result |", "|---|---|---|---|", *(row.replace("\n", " ") for row in rows)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -11,16 +10,12 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from edgekit.core.errors import UserError
 from edgekit.core.reports.comparison import Compared, ComparisonReport, FileDifferences
-from edgekit.core.system import documents
-from edgekit.core.system.files import write_atomic
 from edgekit.core.units import ABSENT, format_value
 from edgekit.report import formatting
 from edgekit.report.markdown import code, prose
 from edgekit.report.widths import print_table, say
 
-SUFFIXES: Final = (".json", ".md")
 _STYLES: Final = {
     "slower": Style(color="red", bold=True),
     "inconclusive": Style(color="yellow", bold=True),
@@ -38,7 +33,7 @@ def render(report: ComparisonReport, console: Console) -> None:
         table.add_column(title, overflow="fold", justify="left" if title in ("target", "B is") else "right")
     for pair in report.pairs:
         table.add_row(
-            formatting.shortened(_name(pair), _NAME_WIDTH), *_figures(pair), Text(pair.says, style=_STYLES[pair.says])
+            formatting.shortened(_name(pair), _NAME_WIDTH), *figures(pair), Text(pair.says, style=_STYLES[pair.says])
         )
     print_table(console, table)
     say(console, *(Text(line, style=Style(dim=True)) for line in notes(report)), indent=2)
@@ -50,7 +45,7 @@ def render(report: ComparisonReport, console: Console) -> None:
 def render_markdown(report: ComparisonReport) -> str:
     """The comparison as GitHub-flavoured Markdown."""
     rows = [
-        f"| {code(pair.target)} | {code(pair.a)} | {code(pair.b)} | {' | '.join(_figures(pair))} | **{pair.says}** |"
+        f"| {code(pair.target)} | {code(pair.a)} | {code(pair.b)} | {' | '.join(figures(pair))} | **{pair.says}** |"
         for pair in report.pairs
     ]
     head = [
@@ -61,21 +56,6 @@ def render_markdown(report: ComparisonReport) -> str:
     lines = [*notes(report), *(file_lines(report.files) if report.files else ())]
     below = "\n".join(f"- {prose(line)}" for line in lines)
     return "\n\n".join(part for part in (title, "\n".join([*head, *rows]), below) if part) + "\n"
-
-
-def write_comparison(report: ComparisonReport, path: Path) -> None:
-    """Write the comparison in the format of the suffix, completely or not at all; raises as `refuse_suffix`."""
-    refuse_suffix(path)
-    if path.suffix.lower() == ".json":
-        documents.write(path, report)
-    else:
-        write_atomic(path, render_markdown(report).encode("utf-8", "replace"))
-
-
-def refuse_suffix(path: Path) -> None:
-    """Raise `UserError` unless the name ends in `.json` or `.md`."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"'{path}' does not end in {' or '.join(SUFFIXES)}.", hint="--report comparison.md")
 
 
 def notes(report: ComparisonReport) -> Iterator[str]:
@@ -142,7 +122,7 @@ def _name(pair: Compared) -> str:
     return pair.target if pair.a == pair.b else f"{pair.target} {pair.a}"
 
 
-def _figures(pair: Compared) -> tuple[str, str, str, str]:
+def figures(pair: Compared) -> tuple[str, str, str, str]:
     """Median of A, median of B, change, and its interval."""
     ratio = pair.ratio
     if ratio.value is None or ratio.low is None or ratio.high is None:

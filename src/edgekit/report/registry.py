@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from edgekit.core.errors import UserError
 from edgekit.core.reports.report import Report
@@ -23,6 +24,58 @@ DASHBOARDS: Final = {
     ".bencher.json": "edgekit.report.dashboards:render_bencher",
     ".benchmark-action.json": "edgekit.report.dashboards:render_benchmark_action",
 }
+# The same for the documents of other commands, by their command.
+OTHERS: Final = {
+    "bisect": {
+        ".html": "edgekit.report.pages.bisect:render_html",
+        ".svg": "edgekit.report.bisect:render_svg",
+        ".txt": "edgekit.report.bisect:render_text",
+    },
+    "check": {
+        ".bencher.json": "edgekit.report.check:render_bencher",
+        ".benchmark-action.json": "edgekit.report.check:render_benchmark_action",
+        ".codequality.json": "edgekit.report.check:render_code_quality",
+        ".html": "edgekit.report.pages.check:render_html",
+        ".md": "edgekit.report.check:render_markdown",
+        ".xml": "edgekit.report.check:render_junit",
+    },
+    "compare": {
+        ".html": "edgekit.report.pages.compare:render_html",
+        ".md": "edgekit.report.comparison:render_markdown",
+    },
+    "tune": {
+        ".html": "edgekit.report.pages.tune:render_html",
+        ".md": "edgekit.report.tune:render_markdown",
+    },
+}
+
+
+class CommandDocument(Protocol):
+    """The document of one command."""
+
+    @property
+    def command(self) -> str:
+        """The words that name the command."""
+
+
+def endings(command: str) -> tuple[str, ...]:
+    """What the name of a file for the document of `command` may end in."""
+    return (".json", *OTHERS[command]) if command in OTHERS else SUFFIXES
+
+
+def write_document(document: CommandDocument, path: Path) -> None:
+    """Write the document of `bisect`, `check`, `compare` or `tune` in the format that the file name selects.
+
+    Raises:
+        UserError: No rendering has this ending; the message lists the known ones.
+        MissingExtra, EnvironmentFault: As `write_report`.
+    """
+    allowed = endings(document.command)
+    name = path.name.lower()
+    if not name.endswith(allowed):
+        raise UserError(f"'{path.name}' does not end in {', '.join(allowed)}.", hint=f"--report {path.stem}.html")
+    place = next((place for end, place in OTHERS[document.command].items() if name.endswith(end)), "")
+    _write(document, path, place)
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -40,9 +93,14 @@ def write_report(report: Report, path: Path) -> None:
             hint=f"--report {path.with_suffix('.html')}",
         )
     dashboard = next((place for end, place in DASHBOARDS.items() if path.name.lower().endswith(end)), "")
-    if suffix == ".json" and not dashboard:
-        documents.write(path, report)
+    _write(report, path, dashboard or RENDERINGS.get(suffix, ""))
+
+
+def _write(document: Any, path: Path, place: str) -> None:
+    """What the function at `place` makes of it; JSON without one."""
+    if not place:
+        documents.write(path, document)
         return
-    module, _, function = (dashboard or RENDERINGS[suffix]).partition(":")
-    text: str = getattr(importlib.import_module(module), function)(report)
-    write_atomic(path, text.encode("utf-8", "replace"))
+    module, _, function = place.partition(":")
+    render: Callable[[Any], str] = getattr(importlib.import_module(module), function)
+    write_atomic(path, render(document).encode("utf-8", "replace"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgekit.cli.arguments import path_type, timeout_option
+from edgekit.cli.arguments import path_type, report_option_of, timeout_option
 from edgekit.cli.common import Call, Command, common
 
 
@@ -25,13 +25,7 @@ from edgekit.cli.common import Call, Command, common
 @click.option("--case", default="", metavar="CASE", help="A case of 'validate'.  [default: the first that differs]")
 @click.option("--source", default="", metavar="SOURCE", help="The module that 'torch' refers to: FILE.py:FACTORY.")
 @click.option("--weights", type=path_type, metavar="FILE", help="Its weights, if the bundle does not contain them.")
-@click.option(
-    "--report",
-    multiple=True,
-    type=path_type,
-    metavar="FILE",
-    help="Also write the result to FILE: .json, .svg or .txt.",
-)
+@report_option_of("bisect", ".html, .json, .svg or .txt")
 @timeout_option
 @common()
 def command(
@@ -50,16 +44,14 @@ def command(
     Runs both graphs and records every tensor. Tensors are aligned by value and data flow, independent of layout.
     Prints the first one out of tolerance and the one that adds most error, with the module each comes from.
     """
+    from edgekit.cli.reports import with_files, write_documents
     from edgekit.flows.bisect import ModuleOptions, bisect
-    from edgekit.report.bisect import refuse_suffix, render_text, write_bisection
+    from edgekit.report.bisect import render_text
 
-    for file in report:
-        refuse_suffix(file)
     options = ModuleOptions(source, weights)
     with call.progress() as progress:
         found = bisect(
             path, a, b, case=case, module=options, settings=call.settings(timeout_s=timeout), progress=progress
         )
-    for file in report:
-        write_bisection(found, file)
-    call.answer(found, lambda: render_text(found))
+    write_documents(found, report)
+    call.answer(found, lambda: with_files(render_text(found).rstrip(), report))

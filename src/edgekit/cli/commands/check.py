@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from edgekit.cli.arguments import Duration, Share, path_type
+from edgekit.cli.arguments import Duration, Share, path_type, report_option_of
 from edgekit.cli.common import Call, Command, common
 
 if TYPE_CHECKING:
@@ -47,13 +47,8 @@ config_option = click.option(
     "--baseline-commit", metavar="COMMIT", help="The commit to compare with; overrides 'baseline_commit' in FILE."
 )
 @click.option("--no-record", is_flag=True, help="Do not add this run to the history.")
-@click.option(
-    "--report",
-    multiple=True,
-    type=path_type,
-    metavar="FILE",
-    help="Also write to FILE: .json, .md, .xml (JUnit), .codequality.json, .bencher.json or .benchmark-action.json. "
-    "Repeatable.",
+@report_option_of(
+    "check", ".html, .json, .md, .xml (JUnit), .codequality.json, .bencher.json or .benchmark-action.json"
 )
 @common(acts=True, chance=True)
 def command(
@@ -73,12 +68,10 @@ def command(
     they change the exit code. In GitHub Actions the result is added to the step summary, and what did not pass is an
     annotation of its line in FILE.
     """
-    from edgekit.cli.reports import rendered
+    from edgekit.cli.reports import rendered, write_documents
     from edgekit.flows.check import check_order
-    from edgekit.report.check import refuse_name, render, write_check
+    from edgekit.report.check import render
 
-    for path in report:
-        refuse_name(path)
     given = {
         "launches": launches,
         "time_limit_s": time_limit,
@@ -90,13 +83,12 @@ def command(
     settings = call.settings()
 
     def show(found: CheckReport) -> int:
-        for path in report:
-            write_check(found, path)
+        write_documents(found, report)
         _summarize(found)
         annotations = _annotations(found)
         if call.json:
             click.echo(annotations, nl=False, err=True)
-        call.answer(found, lambda: annotations + _apart(rendered(found, render, call.output)))
+        call.answer(found, lambda: annotations + _apart(rendered(found, render, call.output, report)))
         return found.verdict.exit_code
 
     return call.perform(

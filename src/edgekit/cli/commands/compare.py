@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.arguments import Duration, Share, axis_sizes_option, path_type, target_option, time_limit_option
+from edgekit.cli.arguments import (
+    Duration,
+    Share,
+    axis_sizes_option,
+    report_option_of,
+    target_option,
+    time_limit_option,
+)
 from edgekit.cli.common import Call, Command, common
 
 if TYPE_CHECKING:
@@ -45,9 +52,7 @@ if TYPE_CHECKING:
     help="Smallest difference that counts, e.g. 3%.  [setting: minimum_effect]",
 )
 @axis_sizes_option
-@click.option(
-    "--report", multiple=True, type=path_type, metavar="FILE", help="Also write the result to FILE: .json or .md."
-)
+@report_option_of("compare", ".html, .json or .md")
 @common(acts=True, chance=True)
 def command(
     call: Call,
@@ -67,18 +72,15 @@ def command(
     minimum effect. Exits with 0 if B is faster or equal, with 1 if it is slower, with 4 if the time ran out before
     that was known.
     """
-    from edgekit.cli.reports import rendered
+    from edgekit.cli.reports import rendered, write_documents
     from edgekit.flows.compare import compare_order
-    from edgekit.report.comparison import refuse_suffix, render, write_comparison
+    from edgekit.report.comparison import render
 
-    for path in report:
-        refuse_suffix(path)
     settings = call.settings(minimum_effect=minimum_effect)
 
     def show(found: ComparisonReport) -> int:
-        for path in report:
-            write_comparison(found, path)
-        call.answer(found, lambda: rendered(found, render, call.output, pipe_columns=80))
+        write_documents(found, report)
+        call.answer(found, lambda: rendered(found, render, call.output, report, pipe_columns=80))
         return found.verdict.exit_code
 
     return call.perform(

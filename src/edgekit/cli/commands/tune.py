@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,13 @@ from edgekit.cli.arguments import (
     first_target,
     parts,
     path_argument,
+    report_option_of,
 )
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.completion import targets
-from edgekit.cli.output import columns
-from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.tuning import Candidate, TuneReport
+    from edgekit.core.reports.tuning import TuneReport
 
 
 @click.command(
@@ -60,6 +58,7 @@ if TYPE_CHECKING:
     help="How long each process keeps timing after warm-up.",
 )
 @axis_sizes_option
+@report_option_of("tune", ".html, .json or .md")
 @common(acts=True, chance=True)
 def command(
     call: Call,
@@ -69,15 +68,23 @@ def command(
     max_drop: float,
     time_limit: float,
     sizes: tuple[str, ...],
+    report: tuple[Path, ...],
 ) -> int | None:
     """Find the best artifact, threads and options for a target.
 
     Measures candidates in rounds; only the faster ones reach the next round. Saves the choice in NAME.tuning.json next
     to the bundle, where 'run' and edgekit.load find it on the same kind of device.
     """
+    from edgekit.cli.reports import rendered, write_documents
     from edgekit.flows.tune import tune_order
+    from edgekit.report.tune import render
 
     settings = call.settings()
+
+    def show(found: TuneReport) -> None:
+        write_documents(found, report)
+        call.answer(found, lambda: rendered(found, render, call.output, report))
+
     return call.perform(
         lambda progress: tune_order(
             path,
@@ -89,39 +96,5 @@ def command(
             settings=settings,
             progress=progress,
         ),
-        lambda found: call.answer(found, lambda: "\n".join(_text(found))),
-    )
-
-
-def _text(found: TuneReport) -> Iterator[str]:
-    yield f"edgekit tune  {found.bundle} on {found.target} ({found.device})"
-    yield ""
-    shown = [one for one in found.candidates if one.is_efficient or one.is_tied]
-    yield columns(
-        [("artifact", "options", "p50", "runs", "memory", "size", "loss", ""), *(_row(one, found) for one in shown)]
-    )
-    yield ""
-    equal = [one for one in shown if one.is_tied]
-    if len(equal) > 1:
-        yield f"{len(equal)} candidates are tied: the measurement cannot distinguish them. The one with the fewest"
-        yield "threads, then the smallest file, is chosen."
-    yield from found.warnings
-    yield f"{found.launches} launches; a full measurement of every candidate takes {found.exhaustive}."
-    yield f"Chosen: {found.chosen.artifact} as {found.target.split('/')[0].split('@')[0]}{found.chosen.target}"
-    yield f"Saved in {found.file}"
-
-
-def _row(one: Candidate, found: TuneReport) -> tuple[str, ...]:
-    marks = ["chosen"] * (one == found.chosen) + ["tied"] * (one.is_tied and one != found.chosen)
-    loss = format_value(one.drop, "points") if one.drop is not None else format_value(one.sqnr_db, "dB")
-    options = " ".join(f"{name}={value}" for name, value in sorted(one.options.items()))
-    return (
-        one.artifact,
-        options,
-        format_value(one.latency.value, "s"),
-        str(one.launches),
-        format_value(one.memory.value, "bytes"),
-        format_value(one.size_bytes, "bytes"),
-        loss,
-        ", ".join(marks),
+        show,
     )

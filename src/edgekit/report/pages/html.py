@@ -51,11 +51,12 @@ def render_html(report: Report) -> str:
         place=report.bundle,
     )
     return render(
-        "report.html", head, tools=report.tools, reproduction=report.reproduction, more=_run(report), **_context(report)
+        "report.html", head, tools=report.tools, reproduction=report.reproduction, more=_run(report), **sections(report)
     )
 
 
-def _context(report: Report) -> dict[str, Any]:
+def sections(report: Report) -> dict[str, Any]:
+    """What the templates of all sections of a report need."""
     targets = rows.targets(report)
     names = rows.artifact_names(report)
     return {

@@ -142,7 +142,7 @@ def x_axis(scale: Scale, unit: str, *, top: float, bottom: float) -> str:
         x = scale.percent(value)
         drawn.append(element("line", x1=x, x2=x, y1=_short(top), y2=_short(bottom), class_="grid"))
         drawn.append(
-            text(format_tick(value, unit), x, bottom + 16, class_="tick", text_anchor=_anchor(scale.place(value)))
+            text(format_tick(value, unit), x, bottom + 16, class_="tick", text_anchor=anchor(scale.place(value)))
         )
     return "".join(drawn)
 
@@ -156,7 +156,8 @@ def y_axis(ticks: Iterable[tuple[float, str]]) -> str:
     return "".join(drawn)
 
 
-def _anchor(place: float) -> str:
+def anchor(place: float) -> str:
+    """How a label at `place`, from 0 to 1 of the width, is aligned so that it stays inside."""
     return "start" if place < 0.03 else "end" if place > 0.97 else "middle"
 
 

@@ -1,0 +1,102 @@
+"""The result of `edgekit tune` for people: text for the terminal, and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from edgekit.core.reports.tuning import Candidate, TuneReport
+from edgekit.core.units import format_value
+from edgekit.report import formatting
+from edgekit.report.markdown import code, prose
+from edgekit.report.widths import print_table, say
+
+TITLES: Final = ("artifact", "options", "p50", "runs", "memory", "size", "loss", "")
+
+
+def render(report: TuneReport, console: Console) -> None:
+    """Print the candidates worth a choice, and the choice."""
+    say(console, Text(f"edgekit tune  {formatting.clean(_where(report))}"), Text(""))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=Style(dim=True))
+    for title in TITLES:
+        table.add_column(title, justify="left" if title in ("artifact", "options", "") else "right")
+    for one in worth(report):
+        table.add_row(*(formatting.clean(cell) for cell in cells(one, report)))
+    print_table(console, table)
+    say(console, Text(""), *(Text(formatting.clean(line)) for line in notes(report)))
+    say(console, Text(f"Chosen: {formatting.clean(chosen_target(report))}"))
+    if report.file:
+        say(console, Text(f"Saved in {formatting.clean(report.file)}"))
+
+
+def render_markdown(report: TuneReport) -> str:
+    """The same as GitHub-flavoured Markdown."""
+    rows = [
+        " | ".join(["", code(first), *map(prose, rest), ""]).strip()
+        for first, *rest in (cells(one, report) for one in worth(report))
+    ]
+    head = [f"| {' | '.join(TITLES)} |", f"|{'---|' * len(TITLES)}"]
+    title = f"## edgekit tune: {code(chosen_target(report))}"
+    below = "\n".join(f"- {prose(line)}" for line in notes(report))
+    return "\n\n".join((title, prose(_where(report)), "\n".join([*head, *rows]), below)) + "\n"
+
+
+def worth(report: TuneReport) -> list[Candidate]:
+    """The candidates that no other one surpasses, and those that are tied with the fastest."""
+    return [one for one in report.candidates if one.is_efficient or one.is_tied]
+
+
+def cells(one: Candidate, report: TuneReport) -> tuple[str, ...]:
+    """The texts under `TITLES`."""
+    return (
+        one.artifact,
+        options(one),
+        format_value(one.latency.value, "s"),
+        str(one.launches),
+        format_value(one.memory.value, "bytes"),
+        format_value(one.size_bytes, "bytes"),
+        loss(one),
+        mark(one, report),
+    )
+
+
+def options(one: Candidate) -> str:
+    """`graph=all threads=2`."""
+    return " ".join(f"{name}={value}" for name, value in sorted(one.options.items()))
+
+
+def loss(one: Candidate) -> str:
+    """What the artifact loses against PyTorch: its drop, or its SQNR where there is none."""
+    return format_value(one.drop, "points") if one.drop is not None else format_value(one.sqnr_db, "dB")
+
+
+def mark(one: Candidate, report: TuneReport) -> str:
+    """`chosen`, `tied`, or nothing."""
+    return "chosen" if one == report.chosen else "tied" if one.is_tied else ""
+
+
+def notes(report: TuneReport) -> Iterator[str]:
+    """What a reader must know about the choice, a sentence each."""
+    equal = sum(one.is_tied for one in worth(report))
+    if equal > 1:
+        yield (
+            f"{equal} candidates are tied: the measurement cannot distinguish them. The one with the fewest threads, "
+            "then the smallest file, is chosen."
+        )
+    yield from report.warnings
+    yield f"{report.launches} launches; a full measurement of every candidate takes {report.exhaustive}."
+
+
+def chosen_target(report: TuneReport) -> str:
+    """The artifact, and the target that runs it best."""
+    device = report.target.split("/")[0].split("@")[0]
+    return f"{report.chosen.artifact} as {device}{report.chosen.target}"
+
+
+def _where(report: TuneReport) -> str:
+    return f"{report.bundle} on {report.target} ({report.device})"
