@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from edgekit.core.bundle import Artifact
+from edgekit.core.errors import MissingExtra
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
@@ -27,10 +28,16 @@ _VALUES: Final = 256
 def range_checks(
     path: Path, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str
 ) -> tuple[ParityCheck, ...]:
-    """One check, of the tensor that uses fewest of its int8 values; none if no activation has a fixed scale."""
+    """One check, of the tensor that uses fewest of its int8 values; none if no activation has a fixed scale.
+
+    Also none where the packages that read the file are not installed.
+    """
     if artifact.precision != "int8":
         return ()
-    shares = used_shares(path, artifact, spec, samples)
+    try:
+        shares = used_shares(path, artifact, spec, samples)
+    except MissingExtra:
+        return ()
     if not shares:
         return ()
     worst = min(shares, key=lambda name: shares[name])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import MissingExtra, UserError
 from edgekit.core.refusals import refuse
 from edgekit.core.system.optional import need
 from edgekit.export.onnx.nodes import nodes_of
@@ -72,9 +72,12 @@ def at_opset(model: ModelProto, version: int) -> ModelProto:
     _put_resizes_aside(model)
     if own < OLDEST <= version:
         _align_slopes(model)
+    checker = need("onnx.checker", extra="export")
     try:
         made = _converted(model, version)
-        need("onnx.checker", extra="export").check_model(made)
+        checker.check_model(made)
+    except MissingExtra:
+        raise
     except Exception as err:  # the converter and the checker raise whatever their assertions say
         raise UserError(
             f"This model of opset {own} cannot be expressed in opset {version}: {_reason(err)}.",

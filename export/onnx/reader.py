@@ -35,6 +35,7 @@ from edgekit.export.onnx.widening import (
     with_definitions,
     without_bfloat16,
 )
+from edgekit.export.shapes.kept_batch import refuse_kept_batch
 from edgekit.export.torch.untraceable import first_line
 from edgekit.runtime.backend import BACKENDS, Backend, Session
 
@@ -198,6 +199,8 @@ class OnnxPassThrough:
             simplifier, warnings = "none", (*warnings, f"the graph was not simplified: {first_line(err)}")
             whole = _freed(module, spec)
             save(at_opset(whole, opset) if opset else whole, out, spec)
+        if _frees_batch(module, spec):
+            refuse_kept_batch(module.path, out, spec, feed)
         options: dict[str, str | int | float | bool] = {"exporter": "kept", "simplifier": simplifier}
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
@@ -258,6 +261,16 @@ def _freed(module: OnnxFile, spec: ModelSpec) -> ModelProto:
         for value in model.graph.output:
             value.type.tensor_type.ClearField("shape")
     return model
+
+
+def _frees_batch(module: OnnxFile, spec: ModelSpec) -> bool:
+    """Whether the user declared the batch of a file free that has a fixed one."""
+    first = {value.name: value.type.tensor_type.shape.dim[:1] for value in real_inputs(read_graph(module.path))}
+    return any(
+        tensor.shape[:1] == (spec.batch_axis,) and first[tensor.name][0].dim_value > 0
+        for tensor in spec.inputs
+        if spec.batch_axis is not None and first.get(tensor.name)
+    )
 
 
 def real_inputs(model: ModelProto) -> list[ValueInfoProto]:

@@ -122,8 +122,9 @@ def first_refused(path: Path, feed: Feed, side: str) -> RefusedOperator | None:
 
 
 def _loaded(path: Path) -> ModelProto:
+    onnx = need("onnx", extra="export")
     try:
-        model: ModelProto = need("onnx", extra="export").load(str(path))
+        model: ModelProto = onnx.load(str(path))
     except Exception as err:
         raise ModelUnreadable(f"'{path}' is not an ONNX model: {err}.") from err
     return model

@@ -29,18 +29,19 @@ def inspect(path: Path) -> InspectReport | FileReport:
 
 
 def _inspect_file(path: Path) -> FileReport:
-    file, spec, reason = without_signature(path)[0], ModelSpec(path.stem, "other", (), ()), ""
+    file, spec = without_signature(path)[0], ModelSpec(path.stem, "other", (), ())
+    reason, missing = "", None
     size_bytes, digest = file.stat().st_size, sha256_file(file)
     try:
         with opened(path, with_samples=False) as found:
             spec, (whole,) = found.spec, found.artifacts
             size_bytes, digest = whole.size_bytes, whole.sha256
     except EdgekitError as err:  # the graph can be read without the backend
-        reason = f"{err.message} {err.hint}".strip()
+        reason, missing = f"{err.message} {err.hint}".strip(), err if isinstance(err, MissingExtra) else None
     kind = FORMATS[file.suffix]
     graph = _graph(file, spec, kind)
     if reason and graph.reason:
-        raise ModelUnreadable(reason)
+        raise missing or ModelUnreadable(reason)
     share = share_reader_of(kind) if graph.quantized_share or graph.left_float else None
     return FileReport(
         file=str(path),

@@ -17,13 +17,16 @@ from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Extras, measure, refuse_batches, rounds_of
 from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Rounds
 from edgekit.flows.measuring.sustained import refuse_short
-from edgekit.flows.opening.artifacts import Opened, opened
+from edgekit.flows.opening.artifacts import Opened, opened, runnable_here
 from edgekit.flows.order import door
 
 
 @dataclass(frozen=True)
 class ProfileOrder:
-    """Artifacts of an opened bundle, the targets to measure them on, and how."""
+    """Artifacts of an opened bundle, the targets to measure them on, and how.
+
+    `left_out` says which artifacts have no backend here.
+    """
 
     found: Opened
     artifacts: tuple[Artifact, ...]
@@ -31,6 +34,7 @@ class ProfileOrder:
     rounds: Rounds
     extras: Extras
     settings: Settings
+    left_out: tuple[str, ...] = ()
     command: str = "profile"
 
     def steps(self) -> tuple[str, ...]:
@@ -50,7 +54,8 @@ class ProfileOrder:
         """Measure, and explain what stands out."""
         profiled = measure(self.found, self.targets, self.artifacts, self.rounds, progress, self.extras)
         verdict = parity_verdict(profiled.parity)
-        report = Findings(self.found.spec, str(self.found.path), self.artifacts, profiled=profiled).report(
+        given = (self.found.spec, str(self.found.path), self.artifacts)
+        report = Findings(*given, profiled=profiled, warnings=self.left_out).report(
             self.command,
             self.settings,
             verdict=verdict,
@@ -105,7 +110,9 @@ def profile_order(
     with opened(Path(path), sizes=sizes, inputs=input, states=state, progress=progress) as found:
         refuse_batches(found, batch)
         extras = Extras(tuple(batch), operators, sustain_s)
-        yield ProfileOrder(found, found.chosen(artifact), targets, rounds, extras, settings)
+        is_free = not artifact and all(one.device == "local" and not one.backend for one in targets)
+        chosen, left_out = runnable_here(found.artifacts) if is_free else (found.chosen(artifact), ())
+        yield ProfileOrder(found, chosen, targets, rounds, extras, settings, left_out)
 
 
 profile = door(profile_order)

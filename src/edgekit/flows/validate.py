@@ -24,7 +24,7 @@ from edgekit.export.formats import contents_reader_of
 from edgekit.flows.judging.quality import agreement
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
-from edgekit.flows.opening.artifacts import Opened, is_bare, opened
+from edgekit.flows.opening.artifacts import Opened, is_bare, opened, runnable_here
 from edgekit.flows.opening.held_back import held_back
 from edgekit.flows.opening.source import RUN_FILE
 from edgekit.train.registry import MODELS
@@ -74,13 +74,13 @@ def validate(
         opened(Path(path), with_samples=not is_bare(Path(path))) as found,
         _with_reference(found, reference) as known,
     ):
-        chosen = known.chosen(artifact)
+        chosen, left_out = (known.chosen(artifact), ()) if artifact else runnable_here(known.artifacts)
         folder = data or (Path(settings.data) if settings.data else None)
         evaluation = held_back(known.bundle, samples, folder, progress) if known.bundle else None
         parity, accuracy = validated(known, chosen, progress, evaluation)
     split = known.bundle.manifest.split if known.bundle else None
     verdict = parity_verdict(parity)
-    return Findings(known.spec, str(path), chosen, parity, accuracy, split=split).report(
+    return Findings(known.spec, str(path), chosen, parity, accuracy, split=split, warnings=left_out).report(
         "validate", settings, verdict=verdict, outcomes=(Outcome("local", verdict),)
     )
 

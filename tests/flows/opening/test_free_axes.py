@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto as T
+from onnx import helper as h
 from tests.cli.conftest import Run, quiet_home
 from tests.cli.conftest import edgekit as edgekit_run
 from tests.flows.onnx_files import convolution
@@ -15,6 +17,7 @@ from tests.flows.onnx_files import convolution
 import edgekit
 from edgekit.core.errors import Incomplete, UserError
 from edgekit.core.system.settings import Settings
+from edgekit.flows.export import export
 from edgekit.flows.opening.artifacts import opened
 from edgekit.flows.opening.source import SourceOptions, open_source
 
@@ -182,3 +185,19 @@ def test_the_pytest_plugin_says_the_sizes(pytester: pytest.Pytester) -> None:
 
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines([f"*latency.p50 <= 1 ns, got *at {AT}*"])
+
+
+@pytest.mark.slow
+def test_a_batch_that_cannot_be_freed_says_why(tmp_path: Path) -> None:
+    nodes = [h.make_node("Reshape", ["x", "shape"], ["y"], name="flatten")]
+    tensors = [h.make_tensor_value_info("x", T.FLOAT, [1, 2, 3])], [h.make_tensor_value_info("y", T.FLOAT, [1, 6])]
+    graph = h.make_graph(nodes, "g", *tensors, [h.make_tensor("shape", T.INT64, [2], [1, -1])])
+    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 18)], ir_version=8), str(tmp_path / "net.onnx"))
+
+    with pytest.raises(UserError, match="Reshape 'flatten' to"):
+        export(
+            str(tmp_path / "net.onnx"),
+            out=tmp_path / "out",
+            to="onnx-fp32",
+            options=SourceOptions(inputs=("x:float32[N,2,3]",)),
+        )

@@ -61,6 +61,12 @@ def requirement(package: str) -> str:
     return next((one for one in every if _name(one) == package), package)
 
 
+def requirement_of(module: str) -> str:
+    """The requirement of some extra that brings `module`, e.g. `torch>=2.10`; empty if none does."""
+    every = (one for extra in EXTRAS for one in requirements(extra))
+    return next((one for one in every if _brings(one, module)), "")
+
+
 def pip_install(wanted: Iterable[str], *options: str) -> str:
     """The command that installs the requirements."""
     return " ".join(["pip install", *options, *map(_quoted, wanted)])

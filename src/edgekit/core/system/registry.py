@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from edgekit.core.errors import EnvironmentFault, unknown
+from edgekit.core.errors import EnvironmentFault, MissingExtra, unknown
+from edgekit.core.system.installation import pip_install, requirement_of
 
 # Kinds that are not listed by `edgekit list KINDs`.
 _LISTED_BY: Final = {"device": "edgekit devices list", "exporter": "edgekit list recipes"}
@@ -89,9 +90,20 @@ class Registry:
             return operator.attrgetter(attribute)(importlib.import_module(module))
         except EnvironmentFault:
             raise
+        except ModuleNotFoundError as err:
+            wanted = requirement_of(err.name or "")
+            if not wanted:
+                raise self._broken(plugin, err) from err
+            raise MissingExtra(
+                f"The {self.kind} '{plugin.name}' needs the package '{err.name}', which is not installed.",
+                hint=pip_install([wanted]),
+            ) from err
         # Foreign code may raise anything while it is imported, and even exit.
         except (Exception, SystemExit) as err:
-            raise EnvironmentFault(f"The {self.kind} '{plugin.name}' is broken: {type(err).__name__}: {err}.") from err
+            raise self._broken(plugin, err) from err
+
+    def _broken(self, plugin: Plugin, err: BaseException) -> EnvironmentFault:
+        return EnvironmentFault(f"The {self.kind} '{plugin.name}' is broken: {type(err).__name__}: {err}.")
 
 
 def _entry_points(group: str) -> Iterable[Any]:

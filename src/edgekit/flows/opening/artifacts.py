@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from edgekit.core.bundle import Artifact, Bundle
-from edgekit.core.errors import Incomplete, ModelUnreadable, UserError, unknown
+from edgekit.core.errors import Incomplete, MissingExtra, ModelUnreadable, UserError, unknown
 from edgekit.core.generated import generated
 from edgekit.core.recipe import Recipe, matches
 from edgekit.core.samples import Feed, Samples
@@ -175,6 +175,32 @@ def opens(target: Target, artifact: Artifact | Recipe) -> bool:
     if target.backend in REMOTE_BACKENDS:
         return artifact.format == REMOTE_BACKENDS[target.backend]
     return artifact.format in BACKENDS.get(target.backend)().formats()
+
+
+def runnable_here(artifacts: Sequence[Artifact]) -> tuple[tuple[Artifact, ...], tuple[str, ...]]:
+    """The artifacts whose default backend is installed on this machine, and a sentence on the others of each format.
+
+    Raises:
+        MissingExtra: It has the backend of none of them.
+    """
+    kinds = dict.fromkeys(one.format for one in artifacts)
+    missing = {kind: err for kind in kinds if (err := missing_backend(kind)) is not None}
+    kept = tuple(one for one in artifacts if one.format not in missing)
+    if missing and not kept:
+        raise next(iter(missing.values()))
+    return kept, tuple(
+        f"{', '.join(one.recipe for one in artifacts if one.format == kind)}: left out. {err.message} {err.hint}"
+        for kind, err in missing.items()
+    )
+
+
+def missing_backend(kind: str) -> MissingExtra | None:
+    """The error that says what to install for files of a format; None where their default backend is installed."""
+    try:
+        BACKENDS.get(default_backend(kind))().check()
+    except MissingExtra as err:
+        return err
+    return None
 
 
 def open_session(opened_: Opened, artifact: Artifact, target: Target) -> Session:
