@@ -24,7 +24,7 @@ from edgekit.core.verdict import Verdict
 from edgekit.flows.compare import compare, compare_order
 from edgekit.flows.export import export
 from edgekit.flows.measuring.file_differences import file_differences
-from edgekit.flows.measuring.sides import refuse_other, refuse_other_inputs, side_of
+from edgekit.flows.measuring.sides import names_in, refuse_other, refuse_other_inputs, side_of
 from edgekit.flows.opening.artifacts import opened
 from edgekit.flows.opening.source import SourceOptions
 from edgekit.report.comparison import file_lines
@@ -83,9 +83,9 @@ def test_a_plan_names_what_would_be_measured(slow: Path, fast: Path) -> None:
 
 
 def test_other_inputs_are_refused(slow: Path, tmp_path: Path) -> None:
-    other = fake_model(tmp_path / "other.fake.json", name="z")
+    other = dense(tmp_path / "other.onnx")
 
-    with pytest.raises(UserError, match=r"inputs differ: x:float32\[N,2\] and z:float32\[N,2\]"):
+    with pytest.raises(UserError, match=r"inputs differ: x:float32\[N,2\] and x:float32\[batch,8\]"):
         compare(slow, other, target="fake")
 
 
@@ -128,7 +128,7 @@ def test_two_lone_measurements_are_a_pair_whatever_their_names(tmp_path: Path) -
     ("changes", "message"),
     [
         ({"facts": {"local": Facts(cpu="two", architecture="x86_64")}}, "devices differ: 'one' and 'two'"),
-        ({"spec": ModelSpec("net", "other", (TensorSpec("z", "float32", ("N", 2)),), ())}, "inputs differ"),
+        ({"spec": ModelSpec("net", "other", (TensorSpec("x", "float32", ("N", 3)),), ())}, "inputs differ"),
         ({"measurements": ()}, "no target and artifact in common"),
         ({"measurements": (Measurement("local", "onnx-fp32", "latency", "cycles", ()),)}, "in cycles at"),
     ],
@@ -197,6 +197,48 @@ def test_a_fixed_axis_takes_what_a_free_one_is_fed_with(shape: tuple[int | str, 
     else:
         with pytest.raises(UserError, match="inputs differ"):
             refuse_other(free, other)
+
+
+SOUND, FLAG = TensorSpec("sound", "float32", ("N", 9)), TensorSpec("flag", "int64", ("N", 1))
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "names"),
+    [
+        ((SOUND,), (TensorSpec("args_0", "float32", (1, 9)),), {"sound": "args_0"}),
+        (
+            (SOUND, FLAG),
+            (TensorSpec("args_0", "int64", (1, 1)), TensorSpec("args_1", "float32", (1, 9))),
+            {"sound": "args_1", "flag": "args_0"},
+        ),
+        ((SOUND,), (TensorSpec("args_0", "float32", (1, 8)),), None),
+        # Which of two like inputs is which, only names say.
+        (
+            (SOUND, TensorSpec("noise", "float32", ("N", 9))),
+            (TensorSpec("args_0", "float32", (1, 9)), TensorSpec("args_1", "float32", (1, 9))),
+            None,
+        ),
+        ((SOUND,), (TensorSpec("args_0", "float32", (1, 9)), TensorSpec("args_1", "int64", (1, 1))), None),
+    ],
+)
+def test_inputs_that_a_converter_renamed_are_found_by_dtype_and_shape(
+    own: tuple[TensorSpec, ...], others: tuple[TensorSpec, ...], names: dict[str, str] | None
+) -> None:
+    assert names_in(ModelSpec("b", "other", others, ()), ModelSpec("a", "other", own, ())) == names
+
+
+@pytest.mark.slow
+def test_files_with_other_names_and_a_fixed_batch_are_compared(tmp_path: Path) -> None:
+    model = onnx.load(dense(tmp_path / "v1.onnx"))
+    model.graph.node[0].input[0] = model.graph.input[0].name = "args_0"
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, str(tmp_path / "v2.onnx"))
+
+    found = compare(tmp_path / "v1.onnx", tmp_path / "v2.onnx", launches=5, time_limit_s=0.01)
+
+    assert found.files is not None
+    assert found.files.reason == ""
+    assert found.files.outputs[0].largest == 0
 
 
 @pytest.mark.slow

@@ -11,11 +11,12 @@ from onnx import TensorProto as T
 from onnx import helper as h
 
 from edgekit.core.errors import UserError
+from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.export.shapes.kept_batch import refuse_kept_batch
 
 SPEC = ModelSpec("net", "other", (TensorSpec("x", "float32", ("N", 2, 3)),))
-FEED = {"x": np.arange(6, dtype=np.float32).reshape(1, 2, 3)}
+FEED: Feed = {"x": np.arange(6, dtype=np.float32).reshape(1, 2, 3)}
 
 
 def reshaped(path: Path, shape: list[int]) -> Path:

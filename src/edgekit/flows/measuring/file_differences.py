@@ -13,7 +13,7 @@ from edgekit.core.samples import Feed
 from edgekit.core.target import Target
 from edgekit.export.checking.difference import Difference, Magnitude
 from edgekit.export.formats import contents_reader_of
-from edgekit.flows.measuring.sides import Side
+from edgekit.flows.measuring.sides import Side, samples_for
 from edgekit.flows.opening.artifacts import feed_at, open_session
 from edgekit.runtime.preprocessing import integers_as_reals
 
@@ -54,7 +54,8 @@ def _operators(side: Side) -> dict[str, int]:
 
 def _outputs(side: Side, a: Side, rows: int) -> list[Feed]:
     """The outputs of one side for each of the first samples of A, one at a time."""
-    feeds = [feed_at(a.found.spec, a.found.samples, row) for row in range(rows)]
+    samples = samples_for(side, a)
+    feeds = [feed_at(a.found.spec, samples, row) for row in range(rows)]
     with open_session(side.found, side.artifact, Target("local")) as session:
         return [session.run(integers_as_reals(feed, session.inputs, ())) for feed in feeds]
 

@@ -62,8 +62,7 @@ def compare_sides(
     refuse_other_inputs(a, b)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
-        feeds = write_feeds(a.found, folder, count=1)
-        cells = [_cell(side, a.found.samples, target, feeds, time_limit_s) for side in (a, b)]
+        cells = [_cell(side, a, target, folder, time_limit_s) for side in (a, b)]
         device = stack.enter_context(devices.open_device(target.device))
         return compare_pairs(cells, device, protocol, progress)
 
@@ -75,8 +74,7 @@ def count_sides(a: Side, b: Side, target: Target) -> tuple[float | None, float |
         if not (device.emulated and isinstance(device, Counting)):
             return None, None
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
-        feeds = write_feeds(a.found, folder, count=1)
-        jobs = [_cell(side, a.found.samples, target, feeds, 0.0).job for side in (a, b)]
+        jobs = [_cell(side, a, target, folder, 0.0).job for side in (a, b)]
         before, after = (instructions(device.count(job)).value for job in jobs)
         return before, after
 
@@ -87,15 +85,35 @@ def refuse_other_inputs(a: Side, b: Side) -> None:
 
 
 def refuse_other(a: ModelSpec, b: ModelSpec) -> None:
-    """Raise where two models do not take the same inputs, one sample at a time.
+    """Raise where two models do not take the same inputs, one sample at a time; see `names_in`."""
+    if names_in(b, a) is None:
+        told = (", ".join(sorted(map(str, spec.inputs))) for spec in (a, b))
+        raise UserError(f"The inputs differ: {' and '.join(told)}.")
 
-    A dynamic axis takes what a fixed one has, if that is the size it is fed with: 1 for the batch.
+
+def names_in(spec: ModelSpec, a: ModelSpec) -> dict[str, str] | None:
+    """What `spec` calls each input of `a`, or None if it does not take the same inputs.
+
+    A dynamic axis takes what a fixed one has, if that is the size it is fed with: 1 for the batch. Inputs with other
+    names, as converters give them, are the same if exactly one has the dtype and the shape of each.
     """
-    left, right = ({tensor.name: tensor for tensor in spec.inputs} for spec in (a, b))
-    if left.keys() == right.keys() and all(_are_alike(left[name], right[name], a, b) for name in left):
-        return
-    told = (", ".join(sorted(map(str, tensors.values()))) for tensors in (left, right))
-    raise UserError(f"The inputs differ: {' and '.join(told)}.")
+    left, right = ({tensor.name: tensor for tensor in one.inputs} for one in (a, spec))
+    if left.keys() == right.keys():
+        same = all(_are_alike(left[name], right[name], a, spec) for name in left)
+        return {name: name for name in left} if same else None
+    found = {
+        name: [its for its, other in right.items() if _are_alike(one, other, a, spec)] for name, one in left.items()
+    }
+    is_clear = all(len(names) == 1 for names in found.values()) and len(left) == len(right)
+    pairs = {name: names[0] for name, names in found.items()} if is_clear else {}
+    return pairs if is_clear and len(set(pairs.values())) == len(right) else None
+
+
+def samples_for(side: Side, a: Side) -> Samples:
+    """The samples of A, their inputs called as those of `side`."""
+    names = names_in(side.found.spec, a.found.spec) or {}
+    inputs = {names.get(name, name): array for name, array in a.found.samples.inputs.items()}
+    return replace(a.found.samples, inputs=inputs)
 
 
 def _are_alike(one: TensorSpec, other: TensorSpec, a: ModelSpec, b: ModelSpec) -> bool:
@@ -108,9 +126,13 @@ def _fed(size: int | str, spec: ModelSpec) -> int:
     return spec.sizes_of(size)[0] if isinstance(size, str) else size
 
 
-def _cell(side: Side, samples: Samples, target: Target, feeds: Path, time_limit_s: float) -> Cell:
-    """The side with the samples that both sides are fed."""
+def _cell(side: Side, a: Side, target: Target, folder: Path, time_limit_s: float) -> Cell:
+    """The side with the samples of A, which both sides are fed."""
     if not opens(target, side.artifact):
         raise UserError(f"Target '{target}' does not open '{side.name}'.")
+    samples = samples_for(side, a)
+    place = folder / ("a" if side is a else "b")
+    place.mkdir()
+    feeds = write_feeds(replace(a.found, samples=samples), place, count=1)
     found = replace(side.found, samples=samples)
     return Cell(found, side.artifact, target, job_for(found, side.artifact, target, feeds, "", time_limit_s))
