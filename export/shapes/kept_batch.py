@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.runtime.backend import BACKENDS, Backend
-
-if TYPE_CHECKING:
-    from edgekit.export.graphs.onnx_types import GraphProto
 
 _ROWS: Final = 2
 # TensorProto.INT64: shapes are always of this type.
@@ -66,7 +63,7 @@ def _rows(feed: Feed, spec: ModelSpec, count: int) -> Feed:
     }
 
 
-def _constant_shapes(graph: GraphProto) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+def _constant_shapes(graph: Any) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """Operators that make a tensor of a constant shape which begins with 1."""
     onnx = need("onnx", extra="export")
     tensors = {one.name: one for one in graph.initializer}

@@ -42,7 +42,7 @@ def call_arguments(module: Module, spec: ModelSpec) -> tuple[str, ...]:
 
     Inputs go by keyword if `forward` has a parameter for every name, whatever its order. `state.0` and `batch.image`
     are parts of one argument, a tuple or dictionary; so are the inputs that no parameter is named after, if exactly one
-    required parameter is left for them.
+    required parameter is left for them. A single input of another name is the first parameter if that waits for one.
     """
     names = tuple(tensor.name for tensor in spec.inputs)
     by_position = tuple("" for _ in names)
@@ -54,12 +54,19 @@ def call_arguments(module: Module, spec: ModelSpec) -> tuple[str, ...]:
     required = {name for name, one in known.items() if one.default is one.empty}
     heads = {name.partition(".")[0] for name in names}
     takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
-    if heads <= set(known) or (takes_any and required <= heads):
+    if heads <= set(known) or (takes_any and required <= heads and not _waits_for_one(parameters, heads)):
         return names
     left = [known[name] for name in sorted(required - heads)]
     if len(left) == 1 and not any(one.kind is one.VAR_POSITIONAL for one in parameters):
         return _together(names, known, left[0])
     return by_position
+
+
+def _waits_for_one(parameters: Iterable[inspect.Parameter], heads: Collection[str]) -> bool:
+    """Whether the only input is the first parameter, None by default, as in `forward(pixel_values=None, **others)`."""
+    given = [one for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    named = {one.name for one in given} & set(heads)
+    return len(heads) == 1 and not named and bool(given) and given[0].default is None
 
 
 def _together(names: tuple[str, ...], known: Collection[str], parameter: inspect.Parameter) -> tuple[str, ...]:

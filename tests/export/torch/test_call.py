@@ -43,6 +43,14 @@ class Anything(nn.Module):
         return x - others["z"]
 
 
+class Waiting(nn.Module):
+    """As networks of transformers are: every input has a default, and anything else is taken."""
+
+    def forward(self, pixels: Tensor | None = None, mask: Tensor | None = None, **others: object) -> Tensor:
+        assert pixels is not None
+        return pixels * 2
+
+
 class Listed(nn.Module):
     def forward(self, *tensors: Tensor) -> Tensor:
         return tensors[0] - tensors[1]
@@ -115,6 +123,13 @@ def test_inputs_go_by_keyword_where_the_names_are_those_of_forward() -> None:
     outputs = run_module(net("Two"), spec, feed)
 
     assert {name: array.shape for name, array in outputs.items()} == {"logits": (2, 3), "hidden": (2, 16)}
+
+
+def test_a_single_input_of_another_name_is_what_the_first_parameter_waits_for() -> None:
+    outputs = run_module(Waiting(), spec_of("image:float32[N,1]"), {"image": np.ones((1, 1), np.float32)})
+
+    assert next(iter(outputs.values())).tolist() == [[2.0]]
+    assert call_arguments(Waiting(), spec_of("pixels:float32[N,1]")) == ("pixels",)
 
 
 def test_inputs_go_by_position_where_the_names_are_others() -> None:
