@@ -110,7 +110,7 @@ TABLE = [
         "bundle --for python --out program",
         DeployReport,
         PlanReport,
-        stops_at="edgekit.flows.deploying.programs.write_zipapp",
+        stops_at="edgekit.flows.deploying.python_program.write_zipapp",
     ),
     Row("devices list", "", DeviceListReport),
     Row(

@@ -11,7 +11,8 @@ from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.reports.deploy import DeployReport
 from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
-from edgekit.flows.deploying.programs import chosen, language_of, parts_of
+from edgekit.flows.deploying.languages import chosen, language_of
+from edgekit.flows.deploying.parts import parts_of
 from edgekit.flows.opening.artifacts import opened_bundle
 
 
@@ -64,7 +65,7 @@ def program_order(
     """Write one artifact of a bundle as a program that needs no edgekit.
 
     Args:
-        language: A row of `LANGUAGES`: `python`.
+        language: A row of `LANGUAGES`, such as `python` or `c`.
         out: The folder to write.
         artifact: Recipe name or alias; if empty, the first that a program in this language runs.
         force: Replace the folder if it exists.

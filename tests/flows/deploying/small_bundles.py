@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.bundle import CASES, SAMPLES, Artifact, Manifest, write_manifest
-from edgekit.core.samples import Samples
+from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ArrayInput, AudioInput, ImageInput, ModelSpec, Preprocessing, TensorSpec
 from edgekit.core.system.files import sha256_file
+from edgekit.core.target import Target
 from edgekit.export.checking.cases import Case, save_cases
+from edgekit.flows.opening.artifacts import open_session, opened
 
 ARRAYS = ArrayInput()
+DATA = Path(__file__).parents[2] / "runtime" / "data"
 LABELS = ("zero", "one", "two")
 
 
@@ -78,3 +82,31 @@ def _write_model(file: Path, shape: tuple[int, ...], dtype: str, weights: NDArra
         [numpy_helper.from_array(weights, "weights")],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
+
+
+def tflite_bundle(folder: Path, file: str) -> Path:
+    """A bundle of one of the .tflite files of `tests/runtime/data`, with what LiteRT gives for it as reference."""
+    folder.mkdir(parents=True)
+    source = DATA / file
+    shutil.copyfile(source, folder / "tflite-fp32.tflite")
+    with opened(source, with_samples=False) as found:
+        inputs, outputs = found.spec.inputs, found.spec.outputs
+        feeds: list[Feed] = [
+            {
+                one.name: np.random.default_rng(row).uniform(-1, 1, (1, *map(int, one.shape[1:]))).astype(np.float32)
+                for one in inputs
+            }
+            for row in range(2)
+        ]
+        with open_session(found, found.artifacts[0], Target("local")) as session:
+            given = [session.run(feed) for feed in feeds]
+    # The rows of a model with a dynamic batch are joined, those of any other are stacked.
+    join = np.concatenate if found.spec.batch_axis else np.stack
+    joined = [{name: join([row[name] for row in rows]) for name in rows[0]} for rows in (feeds, given)]
+    Samples(joined[0], expected=joined[1]).save(folder / SAMPLES)
+    digest, size = sha256_file(source), source.stat().st_size
+    precision = "int8" if "quantized" in file else "fp32"
+    artifact = Artifact("tflite-fp32", "tflite-fp32.tflite", "tflite", precision, size, digest, digest, inputs, outputs)
+    spec = ModelSpec("net", "other", inputs, outputs)
+    write_manifest(folder, Manifest(spec, (artifact,), {}, created="2026-01-01T00:00:00+00:00"))
+    return folder

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 @click.command(
     "deploy",
     cls=Command,
-    examples=["edgekit deploy digits.edgekit --for python --out digits-program"],
+    examples=[
+        "edgekit deploy digits.edgekit --for python --out digits-program",
+        "edgekit deploy digits.edgekit --for c --artifact onnx-int8 --out digits-c",
+    ],
 )
 @click.argument("bundle", type=click.Path(path_type=Path), help="A bundle: a folder, or a file NAME.edgekit.")
-@click.option("--for", "language", required=True, metavar="LANGUAGE", help="Language of the program: python.")
+@click.option(
+    "--for", "language", required=True, metavar="LANGUAGE", help="Language of the program: python, c, cpp or js."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="Folder to write.")
 @click.option("--artifact", default="", metavar="RECIPE", help="Recipe or alias.  [default: the first that runs]")
 @force_option

@@ -19,7 +19,7 @@ _LONGEST: Final = 200
 
 
 class ProgramTensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One input or output of the file; a size of 0 is free."""
+    """One input or output of the file, in the type of the model; a size of 0 is dynamic."""
 
     name: str
     dtype: str
@@ -59,8 +59,8 @@ def settings_of(spec: ModelSpec, artifact: Artifact, example: str) -> ProgramSet
         task=printable(spec.task),
         artifact=printable(artifact.recipe),
         format=artifact.format,
-        inputs=tuple(map(_tensor, artifact.inputs)),
-        outputs=tuple(map(_tensor, artifact.outputs)),
+        inputs=tuple(map(_tensor, artifact.inputs, spec.inputs)),
+        outputs=tuple(map(_tensor, artifact.outputs, spec.outputs)),
         labels=tuple(map(printable, spec.labels)),
         is_probability=first is not None and (first.low, first.high) == (0.0, 1.0),
         is_raw=is_raw(spec),
@@ -90,7 +90,7 @@ def described(settings: ProgramSettings) -> str:
     return {"TextInput": "a text file with one sentence", "SeriesInput": "a csv file"}[type(how).__name__]
 
 
-def _tensor(tensor: TensorSpec) -> ProgramTensor:
-    return ProgramTensor(
-        tensor.name, tensor.dtype, tuple(0 if isinstance(size, str) else size for size in tensor.shape)
-    )
+def _tensor(stored: TensorSpec, wanted: TensorSpec) -> ProgramTensor:
+    """A tensor of the file as a program sees it: where the file stores integers, the backend converts them."""
+    sizes = tuple(0 if isinstance(size, str) else size for size in stored.shape)
+    return ProgramTensor(stored.name, wanted.dtype, sizes)

@@ -29,7 +29,6 @@ MOST_BYTES: Final = 16 << 20
 # On another processor, kernels of few bits round elsewhere: twice what is seen here, and 1 % of the output's range.
 _ROOM: Final = 2.0
 _ROUNDING: Final = 0.01
-_SIDES: Final = (97, 71)
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def example(spec: ModelSpec) -> Example | None:
         MissingExtra: Pillow is not installed, and the model takes images.
     """
     if isinstance(spec.preprocessing, ImageInput):
-        name, content = "example.ppm", _picture()
+        name, content = "example.ppm", _picture(*_sides(spec.preprocessing))
     elif isinstance(spec.preprocessing, AudioInput):
         name, content = "example.wav", _sound(spec.preprocessing)
     else:
@@ -187,9 +186,19 @@ def _joined(arrays: Any) -> Any:
     return np.concatenate([np.asarray(array, np.float64).reshape(-1) for array in arrays])
 
 
-def _picture() -> bytes:
+def _sides(how: ImageInput) -> tuple[int, int]:
+    """Height and width of an example that is reduced, and more across than down.
+
+    There every version of Pillow filters rows first; for other sizes newer ones filter columns first, and pixels differ
+    by a few steps.
+    """
+    height, width = (how.resize * 2)[:2] if how.resize else (how.height, how.width)
+    high = height + height // 8 + 1
+    return high, max(width, high) + max(width // 2, height // 4) + 3
+
+
+def _picture(height: int, width: int) -> bytes:
     """A binary PPM of shapes and noise: every step of resizing, cutting and normalising shows in it."""
-    height, width = _SIDES
     rows, columns = np.mgrid[0:height, 0:width]
     waves = [128 + 90 * np.sin(rows / (3 + one) + columns / (9 - one)) for one in range(3)]
     noise = np.random.default_rng(0).integers(-37, 38, (height, width, 3))
