@@ -8,6 +8,7 @@ It needs Python 3.9, numpy and onnxruntime or LiteRT, and Pillow for images. edg
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pkgutil
@@ -64,7 +65,15 @@ def opened(settings: dict[str, Any]) -> Any:
     with tempfile.TemporaryDirectory(prefix="model-") as folder:
         path = Path(folder) / f"model.{settings['format']}"
         path.write_bytes(data(path.name))
-        return open_session({"backend": "", "format": settings["format"], "artifact": str(path), "options": options})
+        return open_session(
+            {"backend": backend(settings), "format": settings["format"], "artifact": str(path), "options": options}
+        )
+
+
+def backend(settings: dict[str, Any]) -> str:
+    """The backend by name where it is not the usual one of the format: 32-bit boards have an older one for TFLite."""
+    usual, older = (importlib.util.find_spec(name) for name in ("ai_edge_litert", "tflite_runtime"))
+    return "tflite-runtime" if settings["format"] == "tflite" and older and not usual else ""
 
 
 def result(session: Any, settings: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -11,8 +11,16 @@ from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.reports.deploy import DeployReport
 from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
+from edgekit.devices.remote.installed_programs import check_program_name
+from edgekit.flows.deploying.installing import (
+    DeployOrder,
+    ListOrder,
+    RollBackOrder,
+    entry_of,
+    program_name,
+)
 from edgekit.flows.deploying.languages import chosen, language_of
-from edgekit.flows.deploying.parts import parts_of
+from edgekit.flows.deploying.program_parts import parts_of
 from edgekit.flows.opening.artifacts import opened_bundle
 
 
@@ -77,3 +85,36 @@ def program_order(
     refuse_existing(Path(out), force=force)
     with opened_bundle(Path(path), progress) as bundle:
         yield ProgramOrder(bundle, chosen(bundle, language, artifact), language, Path(out), force)
+
+
+@contextmanager
+def install_order(
+    path: str | Path, *, device: str, name: str = "", artifact: str = "", progress: Progress = Silent()
+) -> Iterator[DeployOrder]:
+    """Install one artifact of a bundle as a program on a device, as a new version that is tested there.
+
+    Args:
+        device: A device of the inventory with Python and the backends of `edgekit devices prepare`.
+        name: Name of the program there; if empty, that of the model.
+
+    Raises:
+        UserError: No such device, or a name or artifact that cannot be used.
+    """
+    entry = entry_of(device)
+    with opened_bundle(Path(path), progress) as bundle:
+        named = name or program_name(bundle.spec.name)
+        check_program_name(named)
+        yield DeployOrder(bundle, chosen(bundle, "python", artifact), device, entry, named)
+
+
+@contextmanager
+def roll_back_order(*, device: str, name: str) -> Iterator[RollBackOrder]:
+    """Take a program on a device back to the version before, after its self-test."""
+    check_program_name(name)
+    yield RollBackOrder(device, entry_of(device), name)
+
+
+@contextmanager
+def list_order(*, device: str) -> Iterator[ListOrder]:
+    """List the programs on a device with their versions."""
+    yield ListOrder(device, entry_of(device))

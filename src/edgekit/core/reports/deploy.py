@@ -22,3 +22,21 @@ class DeployReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=
     files: tuple[str, ...]
     command: str = "deploy"
     schema_version: int = 1
+
+
+class DeployedProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One program on a device: its versions, oldest first, and the current one, empty if there is none."""
+
+    name: str
+    current: str
+    versions: tuple[str, ...]
+
+
+class DeployedReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Programs on a device after `deploy --to`; `done` is what was changed, empty for a list."""
+
+    device: str
+    done: str
+    programs: tuple[DeployedProgram, ...]
+    command: str = "deploy"
+    schema_version: int = 1

@@ -9,7 +9,7 @@ from typing import Final
 from edgekit.core.bundle import Artifact
 from edgekit.core.spec import ModelSpec
 from edgekit.flows.deploying.c_settings import c_settings
-from edgekit.flows.deploying.parts import TEMPLATES, Parts, unwritten, write_readme
+from edgekit.flows.deploying.program_parts import TEMPLATES, Parts, unwritten, write_readme
 
 _MAX_RANK: Final = 8
 _MAX_TENSORS: Final = 64

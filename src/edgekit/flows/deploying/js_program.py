@@ -10,7 +10,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system import documents
 from edgekit.devices.web.packages import PACKAGES
-from edgekit.flows.deploying.parts import TEMPLATES, Parts, unwritten, write_readme
+from edgekit.flows.deploying.program_parts import TEMPLATES, Parts, unwritten, write_readme
 
 # The version whose checksum edgekit knows, and that its browser devices run.
 _PACKAGE: Final = next(package for package in PACKAGES if package.short == "ort")

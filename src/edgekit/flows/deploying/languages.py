@@ -12,7 +12,7 @@ from edgekit.core.errors import UserError, unknown
 from edgekit.core.spec import DTYPES, ModelSpec
 from edgekit.flows.deploying.c_program import refused_by_c, write_c, write_cpp
 from edgekit.flows.deploying.js_program import refused_by_js, write_js
-from edgekit.flows.deploying.parts import Parts
+from edgekit.flows.deploying.program_parts import Parts
 from edgekit.flows.deploying.python_program import PACKAGES, refused_by_python, write_python
 from edgekit.runtime.postprocessing import writes_text
 

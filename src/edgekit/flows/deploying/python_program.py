@@ -10,7 +10,7 @@ from typing import Final
 from edgekit.core.bundle import Artifact
 from edgekit.core.spec import ImageInput, ModelSpec
 from edgekit.core.system.files import zip_entry
-from edgekit.flows.deploying.parts import Parts, write_readme
+from edgekit.flows.deploying.program_parts import Parts, write_readme
 from edgekit.runtime.portable import FOLDER
 
 ZIPAPP: Final = "model.pyz"
