@@ -30,6 +30,7 @@ BUNDLE_SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.npz"
 CASES: Final = "cases.npz"
+WEIGHTS: Final = "weights.safetensors"
 SUFFIX: Final = ".edgekit"
 # What `edgekit tune` chose is next to a bundle, or inside one that was packed with it.
 TUNING: Final = "tuning.json"
@@ -219,21 +220,30 @@ def artifact_id(record: dict[str, Any]) -> str:
     return sha256_bytes(documents.canonical(record))
 
 
-def pack(bundle: Bundle, out: Path, *, force: bool = False, more: Mapping[str, bytes] = MappingProxyType({})) -> Path:
+def pack(
+    bundle: Bundle,
+    out: Path,
+    *,
+    force: bool = False,
+    more: Mapping[str, bytes] = MappingProxyType({}),
+    only: Artifact | None = None,
+) -> Path:
     """Write `bundle` as one uncompressed zip file with fixed time stamps, so that equal bundles give equal files.
 
     Args:
         more: Files to add, by name. The result is a new bundle, whose manifest lists them as well.
+        only: The one artifact to keep. The result is a new bundle without the others and without the weights.
     """
     import zipfile
 
     refuse_existing(out, force=force)
+    manifest = _with_only(bundle.manifest, only) if only else bundle.manifest
+    manifest = _with_files(manifest, more) if more else manifest
+    is_whole = manifest is bundle.manifest
+    head = (bundle.root / MANIFEST).read_bytes() if is_whole else documents.encode(manifest)
     with new_file(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        if more:
-            archive.writestr(zip_entry(MANIFEST), documents.encode(_with_files(bundle.manifest, more)))
-        else:
-            archive.writestr(zip_entry(MANIFEST), (bundle.root / MANIFEST).read_bytes())
-        for name in sorted({*bundle.manifest.files, *more}):
+        archive.writestr(zip_entry(MANIFEST), head)
+        for name in sorted(manifest.files):
             archive.writestr(zip_entry(name), more.get(name) or (bundle.root / name).read_bytes())
     return out
 
@@ -242,6 +252,15 @@ def _with_files(manifest: Manifest, more: Mapping[str, bytes]) -> Manifest:
     """The manifest of a bundle that holds `more` as well."""
     added = {name: FileRecord(sha256_bytes(data), len(data)) for name, data in more.items()}
     complete = msgspec.structs.replace(manifest, files={**manifest.files, **added})
+    return msgspec.structs.replace(complete, digest=_digest(complete))
+
+
+def _with_only(manifest: Manifest, artifact: Artifact) -> Manifest:
+    """The manifest of a bundle that holds this artifact alone, without the weights that it was made from."""
+    others = {one.file for one in manifest.artifacts if one.file != artifact.file}
+    left_out = {WEIGHTS, *others, *(f"{name}.data" for name in others)}
+    files = {name: record for name, record in manifest.files.items() if name not in left_out}
+    complete = msgspec.structs.replace(manifest, artifacts=(artifact,), files=files)
     return msgspec.structs.replace(complete, digest=_digest(complete))
 
 

@@ -76,21 +76,32 @@ def verify(call: Call, bundle: Path) -> None:
     call.answer(document, lambda: f"'{bundle}' is intact: {document.files} files, {size}, all checksums match.")
 
 
-@command.command("pack", cls=Command, examples=["edgekit bundle pack digits-edgekit/bundle --out digits.edgekit"])
+@command.command(
+    "pack",
+    cls=Command,
+    examples=[
+        "edgekit bundle pack digits-edgekit/bundle --out digits.edgekit",
+        "edgekit bundle pack digits-edgekit/bundle --artifact onnx-int8 --out digits-int8.edgekit",
+    ],
+)
 @bundle_argument
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="File to write.  [default: NAME.edgekit]")
 @click.option("--with-tuning", is_flag=True, help="Include the choice of 'edgekit tune'; this makes a new bundle.")
+@click.option(
+    "--artifact", default="", metavar="RECIPE", help="Only this artifact, without the weights; this makes a new bundle."
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @common(acts=True)
-def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, force: bool) -> None:
+def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, artifact: str, force: bool) -> None:
     """Write a bundle as one file; equal bundles give identical files."""
     more = _tuning(bundle) if with_tuning else {}
     with Bundle.open(bundle) as opened:
         target = out or Path(f"{opened.spec.name}{SUFFIX}")
+        only = opened.artifact(artifact) if artifact else None
         if call.dry_run:
             refuse_existing(target, force=force)
         else:
-            pack(opened, target, force=force, more=more)
+            pack(opened, target, force=force, more=more, only=only)
     size = None if call.dry_run else target.stat().st_size
     document = PackReport(bundle=str(bundle), out=str(target), written=not call.dry_run, size_bytes=size)
     call.answer(document, lambda: _packed(document))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edgekit.core.bundle import CASES, SAMPLES, Bundle, Manifest, write_manifest
+from edgekit.core.bundle import CASES, SAMPLES, WEIGHTS, Bundle, Manifest, write_manifest
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
@@ -145,7 +145,7 @@ def _write_rest(source: Source, result: ExportResult, folder: Path) -> Bundle:
         save_cases(folder / CASES, result.cases)
     weights = Path(source.module.weights)
     if weights.suffix == ".safetensors":
-        shutil.copyfile(weights, folder / "weights.safetensors")
+        shutil.copyfile(weights, folder / WEIGHTS)
     if result.spec.labels:
         (folder / "labels.txt").write_text("\n".join(result.spec.labels) + "\n", encoding="utf-8")
     facts = source.split.facts(source.samples_from)

@@ -10,6 +10,16 @@ from edgekit.core.spec import drop_unit, metric_unit
 from edgekit.core.units import format_value
 from edgekit.export.checking.parity import WHOLE
 
+_USE = """\
+## Use
+```sh
+edgekit run BUNDLE --input FILE                                # this folder, or the .edgekit file of it
+edgekit deploy BUNDLE --for python --out program               # a program that needs no edgekit; also c, cpp, js
+edgekit deploy BUNDLE --to DEVICE                              # installed on a device of 'edgekit devices list'
+```
+
+In Python: `edgekit.load("BUNDLE").run({"INPUT": array})`, or `onnxruntime` and LiteRT with the files above."""
+
 
 def model_card(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequence[Accuracy]) -> str:
     """README.md of a bundle, in Markdown."""
@@ -23,6 +33,7 @@ def model_card(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequ
         _outputs(parity),
         _kept(manifest),
         _data(manifest),
+        _USE,
         f"Made by edgekit {manifest.tools.get('edgekit', '')} on {manifest.created}.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
