@@ -14,6 +14,7 @@ from edgekit.flows.deploying.c_program import refused_by_c, write_c, write_cpp
 from edgekit.flows.deploying.js_program import refused_by_js, write_js
 from edgekit.flows.deploying.program_parts import Parts
 from edgekit.flows.deploying.python_program import PACKAGES, refused_by_python, write_python
+from edgekit.flows.deploying.systemd_service import write_systemd
 from edgekit.runtime.postprocessing import writes_text
 
 
@@ -30,6 +31,7 @@ LANGUAGES: Final = {
     "c": Language(refused_by_c, write_c),
     "cpp": Language(refused_by_c, write_cpp),
     "js": Language(refused_by_js, write_js),
+    "systemd": Language(refused_by_python, write_systemd),
 }
 
 

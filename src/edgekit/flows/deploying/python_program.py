@@ -30,8 +30,13 @@ def write_python(parts: Parts, folder: Path) -> None:
     package = PACKAGES[parts.settings.format]
     is_image = isinstance(parts.settings.preprocessing, ImageInput)
     more = ", and Pillow for images" if is_image else ""
-    install = f"pip install numpy {package}{' pillow' if is_image else ''}"
-    write_readme(parts, "python", folder, {"package": package, "more": more, "install": install})
+    write_readme(parts, "python", folder, {"package": package, "more": more, "install": install_command(parts)})
+
+
+def install_command(parts: Parts) -> str:
+    """The command that installs what the program needs."""
+    pillow = " pillow" if isinstance(parts.settings.preprocessing, ImageInput) else ""
+    return f"pip install numpy {PACKAGES[parts.settings.format]}{pillow}"
 
 
 def write_zipapp(parts: Parts, path: Path) -> None:
