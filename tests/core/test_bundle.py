@@ -396,23 +396,3 @@ def test_a_damaged_zip_is_told_or_harmless_but_never_a_fault(
     except BundleUnreadable:
         return
     assert content == FILES
-
-
-def test_one_artifact_is_packed_without_the_others_and_the_weights(folder: Path, tmp_path: Path) -> None:
-    (folder / WEIGHTS).write_bytes(b"tensors")
-    with Bundle.open(write_again(folder)) as whole:
-        packed = pack(whole, tmp_path / "one.edgekit", only=whole.artifact("onnx-int8"))
-
-    with Bundle.open(packed) as one:
-        assert [artifact.recipe for artifact in one.artifacts] == ["onnx-int8-static-u8s8"]
-        assert one.samples() is not None
-        assert "net-fp32.onnx" not in one.manifest.files
-        assert WEIGHTS not in one.manifest.files
-        assert {"net-int8.onnx", SAMPLES} <= set(one.manifest.files)
-
-
-def write_again(folder: Path) -> Path:
-    """The same bundle with a manifest that knows what was added."""
-    artifacts = tuple(artifact(recipe, file) for recipe, file in RECIPES.items())
-    write_manifest(folder, Manifest(ModelSpec("net", "classification", ()), artifacts, {}, "2026-11-21T00:00:00Z"))
-    return folder
