@@ -20,7 +20,6 @@ from edgekit.core import bundle as module
 from edgekit.core.bundle import (
     MANIFEST,
     SAMPLES,
-    WEIGHTS,
     Artifact,
     Bundle,
     Manifest,
