@@ -147,6 +147,17 @@ def test_errors_are_one_line_with_their_exit_code(tmp_path: Path) -> None:
         assert done.stderr.startswith("Error: ")
 
 
+def test_a_machine_without_numpy_is_told_in_one_line(tmp_path: Path) -> None:
+    program = deployed(small_bundle(tmp_path / "bundle"), tmp_path / "out")
+    command = [sys.executable, "-c", ALONE.replace('"msgspec"', '"msgspec", "numpy"'), str(program), "--self-test"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 3
+    assert done.stderr.startswith("Error: it has no 'numpy' for Python 3.")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.slow
 def test_watch_runs_each_file_of_a_folder_and_survives_a_bad_one(tmp_path: Path) -> None:
     program = deployed(small_bundle(tmp_path / "bundle"), tmp_path / "out")

@@ -16,7 +16,17 @@ from edgekit.runtime.portable import FOLDER
 ZIPAPP: Final = "model.pyz"
 PACKAGES: Final = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
 _MODULES: Final = ("deployed.py", "inputs.py", "runner.py")
-_START: Final = b"import sys\nfrom model.deployed import main\n\nsys.exit(main(sys.argv[1:]))\n"
+# Without numpy not even the program's own message could be printed.
+_START: Final = b"""\
+import sys
+
+try:
+    from model.deployed import main
+except ImportError as err:
+    print(f"Error: it has no '{err.name}' for Python {sys.version.split()[0]} ({err})", file=sys.stderr)
+    sys.exit(3)
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def refused_by_python(spec: ModelSpec, artifact: Artifact) -> str:
