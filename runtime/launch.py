@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from edgekit.core import machine as machines
 from edgekit.core.errors import EdgekitError, Interrupted, ModelUnreadable, UserError, from_os_error, to_record
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult, OperatorTime
 from edgekit.core.samples import Feed, read_arrays, write_arrays
@@ -28,7 +29,7 @@ from edgekit.runtime.backend import BACKENDS, Backend, Session, TimesOperators, 
 from edgekit.runtime.backends.file_kind import head_of
 from edgekit.runtime.backends.native_output import stdout_to_stderr
 from edgekit.runtime.energy import energy_between, read_energy
-from edgekit.runtime.facts import read_facts
+from edgekit.runtime.facts import read_texts
 from edgekit.runtime.memory import involuntary_switches, peak_memory_bytes, reset_peak
 from edgekit.runtime.timing import Timing, paused_garbage_collection, take_values, warm_up
 
@@ -58,7 +59,8 @@ def launch(job: Job) -> JobResult:
     feeds = read_feeds(Path(job.feeds))
     backend = _backend(job)
     engine = backend.check()
-    before = read_facts()
+    state = read_texts()
+    before = machines.facts(state)
     notes = [] if reset_peak() else ["peak memory includes the start-up of the process"]
     run = _measured(backend, job, feeds)
     if before.emulated:
@@ -76,7 +78,7 @@ def launch(job: Job) -> JobResult:
         energy_j=run.energy_j,
         operators=_operators(backend, job, feeds[0]),
         before=before,
-        after=read_facts(),
+        after=machines.facts(read_texts(), throttled_before=machines.throttling_bits(state)),
         notes=(*notes, *run.notes),
     )
 

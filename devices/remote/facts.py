@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from edgekit.core.machine import COMMANDS, FILES, GPU_QUERY
+from edgekit.core.machine import COMMANDS, FILES, GPU_QUERY, STATE_COMMANDS, STATE_FILES
 from edgekit.devices.remote.shell import Shell, succeeded
 
 # The shell reads files by itself: a program for each would take a second on a small board.
@@ -22,6 +22,11 @@ echo @@qemu; env | grep ^QEMU_
 echo @@site; ls "ROOT/site" 2>/dev/null
 echo @@native; (cd "ROOT" && ls native/* site/onnxruntime/capi/libonnxruntime.so.* 2>/dev/null)
 echo @@end"""
+# A driver that fails has no GPUs.
+_GPUS: Final = (
+    f"if command -v nvidia-smi >/dev/null 2>&1 && gpus=$({GPU_QUERY} 2>/dev/null); then",
+    '  echo @@nvidia-smi; echo "$gpus"; fi',
+)
 
 
 def read_texts(shell: Shell) -> dict[str, str]:
@@ -36,8 +41,14 @@ def script(root: str, *, prefix: str = "") -> str:
         root: edgekit's folder on the device.
         prefix: A folder that contains the /proc and /sys to read; tests pass their own.
     """
-    lines = [_SHOW.replace("PREFIX", prefix), *_files(prefix), *_answers(), _REST.replace("ROOT", root)]
-    return "\n".join(lines)
+    show = _SHOW.replace("PREFIX", prefix)
+    return "\n".join([show, *_files(FILES, prefix), *_answers(COMMANDS), *_GPUS, _REST.replace("ROOT", root)])
+
+
+def state_function(*, prefix: str = "") -> str:
+    """The shell function `state`, which gathers what changes from moment to moment, as `script` gathers it."""
+    lines = [*_files(STATE_FILES, prefix), *_answers(STATE_COMMANDS)]
+    return "\n".join([_SHOW.replace("PREFIX", prefix), "state() {", *lines, "echo @@end; }"])
 
 
 def texts_of(printed: str) -> dict[str, str]:
@@ -51,15 +62,13 @@ def texts_of(printed: str) -> dict[str, str]:
     return {name: "\n".join(lines) for name, lines in found.items()}
 
 
-def _files(prefix: str) -> Iterator[str]:
-    for patterns in FILES:
+def _files(rows: Sequence[Sequence[str]], prefix: str) -> Iterator[str]:
+    for patterns in rows:
         yield " || ".join(f"show {prefix}{pattern}" for pattern in patterns)
 
 
-def _answers() -> Iterator[str]:
-    """A question is left out where the device lacks its program; a driver that fails has no GPUs."""
-    for name, commands in COMMANDS.items():
+def _answers(questions: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """A question is left out where the device lacks its program."""
+    for name, commands in questions.items():
         yield f"if command -v {commands[0].split()[0]} >/dev/null 2>&1; then echo @@{name}"
         yield f"  {{ {'; '.join(commands)}; }} 2>&1; fi"
-    yield f"if command -v nvidia-smi >/dev/null 2>&1 && gpus=$({GPU_QUERY} 2>/dev/null); then"
-    yield '  echo @@nvidia-smi; echo "$gpus"; fi'

@@ -10,13 +10,16 @@ import tempfile
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
+from edgekit.core import machine
 from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, EdgekitError, from_record
 from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.system.processes import Finished
+from edgekit.devices.remote.facts import state_function, texts_of
 from edgekit.devices.remote.runners import Runner, Staged
 from edgekit.devices.remote.shell import Shell, complaint
 from edgekit.devices.remote.transfer import ensure
@@ -27,10 +30,20 @@ _MARK: Final = re.compile(r"^mark \d+ (\d+)$", re.MULTILINE)
 _TIMED_OUT: Final = 124
 _KILLED: Final = 128
 _NOT_FOUND: Final = 127
+# What a launch prints before each state of the device, and before its result.
+_STATE: Final = b"@@state\n"
+_RESULT: Final = b"@@result\n"
+
+NO_TEXTS: Final[machine.Texts] = MappingProxyType({})
 
 
-def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float) -> JobResult:
+def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float, texts: machine.Texts = NO_TEXTS) -> JobResult:
     """Run one launch of `job` with `runner`, and fetch its outputs if the job has a file for them.
+
+    The facts before and after are those that the device's shell read next to the runner, whichever runner it is.
+
+    Args:
+        texts: What the device reports about itself; the facts have what changes from moment to moment anew.
 
     Raises:
         DeviceUnavailable: There is no connection, it was lost, or the launch did not end within `timeout_s`.
@@ -39,11 +52,27 @@ def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float) -> JobR
         EdgekitError: The error that the runner itself reported.
     """
     finished = _launched(shell, job, runner, timeout_s)
-    line, _, outputs = finished.out.partition(b"\n")
+    states, printed = _states_in(finished.out)
+    line, _, outputs = printed.partition(b"\n")
     result = _result(shell.name, finished, line, timeout_s)
     if job.outputs:
         runner.store(outputs, Path(job.outputs))
-    return result
+    if not states:
+        return result
+    before, after = (machine.at(texts, state) for state in states)
+    return msgspec.structs.replace(
+        result,
+        before=machine.facts(before),
+        after=machine.facts(after, throttled_before=machine.throttling_bits(before)),
+    )
+
+
+def _states_in(out: bytes) -> tuple[list[machine.Texts], bytes]:
+    """The two readings before what the runner printed, and the rest; none if the launch ended early."""
+    head, mark, rest = out.partition(_RESULT)
+    if not mark or not head.startswith(_STATE):
+        return [], out
+    return [texts_of(state.decode(errors="replace")) for state in head.split(_STATE)[1:]], rest
 
 
 def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: float) -> tuple[int, ...]:
@@ -58,7 +87,8 @@ def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: fl
     """
     counted = msgspec.structs.replace(job, outputs="", min_values=_COUNTED_CALLS, max_values=_COUNTED_CALLS)
     finished = _launched(shell, counted, runner, timeout_s, counter)
-    _result(shell.name, finished, finished.out.partition(b"\n")[0], timeout_s)
+    _, printed = _states_in(finished.out)
+    _result(shell.name, finished, printed.partition(b"\n")[0], timeout_s)
     marks = [int(number) for number in _MARK.findall(finished.err)]
     if len(marks) != _COUNTED_CALLS + 1:
         message = (
@@ -85,14 +115,19 @@ def _counted(staged: Staged, counter: str) -> Staged:
 
 
 def launch_script(root: str, folder: str, staged: Staged, timeout_s: float) -> str:
-    """The script of one launch. It ends the runner when its standard input closes: the host or the link is gone."""
+    """The script of one launch. It ends the runner when its standard input closes: the host or the link is gone.
+
+    It prints the state of the device before and after the runner, and then what the runner printed.
+    """
     settings = "\n".join(staged.settings)
     return f"""trap '' PIPE HUP
 cd "{root}" && mkdir -p {folder} && cd {folder} || exit 1
+{state_function()}
 clean() {{ cd ../.. && rm -rf {folder}; }}
 printf %s {shlex.quote(msgspec.json.encode(staged.job).decode())} > job.json || {{ clean; exit 1; }}
 {settings}
 exec 3<&0 </dev/null
+state >before 3<&-
 timeout -k {_GRACE_S} {timeout_s:.0f} {staged.command} >result 2>errors 3<&- &
 runner=$!
 echo $runner > pid
@@ -102,6 +137,8 @@ exec 3<&-
 wait $runner
 code=$?
 kill $keeper 2>/dev/null
+state >after
+echo @@state; cat before; echo @@state; cat after; echo @@result
 cat result
 [ -f outputs ] && cat outputs
 tail -c 2000 errors >&2

@@ -19,7 +19,6 @@ from edgekit.devices.remote.runners import NativeRunner, PythonRunner, Runner, s
 from edgekit.devices.remote.shell import Shell
 
 _ARM_32: Final = "armv7l"
-_NOT_READ: Final = "not read around a launch, or the device does not show it"
 
 
 @dataclass(frozen=True)
@@ -64,12 +63,13 @@ class ShellDevice:
         self._counter = counter
         self._runners = runners
         self._runtime: _Runtime | None = None
+        self._texts: machine.Texts = {}
         self._timeout_s = timeout_s
         self._throttled_before: int | None = None
 
     def facts(self) -> Facts:
         """The current facts about the device; throttling before the first call does not count."""
-        texts = read_texts(self.shell)
+        self._texts = texts = read_texts(self.shell)
         if self._throttled_before is None:
             self._throttled_before = machine.throttling_bits(texts) or 0
         facts = machine.facts(texts, throttled_before=self._throttled_before)
@@ -80,8 +80,8 @@ class ShellDevice:
     def measure(self, job: Job) -> JobResult:
         """Run one launch; errors as in `Device.measure`."""
         job = self._fitted(job)
-        result = measure(self.shell, job, self._runner(job), timeout_s=self._timeout_s)
-        result = msgspec.structs.replace(result, before=_reasoned(result.before), after=_reasoned(result.after))
+        runner = self._runner(job)
+        result = measure(self.shell, job, runner, timeout_s=self._timeout_s, texts=self._texts)
         if not self.emulated:
             return result
         note = "peak memory is not reported: under emulation it would include the emulator"
@@ -138,9 +138,3 @@ class ShellDevice:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _reasoned(facts: Facts) -> Facts:
-    """Facts whose every null has a reason; runners read only what changes from moment to moment."""
-    missing = {name: _NOT_READ for name in facts.__struct_fields__ if getattr(facts, name) is None}
-    return msgspec.structs.replace(facts, missing={**missing, **facts.missing})

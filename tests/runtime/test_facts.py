@@ -67,6 +67,8 @@ def test_a_raspberry_pi_is_described(tmp_path: Path) -> None:
         throttled=False,
         load=0.42,
         engines=facts.engines,
+        sensors={"cpu-thermal": 61.25},
+        clocks={"policy0": 2.4e9},
     )
 
 

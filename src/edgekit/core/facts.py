@@ -20,7 +20,8 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The state of a device at one moment. A fact that could not be read is null, with the reason in `missing`.
 
     `features` are the architecture and the instruction sets that aliases of recipes are resolved with. Clock in hertz,
-    temperature in degrees Celsius, memory in bytes, load as the one-minute average.
+    temperature in degrees Celsius, memory in bytes, load as the one-minute average. `clock_hz` is the highest of
+    `clocks`, by core or cluster of cores, and `temperature_c` the highest of `sensors`, by name.
     """
 
     system: str = ""
@@ -38,3 +39,5 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engines: dict[str, str] = {}
     missing: dict[str, str] = {}
     gpus: tuple[Gpu, ...] = ()
+    sensors: dict[str, float] = {}
+    clocks: dict[str, float] = {}

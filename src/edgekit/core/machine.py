@@ -9,7 +9,9 @@ programs), `cores` (that a program may use), `qemu` (`QEMU_` variables), `site` 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -20,16 +22,9 @@ Texts = Mapping[str, str]
 """Texts by file or query; what a machine does not have is absent."""
 
 _CPUS: Final = "/sys/devices/system/cpu"
-# Patterns of files; of several in one row, the first that matches any file is read.
-FILES: Final = (
-    ("/proc/cpuinfo",),
-    ("/proc/meminfo",),
+# Patterns of files that change from moment to moment; of several in one row, the first that matches any is read.
+STATE_FILES: Final = (
     ("/proc/loadavg",),
-    ("/proc/device-tree/model",),
-    ("/proc/device-tree/compatible",),
-    ("/proc/sys/kernel/arch",),
-    ("/proc/sys/fs/binfmt_misc/*",),
-    ("/etc/os-release",),
     (f"{_CPUS}/cpufreq/policy*/scaling_governor", f"{_CPUS}/cpu[0-9]*/cpufreq/scaling_governor"),
     (f"{_CPUS}/cpufreq/policy*/scaling_cur_freq", f"{_CPUS}/cpu[0-9]*/cpufreq/scaling_cur_freq"),
     ("/sys/class/thermal/thermal_zone*/type",),
@@ -37,13 +32,23 @@ FILES: Final = (
     ("/sys/class/hwmon/hwmon*/name",),
     ("/sys/class/hwmon/hwmon*/temp1_input",),
 )
+FILES: Final = (
+    ("/proc/cpuinfo",),
+    ("/proc/meminfo",),
+    ("/proc/device-tree/model",),
+    ("/proc/device-tree/compatible",),
+    ("/proc/sys/kernel/arch",),
+    ("/proc/sys/fs/binfmt_misc/*",),
+    ("/etc/os-release",),
+    *STATE_FILES,
+)
 # Commands whose outputs, together, are the text of a name; run if the program exists.
+STATE_COMMANDS: Final = {"throttled": ("vcgencmd get_throttled",), "thermal": ("dumpsys thermalservice",)}
 COMMANDS: Final = {
-    "throttled": ("vcgencmd get_throttled",),
+    **STATE_COMMANDS,
     "android": ("getprop ro.build.version.release",),
     "phone": ("getprop ro.product.model", "getprop ro.soc.model"),
     "ro.kernel.qemu": ("getprop ro.kernel.qemu", "getprop ro.boot.qemu"),
-    "thermal": ("dumpsys thermalservice",),
 }
 _GPU_FIELDS: Final = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,temperature.gpu"
 GPU_QUERY: Final = f"nvidia-smi --query-gpu={_GPU_FIELDS} --format=csv,noheader,nounits"
@@ -64,29 +69,13 @@ _ARM_FEATURES: Final = frozenset(
 )
 # Implementer 0x41 is Arm; parts from the Linux kernel's cputype.h.
 _ARM_PARTS: Final = {
-    "0xc07": "Cortex-A7",
-    "0xc08": "Cortex-A8",
-    "0xc09": "Cortex-A9",
-    "0xc0f": "Cortex-A15",
-    "0xd03": "Cortex-A53",
-    "0xd04": "Cortex-A35",
-    "0xd05": "Cortex-A55",
-    "0xd07": "Cortex-A57",
-    "0xd08": "Cortex-A72",
-    "0xd09": "Cortex-A73",
-    "0xd0a": "Cortex-A75",
-    "0xd0b": "Cortex-A76",
-    "0xd0c": "Neoverse-N1",
-    "0xd0d": "Cortex-A77",
-    "0xd40": "Neoverse-V1",
-    "0xd41": "Cortex-A78",
-    "0xd42": "Cortex-A78AE",
-    "0xd44": "Cortex-X1",
-    "0xd46": "Cortex-A510",
-    "0xd47": "Cortex-A710",
-    "0xd48": "Cortex-X2",
+    "0xc07": "Cortex-A7", "0xc08": "Cortex-A8", "0xc09": "Cortex-A9", "0xc0f": "Cortex-A15", "0xd03": "Cortex-A53",
+    "0xd04": "Cortex-A35", "0xd05": "Cortex-A55", "0xd07": "Cortex-A57", "0xd08": "Cortex-A72",
+    "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1",
+    "0xd0d": "Cortex-A77", "0xd40": "Neoverse-V1", "0xd41": "Cortex-A78", "0xd42": "Cortex-A78AE",
+    "0xd44": "Cortex-X1", "0xd46": "Cortex-A510", "0xd47": "Cortex-A710", "0xd48": "Cortex-X2",
     "0xd49": "Neoverse-N2",
-}
+}  # fmt: skip
 _ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64", "i686": "i386"}
 _32_BIT: Final = {"aarch64": "armv7l", "x86_64": "i386"}
 # The ELF machine number of an architecture, as binfmt_misc handlers spell it: bytes 18 and 19 of the file.
@@ -142,8 +131,20 @@ def facts(texts: Texts, *, throttled_before: int | None = None) -> Facts:
         engines=dict(_engines(texts)),
         missing=missing,
         gpus=gpus(texts.get("nvidia-smi", "")),
+        sensors=_sensors(texts),
+        clocks=_clocks(texts),
         **found,
     )
+
+
+def at(texts: Texts, state: Texts) -> dict[str, str]:
+    """The texts of a machine at the moment at which `state` was read: only what `STATE_FILES` and commands gave."""
+    lasting = {name: text for name, text in texts.items() if not _is_state(name)}
+    return {**lasting, **{name: text for name, text in state.items() if _is_state(name)}}
+
+
+def _is_state(name: str) -> bool:
+    return name in STATE_COMMANDS or any(fnmatchcase(name, pattern) for row in STATE_FILES for pattern in row)
 
 
 def architecture(texts: Texts) -> str:
@@ -249,29 +250,53 @@ def _governor(texts: Texts) -> str:
 
 def _clock(texts: Texts) -> float:
     """The fastest core's clock."""
-    kilohertz = [float(text) for text in _policies(texts, "scaling_cur_freq") if text.strip()]
-    megahertz = [float(text) for text in _fields(texts, "cpu MHz")]
-    if not kilohertz and not megahertz:
+    clocks = _clocks(texts)
+    if not clocks:
         raise _Missing("neither cpufreq in /sys nor /proc/cpuinfo has it")
-    return max(kilohertz) * 1e3 if kilohertz else max(megahertz) * 1e6
+    return max(clocks.values())
+
+
+def _clocks(texts: Texts) -> dict[str, float]:
+    """The clock of each cluster of cores (`policy4`) or core (`cpu4`), in hertz."""
+    policies = {name: text for name, text in texts.items() if name.startswith(_CPUS) and name.endswith("_cur_freq")}
+    kilohertz = {_core_of(name): value for name, text in policies.items() if (value := _number(text)) is not None}
+    if kilohertz:
+        return {name: 1e3 * value for name, value in kilohertz.items()}
+    megahertz = enumerate(_fields(texts, "cpu MHz"))
+    return {f"cpu{core}": 1e6 * value for core, text in megahertz if (value := _number(text)) is not None}
+
+
+def _core_of(path: str) -> str:
+    """`policy4` or `cpu4` in a path of cpufreq."""
+    return next(part for part in reversed(path.split("/")[:-1]) if part != "cpufreq")
 
 
 def _temperature(texts: Texts) -> float:
     """The hottest sensor of the processor, or of the machine where none is called so."""
-    sensors = list(_sensors(texts))
-    ours = [celsius for name, celsius in sensors if _CPU_SENSOR.search(name)]
-    read = ours or [celsius for _, celsius in sensors]
-    if not read:
+    sensors = _sensors(texts)
+    if not sensors:
         raise _Missing("no readable sensor in /sys/class/thermal or /sys/class/hwmon")
-    return max(read)
+    return max(sensors.values())
 
 
-def _sensors(texts: Texts) -> Iterator[tuple[str, float]]:
-    """What each sensor measures, and its value in degrees Celsius."""
+def _sensors(texts: Texts) -> dict[str, float]:
+    """Degrees Celsius by sensor: those of the processor, or all where none is called so.
+
+    Of several with one name, each has its folder as well.
+    """
+    found = {}
     for name, text in texts.items():
         folder, _, file = name.rpartition("/")
         if file in _SENSORS and (value := _number(text)) is not None:
-            yield texts.get(f"{folder}/{_SENSORS[file]}", ""), value / 1000
+            found[folder] = texts.get(f"{folder}/{_SENSORS[file]}", "").strip(), value / 1000
+    ours = {folder: pair for folder, pair in found.items() if _CPU_SENSOR.search(pair[0])} or found
+    names = Counter(name for name, _ in ours.values())
+    return {_sensor_name(folder, name, names[name]): celsius for folder, (name, celsius) in ours.items()}
+
+
+def _sensor_name(folder: str, name: str, count: int) -> str:
+    place = folder.rpartition("/")[2]
+    return f"{name} ({place})" if name and count > 1 else name or place
 
 
 def _throttled(texts: Texts, before: int | None) -> bool:

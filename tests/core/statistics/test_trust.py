@@ -43,6 +43,44 @@ def test_several_reasons_give_c() -> None:
     assert len(trust.reasons) == 3
 
 
+def test_a_device_that_was_throttled_throughout_is_graded_by_it() -> None:
+    # vcgencmd said 0x50005 before, and what came after the launches had no such fact: B for the governor alone.
+    weak = msgspec.structs.replace(QUIET, throttled=True)
+    unread = msgspec.structs.replace(QUIET, throttled=None)
+
+    before = grade(measurement(), weak, unread)
+    during = grade(measurement(), QUIET, QUIET, [QUIET, QUIET, QUIET, weak])
+
+    assert (before.grade, before.reasons) == ("B", ("the device was throttled before the first launch",))
+    assert during.reasons == ("the device was throttled in 1 of 2 launches",)
+    assert grade(measurement(), msgspec.structs.replace(weak, governor=None), weak, [weak, weak]).grade == "C"
+
+
+def test_a_sensor_is_compared_with_itself_and_named() -> None:
+    # The processor's sensor before, and the hottest zone after: "warmed by 59 °C" on a device that stayed as it was.
+    cool = msgspec.structs.replace(QUIET, temperature_c=41.0, sensors={"cpu-thermal": 41.0})
+    other = msgspec.structs.replace(QUIET, temperature_c=100.0, sensors={"pmic": 100.0})
+    both = msgspec.structs.replace(QUIET, temperature_c=100.0, sensors={"cpu-thermal": 53.0, "pmic": 100.0})
+
+    assert grade(measurement(), cool, other).grade == "A"
+    assert grade(measurement(), cool, msgspec.structs.replace(QUIET, temperature_c=100.0)).grade == "A"
+    warmed = grade(measurement(), cool, both)
+    assert warmed.reasons == ("the device warmed up by 12 °C (cpu-thermal: 41 to 53 °C)",)
+
+
+def test_a_core_is_compared_with_itself_and_named() -> None:
+    # The fastest core before, and cpu0 after: "the clock changed from 2.40 to 1.80 GHz" with constant clocks.
+    steady = msgspec.structs.replace(QUIET, clock_hz=2.4e9, clocks={"policy0": 1.8e9, "policy4": 2.4e9})
+    little = msgspec.structs.replace(QUIET, clock_hz=1.8e9)
+    slower = msgspec.structs.replace(QUIET, clock_hz=1.8e9, clocks={"policy0": 1.8e9, "policy4": 1.2e9})
+    idle = msgspec.structs.replace(QUIET, clock_hz=2.4e9, clocks={"policy0": 2.4e9, "policy4": 0.6e9})
+
+    assert grade(measurement(), steady, steady).grade == "A"
+    assert grade(measurement(), steady, little).grade == "A"
+    assert grade(measurement(), steady, slower).reasons == ("the clock of policy4 changed from 2.40 to 1.20 GHz",)
+    assert grade(measurement(), steady, idle).grade == "A", "another core is as fast"
+
+
 def test_a_load_as_high_as_the_number_of_cores_lowers_the_grade() -> None:
     # It was a "busy neighbour" beside trust A.
     trust = grade(measurement(), msgspec.structs.replace(QUIET, load=14.2, cores=2), QUIET)

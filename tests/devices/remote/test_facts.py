@@ -208,6 +208,8 @@ def test_what_was_recorded_is_read(tmp_path: Path) -> None:
     assert facts.system == "Ubuntu 22.04.4 LTS"
     assert facts.features == ("aarch64", "asimd", "asimddp", "asimdhp", "fphp")
     assert (facts.governor, facts.clock_hz, facts.temperature_c) == ("performance+schedutil", 1510.4e6, 48.281)
+    assert facts.clocks == {"policy0": 1510.4e6, "policy4": 729.6e6}
+    assert facts.sensors == {"cpu-thermal": 48.281}
     assert facts.missing == {"throttled": "neither vcgencmd nor Android's thermal service reports it"}
 
 
@@ -228,7 +230,15 @@ def test_this_machine_through_a_shell_is_what_it_is_directly(here: LocalShell) -
     assert device_kind(facts) == device_kind(direct)
     assert {name for name in facts.__struct_fields__ if getattr(facts, name) is None} == set(facts.missing)
     # The engines of this Python are not those of the device, and the rest changes from moment to moment.
-    for name in set(facts.__struct_fields__) - {"engines", "gpus", "clock_hz", "temperature_c", "load"}:
+    for name in set(facts.__struct_fields__) - {
+        "engines",
+        "gpus",
+        "clock_hz",
+        "clocks",
+        "temperature_c",
+        "sensors",
+        "load",
+    }:
         assert getattr(facts, name) == getattr(direct, name)
 
 
@@ -243,6 +253,37 @@ def test_a_phone_is_known_by_its_model_and_the_processor_is_the_hot_zone() -> No
     assert facts.features == ("aarch64", "asimd", "asimddp", "i8mm")
     assert facts.missing.keys() == {"governor", "clock_hz", "load"}
     assert not facts.emulated
+
+
+def test_sensors_of_one_name_keep_their_places() -> None:
+    zones = [("0", "tsens", "41000"), ("1", "tsens", "43000"), ("2", "pmic", "100000"), ("3", "", "99000")]
+    lines = [
+        line
+        for place, kind, value in zones
+        for line in (
+            f"@@/sys/class/thermal/thermal_zone{place}/type",
+            kind,
+            f"@@/sys/class/thermal/thermal_zone{place}/temp",
+            value,
+        )
+    ]
+
+    facts = machine.facts(texts_of("\n".join(lines)))
+
+    assert facts.sensors == {"tsens (thermal_zone0)": 41.0, "tsens (thermal_zone1)": 43.0}
+    assert facts.temperature_c == 43.0
+
+
+def test_a_moment_replaces_what_changes_and_keeps_the_rest() -> None:
+    start = texts_of(PHONE)
+    later = {**start, "/sys/class/thermal/thermal_zone1/temp": "52000", "thermal": "Thermal Status: 0"}
+    state = {name: later[name] for name in ("/sys/class/thermal/thermal_zone1/temp", "thermal")}
+
+    facts = machine.facts(machine.at(start, {**state, "/sys/class/thermal/thermal_zone1/type": "cpu-0-0-usr"}))
+
+    assert (facts.cpu, facts.cores) == (machine.facts(start).cpu, 2)
+    assert facts.sensors == {"cpu-0-0-usr": 52.0}
+    assert facts.throttled is False
 
 
 def test_throttling_before_the_measurement_does_not_count() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Final
@@ -29,7 +29,7 @@ _AGAINST_OTHERS: Final = "Stop other work on the device."
 _AGAINST_DRIFT: Final = "--time-limit 5s, after the device has cooled"
 
 
-def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
+def grade(measurement: Measurement, before: Facts, after: Facts, during: Sequence[Facts] = ()) -> Trust:
     """A without a reason for doubt, B with one, C (indicative only) with more, E if emulated.
 
     A drift alone gives C: durations that drift have no level.
@@ -38,12 +38,13 @@ def grade(measurement: Measurement, before: Facts, after: Facts) -> Trust:
         measurement: Latency launches.
         before: Facts of the device before the first launch.
         after: Facts after the last one.
+        during: Facts before and after each launch, as far as they were read.
     """
     if measurement.emulated:
         return Trust("E", ("emulated: not the latency of a device",), "Measure on a real device.")
     drifting = _drift_reasons(measurement)
     busy = [(reason, _AGAINST_OTHERS) for reason in disturbances(measurement, before)]
-    found = [*drifting, *_sample_reasons(measurement), *busy, *_device_reasons(before, after)]
+    found = [*drifting, *_sample_reasons(measurement), *busy, *_device_reasons(before, after, during)]
     reasons = tuple(reason for reason, _ in found)
     return Trust("C" if drifting else "ABC"[min(len(found), 2)], reasons, found[0][1] if found else "")
 
@@ -140,8 +141,8 @@ def _drifts(values: Sequence[float]) -> bool:
     return found.low > MAX_DRIFT or found.high < -MAX_DRIFT
 
 
-def _device_reasons(before: Facts, after: Facts) -> list[tuple[str, str]]:
-    reasons = []
+def _device_reasons(before: Facts, after: Facts, during: Sequence[Facts]) -> list[tuple[str, str]]:
+    reasons: list[tuple[str, str]] = []
     if before.architecture == "wasm":
         reasons.append(("measured in a browser, which other tabs and programs disturb", "Measure over ssh or adb."))
     if before.governor is None:
@@ -150,23 +151,58 @@ def _device_reasons(before: Facts, after: Facts) -> list[tuple[str, str]]:
         )
     elif before.governor not in (None, "performance") and not _is_clock_stable(before, after):
         reasons.append((f"the governor is '{before.governor}'", "sudo cpupower frequency-set -g performance"))
-    elif (
-        before.governor == "performance" and before.clock_hz and after.clock_hz and not _is_clock_stable(before, after)
-    ):
-        change = f"{before.clock_hz / 1e9:.2f} to {after.clock_hz / 1e9:.2f} GHz"
-        reasons.append((f"the clock changed from {change}", "Cool the device, or set a fixed clock."))
-    if after.throttled:
-        reasons.append(("the device was throttled", "Cool the device, or use a stronger power supply."))
-    if before.temperature_c is not None and after.temperature_c is not None:
-        rise = after.temperature_c - before.temperature_c
-        if rise > MAX_WARMING_C:
-            reasons.append(
-                (f"the device warmed up by {rise:.0f} °C", "Let the device reach its working temperature first.")
-            )
-    return reasons
+    elif before.governor == "performance" and (changed := _clock_change(before, after)):
+        reasons.append((changed, "Cool the device, or set a fixed clock."))
+    if any(facts.throttled for facts in (before, *during, after)):
+        reasons.append((_throttled_when(before, during), "Cool the device, or use a stronger power supply."))
+    warmed = _warming(before, after)
+    return [*reasons, (warmed, "Let the device reach its working temperature first.")] if warmed else reasons
+
+
+def _throttled_when(before: Facts, during: Sequence[Facts]) -> str:
+    """Throttling in words; the two facts of each launch follow each other in `during`."""
+    launches = list(zip(during[::2], during[1::2], strict=True))
+    count = sum(bool(start.throttled or end.throttled) for start, end in launches)
+    seen = [" before the first launch"] if before.throttled else []
+    seen += [f" in {count} of {len(launches)} launches"] if count else []
+    return f"the device was throttled{' and'.join(seen)}"
+
+
+def _clock_change(before: Facts, after: Facts) -> str:
+    """The change of the fastest clock in words, of the core that had it; empty if it stayed, or nothing compares."""
+    pairs = _common(before.clocks, after.clocks, before.clock_hz, after.clock_hz)
+    if not pairs or _is_near(max(was for was, _ in pairs.values()), max(now for _, now in pairs.values())):
+        return ""
+    core = max(pairs, key=lambda name: pairs[name])
+    was, now = pairs[core]
+    named = f" of {core}" if core else ""
+    return f"the clock{named} changed from {was / 1e9:.2f} to {now / 1e9:.2f} GHz"
+
+
+def _warming(before: Facts, after: Facts) -> str:
+    """The rise of the sensor that rose most, in words; empty if none warmed up by more than a few degrees."""
+    pairs = _common(before.sensors, after.sensors, before.temperature_c, after.temperature_c)
+    if not pairs:
+        return ""
+    sensor = max(pairs, key=lambda name: pairs[name][1] - pairs[name][0])
+    was, now = pairs[sensor]
+    named = f" ({sensor}: {was:.0f} to {now:.0f} °C)" if sensor else ""
+    return f"the device warmed up by {now - was:.0f} °C{named}" if now - was > MAX_WARMING_C else ""
+
+
+def _common(
+    before: Mapping[str, float], after: Mapping[str, float], one: float | None, other: float | None
+) -> dict[str, tuple[float, float]]:
+    """What was read at both times, by name; the one value without a name where neither time has names."""
+    if not before and not after:
+        return {"": (one, other)} if one is not None and other is not None else {}
+    return {name: (before[name], after[name]) for name in before if name in after}
 
 
 def _is_clock_stable(before: Facts, after: Facts) -> bool:
-    if not before.clock_hz or not after.clock_hz:
-        return False
-    return abs(after.clock_hz / before.clock_hz - 1) <= MAX_CLOCK_CHANGE
+    is_known = bool(_common(before.clocks, after.clocks, before.clock_hz, after.clock_hz))
+    return is_known and not _clock_change(before, after)
+
+
+def _is_near(was: float, now: float) -> bool:
+    return abs(now - was) <= MAX_CLOCK_CHANGE * was

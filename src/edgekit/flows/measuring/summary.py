@@ -72,7 +72,7 @@ def summarize(measurement: Measurement, results: Sequence[JobResult], before: Fa
         over_launches([launch.load_s for launch in launches]),
         over_launches([launch.first_run_s for launch in launches]),
         over_launches([launch.peak_memory_bytes for launch in launches]),
-        grade(measurement, before, after),
+        grade(measurement, before, after, [facts for one in results for facts in (one.before, one.after)]),
         results[0].backend,
         results[0].engine,
         results[0].provider,
