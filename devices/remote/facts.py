@@ -16,7 +16,8 @@ _SHOW: Final = """show() { none=1; for file; do
   while IFS= read -r line || [ -n "$line" ]; do echo "$line"; done <"$file"
 done; return $none; } 2>/dev/null"""
 _REST: Final = """echo @@uname; uname -s; uname -m
-echo @@bits; getconf LONG_BIT 2>/dev/null
+echo @@bits; getconf LONG_BIT 2>/dev/null || case $(od -An -tu1 -j4 -N1 /bin/sh 2>/dev/null) in
+  *1*) echo 32;; *2*) echo 64;; esac
 echo @@cores; (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null
 echo @@qemu; env | grep ^QEMU_
 echo @@site; ls "ROOT/site" 2>/dev/null

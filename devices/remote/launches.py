@@ -43,7 +43,7 @@ def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float, texts: 
     The facts before and after are those that the device's shell read next to the runner, whichever runner it is.
 
     Args:
-        texts: What the device reports about itself; the facts have what changes from moment to moment anew.
+        texts: What the device reports about itself; what changes from moment to moment is read again.
 
     Raises:
         DeviceUnavailable: There is no connection, it was lost, or the launch did not end within `timeout_s`.

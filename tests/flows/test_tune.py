@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.cli.conftest import write_bundle
 from tests.flows.scripted import Scripted
@@ -13,12 +14,15 @@ import edgekit
 from edgekit.cli.main import run
 from edgekit.core.bundle import Bundle
 from edgekit.core.errors import UserError
+from edgekit.core.facts import Facts
 from edgekit.core.reports.report import Estimate
-from edgekit.core.reports.tuning import Choice, Tuning, device_kind, merged, read_tuning
+from edgekit.core.reports.tuning import Choice, Tuning, device_kind, is_same_kind, merged, read_tuning
 from edgekit.core.samples import Samples
+from edgekit.core.target import Target
 from edgekit.flows import tune as tuning_flow
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import opened
+from edgekit.flows.opening.tuned import tuned
 from edgekit.flows.tune import tune
 from edgekit.runtime.facts import read_facts
 
@@ -84,8 +88,8 @@ def test_the_choice_is_kept_beside_the_bundle_and_found_by_load(bundle: Path) ->
 def test_load_takes_the_options_that_were_chosen_unless_others_are_asked_for(bundle: Path) -> None:
     keep(bundle, graph="basic")
 
-    with edgekit.load(bundle) as tuned, edgekit.load(bundle, threads=1) as asked:
-        assert "ENABLE_BASIC" in graph_level(tuned)
+    with edgekit.load(bundle) as chosen, edgekit.load(bundle, threads=1) as asked:
+        assert "ENABLE_BASIC" in graph_level(chosen)
         assert "ENABLE_ALL" in graph_level(asked)
 
 
@@ -99,6 +103,106 @@ def test_a_choice_for_something_else_is_not_taken(bundle: Path, change: dict[str
 
     with edgekit.load(bundle) as session:
         assert "ENABLE_ALL" in graph_level(session)
+
+
+def change_choice(bundle: Path, **changes: str) -> None:
+    """Change the first choice in the tuning next to the bundle."""
+    file = bundle.with_name("net.tuning.json")
+    document = json.loads(file.read_text())
+    document["choices"][0] |= changes
+    file.write_text(json.dumps(document))
+
+
+def test_a_choice_of_another_patch_release_is_used_and_said(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import onnxruntime
+
+    present = onnxruntime.__version__
+    older = f"{'.'.join(present.split('.')[:2])}.99+cu126"
+    keep(bundle, graph="basic")
+    change_choice(bundle, engine=f"{ENGINE} {older}")
+
+    with edgekit.load(bundle) as session:
+        assert "ENABLE_BASIC" in graph_level(session)
+    report = edgekit.run(bundle, input=["sample:0"])
+
+    note = f"The tuning was made with {ENGINE} {older}; this is {present}."
+    assert report.notes == (note,)
+    assert [one.message for one in caplog.records] == [note]
+
+
+def test_a_choice_of_another_release_is_refused_and_said(bundle: Path) -> None:
+    keep(bundle, graph="basic")
+    change_choice(bundle, engine=f"{ENGINE} 0.1.0")
+
+    (note,) = edgekit.run(bundle, input=["sample:0"]).notes
+
+    assert note.startswith(f"The tuning was made with {ENGINE} 0.1.0; this is ")
+    assert note.endswith(f"so it was not used. To tune again: edgekit tune {bundle}")
+
+
+# What a device says over ssh, and what it says of itself: another package, revision, container, 32-bit process.
+JETSON = Facts(
+    cpu="NVIDIA Jetson Orin Nano Developer Kit (Cortex-A78AE)",
+    architecture="aarch64",
+    cores=6,
+    engines={"onnxruntime-gpu": "1.23.0+cu126"},
+)
+PI5 = Facts(
+    cpu="Raspberry Pi 5 Model B Rev 1.0 (Cortex-A76)", architecture="aarch64", cores=4, engines={ENGINE: "1.23.2"}
+)
+PI4_32 = Facts(
+    cpu="Raspberry Pi 4 Model B Rev 1.4 (Cortex-A72)", architecture="armv7l", cores=4, engines={ENGINE: "1.23.2"}
+)
+
+
+@pytest.mark.parametrize(
+    ("measured", "found"),
+    [
+        (JETSON, {"cpu": "Cortex-A78AE"}),
+        (JETSON, {"engines": {ENGINE: "1.23.1"}}),
+        (PI5, {"cpu": "Raspberry Pi 5 Model B Rev 1.1 (Cortex-A76)"}),
+        (PI4_32, {"cpu": "Raspberry Pi 4 Model B Rev 1.5 (Cortex-A72)"}),
+    ],
+    ids=["Jetson in a container", "Jetson with another package", "Pi 5 Rev 1.1", "32-bit Pi 4 Rev 1.5"],
+)
+def test_a_tuning_is_found_on_devices_of_its_kind(bundle: Path, measured: Facts, found: dict[str, object]) -> None:
+    keep(bundle, graph="basic")
+    change_choice(bundle, engine=f"{ENGINE} 1.23.0", device=device_kind(measured))
+    facts = msgspec.structs.replace(measured, **found)
+
+    with opened(bundle) as content:
+        chosen = tuned(content, content.artifacts, Target("board"), lambda: facts)
+
+    assert dict(chosen.target.options) == {"graph": "basic"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"cpu": "Raspberry Pi 4 Model B Rev 1.4 (Cortex-A72)"},
+        {"cpu": "Radxa ROCK (Cortex-A76)"},
+        {"cores": 2},
+        {"architecture": "armv7l"},
+        {"cpu": "Cortex-A72"},
+    ],
+)
+def test_a_tuning_of_another_kind_is_not_taken(bundle: Path, other: dict[str, object]) -> None:
+    keep(bundle, graph="basic")
+    change_choice(bundle, engine=f"{ENGINE} 1.23.0", device=device_kind(PI5))
+    facts = msgspec.structs.replace(PI5, **other)
+
+    with opened(bundle) as content:
+        chosen = tuned(content, content.artifacts, Target("board"), lambda: facts)
+
+    assert (chosen.target, chosen.note) == (Target("board"), "")
+
+
+def test_a_file_of_an_older_edgekit_with_a_revision_is_still_found() -> None:
+    assert is_same_kind("Raspberry Pi 5 Model B Rev 1.0 (Cortex-A76), aarch64, 4 cores", device_kind(PI5))
+    assert is_same_kind(
+        "Intel(R) Xeon(R) CPU @ 2.00GHz, x86_64, 2 cores", "Intel(R) Xeon(R) CPU @ 2.00GHz, x86_64, 2 cores"
+    )
+    assert not is_same_kind("Intel(R) Xeon(R) CPU @ 2.00GHz, x86_64, 2 cores", "Intel(R) Core(TM) i5, x86_64, 2 cores")
 
 
 def test_a_bundle_packed_with_its_tuning_brings_it_along(bundle: Path, tmp_path: Path) -> None:

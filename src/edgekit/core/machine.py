@@ -76,7 +76,8 @@ _ARM_PARTS: Final = {
     "0xd44": "Cortex-X1", "0xd46": "Cortex-A510", "0xd47": "Cortex-A710", "0xd48": "Cortex-X2",
     "0xd49": "Neoverse-N2",
 }  # fmt: skip
-_ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64", "i686": "i386"}
+# A 32-bit program on a 64-bit kernel is told `armv8l`.
+_ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64", "i686": "i386", "armv8l": "armv7l"}
 _32_BIT: Final = {"aarch64": "armv7l", "x86_64": "i386"}
 # The ELF machine number of an architecture, as binfmt_misc handlers spell it: bytes 18 and 19 of the file.
 _ELF_MACHINES: Final = {"aarch64": "b700", "x86_64": "3e00", "armv7l": "2800"}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Final
 
 from edgekit.core.errors import UserError
 from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import open_session, opened, opens
 from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.runtime.backend import Session
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: str | int) -> Session:
@@ -38,4 +42,7 @@ def load(path: str | Path, *, backend: str = "", artifact: str = "", **options: 
             raise UserError(
                 f"Backend '{backend}' cannot open such an artifact of '{path}'.", hint=f"edgekit inspect {path}"
             )
-        return open_session(found, *tuned(found, fitting, target, facts_here))
+        choice = tuned(found, fitting, target, facts_here)
+        if choice.note:
+            _LOG.warning(choice.note)
+        return open_session(found, choice.artifact, choice.target)

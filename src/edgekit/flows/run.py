@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -35,6 +35,15 @@ RANDOM: Final = "random:"
 # What ends like this is a file that is missing, not a sentence.
 _FILES: Final = (".txt", ".npy", ".npz", ".csv", ".wav")
 _SHORTEST_S: Final = 0.001
+
+
+class _Ran(NamedTuple):
+    """What ran every feed, and the outputs; `note` says how the tuning was used, or is empty."""
+
+    artifact: Artifact
+    provider: str
+    outputs: list[Feed]
+    note: str
 
 
 def run(
@@ -81,18 +90,18 @@ def run(
         where = _streaming(found, chosen, where) if stream else where
         texts, feeds = _given(found, [str(one) for one in input])
         run_all = partial(_run_here, stream=stream) if where.device == "local" else _run_there
-        used, provider, outputs = run_all(found, chosen, where, feeds, progress)
+        ran = run_all(found, chosen, where, feeds, progress)
         report = RunReport(
             model=found.spec.name,
-            artifact=used.recipe,
+            artifact=ran.artifact.recipe,
             target=target,
-            provider=provider,
-            answers=_answers(texts, feeds, outputs, found.spec),
+            provider=ran.provider,
+            answers=_answers(texts, feeds, ran.outputs, found.spec),
             written=str(output),
-            notes=_notes(found.spec, feeds, stream),
+            notes=(*_notes(found.spec, feeds, stream), *filter(None, [ran.note])),
         )
         if output:
-            write_answers(report, outputs, found.spec, Path(output))
+            write_answers(report, ran.outputs, found.spec, Path(output))
         return report
 
 
@@ -112,12 +121,12 @@ def _run_here(
     progress: Progress,
     *,
     stream: bool,
-) -> tuple[Artifact, str, list[Feed]]:
-    """The artifact, its provider and the outputs of every feed, in this process."""
+) -> _Ran:
+    """Every feed, in this process."""
     outputs: list[Feed] = []
     before = before_a_stream(found.spec)
     writes = writes_text(found.spec)
-    artifact, where = tuned(found, artifacts, where, facts_here)
+    artifact, where, note = tuned(found, artifacts, where, facts_here)
     with open_session(found, artifact, where) as session:
         for given in feeds:
             whole = with_values(given, found.spec, {name: one for name, one in before.items() if name not in given})
@@ -125,7 +134,7 @@ def _run_here(
             outputs.append(write_text(session.run, feed, found.spec) if writes else session.run(feed))
             before = continued(outputs[-1], found.spec) if stream else before
             progress.step(len(outputs), len(feeds), artifact.recipe)
-        return artifact, session.provider, outputs
+        return _Ran(artifact, session.provider, outputs, note)
 
 
 def _run_there(
@@ -134,8 +143,8 @@ def _run_there(
     where: Target,
     feeds: Sequence[Feed],
     progress: Progress,
-) -> tuple[Artifact, str, list[Feed]]:
-    """The artifact, its provider and the outputs of every feed, in one launch on the device."""
+) -> _Ran:
+    """Every feed, in one launch on the device."""
     # Transports and their engines, which runs here do not need.
     from edgekit.flows.measuring.cells import job_for
     from edgekit.flows.opening import devices
@@ -152,7 +161,7 @@ def _run_there(
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, devices.open_device(where.device) as device:
         given, answered = Path(folder) / "feeds.npz", Path(folder) / "outputs.npz"
         facts = device.facts()  # a device that is not there says so before anything is sent
-        artifact, where = tuned(found, artifacts, where, lambda: facts)
+        artifact, where, note = tuned(found, artifacts, where, lambda: facts)
         # Only the runner of the device knows whether a .tflite is quantized.
         quantized = [tensor.name for tensor in found.spec.inputs] if artifact.format == "tflite" else []
         sent = [integers_as_reals(feed, found.spec.inputs, quantized) for feed in feeds]
@@ -164,7 +173,7 @@ def _run_there(
             row, _, name = key.partition(":")
             outputs[int(row)][name] = array
         progress.step(len(feeds), len(feeds), artifact.recipe)
-        return artifact, result.provider, outputs
+        return _Ran(artifact, result.provider, outputs, note)
 
 
 def _streaming(found: Opened, artifacts: Sequence[Artifact], where: Target) -> Target:

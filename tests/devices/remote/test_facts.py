@@ -119,7 +119,7 @@ JETSON = Recorded(
     },
 )
 PI5 = Recorded(
-    "Raspberry Pi 5 Model B Rev 1.0 (Cortex-A76), aarch64, 4 cores",
+    "Raspberry Pi 5 Model B (Cortex-A76), aarch64, 4 cores",
     {
         "proc/cpuinfo": cores(4, "Features : fp asimd evtstrm fphp asimdhp asimddp", "CPU part : 0xd0b"),
         "proc/meminfo": "MemTotal:        8245192 kB\n",
@@ -135,7 +135,7 @@ PI5 = Recorded(
     {"vcgencmd": "throttled=0x50000"},
 )
 PI4_32_BIT = Recorded(
-    "Raspberry Pi 4 Model B Rev 1.4 (Cortex-A72), armv7l, 4 cores",
+    "Raspberry Pi 4 Model B (Cortex-A72), armv7l, 4 cores",
     {
         "proc/cpuinfo": cores(
             4, "model name : ARMv7 Processor rev 3 (v7l)", "Features : half thumb neon vfpv4", "CPU part : 0xd08"
@@ -299,6 +299,17 @@ def test_throttling_before_the_measurement_does_not_count() -> None:
 def test_a_32_bit_system_on_a_64_bit_kernel_is_32_bit() -> None:
     assert machine.architecture(texts_of("@@uname\nLinux\naarch64\n@@bits\n32\n@@end")) == "armv7l"
     assert machine.architecture(texts_of("@@uname\nLinux\naarch64\n@@bits\n64\n@@end")) == "aarch64"
+    assert machine.architecture(texts_of("@@uname\nLinux\narmv8l\n@@bits\n32\n@@end")) == "armv7l"
+
+
+def test_a_device_without_getconf_still_has_its_bits(tmp_path: Path) -> None:
+    root = PI5.install(tmp_path / "device")
+    (root / "usr/bin/getconf").write_text("#!/bin/sh\nexit 127\n")
+
+    shell = LocalShell(tmp_path, python=root / "usr/bin")
+    found = texts_of(shell.run(script(shell.root, prefix=str(root))).text)
+
+    assert found["bits"].strip() == read_texts_here()["bits"]
 
 
 def test_emulation_is_seen_by_any_of_its_traces() -> None:

@@ -40,7 +40,8 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RunReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The predictions for all inputs, what computed them, and the file that they were written to, if any.
 
-    `notes` say what an input began with, if it is not what a user may expect.
+    `notes` say what an input began with, if it is not what a user may expect, and that a tuning was made with another
+    version of the backend.
     """
 
     model: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,11 @@ from edgekit.core.system.documents import Document
 TUNING_SCHEMA: Final = 1
 # 1: first version. 2: when it was made, tools and reproduction.
 TUNE_REPORT_SCHEMA: Final = 2
+# "Raspberry Pi 5 Model B Rev 1.1": revisions of a board differ in memory and power supply, not in the processor.
+_REVISION: Final = re.compile(r",? Rev(?:ision)? ?[0-9A-Z]+(?:\.[0-9]+)*(?= \(|,)")
+# The kind of an Arm device: board, processor, and the rest.
+_BOARD: Final = re.compile(r"(.+) \(([^()]+)\)(, (?:aarch64|arm\w+), .*)")
+_VERSION: Final = re.compile(r"\d+\.\d+(?![\d])")
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -92,8 +98,28 @@ class TuneReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 def device_kind(facts: Facts) -> str:
-    """What devices that share a tuning have in common: processor, architecture, number of cores."""
-    return f"{facts.cpu or 'unknown processor'}, {facts.architecture}, {facts.cores or '?'} cores"
+    """What devices that share a tuning have in common: board without its revision, processor, architecture, cores."""
+    return _any_revision(f"{facts.cpu or 'unknown processor'}, {facts.architecture}, {facts.cores or '?'} cores")
+
+
+def is_same_kind(one: str, other: str) -> bool:
+    """True if devices of these kinds share a tuning; the board counts only where both know it, containers do not."""
+    one, other = _any_revision(one), _any_revision(other)
+    if one == other:
+        return True
+    boards = [_BOARD.fullmatch(kind) for kind in (one, other)]
+    bare = [f"{found[2]}{found[3]}" if found else kind for found, kind in zip(boards, (one, other), strict=True)]
+    return bare[0] == bare[1] and not all(boards)
+
+
+def _any_revision(kind: str) -> str:
+    return _REVISION.sub("", kind)
+
+
+def is_compatible(measured: str, present: str) -> bool:
+    """True if a choice made with one version of a backend holds for another: the same major and minor number."""
+    numbers = [_VERSION.match(version) for version in (measured, present)]
+    return all(numbers) and len({found[0] for found in numbers if found}) == 1
 
 
 def read_tuning(path: Path) -> Tuning | None:
@@ -109,12 +135,12 @@ def merged(old: Tuning | None, model: str, choices: Iterable[Choice]) -> Tuning:
     """`old` with new choices, which replace all earlier ones for the same kind of device."""
     new = tuple(choices)
     kinds = {choice.device for choice in new}
-    kept = tuple(choice for choice in old.choices if choice.device not in kinds) if old else ()
+    kept = [one for one in old.choices if not any(is_same_kind(one.device, kind) for kind in kinds)] if old else []
     return Tuning(model=model, choices=(*kept, *new))
 
 
 def fitting(tuning: Tuning, kind: str, sha256s: Iterable[str]) -> tuple[Choice, ...]:
     """The choices for this kind of device and files with these checksums, the chosen one first."""
     known = set(sha256s)
-    found = [choice for choice in tuning.choices if choice.device == kind and choice.sha256 in known]
+    found = [choice for choice in tuning.choices if is_same_kind(choice.device, kind) and choice.sha256 in known]
     return tuple(sorted(found, key=lambda choice: not choice.is_chosen))

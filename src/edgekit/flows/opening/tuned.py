@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgekit.core.bundle import TUNING, Artifact, tuning_file
 from edgekit.core.errors import EdgekitError
@@ -19,30 +19,42 @@ if TYPE_CHECKING:
 _ENGINES: Final = {"onnx": ("onnxruntime",), "tflite": ("ai-edge-litert", "litert", "tflite-runtime")}
 
 
-def tuned(
-    found: Opened, artifacts: Sequence[Artifact], target: Target, facts: Callable[[], Facts]
-) -> tuple[Artifact, Target]:
+class Tuned(NamedTuple):
+    """The artifact and target to use; `note` says that a tuning was made with another version of the backend."""
+
+    artifact: Artifact
+    target: Target
+    note: str = ""
+
+
+def tuned(found: Opened, artifacts: Sequence[Artifact], target: Target, facts: Callable[[], Facts]) -> Tuned:
     """The artifact and target to use: the tuned ones for this kind of device, otherwise the first that the device runs.
 
-    A target that names a backend or an option stays as it is. A choice applies only to the file and the backend version
-    that were measured.
+    A target that names a backend or an option stays as it is. A choice applies only to the file that was measured, and
+    to versions of the backend with the same major and minor number.
 
     Args:
         facts: Returns the facts of the device; called only if there is a tuning, or artifacts of several formats.
     """
     known = tuning_of(found) if not (target.backend or target.options) else None
     if known is None:
-        return _default(artifacts, target, facts), target
+        return Tuned(_default(artifacts, target, facts), target)
     # Most bundles have no tuning: loading them shall not pay for reading one.
-    from edgekit.core.reports.tuning import device_kind, fitting
+    from edgekit.core.reports.tuning import device_kind, fitting, is_compatible
 
     by_hash = {artifact.sha256: artifact for artifact in artifacts}
-    device = facts()
+    device, refused = facts(), ""
     for choice in fitting(known, device_kind(device), by_hash):
-        if _has_engine(choice, device, is_here=target.device == "local"):
+        measured, versions = choice.engine.partition(" ")[2], _versions(choice, device, target)
+        version = next((one for one in versions if is_compatible(measured, one)), "")
+        if version:
             options = tuple(sorted(choice.options.items()))
-            return by_hash[choice.sha256], Target(target.device, choice.backend, options)
-    return _default(artifacts, target, facts), target
+            note = "" if version == measured else f"{_made_with(choice, version)}."
+            return Tuned(by_hash[choice.sha256], Target(target.device, choice.backend, options), note)
+        refused = refused or f"{_made_with(choice, versions[0] if versions else '')}, so it was not used."
+    return Tuned(
+        _default(artifacts, target, facts), target, refused and f"{refused} To tune again: edgekit tune {found.path}"
+    )
 
 
 def _default(artifacts: Sequence[Artifact], target: Target, facts: Callable[[], Facts]) -> Artifact:
@@ -55,6 +67,12 @@ def _default(artifacts: Sequence[Artifact], target: Target, facts: Callable[[], 
     known = facts().engines
     names = {one.format: _ENGINES.get(one.format, ()) for one in artifacts}
     return next((one for one in artifacts if not known.keys().isdisjoint(names[one.format])), artifacts[0])
+
+
+def _made_with(choice: Choice, version: str) -> str:
+    name = choice.engine.partition(" ")[0]
+    present = f"this is {version}" if version else f"this device has no {name}"
+    return f"The tuning was made with {choice.engine}; {present}"
 
 
 def tuning_of(found: Opened) -> Tuning | None:
@@ -76,12 +94,14 @@ def facts_here() -> Facts:
     return read_facts()
 
 
-def _has_engine(choice: Choice, device: Facts, *, is_here: bool) -> bool:
-    """True when the engine has the version that was measured."""
-    if is_here:
+def _versions(choice: Choice, device: Facts, target: Target) -> list[str]:
+    """The versions of the choice's backend on the device, whichever of its packages has it."""
+    name = choice.engine.partition(" ")[0]
+    if target.device == "local":
         try:
-            return bool(BACKENDS.get(choice.backend)().check() == choice.engine)
+            found: str = BACKENDS.get(choice.backend)().check()
         except EdgekitError:
-            return False
-    name, _, version = choice.engine.partition(" ")
-    return version in (device.engines.get(name), device.engines.get({"litert": "ai-edge-litert"}.get(name, "")))
+            return []
+        return [found.partition(" ")[2]] if found.partition(" ")[0] == name else []
+    package = {"litert": "ai-edge-litert"}.get(name, name)
+    return [version for one, version in device.engines.items() if one == package or one.startswith(f"{package}-")]
