@@ -33,7 +33,6 @@ from edgekit.core.system.files import sha256_file
 from edgekit.devices.remote.launches import measure
 from edgekit.devices.remote.runners import NativeRunner, PythonRunner
 from edgekit.devices.remote.shell import run_program
-from edgekit.devices.remote.shell_device import Runners, ShellDevice
 from edgekit.devices.remote.transfer import ensure
 from edgekit.runtime.launch import launch
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
@@ -46,7 +45,6 @@ class Model:
 
 
 PYTHON = PythonRunner(PYTHON_RUNNER)
-RUNNERS = Runners(PYTHON_RUNNER, C_RUNNERS)
 MODELS = [
     Model("linear.onnx"),
     Model("linear.tflite"),
@@ -292,30 +290,6 @@ def test_a_killed_runner_says_so_and_the_next_attempt_succeeds(here: LocalShell,
     assert "killed by signal 9" in str(error)
     assert leftovers(here) == []
     assert measure(here, job_of("linear.onnx", tmp_path), PYTHON, timeout_s=60).values
-
-
-def test_throttling_during_a_launch_is_seen_on_any_runner(tmp_path: Path) -> None:
-    """The firmware keeps what happened since boot: bits that are new after the launch."""
-    programs, home = tmp_path / "bin", tmp_path / "home"
-    programs.mkdir()
-    home.mkdir()
-    count = home / "asked"
-    scripts = {
-        "vcgencmd": f"echo >>{count}; echo throttled=0x$([ $(wc -l <{count}) -gt 2 ] && echo 50000 || echo 10000)",
-        "python3": f'exec {sys.executable} "$@"',
-    }
-    for name, text in scripts.items():
-        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
-        (programs / name).chmod(0o755)
-
-    with ShellDevice(LocalShell(home, python=programs), RUNNERS) as device:
-        facts = device.facts()
-        result = device.measure(job_of("linear.onnx", tmp_path))
-
-    assert [one.throttled for one in (facts, result.before, result.after)] == [False, False, True]
-    assert result.after.cpu == facts.cpu
-    assert result.after.sensors.keys() == facts.sensors.keys()
-    assert result.after.clocks.keys() == facts.clocks.keys()
 
 
 def test_a_launch_ends_when_the_process_that_wanted_it_is_killed(here: LocalShell, tmp_path: Path) -> None:

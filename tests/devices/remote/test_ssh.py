@@ -148,24 +148,6 @@ def test_a_hot_pi_says_what_to_mend() -> None:
     assert "no latency" in found["emulation"].found
 
 
-def test_what_is_read_before_a_launch_is_read_around_it_too(tmp_path: Path) -> None:
-    weak = Board(PI5.name, PI5.cpu, PI5.max_khz, throttled="0x50005", millidegrees=61000)
-    with (
-        required(),
-        running_pi(weak, prepared=True) as pi,
-        pi.shell() as shell,
-        ShellDevice(shell, RUNNERS, timeout_s=TIMEOUT_S) as device,
-    ):
-        before = device.facts()
-        result = device.measure(job_of("linear.onnx", tmp_path))
-
-    moments = (before, result.before, result.after)
-    assert [one.throttled for one in moments] == [True, True, True]
-    for one in moments:
-        assert (one.governor, one.sensors, one.clocks) == ("performance", {"cpu-thermal": 61.0}, before.clocks)
-        assert (one.cpu, one.cores, one.missing) == (before.cpu, before.cores, {})
-
-
 def test_prepare_makes_a_bare_pi_ready_and_clean_leaves_no_trace() -> None:
     with required(), running_pi(PI5) as pi, pi.shell() as shell:
         said = engines.prepare(shell, cache_folder() / "wheels", offline=True)

@@ -1,0 +1,61 @@
+"""The state of a device around a launch, as its shell reads it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from tests.standins.cache import required
+from tests.standins.jobs import job_of
+from tests.standins.local_shell import LocalShell
+from tests.standins.pi import PI5, Board, running_pi
+
+from edgekit.devices.remote.shell_device import Runners, ShellDevice
+from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
+
+RUNNERS = Runners(PYTHON_RUNNER, C_RUNNERS)
+
+
+@pytest.mark.slow
+@pytest.mark.device
+def test_what_is_read_before_a_launch_is_read_around_it_too(tmp_path: Path) -> None:
+    weak = Board(PI5.name, PI5.cpu, PI5.max_khz, throttled="0x50005", millidegrees=61000)
+    with (
+        required(),
+        running_pi(weak, prepared=True) as pi,
+        pi.shell() as shell,
+        ShellDevice(shell, RUNNERS, timeout_s=300) as device,
+    ):
+        before = device.facts()
+        result = device.measure(job_of("linear.onnx", tmp_path))
+
+    moments = (before, result.before, result.after)
+    assert [one.throttled for one in moments] == [True, True, True]
+    for one in moments:
+        assert (one.governor, one.sensors, one.clocks) == ("performance", {"cpu-thermal": 61.0}, before.clocks)
+        assert (one.cpu, one.cores, one.missing) == (before.cpu, before.cores, {})
+
+
+def test_throttling_during_a_launch_is_seen_on_any_runner(tmp_path: Path) -> None:
+    """The firmware keeps what happened since boot: bits that are new after the launch."""
+    programs, home = tmp_path / "bin", tmp_path / "home"
+    programs.mkdir()
+    home.mkdir()
+    count = home / "asked"
+    scripts = {
+        "vcgencmd": f"echo >>{count}; echo throttled=0x$([ $(wc -l <{count}) -gt 2 ] && echo 50000 || echo 10000)",
+        "python3": f'exec {sys.executable} "$@"',
+    }
+    for name, text in scripts.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+
+    with ShellDevice(LocalShell(home, python=programs), RUNNERS) as device:
+        facts = device.facts()
+        result = device.measure(job_of("linear.onnx", tmp_path))
+
+    assert [one.throttled for one in (facts, result.before, result.after)] == [False, False, True]
+    assert result.after.cpu == facts.cpu
+    assert result.after.sensors.keys() == facts.sensors.keys()
+    assert result.after.clocks.keys() == facts.clocks.keys()
