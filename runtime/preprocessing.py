@@ -43,9 +43,9 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
         return {spec.inputs[0].name: made[None]}
     if path.suffix == ".npz":
         arrays = read_arrays(path, UserError)
-        return {tensor.name: _as_input(_named(arrays, tensor.name, path), tensor, path) for tensor in spec.inputs}
+        return {tensor.name: as_input(_named(arrays, tensor.name, path), tensor, path) for tensor in spec.inputs}
     if path.suffix == ".npy" and len(spec.inputs) == 1:
-        return {spec.inputs[0].name: _as_input(_load_npy(path), spec.inputs[0], path)}
+        return {spec.inputs[0].name: as_input(_load_npy(path), spec.inputs[0], path)}
     raise UserError(f"'{path}' is not an input for '{spec.name}': expected {_kind(spec)}, .npy or .npz.")
 
 
@@ -69,8 +69,7 @@ def _made(path: Path, spec: ModelSpec) -> NDArray[Any] | None:
     """The input of one example without its batch axis, for files that the spec says how to read; None for arrays."""
     how = spec.preprocessing
     if isinstance(how, AudioInput) and path.suffix.lower() == ".wav":
-        signal = fitted(read_wav(read_bytes(path), str(path), rate=how.rate), how.length)
-        return (signal * _FULL_SCALE).astype(np.int16) if is_raw(spec) else signal
+        return _sound(fitted(read_wav(read_bytes(path), str(path), rate=how.rate), how.length), spec)
     if isinstance(how, TextInput) and path.suffix.lower() == ".txt":
         return tokens(words(read_bytes(path).decode("utf-8", errors="replace")), how)
     if isinstance(how, SeriesInput) and path.suffix.lower() == ".csv":
@@ -109,8 +108,47 @@ def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
 def _image_feed(path: Path, spec: ModelSpec) -> Feed:
     if not isinstance(spec.preprocessing, ImageInput):
         raise UserError(f"'{path}' is an image, but '{spec.name}' takes arrays.", hint="numpy.save('input.npy', array)")
-    pixels = read_pixels(path, spec.preprocessing)
-    return {spec.inputs[0].name: pixels[None] if is_raw(spec) else image_tensor(pixels, spec.preprocessing)}
+    return _pixel_feed(read_pixels(path, spec.preprocessing), spec, spec.preprocessing)
+
+
+def image_feed(image: Any, spec: ModelSpec) -> Feed:
+    """The feed for a Pillow image, for a model with ImageInput."""
+    assert isinstance(spec.preprocessing, ImageInput)
+    return _pixel_feed(prepared(image, spec.preprocessing), spec, spec.preprocessing)
+
+
+def prepared_array(array: NDArray[np.uint8], spec: ModelSpec) -> Feed:
+    """The feed for RGB or grey pixels of shape (H, W) or (H, W, C), as a camera gives them.
+
+    Raises:
+        UserError: More colours than three.
+    """
+    if array.ndim > 2 and array.shape[2] not in (1, 3):
+        raise UserError(f"An image of shape {array.shape} is neither (H, W) nor (H, W, 3).")
+    flat = array[..., 0] if array.ndim > 2 and array.shape[2] == 1 else array
+    return image_feed(need("PIL.Image", extra="images").fromarray(flat), spec)
+
+
+def signal_feed(signal: NDArray[Any], spec: ModelSpec) -> Feed:
+    """The feed for a mono sound of shape (samples,) at the model's rate: -1 to 1, or the integers of a wav file.
+
+    Raises:
+        UserError: Neither int16 nor floats.
+    """
+    how = spec.preprocessing
+    assert isinstance(how, AudioInput)
+    if signal.dtype != np.int16 and signal.dtype.kind != "f":
+        raise UserError(f"A sound has dtype {signal.dtype}, expected float32 or int16.")
+    real = signal.astype(np.float32) / (_FULL_SCALE if signal.dtype == np.int16 else np.float32(1))
+    return {spec.inputs[0].name: _sound(fitted(real, how.length), spec)[None]}
+
+
+def _sound(signal: NDArray[np.float32], spec: ModelSpec) -> NDArray[Any]:
+    return (signal * _FULL_SCALE).astype(np.int16) if is_raw(spec) else signal
+
+
+def _pixel_feed(pixels: NDArray[np.uint8], spec: ModelSpec, how: ImageInput) -> Feed:
+    return {spec.inputs[0].name: pixels[None] if is_raw(spec) else image_tensor(pixels, how)}
 
 
 def is_raw(spec: ModelSpec) -> bool:
@@ -186,19 +224,27 @@ def _named(arrays: Feed, name: str, path: Path) -> NDArray[Any]:
     return arrays[name]
 
 
-def _as_input(array: NDArray[Any], tensor: TensorSpec, path: Path) -> NDArray[Any]:
+def as_input(array: NDArray[Any], tensor: TensorSpec, name: str | Path) -> NDArray[Any]:
     """`array` with the batch axis and in the dtype of the input; no value becomes another.
 
     Integers for a float input stay integers: they are codes if the file is quantized, see `integers_as_reals`.
+
+    Args:
+        name: What errors call the array.
+
+    Raises:
+        UserError: It contains no samples, or values that the dtype of the input does not have.
     """
+    if array.dtype == tensor.dtype and array.ndim == len(tensor.shape) and array.size:
+        return array
     batched = array[None] if array.ndim == len(tensor.shape) - 1 else array
     if batched.ndim and len(batched) == 0:
-        raise UserError(f"'{path}' contains no samples for '{tensor.name}': its shape is {batched.shape}.")
+        raise UserError(f"'{name}' contains no samples for '{tensor.name}': its shape is {batched.shape}.")
     if batched.dtype.kind in "iu" and "float" in tensor.dtype:
         return batched
     if not np.can_cast(batched.dtype, tensor.dtype, "same_kind"):
-        raise UserError(f"'{path}' has dtype {batched.dtype} for '{tensor.name}', expected {tensor.dtype}.")
+        raise UserError(f"'{name}' has dtype {batched.dtype} for '{tensor.name}', expected {tensor.dtype}.")
     cast = batched.astype(tensor.dtype, copy=False)
     if cast.dtype.kind in "iu" and not np.array_equal(cast, batched):
-        raise UserError(f"'{path}' contains values for '{tensor.name}' outside the range of {tensor.dtype}.")
+        raise UserError(f"'{name}' contains values for '{tensor.name}' outside the range of {tensor.dtype}.")
     return cast

@@ -5,6 +5,7 @@
 | a list of feeds, fast | `run_batch` |
 | outputs while the program does other work | `SessionPool.submit`, in asyncio `SessionPool.run_async` |
 | an endless source, in order, with little memory | `stream` |
+| the newest frame of a source that does not wait, such as a camera | `newest` |
 
 Threads may share a session, and take turns where the library runs one feed at a time. `SessionPool` and `stream` run
 one feed per session at a time. A session that keeps a state runs its feeds one by one, in order, and alone in a pool.
@@ -19,8 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from queue import SimpleQueue
-from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Self
+from threading import BoundedSemaphore, Condition, Thread
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from edgekit.runtime.backend import KeepsState, Session
 if TYPE_CHECKING:
     from edgekit.core.samples import Feed
 
+Item = TypeVar("Item")
 _Kind = tuple[tuple[str, tuple[int, ...], str], ...]
 
 
@@ -145,6 +147,79 @@ def stream(feeds: Iterable[Mapping[str, object]], *sessions: Session, ahead: int
             pending.append(pool.submit(feed))
         while pending:
             yield pending.popleft().result()
+
+
+class newest(Generic[Item]):  # noqa: N801 - read as the function `stream` next to it
+    """The newest items of a source that does not wait: a thread reads it, and what came too early is dropped.
+
+    An iterator and a context manager. The last item of a source that ends is always given. An error of the source is
+    raised after the items before it.
+
+    Args:
+        source: Frames of a camera or the like; it is read from another thread, one item at a time.
+        keep: How many items may wait; the oldest is dropped for a new one.
+
+    Attributes:
+        dropped: How many items were dropped so far.
+    """
+
+    def __init__(self, source: Iterable[Item], *, keep: int = 1) -> None:
+        if keep < 1:
+            raise UserError(f"keep: expected 1 or more, got {keep}.")
+        self.dropped = 0
+        self._waiting: deque[Item] = deque(maxlen=keep)
+        self._changed = Condition()
+        self._is_over = False
+        self._error: BaseException | None = None
+        # A source that blocks, as an unplugged camera does, shall not keep the program from ending.
+        self._reader = Thread(target=self._read, args=(source,), name="edgekit-newest", daemon=True)
+        self._reader.start()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Item:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_over)
+            if self._waiting:
+                return self._waiting.popleft()
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            raise StopIteration
+
+    def close(self) -> None:
+        """Stop reading after the item that is being read; closing twice is harmless."""
+        with self._changed:
+            self._is_over = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _read(self, source: Iterable[Item]) -> None:
+        try:
+            for item in source:
+                if not self._is_taken(item):
+                    return
+        except BaseException as err:  # noqa: BLE001 - the thread that iterates raises it
+            self._error = err
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    def _is_taken(self, item: Item) -> bool:
+        with self._changed:
+            if self._is_over:
+                return False
+            self.dropped += len(self._waiting) == self._waiting.maxlen
+            self._waiting.append(item)
+            self._changed.notify_all()
+            return True
 
 
 def _keeps_state(session: Session) -> bool:

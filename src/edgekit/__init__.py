@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgekit.flows.train import train as train_model
     from edgekit.flows.tune import tune
     from edgekit.flows.validate import validate
-    from edgekit.runtime.serving import SessionPool, run_batch, stream
+    from edgekit.runtime.serving import SessionPool, newest, run_batch, stream
 
 __version__ = VERSION
 
@@ -38,6 +38,7 @@ __all__ = [
     "compare",
     "export_model",
     "load",
+    "newest",
     "profile",
     "run",
     "run_batch",
@@ -56,6 +57,7 @@ _PUBLIC = {
     "compare": "edgekit.flows.compare:compare",
     "export_model": "edgekit.flows.export:export",
     "load": "edgekit.flows.load:load",
+    "newest": "edgekit.runtime.serving:newest",
     "profile": "edgekit.flows.profile:profile",
     "run": "edgekit.flows.run:run",
     "run_batch": "edgekit.runtime.serving:run_batch",

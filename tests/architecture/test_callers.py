@@ -143,6 +143,8 @@ def product(repository: Path) -> Product:
     found = Product({name: trees.tree(path.read_text(encoding="utf-8")) for name, path in modules_of(repository)})
     for page in (repository / "src/edgekit/report/pages/templates").iterdir():
         found.attributes.update(re.findall(r"\.(\w+)", page.read_text(encoding="utf-8")))
+    for example in (repository / "examples").glob("*.py"):
+        found.attributes.update(re.findall(r"\.(\w+)", example.read_text(encoding="utf-8")))
     for page in [repository / "README.md", *(repository / "docs").glob("*.md")]:
         found.references |= set(DOCUMENTED.findall(page.read_text(encoding="utf-8")))
     return found

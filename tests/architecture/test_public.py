@@ -21,6 +21,7 @@ PUBLIC = {
     "compare",
     "export_model",
     "load",
+    "newest",
     "profile",
     "run",
     "run_batch",

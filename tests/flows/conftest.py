@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.flows.nets.small_bundles import classifier, forecaster, loud, painter, translator  # noqa: F401 - fixtures
 
 NETS = Path(__file__).parent / "nets" / "nets.py"
 

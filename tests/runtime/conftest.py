@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.flows.nets.small_bundles import classifier, forecaster, loud, painter, translator  # noqa: F401 - fixtures
 
 WEIGHTS = np.array([[1.0, -2.0, 0.5], [0.25, 0.0, -1.0]], dtype=np.float32)
 OFFSET = np.array([0.5, -0.5], dtype=np.float32)

@@ -18,7 +18,7 @@ from edgekit.core.spec import TensorSpec
 from edgekit.runtime.backend import BACKENDS, Session
 from edgekit.runtime.backends.litert import LiteRT
 from edgekit.runtime.backends.onnxruntime import OnnxRuntime
-from edgekit.runtime.serving import SessionPool, run_batch, stream
+from edgekit.runtime.serving import SessionPool, newest, run_batch, stream
 
 Rows = NDArray[np.float32]
 FILES = {"onnxruntime": "linear.onnx", "litert": "linear.tflite", "fake": "linear.fake.json"}
@@ -311,3 +311,67 @@ def test_an_error_of_the_source_reaches_the_caller(session: Session, rows: Rows)
 
     with pytest.raises(OSError, match="camera is gone"):
         list(stream(source(), session))
+
+
+class Camera:
+    """A source that does not wait: gives numbers as fast as `step` lets it."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.given, self.step = count, 0, threading.Semaphore(0)
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self.count):
+            assert self.step.acquire(timeout=30)
+            self.given += 1
+            yield number
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_frames_that_come_too_early_are_dropped_and_the_last_is_given(keep: int) -> None:
+    camera = Camera(10)
+    with newest(camera, keep=keep) as frames:
+        camera.step.release(1)
+        assert next(frames) == 0
+        camera.step.release(9)
+        frames._reader.join(30)
+
+        assert list(frames) == list(range(10 - keep, 10))
+        assert frames.dropped == 9 - keep
+
+
+def test_nothing_is_dropped_from_a_slow_source() -> None:
+    camera = Camera(5)
+    seen = []
+    with newest(camera) as frames:
+        for _ in range(5):
+            camera.step.release(1)
+            seen.append(next(frames))
+
+        assert list(frames) == []
+        assert (seen, frames.dropped) == ([0, 1, 2, 3, 4], 0)
+
+
+def test_an_error_of_the_camera_comes_after_its_last_frame() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise OSError("camera is gone")
+
+    with newest(broken()) as frames:
+        assert next(frames) == 1
+        with pytest.raises(OSError, match="camera is gone"):
+            next(frames)
+        assert list(frames) == []
+
+
+def test_closing_stops_the_reader_and_a_room_of_none_is_refused() -> None:
+    camera = Camera(100)
+    with newest(camera) as frames:
+        camera.step.release(1)
+        assert next(frames) == 0
+    camera.step.release(99)
+    frames._reader.join(30)
+
+    assert not frames._reader.is_alive()
+    assert camera.given <= 2
+    with pytest.raises(UserError, match="keep: expected 1 or more, got 0"):
+        newest([], keep=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -17,7 +16,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.generated import generated
 from edgekit.core.reports.run import Answer, ClassScore, Curve, RunReport
 from edgekit.core.samples import Feed, read_arrays, write_arrays
-from edgekit.core.spec import ModelSpec, SeriesOutput, TextOutput
+from edgekit.core.spec import ModelSpec, SeriesOutput
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
@@ -27,13 +26,12 @@ from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.flows.opening.values import in_rows, names_an_input, parse_values, with_values
 from edgekit.flows.writing.answers import refuse_output, write_answers
 from edgekit.runtime.backend import stored_codes
-from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence, write_text, writes_text
-from edgekit.runtime.preprocessing import class_scores, integers_as_reals, read_input, read_sentence
+from edgekit.runtime.postprocessing import write_text, writes_text
+from edgekit.runtime.prediction import Prediction, feed_of
+from edgekit.runtime.preprocessing import integers_as_reals
 
 SAMPLE: Final = "sample:"
 RANDOM: Final = "random:"
-# What ends like this is a file that is missing, not a sentence.
-_FILES: Final = (".txt", ".npy", ".npz", ".csv", ".wav")
 _SHORTEST_S: Final = 0.001
 
 
@@ -235,9 +233,7 @@ def _feed(text: str, found: Opened, values: Feed) -> Feed:
         seed = _number(text, RANDOM, 1 << 32)
         drawn = feed_at(found.spec, generated(found.spec, count=1, seed=seed), 0)
         return {name: array for name, array in drawn.items() if name not in found.spec.states.values()}
-    is_file = Path(text).suffix.lower() in _FILES or os.path.isfile(text)  # Path.is_file fails on a long sentence
-    typed = None if is_file else read_sentence(text, found.spec)
-    return read_input(Path(text), _without(found.spec, Path(text), values)) if typed is None else typed
+    return feed_of(text, _without(found.spec, Path(text), values))
 
 
 def _without(spec: ModelSpec, path: Path, values: Feed) -> ModelSpec:
@@ -280,16 +276,14 @@ def _batch(feed: Feed, spec: ModelSpec) -> int:
 
 
 def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
-    scores = () if TOKENS in outputs else class_scores(outputs, spec)
-    values = curve(outputs, spec)
-    how = spec.postprocessing
+    found, how = Prediction(outputs, spec), spec.postprocessing
     return Answer(
         text,
-        tuple(ClassScore(label, probability) for label, probability in scores),
+        tuple(ClassScore(label, probability) for label, probability in found.scores),
         {name: np.asarray(array).tolist() for name, array in outputs.items()},
-        sentence(outputs[TOKENS][0], how) if isinstance(how, TextOutput) and TOKENS in outputs else "",
-        Curve(how.name, how.step_s, tuple(values.tolist()))
-        if isinstance(how, SeriesOutput) and values is not None
+        found.text,
+        Curve(how.name, how.step_s, tuple(found.curve.tolist()))
+        if isinstance(how, SeriesOutput) and found.curve is not None
         else None,
-        () if (image := pixels(outputs, spec)) is None else image.shape[:2],
+        () if found.image is None else found.image.shape[:2],
     )

@@ -1,0 +1,123 @@
+"""From what a program has (an image, a path, an array, a sentence) to a feed, and from outputs to what a person reads.
+
+`edgekit run` and `session.predict` share it: one input means the same in both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.core.errors import UserError
+from edgekit.core.samples import Feed
+from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, TextOutput
+from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence
+from edgekit.runtime.preprocessing import (
+    as_input,
+    class_scores,
+    image_feed,
+    prepared_array,
+    read_input,
+    read_sentence,
+    signal_feed,
+)
+
+# What ends like this is a file that is missing, not a sentence.
+_FILES: Final = (".txt", ".npy", ".npz", ".csv", ".wav")
+_GIVEN: Final = "the input"
+# Height and width, and the colours of one image.
+_IMAGE_AXES: Final = (2, 3)
+
+
+class Prediction:
+    """The outputs of one sample, and what they mean; each meaning is computed when it is read."""
+
+    def __init__(self, outputs: Feed, spec: ModelSpec) -> None:
+        self.outputs = outputs
+        self._spec = spec
+
+    @cached_property
+    def scores(self) -> tuple[tuple[str, float], ...]:
+        """The five most probable classes with their probabilities, best first; empty for other tasks."""
+        return () if TOKENS in self.outputs else tuple(class_scores(self.outputs, self._spec))
+
+    @property
+    def label(self) -> str:
+        """The most probable class; empty for other tasks."""
+        return self.scores[0][0] if self.scores else ""
+
+    @cached_property
+    def text(self) -> str:
+        """The sentence of a model that generates text; empty for others."""
+        how = self._spec.postprocessing
+        written = isinstance(how, TextOutput) and TOKENS in self.outputs
+        return sentence(self.outputs[TOKENS][0], how) if written and isinstance(how, TextOutput) else ""
+
+    @cached_property
+    def curve(self) -> NDArray[np.float64] | None:
+        """The values of a model that returns a time series, (T,); None for others."""
+        return curve(self.outputs, self._spec)
+
+    @cached_property
+    def image(self) -> NDArray[np.uint8] | None:
+        """The image of a model that generates one, (H, W) or (H, W, 3), 0 to 255; None for others."""
+        return pixels(self.outputs, self._spec)
+
+
+def feed_of(value: object, spec: ModelSpec) -> Feed:
+    """The feed for one sample, batch axis included.
+
+    Args:
+        value: A path, or its text: an image, a wav, csv or txt file, `.npy` or `.npz`; a sentence for a
+            model that reads text; a Pillow image; an array; or a mapping with an array for each input. An array with
+            the dtype uint8 and the axes (H, W) or (H, W, 3) is an RGB image for a model that takes images, and one with
+            a single axis a sound for a model that takes sound. Any other array is the input itself, with or without
+            the batch axis.
+
+    Raises:
+        UserError: The value does not fit the model.
+    """
+    if isinstance(value, np.ndarray):
+        return _array_feed(value, spec)
+    if isinstance(value, str) and not is_file(value):
+        typed = read_sentence(value, spec)
+        return read_input(Path(value), spec) if typed is None else typed
+    if isinstance(value, str | Path):
+        return read_input(Path(value), spec)
+    if isinstance(value, Mapping):
+        return {tensor.name: _named(value, tensor.name, spec) for tensor in spec.inputs}
+    if isinstance(spec.preprocessing, ImageInput) and hasattr(value, "convert"):
+        return image_feed(value, spec)
+    raise UserError(
+        f"'{spec.name}' takes no {type(value).__name__}.", hint="Give a path, an array, a Pillow image or a sentence."
+    )
+
+
+def is_file(text: str) -> bool:
+    """True for the name of a file, which may be missing; False for a sentence."""
+    # Path.is_file fails on a long sentence.
+    return Path(text).suffix.lower() in _FILES or os.path.isfile(text)
+
+
+def _array_feed(array: NDArray[Any], spec: ModelSpec) -> Feed:
+    how = spec.preprocessing
+    if isinstance(how, ImageInput) and array.dtype == np.uint8 and array.ndim in _IMAGE_AXES:
+        return prepared_array(array, spec)
+    if isinstance(how, AudioInput) and array.ndim == 1:
+        return signal_feed(array, spec)
+    if len(spec.inputs) != 1:
+        names = ", ".join(tensor.name for tensor in spec.inputs)
+        raise UserError(f"'{spec.name}' has the inputs {names}.", hint="Give a dict with an array for each.")
+    return {spec.inputs[0].name: as_input(array, spec.inputs[0], _GIVEN)}
+
+
+def _named(values: Mapping[Any, Any], name: str, spec: ModelSpec) -> NDArray[Any]:
+    if name not in values:
+        raise UserError(f"'{name}' is missing: '{spec.name}' takes {', '.join(map(str, spec.inputs))}.")
+    return as_input(np.asarray(values[name]), spec.input(name), _GIVEN)
