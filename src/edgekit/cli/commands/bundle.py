@@ -81,7 +81,7 @@ def verify(call: Call, bundle: Path) -> None:
     cls=Command,
     examples=[
         "edgekit bundle pack digits-edgekit/bundle --out digits.edgekit",
-        "edgekit bundle pack digits-edgekit/bundle --artifact onnx-int8 --out digits-int8.edgekit",
+        "edgekit bundle pack digits-bundle --artifact onnx-int8 --out int8.edgekit",
     ],
 )
 @bundle_argument
