@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,6 @@ from edgekit.devices.remote.onnxruntime_library import verify_native
 from edgekit.devices.remote.shell import Shell, succeeded
 from edgekit.devices.remote.transfer import free_bytes
 
-_IS_THIS: Final = re.compile(r"edgekit devices check\b")
 _MAX_SKEW_S: Final = 60
 _HOT_C: Final = 70.0
 _THROTTLING: Final = {0: "under-voltage", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
@@ -36,7 +34,8 @@ def check(shell: Shell, runners: Mapping[str, Path]) -> Iterator[Check]:
     try:
         texts = read_texts(shell)
     except EnvironmentFault as err:
-        yield Check("connection", PROBLEM, err.message, "" if _IS_THIS.match(err.hint) else err.hint)
+        is_this = err.hint == f"edgekit devices check {shell.name}"
+        yield Check("connection", PROBLEM, err.message, "" if is_this else err.hint)
         return
     facts = machine.facts(texts)
     yield Check("connection", OK, f"{facts.system}, {facts.cpu or 'unknown processor'}")

@@ -136,8 +136,8 @@ def refuse_batches(found: Opened, batch: Sequence[int]) -> None:
 def _without_batch(found: Opened, batch: Sequence[int]) -> str:
     """What to type instead: the sizes of dynamic axes, or how to make a file with a batch, if one has 1."""
     if found.bundle is None and found.spec.free_axes:
-        sizes = " ".join(f"--sizes {shlex.quote(f'{axis}={max(batch)}')}" for axis in found.spec.free_axes)
-        return f"edgekit profile {found.path} {sizes}"
+        first, *others = (shlex.quote(f"{axis}={max(batch)}") for axis in found.spec.free_axes)
+        return f"edgekit profile {found.path} --sizes {first}" + "".join(f" --sizes {one}" for one in others)
     if any(tensor.shape[:1] != (1,) for tensor in found.spec.inputs):
         return "--batch 1"
     larger = ",".join(map(str, batch))
