@@ -197,6 +197,14 @@ def test_a_tuning_of_another_kind_is_not_taken(bundle: Path, other: dict[str, ob
     assert (chosen.target, chosen.note) == (Target("board"), "")
 
 
+def test_a_device_has_onnxruntime_in_any_of_its_packages(bundle: Path) -> None:
+    with opened(bundle) as content:
+        (onnx,) = content.artifacts
+        tflite = msgspec.structs.replace(onnx, format="tflite")
+
+        assert tuned(content, (tflite, onnx), Target("board"), lambda: JETSON).artifact is onnx
+
+
 def test_a_file_of_an_older_edgekit_with_a_revision_is_still_found() -> None:
     assert is_same_kind("Raspberry Pi 5 Model B Rev 1.0 (Cortex-A76), aarch64, 4 cores", device_kind(PI5))
     assert is_same_kind(

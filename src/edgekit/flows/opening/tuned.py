@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgekit.core.bundle import TUNING, Artifact, tuning_file
@@ -66,7 +66,12 @@ def _default(artifacts: Sequence[Artifact], target: Target, facts: Callable[[], 
         return next((one for one in artifacts if missing_backend(one.format) is None), artifacts[0])
     known = facts().engines
     names = {one.format: _ENGINES.get(one.format, ()) for one in artifacts}
-    return next((one for one in artifacts if not known.keys().isdisjoint(names[one.format])), artifacts[0])
+    return next((one for one in artifacts if any(_has(name, known) for name in names[one.format])), artifacts[0])
+
+
+def _has(name: str, packages: Iterable[str]) -> bool:
+    """True if a library is there in any of its packages: `onnxruntime`, `onnxruntime-gpu`."""
+    return any(one == name or one.startswith(f"{name}-") for one in packages)
 
 
 def _made_with(choice: Choice, version: str) -> str:
@@ -104,4 +109,4 @@ def _versions(choice: Choice, device: Facts, target: Target) -> list[str]:
             return []
         return [found.partition(" ")[2]] if found.partition(" ")[0] == name else []
     package = {"litert": "ai-edge-litert"}.get(name, name)
-    return [version for one, version in device.engines.items() if one == package or one.startswith(f"{package}-")]
+    return [version for one, version in device.engines.items() if _has(package, [one])]
