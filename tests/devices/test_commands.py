@@ -134,6 +134,22 @@ def test_a_new_pi_is_added_checked_and_removed(edgekit: Any) -> None:
 
 
 @pytest.mark.device
+def test_a_pi_with_little_space_is_offered_onnx_runtime_alone_and_runs_it(edgekit: Any, bundle: Path) -> None:
+    with required(), running_pi(PI4, disk="100m") as pi:
+        edgekit("devices", "add", "pi", "--ssh", "pi", "--ssh-config", str(pi.config), "--timeout", "120")
+        offered = edgekit("devices", "prepare", "pi", code=3)
+        assert "edgekit devices prepare pi --backend onnxruntime" in offered
+        assert list(pi.home.rglob("site*")) == []
+
+        said = edgekit("devices", "prepare", "pi", "--backend", "onnxruntime")
+        assert "'pi' is ready: onnxruntime" in said
+        arguments = ("--target", "pi", "--artifact", "onnx-fp32", "--launches", "1", "--time-limit", "0.02", "--json")
+        report = json.loads(edgekit("profile", str(bundle), *arguments))
+
+    assert report["verdict"] == "pass"
+
+
+@pytest.mark.device
 def test_a_phone_is_prepared_and_profiled(edgekit: Any, bundle: Path) -> None:
     with required(), running_phone() as phone:
         edgekit("devices", "add", "phone", "--adb", phone.serial, "--port", str(phone.server_port))
