@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -23,16 +24,34 @@ def width_of(console: Console) -> int:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """The table without trailing spaces; on a narrow terminal where it does not fit, one block per row."""
+    """The table without trailing spaces, and without a broken word: one block per row where it does not fit."""
     width = width_of(console)
     whole = Measurement.get(console, console.options.update(width=10 * WIDTH), table).maximum
-    if width < WIDTH and whole > width:
+    if whole > width and (width < WIDTH or not _fit(table, width)):
         say(console, *_blocks(table))
         return
     for segments in console.render_lines(table, console.options.update(width=width), pad=False):
         line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
         line.rstrip()
         console.print(line, soft_wrap=True)
+
+
+def _fit(table: Table, width: int) -> bool:
+    """Give every column room for its longest word, and the rest to the widest; False if there is not enough."""
+    texts = [[line for cell in (one.header, *one.cells) for line in _lines(cell)] for one in table.columns]
+    most = [max((line.cell_len for line in lines), default=0) for lines in texts]
+    least = [
+        full if column.no_wrap else max((cell_len(word) for line in lines for word in line.plain.split()), default=0)
+        for column, lines, full in zip(table.columns, texts, most, strict=True)
+    ]
+    least = [max(each, column.min_width or 0) for each, column in zip(least, table.columns, strict=True)]
+    left = width - sum(least) - len(_GAP) * (len(least) - 1)
+    if left < 0:
+        return False
+    for column, low, high in zip(table.columns, least, most, strict=True):
+        wanted = sum(max(high - low, 0) for low, high in zip(least, most, strict=True))
+        column.width = low + (min(high - low, left * (high - low) // wanted) if high > low else 0)
+    return True
 
 
 def say(console: Console, *lines: Text, indent: int = 0) -> None:

@@ -11,7 +11,7 @@ from tests.report.made_up import documents
 from tests.report.made_up.documents import EVERY, every
 from tests.report.made_up.page import Page
 from tests.report.made_up.variants import HOSTILE
-from tests.report.test_pages import check_structure
+from tests.report.pages.test_page import check_structure
 
 from edgekit.core.errors import UserError
 from edgekit.report import formatting
