@@ -18,6 +18,7 @@ settings.load_profile("edgekit")
 
 # Variables of edgekit that the caller of a test run may set; every other one would change what is tested.
 _KEPT = ("EDGEKIT_CACHE", "EDGEKIT_DATA", "EDGEKIT_REQUIRE_STANDINS")
+_LEASES = pytest.StashKey[Path]()
 _FOLDER = pytest.StashKey[Path]()
 
 
@@ -25,6 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _obey_ctrl_c()
     for name in [name for name in os.environ if name.startswith("EDGEKIT_") and name not in _KEPT]:
         del os.environ[name]
+    # This machine is leased by each test run for itself, not among all that run on it.
+    config.stash[_LEASES] = leases = Path(tempfile.mkdtemp(prefix="edgekit-leases-"))
+    os.environ["EDGEKIT_LEASES"] = str(leases)
     # A worker of xdist finds the cache that its controller has set up.
     if "EDGEKIT_CACHE" not in os.environ:
         config.stash[_FOLDER] = folder = Path(tempfile.mkdtemp(prefix="edgekit-tests-"))
@@ -32,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if _LEASES in config.stash:
+        shutil.rmtree(config.stash[_LEASES], ignore_errors=True)
     if _FOLDER in config.stash:
         del os.environ["EDGEKIT_CACHE"]
         shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)

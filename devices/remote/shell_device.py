@@ -65,6 +65,7 @@ class ShellDevice:
         self._runtime: _Runtime | None = None
         self._texts: machine.Texts = {}
         self._timeout_s = timeout_s
+        self._python: bool | None = None
         self._throttled_before: int | None = None
 
     def facts(self) -> Facts:
@@ -128,6 +129,19 @@ class ShellDevice:
             return PythonRunner(self._runners.python)
         loader = next((file for file in files if Path(file).name.startswith("ld-linux")), "")
         return NativeRunner(self._runners.native[architecture], library, loader)
+
+    def inability(self, job: Job) -> str:
+        """Why the device cannot run `job`, as a sentence; empty if it may. Errors as in `facts`."""
+        if isinstance(self._runner(self._fitted(job)), NativeRunner) or self._has_python():
+            return ""
+        if any(Path(file).name.startswith("libonnxruntime.so") for file in self._there().files):
+            return f"'{self.name}' runs .onnx on the CPU only: it has no Python."
+        return f"'{self.name}' has no backend and no Python for {self._there().architecture}."
+
+    def _has_python(self) -> bool:
+        if self._python is None:
+            self._python = self.shell.run("command -v python3 >/dev/null 2>&1").code == 0
+        return self._python
 
     def close(self) -> None:
         """Close the connection."""

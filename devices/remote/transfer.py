@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import logging
+import os
+import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
+from typing import Final
 from uuid import uuid4
 
 from edgekit.core.errors import DeviceError
+from edgekit.core.system.files import sha256_bytes
 from edgekit.devices.remote.shell import Shell, succeeded
 
+_UNSAFE: Final = re.compile(r"[^\w.@:+-]")
 _log = logging.getLogger(__name__)
 
 
@@ -31,19 +39,31 @@ def ensure(shell: Shell, files: Mapping[str, Path]) -> None:
             _send(shell, files[digest], digest, there)
 
 
+def me() -> str:
+    """This user on this machine, as others see it: `anna@desk`."""
+    with contextlib.suppress(OSError, KeyError, ImportError):
+        return _UNSAFE.sub("-", f"{getpass.getuser()}@{socket.gethostname()}")
+    return f"user-{os.getpid()}"
+
+
+def sender() -> str:
+    """What a user's partial files on a device are called, from this machine: no other user writes to them."""
+    return sha256_bytes(me().encode())[:8]
+
+
 def _present(shell: Shell, digests: list[str]) -> dict[str, int | None]:
     """How many bytes of each file are on the device; None for a complete one."""
     command = f"""mkdir -p "{shell.root}/blobs" "{shell.root}/run" && cd "{shell.root}/blobs" || exit
 for name in {" ".join(digests)}; do
-  if [ -f $name ]; then echo all; elif [ -f $name.part ]; then wc -c < $name.part; else echo 0; fi
-done"""
+  if [ -f $name ]; then echo all; elif [ -f $name.OWNER.part ]; then wc -c < $name.OWNER.part; else echo 0; fi
+done""".replace("OWNER", sender())
     answers = succeeded(shell, shell.run(command), "looking for files").text.split()
     return {name: None if answer == "all" else int(answer) for name, answer in zip(digests, answers, strict=True)}
 
 
 def _send(shell: Shell, source: Path, digest: str, there: int) -> None:
     size = source.stat().st_size
-    part = f"blobs/{digest}.part"
+    part = f"blobs/{digest}.{sender()}.part"
     start = monotonic()
     if there > size:
         succeeded(shell, shell.run(f'rm -f "{shell.root}/{part}"'), "removing a damaged file")
@@ -51,7 +71,7 @@ def _send(shell: Shell, source: Path, digest: str, there: int) -> None:
     if there < size or size == 0:
         shell.put(source, part, offset=there)
     if not _stored(shell, part, digest, source):
-        # Two senders of one file write to the same partial file and damage it: each sends again under its own name.
+        # Two commands of one user on one machine write to the same partial file: each sends again under its own name.
         there, own = 0, f"blobs/{digest}.{uuid4().hex}.part"
         shell.put(source, own, offset=there)
         if not _stored(shell, own, digest, source):

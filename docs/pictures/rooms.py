@@ -37,7 +37,7 @@ ROWS: Final = (
             "flows",
             "one module per command: an order that is checked, opened, then run",
             1,
-            (("judging", "writing", "deploying"), ("measuring",), ("opening",), ("reading",)),
+            (("judging", "writing", "deploying"), ("measuring",), ("fleet",), ("opening",), ("reading",)),
         ),
     ),
     (
@@ -61,7 +61,7 @@ ROWS: Final = (
     ),
     (
         House("runtime", "opens an artifact and runs it, without PyTorch", 0.5, (("backends", "portable"),)),
-        House("devices", "reaches the machines that run artifacts", 0.5, (("web",), ("remote",))),
+        House("devices", "reaches the machines that run artifacts", 0.5, (("web", "leasing"), ("remote",))),
     ),
     (
         House(

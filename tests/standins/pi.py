@@ -78,12 +78,12 @@ class Pi:
 
     def processes(self) -> list[str]:
         """Command lines of everything that runs on it, but for sshd itself and the keepers of its sessions."""
-        inside = [line for pid in _descendants(self.process.pid) if (line := _command_line(pid))]
+        inside = [line for pid in descendants(self.process.pid) if (line := _command_line(pid))]
         return [line for line in inside if "qemu-a" in line]
 
     def cut_connections(self) -> None:
         """Kill every connection at once, as a pulled cable does; the daemon goes on."""
-        for pid in _descendants(self.process.pid):
+        for pid in descendants(self.process.pid):
             if _command_line(pid).startswith("sshd: ") and "listener" not in _command_line(pid):
                 _kill(pid)
 
@@ -351,7 +351,8 @@ def await_gone(state: Path) -> None:
         time.sleep(0.05)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Every process below `pid`."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -290,6 +290,12 @@ precision_option = click.option(
     metavar="SHARE",
     help="Launch until every median is known to within this, e.g. 1%, or until --time-box ends.",
 )
+wait_option = click.option(
+    "--wait",
+    type=Duration(),
+    metavar="TIME",
+    help="Wait up to TIME for a device that another user uses, e.g. 10min.  [setting: wait_s]",
+)
 timeout_option = click.option(
     "--timeout", type=Duration(), metavar="TIME", help="Time limit for one conversion.  [setting: timeout_s]"
 )

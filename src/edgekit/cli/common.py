@@ -98,13 +98,18 @@ class Call:
             files: Files to write it to as well; each suffix selects the form.
             written: Files that the command has written, which are printed.
         """
-        from edgekit.cli.reports import as_text, bisect_command, write_files
+        from edgekit.cli.reports import as_text, bisect_command, resumable_file, resume_command, write_files
 
-        files = tuple(files)
+        files, written = tuple(files), tuple(written)
+        documents = (*files, *(path.with_suffix(".json") for path in written))
+        kept = resumable_file(report, documents)
+        files += (kept,) if kept and kept not in documents else ()
         write_files(report, files)
         self.answer(report, lambda: as_text(report, self.output, (*written, *files)))
         if command := bisect_command(report):
             self.note(f"Hint: {command}")
+        if kept:
+            self.note(f"Hint: {resume_command(report, kept)}")
         return report.exit_code
 
 

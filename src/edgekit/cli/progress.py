@@ -38,6 +38,7 @@ class Lines:
     """One line when a stage begins, with the seconds since the start, and one where none was written for a while.
 
     The latter name the latest stage that still runs and its steps, so that long work in a log never looks stopped.
+    Threads have stages and steps of their own, below those of the thread that made this.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Lines:
         self._start = self._written = clock()
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._running: list[str] = []
-        self._step = ""
+        self._owner = threading.get_ident()
+        self._running: list[tuple[int, str]] = []
+        self._steps: dict[int, str] = {}
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._break_silence, name="progress", daemon=True).start()
@@ -62,20 +64,25 @@ class Lines:
     @contextlib.contextmanager
     def stage(self, title: str) -> Iterator[None]:
         """Write the title; stages within a stage are indented."""
+        here = threading.get_ident(), title
         with self._lock:
-            self._write(f"{_INDENT * len(self._running)}{title}")
-            self._running.append(title)
-            self._step = ""
+            self._write(f"{_INDENT * self._depth(here[0])}{title}")
+            self._running.append(here)
+            self._steps.pop(here[0], None)
         try:
             yield
         finally:
             with self._lock:
-                self._running.remove(title)
-                self._step = ""
+                self._running.remove(here)
+                self._steps.pop(here[0], None)
 
     def step(self, done: int, total: int, note: str = "") -> None:
         """Keep it for the next line that breaks a silence."""
-        self._step = f"{done} of {total}" + (f", {note}" if note else "")
+        with self._lock:
+            self._steps[threading.get_ident()] = f"{done} of {total}" + (f", {note}" if note else "")
+
+    def _depth(self, thread: int) -> int:
+        return sum(one in (thread, self._owner) for one, _ in self._running)
 
     def _write(self, text: str) -> None:
         now = self._written = self._clock()
@@ -89,12 +96,20 @@ class Lines:
             with self._lock:
                 left = self._silence_s - (self._clock() - self._written)
                 if left <= 0 and not self._ended.is_set():
-                    self._write(self._state())
+                    for line in self._states():
+                        self._write(line)
                     left = self._silence_s
 
-    def _state(self) -> str:
-        title = self._running[-1] if self._running else "running"
-        return f"{_INDENT * len(self._running)}still {title}{f': {self._step}' if self._step else ''}"
+    def _states(self) -> list[str]:
+        """A line for each thread that works; the owner's stage alone while no other thread has one."""
+        latest = dict(self._running)
+        if len(latest) > 1:
+            latest.pop(self._owner, None)
+        return [self._state(thread, title) for thread, title in (latest or {self._owner: "running"}).items()]
+
+    def _state(self, thread: int, title: str) -> str:
+        step = self._steps.get(thread, "")
+        return f"{_INDENT * self._depth(thread)}still {title}{f': {step}' if step else ''}"
 
 
 def _clock() -> ProgressColumn:

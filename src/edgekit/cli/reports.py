@@ -81,3 +81,17 @@ def bisect_command(report: Report) -> str:
     # The same format has the same operators: a finding there is the most exact.
     near = sorted(sound, key=lambda one: one.format != wanted)
     return f"edgekit bisect {shlex.quote(report.bundle)} {near[0].recipe if near else 'torch'} {failed[0]}"
+
+
+def resumable_file(report: Report, files: Iterable[Path]) -> Path | None:
+    """Where an incomplete report is kept for `--resume`: the first .json of `files`, or one of its own."""
+    if not any(one.is_open for one in report.missing):
+        return None
+    own = Path(f"{Path(report.bundle).stem}.incomplete.json")
+    return next((path for path in files if path.suffix == ".json"), own)
+
+
+def resume_command(report: Report, kept: Path) -> str:
+    """The command that measures what `report`, which is in the file `kept`, misses."""
+    targets = ",".join(one.target for one in report.outcomes)
+    return shlex.join(["edgekit", "profile", report.bundle, "--target", targets, "--resume", str(kept)])

@@ -20,11 +20,12 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.export.routes import makeable_recipes
+from edgekit.flows.fleet.profiled import Profiled
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
 from edgekit.flows.judging.explained import explained
 from edgekit.flows.judging.needed_samples import say_widths
 from edgekit.flows.measuring.findings import Findings
-from edgekit.flows.measuring.measure import Profiled, measure, rounds_of
+from edgekit.flows.measuring.measure import measure, rounds_of
 from edgekit.flows.measuring.rounds import Rounds
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import opens
@@ -134,7 +135,12 @@ class BuildOrder:
         failed = {check.artifact for check in written.parity if check.verdict == "fail"}
         chosen = [one for one in written.found.artifacts if one.recipe not in failed]
         targets = [target for target in self.targets if any(opens(target, one) for one in chosen)]
-        return measure(written.found, targets, chosen, self.rounds, progress, exported=True) if targets else Profiled()
+        if not targets:
+            return Profiled()
+        found = measure(written.found, targets, chosen, self.rounds, progress, exported=True, is_partial=True)
+        if found.is_interrupted:
+            raise KeyboardInterrupt
+        return found
 
     def _judged(self, found: Findings, stages: Mapping[str, float]) -> Report:
         budgets = self.making.budgets

@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 
 from edgekit.core.budget import Budget
-from edgekit.core.errors import UserError
+from edgekit.core.errors import DeviceUnavailable, UserError
 from edgekit.core.recipe import parse_recipes
 from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.history import Line, Run
-from edgekit.core.reports.report import Report, parity_verdict
+from edgekit.core.reports.report import Missing, Report, parity_verdict
 from edgekit.core.system.check_settings import CheckFile, completed, lines_of, read_check
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
@@ -29,7 +29,7 @@ from edgekit.flows.judging.baseline import against_baseline, needs_quality
 from edgekit.flows.judging.budgets import judge_budgets, outcomes
 from edgekit.flows.judging.gate import Gate, Gated, confirmed, open_gated
 from edgekit.flows.judging.nights import against_history, record_value
-from edgekit.flows.judging.results import budget_results, figure_of, judged_artifacts, parity_results
+from edgekit.flows.judging.results import budget_results, device_results, figure_of, judged_artifacts, parity_results
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
 from edgekit.flows.opening.repository import commit_of, reproduction
@@ -169,12 +169,17 @@ def _check_model(gate: Gate, gated: Gated) -> None:
     gate.reports.append(report)
     for target in gated.targets:
         judged = judged_artifacts(gated, report, target)
+        gate.results += device_results(gated, report, target)
         gate.results += parity_results(gated, report, target, judged)
         gate.results += budget_results(gated, report, target, judged)
         for artifact in judged:
             record_value(gate, gated, report, target, artifact)
-            gate.results += against_baseline(gate, gated, report, target, artifact)
-            gate.results += against_history(gate, gated, target, artifact)
+            try:
+                gate.results += against_baseline(gate, gated, report, target, artifact)
+                gate.results += against_history(gate, gated, target, artifact)
+            except DeviceUnavailable as err:
+                lost = Missing(artifact, str(target), "away", err.message, err.hint)
+                gate.results += device_results(gated, msgspec.structs.replace(report, missing=(lost,)), target)
 
 
 def _measured(gate: Gate, gated: Gated) -> Report:
@@ -200,8 +205,13 @@ def _confirm_budgets(gate: Gate, gated: Gated) -> None:
     found = Findings(gated.found.spec, str(gated.found.path), artifacts, profiled=again)
     second = {(one.artifact, one.target, one.budget): one for one in judge_budgets(gated.budgets, gated.targets, found)}
     for alarm in alarms:
-        fresh = second[alarm.artifact, alarm.target, alarm.check]
-        gate.results[gate.results.index(alarm)] = confirmed(alarm, fresh.verdict, figure_of(fresh))
+        fresh = second.get((alarm.artifact, alarm.target, alarm.check))
+        place = gate.results.index(alarm)
+        if fresh is None:
+            message = f"{alarm.message}, and the device could not be measured again"
+            gate.results[place] = msgspec.structs.replace(alarm, verdict=Verdict.INCOMPLETE, message=message)
+        else:
+            gate.results[place] = confirmed(alarm, fresh.verdict, figure_of(fresh))
 
 
 def _is_measured_alarm(one: Checked) -> bool:
@@ -218,7 +228,7 @@ def _recorded(report: CheckReport, gate: Gate) -> Run:
         commit=report.commit,
         verdict=report.verdict,
         values=gate.values,
-        checks=tuple(one.key for one in report.results),
+        checks=tuple(one.key for one in report.results if one.kind != "device"),
         inconclusive=tuple(undecided),
         sizes=gate.sizes,
         outside=tuple(dict.fromkeys([*gate.outside, *slower])),

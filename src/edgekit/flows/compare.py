@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import DeviceUnavailable, EdgekitError, EnvironmentFault, Interrupted, UserError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared, ComparisonReport
-from edgekit.core.reports.report import is_report
+from edgekit.core.reports.report import Missing, is_report
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
-from edgekit.core.verdict import worst
+from edgekit.core.verdict import Verdict, worst
+from edgekit.flows.fleet.profiled import AWAY, INTERRUPTED, REFUSED
+from edgekit.flows.fleet.together import THREADS, Stop
 from edgekit.flows.judging.comparison import compare_reports, read_report
 from edgekit.flows.measuring.file_differences import file_differences
 from edgekit.flows.measuring.pairs import DEFAULT_PAIRS, DEFAULT_TIME_BOX_S, DEFAULT_TIME_LIMIT_S, Protocol
@@ -69,18 +72,50 @@ class CompareOrder:
         )
 
     def run(self, progress: Progress) -> ComparisonReport:
-        """Measure both sides alternately on every target."""
-        pairs: list[Compared] = []
-        measurements: list[Measurement] = []
-        for target in self.targets:
-            with progress.stage(f"compare on {target}"):
-                found, both = compare_sides(*self.sides, target, self.protocol, self.time_limit_s, progress)
-            pairs.append(found)
-            measurements += both
+        """Measure both sides alternately on every target; devices work at the same time.
+
+        Raises:
+            EdgekitError: Nothing could be compared, for this reason.
+            KeyboardInterrupt: Ctrl-C came before any target was done.
+        """
+        found: dict[Target, tuple[Compared, tuple[Measurement, Measurement]]] = {}
+        failed: dict[Target, EdgekitError] = {}
+        try:
+            names = dict.fromkeys(one.device for one in self.targets)
+            work = {name: partial(self._compare_on, name, found, failed, progress) for name in names}
+            THREADS.run(work, progress)
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            failed.update({one: Interrupted("Stopped by Ctrl-C.") for one in self.targets if one not in found})
+        if failed and not found:
+            raise next(iter(failed.values()))
+        done = [found[one] for one in self.targets if one in found]
+        pairs = [one for one, _ in done]
+        measurements = [one for _, both in done for one in both]
         with progress.stage("compare outputs"):
             files = file_differences(*self.sides)
         report = _report(self.sides[0].name, self.sides[1].name, pairs, measurements, self.settings)
-        return msgspec.structs.replace(report, files=files)
+        verdict = worst([report.verdict, *([Verdict.INCOMPLETE] if failed else [])])
+        missing = tuple(_missing(self.sides[1].name, target, err) for target, err in failed.items())
+        return msgspec.structs.replace(report, files=files, verdict=verdict, missing=missing)
+
+    def _compare_on(
+        self,
+        device: str,
+        found: dict[Target, tuple[Compared, tuple[Measurement, Measurement]]],
+        failed: dict[Target, EdgekitError],
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        """Compare on the targets of one device, one after the other; a device that fails costs only its own."""
+        for target in [one for one in self.targets if one.device == device]:
+            try:
+                stop.check()
+                with progress.stage(f"compare on {target}"):
+                    found[target] = compare_sides(*self.sides, target, self.protocol, self.time_limit_s, progress, stop)
+            except (EnvironmentFault, Interrupted) as err:
+                failed[target] = err
 
 
 @contextmanager
@@ -114,12 +149,17 @@ def compare_order(
         pairs = compare_reports(read_report(a), read_report(b), settings.minimum_effect)
         yield ReportsOrder(str(a), str(b), tuple(pairs), settings)
         return
-    protocol = Protocol(launches, time_box_s, settings.minimum_effect, seed=settings.seed)
+    protocol = Protocol(launches, time_box_s, settings.minimum_effect, seed=settings.seed, wait_s=settings.wait_s)
     with _opened_sides(str(a), str(b), sizes, progress) as sides:
         yield CompareOrder(sides, parse_targets(target), protocol, time_limit_s or DEFAULT_TIME_LIMIT_S, settings)
 
 
 compare = door(compare_order)
+
+
+def _missing(artifact: str, target: Target, err: EdgekitError) -> Missing:
+    kind = INTERRUPTED if isinstance(err, Interrupted) else AWAY if isinstance(err, DeviceUnavailable) else REFUSED
+    return Missing(artifact, str(target), kind, err.message, err.hint)
 
 
 def _report(

@@ -21,6 +21,7 @@ from edgekit.devices.remote.readiness import check
 from edgekit.devices.remote.shell import Shell
 from edgekit.devices.remote.transfer import free_bytes
 from edgekit.devices.web import packages
+from edgekit.flows.fleet.holding import alone_on
 from edgekit.flows.opening.cache import cache_folder
 from edgekit.flows.opening.devices import open_shell
 from edgekit.runtime.portable import C_RUNNERS
@@ -100,7 +101,7 @@ def prepare_order(
             if entry.transport == "web":
                 found = packages.fetch(cache_folder(settings), offline=settings.offline)
                 return f"This machine has {found}; open the address that 'edgekit profile' prints on '{name}'."
-            with _shell(name, entry) as shell:
+            with _shell(name, entry) as shell, alone_on(shell, wait_s=settings.wait_s):
                 found = _prepared(shell, cache_folder(settings), packages_, libraries, offline=settings.offline)
         return f"'{name}' is ready: {found}."
 
@@ -109,12 +110,12 @@ def prepare_order(
 
 
 @contextmanager
-def clean_order(name: str) -> Iterator[DeviceOrder]:
+def clean_order(name: str, *, settings: Settings = Settings()) -> Iterator[DeviceOrder]:
     """Remove everything that edgekit installed on the device."""
     entry = require_device(name)
 
     def act() -> str:
-        with _shell(name, entry) as shell:
+        with _shell(name, entry) as shell, alone_on(shell, wait_s=settings.wait_s):
             engines.clean(shell)
         return f"'{name}' is clean: edgekit's folder was removed."
 

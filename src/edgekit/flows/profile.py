@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.core.bundle import Artifact
+from edgekit.core.errors import UserError
 from edgekit.core.reports.report import Outcome, Report, parity_verdict
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
+from edgekit.core.verdict import Verdict, worst
+from edgekit.flows.fleet.profiled import kept_of, verdict_of
+from edgekit.flows.judging.comparison import read_report
 from edgekit.flows.judging.explained import explained
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Extras, measure, refuse_batches, rounds_of
@@ -35,6 +39,7 @@ class ProfileOrder:
     extras: Extras
     settings: Settings
     left_out: tuple[str, ...] = ()
+    earlier: Report | None = None
     command: str = "profile"
 
     def steps(self) -> tuple[str, ...]:
@@ -44,24 +49,36 @@ class ProfileOrder:
             for target in self.targets
             for one in self.artifacts
             for size in sorted(set(self.extras.batch))
+            if (str(target), one.recipe, size) not in self._have
         ]
         steps += ["time each operator in one more launch, where the backend supports it"] * self.extras.operators
         if self.extras.sustain_s is not None:
             steps.append(f"keep each under load for {self.extras.sustain_s:g} s")
         return tuple(steps)
 
+    @property
+    def _have(self) -> set[tuple[str, str, int]]:
+        """What the earlier report has measured completely."""
+        kept = [] if self.earlier is None else kept_of(self.earlier).measurements
+        return {(one.target, one.artifact, one.batch) for one in kept}
+
     def run(self, progress: Progress) -> Report:
         """Measure, and explain what stands out."""
-        profiled = measure(self.found, self.targets, self.artifacts, self.rounds, progress, self.extras)
+        kept = None if self.earlier is None else kept_of(self.earlier)
+        profiled = measure(self.found, self.targets, self.artifacts, self.rounds, progress, self.extras, kept=kept)
+        given = self.found.spec, str(self.found.path), self.artifacts
+        found = Findings(*given, profiled=profiled, warnings=self.left_out)
         verdict = parity_verdict(profiled.parity)
-        given = (self.found.spec, str(self.found.path), self.artifacts)
-        report = Findings(*given, profiled=profiled, warnings=self.left_out).report(
-            self.command,
-            self.settings,
-            verdict=verdict,
-            outcomes=tuple(Outcome(str(one), verdict) for one in self.targets),
-        )
+        outcomes = tuple(self._outcome(str(one), verdict, found) for one in self.targets)
+        report = found.report(self.command, self.settings, verdict=verdict, outcomes=outcomes)
         return explained(report, self.found)
+
+    @staticmethod
+    def _outcome(target: str, verdict: Verdict, found: Findings) -> Outcome:
+        """The verdict on parity, and incomplete where the target lacks what another run can add."""
+        here = [one for one in found.missing if one.target == target]
+        short = verdict_of(here, found.measurements)
+        return Outcome(target, worst([verdict, short]), reason=here[0].reason if short is Verdict.INCOMPLETE else "")
 
 
 @contextmanager
@@ -80,6 +97,7 @@ def profile_order(
     sizes: Sequence[str] = (),
     input: Sequence[str] = (),
     state: Sequence[str] = (),
+    resume: str | Path | None = None,
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Iterator[ProfileOrder]:
@@ -100,6 +118,7 @@ def profile_order(
         input: Values of inputs of a bare file, e.g. `sr=16000`; other inputs are generated.
         state: Pairs `OUTPUT=INPUT` of a streaming model, whose inferences continue from the states of the one before;
             if empty, those of the bundle, or recognized by name and shape.
+        resume: The report (.json) of an earlier command on the same artifacts: only what it misses is measured.
 
     Raises:
         UserError, EnvironmentFault, Unreadable: As their messages say; nothing is ever written.
@@ -112,7 +131,19 @@ def profile_order(
         extras = Extras(tuple(batch), operators, sustain_s)
         is_free = not artifact and all(one.device == "local" and not one.backend for one in targets)
         chosen, left_out = runnable_here(found.artifacts) if is_free else (found.chosen(artifact), ())
-        yield ProfileOrder(found, chosen, targets, rounds, extras, settings, left_out)
+        earlier = None if resume is None else _earlier(Path(resume), chosen)
+        yield ProfileOrder(found, chosen, targets, rounds, extras, settings, left_out, earlier)
 
 
 profile = door(profile_order)
+
+
+def _earlier(path: Path, artifacts: Sequence[Artifact]) -> Report:
+    """The report to continue; it must be of the same files."""
+    report = read_report(path)
+    sums = {one.recipe: one.sha256 for one in report.artifacts}
+    other = [one.recipe for one in artifacts if sums.get(one.recipe, one.sha256) != one.sha256]
+    if other:
+        message = f"'{path}' cannot be resumed: it measured another file as '{other[0]}'."
+        raise UserError(message, hint="Omit --resume.")
+    return report

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.bundle import Artifact, tuning_file
-from edgekit.core.errors import EdgekitError, EnvironmentFault, UserError
+from edgekit.core.errors import DeviceUnavailable, EdgekitError, EnvironmentFault, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.reports import tuning
 from edgekit.core.reports.report import Estimate, ParityCheck, parity_verdict
@@ -26,6 +26,8 @@ from edgekit.core.units import format_value
 from edgekit.core.verdict import Verdict
 from edgekit.devices.device import Device
 from edgekit.export.checking.parity import validate_artifact
+from edgekit.flows.fleet.holding import held
+from edgekit.flows.fleet.together import Stop
 from edgekit.flows.measuring.cells import job_for, rows_fed, write_feeds
 from edgekit.flows.measuring.idle_core import on_an_idle_core
 from edgekit.flows.measuring.pairs import short_job
@@ -77,12 +79,13 @@ class TuneOrder:
         """Search, and save the choice next to the bundle."""
         with progress.stage(f"tuning on {self.target}"), ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
-            quality = {one.recipe: _quality(self.found, one, self.max_drop) for one in self.artifacts}
             device = stack.enter_context(devices.open_device(self.target.device))
+            launcher = stack.enter_context(held(device, Stop(), wait_s=self.settings.wait_s))
             facts = device.facts()
+            quality = {one.recipe: _quality(self.found, one, self.max_drop) for one in self.artifacts}
             candidates = self._candidates(quality, facts, emulated=device.emulated or facts.emulated)
-            launcher = _Launcher(self.found, device, folder, self.time_limit_s)
-            finalists = halve(candidates, launcher.launch, self.settings.seed, progress)
+            trier = _Launcher(self.found, launcher, folder, self.time_limit_s)
+            finalists = halve(candidates, trier.launch, self.settings.seed, progress)
         if not finalists:
             raise EnvironmentFault(f"No candidate runs on '{self.target}': {candidates[0].refused}")
         report = _reported(self.found, self.target, candidates, finalists, quality, facts, self.settings)
@@ -153,6 +156,8 @@ class _Launcher:
         try:
             with on_an_idle_core(trial.target):
                 result = self.device.measure(short_job(job))
+        except DeviceUnavailable:
+            raise
         except EdgekitError as err:
             trial.refused = err.message
             return

@@ -23,9 +23,10 @@ _STYLES: Final = {
     Verdict.PASS: Style(color="green"),
     Verdict.FAIL: Style(color="red", bold=True),
     Verdict.INCONCLUSIVE: Style(color="yellow", bold=True),
+    Verdict.INCOMPLETE: Style(color="yellow", bold=True),
 }
-_MARKS: Final = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
-_ORDER: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+_MARKS: Final = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔", Verdict.INCOMPLETE: "⏸️"}
+_ORDER: Final = (Verdict.FAIL, Verdict.INCOMPLETE, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
 def render(report: CheckReport, console: Console) -> None:

@@ -60,6 +60,8 @@ def render_markdown(report: ComparisonReport) -> str:
 
 def notes(report: ComparisonReport) -> Iterator[str]:
     """What a reader must know besides the figures, one sentence each."""
+    for one in report.missing:
+        yield f"{one.target} was not measured: {one.reason}{f' Hint: {one.hint}' if one.hint else ''}"
     for pair in report.pairs:
         name = f"{_name(pair)}: " if len(report.pairs) > 1 else ""
         if pair.ratio.value is None:

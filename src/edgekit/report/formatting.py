@@ -14,7 +14,12 @@ from edgekit.core.reports.check import Change
 from edgekit.core.reports.report import BudgetCheck, Estimate, ParityCheck
 from edgekit.core.verdict import Verdict
 
-VERDICTS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "INCONCLUSIVE"}
+VERDICTS: Final = {
+    Verdict.PASS: "pass",
+    Verdict.FAIL: "FAIL",
+    Verdict.INCONCLUSIVE: "INCONCLUSIVE",
+    Verdict.INCOMPLETE: "INCOMPLETE",
+}
 
 # Sizes below it are written with all digits: a file may grow by a few bytes.
 _EXACT_BYTES: Final = 1e6

@@ -307,7 +307,16 @@ def is_upper_limit(check: BudgetCheck) -> bool:
 def warnings(report: Report) -> tuple[str, ...]:
     """Warnings of the run, then those of each artifact with its name."""
     made = (f"{artifact.recipe}: {text}" for artifact in report.artifacts for text in artifact.warnings)
-    return tuple(dict.fromkeys((*report.warnings, *made)))
+    return tuple(dict.fromkeys((*report.warnings, *_missing(report), *made)))
+
+
+def _missing(report: Report) -> Iterator[str]:
+    """What was not measured on each target, once for each reason."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for one in report.missing:
+        groups.setdefault((one.target, one.reason, one.hint), []).append(one.artifact)
+    for (target, reason, hint), artifacts in groups.items():
+        yield f"Not measured on {target}: {', '.join(artifacts)}. {reason}{f' Hint: {hint}' if hint else ''}"
 
 
 def artifact_names(report: Report) -> list[str]:

@@ -26,6 +26,7 @@ _STYLES: Final = {
     Verdict.PASS: Style(color="green"),
     Verdict.FAIL: Style(color="red", bold=True),
     Verdict.INCONCLUSIVE: Style(color="yellow", bold=True),
+    Verdict.INCOMPLETE: Style(color="yellow", bold=True),
 }
 _DIM: Final = Style(dim=True)
 _BOLD: Final = Style(bold=True)

@@ -26,7 +26,7 @@ from edgekit.devices.remote.engines import clean
 from edgekit.devices.remote.onnxruntime_library import prepare_native
 from edgekit.devices.remote.readiness import check
 from edgekit.devices.remote.shell_device import Runners, ShellDevice
-from edgekit.devices.remote.transfer import ensure
+from edgekit.devices.remote.transfer import ensure, sender
 from edgekit.devices.web.browser import WebDevice
 from edgekit.runtime.launch import launch
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
@@ -127,7 +127,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_ended(phone: Phone, tmp_path: P
     big = tmp_path / "big"
     big.write_bytes(os.urandom(50_000_000))
     digest = sha256_file(big)
-    part = phone.folder / "blobs" / f"{digest}.part"
+    part = phone.folder / "blobs" / f"{digest}.{sender()}.part"
 
     def pull() -> None:
         eventually(lambda: size_of(part) > 4_000_000, every_s=0.005)

@@ -33,7 +33,7 @@ from edgekit.core.system.files import sha256_file
 from edgekit.devices.remote.launches import measure
 from edgekit.devices.remote.runners import NativeRunner, PythonRunner
 from edgekit.devices.remote.shell import run_program
-from edgekit.devices.remote.transfer import ensure
+from edgekit.devices.remote.transfer import ensure, sender
 from edgekit.runtime.launch import launch
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
@@ -213,7 +213,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_ended(here: LocalShell, tmp_pat
     source = tmp_path / "big"
     source.write_bytes(os.urandom(3_000_000))
     digest = sha256_file(source)
-    part = here.folder / "blobs" / f"{digest}.part"
+    part = here.folder / "blobs" / f"{digest}.{sender()}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(source.read_bytes()[:2_000_000])
     inode = part.stat().st_ino
@@ -229,7 +229,7 @@ def test_a_damaged_partial_file_is_replaced_at_once(here: LocalShell, tmp_path: 
     source = tmp_path / "big"
     source.write_bytes(os.urandom(100_000))
     digest = sha256_file(source)
-    part = here.folder / "blobs" / f"{digest}.part"
+    part = here.folder / "blobs" / f"{digest}.{sender()}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"another content")
 

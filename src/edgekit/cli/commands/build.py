@@ -20,6 +20,7 @@ from edgekit.cli.arguments import (
     time_limit_option,
     timeout_option,
     to_option,
+    wait_option,
 )
 from edgekit.cli.common import Call, Command, common
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 @launches_option
 @time_limit_option
 @timeout_option
+@wait_option
 @common(acts=True, chance=True)
 def command(
     call: Call,
@@ -69,6 +71,7 @@ def command(
     launches: int | None,
     time_limit: float | None,
     timeout: float | None,
+    wait: float | None,
 ) -> int:
     """Take a model to a verdict: export, validate, profile, judge.
 
@@ -78,7 +81,7 @@ def command(
     """
     from edgekit.flows.build import REPORT_HTML, build_order
 
-    settings = call.settings(launches=launches, timeout_s=timeout)
+    settings = call.settings(launches=launches, timeout_s=timeout, wait_s=wait)
     folder = out or Path(f"{source_name(source)}-edgekit")
     return call.perform(
         lambda progress: build_order(

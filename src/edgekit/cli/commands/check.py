@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from edgekit.cli.arguments import Duration, Share, path_type, report_option_of
+from edgekit.cli.arguments import Duration, Share, path_type, report_option_of, wait_option
 from edgekit.cli.common import Call, Command, common
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ config_option = click.option(
 @click.option(
     "--baseline-commit", metavar="COMMIT", help="The commit to compare with; overrides 'baseline_commit' in FILE."
 )
+@wait_option
 @click.option("--no-record", is_flag=True, help="Do not add this run to the history.")
 @report_option_of(
     "check", ".html, .json, .md, .xml (JUnit), .codequality.json, .bencher.json or .benchmark-action.json"
@@ -59,6 +60,7 @@ def command(
     time_box: float | None,
     minimum_effect: float | None,
     baseline_commit: str | None,
+    wait: float | None,
     no_record: bool,
     report: tuple[Path, ...],
 ) -> int:
@@ -80,7 +82,7 @@ def command(
         "baseline_commit": baseline_commit,
     }
     changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    settings = call.settings()
+    settings = call.settings(wait_s=wait)
 
     def show(found: CheckReport) -> int:
         write_documents(found, report)

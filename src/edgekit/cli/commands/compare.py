@@ -14,6 +14,7 @@ from edgekit.cli.arguments import (
     report_option_of,
     target_option,
     time_limit_option,
+    wait_option,
 )
 from edgekit.cli.common import Call, Command, common
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     help="Smallest difference that counts, e.g. 3%.  [setting: minimum_effect]",
 )
 @axis_sizes_option
+@wait_option
 @report_option_of("compare", ".html, .json or .md")
 @common(acts=True, chance=True)
 def command(
@@ -64,6 +66,7 @@ def command(
     time_box: float,
     minimum_effect: float | None,
     sizes: tuple[str, ...],
+    wait: float | None,
     report: tuple[Path, ...],
 ) -> int:
     """Compare the latency of two artifacts, or of two reports.
@@ -76,12 +79,12 @@ def command(
     from edgekit.flows.compare import compare_order
     from edgekit.report.comparison import render
 
-    settings = call.settings(minimum_effect=minimum_effect)
+    settings = call.settings(minimum_effect=minimum_effect, wait_s=wait)
 
     def show(found: ComparisonReport) -> int:
         write_documents(found, report)
         call.answer(found, lambda: rendered(found, render, call.output, report, pipe_columns=80))
-        return found.verdict.exit_code
+        return found.exit_code
 
     return call.perform(
         lambda progress: compare_order(

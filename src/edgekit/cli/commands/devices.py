@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.arguments import Duration
+from edgekit.cli.arguments import Duration, wait_option
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.completion import names
 from edgekit.cli.output import columns
@@ -106,12 +106,13 @@ def check(call: Call, name: str) -> int:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="For a phone: the folder that contains a C library for its processor.",
 )
+@wait_option
 @common(acts=True)
-def prepare(call: Call, name: str, backends: tuple[str, ...], libraries: Path | None) -> int:
+def prepare(call: Call, name: str, backends: tuple[str, ...], libraries: Path | None, wait: float | None) -> int:
     """Install the backends on a device, which then needs no network."""
     from edgekit.flows.devices import prepare_order
 
-    settings = call.settings()
+    settings = call.settings(wait_s=wait)
     return call.perform(
         lambda progress: prepare_order(
             name, settings=settings, backends=backends, libraries=libraries, progress=progress
@@ -122,12 +123,14 @@ def prepare(call: Call, name: str, backends: tuple[str, ...], libraries: Path | 
 
 @command.command("clean", cls=Command, examples=["edgekit devices clean pi5"])
 @known_name_argument
+@wait_option
 @common(acts=True)
-def clean(call: Call, name: str) -> int:
+def clean(call: Call, name: str, wait: float | None) -> int:
     """Remove everything that edgekit installed on a device."""
     from edgekit.flows.devices import clean_order
 
-    return call.perform(lambda _: clean_order(name), lambda done: _show(call, done))
+    settings = call.settings(wait_s=wait)
+    return call.perform(lambda _: clean_order(name, settings=settings), lambda done: _show(call, done))
 
 
 @command.command("remove", cls=Command, examples=["edgekit devices remove pi5"])

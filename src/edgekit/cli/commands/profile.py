@@ -19,6 +19,7 @@ from edgekit.cli.arguments import (
     state_option,
     target_option,
     time_limit_option,
+    wait_option,
 )
 from edgekit.cli.common import Call, Command, common
 
@@ -67,6 +68,13 @@ from edgekit.cli.common import Call, Command, common
     "--input", multiple=True, metavar="NAME=VALUE", help="Value of an input of a bare file, e.g. sr=16000. Repeatable."
 )
 @state_option
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="REPORT",
+    help="A report (.json) that is incomplete: measure only what it misses.",
+)
+@wait_option
 @report_option
 @common(acts=True, chance=True)
 def command(
@@ -84,6 +92,8 @@ def command(
     sizes: tuple[str, ...],
     input: tuple[str, ...],
     state: tuple[str, ...],
+    resume: Path | None,
+    wait: float | None,
     report: tuple[Path, ...],
 ) -> int:
     """Measure latency, load time and memory on targets.
@@ -93,7 +103,7 @@ def command(
     """
     from edgekit.flows.profile import profile_order
 
-    settings = call.settings(launches=launches)
+    settings = call.settings(launches=launches, wait_s=wait)
     return call.perform(
         lambda progress: profile_order(
             path,
@@ -108,6 +118,7 @@ def command(
             sizes=sizes,
             input=input,
             state=state,
+            resume=resume,
             settings=settings,
             progress=progress,
         ),

@@ -16,6 +16,7 @@ from edgekit.cli.arguments import (
     parts,
     path_argument,
     report_option_of,
+    wait_option,
 )
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.completion import targets
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     help="How long each process keeps timing after warm-up.",
 )
 @axis_sizes_option
+@wait_option
 @report_option_of("tune", ".html, .json or .md")
 @common(acts=True, chance=True)
 def command(
@@ -69,6 +71,7 @@ def command(
     time_limit: float,
     sizes: tuple[str, ...],
     report: tuple[Path, ...],
+    wait: float | None,
 ) -> int | None:
     """Find the best artifact, threads and options for a target.
 
@@ -79,7 +82,7 @@ def command(
     from edgekit.flows.tune import tune_order
     from edgekit.report.tune import render
 
-    settings = call.settings()
+    settings = call.settings(wait_s=wait)
 
     def show(found: TuneReport) -> None:
         write_documents(found, report)

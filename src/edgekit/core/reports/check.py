@@ -16,7 +16,7 @@ from edgekit.core.verdict import Verdict
 # 4: tools and reproduction. 5: the line of the configuration that asks for a check.
 CHECK_SCHEMA: Final = 5
 
-Kind = Literal["parity", "budget", "baseline", "history"]
+Kind = Literal["parity", "budget", "baseline", "history", "device"]
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +42,8 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `metric` is what was checked, e.g. `latency`. `estimate` is in `unit`: the value that a budget limits, or the ratio
     to the baseline, whose figures are in `change`. `p_value` is the input of Holm's method; None for what has no noise.
     `message` is one sentence for people. `in_a_row` counts the consecutive runs, this one included, in which the check
-    was inconclusive. `line` is that of the configuration in which the budget or the baseline is written.
+    was inconclusive. `line` is that of the configuration in which the budget or the baseline is written. A `device`
+    check says what could not be measured.
     """
 
     model: str

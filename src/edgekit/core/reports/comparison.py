@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.errors import Interrupted
 from edgekit.core.measurement import Measurement
-from edgekit.core.reports.report import Estimate
+from edgekit.core.reports.report import Estimate, Missing
 from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.statistics.intervals import Direction
 from edgekit.core.system.documents import Document
@@ -76,7 +77,10 @@ class FileDifferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class ComparisonReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every pair, and the verdict: fail if B is slower on any target, else inconclusive if one pair is."""
+    """Every pair, and the verdict: fail if B is slower on any target, else incomplete if a target is `missing`.
+
+    Else it is inconclusive if one pair is.
+    """
 
     created: str
     a: str
@@ -88,5 +92,12 @@ class ComparisonReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fie
     files: FileDifferences | None = None
     tools: dict[str, str] = {}
     reproduction: Reproduction | None = None
+    missing: tuple[Missing, ...] = ()
     command: str = "compare"
     schema_version: int = COMPARISON_SCHEMA
+
+    @property
+    def exit_code(self) -> int:
+        """That of the verdict; 130 after Ctrl-C."""
+        stopped = any(one.kind == "interrupted" for one in self.missing)
+        return Interrupted.exit_code if stopped else self.verdict.exit_code

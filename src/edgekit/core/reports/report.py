@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import ConversionFailed, EdgekitError
+from edgekit.core.errors import ConversionFailed, EdgekitError, Interrupted
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Measurement, Trust
@@ -159,6 +159,28 @@ class Operators(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.seconds / middle if middle and self.times else None
 
 
+class Missing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An artifact that was not measured on a target, or not completely, and why.
+
+    `kind` is `unable` (the device cannot run it, which leaves a report complete if it ran another artifact), `refused`
+    (a launch failed), `away` (no response, or another user holds the device) or `interrupted` (Ctrl-C). `launches` of
+    it had ended by then.
+    """
+
+    artifact: str
+    target: str
+    kind: str
+    reason: str
+    hint: str = ""
+    batch: int = 1
+    launches: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another run can add it."""
+        return self.kind != "unable"
+
+
 class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One budget judged for one artifact on one target; `excess` is how far the value exceeds the limit, in SI."""
 
@@ -219,7 +241,7 @@ class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain
     unusual times; `unexplained` are observations without a cause. `training` is that of the weights, if edgekit trained
-    them. `failures` are the recipes that could not be made; the verdict is then fail.
+    them. `failures` are the recipes that could not be made; the verdict is then fail. `missing` was not measured.
     """
 
     command: str
@@ -240,6 +262,7 @@ class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     causes: tuple[Cause, ...] = ()
     unexplained: tuple[str, ...] = ()
     training: Training | None = None
+    missing: tuple[Missing, ...] = ()
     facts: dict[str, Facts] = {}
     facts_after: dict[str, Facts] = {}
     tools: dict[str, str] = {}
@@ -252,7 +275,9 @@ class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     @property
     def exit_code(self) -> int:
-        """That of the verdict; that of a failed conversion if all that was made passes."""
+        """That of the verdict; that of a failed conversion if all that was made passes, 130 after Ctrl-C."""
+        if any(one.kind == "interrupted" for one in self.missing):
+            return Interrupted.exit_code
         judged = worst([parity_verdict(self.parity), *(one.verdict for one in self.outcomes)])
         if not self.failures or judged is Verdict.FAIL:
             return self.verdict.exit_code

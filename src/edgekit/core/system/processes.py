@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -21,6 +21,8 @@ _GRACE_S: Final = 5.0
 _UNWINDING: Final = tuple(
     signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__
 )
+# The programs that some thread awaits, with that thread.
+_AWAITED: Final[dict[subprocess.Popen[bytes], int]] = {}
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def kill_awaited_by(threads: Container[int]) -> None:
+    """Kill the programs that `run` and `run_tied` await in these threads, by identifier; the calls return at once."""
+    for process, thread in list(_AWAITED.items()):
+        if thread in threads:
+            kill(process)
+
+
 @contextlib.contextmanager
 def _signals_held() -> Iterator[list[int]]:
     """Signals that would unwind this thread arrive in the list, and are acted on when the block ends."""
@@ -117,10 +126,12 @@ def _signals_held() -> Iterator[list[int]]:
 @contextlib.contextmanager
 def _started(arguments: Sequence[str], stdin: IO[bytes] | int) -> Iterator[subprocess.Popen[bytes]]:
     process = start(arguments, stdin=stdin)
+    _AWAITED[process] = threading.get_ident()
     try:
         yield process
     finally:
         end(process)
+        del _AWAITED[process]
 
 
 def _finished(process: subprocess.Popen[bytes], timeout_s: float) -> Finished:

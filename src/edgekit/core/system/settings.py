@@ -30,6 +30,7 @@ _FOLDERS: Final = ("data", "cache")
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
+_Patience = Annotated[float, msgspec.Meta(ge=0)]
 _Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -39,7 +40,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     `data`: folder of data sets. `cache`: folder of downloads and conversions. `target`: default target.
     `launches`: number of processes per measurement. `seed`: seed of every random choice. `timeout_s`: time limit of one
     conversion. `minimum_effect`: the smallest difference of latencies that counts, as a ratio. `trust`: installed
-    packages whose code may run to make a network, comma-separated; a project file cannot set it.
+    packages whose code may run to make a network, comma-separated; a project file cannot set it. `wait_s`: how long to
+    wait for a device that another user uses.
     """
 
     data: str = ""
@@ -51,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     offline: bool = False
     minimum_effect: _Ratio = 0.03
     trust: str = ""
+    wait_s: _Patience = 0.0
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

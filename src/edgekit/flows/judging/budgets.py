@@ -18,6 +18,7 @@ from edgekit.core.reports.report import (
     BudgetCheck,
     Estimate,
     Latency,
+    Missing,
     Outcome,
     ParityCheck,
     cell,
@@ -54,6 +55,10 @@ class Figures(Protocol):
     def latency(self) -> tuple[Latency, ...]:
         """The figures of those values."""
 
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """What could not be measured on its target."""
+
 
 def parse_budgets(
     texts: str | Sequence[str], targets: Sequence[Target], recipes: Sequence[Recipe]
@@ -82,11 +87,12 @@ def refuse_unmeasurable(budgets: Sequence[Budget], *, labelled: bool) -> None:
 
 def judge_budgets(budgets: Sequence[Budget], targets: Sequence[Target], figures: Figures) -> tuple[BudgetCheck, ...]:
     """Each budget on each artifact and target it applies to."""
+    missing = {(one.artifact, one.target) for one in figures.missing}
     return tuple(
         _check(budget, artifact, str(target), figures)
         for target in targets
         for artifact in figures.artifacts
-        if opens(target, artifact)
+        if opens(target, artifact) and (artifact.recipe, str(target)) not in missing
         for budget in budgets
         if budget.applies_to(artifact.recipe, str(target))
     )
@@ -161,12 +167,18 @@ def _outcome(where: Target, scoped: set[str], checks: Sequence[BudgetCheck], fig
     here = [check for check in checks if check.target == target]
     must = worst(check.verdict for check in here if check.budget in scoped)
     open_ = [check for check in here if check.budget not in scoped]
-    candidates = [one.recipe for one in figures.artifacts if opens(where, one) and _keeps_parity(one.recipe, figures)]
+    missing = [one for one in figures.missing if one.target == target]
+    absent = {one.artifact for one in missing}
+    sound = [one.recipe for one in figures.artifacts if opens(where, one) and _keeps_parity(one.recipe, figures)]
+    candidates = [name for name in sound if name not in absent]
+    if sound and not candidates:
+        return Outcome(target, Verdict.INCOMPLETE, None, missing[0].reason)
     if not candidates:
         return Outcome(target, Verdict.FAIL, None, "no artifact keeps parity")
     of_each = {name: worst(check.verdict for check in open_ if check.artifact == name) for name in candidates}
     passing = [name for name, verdict in of_each.items() if verdict is Verdict.PASS]
-    verdict = worst([must, best(of_each.values())])
+    short = [Verdict.INCOMPLETE] if any(one.is_open for one in missing) else []
+    verdict = worst([must, best(of_each.values()), *short])
     if not passing:
         return Outcome(target, verdict, None, _nearest_miss(open_, candidates))
     unmet = dict.fromkeys(one.budget for one in here if one.budget in scoped and one.verdict is not Verdict.PASS)

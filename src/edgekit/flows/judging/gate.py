@@ -25,10 +25,11 @@ from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict
+from edgekit.flows.fleet.profiled import Profiled
 from edgekit.flows.judging.budgets import parse_budgets, refuse_unmeasurable
 from edgekit.flows.judging.comparison import read_report
 from edgekit.flows.measuring.cells import DEFAULT_TIME_LIMIT_S
-from edgekit.flows.measuring.measure import Profiled, measure
+from edgekit.flows.measuring.measure import measure
 from edgekit.flows.measuring.pairs import Protocol
 from edgekit.flows.measuring.rounds import Rounds
 from edgekit.flows.opening import devices
@@ -121,14 +122,24 @@ class Gate:
     def protocol(self, *, again: bool = False) -> Protocol:
         """How artifacts are compared; `again` changes the random order."""
         file, seed = self.file, self.settings.seed + 1000 * again
-        return Protocol(file.launches, file.time_box_s, file.minimum_effect, file.alpha, seed)
+        return Protocol(file.launches, file.time_box_s, file.minimum_effect, file.alpha, seed, self.settings.wait_s)
 
     def profile(self, gated: Gated, artifacts: Sequence[Artifact], *, again: int = 0) -> Profiled:
         """Latency and parity of artifacts on every target of the model; `again` counts re-measurements."""
         seed = self.settings.seed + again
-        rounds = Rounds(self.file.launches, self.file.time_limit_s or DEFAULT_TIME_LIMIT_S, seed=seed)
+        rounds = Rounds(
+            self.file.launches,
+            self.file.time_limit_s or DEFAULT_TIME_LIMIT_S,
+            seed=seed,
+            wait_s=self.settings.wait_s,
+        )
         exported = bool(gated.model.source)
-        return measure(gated.found, gated.targets, artifacts, rounds, self.progress, exported=exported)
+        found = measure(
+            gated.found, gated.targets, artifacts, rounds, self.progress, exported=exported, is_partial=True
+        )
+        if found.is_interrupted:
+            raise KeyboardInterrupt
+        return found
 
 
 def confirmed(alarm: Checked, second: Verdict, figure: str) -> Checked:

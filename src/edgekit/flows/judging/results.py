@@ -54,6 +54,21 @@ def parity_results(gated: Gated, report: Report, target: Target, judged: Sequenc
         )
 
 
+def device_results(gated: Gated, report: Report, target: Target) -> Iterator[Checked]:
+    """One result per artifact that could not be measured on the target, but could be by another run."""
+    for one in report.missing:
+        if one.target == str(target) and one.is_open:
+            yield Checked(
+                model=gated.model.called,
+                artifact=one.artifact,
+                target=one.target,
+                kind="device",
+                check="measured",
+                verdict=Verdict.INCOMPLETE,
+                message=one.reason,
+            )
+
+
 def budget_results(gated: Gated, report: Report, target: Target, judged: Sequence[str]) -> Iterator[Checked]:
     """One result per budget and judged artifact."""
     for one in report.budgets:

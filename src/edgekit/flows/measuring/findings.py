@@ -12,6 +12,7 @@ from edgekit.core.reports.report import (
     Accuracy,
     BudgetCheck,
     Latency,
+    Missing,
     Outcome,
     ParityCheck,
     RecipeFailure,
@@ -23,7 +24,7 @@ from edgekit.core.spec import ModelSpec
 from edgekit.core.system.documents import now
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict, worst
-from edgekit.flows.measuring.measure import Profiled
+from edgekit.flows.fleet.profiled import Profiled, verdict_of
 from edgekit.flows.opening.repository import reproduction
 from edgekit.flows.opening.versions import versions
 
@@ -58,6 +59,16 @@ class Findings:
         """The figures of those values."""
         return tuple(self.profiled.latency)
 
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """What could not be measured on its target."""
+        return tuple(self.profiled.missing)
+
+    @property
+    def completeness(self) -> Verdict:
+        """Incomplete if a device could not be measured, else pass."""
+        return verdict_of(self.profiled.missing, self.profiled.measurements)
+
     def report(
         self,
         command: str,
@@ -86,12 +97,13 @@ class Findings:
             budgets=budgets,
             outcomes=outcomes,
             training=self.training,
+            missing=self.missing,
             facts=self.profiled.facts,
             facts_after=self.profiled.facts_after,
             tools=versions(),
             stages=dict(stages),
             warnings=(*self.warnings, *self.profiled.warnings),
-            verdict=worst([verdict, *([Verdict.FAIL] if self.failures else [])]),
+            verdict=worst([verdict, self.completeness, *([Verdict.FAIL] if self.failures else [])]),
             seed=settings.seed,
             reproduction=reproduction(),
         )

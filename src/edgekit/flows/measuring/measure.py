@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,16 +14,17 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import UserError
+from edgekit.core.errors import DeviceUnavailable, EdgekitError, EnvironmentFault, Interrupted, UserError
 from edgekit.core.facts import Facts
-from edgekit.core.measurement import Measurement
-from edgekit.core.reports.report import Latency, Operators, ParityCheck
-from edgekit.core.reports.sustained import Sustained
+from edgekit.core.reports.report import Missing, Operators, ParityCheck
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
+from edgekit.flows.fleet.holding import Unable, held, inability
+from edgekit.flows.fleet.profiled import AWAY, INTERRUPTED, REFUSED, UNABLE, Profiled
+from edgekit.flows.fleet.together import THREADS, Scheduler, Stop, Work
 from edgekit.flows.measuring.cells import (
     DEFAULT_TIME_LIMIT_S,
     SHORT_TIME_LIMIT_S,
@@ -34,7 +36,15 @@ from edgekit.flows.measuring.cells import (
 )
 from edgekit.flows.measuring.instructions import Counts, count_all
 from edgekit.flows.measuring.parity import parity_on_target
-from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Launched, Rounds, half_width, is_narrow, launch_in_rounds
+from edgekit.flows.measuring.rounds import (
+    DEFAULT_TIME_BOX_S,
+    ENDS_ALL,
+    Launched,
+    Rounds,
+    half_width,
+    is_narrow,
+    launch_in_rounds,
+)
 from edgekit.flows.measuring.summary import summarize
 from edgekit.flows.measuring.sustained import refuse_emulated, refuse_short, sustain
 from edgekit.flows.opening import devices
@@ -43,20 +53,6 @@ from edgekit.flows.opening.artifacts import Opened, opens
 _PARITY_FEEDS = 8
 # The sum of the operator times agrees with the median latency if it differs by this share at most.
 _OPERATORS_APART = 0.3
-
-
-@dataclass
-class Profiled:
-    """The results of profiling, as a report contains them."""
-
-    measurements: list[Measurement] = field(default_factory=list)
-    latency: list[Latency] = field(default_factory=list)
-    operators: list[Operators] = field(default_factory=list)
-    sustained: list[Sustained] = field(default_factory=list)
-    parity: list[ParityCheck] = field(default_factory=list)
-    facts: dict[str, Facts] = field(default_factory=dict)
-    facts_after: dict[str, Facts] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -77,37 +73,41 @@ def measure(
     extras: Extras = Extras(),
     *,
     exported: bool = False,
+    kept: Profiled | None = None,
+    is_partial: bool = False,
+    scheduler: Scheduler = THREADS,
 ) -> Profiled:
-    """Launch every artifact on every target, in rounds; arguments as in `profile`.
+    """Launch every artifact on every target, in rounds; devices work at the same time. Arguments as in `profile`.
+
+    What could not be measured is in `Profiled.missing`, with the reason.
 
     Args:
         exported: This command has just exported on this machine, whose load average is that of its converters.
+        kept: What an earlier command has measured, which is not measured again; everything is added to it.
+        is_partial: Do not raise what is missing, even if nothing was measured.
+
+    Raises:
+        EdgekitError: Nothing at all could be measured, for this reason; or a bug.
+        KeyboardInterrupt: Ctrl-C came before anything was measured.
     """
+    asked = _Asked(found, rounds, extras, exported)
     refuse_batches(found, extras.batch)
     refuse_short(extras.sustain_s)
-    with TemporaryDirectory(prefix="edgekit-") as folder, ExitStack() as stack:
-        machines = {one.device: stack.enter_context(devices.open_device(one.device)) for one in targets}
+    profiled = kept or Profiled()
+    with TemporaryDirectory(prefix="edgekit-") as folder:
         cells = _cells(found, targets, artifacts, Path(folder), rounds.time_limit_s, sorted(set(extras.batch)))
-        before = {name: _facts_before(name, device, exported=exported) for name, device in machines.items()}
-        if extras.sustain_s is not None:
-            refuse_emulated(machines)
-        launched = launch_in_rounds(cells, machines, rounds, progress)
-        after = {name: _facts_after(name, device, launched) for name, device in machines.items()}
-        counts = count_all(cells, machines, progress)
-        profiled = _collect(found, cells, launched, counts, machines, before, after)
-        timed = [cell for cell in cells if _is_timed(cell, profiled)]
-        if extras.operators:
-            with progress.stage("operators"):
-                _add_operators(profiled, timed, machines)
-        if extras.sustain_s is not None:
-            with progress.stage("sustained load"):
-                profiled.sustained += sustain(timed, machines, extras.sustain_s, progress)
-    profiled.warnings += [
-        f"The median of {cell.described} is known to ±{100 * width:.1f} %, not ±{100 * (rounds.precision or 0.0):g} %: "
-        f"the time box of {rounds.time_box_s:g} s ended."
-        for cell in cells
-        if not is_narrow(launched[cell], rounds) and (width := half_width(launched[cell])) is not None
-    ]
+        have = {(one.target, one.artifact, one.batch) for one in profiled.measurements}
+        parts = {
+            name: _Part([cell for cell in cells if cell.target.device == name and _key(cell) not in have])
+            for name in dict.fromkeys(target.device for target in targets)
+        }
+        _run_all({name: part for name, part in parts.items() if part.cells}, asked, scheduler, progress)
+        for part in parts.values():
+            profiled.add(part.profiled)
+    _refuse_nothing(parts.values(), profiled, is_partial=is_partial)
+    if not found.samples.expected:
+        profiled.warnings.append("Parity was not checked: there are no reference outputs.")
+    profiled.sort(targets)
     return profiled
 
 
@@ -122,7 +122,7 @@ def rounds_of(
     count = settings.launches if launches is None else launches
     # Many short launches tell more of the median than few long ones.
     usual_s = DEFAULT_TIME_LIMIT_S if precision is None else SHORT_TIME_LIMIT_S
-    return Rounds(count, time_limit_s or usual_s, precision, time_box_s, settings.seed)
+    return Rounds(count, time_limit_s or usual_s, precision, time_box_s, settings.seed, settings.wait_s)
 
 
 def refuse_batches(found: Opened, batch: Sequence[int]) -> None:
@@ -172,22 +172,142 @@ def _feeds(batch: int) -> int:
     return _PARITY_FEEDS if batch == 1 else 1
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What every device is asked for."""
+
+    found: Opened
+    rounds: Rounds
+    extras: Extras
+    exported: bool
+
+
+@dataclass
+class _Part:
+    """The cells of one device, what was measured of them, and the error of each that could not be measured."""
+
+    cells: list[Cell]
+    profiled: Profiled = field(default_factory=Profiled)
+    failed: dict[Cell, EdgekitError] = field(default_factory=dict)
+    launched: dict[Cell, list[Launched]] = field(default_factory=dict)
+
+    def fail(self, err: EdgekitError) -> None:
+        """Let every cell that has not failed yet fail with `err`."""
+        self.failed = {**dict.fromkeys(self.cells, err), **self.failed}
+
+    def close(self) -> None:
+        """Add what failed to what is missing."""
+        for cell, err in self.failed.items():
+            kind = INTERRUPTED if isinstance(err, Interrupted) else REFUSED
+            kind = AWAY if isinstance(err, DeviceUnavailable) else UNABLE if isinstance(err, Unable) else kind
+            ended = sum(not one.launch.replaced for one in self.launched.get(cell, ()))
+            reason = err.message + (f" {ended} launches had ended." if ended and kind in (AWAY, INTERRUPTED) else "")
+            where = cell.artifact.recipe, str(cell.target), kind
+            self.profiled.missing.append(Missing(*where, reason, err.hint, cell.batch, ended))
+
+
+def _run_all(parts: Mapping[str, _Part], asked: _Asked, scheduler: Scheduler, progress: Progress) -> None:
+    """Measure every part; Ctrl-C is kept as what its cells lack."""
+    with ExitStack() as stack:
+        work: dict[str, Work] = {}
+        for name, part in parts.items():
+            try:
+                device = stack.enter_context(devices.open_device(name))
+            except EnvironmentFault as err:
+                part.fail(err)
+                continue
+            work[name] = partial(_measure_part, part, device, asked, progress)
+        try:
+            scheduler.run(work, progress)
+        except KeyboardInterrupt:
+            for part in parts.values():
+                unfinished = [cell for cell in part.cells if len(part.launched.get(cell, ())) < asked.rounds.least]
+                part.failed = {**dict.fromkeys(unfinished, Interrupted("Stopped by Ctrl-C.")), **part.failed}
+            if not any(part.profiled.measurements for part in parts.values()):
+                raise
+    for part in parts.values():
+        part.close()
+
+
+def _measure_part(part: _Part, device: Device, asked: _Asked, progress: Progress, stop: Stop) -> None:
+    """Measure the cells of one device; its errors become what is missing, but not the mistakes of the user or ours."""
+    try:
+        with held(device, stop, wait_s=asked.rounds.wait_s) as launcher:
+            _measure_held(part, device, launcher, asked, progress)
+    except EnvironmentFault as err:
+        part.fail(err)
+    except Interrupted as err:
+        part.fail(err)
+
+
+def _measure_held(part: _Part, device: Device, launcher: Device, asked: _Asked, progress: Progress) -> None:
+    name, extras = part.cells[0].target.device, asked.extras
+    before = _facts_before(name, device, exported=asked.exported)
+    if extras.sustain_s is not None:
+        refuse_emulated({name: device})
+    part.failed.update({cell: err for cell in part.cells if (err := inability(device, cell.job)) is not None})
+    able = [cell for cell in part.cells if cell not in part.failed]
+    machines = {name: launcher}
+    part.launched = launch_in_rounds(able, machines, asked.rounds, progress, failed=part.failed)
+    ran = {cell: launches for cell, launches in part.launched.items() if launches}
+    if not ran:
+        return
+    after = before if _is_lost(part) else _facts_after(name, device, ran)
+    counts = {} if _is_lost(part) else count_all(list(ran), {name: device}, progress)
+    _collect(part, asked.found, ran, counts, device, before, after)
+    timed = [cell for cell in ran if _is_timed(cell, part.profiled) and cell not in part.failed]
+    if extras.operators:
+        with progress.stage("operators"):
+            _add_operators(part.profiled, timed, machines)
+    if extras.sustain_s is not None:
+        with progress.stage("sustained load"):
+            part.profiled.sustained += sustain(timed, machines, extras.sustain_s, progress)
+    part.profiled.warnings += _imprecise(ran, asked.rounds)
+
+
+def _is_lost(part: _Part) -> bool:
+    return any(isinstance(err, ENDS_ALL) for err in part.failed.values())
+
+
+def _imprecise(launched: Mapping[Cell, Sequence[Launched]], rounds: Rounds) -> Iterator[str]:
+    """A sentence for each median that is not known as exactly as was asked for."""
+    for cell, launches in launched.items():
+        width = half_width(launches)
+        if not is_narrow(launches, rounds) and width is not None:
+            known = f"{100 * width:.1f} %, not ±{100 * (rounds.precision or 0.0):g} %"
+            box = f"the time box of {rounds.time_box_s:g} s ended."
+            yield f"The median of {cell.described} is known to ±{known}: {box}"
+
+
+def _refuse_nothing(parts: Iterable[_Part], profiled: Profiled, *, is_partial: bool) -> None:
+    """Raise the first error where nothing was measured, and every error that is a bug."""
+    errors = [err for part in parts for err in part.failed.values()]
+    bugs = [err for err in errors if err.exit_code == EdgekitError.exit_code]
+    raised = bugs
+    if errors and not profiled.measurements:
+        # A device that is away leaves the rest of a command as it is; a wrong option or file does not.
+        raised = raised or [err for err in errors if not is_partial or not isinstance(err, EnvironmentFault)]
+    if raised:
+        raise raised[0]
+
+
+def _key(cell: Cell) -> tuple[str, str, int]:
+    return str(cell.target), cell.artifact.recipe, cell.batch
+
+
 def _collect(
+    part: _Part,
     found: Opened,
-    cells: Sequence[Cell],
     launched: Mapping[Cell, Sequence[Launched]],
     counts: Counts,
-    devices: Mapping[str, Device],
-    before: Mapping[str, Facts],
-    after: Mapping[str, Facts],
-) -> Profiled:
-    profiled = Profiled(
-        facts={str(cell.target): before[cell.target.device] for cell in cells},
-        facts_after={str(cell.target): after[cell.target.device] for cell in cells},
-    )
-    if not found.samples.expected:
-        profiled.warnings.append("Parity was not checked: there are no reference outputs.")
-    for cell in cells:
+    device: Device,
+    before: Facts,
+    after: Facts,
+) -> None:
+    """Parity and figures of what was launched."""
+    profiled = part.profiled
+    for cell, launches in launched.items():
+        profiled.facts[str(cell.target)], profiled.facts_after[str(cell.target)] = before, after
         checks = _parity(found, cell)
         profiled.parity += checks
         if worst(check.verdict for check in checks) is Verdict.FAIL:
@@ -195,14 +315,12 @@ def _collect(
                 f"'{cell.artifact.recipe}' failed parity on {cell.target}, so it has no latency there."
             )
             continue
-        emulated = devices[cell.target.device].emulated or before[cell.target.device].emulated
         measurement = msgspec.structs.replace(
-            measurement_of(cell, [one.launch for one in launched[cell]], emulated), instructions=counts.get(cell, ())
+            measurement_of(cell, [one.launch for one in launches], device.emulated or before.emulated),
+            instructions=counts.get(cell, ()),
         )
         profiled.measurements.append(measurement)
-        pair = before[cell.target.device], after[cell.target.device]
-        profiled.latency.append(summarize(measurement, [one.result for one in launched[cell]], *pair))
-    return profiled
+        profiled.latency.append(summarize(measurement, [one.result for one in launches], before, after))
 
 
 def _facts_before(name: str, device: Device, *, exported: bool) -> Facts:

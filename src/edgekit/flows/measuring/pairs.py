@@ -43,6 +43,7 @@ class Protocol:
         minimum_effect: The smallest ratio that counts, 0.03 for 3 %.
         alpha: Probability of a false alarm over all looks.
         seed: Of the order in each pair.
+        wait_s: How long to wait for a device that another user uses.
     """
 
     pairs: int = DEFAULT_PAIRS
@@ -50,6 +51,7 @@ class Protocol:
     minimum_effect: float = 0.03
     alpha: float = 0.05
     seed: int = 0
+    wait_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.pairs < MIN_PAIRS:

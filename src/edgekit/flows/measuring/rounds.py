@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import DeviceUnavailable, EdgekitError, Interrupted, UserError
 from edgekit.core.job import Job, JobResult
 from edgekit.core.measurement import Launch
 from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval
@@ -24,6 +24,8 @@ DEFAULT_TIME_BOX_S: Final = 60.0
 # A sample that is narrow by luck rarely stays so: one look alone leaves intervals that cover 91 %, two 93 to 95 %.
 _LOOKS: Final = 2
 _ATTEMPTS: Final = 2
+# What no other launch on the device can get past.
+ENDS_ALL: Final = (DeviceUnavailable, Interrupted)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Rounds:
         precision: Half-width of the median's interval, as a share of it, at which rounds end; None for a fixed count.
         time_box_s: With `precision`, no round starts that would end after it.
         seed: Of the order in each round.
+        wait_s: How long to wait for a device that another user uses.
     """
 
     launches: int = MIN_LAUNCHES + 1
@@ -43,6 +46,7 @@ class Rounds:
     precision: float | None = None
     time_box_s: float = DEFAULT_TIME_BOX_S
     seed: int = 0
+    wait_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.launches < 1:
@@ -80,8 +84,14 @@ def launch_in_rounds(
     rounds: Rounds,
     progress: Progress,
     clock: Callable[[], float] = time.monotonic,
+    failed: dict[Cell, EdgekitError] | None = None,
 ) -> dict[Cell, list[Launched]]:
-    """Launches by cell, in the order they ran; a disturbed launch that was repeated is marked as replaced."""
+    """Launches by cell, in the order they ran; a disturbed launch that was repeated is marked as replaced.
+
+    Args:
+        failed: Takes the error of each cell that could not be launched, which is then left out; a device that is lost
+            ends all rounds. Without it, errors are raised.
+    """
     # Interleaving spreads slow phases of the machine over all cells; the shuffle breaks any period in them.
     rng = random.Random(rounds.seed)  # noqa: S311  an order, not a secret
     found: dict[Cell, list[Launched]] = {cell: [] for cell in cells}
@@ -90,11 +100,23 @@ def launch_in_rounds(
         for cell in rng.sample(list(cells), len(cells)):
             # Outputs are compared once; later launches only take times.
             job = cell.job if done == 0 else msgspec.structs.replace(cell.job, outputs="")
-            found[cell] += _launched(job, devices[cell.target.device], order)
+            try:
+                found[cell] += _launched(job, devices[cell.target.device], order)
+            except EdgekitError as err:
+                if failed is None:
+                    raise
+                if isinstance(err, ENDS_ALL):
+                    failed.update(dict.fromkeys(cells, err))
+                    return found
+                failed[cell] = err
+                continue
             order = found[cell][-1].launch.order + 1
             progress.step(min(order, rounds.least * len(cells)), rounds.least * len(cells), cell.described)
+        cells = [cell for cell in cells if not failed or cell not in failed]
+        if not cells:
+            break
         done += 1
-        is_known = done >= rounds.least and all(is_narrow(launches, rounds) for launches in found.values())
+        is_known = done >= rounds.least and all(is_narrow(found[cell], rounds) for cell in cells)
         narrow = narrow + 1 if is_known else 0
     return found
 

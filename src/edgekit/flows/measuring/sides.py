@@ -17,6 +17,8 @@ from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
 from edgekit.devices.device import Counting
+from edgekit.flows.fleet.holding import held
+from edgekit.flows.fleet.together import Stop
 from edgekit.flows.measuring.cells import Cell, job_for, write_feeds
 from edgekit.flows.measuring.pairs import Protocol, compare_pairs
 from edgekit.flows.measuring.summary import instructions
@@ -52,7 +54,13 @@ def side_of(text: str, found: Opened) -> Side:
 
 
 def compare_sides(
-    a: Side, b: Side, target: Target, protocol: Protocol, time_limit_s: float, progress: Progress
+    a: Side,
+    b: Side,
+    target: Target,
+    protocol: Protocol,
+    time_limit_s: float,
+    progress: Progress,
+    stop: Stop | None = None,
 ) -> tuple[Compared, tuple[Measurement, Measurement]]:
     """Compare two opened artifacts on one target by alternating launches.
 
@@ -64,7 +72,8 @@ def compare_sides(
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
         cells = [_cell(side, a, target, folder, time_limit_s) for side in (a, b)]
         device = stack.enter_context(devices.open_device(target.device))
-        return compare_pairs(cells, device, protocol, progress)
+        launcher = stack.enter_context(held(device, stop or Stop(), wait_s=protocol.wait_s))
+        return compare_pairs(cells, launcher, protocol, progress)
 
 
 def count_sides(a: Side, b: Side, target: Target) -> tuple[float | None, float | None]:

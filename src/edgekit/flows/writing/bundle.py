@@ -22,8 +22,8 @@ from edgekit.export.checking.cases import save_cases
 from edgekit.export.checking.parity import WHOLE
 from edgekit.export.conversion import export_artifacts
 from edgekit.export.request import ExportRequest, ExportResult
+from edgekit.flows.fleet.profiled import Profiled
 from edgekit.flows.measuring.findings import Findings
-from edgekit.flows.measuring.measure import Profiled
 from edgekit.flows.opening.artifacts import Opened, of_bundle
 from edgekit.flows.opening.cache import conversion_cache
 from edgekit.flows.opening.source import ExportOptions, Source

@@ -22,7 +22,12 @@ from edgekit.report import formatting
 from edgekit.report.plots.latency import Picture
 from edgekit.report.rows import Row, TargetView
 
-WORDS: Final = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE: "Inconclusive"}
+WORDS: Final = {
+    Verdict.PASS: "Pass",
+    Verdict.FAIL: "Fail",
+    Verdict.INCONCLUSIVE: "Inconclusive",
+    Verdict.INCOMPLETE: "Incomplete",
+}
 
 
 @dataclass

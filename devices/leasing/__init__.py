@@ -1,0 +1,1 @@
+"""Who works on a device: one command at a time."""
