@@ -18,6 +18,7 @@ from edgekit.devices.device import DEVICES
 
 # 1: first version.
 INVENTORY_SCHEMA: Final = 1
+GROUPS: Final = "groups"
 _NAME: Final = re.compile(r"[A-Za-z0-9_][\w.-]*")
 _TRANSPORTS: Final = ("ssh", "adb", "web")
 
@@ -68,9 +69,18 @@ def read_inventory(path: Path | None = None) -> dict[str, Entry]:
     Raises:
         UserError: The file is invalid; all its problems at once.
     """
+    return _read(path)[0]
+
+
+def read_groups(path: Path | None = None) -> dict[str, tuple[str, ...]]:
+    """The names of the devices in each group of the table `[groups]`; errors as in `read_inventory`."""
+    return _read(path)[1]
+
+
+def _read(path: Path | None) -> tuple[dict[str, Entry], dict[str, tuple[str, ...]]]:
     path = path or inventory_file()
     if not path.is_file():
-        return {}
+        return {}, {}
     try:
         content = tomllib.loads(read_bytes(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
@@ -78,11 +88,26 @@ def read_inventory(path: Path | None = None) -> dict[str, Entry]:
     version = content.pop("schema_version", INVENTORY_SCHEMA)
     if not isinstance(version, int) or version > INVENTORY_SCHEMA:
         raise UserError(f"'{path}' has schema {version}; this edgekit reads up to {INVENTORY_SCHEMA}.")
-    return _checked(path, content)
+    groups = content.pop(GROUPS, {})
+    entries = _checked(path, content)
+    return entries, _checked_groups(path, groups, entries)
+
+
+def _checked_groups(path: Path, groups: object, entries: Mapping[str, Entry]) -> dict[str, tuple[str, ...]]:
+    try:
+        found = msgspec.convert(groups, dict[str, tuple[str, ...]])
+    except msgspec.ValidationError as err:
+        raise UserError(f"'{path}' [{GROUPS}]: {err}.", hint='lab = ["pi4", "pi5"]') from err
+    for group, names in found.items():
+        for name in names:
+            if name not in entries and name not in DEVICES:
+                raise unknown(f"device in group '{group}'", name, [*DEVICES, *entries], hint="edgekit devices list")
+    return found
 
 
 def write_inventory(entries: Mapping[str, Entry], path: Path | None = None) -> None:
     """Replace the inventory with `entries`, completely or not at all."""
+    groups = _read(path)[1]
     lines = ["# Devices for edgekit; written by 'edgekit devices add' and 'remove', and by you.", ""]
     lines += [f"schema_version = {INVENTORY_SCHEMA}", ""]
     for name, entry in entries.items():
@@ -93,6 +118,9 @@ def write_inventory(entries: Mapping[str, Entry], path: Path | None = None) -> N
             if value != getattr(defaults, field):
                 lines.append(f"{field} = {json.dumps(value)}")
         lines.append("")
+    kept = {group: [name for name in names if name in entries or name in DEVICES] for group, names in groups.items()}
+    if kept:
+        lines += [f"[{GROUPS}]", *(f"{json.dumps(group)} = {json.dumps(names)}" for group, names in kept.items()), ""]
     write_atomic(path or inventory_file(), "\n".join(lines).encode())
 
 
@@ -144,6 +172,8 @@ def _problems(name: str, entry: Entry) -> list[str]:
     found = []
     if not _NAME.fullmatch(name):
         found.append(f"'{name}' is not a valid device name: use only letters, digits, '_', '-' and '.'.")
+    if name == GROUPS:
+        found.append(f"'{GROUPS}' is the name of the table of groups.")
     if name in DEVICES:
         found.append(f"'{name}' is the name of a built-in device.")
     given = [transport for transport in _TRANSPORTS if getattr(entry, transport)]

@@ -18,7 +18,7 @@ from edgekit.core.system import documents
 from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.core.target import Target, parse_targets
+from edgekit.core.target import Target
 from edgekit.export.routes import makeable_recipes
 from edgekit.flows.fleet.profiled import Profiled
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
@@ -29,6 +29,7 @@ from edgekit.flows.measuring.measure import measure, rounds_of
 from edgekit.flows.measuring.rounds import Rounds
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import opens
+from edgekit.flows.opening.devices import named_targets
 from edgekit.flows.opening.source import (
     ExportOptions,
     Source,
@@ -192,7 +193,7 @@ def build_order(
         UserError, EnvironmentFault, ConversionFailed, Unreadable: As their messages say.
     """
     names, left_out = (to, ()) if to else makeable_recipes(source)
-    recipes, targets = parse_recipes(names), parse_targets(target)
+    recipes, targets = parse_recipes(names), named_targets(target)
     budgets = parse_budgets(budget, targets, recipes)
     refuse_existing(Path(out), force=force)
     _refuse_useless(targets, recipes)

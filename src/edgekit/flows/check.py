@@ -21,7 +21,6 @@ from edgekit.core.system.check_settings import CheckFile, completed, lines_of, r
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.core.target import parse_targets
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.judging import history
 from edgekit.flows.judging.alarms import MEASURED, controlled, overall, patient
@@ -32,6 +31,7 @@ from edgekit.flows.judging.nights import against_history, record_value
 from edgekit.flows.judging.results import budget_results, device_results, figure_of, judged_artifacts, parity_results
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
+from edgekit.flows.opening.devices import named_targets
 from edgekit.flows.opening.repository import commit_of, reproduction
 from edgekit.flows.opening.versions import versions
 from edgekit.flows.writing.commits import make_models, making_steps
@@ -104,9 +104,9 @@ class CheckOrder:
 
 def _refuse_unreadable(config: Path, file: CheckFile) -> None:
     """Raise for budgets, targets and recipes that are not such, before anything is exported or measured."""
-    problems = [*_unreadable("target", file.target, parse_targets), *_unreadable("budgets", file.budgets, Budget.parse)]
+    problems = [*_unreadable("target", file.target, named_targets), *_unreadable("budgets", file.budgets, Budget.parse)]
     for place, model in enumerate(file.models):
-        problems += _unreadable(f"models[{place}].target", model.target, parse_targets)
+        problems += _unreadable(f"models[{place}].target", model.target, named_targets)
         problems += _unreadable(f"models[{place}].budgets", model.budgets, Budget.parse)
         problems += _unreadable(f"models[{place}].to", model.to, parse_recipes)
     if problems:

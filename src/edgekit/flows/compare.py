@@ -17,7 +17,7 @@ from edgekit.core.reports.report import Missing, is_report
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.core.target import Target, parse_targets
+from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.fleet.profiled import AWAY, INTERRUPTED, REFUSED
 from edgekit.flows.fleet.together import THREADS, Stop
@@ -26,6 +26,7 @@ from edgekit.flows.measuring.file_differences import file_differences
 from edgekit.flows.measuring.pairs import DEFAULT_PAIRS, DEFAULT_TIME_BOX_S, DEFAULT_TIME_LIMIT_S, Protocol
 from edgekit.flows.measuring.sides import SEPARATOR, Side, compare_sides, refuse_other_inputs, side_of
 from edgekit.flows.opening.artifacts import Opened, opened
+from edgekit.flows.opening.devices import named_targets
 from edgekit.flows.opening.repository import reproduction
 from edgekit.flows.opening.versions import versions
 from edgekit.flows.order import Order, door
@@ -151,7 +152,7 @@ def compare_order(
         return
     protocol = Protocol(launches, time_box_s, settings.minimum_effect, seed=settings.seed, wait_s=settings.wait_s)
     with _opened_sides(str(a), str(b), sizes, progress) as sides:
-        yield CompareOrder(sides, parse_targets(target), protocol, time_limit_s or DEFAULT_TIME_LIMIT_S, settings)
+        yield CompareOrder(sides, named_targets(target), protocol, time_limit_s or DEFAULT_TIME_LIMIT_S, settings)
 
 
 compare = door(compare_order)

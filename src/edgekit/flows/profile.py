@@ -12,7 +12,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.reports.report import Outcome, Report, parity_verdict
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.core.target import Target, parse_targets
+from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.fleet.profiled import kept_of, verdict_of
 from edgekit.flows.judging.comparison import read_report
@@ -22,6 +22,7 @@ from edgekit.flows.measuring.measure import Extras, measure, refuse_batches, rou
 from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Rounds
 from edgekit.flows.measuring.sustained import refuse_short
 from edgekit.flows.opening.artifacts import Opened, opened, runnable_here
+from edgekit.flows.opening.devices import named_targets
 from edgekit.flows.order import door
 
 
@@ -123,7 +124,7 @@ def profile_order(
     Raises:
         UserError, EnvironmentFault, Unreadable: As their messages say; nothing is ever written.
     """
-    targets = parse_targets(target)
+    targets = named_targets(target)
     rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
     refuse_short(sustain_s)
     with opened(Path(path), sizes=sizes, inputs=input, states=state, progress=progress) as found:

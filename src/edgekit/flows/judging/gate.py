@@ -23,7 +23,7 @@ from edgekit.core.reports.report import Report, is_report
 from edgekit.core.system.check_settings import BaselineMetric, CheckedModel, CheckFile
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
-from edgekit.core.target import Target, parse_targets
+from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 from edgekit.flows.fleet.profiled import Profiled
 from edgekit.flows.judging.budgets import parse_budgets, refuse_unmeasurable
@@ -34,6 +34,7 @@ from edgekit.flows.measuring.pairs import Protocol
 from edgekit.flows.measuring.rounds import Rounds
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opened, without_signature
+from edgekit.flows.opening.devices import named_targets
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitSt
         UserError: An unknown device, a budget that cannot be measured, or a missing baseline.
         Unreadable: A bundle or file is damaged.
     """
-    targets = parse_targets(model.target or file.target)
+    targets = named_targets(model.target or file.target)
     for target in targets:
         devices.open_device(target.device).close()
     found = stack.enter_context(_opened(folder / model.path, model, progress))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.system.optional import need
 from edgekit.core.system.settings import load_settings
+from edgekit.core.target import Target, parse_targets
 from edgekit.devices import inventory
 from edgekit.devices.device import DEVICES, Device
 from edgekit.devices.inventory import Entry
@@ -15,6 +20,8 @@ from edgekit.devices.remote.shell import Shell
 from edgekit.devices.web import packages
 from edgekit.flows.opening.cache import cache_folder
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
+
+_PATTERN: Final = re.compile(r"[*?\[]")
 
 
 def open_device(name: str) -> Device:
@@ -30,6 +37,28 @@ def open_device(name: str) -> Device:
         raise unknown("device", name, [*DEVICES, *entries], hint="edgekit devices list")
     device: Device = DEVICES.get(name)()
     return device
+
+
+def named_targets(texts: str | Iterable[str]) -> tuple[Target, ...]:
+    """Targets from texts in which a device may also be a group of the inventory, or a pattern such as `pi*`.
+
+    Raises:
+        UserError: As in `parse_targets`, or a pattern that fits no device.
+    """
+    parts = [texts] if isinstance(texts, str) else list(texts)
+    return parse_targets([one for text in parts for part in text.split(",") for one in _expanded(part.strip())])
+
+
+def _expanded(text: str) -> list[str]:
+    name = re.split("[/@]", text)[0]
+    if _PATTERN.search(name):
+        known = inventory.read_inventory()
+        found = fnmatch.filter(known, name)
+        if not found:
+            raise unknown("device", name, [*DEVICES, *known], hint="edgekit devices list")
+    else:
+        found = list(inventory.read_groups().get(name, (name,)))
+    return [one + text[len(name) :] for one in found]
 
 
 def open_shell(name: str, entry: Entry) -> Shell:
