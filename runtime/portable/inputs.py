@@ -6,6 +6,7 @@ The same steps as in edgekit's own preprocessing, with the fields of its specs a
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import re
 import wave
@@ -52,11 +53,10 @@ def as_input(array: Any, tensor: dict[str, Any]) -> Any:
 
 def image(path: Path, how: dict[str, Any], is_raw: bool) -> Any:
     """An image file as (1, C, H, W) or (1, H, W, C): resized, cut and normalised."""
-    from PIL import Image
-
-    with Image.open(path) as opened:
+    pillow = importlib.import_module("PIL.Image")  # by name: edgekit, with its extras, is not where this runs
+    with pillow.open(path) as opened:
         whole = opened.convert("L" if how["channels"] == 1 else "RGB")
-    resized = whole.resize(resized_to(whole.size, how), Image.Resampling[how["interpolation"].upper()])
+    resized = whole.resize(resized_to(whole.size, how), pillow.Resampling[how["interpolation"].upper()])
     left, top = (round((have - want) / 2) for have, want in zip(resized.size, (how["width"], how["height"])))  # noqa: B905 - Python 3.9 has no strict
     centre = resized.crop((left, top, left + how["width"], top + how["height"]))
     pixels = np.asarray(centre, np.uint8).reshape(how["height"], how["width"], how["channels"])
