@@ -95,7 +95,7 @@ def test_an_account_without_a_shell_is_said_with_the_reason(program: str) -> Non
     ):
         shell.run("true")
 
-    assert "ssh host" in caught.value.hint
+    assert caught.value.hint.startswith(f"ssh -F {machine.config} host uname -m ")
 
 
 def test_a_menu_that_ignores_the_command_is_said(tmp_path: Path) -> None:
