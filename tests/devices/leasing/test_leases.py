@@ -27,7 +27,7 @@ from edgekit.devices.remote.ssh import SshShell
 INTERLEAVINGS = 50
 HOLD = """
 import sys, time
-from edgekit.devices.remote import leases
+from edgekit.devices.leasing import leases
 from edgekit.devices.remote.ssh import SshShell
 leases.LASTS_S = 8
 with leases.leased(SshShell("pi", "pi", config=sys.argv[1]), "anna", owner="anna@desk"):

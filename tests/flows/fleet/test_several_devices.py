@@ -16,7 +16,7 @@ import pytest
 from tests.standins.cache import required
 from tests.standins.desk import Host, running_desk
 
-from edgekit.core.reports.report import Report
+from edgekit.core.reports.report import REPORT_SCHEMA, Report
 from edgekit.core.system import documents
 
 pytestmark = [pytest.mark.slow, pytest.mark.device]
@@ -54,7 +54,7 @@ def finished(process: subprocess.Popen[str], code: int) -> str:
 
 
 def read(path: Path) -> Report:
-    return documents.read(path, Report, newest=1)
+    return documents.read(path, Report, newest=REPORT_SCHEMA)
 
 
 def eventually(host: Host, launches: int) -> None:
@@ -96,7 +96,9 @@ def test_a_device_that_is_killed_in_the_middle_costs_its_own_measurements_only(
 
     desk[2].start()
     before = [len(one.launches) for one in desk]
-    finished(profile(tmp_path, ",".join(NAMES), "--resume", "first.json", "--report", "second.json"), 0)
+    finished(
+        profile(tmp_path, ",".join(NAMES), "--resume", "first.json", "--report", "second.json", "--wait", "2min"), 0
+    )
 
     second = read(tmp_path / "second.json")
     assert (second.verdict, second.missing) == ("pass", ())
