@@ -31,7 +31,8 @@ MARKS: Final = {
 def page(rows: Sequence[Row]) -> str:
     """The whole page."""
     first = [row for row in rows if row.seed == 0]
-    return "\n".join([*_head(first), *_summary(first), *_behind(first), *_nets(first), *_faults(), *_times(), *NEXT])
+    parts = (_head(first), _summary(first), _behind(first), _seeds(rows), _nets(first), _faults(), _times(), NEXT)
+    return "\n".join(line for part in parts for line in part)
 
 
 def end_of(row: Row) -> str:
@@ -106,6 +107,30 @@ def _behind(rows: Sequence[Row]) -> Iterable[str]:
         noise = "" if row.db is None else f", {row.db:.1f} dB"
         beside = row.plain + ("" if row.plain_db is None else f", {row.plain_db:.1f} dB")
         yield _line(row.net, [row.recipe, end_of(row) + noise, beside, _short(row.detail)])
+    yield ""
+
+
+def _seeds(rows: Sequence[Row]) -> Iterable[str]:
+    """How the verdicts hold with other random weights, samples and generated inputs."""
+    others = {row.seed for row in rows} - {0}
+    if not others:
+        return
+    yield from (
+        "## Other seeds",
+        "",
+        "The same networks with other random weights and samples; the plain scripts were not run on them. A false alarm"
+        " is a right file that fails.",
+        "",
+        f"| seed | networks | cells | {' | '.join(name for name, _ in ENDS)} |",
+        "|---" * (len(ENDS) + 3) + "|",
+    )
+    for seed in sorted(others | {0}):
+        of_seed = [row for row in rows if row.seed == seed]
+        counts = [sum(end_of(row) == name for row in of_seed) for name, _ in ENDS]
+        yield _line(str(seed), [len({row.net for row in of_seed}), len(of_seed), *counts])
+    wrong = [row for row in rows if row.seed and end_of(row) in (ENDS[1][0], ENDS[2][0])]
+    for row in wrong:
+        yield from ("", f"Seed {row.seed}, {row.net}, {row.recipe}: {end_of(row)}. {_short(row.detail)}")
     yield ""
 
 

@@ -129,6 +129,42 @@ def test_missing_and_short_data_are_said(apart: Path) -> None:
             pass
 
 
+def field(number: int, content: bytes) -> bytes:
+    size, head = len(content), [number << 3 | 2]
+    while size > 127:
+        head.append(size & 127 | 128)
+        size >>= 7
+    return bytes([*head, size]) + content
+
+
+def tensor(**entries: str) -> bytes:
+    """A TensorProto with external data."""
+    pairs = (field(1, key.encode()) + field(2, value.encode()) for key, value in entries.items())
+    return b"".join(field(13, pair) for pair in pairs)
+
+
+def graphs(levels: int) -> bytes:
+    """A tensor in a graph in an attribute in a node in a graph, and so on."""
+    content = field(5, tensor(location="data.bin"))
+    for _ in range(levels):
+        content = field(1, field(5, field(6, content)))
+    return content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [field(7, field(5, tensor(location="data.bin", offset="abc"))), field(7, graphs(2000))],
+    ids=["an offset that is no number", "graphs in graphs"],
+)
+def test_damaged_external_data_is_said_by_the_backend(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content)
+    (tmp_path / "data.bin").write_bytes(bytes(16))
+
+    with pytest.raises(ModelUnreadable), opened(path):
+        pass
+
+
 def test_what_one_file_cannot_hold_runs_here_and_is_refused_elsewhere(
     apart: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

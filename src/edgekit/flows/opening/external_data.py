@@ -95,7 +95,7 @@ def _pieces(path: Path) -> list[_Piece]:
         copied = bytes(content)
     try:
         found = _rewritten(memoryview(copied), "model", path)
-    except (IndexError, UnicodeDecodeError):
+    except (IndexError, ValueError, RecursionError):
         return []  # the backend says what is wrong with a damaged file
     return found if any(isinstance(piece, _Slice) for piece in found) else []
 
