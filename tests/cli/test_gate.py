@@ -70,7 +70,7 @@ def test_check_prints_what_failed_and_adds_to_the_summary_of_the_step(
 
     assert done.code == 1
     assert "FAIL" in done.out
-    assert done.out.rstrip().endswith("VERDICT: FAIL (1 of 2 checks failed)")
+    assert done.out.endswith("VERDICT: FAIL (1 of 2 checks failed)\nReport: check.xml\nReport: check.bencher.json\n")
     assert (folder / "summary.md").read_text(encoding="utf-8").startswith("before\n## ❌ edgekit check")
     assert 'failures="1"' in (folder / "check.xml").read_text()
     assert json.loads((folder / "check.bencher.json").read_text())

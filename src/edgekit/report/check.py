@@ -36,7 +36,9 @@ def render(report: CheckReport, console: Console) -> None:
         say(console, Text(""), Text(formatting.clean(series), style=Style(bold=True)))
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
         table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
+        # The check keeps its words together: what was found is long, and would take their place.
+        longest = max(len(formatting.clean(one.check)) for one in results)
+        table.add_column(overflow="fold", min_width=min(longest, console.width // 2))
         table.add_column(overflow="fold")
         for one in results:
             shown = Text(formatting.VERDICTS[one.verdict], style=_STYLES[one.verdict])

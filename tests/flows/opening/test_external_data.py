@@ -124,9 +124,9 @@ def test_missing_and_short_data_are_said(apart: Path) -> None:
         pass
 
     data.unlink()
-    with pytest.raises(ModelUnreadable, match=r"its weights in 'data\.bin', which is not in the same folder"):  # noqa: SIM117
-        with opened(apart):
-            pass
+    missing = r"its weights in 'data\.bin', which is not in the same folder"
+    with pytest.raises(ModelUnreadable, match=missing), opened(apart):
+        pass
 
 
 def field(number: int, content: bytes) -> bytes:
