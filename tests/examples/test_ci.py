@@ -44,7 +44,8 @@ def test_the_example_is_green_then_red_for_a_slow_layer_then_inconclusive_and_gr
         r"FAIL\s+not slower than the baseline commit\s+\+\d+\.\d % \[.*confirmed by", " ".join(slow.split())
     )
     assert re.search(r"INCONCLUSIVE\s+not slower than the baseline commit\s+[+-]\d", noisy)
-    assert "VERDICT: pass (1 INCONCLUSIVE, policy 'pass')" in noisy
+    # Latency for certain; memory too where the neighbours move it by a tenth of a percent.
+    assert re.search(r"VERDICT: pass \([12] INCONCLUSIVE, policy 'pass'\)", noisy)
     comment = (tmp_path / "team" / "check.md").read_text()
     assert comment.startswith("## ❌ edgekit check: FAIL")
     assert "`not slower than the baseline commit`" in comment.partition("<details>")[0]
