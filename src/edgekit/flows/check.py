@@ -176,7 +176,7 @@ def _check_model(gate: Gate, gated: Gated) -> None:
             record_value(gate, gated, report, target, artifact)
             try:
                 gate.results += against_baseline(gate, gated, report, target, artifact)
-                gate.results += against_history(gate, gated, target, artifact)
+                gate.results += against_history(gate, gated, report, target, artifact)
             except DeviceUnavailable as err:
                 lost = Missing(artifact, str(target), "away", err.message, err.hint)
                 gate.results += device_results(gated, msgspec.structs.replace(report, missing=(lost,)), target)

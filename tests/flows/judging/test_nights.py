@@ -108,3 +108,14 @@ def test_a_re_run_without_a_median_confirms_nothing(steady: Path, monkeypatch: p
     line = store.read_history(steady.parent / "edgekit-history.jsonl")[-1]
     assert isinstance(line, Run)
     assert line.outside == (SERIES,)
+
+
+def test_a_night_without_a_median_is_told(steady: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Scripted(lambda number, job: 1e-3)
+    device.values = 2
+    monkeypatch.setattr(devices, "open_device", lambda name: device)
+
+    found = check(steady)
+
+    assert only(found, "history").verdict is Verdict.INCONCLUSIVE
+    assert only(found, "history").message.startswith("today has no median: n too small")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,10 @@ def test_every_line_of_a_check_has_the_sizes(net: Path, edgekit_run: Run) -> Non
     history = edgekit_run("history", "show", "--config", str(path))
 
     assert done.code == 0
-    assert done.out.count("width=32") >= 3, done.out
+    verdicts = re.split(r"\n(?=pass|INCONCLUSIVE)", done.out)
+    timed = [text for text in verdicts if re.search("latency.p50|not slower than", text)]
+    assert len(timed) == 3, done.out
+    assert all(AT in " ".join(text.split()) for text in timed), done.out
     assert f"at {AT}".replace("_", r"\_") in (net.parent / "check.md").read_text()
     assert f"net/net@local at {AT}" in history.out
 

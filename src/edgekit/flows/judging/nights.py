@@ -22,18 +22,16 @@ def record_value(gate: Gate, gated: Gated, report: Report, target: Target, artif
         gate.sizes[_series(gated, target, artifact)] = cell(report.latency, artifact, target)[0].sizes
 
 
-def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> Iterator[Checked]:
-    """One result where the nights are judged and today has a value."""
-    series = _series(gated, target, artifact)
-    if not gate.file.nightly or series not in gate.values:
+def against_history(gate: Gate, gated: Gated, report: Report, target: Target, artifact: str) -> Iterator[Checked]:
+    """One result where the nights are judged and the artifact was measured today."""
+    rows = cell(report.latency, artifact, target)
+    if not gate.file.nightly or not rows or "p50" not in rows[0].quantiles:  # an emulated device has no latency
         return
-    # Before runs recorded sizes, bare files with free axes were measured at size 1.
-    sizes, unknown = gate.sizes[series], not gated.found.is_described_by_file
-    found = history.comparable(history.points(gate.lines, series), sizes, unknown=unknown or len(sizes) < 2)
-    candidates, judged, missing = _judged(gate, gated, target, artifact, history.level_of(found))
-    verdict = {"pass": Verdict.PASS, "regressed": Verdict.FAIL}.get(judged.outcome, Verdict.INCONCLUSIVE)
-    if judged.rerun or verdict is Verdict.FAIL:
-        gate.outside.append(series)
+    sizes, today = rows[0].sizes, _median(rows, target, artifact)
+    if today.value is None:
+        verdict, message = Verdict.INCONCLUSIVE, f"today has no median: {today.reason}" + at_sizes(sizes)
+    else:
+        verdict, message, today = _night(gate, gated, target, artifact)
     yield Checked(
         model=gated.model.called,
         artifact=artifact,
@@ -42,10 +40,23 @@ def against_history(gate: Gate, gated: Gated, target: Target, artifact: str) -> 
         check="not slower than earlier runs",
         metric="latency",
         verdict=verdict,
-        message=judged.reason + at_sizes(sizes) + missing,
+        message=message,
         unit="s",
-        estimate=Estimate(candidates[0], n=len(candidates)),
+        estimate=today,
     )
+
+
+def _night(gate: Gate, gated: Gated, target: Target, artifact: str) -> tuple[Verdict, str, Estimate]:
+    """Today's median against the earlier ones: the verdict, its reason, and what was measured."""
+    series = _series(gated, target, artifact)
+    # Before runs recorded sizes, bare files with free axes were measured at size 1.
+    sizes, unknown = gate.sizes[series], not gated.found.is_described_by_file
+    found = history.comparable(history.points(gate.lines, series), sizes, unknown=unknown or len(sizes) < 2)
+    candidates, judged, missing = _judged(gate, gated, target, artifact, history.level_of(found))
+    verdict = {"pass": Verdict.PASS, "regressed": Verdict.FAIL}.get(judged.outcome, Verdict.INCONCLUSIVE)
+    if judged.rerun or verdict is Verdict.FAIL:
+        gate.outside.append(series)
+    return verdict, judged.reason + at_sizes(sizes) + missing, Estimate(candidates[0], n=len(candidates))
 
 
 def _judged(
