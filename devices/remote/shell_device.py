@@ -13,12 +13,14 @@ from edgekit.core import machine
 from edgekit.core.errors import DeviceError
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
+from edgekit.core.target import SIGNATURE, refuse_unknown_options
 from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.launches import count, measure
 from edgekit.devices.remote.runners import NativeRunner, PythonRunner, Runner, suits_native
 from edgekit.devices.remote.shell import Shell
 
 _ARM_32: Final = "armv7l"
+_BACKENDS: Final = {"onnx": "onnxruntime", "tflite": "litert"}
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class ShellDevice:
     def measure(self, job: Job) -> JobResult:
         """Run one launch; errors as in `Device.measure`."""
         job = self._fitted(job)
+        backend = job.backend or _BACKENDS.get(job.format, "")
+        refuse_unknown_options([name for name in job.options if name != SIGNATURE], backend)
         runner = self._runner(job)
         result = measure(self.shell, job, runner, timeout_s=self._timeout_s, texts=self._texts)
         if not self.emulated:

@@ -16,6 +16,7 @@ from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
 from edgekit.core.samples import read_arrays, write_arrays
 from edgekit.core.system.files import read_bytes
+from edgekit.core.target import SIGNATURE, refuse_unknown_options
 from edgekit.devices.remote.array_records import packed, unpacked
 from edgekit.devices.remote.launches import result_of
 from edgekit.devices.web.packages import PACKAGES
@@ -174,6 +175,8 @@ def _check(job: Job, name: str) -> None:
         raise UserError(
             f"'{name}' is a browser, which does not have backend '{job.backend}'.", hint=f"--target {name}/ort-web"
         )
+    backend = job.backend or next((name for name, kind in BACKENDS.items() if kind == job.format), "")
+    refuse_unknown_options([name for name in job.options if name != SIGNATURE], backend)
     provider = job.options.get("provider", PROVIDERS[0])
     if provider not in PROVIDERS:
         known = " and ".join(PROVIDERS)

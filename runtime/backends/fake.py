@@ -25,14 +25,14 @@ from edgekit.core.samples import Feed
 from edgekit.core.spec import Axis, ModelSpec, TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.system.turns import bound_to_one_thread
+from edgekit.core.target import refuse_unknown_options
 from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of
-from edgekit.runtime.backends.target_options import check_names, threads_of
+from edgekit.runtime.backends.target_options import threads_of
 from edgekit.runtime.backends.tensors import completed
 
 # 1: first version.
 FAKE_SCHEMA: Final = 1
-OPTIONS: Final = ("threads", "provider")
 
 
 class FakeOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +69,7 @@ class FakeBackend:
 
     def open(self, path: Path, options: Mapping[str, str], spec: ModelSpec | None = None) -> FakeSession:
         """A session for the file at `path`; errors as in `Backend.open`. `cpu` is the only provider."""
-        check_names(options, OPTIONS, self.name)
+        refuse_unknown_options(options, self.name)
         threads_of(options)
         provider = options.get("provider", "cpu")
         if provider != "cpu":

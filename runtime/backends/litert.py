@@ -15,6 +15,7 @@ from edgekit.core.errors import EdgekitError, ProviderRefused, UserError, unknow
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import OneThread
+from edgekit.core.target import BACKEND_OPTIONS, SIGNATURE, refuse_unknown_options
 from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model
 from edgekit.runtime.backends.native_output import captured_stderr
@@ -30,13 +31,13 @@ from edgekit.runtime.backends.signatures import (
     padded,
     row_ranges,
 )
-from edgekit.runtime.backends.target_options import check_names, choice, threads_of
+from edgekit.runtime.backends.target_options import choice, threads_of
 
 if TYPE_CHECKING:
     from edgekit.core.job import OperatorTime
     from edgekit.core.samples import Array, Feed
 
-OPTIONS: Final = ("threads", "provider", "signature", "state")
+OPTIONS: Final = (*BACKEND_OPTIONS["litert"], SIGNATURE)
 # `cpu` lets the engine choose its kernels, which on most machines are those of XNNPACK; `xnnpack` insists on them.
 PROVIDERS: Final = ("cpu", "xnnpack")
 STATES: Final = ("reset", "keep")
@@ -65,7 +66,7 @@ class LiteRT:
             options: `threads` (1), `provider`: cpu or xnnpack (cpu), `signature`: the one to run (the default one, in
                 all its sizes), `state`: reset or keep (reset), whether variables keep their values from run to run.
         """
-        check_names(options, OPTIONS, self.name)
+        refuse_unknown_options(options, self.name, OPTIONS)
         provider = options.get("provider", "cpu")
         _check_provider(provider)
         threads, state = threads_of(options), choice(options, "state", STATES, "reset")

@@ -18,20 +18,20 @@ from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import bound_to_one_thread
+from edgekit.core.target import refuse_unknown_options
 from edgekit.runtime.backends import providers
 from edgekit.runtime.backends.feeds import check_feed, ties
 from edgekit.runtime.backends.file_kind import head_of, not_a_model
 from edgekit.runtime.backends.native_output import Captured, captured_stderr
 from edgekit.runtime.backends.operator_times import operator_times
 from edgekit.runtime.backends.providers import CPU, Placement
-from edgekit.runtime.backends.target_options import check_names, choice, threads_of
+from edgekit.runtime.backends.target_options import choice, threads_of
 from edgekit.runtime.backends.tensors import completed, sizes_in
 
 if TYPE_CHECKING:
     from edgekit.core.job import OperatorTime
     from edgekit.core.samples import Array, Feed
 
-OPTIONS: Final = ("threads", "provider", "graph", "spin")
 _GRAPH_LEVELS: Final = {
     "disable": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
@@ -74,7 +74,7 @@ class OnnxRuntime:
                 (default: as ONNX Runtime chooses), whether waiting threads keep their core busy.
         """
         ort = _engine_module()
-        check_names(options, OPTIONS, self.name)
+        refuse_unknown_options(options, self.name)
         provider = options.get("provider", CPU)
         settings = _settings(ort, options)
         engine_name = providers.require(provider, ort)

@@ -13,15 +13,15 @@ from edgekit.core.errors import ModelUnreadable, ProviderRefused, UserError
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import bound_to_one_thread
+from edgekit.core.target import refuse_unknown_options
 from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of, not_a_model
-from edgekit.runtime.backends.target_options import check_names, threads_of
+from edgekit.runtime.backends.target_options import threads_of
 from edgekit.runtime.backends.tensors import completed
 
 if TYPE_CHECKING:
     from edgekit.core.samples import Feed
 
-OPTIONS: Final = ("threads", "provider")
 _DTYPES: Final = {
     **{kind: f"float{kind[1:]}" for kind in ("f16", "f32", "f64")},
     **{f"i{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
@@ -51,7 +51,7 @@ class OpenVino:
             options: `threads` (1), `provider`: cpu.
         """
         openvino = _engine_module()
-        check_names(options, OPTIONS, self.name)
+        refuse_unknown_options(options, self.name)
         provider = options.get("provider", CPU)
         if provider != CPU:
             raise ProviderRefused(

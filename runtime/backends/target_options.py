@@ -8,13 +8,6 @@ from edgekit.core.errors import UserError, unknown
 from edgekit.core.target import MAX_THREADS
 
 
-def check_names(options: Mapping[str, str], known: Iterable[str], backend: str) -> None:
-    """Raise `UserError` for the first option that `backend` does not support."""
-    for name in options:
-        if name not in known:
-            raise unknown(f"option of {backend}", name, known)
-
-
 def threads_of(options: Mapping[str, str]) -> int:
     """The number of threads; 1 by default, because shared machines have slow phases with more.
 

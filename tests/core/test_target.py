@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.core.errors import UserError
-from edgekit.core.target import OPTION_VALUES, Target, parse_targets
+from edgekit.core.target import BACKEND_OPTIONS, OPTION_NAMES, OPTION_VALUES, Target, parse_targets
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,8 @@ def test_the_text_of_a_target_reads_back(
 ) -> None:
     if threads is not None:
         options["threads"] = str(threads)
+    known = BACKEND_OPTIONS.get(backend, OPTION_NAMES)
+    options = {name: value for name, value in options.items() if name in known}
     target = Target(device, backend, tuple(sorted(options.items())))
 
     assert Target.parse(str(target)) == target
@@ -86,6 +88,18 @@ def test_a_thread_count_out_of_range_is_refused(threads: str) -> None:
 def test_an_unknown_option_offers_the_nearest() -> None:
     with pytest.raises(UserError, match=r"Unknown target option 'thread'\. Did you mean 'threads'\?"):
         Target.parse("local@thread=2")
+
+
+@pytest.mark.parametrize("backend", BACKEND_OPTIONS)
+def test_an_option_of_another_backend_is_refused_for_every_device(backend: str) -> None:
+    values = {"threads": "2", "provider": "cpu", "graph": "all", "spin": "0", "state": "keep"}
+    for name in OPTION_NAMES:
+        target = f"pi/{backend}@{name}={values[name]}"
+        if name in BACKEND_OPTIONS[backend]:
+            assert str(Target.parse(target)) == target
+        else:
+            with pytest.raises(UserError, match=f"Unknown option of {backend} '{name}'.*(Known|Did you mean)"):
+                Target.parse(target)
 
 
 def test_an_option_given_twice_is_refused() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -18,7 +19,21 @@ OPTION_VALUES: Final = {
     "spin": ("0", "1"),
     "state": ("reset", "keep"),
 }
-"""The values of the options that have few; which backend supports which option is its own matter."""
+"""The values of the options that have few."""
+SIGNATURE: Final = "signature"
+"""The option that belongs to a file, not to a target: `model.tflite@signature=encode`."""
+BACKEND_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "onnxruntime": ("threads", "provider", "graph", "spin"),
+        "litert": ("threads", "provider", "state"),
+        "tflite-runtime": ("threads", "provider", "state"),
+        "openvino": ("threads", "provider"),
+        "ort-web": ("threads", "provider", "graph"),
+        "litert-js": ("threads", "provider"),
+        "fake": ("threads", "provider"),
+    }
+)
+"""The options that each backend supports, here or on a device; a backend of another package checks its own."""
 MAX_THREADS: Final = 256
 
 
@@ -34,7 +49,8 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A target from text such as `pi5/onnxruntime@threads=4@provider=cpu`.
 
         Raises:
-            UserError: A wrong format, an unknown or repeated option, or a value that an option cannot have.
+            UserError: A wrong format, an option that is unknown, repeated or not one of the named backend, or a value
+                that an option cannot have.
         """
         match = _TARGET.fullmatch(text.strip())
         if match is None:
@@ -46,6 +62,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if len(options) < len(pairs):
             raise UserError(f"Target '{text}' contains an option twice.")
         _check_options(options, text)
+        refuse_unknown_options(options, match["backend"] or "")
         return cls(match["device"], match["backend"] or "", tuple(sorted(options.items())))
 
     @property
@@ -73,6 +90,22 @@ def parse_targets(texts: str | Iterable[str]) -> tuple[Target, ...]:
     if not targets:
         raise UserError("No target given.", hint="--target local")
     return targets
+
+
+def refuse_unknown_options(options: Iterable[str], backend: str, known: Iterable[str] = ()) -> None:
+    """Raise for the first option that a backend does not support.
+
+    Args:
+        backend: Its name; if there is nothing about it in `known` and `BACKEND_OPTIONS`, all options are accepted.
+        known: The options that it supports; by default those in `BACKEND_OPTIONS`.
+
+    Raises:
+        UserError: It has no such option; the message lists those that it has.
+    """
+    names = tuple(known) or BACKEND_OPTIONS.get(backend)
+    for name in options:
+        if names is not None and name not in names:
+            raise unknown(f"option of {backend}", name, names)
 
 
 def _check_options(options: dict[str, str], text: str) -> None:

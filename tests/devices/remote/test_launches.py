@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.standins.cache import required
 from tests.standins.jobs import job_of
 from tests.standins.local_shell import LocalShell
 from tests.standins.pi import PI5, Board, running_pi
 
+from edgekit.core.errors import UserError
 from edgekit.devices.remote.shell_device import Runners, ShellDevice
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
@@ -59,3 +61,16 @@ def test_throttling_during_a_launch_is_seen_on_any_runner(tmp_path: Path) -> Non
     assert result.after.cpu == facts.cpu
     assert result.after.sensors.keys() == facts.sensors.keys()
     assert result.after.clocks.keys() == facts.clocks.keys()
+
+
+@pytest.mark.parametrize(("model", "option"), [("linear.tflite", "graph"), ("linear.onnx", "state")])
+def test_an_option_that_the_backend_of_a_file_lacks_is_refused_before_a_launch(
+    tmp_path: Path, here: LocalShell, model: str, option: str
+) -> None:
+    """A target without a backend: `pi@graph=all` suits the .onnx files of a bundle alone."""
+    job = msgspec.structs.replace(job_of(model, tmp_path), options={option: "all"})
+
+    with ShellDevice(here, RUNNERS) as device, pytest.raises(UserError, match=f"'{option}'. Known: .*threads"):
+        device.measure(job)
+
+    assert not (here.folder / "blobs").exists()

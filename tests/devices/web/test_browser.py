@@ -269,10 +269,17 @@ def test_packages_are_never_fetched_by_surprise(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"backend": "litert-js"}, {"backend": "onnxruntime"}, {"options": {"provider": "cuda"}}]
+    "change",
+    [
+        {"backend": "litert-js"},
+        {"backend": "onnxruntime"},
+        {"options": {"provider": "cuda"}},
+        {"options": {"spin": "1"}},
+        {"options": {"state": "keep"}},
+    ],
 )
 def test_what_browsers_lack_is_refused_before_a_page_is_opened(tmp_path: Path, change: dict[str, object]) -> None:
     device = WebDevice("phone", {}, lambda url: pytest.fail("the page was announced"))
 
-    with pytest.raises(UserError, match="phone"):
+    with pytest.raises(UserError, match=r"phone|Unknown option of ort-web"):
         device.measure(msgspec.structs.replace(job_of("linear.onnx", tmp_path), **change))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.runtime.backends.target_options import check_names, choice, threads_of
+from edgekit.runtime.backends.target_options import choice, threads_of
 
 
 def test_one_thread_unless_asked() -> None:
@@ -17,11 +17,6 @@ def test_one_thread_unless_asked() -> None:
 def test_a_thread_count_out_of_range_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="expected 1 to 256"):
         threads_of({"threads": text})
-
-
-def test_an_unknown_option_offers_the_nearest() -> None:
-    with pytest.raises(UserError, match="Did you mean 'threads'"):
-        check_names({"thread": "2"}, ("threads", "provider"), "litert")
 
 
 def test_an_unknown_choice_offers_the_nearest() -> None:
