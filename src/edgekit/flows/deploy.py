@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +44,10 @@ class ProgramOrder:
 
     def run(self, progress: Progress) -> DeployReport:
         """Run the cases here, and write the program."""
-        with progress.stage("cases"):
-            parts = parts_of(self.bundle, self.artifact)
-        with new_folder(self.out, force=self.force) as folder:
+        with ExitStack() as stack:
+            with progress.stage("cases"):
+                parts = stack.enter_context(parts_of(self.bundle, self.artifact))
+            folder = stack.enter_context(new_folder(self.out, force=self.force))
             language_of(self.language).write(parts, folder)
             files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
         return DeployReport(

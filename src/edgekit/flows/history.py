@@ -15,7 +15,6 @@ from edgekit.core.reports.report import is_report
 from edgekit.core.statistics.nightly import MIN_HISTORY, blame, expected_level
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
 from edgekit.core.system.documents import now
-from edgekit.core.system.files import copy_whole
 from edgekit.core.system.progress import Progress
 from edgekit.flows.judging.history import (
     append,
@@ -27,6 +26,7 @@ from edgekit.flows.judging.history import (
     red_since,
 )
 from edgekit.flows.opening.artifacts import without_signature
+from edgekit.flows.opening.external_data import copy_model
 from edgekit.flows.opening.repository import commit_of
 
 
@@ -140,4 +140,4 @@ def _replace(source: Path, baseline: Path) -> None:
     """Put a copy of a bundle or model file in the place of the baseline, at once or not at all."""
     if not source.exists():
         raise UserError(f"'{source}', the new baseline, does not exist.")
-    copy_whole(source, baseline)
+    copy_model(source, baseline)

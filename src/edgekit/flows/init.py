@@ -14,12 +14,13 @@ from edgekit.core.bundle import MANIFEST
 from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.reports.setup.init import InitReport
 from edgekit.core.system.check_settings import BASELINES, MADE
-from edgekit.core.system.files import copy_whole, refuse_existing, write_atomic
+from edgekit.core.system.files import refuse_existing, write_atomic
 from edgekit.core.system.installation import origin
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import PROJECT_FILE
 from edgekit.core.units import format_value
 from edgekit.flows.opening.artifacts import FORMATS, example_sizes, opened
+from edgekit.flows.opening.external_data import copy_model
 from edgekit.flows.writing.workflows import WHEELS, workflow_of
 
 MOST_MODELS: Final = 20
@@ -63,7 +64,7 @@ class InitOrder:
             write_atomic(path, text.encode())
         for path, source in self.baselines.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            copy_whole(source, path)
+            copy_model(source, path)
         return InitReport(
             written=tuple(map(str, (*self.files, *self.baselines))), models=self.models, remaining=self.remaining
         )

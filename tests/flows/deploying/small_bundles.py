@@ -29,16 +29,18 @@ def small_bundle(
     name: str = "net",
     is_raw: bool = False,
     is_wrong: bool = False,
+    external: str = "",
 ) -> Path:
     """A bundle of one .onnx: three scores that are sums of the input with drawn weights.
 
     `is_raw`: it takes pixels or the values of a wav file. `is_wrong`: the references are those of another network.
+    `external`: the file that has the weights.
     """
     folder.mkdir(parents=True)
     shape, dtype = _input_of(how, is_raw)
     weights = np.random.default_rng(0).normal(size=(int(np.prod(shape)), 3)).astype(np.float32)
     file = folder / "onnx-fp32.onnx"
-    _write_model(file, shape, dtype, weights)
+    _write_model(file, shape, dtype, weights, external)
     drawn = np.random.default_rng(1).uniform(0, 1 if dtype == "float32" else 200, (5, *shape)).astype(dtype)
     expected = drawn.reshape(5, -1).astype(np.float32) @ (weights[::-1] if is_wrong else weights)
     Samples({"x": drawn}, expected={"output": expected}).save(folder / SAMPLES)
@@ -64,7 +66,7 @@ def _input_of(how: Preprocessing, is_raw: bool) -> tuple[tuple[int, ...], str]:
     return (1, 8, 8), "float32"
 
 
-def _write_model(file: Path, shape: tuple[int, ...], dtype: str, weights: NDArray[np.float32]) -> None:
+def _write_model(file: Path, shape: tuple[int, ...], dtype: str, weights: NDArray[np.float32], external: str) -> None:
     import onnx
     from onnx import helper, numpy_helper
 
@@ -81,7 +83,8 @@ def _write_model(file: Path, shape: tuple[int, ...], dtype: str, weights: NDArra
         [helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, ["N", 3])],
         [numpy_helper.from_array(weights, "weights")],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, file, save_as_external_data=bool(external), location=external or None, size_threshold=0)
 
 
 def tflite_bundle(folder: Path, file: str) -> Path:

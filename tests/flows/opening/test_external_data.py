@@ -9,15 +9,24 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from tests.flows import onnx_files
+from tests.flows.deploying.small_bundles import small_bundle
+from tests.standins.local_shell import LocalShell
 
 from edgekit.core.errors import ModelUnreadable, Refused, UserError
 from edgekit.core.reports.bundle import FileReport
+from edgekit.core.system.files import sha256_file
+from edgekit.core.system.progress import Silent
+from edgekit.devices.remote.shell_device import Runners, ShellDevice
+from edgekit.flows.deploy import program_order
+from edgekit.flows.history import accept_order
+from edgekit.flows.init import init_order
 from edgekit.flows.inspect import inspect
-from edgekit.flows.opening import external_data
+from edgekit.flows.opening import devices, external_data
 from edgekit.flows.opening.artifacts import opened
-from edgekit.flows.opening.external_data import refuse_elsewhere, self_contained
+from edgekit.flows.opening.external_data import copy_model, refuse_elsewhere, self_contained
 from edgekit.flows.profile import profile
 from edgekit.runtime.backends.onnxruntime import OnnxRuntime
+from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
 
 @pytest.fixture
@@ -173,4 +182,72 @@ def test_what_one_file_cannot_hold_runs_here_and_is_refused_elsewhere(
     with opened(apart) as found:
         assert found.files["net"] == apart
         with pytest.raises(UserError, match="'pi5' can receive"):
-            refuse_elsewhere(found.files["net"], "pi5")
+            refuse_elsewhere(found.files["net"], "'pi5'")
+
+
+def test_a_baseline_has_the_data_inside(apart: Path, tmp_path: Path) -> None:
+    baseline = tmp_path / "edgekit-baseline" / "net.onnx"
+    with opened(apart) as found:
+        before = found.artifacts
+
+    with init_order(tmp_path) as order:
+        order.run(Silent())
+    with opened(baseline) as found:
+        assert found.artifacts == before
+    baseline.unlink()
+    with accept_order(tmp_path / "edgekit.toml", why="first") as accepting:
+        accepting.run(Silent())
+
+    with opened(baseline) as found:
+        assert found.artifacts == before
+    assert [one.name for one in baseline.parent.iterdir()] == ["net.onnx"]
+
+
+def test_data_that_one_file_cannot_hold_is_copied_too(
+    apart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(external_data, "MAX_BYTES", 100)
+    copy = tmp_path / "copies" / "net.onnx"
+    copy.parent.mkdir()
+
+    copy_model(apart, copy)
+
+    assert sorted(one.name for one in copy.parent.iterdir()) == ["data.bin", "net.onnx"]
+    np.testing.assert_array_equal(outputs_of(copy), outputs_of(apart))
+
+
+def test_a_bundle_of_another_tool_is_deployed_and_sent_with_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = small_bundle(tmp_path / "bundle", external="onnx-fp32.onnx.data")
+    size = (bundle / "onnx-fp32.onnx.data").stat().st_size
+    home = tmp_path / "home"
+    home.mkdir()
+    shell = LocalShell(home)
+    monkeypatch.setattr(devices, "open_device", lambda name: ShellDevice(shell, Runners(PYTHON_RUNNER, C_RUNNERS)))
+
+    report = profile(bundle, target="here", launches=1, time_limit_s=0.01)
+    with program_order(bundle, language="c", out=tmp_path / "program") as order:
+        order.run(Silent())
+
+    assert [one.verdict for one in report.parity] == ["pass"]
+    (artifact,) = report.artifacts
+    model = tmp_path / "program" / "model.onnx"
+    assert artifact.size_bytes == model.stat().st_size > size
+    assert artifact.sha256 == sha256_file(model)
+    assert len(onnx.load(str(model)).graph.initializer[0].raw_data) == size
+
+
+def test_a_program_of_data_that_one_file_cannot_hold_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = small_bundle(tmp_path / "bundle", external="onnx-fp32.onnx.data")
+    monkeypatch.setattr(external_data, "MAX_BYTES", 100)
+
+    with (
+        program_order(bundle, language="python", out=tmp_path / "program") as order,
+        pytest.raises(UserError, match="a program can receive"),
+    ):
+        order.run(Silent())
+
+    assert not (tmp_path / "program").exists()

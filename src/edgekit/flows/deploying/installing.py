@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +43,11 @@ class DeployOrder:
 
     def run(self, progress: Progress) -> DeployedReport:
         """Run the cases here, then install and test the program there."""
-        with progress.stage("cases"):
-            parts = parts_of(self.bundle, self.artifact)
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _shell(self.device, self.entry) as shell:
-            write_zipapp(parts, Path(folder) / ZIPAPP)
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekit-"))
+            with progress.stage("cases"), parts_of(self.bundle, self.artifact) as parts:
+                write_zipapp(parts, Path(folder) / ZIPAPP)
+            shell = stack.enter_context(_shell(self.device, self.entry))
             with progress.stage(f"install on '{self.device}'"):
                 version, said = install_program(shell, self.name, Path(folder) / ZIPAPP)
             done = f"'{self.name}' on '{self.device}' is version {version} now: {said}"

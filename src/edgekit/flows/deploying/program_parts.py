@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -13,6 +14,7 @@ from edgekit.core.spec import ArrayInput, AudioInput, ImageInput, ModelSpec
 from edgekit.core.units import format_value
 from edgekit.flows.deploying.program_settings import ProgramSettings, described, settings_of
 from edgekit.flows.deploying.self_tests import Example, checked_cases, example, records
+from edgekit.flows.opening.external_data import refuse_elsewhere, self_contained
 from edgekit.runtime.portable import FOLDER
 
 TEMPLATES: Final = FOLDER / "programs"
@@ -46,12 +48,18 @@ class Parts:
         return found
 
 
-def parts_of(bundle: Bundle, artifact: Artifact) -> Parts:
-    """The parts of a program; the artifact runs its cases here once. Errors as in `checked_cases` and `example`."""
-    cases, shown = checked_cases(bundle, artifact), example(bundle.spec)
-    settings = settings_of(bundle.spec, artifact, shown.name if shown else "")
-    worst = max(case.difference for case in cases)
-    return Parts(bundle.file(artifact), settings, records(cases), len(cases), worst, shown)
+@contextmanager
+def parts_of(bundle: Bundle, artifact: Artifact) -> Iterator[Parts]:
+    """The parts of a program, whose model is one file; the artifact runs its cases here once.
+
+    Errors as in `self_contained`, `refuse_elsewhere`, `checked_cases` and `example`.
+    """
+    with self_contained(bundle.file(artifact)) as model:
+        refuse_elsewhere(model, "a program")
+        cases, shown = checked_cases(bundle, artifact), example(bundle.spec)
+        settings = settings_of(bundle.spec, artifact, shown.name if shown else "")
+        worst = max(case.difference for case in cases)
+        yield Parts(model, settings, records(cases), len(cases), worst, shown)
 
 
 def write_readme(parts: Parts, template: str, folder: Path, values: Mapping[str, str]) -> None:

@@ -70,8 +70,8 @@ def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outp
     Raises:
         UserError: The device cannot receive it, as in `refuse_elsewhere`.
     """
-    if target.device != "local" and artifact.format == "onnx":
-        refuse_elsewhere(found.files[artifact.recipe], target.device)
+    if target.device != "local":
+        refuse_elsewhere(found.files[artifact.recipe], f"'{target.device}'")
     return Job(
         artifact=str(found.files[artifact.recipe].resolve()),
         sha256=artifact.sha256,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -113,7 +113,7 @@ def opened(
             generated, and the size of a dynamic axis other than the batch is neither given nor in the file.
     """
     if is_bare(path):
-        with _whole(path) as file:
+        with self_contained(without_signature(path)[0]) as file:
             found = _described(_bare(path, file, sizes), states)
             yield _with_generated(found, inputs, hint) if with_samples else found
         return
@@ -123,8 +123,20 @@ def opened(
     if sizes:
         message = f"--sizes does not apply to '{path}': a bundle runs on its own samples."
         raise UserError(message, hint="Omit --sizes; --batch 1,8 sets the batch size.")
-    with opened_bundle(path, progress) as bundle:
-        yield _described(of_bundle(bundle, with_samples=with_samples), states)
+    with opened_bundle(path, progress) as bundle, ExitStack() as stack:
+        yield _described(_in_one_file_each(of_bundle(bundle, with_samples=with_samples), stack), states)
+
+
+def _in_one_file_each(found: Opened, stack: ExitStack) -> Opened:
+    """`found` with the external data of each artifact inside its file, which lasts as long as `stack`."""
+    files = {recipe: stack.enter_context(self_contained(file)) for recipe, file in found.files.items()}
+    artifacts = tuple(
+        msgspec.structs.replace(one, size_bytes=whole.stat().st_size, sha256=sha256_file(whole))
+        if (whole := files[one.recipe]) != found.files[one.recipe]
+        else one
+        for one in found.artifacts
+    )
+    return replace(found, artifacts=artifacts, files=files)
 
 
 def _described(found: Opened, states: Sequence[str]) -> Opened:
@@ -216,12 +228,6 @@ def feed_at(spec: ModelSpec, samples: Samples, row: int, batch: int = 1) -> Feed
         return {name: np.asarray(array[row % len(samples)]) for name, array in samples.inputs.items()}
     rows = [(row + offset) % len(samples) for offset in range(batch)]
     return {name: array[rows] for name, array in samples.inputs.items()}
-
-
-def _whole(path: Path) -> AbstractContextManager[Path]:
-    """The model file at `path` as one file; errors as in `self_contained`."""
-    file, _ = without_signature(path)
-    return self_contained(file) if FORMATS[file.suffix] == "onnx" else nullcontext(file)
 
 
 def _bare(path: Path, file: Path, sizes: Sequence[str]) -> Opened:

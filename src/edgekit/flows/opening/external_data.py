@@ -15,6 +15,7 @@ from typing import Final
 
 from edgekit.core.errors import ModelUnreadable, UserError
 from edgekit.core.refusals import refuse
+from edgekit.core.system.files import copy_whole
 
 MAX_BYTES: Final = (1 << 31) - 1
 """The most bytes that a protobuf, and so one ONNX file, can have."""
@@ -55,13 +56,13 @@ _Piece = bytes | memoryview | _Slice
 def self_contained(path: Path) -> Iterator[Path]:
     """An .onnx file with its external data inside: `path` itself, or a file of that name that lasts as long as this.
 
-    With more data than one file can contain, it is `path` itself too.
+    Any other path, and a file with more data than one file can contain, is `path` itself too.
 
     Raises:
         ModelUnreadable: A file of its data is missing or too short.
         Refused: Its data is outside its folder.
     """
-    pieces = _pieces(path)
+    pieces = _pieces(path) if path.suffix == ".onnx" and path.is_file() else []
     if not pieces or sum(map(len, pieces)) > MAX_BYTES:
         yield path
         return
@@ -71,16 +72,31 @@ def self_contained(path: Path) -> Iterator[Path]:
         yield whole
 
 
+def copy_model(source: Path, out: Path) -> None:
+    """Replace `out` by a copy of a bundle or model file, with its external data inside.
+
+    Data that one file cannot contain is copied to the folder of `out` under its own name. Errors as in
+    `self_contained` and `copy_whole`.
+    """
+    with self_contained(source) as whole:
+        is_apart = whole.suffix == ".onnx" and whole.is_file()
+        for file in {piece.file for piece in _pieces(whole) if isinstance(piece, _Slice)} if is_apart else ():
+            copy = out.parent / file.relative_to(whole.resolve().parent)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy_whole(file, copy)
+        copy_whole(whole, out)
+
+
 def refuse_elsewhere(path: Path, device: str) -> None:
-    """Raise for a file that still has external data: a device receives one file.
+    """Raise for a file that still has external data: a device or a program, named `device`, receives one file.
 
     Raises:
         UserError: The file and its data are larger than an ONNX file can be.
     """
-    size = sum(map(len, _pieces(path)))
+    size = sum(map(len, _pieces(path))) if path.suffix == ".onnx" else 0
     if size:
         raise UserError(
-            f"'{path}' has {size / 1e9:.1f} GB with its external data, and '{device}' can receive 2.1 GB.",
+            f"'{path}' has {size / 1e9:.1f} GB with its external data, and {device} can receive 2.1 GB.",
             hint=f"edgekit export {path} --to onnx-int8 --out BUNDLE",
         )
 

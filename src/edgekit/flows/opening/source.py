@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -330,7 +329,7 @@ def _file(path: Path, options: SourceOptions, settings: Settings) -> Source:
     held = _held(options, spec.preprocessing if options.preprocess else None)
     given = _given(spec, held, settings, described.codes)
     parts = split(given.samples, calibration=options.calibration, seed=settings.seed)
-    with self_contained(path) if path.suffix == ".onnx" else nullcontext(path) as whole:
+    with self_contained(path) as whole:
         facts = {"file": path.name, "sha256": sha256_file(whole)}
     module, spec = ModuleRef(str(path.resolve())), completed(given.spec, given.samples, options.task)
     return Source(module, spec, parts, given.came_from, facts, given.warnings, is_quantized=described.is_quantized)
