@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.cli.conftest import write_bundle
 from tests.flows.scripted import Answer, Scripted, fake_model
 
 from edgekit.core.bundle import SAMPLES, Bundle, write_manifest
-from edgekit.core.errors import UserError
+from edgekit.core.errors import DiskFull, UserError
 from edgekit.core.job import Job
 from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.history import Run
@@ -86,6 +87,40 @@ def test_budgets_and_baseline_that_hold_pass_and_are_recorded(folder: Path, use:
     (line,) = history.read_history(folder / "edgekit-history.jsonl")
     assert isinstance(line, Run)
     assert line.values == {"b/b.fake@fake": pytest.approx(1e-3, rel=0.02)}
+
+
+def recorded_until_full(path: Path, recorded: Path) -> bytes:
+    """The history before the run that found no room; its last page has room for a few runs."""
+    for _ in range(100):
+        before = recorded.read_bytes()
+        try:
+            check(path)
+        except DiskFull:
+            return before
+    pytest.fail("the disk has never been full")
+
+
+def test_a_full_disk_costs_one_run_and_no_later_one(folder: Path, use: Use, tiny_disk: Path) -> None:
+    use(times())
+    path = config(folder, f'history = "{tiny_disk}/history.jsonl"')
+    recorded = tiny_disk / "history.jsonl"
+    check(path)
+    filler = tiny_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as stream:
+        while stream.write(bytes(1024)):
+            pass
+    before = recorded_until_full(path, recorded)
+    assert recorded.read_bytes() == before
+    filler.unlink()
+
+    # As an earlier version left it.
+    recorded.write_bytes(before + before[:50])
+    found = check(path)
+
+    assert found.verdict is Verdict.PASS
+    assert f"The last line of '{recorded}' was moved to '{recorded}.torn'" in found.warnings[-1]
+    assert recorded.read_bytes().startswith(before)
+    assert check(path).warnings == ()
 
 
 def test_a_slower_model_fails_after_a_second_measurement(folder: Path, use: Use) -> None:

@@ -65,6 +65,33 @@ def test_a_damaged_line_is_named(tmp_path: Path, text: str) -> None:
         store.read_history(path)
 
 
+def test_a_torn_line_is_told_and_set_aside_by_the_next_run(config: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = config.parent / "edgekit-history.jsonl"
+    store.append(path, run(1e-3))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:40])
+
+    assert store.read_history(path) == (run(1e-3),)
+    assert [one.runs for one in history.show(config).series] == [1]
+    accept(config, why="larger input")
+
+    told = f"Line 2 of '{path}' is left out: it ends in the middle, as a killed command or a full disk leaves it."
+    assert caplog.messages[0] == told
+    assert caplog.messages[-1].startswith(f"The last line of '{path}' was moved to '{path}.torn': it ends")
+    assert [type(line) for line in store.read_history(path)] == [Run, Accepted]
+    assert Path(f"{path}.torn").read_bytes() == whole[:40] + b"\n"
+
+
+def test_a_last_line_without_a_line_end_is_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    store.append(path, run(1e-3))
+    path.write_bytes(path.read_bytes().rstrip())
+
+    assert store.read_history(path) == (run(1e-3),)
+    assert store.append(path, run(2e-3)) == ""
+    assert store.read_history(path) == (run(1e-3), run(2e-3))
+
+
 def test_a_newer_line_asks_for_an_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     store.append(path, run(1e-3))

@@ -205,9 +205,10 @@ def _suggested(trial: Any, name: str, choice: OptionSpace, sampler: Sampler) -> 
 
 def _study(out: Path, sampler: str, space: Mapping[str, OptionSpace], seed: int, *, create: bool = False) -> Any:
     optuna = need("optuna", extra="train")
+    from edgekit.train.fitting.search_journal import SearchJournal
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    journal = need("optuna.storages.journal", extra="train")
-    storage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(out / JOURNAL)))
+    storage = optuna.storages.JournalStorage(SearchJournal(out / JOURNAL))
     if sampler not in ("tpe", "grid"):
         raise UserError(f"Unknown sampler '{sampler}'.", hint="--sampler tpe, or --sampler grid")
     grid = {name: list(choice.values) for name, choice in space.items()}

@@ -78,7 +78,8 @@ class CheckOrder:
                 _confirm_budgets(gate, gated)
         report = self._report(gate)
         if self.record:
-            history.append(history.history_file(self.config, self.file), _recorded(report, gate))
+            told = history.append(history.history_file(self.config, self.file), _recorded(report, gate))
+            report = msgspec.structs.replace(report, warnings=(*report.warnings, *([told] if told else ())))
         return report
 
     def _report(self, gate: Gate) -> CheckReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from edgekit.flows.judging.history import (
 from edgekit.flows.opening.artifacts import without_signature
 from edgekit.flows.opening.external_data import copy_model
 from edgekit.flows.opening.repository import commit_of
+
+_log = logging.getLogger(__name__)
 
 
 def show(config: Path, *, command: str = "history show") -> HistoryReport:
@@ -82,7 +85,8 @@ class AcceptOrder:
             models=tuple(one.called for one in self.models),
             baselines=tuple(one.baseline for one in self._kept),
         )
-        append(self._history, line)
+        if told := append(self._history, line):
+            _log.warning("%s", told)
         return AcceptReport(file=str(self._history), accepted=line)
 
 

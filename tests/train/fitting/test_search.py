@@ -33,6 +33,18 @@ def test_a_search_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("trial-*"))) == 3
 
 
+def test_a_search_goes_on_after_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> None:
+    search("digits", tmp_path, trials=1, options=SHORT, space=SPACE)
+    with (tmp_path / "search.journal").open("ab") as stream:
+        stream.write(b'{"op_code":4,"worker')
+
+    for trials in (2, 3):
+        assert search("digits", tmp_path, trials=trials, options=SHORT, space=SPACE).trials == trials
+
+    assert (tmp_path / "search.journal.torn").read_bytes() == b'{"op_code":4,"worker\n'
+    assert not list(tmp_path.glob("*.lock"))
+
+
 def test_two_processes_share_one_journal(tmp_path: Path) -> None:
     found = search("digits", tmp_path, trials=3, options=SHORT, space=SPACE, processes=2)
 

@@ -123,7 +123,11 @@ def _summarize(found: CheckReport) -> None:
     """Add the result to the summary of a step of GitHub Actions, where there is one."""
     path = os.environ.get(SUMMARY)
     if path:
+        from edgekit.core.errors import from_os_error
+        from edgekit.core.system.durable.appended import append_text
         from edgekit.report.check import render_markdown
 
-        with Path(path).open("a", encoding="utf-8") as stream:
-            stream.write(render_markdown(found))
+        try:
+            append_text(Path(path), render_markdown(found))
+        except OSError as err:
+            raise from_os_error(err, f"writing '{path}'") from err

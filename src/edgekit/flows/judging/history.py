@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from edgekit.core.errors import Unreadable, from_os_error
 from edgekit.core.reports.history import HISTORY_SCHEMA, Line, Point, Run
 from edgekit.core.system.check_settings import CheckFile
+from edgekit.core.system.durable.appended import append_line, read_lines
 from edgekit.core.system.installation import origin
+
+_log = logging.getLogger(__name__)
+_TORN: Final = "it ends in the middle, as a killed command or a full disk leaves it."
 
 
 def history_file(config: Path, file: CheckFile) -> Path:
@@ -19,32 +25,35 @@ def history_file(config: Path, file: CheckFile) -> Path:
 
 
 def read_history(path: Path) -> tuple[Line, ...]:
-    """Every line, oldest first; none where there is no file.
+    """Every line, oldest first; none where there is no file. A torn last line is left out, and the log says so.
 
     Raises:
         Unreadable: A line is damaged, or of a newer schema; the message has its number.
+        EnvironmentFault: The file cannot be read.
     """
     try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return ()
+        lines, torn = read_lines(path)
     except OSError as err:
         raise from_os_error(err, f"reading '{path}'") from err
-    return tuple(_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+    found = [_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if torn and _is_line(torn):
+        found.append(_line(path, len(lines) + 1, torn))
+    elif torn:
+        _log.warning("Line %d of '%s' is left out: %s", len(lines) + 1, path, _TORN)
+    return tuple(found)
 
 
-def append(path: Path, line: Line) -> None:
-    """Add one line at the end.
+def append(path: Path, line: Line) -> str:
+    """Add one line at the end, or leave the file unchanged; the warning, if a torn line was set aside for it.
 
     Raises:
         DiskFull, EnvironmentFault: The file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as stream:
-            stream.write(msgspec.json.encode(line) + b"\n")
+        aside = append_line(path, msgspec.json.encode(line), is_whole=_is_line)
     except OSError as err:
         raise from_os_error(err, f"writing '{path}'") from err
+    return f"The last line of '{path}' was moved to '{aside}': {_TORN}" if aside else ""
 
 
 def points(lines: Sequence[Line], series: str) -> list[Point]:
@@ -89,6 +98,14 @@ def in_a_row(lines: Sequence[Line], check: str) -> int:
     """How many runs in a row, up to the latest, left this check undecided."""
     runs = [line for line in lines if isinstance(line, Run) and check in line.checks]
     return next((place for place, run in enumerate(reversed(runs)) if check not in run.inconclusive), len(runs))
+
+
+def _is_line(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _line(path: Path, number: int, text: bytes) -> Line:

@@ -1,0 +1,1 @@
+"""What a full disk and a killed process leave whole: files that grow by lines."""
