@@ -97,6 +97,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     samples = Samples({"x": (images[few] / 16).astype(np.float32).reshape(-1, 1, 8, 8)}, labels[few])
     np.savez(folder / "samples.npz", x=samples.inputs["x"], label=labels[few])
     write_bundle(folder / "bundle", samples)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
     (folder / "edgekit.toml").write_text('[[check.models]]\npath = "bundle"\n')
     return folder
 

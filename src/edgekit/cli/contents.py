@@ -116,5 +116,6 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "licence", spec.licence
     if manifest.split:
         yield "samples", f"{manifest.split.calibration} for calibration, {manifest.split.evaluation} for evaluation"
-    yield "made", manifest.created
+    if manifest.created:
+        yield "made", manifest.created
     yield "with", ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items())) or "unknown tools"

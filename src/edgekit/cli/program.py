@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "history": ("history", "Show earlier checks, find the first slow one, accept a new level."),
     "explain": ("explain", "Explain why the times in a report are what they are."),
     "inspect": ("inspect", "Print the contents of a model file or a bundle."),
-    "bundle": ("bundle", "Inspect, compare, verify or pack a bundle."),
+    "bundle": ("bundle", "Inspect, compare, sign, verify or pack a bundle."),
     "deploy": ("deploy", "Write a bundle as a program that needs no edgekit, or install it on a device."),
     "devices": ("devices", "Manage the devices that targets name."),
     "tools": ("tools", "Install converters that need their own environment."),

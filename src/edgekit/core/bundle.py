@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # 1: first version.
 BUNDLE_SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
+# An OpenSSH signature of the manifest, which lists every other file; the manifest cannot list it.
+SIGNATURE: Final = f"{MANIFEST}.sig"
 SAMPLES: Final = "samples.npz"
 CASES: Final = "cases.npz"
 WEIGHTS: Final = "weights.safetensors"
@@ -95,6 +97,7 @@ class Manifest(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """What a bundle contains. `files` lists every file except the manifest, by its path with forward slashes.
 
     `digest` is the sha256 of the manifest itself, computed with this field empty. It detects damage, not forgery.
+    Equal inputs and equal `tools` give an equal manifest, so `created` is empty unless SOURCE_DATE_EPOCH names a time.
     """
 
     spec: ModelSpec
@@ -201,7 +204,7 @@ def write_manifest(root: Path, manifest: Manifest) -> Manifest:
     files = {
         path.relative_to(root).as_posix(): FileRecord(sha256_file(path), path.stat().st_size)
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path != root / MANIFEST
+        if path.is_file() and path not in (root / MANIFEST, root / SIGNATURE)
     }
     complete = msgspec.structs.replace(manifest, files=files)
     complete = msgspec.structs.replace(complete, digest=_digest(complete))
@@ -230,6 +233,8 @@ def pack(
 ) -> Path:
     """Write `bundle` as one uncompressed zip file with fixed time stamps, so that equal bundles give equal files.
 
+    A signature stays with the bundle that it signs; a new bundle has none.
+
     Args:
         more: Files to add, by name. The result is a new bundle, whose manifest lists them as well.
         only: The one artifact to keep. The result is a new bundle without the others and without the weights.
@@ -240,9 +245,12 @@ def pack(
     manifest = _with_only(bundle.manifest, only) if only else bundle.manifest
     manifest = _with_files(manifest, more) if more else manifest
     is_whole = manifest is bundle.manifest
-    head = (bundle.root / MANIFEST).read_bytes() if is_whole else documents.encode(manifest)
+    head = {MANIFEST: (bundle.root / MANIFEST).read_bytes() if is_whole else documents.encode(manifest)}
+    if is_whole and (bundle.root / SIGNATURE).is_file():
+        head[SIGNATURE] = (bundle.root / SIGNATURE).read_bytes()
     with new_file(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zip_entry(MANIFEST), head)
+        for name, data in head.items():
+            archive.writestr(zip_entry(name), data)
         for name in sorted(manifest.files):
             archive.writestr(zip_entry(name), more.get(name) or (bundle.root / name).read_bytes())
     return out

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.core.bundle import Artifact, Bundle
+from edgekit.core.errors import UserError
 from edgekit.core.reports.deploy import DeployReport
 from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
@@ -22,6 +23,7 @@ from edgekit.flows.deploying.installing import (
 from edgekit.flows.deploying.languages import chosen, language_of
 from edgekit.flows.deploying.program_parts import parts_of
 from edgekit.flows.opening.artifacts import opened_bundle
+from edgekit.flows.signing.policy import user_policy
 
 
 @dataclass(frozen=True)
@@ -90,22 +92,35 @@ def program_order(
 
 @contextmanager
 def install_order(
-    path: str | Path, *, device: str, name: str = "", artifact: str = "", progress: Progress = Silent()
+    path: str | Path,
+    *,
+    device: str,
+    name: str = "",
+    artifact: str = "",
+    key: Path | None = None,
+    progress: Progress = Silent(),
 ) -> Iterator[DeployOrder]:
     """Install one artifact of a bundle as a program on a device, as a new version that is tested there.
 
     Args:
         device: A device of the inventory with Python and the backends of `edgekit devices prepare`.
         name: Name of the program there; if empty, that of the model.
+        key: The key of OpenSSH that signs the program, for a device that asks for signatures.
 
     Raises:
-        UserError: No such device, or a name or artifact that cannot be used.
+        UserError: No such device, a name or artifact that cannot be used, or no key where the user's settings require
+            signatures.
     """
-    entry = entry_of(device)
+    entry, must_verify = entry_of(device), user_policy().is_required
+    if must_verify and key is None:
+        raise UserError(
+            "Your settings require signatures, and the program would have none.",
+            hint=f"edgekit deploy {path} --to {device} --key KEY",
+        )
     with opened_bundle(Path(path), progress) as bundle:
         named = name or program_name(bundle.spec.name)
         check_program_name(named)
-        yield DeployOrder(bundle, chosen(bundle, "python", artifact), device, entry, named)
+        yield DeployOrder(bundle, chosen(bundle, "python", artifact), device, entry, named, key, must_verify)
 
 
 @contextmanager

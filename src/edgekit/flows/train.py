@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from edgekit.core.bundle import MANIFEST, SUFFIX, Bundle
+from edgekit.core.bundle import MANIFEST, SUFFIX
 from edgekit.core.errors import UserError
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.train import SearchReport, TrainReport
@@ -20,6 +20,7 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows.measuring.findings import Findings
+from edgekit.flows.opening.artifacts import opened_bundle
 from edgekit.flows.opening.source import RUN_FILE
 from edgekit.flows.order import door
 from edgekit.flows.writing.tensorboard import on_board
@@ -289,7 +290,7 @@ def weights_of(text: str) -> Iterator[Path | None]:
     elif path.suffix == ".safetensors" and path.is_file():
         yield path
     elif (path / MANIFEST).is_file() or (path.suffix == SUFFIX and path.is_file()):
-        with Bundle.open(path) as bundle:
+        with opened_bundle(path) as bundle:
             if WEIGHTS not in bundle.manifest.files:
                 raise UserError(f"The bundle '{text}' contains no weights.", hint="edgekit export SOURCE --out BUNDLE")
             yield bundle.root / WEIGHTS

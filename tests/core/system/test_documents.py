@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from edgekit.core import reports
 from edgekit.core.bundle import BUNDLE_SCHEMA, Artifact, FileRecord, Manifest, Signature
-from edgekit.core.errors import BundleUnreadable, Unreadable
+from edgekit.core.errors import BundleUnreadable, Unreadable, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult
 from edgekit.core.measurement import Launch, Measurement, Trust
@@ -265,3 +265,15 @@ def test_every_document_has_a_short_repr() -> None:
 
     assert len(found) > 20
     assert [kind.__name__ for kind in found if not issubclass(kind, Document)] == []
+
+
+def test_only_source_date_epoch_dates_what_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    assert documents.source_date() == ""
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    assert documents.source_date() == "2001-09-09T01:46:40+00:00"
+    for wrong in ("now", "1" * 40):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", wrong)
+        with pytest.raises(UserError, match="not a time in seconds"):
+            documents.source_date()

@@ -13,7 +13,7 @@ from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
 from edgekit.core.bundle import SUFFIX, TUNING, Bundle, pack, tuning_file
 from edgekit.core.errors import UserError
-from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, VerifyReport
+from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, SignReport, VerifyReport
 from edgekit.core.reports.graph import GraphFacts
 from edgekit.core.system.files import refuse_existing
 from edgekit.core.units import format_value
@@ -30,7 +30,7 @@ bundle_argument = click.argument(
 
 @click.group("bundle", cls=Commands)
 def command() -> None:
-    """Inspect, compare, verify or pack a bundle.
+    """Inspect, compare, sign, verify or pack a bundle.
 
     A bundle is a folder or one packed file NAME.edgekit. Every command verifies the checksums of all its files.
     """
@@ -62,18 +62,68 @@ def diff_command(call: Call, bundle: Path, a: str, b: str) -> None:
     call.answer(found, lambda: "\n".join(_difference(found)))
 
 
-@command.command("verify", cls=Command, examples=["edgekit bundle verify digits.edgekit"])
+@command.command("sign", cls=Command, examples=["edgekit bundle sign digits.edgekit --key ~/.ssh/id_ed25519"])
 @bundle_argument
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="A private key of OpenSSH, or the public key of one that ssh-agent holds.",
+)
+@common(acts=True)
+def sign(call: Call, bundle: Path, key: Path) -> None:
+    """Sign a bundle: the public key shows that it is yours and unchanged.
+
+    The signature becomes part of the folder or of the file, and replaces an earlier one. Signing needs 'ssh-keygen'.
+    """
+    from edgekit.flows.signing.bundle_signatures import sign_bundle
+
+    if call.dry_run:
+        Bundle.open(bundle).close()
+    else:
+        sign_bundle(bundle, key)
+    document = SignReport(bundle=str(bundle), key=str(key), written=not call.dry_run)
+    call.answer(document, lambda: f"sign '{bundle}' with '{key}'" if call.dry_run else f"'{bundle}' is signed.")
+
+
+@command.command(
+    "verify",
+    cls=Command,
+    examples=["edgekit bundle verify digits.edgekit", "edgekit bundle verify digits.edgekit --key anna.pub"],
+)
+@bundle_argument
+@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="The public key that must have signed it.")
+@click.option(
+    "--allowed-signers",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="One of these must have signed it, in the format of ssh-keygen(1).",
+)
 @common()
-def verify(call: Call, bundle: Path) -> None:
-    """Verify the checksum of every file of a bundle."""
+def verify(call: Call, bundle: Path, key: Path | None, allowed_signers: Path | None) -> None:
+    """Verify the checksum of every file of a bundle, and its signature.
+
+    The signature is verified with --key or --allowed-signers, or if your settings require one.
+    """
+    from edgekit.flows.signing.bundle_signatures import is_signed
+    from edgekit.flows.signing.policy import verified
+
+    if key and allowed_signers:
+        raise click.UsageError("Give --key or --allowed-signers, not both.")
     with Bundle.open(bundle) as opened:
+        signer = verified(opened, key=key, allowed=allowed_signers)
+        has_signature = is_signed(opened)
         records = opened.manifest.files.values()
     document = VerifyReport(
-        bundle=str(bundle), files=len(records), size_bytes=sum(record.size_bytes for record in records)
+        bundle=str(bundle),
+        files=len(records),
+        size_bytes=sum(record.size_bytes for record in records),
+        signed_by=signer.name if signer else "",
+        key=signer.key if signer else "",
+        has_signature=has_signature,
     )
-    size = format_value(document.size_bytes, "bytes")
-    call.answer(document, lambda: f"'{bundle}' is intact: {document.files} files, {size}, all checksums match.")
+    call.answer(document, lambda: _verified(document))
 
 
 @command.command(
@@ -105,6 +155,16 @@ def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, 
     size = None if call.dry_run else target.stat().st_size
     document = PackReport(bundle=str(bundle), out=str(target), written=not call.dry_run, size_bytes=size)
     call.answer(document, lambda: _packed(document))
+
+
+def _verified(document: VerifyReport) -> str:
+    size = format_value(document.size_bytes, "bytes")
+    intact = f"'{document.bundle}' is intact: {document.files} files, {size}, all checksums match."
+    if document.signed_by:
+        return f"{intact}\nIt is signed by '{document.signed_by}' with key {document.key}."
+    if document.has_signature:
+        return f"{intact}\nIts signature is not verified: add --key or --allowed-signers."
+    return intact
 
 
 def _tuning(bundle: Path) -> dict[str, bytes]:

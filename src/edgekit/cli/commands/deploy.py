@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         "edgekit deploy digits.edgekit --for python --out digits-program",
         "edgekit deploy digits.edgekit --for c --artifact onnx-int8 --out digits-c",
         "edgekit deploy digits.edgekit --to pi5 --as digits",
+        "edgekit deploy digits.edgekit --to pi5 --key ~/.ssh/id_ed25519",
         "edgekit deploy --to pi5 --list",
         "edgekit deploy --to pi5 --as digits --rollback",
     ],
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 @click.option("--list", "is_list", is_flag=True, help="With --to: list the programs there with their versions.")
 @click.option("--rollback", "is_rollback", is_flag=True, help="With --to and --as: go back to the version before.")
 @click.option("--artifact", default="", metavar="RECIPE", help="Recipe or alias.  [default: the first that runs]")
+@click.option(
+    "--key", type=click.Path(path_type=Path), metavar="FILE", help="With --to: sign the program with this OpenSSH key."
+)
 @force_option
 @common(acts=True)
 def command(
@@ -49,6 +53,7 @@ def command(
     is_list: bool,
     is_rollback: bool,
     artifact: str,
+    key: Path | None,
     force: bool,
 ) -> int:
     """Write a bundle as a program that needs no edgekit, or install it on a device.
@@ -56,11 +61,11 @@ def command(
     The program contains one artifact with its labels and preprocessing, and a self-test with cases of the bundle. On a
     device, a new version becomes the current one when its self-test passes there.
     """
-    if device and (is_list or is_rollback) and not (bundle or language or out or artifact):
+    if device and (is_list or is_rollback) and not (bundle or language or out or artifact or key):
         return _manage(call, device, name, is_rollback=is_rollback)
     if bundle and device and not (language or out or is_list or is_rollback):
-        return _install(call, bundle, device, name, artifact)
-    if not (bundle and language and out) or device or name or is_list or is_rollback:
+        return _install(call, bundle, device, name, artifact, key)
+    if not (bundle and language and out) or device or name or key or is_list or is_rollback:
         raise click.UsageError(
             "Give BUNDLE --for LANGUAGE --out FOLDER, or BUNDLE --to DEVICE, or --to DEVICE with --list or --rollback."
         )
@@ -74,11 +79,11 @@ def command(
     )
 
 
-def _install(call: Call, bundle: Path, device: str, name: str, artifact: str) -> int:
+def _install(call: Call, bundle: Path, device: str, name: str, artifact: str, key: Path | None) -> int:
     from edgekit.flows.deploy import install_order
 
     return call.perform(
-        lambda progress: install_order(bundle, device=device, name=name, artifact=artifact, progress=progress),
+        lambda progress: install_order(bundle, device=device, name=name, artifact=artifact, key=key, progress=progress),
         lambda found: call.answer(found, lambda: found.done),
     )
 

@@ -42,12 +42,29 @@ class FileReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 class VerifyReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Number and size of the files whose checksums match; a bundle with a mismatch is an error instead."""
+    """Number and size of the files whose checksums match; a bundle with a mismatch is an error instead.
+
+    `signed_by` is who of the allowed signers signed it, with the fingerprint of the `key`; empty if no
+    signature was verified. `has_signature` is true for any signature, also one that was not verified.
+    """
 
     bundle: str
     files: int
     size_bytes: int
+    signed_by: str = ""
+    key: str = ""
+    has_signature: bool = False
     command: str = "bundle verify"
+    schema_version: int = BUNDLE_REPORT_SCHEMA
+
+
+class SignReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Path of the bundle, and the key that signed it (with `--dry-run`: would sign it)."""
+
+    bundle: str
+    key: str
+    written: bool
+    command: str = "bundle sign"
     schema_version: int = BUNDLE_REPORT_SCHEMA
 
 

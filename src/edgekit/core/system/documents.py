@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from edgekit.core.errors import EdgekitError, Unreadable
+from edgekit.core.errors import EdgekitError, Unreadable, UserError
 from edgekit.core.system.files import read_bytes, write_atomic
 from edgekit.core.system.installation import origin
 
@@ -44,6 +45,21 @@ def _brief(value: object) -> str:
 def now() -> str:
     """The current time in UTC, as every document records it: ISO 8601 to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def source_date() -> str:
+    """The time that SOURCE_DATE_EPOCH names for everything that is built, or an empty text.
+
+    Raises:
+        UserError: It is not a number of seconds since 1970.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    try:
+        return datetime.fromtimestamp(int(text), UTC).isoformat(timespec="seconds") if text else ""
+    except (ValueError, OverflowError, OSError) as err:
+        raise UserError(
+            f"SOURCE_DATE_EPOCH is '{text}', not a time in seconds.", hint="unset SOURCE_DATE_EPOCH"
+        ) from err
 
 
 def encode(document: Any) -> bytes:

@@ -23,9 +23,9 @@ USER_FILE: Final = "config.toml"
 # Tables of the project file that one command reads by itself.
 TABLES: Final = ("check",)
 # What only the user sets, in the environment or in a file of their own.
-USER_ONLY: Final = ("trust",)
+USER_ONLY: Final = ("trust", "require_signature", "allowed_signers")
 _PREFIX: Final = "EDGEKIT_"
-_FOLDERS: Final = ("data", "cache")
+_PATHS: Final = ("data", "cache", "allowed_signers")
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -41,7 +41,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     `launches`: number of processes per measurement. `seed`: seed of every random choice. `timeout_s`: time limit of one
     conversion. `minimum_effect`: the smallest difference of latencies that counts, as a ratio. `trust`: installed
     packages whose code may run to make a network, comma-separated; a project file cannot set it. `wait_s`: how long to
-    wait for a device that another user uses.
+    wait for a device that another user uses. `require_signature`: only signed bundles are used. `allowed_signers`: the
+    file that names who may sign them, in the format of OpenSSH; a project file cannot set these two either.
     """
 
     data: str = ""
@@ -54,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     minimum_effect: _Ratio = 0.03
     trust: str = ""
     wait_s: _Patience = 0.0
+    require_signature: bool = False
+    allowed_signers: str = ""
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +69,7 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class _Layer:
-    """Values of one place. Folders in a file are relative to the file; texts of the environment are parsed."""
+    """Values of one place. Paths in a file are relative to the file; texts of the environment are parsed."""
 
     origin: str
     values: Mapping[str, Any]
@@ -93,16 +96,26 @@ def load_settings(
         UserError: An unknown name (with the nearest one), a wrong type or value, a file that is not TOML, or one with
             a newer schema. All problems of a file are reported at once.
     """
-    layers = [
-        _Layer("default", msgspec.to_builtins(Settings())),
-        *_user_layer(user_file),
-        *_project_layer(Path.cwd() if folder is None else folder),
-        *_environment_layers(os.environ if environ is None else environ),
-        *(_Layer(_flag(name), {name: value}) for name, value in (flags or {}).items() if value is not None),
-    ]
+    return _merged(
+        [
+            *_user_layer(user_file),
+            *_project_layer(Path.cwd() if folder is None else folder),
+            *_environment_layers(os.environ if environ is None else environ),
+            *(_Layer(_flag(name), {name: value}) for name, value in (flags or {}).items() if value is not None),
+        ]
+    )
+
+
+def user_settings(user_file: Path, *, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the user alone, without those of a project; errors as in `load_settings`."""
+    return _merged([*_user_layer(user_file), *_environment_layers(os.environ if environ is None else environ)])[0]
+
+
+def _merged(layers: Iterable[_Layer]) -> tuple[Settings, tuple[Setting, ...]]:
+    """The values of all layers, where the last one wins, above the defaults."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for layer in layers:
+    for layer in (_Layer("default", msgspec.to_builtins(Settings())), *layers):
         checked = _checked(layer)
         values |= checked
         origins |= dict.fromkeys(checked, layer.origin)
@@ -128,7 +141,7 @@ def _convert(name: str, value: Any, layer: _Layer) -> Any:
     converted = msgspec.convert(value, type=_types()[name], strict=not layer.is_text)
     if isinstance(converted, float) and not math.isfinite(converted):
         raise msgspec.ValidationError("Expected a finite number")
-    if name in _FOLDERS and converted and layer.folder is not None:
+    if name in _PATHS and converted and layer.folder is not None:
         return str(layer.folder / Path(converted).expanduser())
     return converted
 

@@ -15,28 +15,36 @@ from edgekit.core.reports.deploy import DeployedProgram, DeployedReport
 from edgekit.core.system.progress import Progress
 from edgekit.devices import inventory
 from edgekit.devices.inventory import Entry
-from edgekit.devices.remote.installed_programs import install_program, installed, roll_back
+from edgekit.devices.remote.installed_programs import PURPOSE, install_program, installed, roll_back
 from edgekit.devices.remote.shell import Shell
 from edgekit.flows.deploying.program_parts import parts_of
 from edgekit.flows.deploying.python_program import ZIPAPP, write_zipapp
 from edgekit.flows.opening.devices import open_shell
+from edgekit.flows.signing.ssh_signatures import sign
 
 
 @dataclass(frozen=True)
 class DeployOrder:
-    """A program to install on a device: the open bundle, its artifact, and the name it gets there."""
+    """A program to install on a device: the open bundle, its artifact, the name it gets there, and who signs it.
+
+    `must_verify` is true if the user's settings require a signature: then also the device has to ask for one.
+    """
 
     bundle: Bundle
     artifact: Artifact
     device: str
     entry: Entry
     name: str
+    key: Path | None = None
+    must_verify: bool = False
     command: str = "deploy"
 
     def steps(self) -> tuple[str, ...]:
         """What `run` would do, one sentence per step."""
+        signed = (f"sign the program with '{self.key}'",) if self.key else ()
         return (
             f"run '{self.artifact.recipe}' on the cases of '{self.bundle.path}'",
+            *signed,
             f"send it to '{self.device}' as a new version of '{self.name}', and run its self-test there",
             "make it the current version; the one before stays if the self-test fails",
         )
@@ -44,14 +52,25 @@ class DeployOrder:
     def run(self, progress: Progress) -> DeployedReport:
         """Run the cases here, then install and test the program there."""
         with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekit-"))
+            program = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekit-"))) / ZIPAPP
             with progress.stage("cases"), parts_of(self.bundle, self.artifact) as parts:
-                write_zipapp(parts, Path(folder) / ZIPAPP)
+                write_zipapp(parts, program)
+            signature = self._signature(program)
             shell = stack.enter_context(_shell(self.device, self.entry))
             with progress.stage(f"install on '{self.device}'"):
-                version, said = install_program(shell, self.name, Path(folder) / ZIPAPP)
+                version, said = install_program(
+                    shell, self.name, program, signature=signature, must_verify=self.must_verify
+                )
             done = f"'{self.name}' on '{self.device}' is version {version} now: {said}"
             return _report(self.device, shell, self.name, done)
+
+    def _signature(self, program: Path) -> Path | None:
+        """The file of the signature of `program`, next to it; None without a key."""
+        if self.key is None:
+            return None
+        file = program.with_name(f"{program.name}.sig")
+        file.write_bytes(sign(program, self.key, PURPOSE))
+        return file
 
 
 @dataclass(frozen=True)

@@ -63,17 +63,19 @@ def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitSt
     targets = named_targets(model.target or file.target)
     for target in targets:
         devices.open_device(target.device).close()
-    found = stack.enter_context(_opened(folder / model.path, model, progress))
+    found = stack.enter_context(_opened(folder / model.path, model, progress, is_own=bool(model.source)))
     artifacts = found.chosen(model.artifact)
     known = [Recipe.parse(one.recipe) for one in artifacts if one.recipe in RECIPES]
     budgets = parse_budgets([*file.budgets, *model.budgets], targets, known)
     refuse_unmeasurable(budgets, labelled=found.samples.is_labelled)
-    baseline = _baseline(folder, model, stack, progress) if model.baseline else None
+    baseline = _baseline(folder, file, model, stack, progress) if model.baseline else None
     against = "the baseline commit" if file.baseline_commit and model.source else model.baseline
     return Gated(model, found, artifacts, baseline, targets, budgets, against)
 
 
-def _baseline(folder: Path, model: CheckedModel, stack: ExitStack, progress: Progress) -> Opened | Report:
+def _baseline(
+    folder: Path, file: CheckFile, model: CheckedModel, stack: ExitStack, progress: Progress
+) -> Opened | Report:
     path = folder / model.baseline
     if not without_signature(path)[0].exists():
         # A report is measured, and not accepted: 'history accept' would only send on to 'profile'.
@@ -81,14 +83,20 @@ def _baseline(folder: Path, model: CheckedModel, stack: ExitStack, progress: Pro
         accepted = ["edgekit", "history", "accept", "--model", model.called, "--why", "first baseline"]
         hint = shlex.join(measured if is_report(path) else accepted)
         raise UserError(f"There is no baseline '{path}' of '{model.called}'.", hint=hint)
-    return read_report(path) if is_report(path) else stack.enter_context(_opened(path, model, progress))
+    if is_report(path):
+        return read_report(path)
+    is_own = bool(file.baseline_commit and model.source)
+    return stack.enter_context(_opened(path, model, progress, is_own=is_own))
 
 
-def _opened(path: Path, model: CheckedModel, progress: Progress) -> AbstractContextManager[Opened]:
-    """A file of the model, with the sizes and inputs in the configuration, if these are not for its export."""
+def _opened(path: Path, model: CheckedModel, progress: Progress, *, is_own: bool) -> AbstractContextManager[Opened]:
+    """A file of the model, with the sizes and inputs in the configuration, if these are not for its export.
+
+    `is_own`: this run has exported it.
+    """
     sizes, inputs = ((), ()) if model.source else (model.sizes, model.inputs)
     hint = partial(_sizes_hint, model.called)
-    return opened(path, sizes=sizes, inputs=inputs, hint=hint, progress=progress)
+    return opened(path, sizes=sizes, inputs=inputs, hint=hint, is_own=is_own, progress=progress)
 
 
 def _sizes_hint(name: str, texts: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from edgekit.core.target import Target
 from edgekit.flows.opening.external_data import self_contained
 from edgekit.flows.opening.states import before_a_stream, with_states
 from edgekit.flows.opening.values import parse_values, samples_with_values
+from edgekit.flows.signing.policy import user_policy
 from edgekit.runtime.backend import BACKENDS, Backend, Session, declared_sizes, default_backend, offered_sizes
 
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".json": "fake"}
@@ -95,6 +96,7 @@ def opened(
     inputs: Sequence[str] = (),
     states: Sequence[str] = (),
     hint: SizesHint | None = None,
+    is_own: bool = False,
     progress: Progress = Silent(),
 ) -> Iterator[Opened]:
     """The bundle or bare model file at `path`.
@@ -105,14 +107,18 @@ def opened(
         inputs: Values of inputs of a bare file, as in `parse_values`; those of the others are generated.
         states: Pairs of an output and an input, as in `with_states`.
         hint: The hint if an axis has no size; by default the command with `--sizes`.
+        is_own: This command has just made it, so it needs no signature.
         progress: Shows that a bundle is being opened.
 
     Raises:
         BundleUnreadable, ModelUnreadable: It is neither, or damaged.
+        UserError: The user's settings require a signature, which it lacks, or by someone else.
         UserError: Sizes for a bundle, or for an axis or size that the file does not have; or inputs are to be
             generated, and the size of a dynamic axis other than the batch is neither given nor in the file.
     """
     if is_bare(path):
+        if not is_own:
+            user_policy().check_file(path)
         with self_contained(without_signature(path)[0]) as file:
             found = _described(_bare(path, file, sizes), states)
             yield _with_generated(found, inputs, hint) if with_samples else found
@@ -123,7 +129,7 @@ def opened(
     if sizes:
         message = f"--sizes does not apply to '{path}': a bundle runs on its own samples."
         raise UserError(message, hint="Omit --sizes; --batch 1,8 sets the batch size.")
-    with opened_bundle(path, progress) as bundle, ExitStack() as stack:
+    with opened_bundle(path, progress, is_own=is_own) as bundle, ExitStack() as stack:
         yield _described(_in_one_file_each(of_bundle(bundle, with_samples=with_samples), stack), states)
 
 
@@ -145,15 +151,18 @@ def _described(found: Opened, states: Sequence[str]) -> Opened:
 
 
 @contextmanager
-def opened_bundle(path: Path, progress: Progress = Silent()) -> Iterator[Bundle]:
-    """The bundle at `path`. `progress` shows that the checksums of its files are verified.
+def opened_bundle(path: Path, progress: Progress = Silent(), *, is_own: bool = False) -> Iterator[Bundle]:
+    """The bundle at `path`. `progress` shows that its checksums, and a signature that is required, are verified.
 
     Raises:
         BundleUnreadable: It is not a bundle, or is damaged.
+        UserError: The user's settings require a signature, which it lacks, or by someone else.
     """
-    with progress.stage(f"open {path.name}"):
-        bundle = Bundle.open(path)
-    with bundle:
+    with ExitStack() as stack:
+        with progress.stage(f"open {path.name}"):
+            bundle = stack.enter_context(Bundle.open(path))
+            if not is_own:
+                user_policy().check(bundle)
         yield bundle
 
 

@@ -13,7 +13,7 @@ from edgekit.core.bundle import CASES, SAMPLES, WEIGHTS, Bundle, Manifest, write
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
-from edgekit.core.system.documents import now
+from edgekit.core.system.documents import source_date
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
@@ -149,7 +149,7 @@ def _write_rest(source: Source, result: ExportResult, folder: Path) -> Bundle:
     if result.spec.labels:
         (folder / "labels.txt").write_text("\n".join(result.spec.labels) + "\n", encoding="utf-8")
     facts = source.split.facts(source.samples_from)
-    manifest = Manifest(result.spec, result.artifacts, {}, now(), versions(), source.facts, facts)
+    manifest = Manifest(result.spec, result.artifacts, {}, source_date(), versions(), source.facts, facts)
     (folder / "README.md").write_text(model_card(manifest, result.parity, result.accuracy), encoding="utf-8")
     return Bundle(folder, folder, write_manifest(folder, manifest), None)
 

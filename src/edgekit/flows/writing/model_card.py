@@ -34,7 +34,7 @@ def model_card(manifest: Manifest, parity: Sequence[ParityCheck], accuracy: Sequ
         _kept(manifest),
         _data(manifest),
         _USE,
-        f"Made by edgekit {manifest.tools.get('edgekit', '')} on {manifest.created}.",
+        f"Made by edgekit {manifest.tools.get('edgekit', '')}{f' on {manifest.created}' if manifest.created else ''}.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
