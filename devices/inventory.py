@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core.errors import UserError, unknown
+from edgekit.core.system.durable.claims import SHORT_S, claimed
 from edgekit.core.system.files import read_bytes, write_atomic
 from edgekit.devices.device import DEVICES
 
@@ -134,10 +135,11 @@ def add(name: str, entry: Entry, *, force: bool = False, path: Path | None = Non
     if problems:
         free = f"my-{name}" if name in DEVICES else name if _NAME.fullmatch(name) else "pi"
         raise UserError(" ".join(problems), hint=f"edgekit devices add {free} --ssh pi@raspberrypi")
-    entries = read_inventory(path)
-    if name in entries and not force:
-        raise UserError(f"Device '{name}' already exists.", hint=f"edgekit devices remove {name}, or add --force")
-    write_inventory({**entries, name: entry}, path)
+    with claimed(path or inventory_file(), wait_s=SHORT_S):
+        entries = read_inventory(path)
+        if name in entries and not force:
+            raise UserError(f"Device '{name}' already exists.", hint=f"edgekit devices remove {name}, or add --force")
+        write_inventory({**entries, name: entry}, path)
 
 
 def remove(name: str, path: Path | None = None) -> None:
@@ -146,11 +148,12 @@ def remove(name: str, path: Path | None = None) -> None:
     Raises:
         UserError: The device is not in it; the nearest name is suggested.
     """
-    entries = read_inventory(path)
-    if name not in entries:
-        raise unknown("device", name, entries, hint="edgekit devices list")
-    del entries[name]
-    write_inventory(entries, path)
+    with claimed(path or inventory_file(), wait_s=SHORT_S):
+        entries = read_inventory(path)
+        if name not in entries:
+            raise unknown("device", name, entries, hint="edgekit devices list")
+        del entries[name]
+        write_inventory(entries, path)
 
 
 def _checked(path: Path, content: Mapping[str, object]) -> dict[str, Entry]:

@@ -19,7 +19,7 @@ from typing import Final
 
 from edgekit.core.errors import DeviceError, DiskFull, EnvironmentFault
 from edgekit.core.system.fetch import refuse_offline
-from edgekit.core.system.files import new_file, new_folder, sha256_bytes, sha256_file
+from edgekit.core.system.files import cached_folder, new_file, sha256_bytes, sha256_file
 from edgekit.devices.remote.shell import Shell, succeeded
 from edgekit.devices.remote.transfer import ensure, free_bytes
 
@@ -295,7 +295,7 @@ def _pip_download(platform: Platform, names: Sequence[str], folder: Path) -> str
 
 def _pack(wheels: Sequence[Path], site: Path, archive: Path) -> None:
     """Write the content of `wheels` as one archive; the same wheels give the same bytes."""
-    with new_folder(site) as staging:
+    with cached_folder(site) as staging:
         for wheel in wheels:
             _unzip(wheel, staging)
         (staging / ".complete").touch()

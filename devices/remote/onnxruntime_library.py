@@ -15,7 +15,7 @@ from typing import Final
 
 from edgekit.core.errors import DeviceError, EnvironmentFault, UserError
 from edgekit.core.system.fetch import refuse_offline
-from edgekit.core.system.files import new_file, new_folder, sha256_bytes, sha256_file
+from edgekit.core.system.files import cached_folder, new_file, sha256_bytes, sha256_file
 from edgekit.devices.remote.engines import Platform, fetched, install, pinned, remove_others, write_archive
 from edgekit.devices.remote.shell import Shell, succeeded
 from edgekit.devices.remote.transfer import ensure
@@ -149,7 +149,7 @@ def _library(machine: str, cache: Path, *, offline: bool) -> Path:
 
 def _extract(wheel: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(wheel) as content, new_folder(folder) as staging:
+    with zipfile.ZipFile(wheel) as content, cached_folder(folder) as staging:
         name = next(name for name in content.namelist() if "/capi/libonnxruntime.so." in name)
         (staging / Path(name).name).write_bytes(content.read(name))
 

@@ -13,7 +13,7 @@ from typing import Final
 from edgekit.core.errors import EnvironmentFault
 from edgekit.core.system.fetch import fetch as download
 from edgekit.core.system.fetch import refuse_offline
-from edgekit.core.system.files import new_folder
+from edgekit.core.system.files import cached_folder
 
 _REGISTRY: Final = "https://registry.npmjs.org"
 
@@ -107,7 +107,7 @@ def _install(package: Package, folder: Path) -> None:
 def _unpack(package: Package, path: Path, folder: Path) -> None:
     wanted = re.compile(rf"package/({package.files})")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path) as archive, new_folder(folder) as staging:
+    with tarfile.open(path) as archive, cached_folder(folder) as staging:
         for member in archive.getmembers():
             if member.isfile() and wanted.fullmatch(member.name) and ".." not in member.name:
                 path = staging / member.name.removeprefix("package/")

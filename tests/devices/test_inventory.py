@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,17 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     write_inventory(ENTRIES, file)
 
     assert read_inventory(file) == ENTRIES
+
+
+def test_devices_that_are_added_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    file = tmp_path / "devices.toml"
+    names = [f"pi{number}" for number in range(8)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: add(name, Entry(ssh=name), path=file), names))
+
+    assert sorted(read_inventory(file)) == names
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_no_file_is_an_empty_inventory(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
 
 from edgekit.core.errors import Interrupted, UserError
 from edgekit.core.system import documents
+from edgekit.core.system.durable.claims import claimed
 from edgekit.core.system.files import refuse_existing, sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.version import VERSION
@@ -61,29 +63,38 @@ def train(
         command: The command for this training without `--out` and `--data`; written to the record.
 
     Raises:
-        UserError: `out` exists and `resume` is not set, or the options to `resume` with are different.
+        UserError: `out` exists and `resume` is not set, or the options to `resume` with are different; or another
+            training writes there.
         Interrupted: Ctrl-C; the hint is the command that resumes.
     """
     shown = progress or Silent()
     if leads():
         _check_out(model, out, resume)
-    with shown.stage("read data"):
-        job = TrainingJob(model, out, options, seed, model.data(data), init_from, freeze, processes)
-        warnings = (*check(job.dataset), *_started(job))
-    run = _begun(job, resume, command, warnings)
-    if run.finished:
-        return run
+    # Of the processes of one training, one writes.
+    with claimed(out) if leads() else nullcontext():
+        if leads():
+            _check_out(model, out, resume)  # who had the claim before may have written it
+        with shown.stage("read data"):
+            job = TrainingJob(model, out, options, seed, model.data(data), init_from, freeze, processes)
+            warnings = (*check(job.dataset), *_started(job))
+        run = _begun(job, resume, command, warnings)
+        return run if run.finished else _trained(job, run, shown, data)
+
+
+def _trained(job: TrainingJob, run: TrainingRun, progress: Progress, data: Path | None) -> TrainingRun:
+    """The finished record, after the epochs that are missing and the test."""
+    name = job.model.spec.name
     try:
-        with shown.stage(f"train {model.spec.name}"):
-            state = fit(job, shown)
+        with progress.stage(f"train {name}"):
+            state = fit(job, progress)
         if not leads():
             return run
-        with shown.stage("test"):
+        with progress.stage("test"):
             return _finished(job, run, state)
     except KeyboardInterrupt as err:
         # The last checkpoint is valid at any moment: the hint must not depend on it.
-        hint = resume_command(run, out, data)
-        raise Interrupted(f"The training of '{model.spec.name}' was stopped.", hint=hint) from err
+        hint = resume_command(run, job.out, data)
+        raise Interrupted(f"The training of '{name}' was stopped.", hint=hint) from err
 
 
 def _check_out(model: ReferenceModel, out: Path, resume: bool) -> None:

@@ -20,7 +20,7 @@ from edgekit.core.samples import Samples, SplitFacts
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.system.documents import Document
-from edgekit.core.system.files import new_file, read_bytes, refuse_existing, sha256_bytes, sha256_file, zip_entry
+from edgekit.core.system.files import new_output, read_bytes, sha256_bytes, sha256_file, zip_entry
 
 if TYPE_CHECKING:
     import zipfile
@@ -241,14 +241,13 @@ def pack(
     """
     import zipfile
 
-    refuse_existing(out, force=force)
     manifest = _with_only(bundle.manifest, only) if only else bundle.manifest
     manifest = _with_files(manifest, more) if more else manifest
     is_whole = manifest is bundle.manifest
     head = {MANIFEST: (bundle.root / MANIFEST).read_bytes() if is_whole else documents.encode(manifest)}
     if is_whole and (bundle.root / SIGNATURE).is_file():
         head[SIGNATURE] = (bundle.root / SIGNATURE).read_bytes()
-    with new_file(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+    with new_output(out, force=force) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, data in head.items():
             archive.writestr(zip_entry(name), data)
         for name in sorted(manifest.files):

@@ -14,7 +14,7 @@ from edgekit.core.bundle import MANIFEST
 from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.reports.setup.init import InitReport
 from edgekit.core.system.check_settings import BASELINES, MADE
-from edgekit.core.system.files import refuse_existing, write_atomic
+from edgekit.core.system.files import refuse_existing, write_new
 from edgekit.core.system.installation import origin
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import PROJECT_FILE
@@ -48,6 +48,7 @@ class InitOrder:
     baselines: Mapping[Path, Path]
     models: tuple[str, ...]
     remaining: tuple[str, ...]
+    force: bool = False
     command: str = "init"
 
     def steps(self) -> tuple[str, ...]:
@@ -60,11 +61,12 @@ class InitOrder:
     def run(self, progress: Progress) -> InitReport:
         """Write the files."""
         for path, text in self.files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, text.encode())
+            if path.name == _IGNORE:
+                _ignore(path)
+            else:
+                write_new(path, text.encode(), force=self.force)
         for path, source in self.baselines.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            copy_model(source, path)
+            copy_model(source, path, force=False)
         return InitReport(
             written=tuple(map(str, (*self.files, *self.baselines))), models=self.models, remaining=self.remaining
         )
@@ -99,7 +101,9 @@ def init_order(folder: str | Path = ".", *, ci: str = "", force: bool = False) -
     files |= _ignoring(root)
     copies = {root / BASELINES / path.relative_to(root): path for path in models if _opens(path)}
     missing = {out: source for out, source in copies.items() if not out.exists()}
-    yield InitOrder(files, missing, tuple(path.relative_to(root).as_posix() for path in models), tuple(remaining))
+    yield InitOrder(
+        files, missing, tuple(path.relative_to(root).as_posix() for path in models), tuple(remaining), force
+    )
 
 
 def find_models(root: Path) -> tuple[Path, ...]:
@@ -152,6 +156,12 @@ def _model(path: Path, shown: str, name: str) -> str:
     if sizes:
         lines.append(f"sizes = {json.dumps(sizes)}   # an example: the sizes that you use")
     return "\n".join(lines) + "\n"
+
+
+def _ignore(path: Path) -> None:
+    """Add a line to `.gitignore` as it is now."""
+    for file, text in _ignoring(path.parent).items():
+        write_new(file, text.encode(), force=True)
 
 
 def _ignoring(root: Path) -> dict[Path, str]:

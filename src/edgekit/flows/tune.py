@@ -19,6 +19,7 @@ from edgekit.core.reports.report import Estimate, ParityCheck, parity_verdict
 from edgekit.core.reports.tuning import Candidate, Choice, TuneReport
 from edgekit.core.system import documents
 from edgekit.core.system.documents import now
+from edgekit.core.system.durable.claims import SHORT_S, claimed
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
@@ -288,7 +289,8 @@ def _kept(report: TuneReport, found: Opened, finalists: Sequence[Trial], facts: 
         == (report.chosen.artifact, report.chosen.backend, report.chosen.options)
     ]
     choices.insert(0, msgspec.structs.replace(_choice(found, winner, facts), is_chosen=True))
-    documents.write(file, tuning.merged(tuning.read_tuning(file), found.spec.name, choices))
+    with claimed(file, wait_s=SHORT_S):
+        documents.write(file, tuning.merged(tuning.read_tuning(file), found.spec.name, choices))
     return msgspec.structs.replace(report, file=str(file))
 
 

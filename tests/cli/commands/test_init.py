@@ -15,6 +15,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
 from edgekit.core.system.check_settings import read_check
 from edgekit.core.system.installation import Origin
+from edgekit.core.system.progress import Silent
 from edgekit.core.verdict import Verdict
 from edgekit.flows.check import check_order
 from edgekit.flows.init import find_models, init_order
@@ -49,6 +50,25 @@ def test_what_is_written_passes_and_a_larger_model_fails(tmp_path: Path) -> None
     red = check(tmp_path / "edgekit.toml", changes={"launches": 5, "time_limit_s": 0.01})
 
     assert (green.verdict, red.verdict) == (Verdict.PASS, Verdict.FAIL)
+
+
+def test_what_appears_before_the_files_are_written_stays(tmp_path: Path) -> None:
+    dense(tmp_path / "net.onnx")
+    (tmp_path / ".gitignore").write_text("*.pyc\n", encoding="utf-8")
+
+    with init_order(tmp_path) as order:
+        (tmp_path / "edgekit-baseline").mkdir()
+        (tmp_path / "edgekit-baseline" / "net.onnx").write_bytes(b"accepted meanwhile")
+        (tmp_path / ".gitignore").write_text("*.pyc\n*.log\n", encoding="utf-8")
+        (tmp_path / "edgekit.toml").write_text("# of another program", encoding="utf-8")
+        with pytest.raises(UserError, match="already exists"):
+            order.run(Silent())
+        (tmp_path / "edgekit.toml").unlink()
+        with pytest.raises(UserError, match="already exists"):
+            order.run(Silent())
+
+    assert (tmp_path / "edgekit-baseline" / "net.onnx").read_bytes() == b"accepted meanwhile"
+    assert "*.log" in (tmp_path / ".gitignore").read_text(encoding="utf-8")
 
 
 def test_every_model_has_a_table_of_its_own_name(tmp_path: Path) -> None:

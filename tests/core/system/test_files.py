@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,14 +16,19 @@ from hypothesis import strategies as st
 
 from edgekit.core.errors import DiskFull, EnvironmentFault, Unreadable, UserError
 from edgekit.core.system import files
+from edgekit.core.system.durable import renames
 from edgekit.core.system.files import (
+    cached_folder,
+    copy_whole,
     new_file,
     new_folder,
+    new_output,
     read_bytes,
     refuse_existing,
     sha256_bytes,
     sha256_file,
     write_atomic,
+    write_new,
 )
 
 TOO_LONG = "x" * 300
@@ -192,6 +200,112 @@ def test_force_replaces_whatever_is_there(there: Callable[[Path], None], tmp_pat
     assert not (tmp_path / "out").is_symlink()
 
 
+@pytest.mark.parametrize("appears", [_folder, _file, _link, _dangling])
+def test_what_appears_while_a_folder_is_written_stays_and_the_result_is_kept(
+    appears: Callable[[Path], None], tmp_path: Path
+) -> None:
+    def write() -> None:
+        with new_folder(tmp_path / "out") as staging:
+            (staging / "new").write_bytes(b"an hour of work")
+            appears(tmp_path / "out")
+
+    with pytest.raises(UserError, match="was created while this command ran, and is unchanged") as caught:
+        write()
+
+    kept = Path(caught.value.message.rpartition(" in '")[2].removesuffix("'."))
+    assert content(kept) == {"new": b"an hour of work"}
+    assert os.path.lexists(tmp_path / "out")
+    there = content(tmp_path)
+    assert b"old" in there.values() or (tmp_path / "out").is_symlink()
+    assert {name.partition("/")[0] for name in there} <= {"out", "elsewhere", kept.name}
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_what_appears_while_a_file_is_written_stays_and_the_result_is_kept(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_links:
+        monkeypatch.setattr(os, "link", _no_links)
+
+    def write() -> None:
+        with new_output(tmp_path / "out") as staging:
+            staging.write_bytes(b"new")
+            (tmp_path / "out").write_bytes(b"of another program")
+
+    with pytest.raises(UserError, match="was created while this command ran"):
+        write()
+
+    assert sorted(content(tmp_path).values()) == [b"new", b"of another program"]
+    assert (tmp_path / "out").read_bytes() == b"of another program"
+
+
+def _no_links(*_: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_new_file_appears_on_any_file_system(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_links:
+        monkeypatch.setattr(os, "link", _no_links)
+
+    write_new(tmp_path / "out", b"new")
+
+    assert content(tmp_path) == {"out": b"new"}
+    with pytest.raises(UserError, match="already exists"):
+        write_new(tmp_path / "out", b"newer")
+    write_new(tmp_path / "out", b"newer", force=True)
+    assert content(tmp_path) == {"out": b"newer"}
+
+
+def test_a_file_does_not_take_the_name_of_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder"):
+        write_new(tmp_path, b"new", force=True)
+
+
+def test_a_copy_that_replaces_nothing_leaves_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"new")
+    (tmp_path / "baseline.onnx").write_bytes(b"old")
+
+    with pytest.raises(UserError, match="already exists"):
+        copy_whole(tmp_path / "model.onnx", tmp_path / "baseline.onnx", force=False)
+    copy_whole(tmp_path / "model.onnx", tmp_path / "baseline.onnx")
+
+    assert content(tmp_path) == {"model.onnx": b"new", "baseline.onnx": b"new"}
+
+
+def test_of_two_that_fill_one_place_of_the_cache_the_first_stays_and_none_fails(tmp_path: Path) -> None:
+    with cached_folder(tmp_path / "key") as slow:
+        (slow / "file").write_bytes(b"slow")
+        with cached_folder(tmp_path / "key") as quick:
+            (quick / "file").write_bytes(b"quick")
+
+    assert content(tmp_path) == {"key/file": b"quick"}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_of_all_that_write_one_output_at_the_same_time_one_does(force: bool, tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+
+    def write(number: int) -> str:
+        together.wait()
+        try:
+            with new_folder(tmp_path / "out", force=force) as staging:
+                (staging / "file").write_bytes(bytes([number]))
+                time.sleep(0.3)
+        except UserError as err:
+            return err.message
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(write, range(4)))
+
+    assert said.count("") == 1
+    assert all("another edgekit is writing" in one.casefold() for one in said if one)
+    assert content(tmp_path) == {"out/file": bytes([said.index("")])}
+
+
 def test_force_keeps_the_old_folder_until_the_block_ends(tmp_path: Path) -> None:
     _folder(tmp_path / "out")
 
@@ -218,6 +332,7 @@ def test_force_puts_the_old_folder_back_when_the_exchange_fails(
     error: BaseException, raised: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _folder(tmp_path / "out")
+    monkeypatch.setattr(renames, "_renamed", lambda *_: False)  # a file system that cannot exchange two names at once
     fail_second_rename(monkeypatch, error)
 
     with pytest.raises(raised), new_folder(tmp_path / "out", force=True) as staging:

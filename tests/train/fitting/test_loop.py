@@ -14,6 +14,7 @@ import torch
 
 from edgekit.core.errors import Interrupted, UserError
 from edgekit.core.spec import Metric
+from edgekit.core.system.durable.claims import claimed
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Silent
 from edgekit.train.fitting.checkpoint import BEST, LAST
@@ -99,6 +100,17 @@ def test_a_second_training_into_the_same_folder_is_refused(tiny: ReferenceModel,
 
     with pytest.raises(UserError, match="already contains a training"):
         train(tiny, tmp_path, tiny.options)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_trainings_do_not_write_one_folder_at_the_same_time(
+    resume: bool, tiny: ReferenceModel, tmp_path: Path
+) -> None:
+    with claimed(tmp_path / "run"), pytest.raises(UserError, match="Another edgekit is writing"):
+        train(tiny, tmp_path / "run", tiny.options, resume=resume)
+
+    train(tiny, tmp_path / "run", tiny.options)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_resuming_with_other_options_is_refused(tiny: ReferenceModel, tmp_path: Path) -> None:

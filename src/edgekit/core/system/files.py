@@ -1,16 +1,23 @@
-"""Writes files completely or not at all: to a temporary name first, then a rename."""
+"""Writes files completely or not at all: to a temporary name first, then a rename that replaces only what it may.
+
+Who writes an output claims it first: two commands cannot write one output at the same time, and what another program
+puts there meanwhile is kept.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.core.errors import DiskFull, EdgekitError, UserError, from_os_error
+from edgekit.core.system.durable.claims import OLD, claimed
+from edgekit.core.system.durable.renames import exchange, place
 
 if TYPE_CHECKING:
     import zipfile
@@ -89,38 +96,70 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """A temporary folder next to `path` that becomes `path` if the block succeeds, and is deleted otherwise.
+def new_folder(path: Path, *, force: bool = False, wait_s: float = 0.0) -> Iterator[Path]:
+    """A temporary folder that becomes `path` if the block succeeds, and is deleted otherwise.
 
     With `force`, the old content of `path` is kept until the new folder is complete, and restored if the exchange
-    fails. Errors of the block pass through unchanged, except for a full disk.
+    fails. Without it, what appears at `path` during the block stays, and the new folder is kept under another name.
+    Errors of the block pass through unchanged, except for a full disk.
+
+    Args:
+        wait_s: How long to wait for another process that writes `path`.
 
     Raises:
-        UserError: `path` exists and `force` is not given, or it contains the working or the home folder.
+        UserError: `path` exists and `force` is not given, or it contains the working or the home folder; or another
+            process writes it, or wrote it during the block.
         DiskFull: No space is left, here or inside the block.
         EnvironmentFault: The folder cannot be written.
     """
+    with _staged(path, force=force, wait_s=wait_s) as staging:
+        with _translated(f"writing '{path}'"):
+            staging.mkdir()
+        yield staging
+
+
+@contextlib.contextmanager
+def new_output(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """Like `new_folder`, for one file: a temporary name that becomes `path`."""
+    if path.is_dir():
+        raise UserError(f"'{path}' is a folder.", hint=f"--out {path / 'FILE'}")
+    with _staged(path, force=force, wait_s=0.0) as staging:
+        yield staging
+
+
+def write_new(path: Path, data: bytes, *, force: bool = False) -> None:
+    """Write `data` to `path`, which must not exist unless `force` is given; errors as in `new_output`."""
+    with new_output(path, force=force) as staging:
+        write_atomic(staging, data)
+
+
+@contextlib.contextmanager
+def cached_folder(path: Path) -> Iterator[Path]:
+    """Like `new_folder`, for content that its name determines: what another process has put there meanwhile stays."""
     path = Path(os.path.abspath(path))
     staging, doing = _beside(path), f"writing '{path}'"
     try:
         with _translated(doing):
-            refuse_existing(path, force=force)
             staging.mkdir(parents=True)
         with _full_disk_told(doing):
             yield staging
-        with _translated(doing):
-            _exchange(staging, path)
+        with _translated(doing), contextlib.suppress(FileExistsError):
+            place(staging, path)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def copy_whole(source: Path, out: Path) -> None:
-    """Replace `out` by a copy of a file or folder, at once or not at all; errors as in `new_folder`."""
+def copy_whole(source: Path, out: Path, *, force: bool = True) -> None:
+    """Copy a file or folder to `out`, at once or not at all; errors as in `new_folder`.
+
+    Args:
+        force: Replace `out` if it exists.
+    """
     if source.is_dir():
-        with new_folder(out, force=True) as staging:
+        with new_folder(out, force=force) as staging:
             shutil.copytree(source, staging, dirs_exist_ok=True)
     else:
-        with new_file(out) as staging:
+        with new_output(out, force=force) as staging:
             shutil.copyfile(source, staging)
 
 
@@ -159,26 +198,37 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _exchange(new: Path, path: Path) -> None:
-    """Replace `path` with `new`; if that fails, restore the old content."""
-    if not os.path.lexists(path):
-        new.rename(path)
-        return
-    old = _beside(path)
-    path.rename(old)
+@contextlib.contextmanager
+def _staged(path: Path, *, force: bool, wait_s: float) -> Iterator[Path]:
+    """A free name in the claim of `path`; what the block writes there becomes `path`."""
+    path = Path(os.path.abspath(path))
+    doing = f"writing '{path}'"
+    with _translated(doing):
+        refuse_existing(path, force=force)
+    with claimed(path, wait_s=wait_s) as claim:
+        with _translated(doing):
+            refuse_existing(path, force=force)  # who had the claim before may have written it
+        staging = claim / os.urandom(4).hex()
+        with _full_disk_told(doing):
+            yield staging
+        with _translated(doing):
+            if force:
+                exchange(staging, path, claim / OLD)
+            else:
+                _place_or_keep(staging, path)
+
+
+def _place_or_keep(new: Path, path: Path) -> None:
+    """Rename `new` to `path`; if something is there by now, that stays, and `new` is kept under another name."""
     try:
-        new.rename(path)
-    except BaseException:
-        old.rename(path)
-        raise
-    _remove(old)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        place(new, path)
+    except FileExistsError as err:
+        kept = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
+        place(new, kept)
+        raise UserError(
+            f"'{path}' was created while this command ran, and is unchanged; the result is in '{kept}'.",
+            hint=shlex.join(["mv", str(kept), f"{path}-2"]),
+        ) from err
 
 
 def _beside(path: Path) -> Path:

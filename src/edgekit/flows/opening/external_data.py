@@ -72,8 +72,8 @@ def self_contained(path: Path) -> Iterator[Path]:
         yield whole
 
 
-def copy_model(source: Path, out: Path) -> None:
-    """Replace `out` by a copy of a bundle or model file, with its external data inside.
+def copy_model(source: Path, out: Path, *, force: bool = True) -> None:
+    """Copy a bundle or model file to `out`, with its external data inside; with `force`, `out` is replaced.
 
     Data that one file cannot contain is copied to the folder of `out` under its own name. Errors as in
     `self_contained` and `copy_whole`.
@@ -84,7 +84,7 @@ def copy_model(source: Path, out: Path) -> None:
             copy = out.parent / file.relative_to(whole.resolve().parent)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy_whole(file, copy)
-        copy_whole(whole, out)
+        copy_whole(whole, out, force=force)
 
 
 def refuse_elsewhere(path: Path, device: str) -> None:

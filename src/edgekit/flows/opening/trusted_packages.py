@@ -11,6 +11,7 @@ import platformdirs
 
 from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.system import documents
+from edgekit.core.system.durable.claims import SHORT_S, claimed
 from edgekit.core.system.settings import PROJECT_FILE, Settings
 
 # 1: first version.
@@ -84,11 +85,11 @@ def _read() -> Trusted:
 
 
 def _remember(package: str, project: Path) -> tuple[str, ...]:
-    known = _read().packages
-    packages = {**known, str(project): tuple(sorted({*known.get(str(project), ()), package}))}
     try:
-        trust_file().parent.mkdir(parents=True, exist_ok=True)
-        documents.write(trust_file(), msgspec.structs.replace(Trusted(), packages=packages))
+        with claimed(trust_file(), wait_s=SHORT_S):
+            known = _read().packages
+            packages = {**known, str(project): tuple(sorted({*known.get(str(project), ()), package}))}
+            documents.write(trust_file(), msgspec.structs.replace(Trusted(), packages=packages))
     except (OSError, EdgekitError) as err:
         return (f"--trust is not remembered: {err}.",)
     return ()

@@ -88,7 +88,7 @@ def _export(model: CheckedModel, folder: Path, out: Path, settings: Settings, pr
         source = str(folder / source)
     recipes = parse_recipes(model.to or default_recipes(source))
     ready = ready_source(source, options, ExportOptions(keep_going=False), recipes, settings, progress)
-    with new_folder(out, force=True) as staging:
+    with new_folder(out, force=True, wait_s=settings.timeout_s) as staging:
         write_bundle(ready, recipes, staging, settings, progress)
 
 

@@ -1,1 +1,1 @@
-"""What a full disk and a killed process leave whole: files that grow by lines."""
+"""What a full disk, a killed process and a second command leave whole: files that grow by lines, and outputs."""
