@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from edgekit.cli.output import Output, results_apart
+from edgekit.cli.printing import say, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgekit.flows.order import Order
 
 Result = TypeVar("Result")
+Shown = TypeVar("Shown")
 COMMON: Final = ("dry_run", "seed", "offline", "json", "quiet", "verbose", "debug")
 
 
@@ -58,19 +59,23 @@ class Call:
 
         return progress(quiet=self.quiet)
 
-    def answer(self, document: object, text: Callable[[], str], *, is_program: bool = False) -> None:
-        """Write the result: the document with `--json`, otherwise `text()`; no line of a program is wrapped."""
+    def answer(self, document: Shown, text: Callable[[Shown], str], *, is_program: bool = False) -> None:
+        """Write the result: the document with `--json`, otherwise its text. No line of a program is changed.
+
+        Args:
+            text: Renders a copy of the document, in which every text is one line without control characters.
+        """
         if self.json:
             self.output.write_document(document)
         elif is_program:
-            self.output.write(text())
+            self.output.write(text(document))
         else:
-            self.output.write_text(text())
+            self.output.write_text(text(shown(document)))
 
     def note(self, text: str) -> None:
         """Print a note on stderr, apart from the result."""
         if not self.quiet:
-            click.echo(text, err=True)
+            say(text)
 
     def perform(
         self,
@@ -88,7 +93,7 @@ class Call:
 
     def show_plan(self, plan: PlanReport) -> int:
         """Print what would be done, for `--dry-run`."""
-        self.answer(plan, lambda: "\n".join(plan.steps))
+        self.answer(plan, lambda shown: "\n".join(shown.steps))
         return 0
 
     def show_report(self, report: Report, *, files: Iterable[Path] = (), written: Iterable[Path] = ()) -> int:
@@ -105,7 +110,7 @@ class Call:
         kept = resumable_file(report, documents)
         files += (kept,) if kept and kept not in documents else ()
         write_files(report, files)
-        self.answer(report, lambda: as_text(report, self.output, (*written, *files)))
+        self.answer(report, lambda shown: as_text(shown, self.output, (*written, *files)))
         if command := bisect_command(report):
             self.note(f"Hint: {command}")
         if kept:
@@ -211,4 +216,4 @@ class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         prefix = f"{record.levelname.capitalize()}: " if record.levelno >= logging.WARNING else ""
-        sys.stderr.write(f"{prefix}{self.format(record)}\n")
+        say(f"{prefix}{self.format(record)}")

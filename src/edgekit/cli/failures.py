@@ -13,6 +13,7 @@ import traceback
 
 import click
 
+from edgekit.cli.printing import say
 from edgekit.core.errors import (
     EdgekitError,
     EnvironmentFault,
@@ -42,9 +43,9 @@ def report(err: BaseException, arguments: list[str]) -> int:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     with contextlib.suppress(OSError):
         if "--debug" in arguments:
-            traceback.print_exception(err, file=sys.stderr)
+            say("".join(traceback.format_exception(err)))
         if not isinstance(failure, OutputClosed):
-            sys.stderr.write(_text(failure, err))
+            _tell(failure, err)
     with contextlib.suppress(OSError):
         if "--json" in arguments and not isinstance(failure, OutputClosed):
             _write_document(failure, arguments)
@@ -115,12 +116,13 @@ def _fault(err: BaseException, arguments: list[str]) -> EdgekitError:
     )
 
 
-def _text(failure: EdgekitError, err: BaseException) -> str:
-    hint = f"Hint: {failure.hint}\n" if failure.hint else ""
-    if isinstance(failure, Interrupted):
-        return f"{failure.message}\n{hint}"
-    usage = f"{err.ctx.get_help()}\n\n" if isinstance(err, click.exceptions.NoArgsIsHelpError) and err.ctx else ""
-    return f"{usage}Error: {failure.message}\n{hint}"
+def _tell(failure: EdgekitError, err: BaseException) -> None:
+    """Say on stderr what failed, and the hint; no further line of either begins where these words begin."""
+    if isinstance(err, click.exceptions.NoArgsIsHelpError) and err.ctx:
+        sys.stderr.write(f"{err.ctx.get_help()}\n\n")
+    say(failure.message if isinstance(failure, Interrupted) else f"Error: {failure.message}")
+    if failure.hint:
+        say(f"Hint: {failure.hint}")
 
 
 def _write_document(failure: EdgekitError, arguments: list[str]) -> None:

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Final, TextIO
 
+from edgekit.cli import printing
 from edgekit.core.errors import OutputClosed
 from edgekit.core.system import documents
 
@@ -38,11 +39,12 @@ class Output:
 
     def write_document(self, document: object) -> None:
         """One JSON document in UTF-8."""
-        self.write(documents.encode(document).decode())
+        self.write(printing.escaped(documents.encode(document).decode()))
 
     def write_text(self, text: str) -> None:
         """Text for a person, on a terminal wrapped at words where a line is wider; errors as in `write`."""
-        self.write(text if self.columns is None else "\n".join(fitting(text.split("\n"), self.columns)))
+        wrapped = text if self.columns is None else "\n".join(fitting(text.split("\n"), self.columns))
+        self.write(printing.printable(wrapped, is_coloured=True))
 
     def write(self, text: str) -> None:
         """Text as it is, with a final newline.

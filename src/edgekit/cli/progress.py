@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Final, Self
 
+from edgekit.cli.printing import printable
 from edgekit.core.system.progress import Progress, Silent
+from edgekit.report.plain import clean
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task, TaskID
@@ -87,7 +89,7 @@ class Lines:
     def _write(self, text: str) -> None:
         now = self._written = self._clock()
         with contextlib.suppress(OSError, ValueError):  # nobody reads it any more; the work goes on
-            self._stream.write(f"{now - self._start:7.1f} s  {text}\n")
+            self._stream.write(printable(f"{now - self._start:7.1f} s  {clean(text)}\n"))
             self._stream.flush()
 
     def _break_silence(self) -> None:
@@ -166,7 +168,7 @@ class Bars:
     def stage(self, title: str) -> Iterator[None]:
         """Show a bar while the block runs."""
         start = time.perf_counter()
-        line = f"{_INDENT * len(self._running)}{title}"
+        line = f"{_INDENT * len(self._running)}{clean(title)}"
         task = self._bars.add_task(line, total=None, count="", note="")
         self._running.append(task)
         try:
@@ -181,4 +183,4 @@ class Bars:
     def step(self, done: int, total: int, note: str = "") -> None:
         """Move the bar of the innermost stage."""
         if self._running:
-            self._bars.update(self._running[-1], completed=done, total=total, count=f"{done}/{total}", note=note)
+            self._bars.update(self._running[-1], completed=done, total=total, count=f"{done}/{total}", note=clean(note))

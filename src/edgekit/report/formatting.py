@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,6 +12,7 @@ from edgekit.core.recipe import is_weight_only
 from edgekit.core.reports.check import Change
 from edgekit.core.reports.report import BudgetCheck, Estimate, ParityCheck
 from edgekit.core.verdict import Verdict
+from edgekit.report import plain
 
 VERDICTS: Final = {
     Verdict.PASS: "pass",
@@ -24,19 +24,7 @@ VERDICTS: Final = {
 # Sizes below it are written with all digits: a file may grow by a few bytes.
 _EXACT_BYTES: Final = 1e6
 
-_HOSTILE: Final = ("Cc", "Cs", "Zl", "Zp")
-# Marks that reorder what follows, and two code points that no XML document may hold.
-_MISLEADING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\ufffe\uffff")
-
-
-def clean(text: str) -> str:
-    """`text` on one line, without control characters, lone surrogates and marks that reorder what follows."""
-    return "".join(_shown(mark) for mark in " ".join(text.splitlines()).replace("\t", " "))
-
-
-def _shown(mark: str) -> str:
-    is_hostile = unicodedata.category(mark) in _HOSTILE or mark in _MISLEADING
-    return "\N{REPLACEMENT CHARACTER}" if is_hostile else mark
+clean: Final = plain.clean
 
 
 def shortened(text: str, letters: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -35,6 +36,8 @@ _MAX_LISTED: Final = 10
 _MAX_KINDS: Final = 8
 _MOST_SINGLE: Final = 3
 _NAME_WIDTH: Final = 30
+# What continues a longer name is indented: no part of a name begins a line.
+_FOLDED: Final = 40
 _METRIC_WIDTH: Final = 18
 
 
@@ -109,7 +112,8 @@ def _times(target: rows.TargetView) -> tuple[str, ...]:
 
 def _name_cell(row: rows.Row, target: rows.TargetView) -> Text:
     """The name, then on lines of their own the parity verdict with the choice, and the sizes where they differ."""
-    lines = [Text(formatting.clean(row.artifact), style=_BOLD if row.is_chosen else "")]
+    name = textwrap.wrap(formatting.clean(row.artifact), _FOLDED, subsequent_indent="  ") or [""]
+    lines = [Text(part, style=_BOLD if row.is_chosen else "") for part in name]
     second = [_verdict(row.parity)] if row.parity else []
     second += [Text("chosen")] * row.is_chosen
     if second:

@@ -16,6 +16,7 @@ from edgekit.report import formatting
 from edgekit.report.markdown import code, prose
 from edgekit.report.widths import print_table, say
 
+_NAME: Final = 40
 TITLES: Final = ("artifact", "options", "p50", "runs", "memory", "size", "loss", "")
 
 
@@ -26,7 +27,8 @@ def render(report: TuneReport, console: Console) -> None:
     for title in TITLES:
         table.add_column(title, justify="left" if title in ("artifact", "options", "") else "right")
     for one in worth(report):
-        table.add_row(*(formatting.clean(cell) for cell in cells(one, report)))
+        name, *others = cells(one, report)
+        table.add_row(formatting.shortened(name, _NAME), *map(formatting.clean, others))
     print_table(console, table)
     say(console, Text(""), *(Text(formatting.clean(line)) for line in notes(report)))
     say(console, Text(f"Chosen: {formatting.clean(chosen_target(report))}"))

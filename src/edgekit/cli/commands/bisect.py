@@ -54,4 +54,4 @@ def command(
             path, a, b, case=case, module=options, settings=call.settings(timeout_s=timeout), progress=progress
         )
     write_documents(found, report)
-    call.answer(found, lambda: with_files(render_text(found).rstrip(), report))
+    call.answer(found, lambda shown: with_files(render_text(shown).rstrip(), report))

@@ -46,7 +46,7 @@ def inspect(call: Call, bundle: Path) -> None:
     with Bundle.open(bundle) as opened:
         graphs = tuple(graph_facts(opened, artifact) for artifact in opened.artifacts)
         document = InspectReport(bundle=str(bundle), manifest=opened.manifest, graphs=graphs)
-    call.answer(document, lambda: "\n".join([*described(document.manifest), *graph_lines(graphs)]))
+    call.answer(document, lambda shown: "\n".join([*described(shown.manifest), *graph_lines(shown.graphs)]))
 
 
 @command.command("diff", cls=Command, examples=["edgekit bundle diff digits-bundle onnx-fp32 onnx-int8"])
@@ -59,7 +59,7 @@ def diff_command(call: Call, bundle: Path, a: str, b: str) -> None:
     from edgekit.flows.bundle import diff
 
     found = diff(bundle, a, b)
-    call.answer(found, lambda: "\n".join(_difference(found)))
+    call.answer(found, lambda shown: "\n".join(_difference(shown)))
 
 
 @command.command("sign", cls=Command, examples=["edgekit bundle sign digits.edgekit --key ~/.ssh/id_ed25519"])
@@ -84,7 +84,7 @@ def sign(call: Call, bundle: Path, key: Path) -> None:
     else:
         sign_bundle(bundle, key)
     document = SignReport(bundle=str(bundle), key=str(key), written=not call.dry_run)
-    call.answer(document, lambda: f"sign '{bundle}' with '{key}'" if call.dry_run else f"'{bundle}' is signed.")
+    call.answer(document, _signed)
 
 
 @command.command(
@@ -123,7 +123,7 @@ def verify(call: Call, bundle: Path, key: Path | None, allowed_signers: Path | N
         key=signer.key if signer else "",
         has_signature=has_signature,
     )
-    call.answer(document, lambda: _verified(document))
+    call.answer(document, _verified)
 
 
 @command.command(
@@ -154,7 +154,11 @@ def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, 
             pack(opened, target, force=force, more=more, only=only)
     size = None if call.dry_run else target.stat().st_size
     document = PackReport(bundle=str(bundle), out=str(target), written=not call.dry_run, size_bytes=size)
-    call.answer(document, lambda: _packed(document))
+    call.answer(document, _packed)
+
+
+def _signed(document: SignReport) -> str:
+    return f"'{document.bundle}' is signed." if document.written else f"sign '{document.bundle}' with '{document.key}'"
 
 
 def _verified(document: VerifyReport) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -87,10 +86,9 @@ def command(
     def show(found: CheckReport) -> int:
         write_documents(found, report)
         _summarize(found)
-        annotations = _annotations(found)
-        if call.json:
-            click.echo(annotations, nl=False, err=True)
-        call.answer(found, lambda: annotations + _apart(rendered(found, render, call.output, report)))
+        if annotations := _annotations(found):
+            click.echo(annotations, nl=False, err=True) if call.json else call.output.write(annotations)
+        call.answer(found, lambda shown: rendered(shown, render, call.output, report))
         return found.verdict.exit_code
 
     return call.perform(
@@ -109,14 +107,6 @@ def _annotations(found: CheckReport) -> str:
 
     root = os.environ.get("GITHUB_WORKSPACE") or "."
     return render_annotations(found, Path(os.path.relpath(found.config, root)).as_posix())
-
-
-def _apart(text: str) -> str:
-    """The text, in GitHub Actions between two commands that keep any of its lines from being a workflow command."""
-    if os.environ.get(ACTIONS) != "true":
-        return text
-    token = secrets.token_hex(16)
-    return f"::stop-commands::{token}\n{text}\n::{token}::"
 
 
 def _summarize(found: CheckReport) -> None:

@@ -83,7 +83,7 @@ def command(
 
     def show(found: ComparisonReport) -> int:
         write_documents(found, report)
-        call.answer(found, lambda: rendered(found, render, call.output, report, pipe_columns=80))
+        call.answer(found, lambda shown: rendered(shown, render, call.output, report, pipe_columns=80))
         return found.exit_code
 
     return call.perform(

@@ -37,7 +37,7 @@ _BASH_FILES_TOO: Final = """\
 def command(call: Call, shell: str) -> None:
     """Print the completion script for a shell."""
     document = CompletionReport(shell=shell, script=_script(shell))
-    call.answer(document, lambda: document.script, is_program=True)
+    call.answer(document, lambda shown: shown.script, is_program=True)
 
 
 def _script(shell: str) -> str:

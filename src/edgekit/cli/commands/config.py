@@ -29,7 +29,7 @@ def command() -> None:
 def show(call: Call, origin: bool) -> None:
     """Print every setting that is in force."""
     _, found = call.origins()
-    call.answer(ConfigReport(settings=found), lambda: _text(found, origin))
+    call.answer(ConfigReport(settings=found), lambda shown: _text(shown.settings, origin))
 
 
 def _text(found: tuple[Setting, ...], origin: bool) -> str:

@@ -75,7 +75,7 @@ def command(
         lambda progress: program_order(
             bundle, language=language, out=out, artifact=artifact, force=force, progress=progress
         ),
-        lambda found: call.answer(found, lambda: _text(found)),
+        lambda found: call.answer(found, _text),
     )
 
 
@@ -84,7 +84,7 @@ def _install(call: Call, bundle: Path, device: str, name: str, artifact: str, ke
 
     return call.perform(
         lambda progress: install_order(bundle, device=device, name=name, artifact=artifact, key=key, progress=progress),
-        lambda found: call.answer(found, lambda: found.done),
+        lambda found: call.answer(found, lambda shown: shown.done),
     )
 
 
@@ -92,13 +92,11 @@ def _manage(call: Call, device: str, name: str, *, is_rollback: bool) -> int:
     from edgekit.flows.deploy import list_order, roll_back_order
 
     if not is_rollback:
-        return call.perform(
-            lambda _: list_order(device=device), lambda found: call.answer(found, lambda: _programs(found))
-        )
+        return call.perform(lambda _: list_order(device=device), lambda found: call.answer(found, _programs))
     if not name:
         raise click.UsageError("--rollback needs --as NAME; --list prints the names.")
     return call.perform(
-        lambda _: roll_back_order(device=device, name=name), lambda found: call.answer(found, lambda: found.done)
+        lambda _: roll_back_order(device=device, name=name), lambda found: call.answer(found, lambda shown: shown.done)
     )
 
 

@@ -38,7 +38,7 @@ def list_(call: Call) -> None:
     from edgekit.flows.devices import list_devices
 
     found = list_devices()
-    call.answer(found, lambda: _table(found))
+    call.answer(found, _table)
 
 
 @command.command(
@@ -84,7 +84,7 @@ def check(call: Call, name: str) -> int:
 
     with call.progress() as progress, progress.stage(f"checking '{name}'"):
         found = check_device(name, progress=progress)
-    call.answer(found, lambda: _checks(found))
+    call.answer(found, _checks)
     return 0 if found.is_ready else DeviceError.exit_code
 
 
@@ -144,7 +144,7 @@ def remove(call: Call, name: str) -> int:
 
 
 def _show(call: Call, done: DeviceChangeReport) -> None:
-    call.answer(done, lambda: done.done)
+    call.answer(done, lambda shown: shown.done)
 
 
 def _table(found: DeviceListReport) -> str:

@@ -23,7 +23,7 @@ def command(call: Call) -> int:
     from edgekit.flows.doctor import diagnose
 
     diagnosis = diagnose(settings=call.settings())
-    call.answer(diagnosis, lambda: _text(diagnosis))
+    call.answer(diagnosis, _text)
     return diagnosis.exit_code
 
 

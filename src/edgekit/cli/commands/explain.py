@@ -31,7 +31,7 @@ def command(call: Call, report: Path, other: Path | None) -> None:
     from edgekit.flows.explain import explain
 
     found = explain(report, other)
-    call.answer(found, lambda: "\n".join(_lines(found)))
+    call.answer(found, lambda shown: "\n".join(_lines(shown)))
 
 
 def _lines(found: ExplainReport) -> Iterator[str]:

@@ -38,7 +38,7 @@ def show_command(call: Call, config: Path) -> None:
     from edgekit.flows.history import show
 
     found = show(config)
-    call.answer(found, lambda: _shown(found))
+    call.answer(found, _shown)
 
 
 @command.command("blame", cls=Command, examples=["edgekit history blame", "edgekit history blame --json"])
@@ -49,7 +49,7 @@ def blame_command(call: Call, config: Path) -> None:
     from edgekit.flows.history import show
 
     found = show(config, command="history blame")
-    call.answer(found, lambda: "\n".join(_blamed(found)))
+    call.answer(found, lambda shown: "\n".join(_blamed(shown)))
 
 
 @command.command(
@@ -71,7 +71,7 @@ def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -
     return call.perform(
         lambda _: accept_order(config, why=why, model=model),
         lambda found: call.answer(
-            found, lambda: f"accepted: {', '.join(found.accepted.models)} ({found.accepted.why})"
+            found, lambda shown: f"accepted: {', '.join(shown.accepted.models)} ({shown.accepted.why})"
         ),
     )
 

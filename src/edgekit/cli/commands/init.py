@@ -30,7 +30,7 @@ def command(call: Call, ci: str | None, force: bool) -> int:
 
     return call.perform(
         lambda _: init_order(".", ci=ci or "", force=force),
-        lambda found: call.answer(found, lambda: _text(found)),
+        lambda found: call.answer(found, _text),
     )
 
 

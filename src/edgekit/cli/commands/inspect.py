@@ -36,9 +36,9 @@ def command(call: Call, path: Path) -> None:
 
     found = inspect(path)
     if isinstance(found, FileReport):
-        call.answer(found, lambda: "\n".join([*_file(found), *graph_lines([found.graph])]))
+        call.answer(found, lambda shown: "\n".join([*_file(shown), *graph_lines([shown.graph])]))
     else:
-        call.answer(found, lambda: "\n".join([*described(found.manifest), *graph_lines(found.graphs)]))
+        call.answer(found, lambda shown: "\n".join([*described(shown.manifest), *graph_lines(shown.graphs)]))
 
 
 def _file(found: FileReport) -> Iterator[str]:

@@ -39,7 +39,7 @@ def command(call: Call, kind: str) -> None:
     from edgekit.flows.list import listing
 
     found = listing(kind)
-    call.answer(found, lambda: _models_text(found) if isinstance(found, ModelListReport) else _text(found))
+    call.answer(found, lambda shown: _models_text(shown) if isinstance(shown, ModelListReport) else _text(shown))
 
 
 def _text(found: ListReport) -> str:

@@ -105,7 +105,7 @@ def command(
         )
     for note in found.notes:
         call.note(note)
-    call.answer(found, lambda: _text(found))
+    call.answer(found, _text)
 
 
 def _text(found: RunReport) -> str:

@@ -37,7 +37,7 @@ def install_command(call: Call, tool: str, python: str) -> int:
     settings = call.settings()
     return call.perform(
         lambda _: install_order(tool, python=python, settings=settings),
-        lambda found: call.answer(found, lambda: _text(found)),
+        lambda found: call.answer(found, _text),
     )
 
 

@@ -107,7 +107,7 @@ def command(
                 processes=processes,
                 settings=settings,
             ),
-            lambda found: call.answer(found, lambda: _search_text(found)),
+            lambda found: call.answer(found, _search_text),
         )
     return call.perform(
         lambda progress: train_order(
@@ -137,7 +137,7 @@ def _show(call: Call, found: TrainReport, report: tuple[Path, ...]) -> None:
             call.note(f"Warning: {warning}")
         if report:
             write_files(report_of(Path(found.run)), report)
-        call.answer(found, lambda: "\n".join([_text(found), *(f"Report: {path}" for path in report)]))
+        call.answer(found, lambda shown: "\n".join([_text(shown), *(f"Report: {path}" for path in report)]))
 
 
 def _refuse_with_search(**given: object) -> None:

@@ -86,7 +86,7 @@ def command(
 
     def show(found: TuneReport) -> None:
         write_documents(found, report)
-        call.answer(found, lambda: rendered(found, render, call.output, report))
+        call.answer(found, lambda shown: rendered(shown, render, call.output, report))
 
     return call.perform(
         lambda progress: tune_order(

@@ -99,7 +99,7 @@ def _quality(call: Call, path: Path, data: Path | None) -> int:
 
     with call.progress() as progress:
         found = validate_quality(str(path), data=data, settings=call.settings(), progress=progress)
-    call.answer(found, lambda: _text(found))
+    call.answer(found, _text)
     return found.verdict.exit_code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -63,8 +64,31 @@ def source_date() -> str:
 
 
 def encode(document: Any) -> bytes:
-    """Indented UTF-8 JSON with a final newline; not-a-number becomes null."""
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    """Indented UTF-8 JSON with a final newline; not-a-number becomes null, and a byte that is not UTF-8 `\\udcff`."""
+    try:
+        encoded = msgspec.json.encode(document)
+    except UnicodeEncodeError:  # a file name may contain any bytes
+        encoded = msgspec.json.encode(with_texts(document, _encodable))
+    return msgspec.json.format(encoded, indent=2) + b"\n"
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """A copy of `value` with `change` applied to every text in it, also to those inside of documents and to keys."""
+    if isinstance(value, str):
+        changed = change(value)
+        return value if changed == value else changed
+    if isinstance(value, msgspec.Struct):
+        fields = {name: with_texts(getattr(value, name), change) for name in value.__struct_fields__}
+        return msgspec.structs.replace(value, **fields)
+    if isinstance(value, tuple | list):
+        return type(value)(with_texts(one, change) for one in value)
+    if isinstance(value, dict):
+        return {with_texts(key, change): with_texts(one, change) for key, one in value.items()}
+    return value
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write(path: Path, document: Any) -> None:

@@ -126,8 +126,8 @@ def _style() -> str:
 
 
 def _clean(value: Any) -> Any:
-    """Texts without control characters; markup was cleaned where it was made."""
-    return formatting.clean(value) if type(value) is str else value
+    """What is printed, as text without control characters; markup was cleaned where it was made."""
+    return value if hasattr(value, "__html__") else formatting.clean(str(value))
 
 
 def _budgets_met(row: Row) -> str:
