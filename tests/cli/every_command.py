@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from edgekit.core.reports.bisect import BisectReport
-from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, SignReport, VerifyReport
+from edgekit.core.reports.bundle import (
+    BundleDiffReport,
+    InspectReport,
+    PackReport,
+    SbomReport,
+    SignReport,
+    VerifyReport,
+)
 from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.comparison import ComparisonReport
 from edgekit.core.reports.deploy import DeployReport
@@ -105,6 +112,7 @@ TABLE = [
     Row("bundle diff", "bundle onnx-fp32 onnx-fp32", BundleDiffReport),
     Row("bundle verify", "bundle", VerifyReport),
     Row("bundle pack", "bundle --out packed.edgekit", PackReport, PackReport, stops_at="zipfile.ZipFile.writestr"),
+    Row("bundle sbom", "bundle", SbomReport, SbomReport),
     Row(
         "bundle sign",
         "packed.edgekit --key key",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,14 @@ from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
 from edgekit.core.bundle import SUFFIX, TUNING, Bundle, pack, tuning_file
 from edgekit.core.errors import UserError
-from edgekit.core.reports.bundle import BundleDiffReport, InspectReport, PackReport, SignReport, VerifyReport
+from edgekit.core.reports.bundle import (
+    BundleDiffReport,
+    InspectReport,
+    PackReport,
+    SbomReport,
+    SignReport,
+    VerifyReport,
+)
 from edgekit.core.reports.graph import GraphFacts
 from edgekit.core.system.files import refuse_existing
 from edgekit.core.units import format_value
@@ -146,7 +154,7 @@ def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, 
     """Write a bundle as one file; equal bundles give identical files."""
     more = _tuning(bundle) if with_tuning else {}
     with Bundle.open(bundle) as opened:
-        target = out or Path(f"{opened.spec.name}{SUFFIX}")
+        target = out or _named(opened.spec.name, SUFFIX)
         only = opened.artifact(artifact) if artifact else None
         if call.dry_run:
             refuse_existing(target, force=force)
@@ -161,6 +169,30 @@ def _signed(document: SignReport) -> str:
     return f"'{document.bundle}' is signed." if document.written else f"sign '{document.bundle}' with '{document.key}'"
 
 
+@command.command("sbom", cls=Command, examples=["edgekit bundle sbom digits.edgekit --out digits.cdx.json"])
+@bundle_argument
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="File to write.  [default: NAME.cdx.json]")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@common(acts=True)
+def sbom_command(call: Call, bundle: Path, out: Path | None, force: bool) -> None:
+    """Write the bill of materials of a bundle, in CycloneDX 1.6.
+
+    It lists the model with its card, every file with its checksum, the data, and the tools that made them.
+    """
+    from edgekit.core.system import documents
+    from edgekit.flows.writing.sbom import sbom
+
+    with Bundle.open(bundle) as opened:
+        made, target = sbom(opened.manifest), out or _named(opened.spec.name, ".cdx.json")
+    refuse_existing(target, force=force)
+    if not call.dry_run:
+        documents.write(target, made)
+    count = len(made["components"])
+    document = SbomReport(bundle=str(bundle), out=str(target), components=count, written=not call.dry_run)
+    text = f"{target}  {count} components" if document.written else f"write the parts of '{bundle}' to '{target}'"
+    call.answer(document, lambda: text)
+
+
 def _verified(document: VerifyReport) -> str:
     size = format_value(document.size_bytes, "bytes")
     intact = f"'{document.bundle}' is intact: {document.files} files, {size}, all checksums match."
@@ -169,6 +201,12 @@ def _verified(document: VerifyReport) -> str:
     if document.has_signature:
         return f"{intact}\nIts signature is not verified: add --key or --allowed-signers."
     return intact
+
+
+def _named(model: str, suffix: str) -> Path:
+    """A file in the current folder: the name of a model from elsewhere must not lead out of it."""
+    plain = re.sub(r"[^\w. -]+", "-", model).lstrip(".")
+    return Path(f"{plain or 'model'}{suffix}")
 
 
 def _tuning(bundle: Path) -> dict[str, bytes]:

@@ -68,6 +68,17 @@ class SignReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     schema_version: int = BUNDLE_REPORT_SCHEMA
 
 
+class SbomReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Path of the bill of materials (with `--dry-run`: where it would be written), and how many parts it lists."""
+
+    bundle: str
+    out: str
+    components: int
+    written: bool
+    command: str = "bundle sbom"
+    schema_version: int = BUNDLE_REPORT_SCHEMA
+
+
 class PackReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Path of the packed bundle (with `--dry-run`: where it would be written)."""
 
