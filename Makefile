@@ -4,7 +4,7 @@
 #   TORCH        the PyTorch to install first
 #   TORCH_INDEX  where it comes from: on Linux the CPU build, everywhere else PyPI. On Linux PyPI has the CUDA build, 4 GB:
 #                make TORCH_INDEX= install
-#   PARALLEL     processes of the test run
+#   PARALLEL     processes of the test run; the tests of a file share a process, and with it what they prepare
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -21,6 +21,8 @@ STANDINS := chromium:chromium ssh:openssh-client
 # Those that take minutes at most; benchmarks/gate has its own page.
 BENCHMARKS := startup install_size profile_cost runtime_overhead export_time
 DATA_BENCHMARKS := train_overhead
+# tests/conftest.py puts the files with expensive tests first; xdist would order them by their number of tests.
+SHARE := --dist loadfile --no-loadscope-reorder
 FAST := not slow and not browser and not device and not gpu and not timing
 
 .PHONY: help install python links standins demo test test-fast lint bench wheel clean
@@ -73,10 +75,10 @@ demo: $(if $(wildcard $(INSTALLED)),install,$(DEMO))
 	@$(BIN)/edgekit build digits --target local --out demo-out --force
 
 test: install standins lint
-	@$(BIN)/python -m pytest -q --numprocesses $(PARALLEL)
+	@$(BIN)/python -m pytest -q --numprocesses $(PARALLEL) $(SHARE)
 
 test-fast: install
-	@$(BIN)/python -m pytest -q --numprocesses $(PARALLEL) -m "$(FAST)"
+	@$(BIN)/python -m pytest -q --numprocesses $(PARALLEL) $(SHARE) -m "$(FAST)"
 
 lint: install
 	@$(BIN)/ruff format --quiet --check .
