@@ -63,7 +63,7 @@ class Worker:
                 raise ConversionFailed(f"The {self.toolchain} converter was stopped.")
             if self._process is None:
                 self._pending = b""
-                command = [sys.executable, "-P", "-m", "edgekit.export.workers.main"]
+                command = [sys.executable, "-P", "-m", "edgekit.export.workers.main", self.toolchain]
                 self._process = processes.start(command, stderr=self._log)
 
     def send(self, job: messages.Question) -> None:
