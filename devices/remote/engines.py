@@ -44,6 +44,9 @@ _UNUSED: Final = re.compile(
 _PROBE: Final = """uname -m; getconf LONG_BIT 2>/dev/null || echo 64
 getconf GNU_LIBC_VERSION 2>/dev/null || echo none 0.0
 python3 -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null || echo none"""
+# What `_VERIFY` says of a backend that cannot be imported, and of one that is not there at all.
+_FAILS: Final = re.compile(r"(onnxruntime|ai-edge-litert|tflite-runtime): ")
+_ABSENT: Final = re.compile(r"No module named '(onnxruntime|ai_edge_litert|tflite_runtime)")
 _log = logging.getLogger(__name__)
 
 
@@ -203,11 +206,17 @@ def verify(shell: Shell) -> str:
     finished = shell.run(_VERIFY.replace("ROOT", shell.root), timeout_s=UNPACK_TIMEOUT_S)
     found = ", ".join(finished.text.splitlines())
     if not found:
-        said = finished.err.strip().splitlines()[-1:] or ["none can be imported"]
         raise DeviceError(
-            f"'{shell.name}' has no working backend: {said[0]}", hint=f"edgekit devices prepare {shell.name}"
+            f"'{shell.name}' has no working backend: {_why_none(finished.err)}",
+            hint=f"edgekit devices prepare {shell.name}",
         )
     return found
+
+
+def _why_none(said: str) -> str:
+    """Why no backend can be imported, from what the device said: the first that is there and fails, if there is one."""
+    fails = [line for line in said.splitlines() if _FAILS.match(line) and not _ABSENT.search(line)]
+    return fails[0] if fails else "none is installed."
 
 
 _VERIFY: Final = """ORT_DISABLE_TELEMETRY=1 PYTHONPATH="ROOT/site" exec python3 -c '

@@ -135,11 +135,18 @@ class ShellDevice:
         return NativeRunner(self._runners.native[architecture], library, loader)
 
     def inability(self, job: Job) -> str:
-        """Why the device cannot run `job`, as a sentence; empty if it may. Errors as in `facts`."""
+        """Why the device cannot run `job`, as a sentence; empty if it may.
+
+        Raises:
+            DeviceError: It cannot, and the hint says what it can run; or as in `facts`.
+        """
         if isinstance(self._runner(self._fitted(job)), NativeRunner) or self._has_python():
             return ""
         if any(Path(file).name.startswith("libonnxruntime.so") for file in self._there().files):
-            return f"'{self.name}' runs .onnx on the CPU only: it has no Python."
+            raise DeviceError(
+                f"'{self.name}' runs .onnx on the CPU only: it has no Python.",
+                hint=f"edgekit profile BUNDLE --target {self.name} --artifact onnx-fp32",
+            )
         return f"'{self.name}' has no backend and no Python for {self._there().architecture}."
 
     def _has_python(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,24 @@ def test_an_x86_device_without_glibc_runs_onnx_files(here: LocalShell, tmp_path:
 
     assert said.startswith("onnxruntime ")
     np.testing.assert_array_equal(read_arrays(Path(job.outputs), UserError)["0:y"], Y)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("printf '...'; exec python3 -c ...: exec: line 2: python3: not found", "none is installed."),
+        ("tflite-runtime: No module named 'tflite_runtime'", "none is installed."),
+        ("onnxruntime: libgomp.so.1 is missing\ntflite-runtime: No module named 'tflite_runtime'", "onnxruntime: lib"),
+    ],
+)
+def test_a_device_without_a_backend_is_told_so_and_one_whose_backend_fails_is_told_why(
+    tmp_path: Path, said: str, reason: str
+) -> None:
+    """The first is a phone's, whose shell repeats its whole command."""
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\nexit 127\n")
+    python.chmod(0o755)
+
+    with pytest.raises(DeviceError, match=f"^'here' has no working backend: {re.escape(reason)}"):
+        engines.verify(LocalShell(tmp_path, python=python.parent))

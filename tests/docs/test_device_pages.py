@@ -1,0 +1,89 @@
+"""The pages about devices, followed literally on the stand-ins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.docs.followed import ROOT, Reader, Step, programs, ssh_program, steps
+from tests.flows.deploying.small_bundles import small_bundle
+from tests.standins.cache import Missing, cache_folder, required
+from tests.standins.phone import running_phone
+from tests.standins.pi import PI5, arm64_root, running_pi
+from tests.standins.world import Browser
+
+from edgekit.core.errors import EnvironmentFault
+from edgekit.core.spec import ImageInput
+from edgekit.devices.web.packages import fetch
+
+
+def page(name: str) -> list[Step]:
+    return steps((ROOT / "docs" / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """The folder in which a reader types, with a bundle of the form that the pages name: an .onnx file for images."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    small_bundle(folder / "digits-bundle", ImageInput(8, 8, 1), name="digits")
+    return folder
+
+
+def environment(folder: Path, scripts: Mapping[str, str]) -> dict[str, str]:
+    """One short launch per measurement, an inventory of their own, and programs that know the stand-ins."""
+    return {
+        "PATH": programs(folder / "bin", scripts),
+        "EDGEKIT_DEVICES": str(folder / "devices.toml"),
+        "EDGEKIT_CACHE": str(cache_folder() / "wheels"),
+        "EDGEKIT_LAUNCHES": "1",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.device
+def test_a_raspberry_pi(desk: Path, tmp_path: Path) -> None:
+    with required(), running_pi(PI5, host="pi5", prepared=True) as pi:
+        ssh = ssh_program({"pi@raspberrypi.local": (pi.host, pi.config)})
+
+        Reader(desk, environment(tmp_path, {"ssh": ssh})).follow(page("raspberry-pi.md"))
+
+        assert not (pi.home / ".cache/edgekit").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.device
+def test_an_android_phone(desk: Path, tmp_path: Path) -> None:
+    with required(), running_phone() as phone:
+        server = {"ANDROID_ADB_SERVER_PORT": str(phone.server_port)}
+        # The page installs these libraries with apt.
+        replaced = {"prepare phone": f"prepare phone --libraries {arm64_root()}"}
+
+        Reader(desk, environment(tmp_path, {}) | server, replaced).follow(page("android.md"))
+
+        assert not phone.folder.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_browser_of_a_phone(desk: Path, tmp_path: Path) -> None:
+    with required():
+        try:
+            fetch(cache_folder())
+        except EnvironmentFault as err:
+            raise Missing(err.message) from err
+    browser = Browser(tmp_path)
+
+    def heard(said: str, typed: str) -> None:
+        """The owner of the phone opens the address as soon as it is printed."""
+        del typed
+        if not browser.processes and (address := re.search(r"Open (\S+) in the phone's browser", said)):
+            browser.open(address[1])
+
+    try:
+        variables = environment(tmp_path, {}) | {"EDGEKIT_CACHE": str(cache_folder())}
+        Reader(desk, variables, heard=heard).follow(page("phone-browser.md"))
+    finally:
+        browser.close()
