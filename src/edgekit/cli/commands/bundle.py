@@ -189,8 +189,13 @@ def sbom_command(call: Call, bundle: Path, out: Path | None, force: bool) -> Non
         documents.write(target, made)
     count = len(made["components"])
     document = SbomReport(bundle=str(bundle), out=str(target), components=count, written=not call.dry_run)
-    text = f"{target}  {count} components" if document.written else f"write the parts of '{bundle}' to '{target}'"
-    call.answer(document, lambda: text)
+    call.answer(document, _listed)
+
+
+def _listed(document: SbomReport) -> str:
+    if not document.written:
+        return f"write the parts of '{document.bundle}' to '{document.out}'"
+    return f"{document.out}  {document.components} components"
 
 
 def _verified(document: VerifyReport) -> str:
