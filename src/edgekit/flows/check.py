@@ -12,21 +12,22 @@ from typing import Final
 import msgspec
 
 from edgekit.core.budget import Budget
-from edgekit.core.errors import DeviceUnavailable, UserError
+from edgekit.core.errors import UserError
 from edgekit.core.recipe import parse_recipes
 from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.history import Line, Run
-from edgekit.core.reports.report import Missing, Report, parity_verdict
+from edgekit.core.reports.report import Report, parity_verdict
 from edgekit.core.system.check_settings import CheckFile, completed, lines_of, read_check
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict, worst
+from edgekit.flows.fleet.profiled import ITS_OWN, missing_of
 from edgekit.flows.judging import history
 from edgekit.flows.judging.alarms import MEASURED, controlled, overall, patient
 from edgekit.flows.judging.baseline import against_baseline, needs_quality
 from edgekit.flows.judging.budgets import judge_budgets, outcomes
-from edgekit.flows.judging.gate import Gate, Gated, confirmed, open_gated
+from edgekit.flows.judging.gate import Gate, Gated, confirmed, is_measured, open_gated
 from edgekit.flows.judging.nights import against_history, record_value
 from edgekit.flows.judging.results import budget_results, device_results, figure_of, judged_artifacts, parity_results
 from edgekit.flows.measuring.findings import Findings
@@ -173,13 +174,13 @@ def _check_model(gate: Gate, gated: Gated) -> None:
         gate.results += device_results(gated, report, target)
         gate.results += parity_results(gated, report, target, judged)
         gate.results += budget_results(gated, report, target, judged)
-        for artifact in judged:
+        for artifact in (one for one in judged if is_measured(report, one, target)):
             record_value(gate, gated, report, target, artifact)
             try:
                 gate.results += against_baseline(gate, gated, report, target, artifact)
                 gate.results += against_history(gate, gated, report, target, artifact)
-            except DeviceUnavailable as err:
-                lost = Missing(artifact, str(target), "away", err.message, err.hint)
+            except ITS_OWN as err:
+                lost = missing_of(artifact, str(target), err)
                 gate.results += device_results(gated, msgspec.structs.replace(report, missing=(lost,)), target)
 
 

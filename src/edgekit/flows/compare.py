@@ -6,25 +6,33 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import msgspec
 
-from edgekit.core.errors import DeviceUnavailable, EdgekitError, EnvironmentFault, Interrupted, UserError
+from edgekit.core.errors import EdgekitError, Interrupted, UserError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared, ComparisonReport
-from edgekit.core.reports.report import Missing, is_report
+from edgekit.core.reports.report import is_report
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, worst
-from edgekit.flows.fleet.profiled import AWAY, INTERRUPTED, REFUSED
+from edgekit.flows.fleet.profiled import ITS_OWN, missing_of
 from edgekit.flows.fleet.together import THREADS, Stop
 from edgekit.flows.judging.comparison import compare_reports, read_report
 from edgekit.flows.measuring.file_differences import file_differences
 from edgekit.flows.measuring.pairs import DEFAULT_PAIRS, DEFAULT_TIME_BOX_S, DEFAULT_TIME_LIMIT_S, Protocol
-from edgekit.flows.measuring.sides import SEPARATOR, Side, compare_sides, refuse_other_inputs, side_of
+from edgekit.flows.measuring.sides import (
+    SEPARATOR,
+    Side,
+    compare_sides,
+    refuse_other_inputs,
+    refuse_unopened,
+    side_of,
+)
 from edgekit.flows.opening.artifacts import Opened, opened
 from edgekit.flows.opening.devices import named_targets
 from edgekit.flows.opening.repository import reproduction
@@ -98,7 +106,7 @@ class CompareOrder:
             files = file_differences(*self.sides)
         report = _report(self.sides[0].name, self.sides[1].name, pairs, measurements, self.settings)
         verdict = worst([report.verdict, *([Verdict.INCOMPLETE] if failed else [])])
-        missing = tuple(_missing(self.sides[1].name, target, err) for target, err in failed.items())
+        missing = tuple(missing_of(self.sides[1].name, str(target), err) for target, err in failed.items())
         return msgspec.structs.replace(report, files=files, verdict=verdict, missing=missing)
 
     def _compare_on(
@@ -115,7 +123,7 @@ class CompareOrder:
                 stop.check()
                 with progress.stage(f"compare on {target}"):
                     found[target] = compare_sides(*self.sides, target, self.protocol, self.time_limit_s, progress, stop)
-            except (EnvironmentFault, Interrupted) as err:
+            except (*ITS_OWN, Interrupted) as err:
                 failed[target] = err
 
 
@@ -144,23 +152,22 @@ def compare_order(
         sizes: Sizes of the dynamic axes of bare files, e.g. `T=64`.
 
     Raises:
-        UserError: A report and an artifact, or reports of different devices, inputs or units.
+        UserError: A report and an artifact, reports of different devices, inputs or units, or a target that does not
+            open one of the artifacts.
     """
     if _are_reports(a, b):
         pairs = compare_reports(read_report(a), read_report(b), settings.minimum_effect)
         yield ReportsOrder(str(a), str(b), tuple(pairs), settings)
         return
     protocol = Protocol(launches, time_box_s, settings.minimum_effect, seed=settings.seed, wait_s=settings.wait_s)
+    targets = named_targets(target)
     with _opened_sides(str(a), str(b), sizes, progress) as sides:
-        yield CompareOrder(sides, named_targets(target), protocol, time_limit_s or DEFAULT_TIME_LIMIT_S, settings)
+        for one, side in product(targets, sides):
+            refuse_unopened(one, side)
+        yield CompareOrder(sides, targets, protocol, time_limit_s or DEFAULT_TIME_LIMIT_S, settings)
 
 
 compare = door(compare_order)
-
-
-def _missing(artifact: str, target: Target, err: EdgekitError) -> Missing:
-    kind = INTERRUPTED if isinstance(err, Interrupted) else AWAY if isinstance(err, DeviceUnavailable) else REFUSED
-    return Missing(artifact, str(target), kind, err.message, err.hint)
 
 
 def _report(

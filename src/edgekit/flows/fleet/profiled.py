@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Final
 
+from edgekit.core.errors import DeviceUnavailable, EdgekitError, EnvironmentFault, Interrupted, Unreadable
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.report import Latency, Missing, Operators, ParityCheck, Report
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
+from edgekit.flows.fleet.holding import Unable
 
 UNABLE = "unable"
 REFUSED = "refused"
 AWAY = "away"
 INTERRUPTED = "interrupted"
+ITS_OWN: Final = (EnvironmentFault, Unreadable)
+"""The errors of a device that cost a command only what it would have measured there."""
 
 
 @dataclass
@@ -50,6 +55,14 @@ class Profiled:
     def is_interrupted(self) -> bool:
         """Whether Ctrl-C ended it."""
         return any(one.kind == INTERRUPTED for one in self.missing)
+
+
+def missing_of(artifact: str, target: str, err: EdgekitError, *, batch: int = 1, launches: int = 0) -> Missing:
+    """What a target lacks because of this error; `launches` had ended before."""
+    kind = INTERRUPTED if isinstance(err, Interrupted) else REFUSED
+    kind = AWAY if isinstance(err, DeviceUnavailable) else UNABLE if isinstance(err, Unable) else kind
+    ended = f" {launches} launches had ended." if launches and kind in (AWAY, INTERRUPTED) else ""
+    return Missing(artifact, target, kind, err.message + ended, err.hint, batch, launches)
 
 
 def verdict_of(missing: Iterable[Missing], measured: Iterable[Measurement]) -> Verdict:

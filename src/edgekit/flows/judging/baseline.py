@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from edgekit.core.bundle import Artifact
+from edgekit.core.errors import DeviceUnavailable, EdgekitError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.check import Change, Checked
 from edgekit.core.reports.comparison import Compared
@@ -15,6 +16,7 @@ from edgekit.core.reports.report import Report, cell
 from edgekit.core.statistics.intervals import launch_interval
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
+from edgekit.flows.fleet.profiled import ITS_OWN
 from edgekit.flows.judging.baseline_figures import (
     Figure,
     accuracy_figure,
@@ -25,7 +27,7 @@ from edgekit.flows.judging.baseline_figures import (
     size_figure,
 )
 from edgekit.flows.judging.comparison import compare_reports
-from edgekit.flows.judging.gate import Gate, Gated, confirmed
+from edgekit.flows.judging.gate import Gate, Gated, confirmed, is_measured
 from edgekit.flows.measuring.pairs import DEFAULT_TIME_LIMIT_S
 from edgekit.flows.measuring.sides import Side, compare_sides, count_sides
 from edgekit.flows.opening.artifacts import Opened
@@ -62,16 +64,24 @@ def against_baseline(gate: Gate, gated: Gated, report: Report, target: Target, a
     """One result per metric where the model has a baseline and the artifact kept parity.
 
     What noise can affect is measured once more before it fails. A metric that one side does not have is not judged.
+    Errors of a device come after the results that do not depend on it.
     """
-    if gated.baseline is None or not cell(report.measurements, artifact, target):
+    if gated.baseline is None or not is_measured(report, artifact, target):
         return
     one = Against(gate, gated, gated.baseline, report, target, artifact)
     counted = _instructions(one) if gate.compares("instructions") else None
     if counted is not None:
         yield _result(one, counted)
-    yield from _timed(one, with_latency=counted is None)
-    if target == gated.targets[0]:
+    is_first = target == next(one for one in gated.targets if is_measured(report, artifact, one))
+    lost: EdgekitError | None = None
+    try:
+        yield from _timed(one, with_latency=counted is None)
+    except ITS_OWN as err:
+        lost = err
+    if is_first:
         yield from _same_everywhere(one)
+    if lost is not None:
+        raise lost
 
 
 def _same_everywhere(one: Against) -> Iterator[Checked]:
@@ -144,8 +154,7 @@ def _comparison(one: Against, *, again: bool) -> tuple[Compared, tuple[Measureme
     gate, report = one.gate, one.report
     if isinstance(one.baseline, Report):
         if again:
-            profiled = gate.profile(one.gated, (one.made,), again=1)
-            report = msgspec.structs.replace(report, measurements=tuple(profiled.measurements))
+            report = msgspec.structs.replace(report, measurements=_measured_again(one))
         now = cell(report.measurements, one.artifact, one.target)
         narrowed = msgspec.structs.replace(report, measurements=now)
         compared = compare_reports(one.baseline, narrowed, gate.file.minimum_effect)[0]
@@ -154,6 +163,21 @@ def _comparison(one: Against, *, again: bool) -> tuple[Compared, tuple[Measureme
     time_limit_s = min(gate.file.time_limit_s, DEFAULT_TIME_LIMIT_S)
     protocol = gate.protocol(again=again)
     return compare_sides(*one.sides(one.baseline), one.target, protocol, time_limit_s, gate.progress)
+
+
+def _measured_again(one: Against) -> tuple[Measurement, ...]:
+    """New values of the artifact on the target.
+
+    Raises:
+        DeviceUnavailable: There are none, or not all.
+    """
+    found = one.gate.profile(one.gated, (one.made,), again=1)
+    for lost in cell(found.missing, one.artifact, one.target):
+        raise DeviceUnavailable(lost.reason, hint=lost.hint)
+    fresh = cell(found.measurements, one.artifact, one.target)
+    if not fresh:
+        raise DeviceUnavailable(f"{one.described} could not be measured again.")
+    return fresh
 
 
 def _size(one: Against) -> Figure | None:

@@ -19,7 +19,7 @@ from edgekit.core.recipe import RECIPES, Recipe
 from edgekit.core.reports.check import Checked
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.history import Line
-from edgekit.core.reports.report import Report, is_report
+from edgekit.core.reports.report import Report, cell, is_report
 from edgekit.core.system.check_settings import BaselineMetric, CheckedModel, CheckFile
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
@@ -149,6 +149,11 @@ class Gate:
         if found.is_interrupted:
             raise KeyboardInterrupt
         return found
+
+
+def is_measured(report: Report, artifact: str, target: Target) -> bool:
+    """Whether a report has all launches of an artifact on a target."""
+    return bool(cell(report.measurements, artifact, target)) and not cell(report.missing, artifact, target)
 
 
 def confirmed(alarm: Checked, second: Verdict, figure: str) -> Checked:

@@ -14,16 +14,16 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import DeviceUnavailable, EdgekitError, EnvironmentFault, Interrupted, UserError
+from edgekit.core.errors import EdgekitError, EnvironmentFault, Interrupted, UserError
 from edgekit.core.facts import Facts
-from edgekit.core.reports.report import Missing, Operators, ParityCheck
+from edgekit.core.reports.report import Operators, ParityCheck
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
-from edgekit.flows.fleet.holding import Unable, held, inability
-from edgekit.flows.fleet.profiled import AWAY, INTERRUPTED, REFUSED, UNABLE, Profiled
+from edgekit.flows.fleet.holding import held, inability
+from edgekit.flows.fleet.profiled import ITS_OWN, Profiled, missing_of
 from edgekit.flows.fleet.together import THREADS, Scheduler, Stop, Work
 from edgekit.flows.measuring.cells import (
     DEFAULT_TIME_LIMIT_S,
@@ -198,12 +198,9 @@ class _Part:
     def close(self) -> None:
         """Add what failed to what is missing."""
         for cell, err in self.failed.items():
-            kind = INTERRUPTED if isinstance(err, Interrupted) else REFUSED
-            kind = AWAY if isinstance(err, DeviceUnavailable) else UNABLE if isinstance(err, Unable) else kind
             ended = sum(not one.launch.replaced for one in self.launched.get(cell, ()))
-            reason = err.message + (f" {ended} launches had ended." if ended and kind in (AWAY, INTERRUPTED) else "")
-            where = cell.artifact.recipe, str(cell.target), kind
-            self.profiled.missing.append(Missing(*where, reason, err.hint, cell.batch, ended))
+            where = cell.artifact.recipe, str(cell.target)
+            self.profiled.missing.append(missing_of(*where, err, batch=cell.batch, launches=ended))
 
 
 def _run_all(parts: Mapping[str, _Part], asked: _Asked, scheduler: Scheduler, progress: Progress) -> None:
@@ -234,9 +231,7 @@ def _measure_part(part: _Part, device: Device, asked: _Asked, progress: Progress
     try:
         with held(device, stop, wait_s=asked.rounds.wait_s) as launcher:
             _measure_held(part, device, launcher, asked, progress)
-    except EnvironmentFault as err:
-        part.fail(err)
-    except Interrupted as err:
+    except (*ITS_OWN, Interrupted) as err:
         part.fail(err)
 
 
@@ -252,8 +247,14 @@ def _measure_held(part: _Part, device: Device, launcher: Device, asked: _Asked, 
     ran = {cell: launches for cell, launches in part.launched.items() if launches}
     if not ran:
         return
-    after = before if _is_lost(part) else _facts_after(name, device, ran)
-    counts = {} if _is_lost(part) else count_all(list(ran), {name: device}, progress)
+    after = before
+    counts: Counts = {}
+    if not _is_lost(part):
+        try:
+            after = _facts_after(name, device, ran)
+            counts = count_all(list(ran), {name: device}, progress)
+        except ITS_OWN as err:
+            part.fail(err)
     _collect(part, asked.found, ran, counts, device, before, after)
     timed = [cell for cell in ran if _is_timed(cell, part.profiled) and cell not in part.failed]
     if extras.operators:
@@ -285,8 +286,8 @@ def _refuse_nothing(parts: Iterable[_Part], profiled: Profiled, *, is_partial: b
     bugs = [err for err in errors if err.exit_code == EdgekitError.exit_code]
     raised = bugs
     if errors and not profiled.measurements:
-        # A device that is away leaves the rest of a command as it is; a wrong option or file does not.
-        raised = raised or [err for err in errors if not is_partial or not isinstance(err, EnvironmentFault)]
+        # What a device cannot do leaves the rest of a command as it is; a wrong option does not.
+        raised = raised or [err for err in errors if not is_partial or not isinstance(err, ITS_OWN)]
     if raised:
         raise raised[0]
 

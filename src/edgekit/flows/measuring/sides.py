@@ -17,7 +17,7 @@ from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
 from edgekit.devices.device import Counting
-from edgekit.flows.fleet.holding import held
+from edgekit.flows.fleet.holding import held, inability
 from edgekit.flows.fleet.together import Stop
 from edgekit.flows.measuring.cells import Cell, job_for, write_feeds
 from edgekit.flows.measuring.pairs import Protocol, compare_pairs
@@ -66,6 +66,7 @@ def compare_sides(
 
     Raises:
         UserError: They take different inputs, or the target does not open one of them.
+        Unable: The device cannot run one of them.
     """
     refuse_other_inputs(a, b)
     with ExitStack() as stack:
@@ -73,6 +74,8 @@ def compare_sides(
         cells = [_cell(side, a, target, folder, time_limit_s) for side in (a, b)]
         device = stack.enter_context(devices.open_device(target.device))
         launcher = stack.enter_context(held(device, stop or Stop(), wait_s=protocol.wait_s))
+        for reason in filter(None, (inability(device, cell.job) for cell in cells)):
+            raise reason
         return compare_pairs(cells, launcher, protocol, progress)
 
 
@@ -86,6 +89,12 @@ def count_sides(a: Side, b: Side, target: Target) -> tuple[float | None, float |
         jobs = [_cell(side, a, target, folder, 0.0).job for side in (a, b)]
         before, after = (instructions(device.count(job)).value for job in jobs)
         return before, after
+
+
+def refuse_unopened(target: Target, side: Side) -> None:
+    """Raise where the backend of a target does not open a side."""
+    if not opens(target, side.artifact):
+        raise UserError(f"Target '{target}' does not open '{side.name}'.", hint=f"--target {target.device}")
 
 
 def refuse_other_inputs(a: Side, b: Side) -> None:
@@ -137,8 +146,7 @@ def _fed(size: int | str, spec: ModelSpec) -> int:
 
 def _cell(side: Side, a: Side, target: Target, folder: Path, time_limit_s: float) -> Cell:
     """The side with the samples of A, which both sides are fed."""
-    if not opens(target, side.artifact):
-        raise UserError(f"Target '{target}' does not open '{side.name}'.")
+    refuse_unopened(target, side)
     samples = samples_for(side, a)
     place = folder / ("a" if side is a else "b")
     place.mkdir()
