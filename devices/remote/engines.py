@@ -292,7 +292,7 @@ def fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Pat
 def _pip_download(platform: Platform, names: Sequence[str], folder: Path) -> str:
     """Let pip fetch `names` into `folder`; gives its last complaint, empty when all are there."""
     tags = [part for tag in platform.tags for part in ("--platform", tag)]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--python-version", platform.python, *tags, "--dest", str(folder)]
     try:
         done = subprocess.run([*command, *names], capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)

@@ -82,6 +82,7 @@ def load_factory(location: str, *, again: bool = False) -> Callable[[], object]:
         UserError: No such file, a module that does not import, no such name in it, or arguments other than literals.
     """
     call = parse_factory(location)
+    _find_own_modules(call)
     known = sys.modules.get(_name_of(Path(call.place))) if again else None
     module = known or (_from_file(Path(call.place)) if call.is_file else _from_package(call.place))
     return partial(_named(call, module), *call.arguments, **call.keywords)
@@ -124,6 +125,16 @@ def state_digest(module: Module) -> str:
         whole.update(f"{name}:{array.dtype}:{tuple(array.shape)}".encode())
         whole.update(array.flatten().view(need("torch", extra="export").uint8).numpy().tobytes())
     return whole.hexdigest()
+
+
+def _find_own_modules(call: FactoryCall) -> None:
+    """Let code of the user import from the current folder, after Python and every installed package.
+
+    A worker starts without that folder: a source that is no code, or that of an installed package, runs none from it.
+    """
+    if call.is_file or importlib.util.find_spec(call.place.partition(".")[0]) is None:
+        here = os.getcwd()
+        sys.path[:] = [*(folder for folder in sys.path if folder != here), here]
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -6,7 +6,6 @@ import inspect
 import os
 import queue
 import signal
-import sys
 import threading
 import traceback
 import warnings
@@ -57,8 +56,6 @@ _NOISE_S: Final = 5.0
 def main() -> None:
     """Run jobs from stdin and reply on what was stdout at the start, until stdin closes."""
     source, replies = _private_pipes()
-    # -P keeps the current folder out of the way of our own imports; the user's modules are still found there.
-    sys.path.append(os.getcwd())
     warnings.simplefilter("ignore")
     lines: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(source, lines), daemon=True).start()

@@ -15,6 +15,7 @@ from typing import Final, Self
 from lightning_fabric import Fabric
 
 from edgekit.core.errors import EdgekitError
+from edgekit.core.system.processes import away_from_here
 from edgekit.core.system.progress import Progress, Silent
 
 Work = Callable[[Fabric, Progress], None]
@@ -33,6 +34,7 @@ def leads() -> bool:
     return not is_one_of_many() or os.environ.get("RANK", "0") == "0"
 
 
+@away_from_here()
 def spread(work: Work, accelerator: str, count: int, progress: Progress) -> None:
     """Run `work`, which must be picklable, in `count` new processes that average their gradients.
 

@@ -16,6 +16,7 @@ import msgspec
 
 from edgekit.core.errors import EdgekitError, Interrupted, UserError
 from edgekit.core.system.optional import need
+from edgekit.core.system.processes import away_from_here
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.train.data.dataset import Dataset, hold_back
 from edgekit.train.model import ReferenceModel
@@ -108,6 +109,7 @@ def _check_same(name: str, study: Any, out: Path) -> None:
     study.set_user_attr("model", name)
 
 
+@away_from_here()
 def _spread(work: Any, seed: int, processes: int, shown: Progress) -> None:
     if processes == 1:
         work(shown.step, seed)

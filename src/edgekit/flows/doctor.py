@@ -73,7 +73,7 @@ def probe_module(module: str, expression: str) -> list[str] | str:
     code = f"import json, {module} as module; print(json.dumps({_of_module(expression)}))"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False
+            [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as err:
         return f"{type(err).__name__}: {err}"

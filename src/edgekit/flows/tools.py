@@ -70,8 +70,8 @@ def _make(tool: str, interpreter: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _run([interpreter, "-m", "venv", str(folder)], tool)
-        _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", requirement], tool)
+        _run([interpreter, "-I", "-m", "venv", str(folder)], tool)
+        _run([str(folder / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet", requirement], tool)
         _run([str(program_of(tool)), "--help"], tool)
         (folder / READY).write_text(f"{requirement}\n", encoding="utf-8")
     except BaseException:
@@ -99,7 +99,7 @@ def _python(tool: str, given: str) -> str:
 def _takes(path: str, wanted: tuple[int, int]) -> bool:
     code = f"import sys; raise SystemExit(sys.version_info[:2] < {wanted})"
     try:
-        return subprocess.run([path, "-c", code], capture_output=True, check=False).returncode == 0
+        return subprocess.run([path, "-I", "-c", code], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 

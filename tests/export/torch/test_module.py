@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,22 @@ def test_a_class_in_a_file_is_a_factory() -> None:
 
 def test_a_function_of_a_package_is_a_factory() -> None:
     assert isinstance(load_factory("torch.nn:Identity")(), nn.Identity)
+
+
+@pytest.mark.parametrize(("location", "finds"), [("net.py:net", True), ("own:net", True), ("torch.nn:Identity", False)])
+def test_only_code_of_the_user_imports_from_the_current_folder_and_after_everything_else(
+    location: str, finds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("net.py", "own.py"):
+        (tmp_path / name).write_text("def net(): ...\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [folder for folder in sys.path if folder])
+
+    load_factory(location)
+
+    assert sys.path.count(str(tmp_path)) == finds + (location == "net.py:net")
+    assert not finds or sys.path[-1] == str(tmp_path)
+    assert sys.path[0] != str(tmp_path)
 
 
 def test_arguments_and_dotted_names_are_part_of_a_factory(tmp_path: Path) -> None:

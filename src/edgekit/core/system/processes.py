@@ -77,6 +77,22 @@ def run_tied(arguments: Sequence[str], *, timeout_s: float, line: bytes = b"") -
         return _finished(process, timeout_s)
 
 
+@contextlib.contextmanager
+def away_from_here() -> Iterator[None]:
+    """Python programs that start in the block do not import from the current folder, which others may have filled.
+
+    Where edgekit writes the command itself, `-P` says so; the commands of multiprocessing obey only the environment.
+    """
+    name, before = "PYTHONSAFEPATH", os.environ.get("PYTHONSAFEPATH")
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a program and everything it started, from any thread; does nothing if it has already been awaited."""
     if process.returncode is not None:  # its number may be another program's by now
