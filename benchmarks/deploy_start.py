@@ -14,7 +14,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import onnxruntime
 
 from edgekit.core.bundle import Bundle
 from edgekit.core.statistics.paired import paired_ratio
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Silent
 from edgekit.devices.remote.array_records import packed
 from edgekit.flows.deploy import program_order
@@ -61,7 +61,7 @@ def commands(bundle: Path, folder: Path) -> tuple[list[str], list[str]]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as name:
+    with temporary_folder() as name:
         folder = Path(name)
         bundle = Path(sys.argv[1]) if len(sys.argv) > 1 else folder / "bundle"
         if len(sys.argv) == 1:

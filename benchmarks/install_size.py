@@ -10,10 +10,11 @@ import json
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+from edgekit.core.system.durable.owners import temporary_folder
 
 ROOT = Path(__file__).parents[1]
 GOAL_MB = 135.0
@@ -66,7 +67,7 @@ def assert_works(python: Path, bundle: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="edgekit-size-") as name:
+    with temporary_folder("edgekit-size-") as name:
         folder = Path(name)
         bundle = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else make_bundle(folder)
         python = install(folder)

@@ -25,6 +25,7 @@ from edgekit.core.recipe import Recipe, parse_recipes
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples, Split
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.verdict import Verdict
 from edgekit.export.conversion import export_artifacts
 from edgekit.export.messages import ModuleRef
@@ -143,7 +144,7 @@ def rows_of(name: str, asked: Sequence[str], data: Path | None, runs: Path | Non
     split = samples_of(model, trained, data)
     while left:
         try:
-            with tempfile.TemporaryDirectory(prefix="edgekit-matrix-") as folder:
+            with temporary_folder("edgekit-matrix-") as folder:
                 result = export_artifacts(
                     request_of(model, weights, split, ordered(left).values()), Path(folder), cache=CACHE
                 )

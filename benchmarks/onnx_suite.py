@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.resources
 import json
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError, Refused
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.parity import compare_outputs
 from edgekit.export.onnx.reader import OnnxFile
@@ -205,7 +205,7 @@ def written(suite: Suite) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Run the tests; without a name, write what came of them."""
     outcomes = []
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         for test in cases():
             if all(word in test.name for word in arguments):
                 outcomes.append(judged(test, Path(folder)))

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from rich.terminal_theme import DIMMED_MONOKAI
 
 from edgekit.core.reports.report import REPORT_SCHEMA, Report
 from edgekit.core.system import documents
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.report.html import render_html
 from edgekit.report.terminal import render
 
@@ -39,7 +39,7 @@ _FONTS: Final = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 def main(arguments: Sequence[str]) -> None:
     """Write both pictures, and say how large they are."""
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         path = Path(arguments[0]) if arguments else build(Path(folder))
         report = documents.read(path, Report, newest=REPORT_SCHEMA)
         PICTURES.mkdir(exist_ok=True)

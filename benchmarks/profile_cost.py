@@ -13,10 +13,10 @@ import math
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.flows.profile import profile
 
 MODELS = {"cifar-resnet8": (1, 3, 32, 32), "kws-dscnn": (1, 16_000), "mobilenetv2": (1, 3, 224, 224)}
@@ -87,7 +87,7 @@ def careful(path: Path, seed: int) -> tuple[float, float, float]:
 
 def main() -> None:
     ratios = []
-    with tempfile.TemporaryDirectory(prefix="edgekit-cost-") as folder:
+    with temporary_folder("edgekit-cost-") as folder:
         for name in MODELS:
             path = Path(folder) / f"{name}.onnx"
             write_model(name, path)

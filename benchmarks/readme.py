@@ -13,10 +13,11 @@ import re
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from edgekit.core.system.durable.owners import temporary_folder
 
 README: Final = Path(__file__).resolve().parent.parent / "README.md"
 # A command and what it prints, in two blocks that follow each other.
@@ -73,7 +74,7 @@ def main() -> None:
     parser.add_argument("--sizes", action="store_true")
     options = parser.parse_args()
     text = README.read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         for shown, new in written(text, options.data, Path(folder)):
             text = text.replace(shown, with_sizes(shown, new) if options.sizes else new)
     README.write_text(text, encoding="utf-8")

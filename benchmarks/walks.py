@@ -23,7 +23,6 @@ import contextlib
 import io
 import os
 import sys
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +33,7 @@ from typing import Any, Final
 
 import edgekit
 from edgekit.cli.main import run
+from edgekit.core.system.durable.owners import temporary_folder
 
 PACKAGE: Final = f"{Path(edgekit.__file__).parent}{os.sep}"
 NET: Final = """
@@ -148,7 +148,7 @@ def traced(walk: Walk) -> Trace:
 
 def traces() -> list[Trace]:
     """The traces of all four commands, in a folder of their own."""
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, contextlib.chdir(folder):
+    with temporary_folder() as folder, contextlib.chdir(folder):
         Path("net.py").write_text(NET, encoding="utf-8")
         Path("edgekit.toml").write_text(CONFIG, encoding="utf-8")
         return [traced(walk) for walk in WALKS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import ConversionFailed, VerdictFailed
 from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import Accuracy
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.export.checking.accuracy import measure_accuracy
 from edgekit.export.checking.artifact_checks import decided, drop_checks, with_drop
 from edgekit.export.mixing.candidates import candidates_of
@@ -102,7 +102,7 @@ def keep_in_float(pair: QuantizedPair, limit: float, before: float, timeout_s: f
     """
     candidates = tuple(candidates_of(pair))
     with (
-        tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
+        temporary_folder() as folder,
         Worker(pair.quantized.format, timeout_s=timeout_s) as worker,
     ):
         for form in _forms(pair):

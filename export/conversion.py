@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import queue
 import shutil
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from edgekit.core.recipe import OUTLIERS, Recipe, modes_of
 from edgekit.core.refusals import refuse
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.verdict import Verdict
@@ -75,7 +75,7 @@ def export_artifacts(
     request = dataclasses.replace(request, recipes=fitting)
     formats = dict.fromkeys(recipe.format for recipe in request.recipes)
     with (
-        tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
+        temporary_folder() as folder,
         workers_of(formats, timeout_s=request.timeout_s) as workers,
     ):
         run = _Run(request, out, Path(folder), workers, ConversionCache(cache), failures)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from tests.warm.workers import warm_workers
+
+from edgekit.core.system.durable.owners import make_folder
 
 settings.register_profile("edgekit", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("edgekit")
@@ -36,11 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("EDGEKIT_") and name not in _KEPT]:
         del os.environ[name]
     # This machine is leased by each test run for itself, not among all that run on it.
-    config.stash[_LEASES] = leases = Path(tempfile.mkdtemp(prefix="edgekit-leases-"))
+    config.stash[_LEASES] = leases = make_folder("edgekit-leases-")
     os.environ["EDGEKIT_LEASES"] = str(leases)
     # A worker of xdist finds the cache that its controller has set up.
     if "EDGEKIT_CACHE" not in os.environ:
-        config.stash[_FOLDER] = folder = Path(tempfile.mkdtemp(prefix="edgekit-tests-"))
+        config.stash[_FOLDER] = folder = make_folder("edgekit-tests-")
         os.environ["EDGEKIT_CACHE"] = str(_cache(folder))
 
 

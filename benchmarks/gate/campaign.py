@@ -17,7 +17,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from typing import Any
 
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import ComparisonReport
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.devices import local
 from edgekit.flows.compare import compare
 from edgekit.flows.profile import profile
@@ -145,7 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     local.LAUNCH = "slowed_launch"  # type: ignore[misc]  # a constant of the product, replaced for this campaign only
-    with tempfile.TemporaryDirectory(prefix="edgekit-gate-") as folder:
+    with temporary_folder("edgekit-gate-") as folder:
         run_all(Path(folder), options.rows, options.most, options.target)
 
 

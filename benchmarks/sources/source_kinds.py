@@ -14,7 +14,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -23,6 +22,8 @@ from typing import Final
 
 import msgspec
 from benchmarks.sources import source_models
+
+from edgekit.core.system.durable.owners import temporary_folder
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ROWS: Final = Path(__file__).with_name("rows.jsonl")
@@ -189,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run_all(kinds: Iterable[Kind]) -> None:
     known = {row.name: row for row in read_rows()} if ROWS.is_file() else {}
-    with tempfile.TemporaryDirectory(prefix="edgekit-sources-") as folder:
+    with temporary_folder("edgekit-sources-") as folder:
         prepare(Path(folder))
         for kind in kinds:
             known[kind.name] = run(kind, Path(folder))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,6 +20,7 @@ from benchmarks.zoo.prepared import load, prepare
 from benchmarks.zoo.rows import FAULTS, Fault, add_fault
 
 import edgekit
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.verdict import Verdict
 
 Alter = Callable[[Any], None]
@@ -164,7 +164,7 @@ PLANTED: Final = (
 
 def run(names: Sequence[str] = ()) -> Iterator[Fault]:
     """What validation says of every fault, and of the five networks without one."""
-    with tempfile.TemporaryDirectory(prefix="edgekit-faults-") as folder:
+    with temporary_folder("edgekit-faults-") as folder:
         for net in names or dict.fromkeys(one.net for one in PLANTED):
             place = Path(folder) / net
             prepare(net, 0, place)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,8 @@ from benchmarks.zoo.plain import steps
 from benchmarks.zoo.prepared import load, prepare
 from benchmarks.zoo.registry import nets
 from benchmarks.zoo.rows import TIMES, Time, read_times
+
+from edgekit.core.system.durable.owners import temporary_folder
 
 RECIPES: Final = "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8"
 
@@ -36,7 +37,7 @@ def plain(name: str, kind: str) -> None:
 
 def timed(name: str, place: int) -> Time:
     """One round: first one side, then the other, in alternating order."""
-    with tempfile.TemporaryDirectory(prefix="edgekit-times-") as text:
+    with temporary_folder("edgekit-times-") as text:
         folder = Path(text)
         prepare(name, 0, folder)
         python = [sys.executable, "-m"]

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from edgekit.core.errors import DeviceError, DiskFull, EnvironmentFault
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.fetch import refuse_offline
 from edgekit.core.system.files import cached_folder, new_file, sha256_bytes, sha256_file
 from edgekit.devices.remote.shell import Shell, succeeded
@@ -239,7 +239,7 @@ def packed(platform: Platform, cache: Path, engines: Sequence[str], *, offline: 
     archive = cache / "engines" / f"{platform.machine}-py{platform.python}-glibc2.{platform.glibc}-{key}.tar.gz"
     if not archive.is_file():
         refuse_offline(f"The backends for {platform.machine}, Python {platform.python} are", offline=offline)
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        with temporary_folder() as folder:
             wheels = fetched(platform, wanted, Path(folder))
             _pack(wheels, Path(folder) / "site", archive)
     return archive

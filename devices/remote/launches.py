@@ -6,7 +6,6 @@ import json
 import re
 import secrets
 import shlex
-import tempfile
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 from edgekit.core import machine
 from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, EdgekitError, from_record
 from edgekit.core.job import Job, JobFailure, JobResult
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.processes import Finished
 from edgekit.devices.remote.facts import state_function, texts_of
 from edgekit.devices.remote.runners import Runner, Staged
@@ -99,7 +99,7 @@ def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: fl
 
 
 def _launched(shell: Shell, job: Job, runner: Runner, timeout_s: float, counter: str = "") -> Finished:
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         staged = runner.stage(job, Path(folder))
         ensure(shell, staged.files)
     if counter:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import DeviceError, EnvironmentFault, UserError
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.fetch import refuse_offline
 from edgekit.core.system.files import cached_folder, new_file, sha256_bytes, sha256_file
 from edgekit.devices.remote.engines import Platform, fetched, install, pinned, remove_others, write_archive
@@ -141,7 +141,7 @@ def _library(machine: str, cache: Path, *, offline: bool) -> Path:
     folder = cache / "engines" / f"libonnxruntime-{machine}-{wanted.partition('==')[2] or 'newest'}"
     if not folder.is_dir():
         refuse_offline(f"ONNX Runtime for {machine} is", offline=offline)
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as wheels:
+        with temporary_folder() as wheels:
             found = fetched(Platform(machine, GLIBC, _PYTHON), (wanted,), Path(wheels))
             _extract(next(wheel for wheel in found if wheel.name.startswith("onnxruntime-")), folder)
     return next(folder.iterdir())
@@ -160,7 +160,7 @@ def _packed(machine: str, library: Path, glibc: list[Path], cache: Path) -> Path
     key = sha256_bytes("".join(sha256_file(file) for file in files).encode())[:16]
     archive = cache / "engines" / f"native-{machine}-{key}.tar.gz"
     if not archive.is_file():
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        with temporary_folder() as folder:
             for file in files:
                 shutil.copyfile(file, Path(folder) / file.name)
             (Path(folder) / ".complete").touch()

@@ -6,13 +6,13 @@ import os
 import selectors
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault, UserError
+from edgekit.core.system.durable.owners import make_folder
 from edgekit.core.system.installation import system_install
 from edgekit.core.system.processes import Finished, end, start
 from edgekit.devices.remote.frames import Frame, for_login_shell
@@ -168,11 +168,11 @@ def end_stdin(process: subprocess.Popen[bytes]) -> None:
 
 
 def _socket_folder() -> str:
-    folder = tempfile.mkdtemp(prefix="ek-")
-    if len(folder) > _LONGEST_SOCKET and Path("/tmp").is_dir():  # noqa: S108 - mkdtemp makes a private folder in it
-        os.rmdir(folder)
-        folder = tempfile.mkdtemp(prefix="ek-", dir="/tmp")
-    return folder
+    folder, short = make_folder(""), Path("/tmp")  # noqa: S108 - `make_folder` makes a private folder in it
+    if len(str(folder)) > _LONGEST_SOCKET and short.is_dir():
+        folder.rmdir()
+        folder = make_folder("", short)
+    return str(folder)
 
 
 def _heard(process: subprocess.Popen[bytes], wanted: bytes, timeout_s: float) -> tuple[bytes, bool]:

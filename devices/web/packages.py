@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import re
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import EnvironmentFault
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.fetch import fetch as download
 from edgekit.core.system.fetch import refuse_offline
 from edgekit.core.system.files import cached_folder
@@ -98,7 +98,7 @@ def fetch(cache: Path, *, offline: bool = False) -> str:
 
 
 def _install(package: Package, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as temporary:
+    with temporary_folder() as temporary:
         archive = Path(temporary) / "package.tgz"
         download(package.url, archive, base64.b64decode(package.sha512).hex(), algorithm="sha512")
         _unpack(package, archive, folder)

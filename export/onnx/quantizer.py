@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from edgekit.core.errors import ConversionFailed
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx
 from edgekit.export.messages import Converted
@@ -85,7 +85,7 @@ def quantize(
         return quantize_weights(source, recipe, out), ()
     if recipe.mode == "weights":
         return store_weights(source, out), ()
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         prepared = Path(folder) / "prepared.onnx"
         symbolic = prepare(source, prepared)
         joined: tuple[str, ...] = ()

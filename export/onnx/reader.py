@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Collection, Iterator
 from graphlib import CycleError
 from pathlib import Path
@@ -18,6 +17,7 @@ from edgekit.core.recipe import ATTENTION, LOG_SPECTRUM, STRINGS
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
 from edgekit.core.spec import DTYPES, Axis, ModelSpec, TensorSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx
@@ -162,7 +162,7 @@ class OnnxFile:
         graph = read_graph(self.path)
         if not (self._lacking or _needs_changes(graph)):
             return backend.open(self.path, {}, None)
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        with temporary_folder() as folder:
             readable = Path(folder) / self.path.name
             need("onnx", extra="export").save(self._written_out(), str(readable))
             try:

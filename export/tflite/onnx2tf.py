@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from edgekit.core.errors import ConversionFailed
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.environments import TOOLS, program_of
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
@@ -48,7 +48,7 @@ class Onnx2tf:
         signatures = signatures_of(spec)
         if len(signatures) > 1:
             raise refuse("one-size-only", f"A TFLite file of {len(signatures)} sizes from '{module.path.name}'")
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        with temporary_folder() as folder:
             fixed = Path(folder) / "model.onnx"
             need("onnx", extra="export").save(_fixed(module, spec, signatures[0].sizes), str(fixed))
             shutil.copyfile(_converted(fixed, spec, Path(folder)), out)

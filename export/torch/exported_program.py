@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edgekit.core.errors import EdgekitError, ModelUnreadable
 from edgekit.core.spec import DTYPES, Axis, TensorSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Described
 from edgekit.export.programs.archive import copy_program
@@ -61,7 +61,7 @@ def read_program(path: Path) -> ExportedProgram:
             or expressions that would run code.
     """
     torch = need("torch", extra="export")
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         checked = Path(folder) / "program.pt2"
         try:
             copy_program(path, checked)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ import msgspec
 
 from edgekit.core.errors import EdgekitError
 from edgekit.core.system import documents
+from edgekit.core.system.durable.owners import make_folder
 from edgekit.core.system.files import sha256_bytes, sha256_file
 from edgekit.export.messages import Converted
 
@@ -64,7 +64,7 @@ class ConversionCache:
             return
         with contextlib.suppress(OSError, EdgekitError):
             self.root.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(dir=self.root, prefix=".new-"))
+            staging = make_folder(".new-", self.root)
             try:
                 shutil.copyfile(path, staging / _FILE)
                 documents.write(staging / _ENTRY, _Entry(sha256_file(path), converted))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.core.errors import ConversionFailed, ModelUnreadable
 from edgekit.core.samples import Feed, read_arrays
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.export import messages
 from edgekit.export.workers.worker import Worker
 
@@ -49,7 +49,7 @@ def tokens_of(
     Args:
         length: T, or 0 for as many tokens as the longest text has.
     """
-    with tempfile.TemporaryDirectory() as folder, Worker("hf", timeout_s=timeout_s) as worker:
+    with temporary_folder() as folder, Worker("hf", timeout_s=timeout_s) as worker:
         out = Path(folder) / "tokens.npz"
         job = messages.Tokenize(name, tuple(texts), tokens.inputs, str(out), length, tokens.length)
         worker.ask(job, f"reading the texts with the tokenizer of '{name}'")

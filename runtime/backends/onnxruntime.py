@@ -6,7 +6,6 @@ import contextlib
 import io
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock, get_ident
@@ -16,6 +15,7 @@ import numpy as np
 
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.durable.owners import make_folder
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import bound_to_one_thread
 from edgekit.core.target import refuse_unknown_options
@@ -226,7 +226,7 @@ def _created(ort: Any, path: Path, settings: Any, engine_names: list[str]) -> An
 
 def _opened_on(ort: Any, path: Path, settings: Any, engine_name: str, spec: ModelSpec | None) -> OnnxSession:
     """A session on another provider than the CPU, whose first run will be profiled."""
-    profiles = Path(tempfile.mkdtemp(prefix="edgekit-profile-"))
+    profiles = make_folder("edgekit-profile-")
     settings.enable_profiling = True
     settings.profile_file_prefix = str(profiles / "run")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgekit.core.job import OperatorTime
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
 from edgekit.runtime.backends.litert_profiler import FileOperator, OperatorEvent, ProfiledFile, ProfilerUnavailable
 from edgekit.runtime.backends.native_output import captured_stderr
@@ -88,7 +88,7 @@ def operator_times(
         created: Makes ONNX Runtime's session from its options.
         settings: These options, to which profiling is added.
     """
-    with tempfile.TemporaryDirectory(prefix="edgekit-operators-") as folder:
+    with temporary_folder("edgekit-operators-") as folder:
         settings.enable_profiling = True
         settings.profile_file_prefix = str(Path(folder) / "run")
         engine = created(settings)

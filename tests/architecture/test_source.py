@@ -30,6 +30,13 @@ def sources(repository: Path) -> dict[str, str]:
     return {str(path.relative_to(repository)): path.read_text(encoding="utf-8") for path in paths}
 
 
+def test_temporary_folders_are_made_where_they_get_an_owner(sources: dict[str, str]) -> None:
+    makers = re.compile(r"mkdtemp|mkstemp|TemporaryDirectory\(|NamedTemporaryFile")
+    found = {path for path, text in sources.items() if makers.search(text)}
+
+    assert found == {"src/edgekit/core/system/durable/owners.py", "runtime/portable/deployed.py"}
+
+
 @pytest.fixture(scope="module")
 def everything(repository: Path, sources: dict[str, str]) -> dict[str, str]:
     """The same with tests and benchmarks."""

@@ -197,7 +197,7 @@ def test_the_user_file_lies_in_the_folder_of_the_system(edgekit: Run, quiet_home
 
 
 def _diagnosed(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
-    monkeypatch.setattr("edgekit.flows.doctor.diagnose", lambda settings: DoctorReport(findings=findings))
+    monkeypatch.setattr("edgekit.flows.doctor.diagnose", lambda settings, clean: DoctorReport(findings=findings))
 
 
 def test_a_problem_of_the_machine_ends_in_three_with_the_command_that_mends_it(

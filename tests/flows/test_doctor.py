@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,33 @@ def test_a_healthy_machine_ends_in_zero(tmp_path: Path) -> None:
     assert (problems(diagnosis), diagnosis.exit_code) == ([], 0)
     assert found(diagnosis, "onnxruntime").text == "1.31.1 CPUExecutionProvider"
     assert platform.python_version() in found(diagnosis, "python").text
+
+
+def test_what_killed_commands_left_is_removed_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    conversions = tmp_path / "cache" / "conversions"
+    conversions.mkdir(parents=True)
+    left = """
+import os, signal, sys
+from pathlib import Path
+from edgekit.core.system.durable.owners import make_folder
+from edgekit.core.system.files import new_folder
+for folder in sys.argv[1:]:
+    make_folder(folder=Path(folder))
+with new_folder(Path(sys.argv[1]) / "out"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", left, str(tmp_path), str(conversions)], check=False)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert diagnose(machine(tmp_path)).removed == ()
+
+    diagnosis = diagnose(machine(tmp_path), clean=True)
+
+    assert len(diagnosis.removed) == 3
+    assert str(tmp_path / ".out.writing") in diagnosis.removed
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert not list(conversions.iterdir())
 
 
 def test_this_machine_is_diagnosed_with_real_engines() -> None:

@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ from tests.standins import pi as pis
 from tests.standins.cache import built
 from tests.standins.debian import unpack_packages
 from tests.standins.pi import Pi
+
+from edgekit.core.system.durable.owners import temporary_folder
 
 _ENTER = """#!/bin/sh
 export HOME={home} SHELL={shell} PATH={programs}:/usr/bin:/bin
@@ -46,7 +47,7 @@ def running_account(
     """
     pis.check_machine()
     server, environment = pis.sshd()
-    with tempfile.TemporaryDirectory(prefix="ek-account-") as folder:
+    with temporary_folder("ek-account-") as folder:
         state = Path(folder)
         for name in ("home", "own/bin"):
             (state / name).mkdir(parents=True)

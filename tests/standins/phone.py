@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from tests.standins.adbd import Daemon
 from tests.standins.cache import Missing, built
 from tests.standins.debian import unpack_packages
 from tests.standins.pi import check_machine, free_port, qemu, script
+
+from edgekit.core.system.durable.owners import temporary_folder
 
 HERE: Final = Path(__file__).parent
 APPLETS: Final = """sh ls cat chmod mkdir rm rmdir mv cp ln echo ps kill sleep uname id env timeout grep sed sha256sum
@@ -110,7 +111,7 @@ def running_phone(*, features: str = "shell_v2,cmd", authorized: bool = True) ->
     """
     check_machine()
     root, emulator, program = phone_root(), qemu(), adb_program()
-    with tempfile.TemporaryDirectory(prefix="ek-phone-") as folder:
+    with temporary_folder("ek-phone-") as folder:
         state = Path(folder)
         (state / "data/local/tmp").mkdir(parents=True)
         variables = f"PHONE_ROOT={root} PHONE_QEMU={emulator} PHONE_STATE={state}".split()

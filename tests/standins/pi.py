@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from tests.standins.cache import Missing, built, cache_folder
 from tests.standins.debian import unpack_packages
 
 from edgekit.core.errors import EnvironmentFault
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import sha256_file
 from edgekit.devices.remote import engines
 from edgekit.devices.remote.ssh import SshShell
@@ -166,7 +166,7 @@ def running_pi(
         (arm64_root(python=python), qemu()) if bits == 64 else (arm32_root(), _emulator("qemu-arm", "qemu-arm"))
     )
     server, environment = sshd()
-    with tempfile.TemporaryDirectory(prefix="ek-pi-") as folder:
+    with temporary_folder("ek-pi-") as folder:
         state = Path(folder)
         _write_state(state, board, programs)
         if prepared:

@@ -20,6 +20,7 @@ from edgekit.core.samples import Samples, SplitFacts
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.system.documents import Document
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import new_output, read_bytes, sha256_bytes, sha256_file, zip_entry
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Bundle:
         _refuse_other(path)
         with contextlib.ExitStack() as undo:
             try:
-                unpacked = tempfile.TemporaryDirectory(prefix="edgekit-") if path.is_file() else None
+                unpacked = temporary_folder() if path.is_file() else None
                 root = path
                 if unpacked is not None:
                     undo.callback(unpacked.cleanup)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgekit.core.reports.bisect import BisectReport, RefusedOperator
 from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.documents import now
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.export import messages
@@ -74,7 +74,7 @@ def bisect(
     """
     with (
         opened_bundle(Path(path), progress) as bundle,
-        tempfile.TemporaryDirectory(prefix="edgekit-") as folder,
+        temporary_folder() as folder,
         Worker(TORCH, timeout_s=settings.timeout_s) as worker,
     ):
         first, second = (_side(bundle, name, module, worker, Path(folder)) for name in (a, b))

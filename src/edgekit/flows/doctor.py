@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.reports.setup.doctor import DoctorReport, Finding, State
+from edgekit.core.system.durable import owners
+from edgekit.core.system.durable.claims import clear_claims
 from edgekit.core.system.installation import (
     DISTRIBUTION,
     origin,
@@ -114,10 +116,30 @@ class Machine:
         return self.read_packages()
 
 
-def diagnose(machine: Machine | None = None, *, settings: Settings = Settings()) -> DoctorReport:
-    """Check Python, packages, backends, programs, disk and clock of this machine; change nothing."""
+def diagnose(machine: Machine | None = None, *, settings: Settings = Settings(), clean: bool = False) -> DoctorReport:
+    """Check Python, packages, backends, programs, disk and clock of this machine.
+
+    Args:
+        clean: Remove what killed commands left; nothing else is ever changed.
+    """
     machine = machine or Machine(settings)
-    return DoctorReport(findings=tuple(finding for check in CHECKS for finding in check(machine)))
+    places = tuple(_places(machine.settings)) if clean else ()
+    removed, left = owners.clean(places)
+    removed += tuple(claim for place in places for claim in clear_claims(place))
+    return DoctorReport(
+        findings=tuple(finding for check in CHECKS for finding in check(machine)),
+        removed=tuple(map(str, removed)),
+        left=tuple(map(str, left)),
+    )
+
+
+def _places(settings: Settings) -> Iterator[Path]:
+    """Folders in which commands make temporary files: that for them, this one, and those of the cache."""
+    from edgekit.flows.opening.cache import cache_folder
+
+    cache = cache_folder(settings)
+    yield from (Path(tempfile.gettempdir()), Path.cwd(), cache)
+    yield from (path for pattern in ("*", "*/*", "*/*/*") for path in cache.glob(pattern) if path.is_dir())
 
 
 def _python(machine: Machine) -> Iterator[Finding]:

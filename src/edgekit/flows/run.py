@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgekit.core.generated import generated
 from edgekit.core.reports.run import Answer, ClassScore, Curve, RunReport
 from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.spec import ModelSpec, SeriesOutput
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
@@ -156,7 +156,7 @@ def _run_there(
     feeds = [
         with_values(feed, found.spec, {name: starts[name] for name in starts if name not in feed}) for feed in feeds
     ]
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, devices.open_device(where.device) as device:
+    with temporary_folder() as folder, devices.open_device(where.device) as device:
         given, answered = Path(folder) / "feeds.npz", Path(folder) / "outputs.npz"
         facts = device.facts()  # a device that is not there says so before anything is sent
         artifact, where, note = tuned(found, artifacts, where, lambda: facts)

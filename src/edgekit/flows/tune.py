@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
@@ -20,6 +19,7 @@ from edgekit.core.reports.tuning import Candidate, Choice, TuneReport
 from edgekit.core.system import documents
 from edgekit.core.system.documents import now
 from edgekit.core.system.durable.claims import SHORT_S, claimed
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
@@ -79,7 +79,7 @@ class TuneOrder:
     def run(self, progress: Progress) -> TuneReport:
         """Search, and save the choice next to the bundle."""
         with progress.stage(f"tuning on {self.target}"), ExitStack() as stack:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
+            folder = Path(stack.enter_context(temporary_folder()))
             device = stack.enter_context(devices.open_device(self.target.device))
             launcher = stack.enter_context(held(device, Stop(), wait_s=self.settings.wait_s))
             facts = device.facts()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.core.errors import DiskFull, EdgekitError, UserError, from_os_error
 from edgekit.core.system.durable.claims import OLD, claimed
+from edgekit.core.system.durable.owners import staging_name
 from edgekit.core.system.durable.renames import exchange, place
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def _place_or_keep(new: Path, path: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.parent / f".{path.name}.{os.urandom(4).hex()}"
+    return staging_name(path)
 
 
 @contextlib.contextmanager

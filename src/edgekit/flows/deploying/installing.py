@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.reports.deploy import DeployedProgram, DeployedReport
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress
 from edgekit.devices import inventory
 from edgekit.devices.inventory import Entry
@@ -52,7 +52,7 @@ class DeployOrder:
     def run(self, progress: Progress) -> DeployedReport:
         """Run the cases here, then install and test the program there."""
         with ExitStack() as stack:
-            program = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekit-"))) / ZIPAPP
+            program = Path(stack.enter_context(temporary_folder())) / ZIPAPP
             with progress.stage("cases"), parts_of(self.bundle, self.artifact) as parts:
                 write_zipapp(parts, program)
             signature = self._signature(program)

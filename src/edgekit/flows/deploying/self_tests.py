@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from edgekit.core.errors import ModelUnreadable, UserError, from_record
 from edgekit.core.generated import generated
 from edgekit.core.samples import Feed
 from edgekit.core.spec import AudioInput, ImageInput, ModelSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.devices.remote.array_records import packed
 from edgekit.export.checking.cases import load_cases
 from edgekit.export.checking.difference import Difference, Magnitude
@@ -105,7 +105,7 @@ def example(spec: ModelSpec) -> Example | None:
         name, content = "example.wav", _sound(spec.preprocessing)
     else:
         return None
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / name
         path.write_bytes(content)
         array = next(iter(read_input(path, spec).values()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, named
 
@@ -42,7 +42,7 @@ def read_quantized(path: Path) -> QuantizedGraph:
     """
     onnx = need("onnx", extra="export")
     given = onnx.load(str(path), load_external_data=False).graph
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         optimized = onnx.load(str(_optimized(path, Path(folder) / "optimized.onnx"))).graph
     islands, borders = _islands(optimized)
     signed = _has_signed_activations(given)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -17,6 +16,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError, EnvironmentFault, Interrupted, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.reports.report import Operators, ParityCheck
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
@@ -94,7 +94,7 @@ def measure(
     refuse_batches(found, extras.batch)
     refuse_short(extras.sustain_s)
     profiled = kept or Profiled()
-    with TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         cells = _cells(found, targets, artifacts, Path(folder), rounds.time_limit_s, sorted(set(extras.batch)))
         have = {(one.target, one.artifact, one.batch) for one in profiled.measurements}
         parts = {

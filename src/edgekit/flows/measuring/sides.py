@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from edgekit.core.bundle import Artifact
@@ -14,6 +13,7 @@ from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
 from edgekit.devices.device import Counting
@@ -70,7 +70,7 @@ def compare_sides(
     """
     refuse_other_inputs(a, b)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
+        folder = Path(stack.enter_context(temporary_folder()))
         cells = [_cell(side, a, target, folder, time_limit_s) for side in (a, b)]
         device = stack.enter_context(devices.open_device(target.device))
         launcher = stack.enter_context(held(device, stop or Stop(), wait_s=protocol.wait_s))
@@ -85,7 +85,7 @@ def count_sides(a: Side, b: Side, target: Target) -> tuple[float | None, float |
         device = stack.enter_context(devices.open_device(target.device))
         if not (device.emulated and isinstance(device, Counting)):
             return None, None
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgekit-")))
+        folder = Path(stack.enter_context(temporary_folder()))
         jobs = [_cell(side, a, target, folder, 0.0).job for side in (a, b)]
         before, after = (instructions(device.count(job)).value for job in jobs)
         return before, after

@@ -6,7 +6,6 @@ The protobuf wire format is read without the package onnx, which machines that o
 from __future__ import annotations
 
 import mmap
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Final
 
 from edgekit.core.errors import ModelUnreadable, UserError
 from edgekit.core.refusals import refuse
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import copy_whole
 
 MAX_BYTES: Final = (1 << 31) - 1
@@ -66,7 +66,7 @@ def self_contained(path: Path) -> Iterator[Path]:
     if not pieces or sum(map(len, pieces)) > MAX_BYTES:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         whole = Path(folder) / path.name
         _write(pieces, whole)
         yield whole

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import filecmp
-import tempfile
 from pathlib import Path
 
 from edgekit.core.bundle import MANIFEST, SIGNATURE, Bundle, pack
 from edgekit.core.errors import BundleUnreadable
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import write_atomic
 from edgekit.flows.signing.ssh_signatures import BUNDLES, Signer, sign, verify
 
@@ -62,7 +62,7 @@ def _refuse_unnamed(bundle: Bundle) -> None:
 
 def _refuse_repacked(bundle: Bundle) -> None:
     """Raise unless the packed file is, byte for byte, what `pack` writes: a zip has more bytes than its files have."""
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         again = pack(bundle, Path(folder) / "again")
         if not filecmp.cmp(bundle.path, again, shallow=False):
             raise BundleUnreadable(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ import platformdirs
 
 from edgekit.core.bundle import Bundle
 from edgekit.core.errors import UserError
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.settings import USER_FILE, user_settings
 from edgekit.flows.signing.bundle_signatures import is_signed, verify_bundle
 from edgekit.flows.signing.ssh_signatures import Signer, only
@@ -76,7 +76,7 @@ def verified(bundle: Bundle, *, key: Path | None = None, allowed: Path | None = 
     """
     if key is None:
         return verify_bundle(bundle, Policy(True, allowed).signers()) if allowed else user_policy().check(bundle)
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+    with temporary_folder() as folder:
         return verify_bundle(bundle, only(key, Path(folder)), by=key)
 
 

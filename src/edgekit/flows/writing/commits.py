@@ -7,11 +7,11 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.core.recipe import parse_recipes
 from edgekit.core.system.check_settings import MADE, CheckedModel, CheckFile
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import new_folder, write_atomic
 from edgekit.core.system.installation import system_install
 from edgekit.core.system.progress import Progress
@@ -67,7 +67,7 @@ def checked_out(folder: Path, commit: str) -> Iterator[Path]:
     """
     prefix = _git(folder, ["rev-parse", "--show-prefix"]).decode().strip()
     digest = _resolved(folder, commit)
-    with TemporaryDirectory(prefix="edgekit-commit-") as copy:
+    with temporary_folder("edgekit-commit-") as copy:
         archive = Path(copy) / ".tar"
         _git(folder, ["-C", _top(folder), "archive", f"--output={archive}", digest])
         with tarfile.open(archive) as content:

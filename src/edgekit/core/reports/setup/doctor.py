@@ -10,8 +10,8 @@ import msgspec
 from edgekit.core.errors import EnvironmentFault
 from edgekit.core.system.documents import Document
 
-# 1: first version.
-DOCTOR_SCHEMA: Final = 1
+# 1: first version. 2: what `--clean` removed and left.
+DOCTOR_SCHEMA: Final = 2
 
 
 class State(StrEnum):
@@ -32,9 +32,15 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DoctorReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All findings, in order."""
+    """All findings, in order.
+
+    `removed` are the files and folders of killed processes that `--clean` removed, `left` those that it did not, since
+    their processes may run on another machine, in another container or as another user.
+    """
 
     findings: tuple[Finding, ...]
+    removed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     command: str = "doctor"
     schema_version: int = DOCTOR_SCHEMA
 

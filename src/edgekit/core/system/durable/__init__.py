@@ -1,1 +1,1 @@
-"""What a full disk, a killed process and a second command leave whole: files that grow by lines, and outputs."""
+"""What a full disk, a killed process and a second command leave whole: lines, outputs, owned temporary files."""

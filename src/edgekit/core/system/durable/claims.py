@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from edgekit.core.errors import UserError, from_os_error
+from edgekit.core.errors import EdgekitError, UserError, from_os_error
 from edgekit.core.system.durable.renames import remove
 
 OLD: Final = "old"
@@ -52,6 +52,17 @@ def claimed(path: Path, *, wait_s: float = 0.0) -> Iterator[Path]:
             (folder / _OWNER).unlink(missing_ok=True)
             folder.rmdir()
         os.close(owner)
+
+
+def clear_claims(folder: Path) -> tuple[Path, ...]:
+    """Remove what killed processes left of their claims directly in `folder`; the claims that were removed."""
+    found = []
+    with contextlib.suppress(OSError):
+        found = [one for one in folder.iterdir() if one.name.startswith(".") and one.name.endswith(_CLAIM)]
+    for one in (one for one in found if (one / _OWNER).is_file()):
+        with contextlib.suppress(EdgekitError), claimed(folder / one.name[1 : -len(_CLAIM)]):
+            pass
+    return tuple(one for one in found if not os.path.lexists(one))
 
 
 def _owned(folder: Path, deadline: float) -> int | None:
