@@ -15,6 +15,9 @@ BIN := .venv/bin
 # Written when an installation has ended: everything for development, or what the demo needs.
 INSTALLED := .venv/edgekit-installed
 DEMO := .venv/edgekit-demo
+# What lists and audits the packages has an environment of its own: it needs packages that edgekit does not.
+AUDIT := .venv-audit
+AUDITORS := cyclonedx-bom==7.5.0 pip-audit==2.10.1
 LINKS := train export runtime devices
 # PROGRAM:PACKAGE of what tests drive and pip cannot install. The other stand-ins are unpacked by the tests themselves.
 STANDINS := chromium:chromium ssh:openssh-client
@@ -25,7 +28,7 @@ DATA_BENCHMARKS := train_overhead
 SHARE := --dist loadfile --no-loadscope-reorder
 FAST := not slow and not browser and not device and not gpu and not timing
 
-.PHONY: help install python links standins demo test test-fast lint bench wheel clean
+.PHONY: help install python links standins demo test test-fast lint bench wheel sbom audit clean
 
 help:
 	@echo "make install    .venv with edgekit and everything for development"
@@ -35,6 +38,8 @@ help:
 	@echo "make lint       format, ruff, mypy and the import contracts"
 	@echo "make bench      side-by-side measurements, one after the other"
 	@echo "make wheel      dist/edgekit_onnx-VERSION-py3-none-any.whl, to install elsewhere"
+	@echo "make sbom       dist/edgekit.cdx.json: every package of .venv, in CycloneDX 1.6 (works without network)"
+	@echo "make audit      known vulnerabilities of the packages in constraints.txt (asks PyPI about each)"
 	@echo "make clean      remove what was built, but for .venv"
 	@echo "make standins   the programs that tests drive (root, Debian), or a list of what is missing"
 	@echo "make links      repair src/edgekit/{train,export,runtime,devices}"
@@ -98,6 +103,20 @@ wheel:
 	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m pip -qq --disable-pip-version-check wheel --no-deps --wheel-dir dist .
 	@rm -rf build
 	@ls dist/edgekit_onnx-*.whl
+
+$(AUDIT)/bin/pip-audit: | python
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip -qq --disable-pip-version-check install $(AUDITORS)
+
+sbom: install $(AUDIT)/bin/pip-audit
+	@mkdir -p dist
+	@$(AUDIT)/bin/cyclonedx-py environment --spec-version 1.6 --output-reproducible \
+		--output-file dist/edgekit.cdx.json $(BIN)/python
+	@echo dist/edgekit.cdx.json
+
+# --strict: a package about which nothing could be found out is a failure, not a pass.
+audit: $(AUDIT)/bin/pip-audit
+	@$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 clean:
 	@rm -rf build dist *.egg-info demo-out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

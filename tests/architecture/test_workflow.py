@@ -7,15 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from edgekit.core.system.installation import Origin
+from edgekit.flows.writing.workflows import workflow_of
+
 
 @pytest.fixture(scope="module")
 def workflow(repository: Path) -> str:
     return (repository / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 
 
-def test_every_action_is_pinned_to_a_commit_and_says_which_version_that_is(workflow: str) -> None:
-    used = re.findall(r"uses: (.+)$", workflow, re.MULTILINE)
+@pytest.mark.parametrize("place", ["ours", "example", "init"])
+def test_every_action_is_pinned_to_a_commit_and_says_which_version_that_is(
+    place: str, workflow: str, repository: Path
+) -> None:
+    example = repository / "examples" / "ci" / ".github" / "workflows" / "latency.yml"
+    written = workflow_of("github", Origin("edgekit-onnx")).text
+    text = {"ours": workflow, "example": example.read_text(encoding="utf-8"), "init": written}[place]
 
+    # What the user replaces is the action of this repository.
+    used = [line for line in re.findall(r"uses: (.+)$", text, re.MULTILINE) if line != "ORGANISATION/edgekit@COMMIT"]
     assert used
     assert [line for line in used if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+(\.\d+)*", line)] == []
 

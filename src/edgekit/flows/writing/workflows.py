@@ -23,18 +23,18 @@ jobs:
   check:
     runs-on: ubuntu-latest
     steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
+      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
+      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
         with: {python-version: "3.12"}
       # A job starts without the history, which counts inconclusive runs in a row: cache it between runs.
-      - uses: actions/cache@v4
+      - uses: actions/cache@5a3ec84eff668545956fd18022155c47e93e2684 # v4.2.3
         with:
           path: edgekit-history.jsonl
           key: edgekit-history-${{ github.ref }}-${{ github.run_id }}
           restore-keys: edgekit-history-${{ github.ref }}-
       - run: pip install INSTALL
       - run: edgekit check --report edgekit-check.xml --report edgekit-check.md
-      - uses: actions/upload-artifact@v4
+      - uses: actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02 # v4.6.2
         if: always()
         with: {name: edgekit-check, path: edgekit-check.*}
 """
