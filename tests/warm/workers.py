@@ -22,8 +22,8 @@ HERE: Final = Path(__file__).parent
 PROGRAM: Final = "edgekit.export.workers.main"
 # By the toolchain of a worker. A module alone is run where ONNX is written: by PyTorch.
 CONVERTERS: Final = {"onnx": "onnx", "torch": "onnx", "tflite": "tflite"}
-# Variables that our own code reads when it needs them, and those that pytest sets.
-READ_LATE: Final = ("EDGEKIT_", "PYTEST_", "PATH", "HOME", "ANDROID_", "ADB_")
+# Variables that decide what an import finds, or that a package reads as it is imported; others reach a warm worker.
+READ_BY_IMPORTS: Final = ("PYTHON", "LD_", "HF_", "TORCH")
 
 
 @contextmanager
@@ -50,8 +50,8 @@ def warm_workers(folder: Path) -> Iterator[None]:
 
 
 def _imports() -> Mapping[str, str]:
-    """The environment, but for what is read when it is needed."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(READ_LATE)}
+    """The part of the environment that imports read."""
+    return {name: value for name, value in os.environ.items() if name.startswith(READ_BY_IMPORTS)}
 
 
 class _Servers:
