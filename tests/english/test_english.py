@@ -122,7 +122,7 @@ def test_the_readme_lists_every_page_in_its_order(repository: Path) -> None:
 
 
 def test_every_link_of_a_page_leads_somewhere(repository: Path) -> None:
-    pages = [*(repository / "docs").glob("*.md"), repository / "CONTRIBUTING.md"]
+    pages = [*(repository / "docs").glob("*.md"), repository / "CONTRIBUTING.md", repository / "SECURITY.md"]
 
     assert [
         f"{page.name}: {link}"

@@ -21,7 +21,7 @@ GAP: Final = "…"
 # Written by programs: docs/cli.md is the help texts, which are walked in the source.
 GENERATED: Final = ("docs/cli.md",)
 _ROOMS: Final = ("src/edgekit", "train", "export", "runtime", "devices")
-_TEXTS: Final = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "action.yml")
+_TEXTS: Final = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "action.yml")
 _FENCES: Final = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
 _LITERALS: Final = re.compile(r"`[^`\n]*`|\]\([^)\n]*\)|https?://\S+")
 

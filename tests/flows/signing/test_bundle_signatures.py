@@ -217,3 +217,14 @@ def test_the_agent_signs_with_a_key_that_it_holds(signed: Path, keys: Path, tmp_
         subprocess.run(["ssh-agent", "-k"], env={**os.environ, **agent}, capture_output=True, check=False)
 
     assert verify(tmp_path / "net", keys).name == "anna@example.com"
+
+
+def test_a_byte_that_openssh_does_not_read_is_a_change_too(signed: Path, keys: Path, tmp_path: Path) -> None:
+    shutil.copytree(signed / "net", tmp_path / "net")
+    file = tmp_path / "net" / SIGNATURE
+    text = file.read_bytes()
+
+    for changed in (text + b"x", text.replace(b"\n", b"\n\n", 2), text.replace(b"\n", b"\r\n")):
+        file.write_bytes(changed)
+        with pytest.raises(Unreadable, match=r"signature of bundle '.*' is damaged"):
+            verify(tmp_path / "net", keys)

@@ -1,0 +1,318 @@
+"""Removes each guard of docs/threat-model.md in a copy of the repository, and runs the test that must fail without it.
+
+    python -m tests.hostile.guards [NAME ...]
+
+Every row takes as long as its test: a few seconds, or a minute where a converter or an emulated device runs. It exits
+with 1 if a test passes without its guard, or does not even start.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_TESTS_FAILED: Final = 1
+_TIMEOUT_S: Final = 900
+_BUNDLE: Final = "src/edgekit/core/bundle.py"
+_BUNDLE_TESTS: Final = "tests/core/test_bundle.py"
+_SIGNED: Final = "src/edgekit/flows/signing/bundle_signatures.py"
+_SIGNED_TESTS: Final = "tests/flows/signing/test_bundle_signatures.py"
+_POLICY: Final = "src/edgekit/flows/signing/policy.py"
+_POLICY_TESTS: Final = "tests/flows/signing/test_policy.py"
+_PROGRAMS_TESTS: Final = "tests/hostile/test_programs.py"
+_INSTALLED: Final = "devices/remote/installed_programs.py"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A guard: the text in `file` that holds a promise, what is there without it, and the test that then fails.
+
+    `name` is the first column of a row in docs/threat-model.md.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+GUARDS: Final = (
+    Guard(
+        "program-parts",
+        "export/programs/archive.py",
+        "if not _KNOWN.fullmatch(name):",
+        "if False:",
+        f"{_PROGRAMS_TESTS}::test_entries_that_two_readers_understand_differently_are_refused",
+    ),
+    Guard(
+        "program-forms",
+        "export/programs/archive.py",
+        "yield from refused_forms(_document(archive, entry))",
+        "_document(archive, entry)",
+        f"{_PROGRAMS_TESTS}::test_crafted_programs_are_refused_with_a_way_out",
+    ),
+    Guard(
+        "pickles",
+        "export/stored_tensors.py",
+        'content: object = torch.load(path, map_location="cpu", weights_only=True)',
+        'content: object = torch.load(path, map_location="cpu", weights_only=False)',
+        "tests/export/torch/test_given_weights.py::test_a_pickle_that_runs_code_is_refused_and_not_run",
+    ),
+    Guard(
+        "external-data",
+        "src/edgekit/flows/opening/external_data.py",
+        "if not location or not file.resolve().is_relative_to(folder) or file.is_symlink():",
+        "if not location:",
+        "tests/flows/test_given.py::test_weights_outside_the_folder_are_refused",
+    ),
+    Guard(
+        "samples-pickles",
+        "src/edgekit/core/samples.py",
+        "with np.load(io.BytesIO(data), allow_pickle=False) as content:",
+        "with np.load(io.BytesIO(data), allow_pickle=True) as content:",
+        "tests/core/test_samples.py::test_a_file_that_is_no_archive_of_plain_arrays_is_refused",
+    ),
+    Guard(
+        "samples-size",
+        "src/edgekit/core/samples.py",
+        "arrays = _plain_arrays(data) if total <= MAX_FILE_BYTES else None",
+        "arrays = _plain_arrays(data)",
+        "tests/core/test_samples.py::test_an_archive_beyond_the_limit_is_not_unpacked",
+    ),
+    Guard(
+        "zip-paths",
+        _BUNDLE,
+        'if not parts or name.startswith("/") or ".." in parts or "\\\\" in name or ":" in name:',
+        "if not parts:",
+        f"{_BUNDLE_TESTS}::test_an_entry_that_leaves_the_bundle_is_refused",
+    ),
+    Guard(
+        "zip-links",
+        _BUNDLE,
+        "if stat.S_ISLNK(entry.external_attr >> 16):",
+        "if False:",
+        f"{_BUNDLE_TESTS}::test_a_link_in_a_zip_is_refused",
+    ),
+    Guard(
+        "zip-sizes",
+        _BUNDLE,
+        "if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:",
+        "if len(entries) > MAX_ENTRIES:",
+        f"{_BUNDLE_TESTS}::test_a_bomb_is_refused_before_it_is_unpacked",
+    ),
+    Guard(
+        "checksums",
+        _BUNDLE,
+        "if file.stat().st_size != record.size_bytes or sha256_file(file) != record.sha256:",
+        "if file.stat().st_size != record.size_bytes:",
+        _BUNDLE_TESTS,
+    ),
+    Guard(
+        "signature-of-everything",
+        _SIGNED,
+        "    _refuse_unnamed(bundle)\n    if bundle.path.is_file():",
+        "    if bundle.path.is_file():",
+        f"{_SIGNED_TESTS}::test_a_file_that_was_added_is_found",
+    ),
+    Guard(
+        "signature-of-every-byte",
+        _SIGNED,
+        "        _refuse_repacked(bundle)\n    return signer",
+        "        pass\n    return signer",
+        f"{_SIGNED_TESTS}::test_every_byte_of_the_signature_and_of_the_frame_of_the_zip_counts",
+    ),
+    Guard(
+        "signature-in-one-form",
+        "src/edgekit/flows/signing/ssh_signatures.py",
+        "if not is_canonical(signature.read_bytes()):",
+        "if False:",
+        f"{_SIGNED_TESTS}::test_a_byte_that_openssh_does_not_read_is_a_change_too",
+    ),
+    Guard(
+        "signature-required",
+        _POLICY,
+        "        if not is_signed(bundle):",
+        "        if not is_signed(bundle):\n            return None\n        if not is_signed(bundle):",
+        f"{_POLICY_TESTS}::test_every_command_that_uses_a_bundle_refuses_an_unsigned_one",
+    ),
+    Guard(
+        "allowed-signers",
+        _POLICY,
+        "        return verify_bundle(bundle, self.signers())\n\n    def check_file",
+        "        return None\n\n    def check_file",
+        f"{_POLICY_TESTS}::test_a_bundle_that_someone_else_signed_and_a_bare_file_are_refused",
+    ),
+    Guard(
+        "bare-files",
+        "src/edgekit/flows/opening/artifacts.py",
+        "            user_policy().check_file(path)\n",
+        "            pass\n",
+        f"{_POLICY_TESTS}::test_a_bundle_that_someone_else_signed_and_a_bare_file_are_refused",
+    ),
+    Guard(
+        "policy-of-the-user",
+        _POLICY,
+        "settings = user_settings(folder / USER_FILE)",
+        "from edgekit.core.system.settings import load_settings; settings = load_settings()[0]",
+        f"{_POLICY_TESTS}::test_a_project_has_no_say",
+    ),
+    Guard(
+        "device-verifies-first",
+        _INSTALLED,
+        '(verified "$new") || undo {_REFUSED}\n',
+        "",
+        f"{_POLICY_TESTS}::test_a_device_runs_only_programs_that_its_user_allows",
+    ),
+    Guard(
+        "device-verifies-again",
+        _INSTALLED,
+        '{_VERIFIED}verified "$here"\n',
+        "{_VERIFIED}",
+        f"{_POLICY_TESTS}::test_a_device_verifies_before_every_start_and_before_going_back",
+    ),
+    Guard(
+        "names-of-files",
+        "src/edgekit/cli/commands/bundle.py",
+        'plain = re.sub(r"[^\\w. -]+", "-", model).lstrip(".")',
+        "plain = model",
+        "tests/flows/writing/test_sbom.py::test_the_command_writes_it_once_and_nowhere_else",
+    ),
+    Guard(
+        "projects-vouch-for-nothing",
+        "src/edgekit/core/system/settings.py",
+        'USER_ONLY: Final = ("trust", ',
+        "USER_ONLY: Final = (",
+        "tests/flows/opening/test_trusted_packages.py::test_a_project_cannot_vouch_for_itself",
+    ),
+    Guard(
+        "code-of-packages",
+        "src/edgekit/flows/opening/trusted_packages.py",
+        "if package in (_OWN, *named) or _is_here(package)",
+        "if True or _is_here(package)",
+        "tests/flows/opening/test_trusted_packages.py::test_nothing_of_the_package_runs_before",
+    ),
+    Guard(
+        "planted-modules",
+        "src/edgekit/core/system/processes.py",
+        'os.environ[name] = "1"',
+        "pass",
+        "tests/hostile/test_planted_modules.py",
+    ),
+    Guard(
+        "terminal",
+        "src/edgekit/cli/printing.py",
+        "parts[::2] = [HOSTILE.sub(REPLACEMENT, part) for part in parts[::2]]",
+        "pass",
+        "tests/hostile/test_printing.py::test_progress_errors_and_notes_go_through_the_same_door",
+    ),
+    Guard(
+        "pages",
+        "src/edgekit/report/pages/page.py",
+        "autoescape=True,",
+        "autoescape=False,",
+        "tests/report/pages/test_documents.py::test_hostile_names_are_text",
+    ),
+    Guard(
+        "host-keys",
+        "devices/remote/ssh.py",
+        '"StrictHostKeyChecking": "yes",',
+        '"StrictHostKeyChecking": "no",',
+        "tests/devices/remote/test_ssh.py::test_an_unknown_host_key_is_never_accepted_for_the_user",
+    ),
+    Guard(
+        "addresses",
+        "devices/remote/ssh.py",
+        'if address.startswith("-"):',
+        "if False:",
+        "tests/devices/remote/test_ssh.py::test_an_address_that_is_an_option_is_refused",
+    ),
+    Guard(
+        "downloads",
+        "src/edgekit/core/system/fetch.py",
+        "found = hashlib.file_digest(stream, algorithm).hexdigest()",
+        "found = checksum",
+        "tests/devices/web/test_browser.py::test_packages_of_another_content_are_refused",
+    ),
+    Guard(
+        "offline",
+        "src/edgekit/core/system/fetch.py",
+        "    if offline:\n",
+        "    if False:\n",
+        "tests/core/system/test_fetch.py::test_offline_is_refused_with_the_way_out",
+    ),
+    Guard(
+        "outputs",
+        "src/edgekit/core/system/durable/claims.py",
+        "    if owner is None:\n",
+        "    if False:\n",
+        "tests/core/system/durable/test_claims.py::test_a_second_claim_is_refused_until_the_first_ends",
+    ),
+    Guard(
+        "actions",
+        "examples/ci/.github/workflows/latency.yml",
+        "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2",
+        "actions/checkout@v4",
+        "tests/architecture/test_workflow.py",
+    ),
+)
+
+
+def main(names: Sequence[str]) -> int:
+    """Print a line per guard; 1 if a test does not fail without its guard."""
+    chosen = [guard for guard in GUARDS if not names or guard.name in names]
+    survived = []
+    with _copy() as folder:
+        for guard in chosen:
+            code = _without(guard, folder)
+            print(
+                f"{guard.name:28} {'holds' if code == _TESTS_FAILED else f'SURVIVED ({code})'}  {guard.test}",
+                flush=True,
+            )
+            survived += [guard.name] if code != _TESTS_FAILED else []
+    print(f"{len(chosen) - len(survived)} of {len(chosen)} guards have a test that fails without them")
+    return 1 if survived else 0
+
+
+@contextmanager
+def _copy() -> Iterator[Path]:
+    """A copy of what git knows of the working tree, with its links."""
+    with tempfile.TemporaryDirectory(prefix="guards-") as place:
+        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+        packed = subprocess.run(
+            ["tar", "-c", "--null", "-T", "-"], cwd=ROOT, input=names, capture_output=True, check=True
+        )
+        subprocess.run(["tar", "-x"], cwd=place, input=packed.stdout, check=True)
+        yield Path(place)
+
+
+def _without(guard: Guard, folder: Path) -> int:
+    """The exit code of pytest for the test of `guard` in `folder` while the guard is away."""
+    file = folder / guard.file
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(guard.old, guard.new), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", guard.test]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder / "src")},
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    finally:
+        file.write_text(text, encoding="utf-8")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
