@@ -47,7 +47,10 @@ class LocalDevice:
             done = _run(FACTS, _FACTS_TIMEOUT_S)
             if done.code != 0:
                 raise DeviceUnavailable(f"Cannot read the facts about this machine:{_tail(done.err)}")
-            self._facts = msgspec.json.decode(done.out, type=Facts)
+            try:
+                self._facts = msgspec.json.decode(done.out, type=Facts)
+            except (msgspec.DecodeError, UnicodeDecodeError) as err:
+                raise DeviceError(f"Cannot parse the facts about this machine: {err}.") from err
         return self._facts
 
     def measure(self, job: Job) -> JobResult:
@@ -72,6 +75,8 @@ def read_answer(ended: Finished, timeout_s: float) -> JobResult:
         EdgekitError: The error that the launch reported, as the same class.
         DeviceError: The launch crashed, was killed, took too long or printed something else.
     """
+    if ended.is_cut:
+        raise DeviceError("The launch on 'local' printed too much and was stopped.")
     if ended.timed_out:
         raise DeviceError(f"The launch on 'local' took longer than {timeout_s:g} s and was stopped.{_tail(ended.err)}")
     line = ended.out.strip()

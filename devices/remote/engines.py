@@ -71,7 +71,8 @@ def look(shell: Shell) -> Platform:
     machine, bits, libc, python = (*lines, "", "", "", "")[:4]
     if bits == "32" and machine == "aarch64":
         machine = "armv7l"
-    minor = int(libc.rpartition(".")[2]) if libc.startswith("glibc") else 0
+    version = re.fullmatch(r"glibc [0-9]{1,4}\.([0-9]{1,4})", libc)
+    minor = int(version[1]) if version else 0
     return Platform(machine, minor, "" if python == "none" else ".".join(python.split()[:2]))
 
 

@@ -47,7 +47,7 @@ class Frame:
         return Finished(out[1], out[0], err[0].decode(errors="replace"))
 
     def _content(self, stream: bytes) -> tuple[bytes, int] | None:
-        closing = re.search(rb"\n>" + self.mark.encode() + rb" (\d+)\n", stream)
+        closing = re.search(rb"\n>" + self.mark.encode() + rb" (\d{1,3})\n", stream)
         start = stream.find(self.opening)
         if closing is None or start < 0:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import shlex
@@ -21,12 +20,12 @@ from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.processes import Finished
 from edgekit.devices.remote.facts import state_function, texts_of
 from edgekit.devices.remote.runners import Runner, Staged
-from edgekit.devices.remote.shell import Shell, complaint
+from edgekit.devices.remote.shell import Shell, complaint, shortened
 from edgekit.devices.remote.transfer import ensure
 
 _GRACE_S: Final = 5
 _COUNTED_CALLS: Final = 50
-_MARK: Final = re.compile(r"^mark \d+ (\d+)$", re.MULTILINE)
+_MARK: Final = re.compile(r"^mark \d+ (\d{1,18})$", re.MULTILINE | re.ASCII)
 _TIMED_OUT: Final = 124
 _KILLED: Final = 128
 _NOT_FOUND: Final = 127
@@ -90,10 +89,9 @@ def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: fl
     _, printed = _states_in(finished.out)
     _result(shell.name, finished, printed.partition(b"\n")[0], timeout_s)
     marks = [int(number) for number in _MARK.findall(finished.err)]
-    if len(marks) != _COUNTED_CALLS + 1:
-        message = (
-            f"The counter of '{shell.name}' ('{counter}') printed {len(marks)} marks, expected {_COUNTED_CALLS + 1}."
-        )
+    if len(marks) != _COUNTED_CALLS + 1 or marks != sorted(marks):
+        expected = f"expected {_COUNTED_CALLS + 1} that grow"
+        message = f"The counter of '{shell.name}' ('{counter}') printed {len(marks)} marks, {expected}."
         raise DeviceError(message, hint="See docs/emulation.md for what a counter must do.")
     return tuple(after - before for before, after in pairwise(marks))
 
@@ -149,8 +147,8 @@ exit $code"""
 def _result(name: str, finished: Finished, line: bytes, timeout_s: float) -> JobResult:
     """The result that a launch printed; errors as in `measure`."""
     try:
-        json.loads(line)
-    except ValueError as err:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise _no_result(name, finished, timeout_s) from err
     return result_of(name, line)
 
@@ -163,20 +161,20 @@ def result_of(name: str, line: bytes) -> JobResult:
         EdgekitError: The error that the runner reported.
     """
     try:
-        document = json.loads(line)
-        if "error" in document:
+        document = msgspec.json.decode(line)
+        if isinstance(document, dict) and "error" in document:
             raise _reported(name, msgspec.convert(document, JobFailure))
         return msgspec.convert(document, JobResult)
-    except (ValueError, TypeError, msgspec.ValidationError) as err:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise DeviceError(f"Cannot parse the result of the runner on '{name}': {err}.") from err
 
 
 def _reported(name: str, failure: JobFailure) -> EdgekitError:
-    """The error that the runner named, as this side's own class."""
+    """The error that the runner named, as this side's own class: a line of the device's words, and no hint of it."""
+    message = shortened(failure.message)
     if failure.error == "MissingExtra":
-        return DeviceError(f"'{name}' cannot run this: {failure.message}.", hint=f"edgekit devices prepare {name}")
-    said = f"On '{name}': {failure.message}"
-    return from_record(failure.error, said, hint=failure.hint, code=failure.code, otherwise=DeviceError)
+        return DeviceError(f"'{name}' cannot run this: {message}.", hint=f"edgekit devices prepare {name}")
+    return from_record(failure.error, f"On '{name}': {message}", otherwise=DeviceError)
 
 
 def _no_result(name: str, finished: Finished, timeout_s: float) -> EdgekitError:
@@ -186,7 +184,7 @@ def _no_result(name: str, finished: Finished, timeout_s: float) -> EdgekitError:
     if finished.code == _TIMED_OUT:
         return DeviceUnavailable(f"The launch on '{name}' did not end within {timeout_s:.0f} s.", hint=check)
     if finished.code == _NOT_FOUND:
-        return DeviceError(f"A program is missing on '{name}': {finished.err.strip()[-200:]}", hint=check)
+        return DeviceError(f"A program is missing on '{name}': {shortened(finished.err.strip()[-200:])}", hint=check)
     if finished.code > _KILLED:
         signal = finished.code - _KILLED
         return DeviceError(f"The runner on '{name}' was killed by signal {signal}; is its memory full?", hint=check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,10 +16,11 @@ from edgekit.core.reports.setup.devices import OK, PROBLEM, WARNING, Check
 from edgekit.devices.remote.engines import ENGINES, needed_bytes, probe, verify
 from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.onnxruntime_library import verify_native
-from edgekit.devices.remote.shell import Shell, succeeded
+from edgekit.devices.remote.shell import Shell, shortened, succeeded
 from edgekit.devices.remote.transfer import free_bytes
 
 _MAX_SKEW_S: Final = 60
+_SECONDS: Final = re.compile(r"[0-9]{1,12}")
 _HOT_C: Final = 70.0
 _THROTTLING: Final = {0: "under-voltage", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
 
@@ -90,8 +92,10 @@ def _runtime(shell: Shell, texts: Texts, runners: Mapping[str, Path]) -> Check:
 
 
 def _clock(shell: Shell) -> Check:
-    there = int(succeeded(shell, shell.run("date +%s"), "reading its clock").text)
-    skew = there - time.time()
+    said = succeeded(shell, shell.run("date +%s"), "reading its clock").text
+    if not _SECONDS.fullmatch(said):
+        return Check("clock", WARNING, f"'date' printed '{shortened(said)}'")
+    skew = int(said) - time.time()
     if abs(skew) > _MAX_SKEW_S:
         return Check("clock", WARNING, f"{abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}", "sudo timedatectl")
     return Check("clock", OK, "agrees with this machine's clock")

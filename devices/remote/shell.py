@@ -15,6 +15,10 @@ from edgekit.devices.remote.frames import Frame
 COMMAND_TIMEOUT_S: Final = 60.0
 # The least speed at which a transfer is still believed to get anywhere.
 SLOWEST_BYTES_PER_S: Final = 50_000
+# What a command may print: facts and lists are short, and only a launch returns outputs.
+LONGEST_REPLY_BYTES: Final = 16 << 20
+LONGEST_OUTPUTS_BYTES: Final = 1 << 30
+_SHOWN: Final = 500
 _FULL: Final = "No space left on device"
 
 
@@ -118,7 +122,13 @@ def complaint(name: str, finished: Finished, doing: str) -> EdgekitError:
     if _FULL in finished.err:
         return DiskFull(f"'{name}' ran out of disk space while {doing}.", hint=f"edgekit devices clean {name}")
     said = finished.err.strip().splitlines()[-1:] or [f"exit code {finished.code}"]
-    return DeviceError(f"'{name}' failed while {doing}: {said[0]}", hint=f"edgekit devices check {name}")
+    return DeviceError(f"'{name}' failed while {doing}: {shortened(said[0])}", hint=f"edgekit devices check {name}")
+
+
+def shortened(said: str) -> str:
+    """What a device said, on one line of at most 500 characters."""
+    line = " ".join(said.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
 
 
 def run_program(
@@ -128,11 +138,16 @@ def run_program(
 
     Raises:
         DeviceUnavailable: It did not end in time, and was killed.
+        DeviceError: It printed more than any command of edgekit prints, and was killed.
     """
     if alive:
-        finished = processes.run_tied(arguments, timeout_s=timeout_s)
+        finished = processes.run_tied(arguments, timeout_s=timeout_s, most_bytes=LONGEST_OUTPUTS_BYTES)
     else:
-        finished = processes.run(arguments, stdin=stdin, timeout_s=timeout_s)
+        finished = processes.run(arguments, stdin=stdin, timeout_s=timeout_s, most_bytes=LONGEST_REPLY_BYTES)
+    if finished.is_cut:
+        raise DeviceError(
+            f"'{name}' printed more than {len(finished.out) >> 20} MiB.", hint=f"edgekit devices check {name}"
+        )
     if finished.timed_out:
         raise DeviceUnavailable(
             f"No response from '{name}' within {timeout_s:.0f} s.", hint=f"edgekit devices check {name}"

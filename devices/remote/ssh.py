@@ -23,6 +23,8 @@ CONNECT_TIMEOUT_S: Final = 10
 # What a slow device may take from the handshake to its first answer.
 _START_TIMEOUT_S: Final = 20
 _LOST: Final = 255
+# What a login shell may print before its first command.
+_MOST_HEARD_BYTES: Final = 1 << 20
 # A Unix socket's path has at most 104 characters, and ssh appends 17 to the one it is given.
 _LONGEST_SOCKET: Final = 80
 _OPTIONS: Final = {
@@ -182,7 +184,7 @@ def _heard(process: subprocess.Popen[bytes], wanted: bytes, timeout_s: float) ->
     heard = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while wanted not in heard:
+        while wanted not in heard and len(heard) < _MOST_HEARD_BYTES:
             if not selector.select(max(0.0, deadline - monotonic())):
                 return heard, False
             chunk = os.read(process.stdout.fileno(), 4096)
@@ -190,4 +192,4 @@ def _heard(process: subprocess.Popen[bytes], wanted: bytes, timeout_s: float) ->
                 process.wait(_START_TIMEOUT_S)
                 return heard, False
             heard += chunk
-    return heard, True
+    return heard, wanted in heard

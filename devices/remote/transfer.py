@@ -18,6 +18,7 @@ from edgekit.core.errors import DeviceError
 from edgekit.core.system.files import sha256_bytes
 from edgekit.devices.remote.shell import Shell, succeeded
 
+_SIZE: Final = re.compile(r"[0-9]{1,15}")
 _UNSAFE: Final = re.compile(r"[^\w.@:+-]")
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,10 @@ for name in {" ".join(digests)}; do
   if [ -f $name ]; then echo all; elif [ -f $name.OWNER.part ]; then wc -c < $name.OWNER.part; else echo 0; fi
 done""".replace("OWNER", sender())
     answers = succeeded(shell, shell.run(command), "looking for files").text.split()
+    if len(answers) != len(digests) or not all(answer == "all" or _SIZE.fullmatch(answer) for answer in answers):
+        raise DeviceError(
+            f"Cannot parse what '{shell.name}' says about its files.", hint=f"edgekit devices check {shell.name}"
+        )
     return {name: None if answer == "all" else int(answer) for name, answer in zip(digests, answers, strict=True)}
 
 
@@ -99,4 +104,4 @@ def free_bytes(shell: Shell) -> int | None:
     command = f'd="{shell.root}"; while [ ! -d "$d" ]; do d=$(dirname "$d"); done; df -Pk "$d"'
     finished = shell.run(command)
     fields = finished.text.splitlines()[-1].split() if finished.text else []
-    return int(fields[3]) * 1024 if len(fields) >= 4 and fields[3].isdigit() else None
+    return int(fields[3]) * 1024 if len(fields) >= 4 and _SIZE.fullmatch(fields[3]) else None

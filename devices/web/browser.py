@@ -7,7 +7,7 @@ import queue
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Annotated, Final, Protocol, Self
 
 import msgspec
 
@@ -25,6 +25,19 @@ from edgekit.devices.web.server import Server, Site, Work
 BACKENDS: Final = {"ort-web": "onnx", "litert-js": "tflite"}
 PROVIDERS: Final = ("wasm", "webgpu")
 _HIDDEN: Final = "a browser does not show it"
+
+
+Short = Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """What the page says about its browser when it is opened."""
+
+    user_agent: Short = ""
+    platform: Short = ""
+    model: Short = ""
+    cores: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    missing_webgpu: Short = "the page does not say whether it has it"
 
 
 class Lead(Protocol):
@@ -74,7 +87,7 @@ class WebDevice:
         self._connect_timeout_s = connect_timeout_s
         self._timeout_s = timeout_s
         self._server: Server | None = None
-        self._hello: dict[str, Any] = {}
+        self._hello: Hello | None = None
 
     def facts(self) -> Facts:
         """What the browser reports about its device; waits until the page is opened.
@@ -82,29 +95,27 @@ class WebDevice:
         Raises:
             DeviceUnavailable: The page was not opened in time.
         """
-        self._connect()
-        hello = self._hello
-        values = {"cpu": str(hello.get("model") or "") or None, "cores": hello.get("cores")}
+        hello = self._connect()
+        values = {"cpu": hello.model or None, "cores": hello.cores}
         nulls = [name for name in Facts.__struct_fields__ if getattr(Facts(), name) is None and not values.get(name)]
         return Facts(
-            system=f"{hello.get('platform') or 'unknown system'}, {_browser(str(hello.get('user_agent', '')))}",
+            system=f"{hello.platform or 'unknown system'}, {_browser(hello.user_agent)}",
             architecture="wasm",
-            cpu=values["cpu"],
-            cores=hello.get("cores"),
-            features=("wasm", *([] if hello.get("missing_webgpu", "unknown") else ["webgpu"])),
+            cpu=hello.model or None,
+            cores=hello.cores,
+            features=("wasm", *([] if hello.missing_webgpu else ["webgpu"])),
             missing=dict.fromkeys(nulls, _HIDDEN),
         )
 
     def measure(self, job: Job) -> JobResult:
         """Run one launch in a fresh frame of the page; errors as in `Device.measure`."""
         _check(job, self.name)
-        self._connect()
-        self._require_provider(job)
+        self._require_provider(job, self._connect())
         launch = secrets.token_hex(8)
         there = {**msgspec.to_builtins(job), "artifact": "model", "feeds": "feeds", "outputs": bool(job.outputs)}
         feeds = packed(read_arrays(Path(job.feeds), UserError))
         document = json.dumps({**there, "launch": launch}).encode()
-        self._site.work = Work(document, read_bytes(Path(job.artifact)), feeds, launch)
+        self._site.work = Work(document, read_bytes(Path(job.artifact)), feeds, launch, bool(job.outputs))
         self._site.is_given = False
         try:
             answer = self._site.results.get(timeout=self._timeout_s)
@@ -134,28 +145,29 @@ class WebDevice:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _connect(self) -> None:
-        """Serve the page and wait until somebody opens it, once."""
-        if self._hello:
-            return
+    def _connect(self) -> Hello:
+        """Serve the page and wait until somebody opens it, once; what it says about its browser."""
+        if self._hello is not None:
+            return self._hello
         if self._server is None:
             self._server = Server(self._site, *self._address)
             if self._cable is not None:
                 self._cable.lead(self._server.port)
             self._announce(self._server.url)
         try:
-            self._hello = json.loads(self._site.hello.get(timeout=self._connect_timeout_s))
+            self._hello = msgspec.json.decode(self._site.hello.get(timeout=self._connect_timeout_s), type=Hello)
+            return self._hello
         except queue.Empty as err:
             raise DeviceUnavailable(
                 f"The page of '{self.name}' (web) was not opened within {self._connect_timeout_s:.0f} s.",
                 hint="Open the printed address in the phone's browser.",
             ) from err
-        except ValueError as err:
-            raise DeviceError(f"Cannot parse what the page of '{self.name}' (web) sent.") from err
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+            raise DeviceError(f"Cannot parse what the page of '{self.name}' (web) sent: {err}.") from err
 
-    def _require_provider(self, job: Job) -> None:
+    def _require_provider(self, job: Job, hello: Hello) -> None:
         """Raise for a provider that this browser does not have."""
-        reason = self._hello.get("missing_webgpu", "the page does not say whether it has it")
+        reason = hello.missing_webgpu
         if job.options.get("provider") == "webgpu" and reason:
             raise ProviderRefused(
                 f"'{self.name}' (web) has no provider 'webgpu': {reason}.", hint=f"--target {self.name}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import logging
 import queue
+import re
 import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from edgekit.core.errors import EnvironmentFault, from_os_error
@@ -20,7 +24,17 @@ _TYPES: Final = {
     ".mjs": "text/javascript",
     ".wasm": "application/wasm",
 }
-_MAX_POST_BYTES: Final = 1 << 30
+# A page says what it is in a few lines; a result contains outputs only if the job asked for them.
+_MAX_HELLO_BYTES: Final = 1 << 16
+_MAX_RESULT_BYTES: Final = 1 << 26
+_MAX_OUTPUTS_BYTES: Final = 1 << 30
+_MAX_HELLOS: Final = 8
+# A connection on which nothing arrives for so long, and a body that takes longer, are given up.
+_IDLE_S: Final = 20.0
+_BODY_S: Final = 120.0
+_CHUNK: Final = 1 << 20
+_LENGTH: Final = re.compile(r"[0-9]{1,15}")
+_log = logging.getLogger(__name__)
 _FILES: Final = {"": "index.html"} | {name: name for name in ("page.js", "launch.html", "launch.js")}
 
 
@@ -32,6 +46,7 @@ class Work:
     model: bytes
     feeds: bytes
     launch: str = ""
+    has_outputs: bool = True
 
 
 @dataclass
@@ -43,16 +58,25 @@ class Site:
     key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     is_isolated: bool = True
     work: Work | None = None
-    hello: queue.Queue[bytes] = field(default_factory=queue.Queue)
+    hello: queue.Queue[bytes] = field(default_factory=lambda: queue.Queue(_MAX_HELLOS))
     results: queue.Queue[bytes] = field(default_factory=queue.Queue)
     is_given: bool = True
     is_over: bool = False
     client: str = ""
 
+    def limit(self, path: str) -> int:
+        """How many bytes a page may send to `path` now; 0 if it may send nothing."""
+        if path == "hello":
+            return _MAX_HELLO_BYTES
+        if self.work is None or path != f"result/{self.work.launch}":
+            return 0
+        return _MAX_OUTPUTS_BYTES if self.work.has_outputs else _MAX_RESULT_BYTES
+
     def receive(self, path: str, content: bytes) -> None:
         """Keep what a page sent. One that was opened again receives the job whose launch ended with the page before."""
         if path == "hello":
-            self.hello.put(content)
+            with contextlib.suppress(queue.Full):  # one is read, and later ones say the same
+                self.hello.put_nowait(content)
             if self.work is not None:
                 self.is_given = False
         elif self.work is not None and path == f"result/{self.work.launch}":
@@ -101,7 +125,7 @@ class Server:
     def __init__(self, site: Site, host: str, port: int) -> None:
         self.site = site
         try:
-            self._server = http.server.ThreadingHTTPServer((host, port), _handler(site))
+            self._server = _QuietServer((host, port), _handler(site))
         except OSError as err:
             raise from_os_error(err, f"serving on {host}:{port}") from err
         except OverflowError as err:
@@ -120,9 +144,18 @@ class Server:
         self._thread.join(5)
 
 
+class _QuietServer(http.server.ThreadingHTTPServer):
+    """A server for which a client that goes away is nothing to tell."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what failed for debugging alone: standard error belongs to edgekit."""
+        _log.debug("a request of %s failed", client_address, exc_info=True)
+
+
 def _handler(site: Site) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = _IDLE_S
 
         def do_GET(self) -> None:
             path = self._path()
@@ -133,12 +166,28 @@ def _handler(site: Site) -> type[http.server.BaseHTTPRequestHandler]:
             path = self._path()
             if path is None:
                 return
-            size = int(self.headers.get("Content-Length") or 0)
-            if path.partition("/")[0] not in ("hello", "result") or size > _MAX_POST_BYTES:
-                self._send(404, b"", "text/plain")
+            length = self.headers.get("Content-Length") or ""
+            limit = site.limit(path)
+            if not limit or not _LENGTH.fullmatch(length) or int(length) > limit:
+                self.close_connection = True  # the body is not read
+                self._send(413 if limit else 404, b"", "text/plain")
                 return
-            site.receive(path, self.rfile.read(size))
-            self._send(204, b"", "text/plain")
+            content = self._body(int(length))
+            if content is not None:
+                site.receive(path, content)
+                self._send(204, b"", "text/plain")
+
+        def _body(self, size: int) -> bytes | None:
+            """The body of the request; None if it did not arrive whole and in time."""
+            parts, left, deadline = [], size, monotonic() + _BODY_S
+            while left and monotonic() < deadline:
+                part = self.rfile.read1(min(left, _CHUNK))
+                if not part:
+                    break
+                parts.append(part)
+                left -= len(part)
+            self.close_connection = self.close_connection or left > 0
+            return None if left else b"".join(parts)
 
         def log_message(self, format: str, *arguments: Any) -> None:
             """Log nothing: standard error belongs to edgekit."""

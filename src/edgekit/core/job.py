@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -10,6 +10,10 @@ from edgekit.core.facts import Facts
 
 # 1: first version.
 JOB_SCHEMA: Final = 1
+# What a device may report: no launch takes longer than eleven days, and no time is negative.
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,7 +50,7 @@ class OperatorTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     kind: str
     provider: str
-    seconds: float
+    seconds: Seconds
 
 
 class JobResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,13 +66,13 @@ class JobResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     backend: str
     engine: str
     provider: str
-    values: tuple[float, ...]
-    warmups: tuple[float, ...]
-    load_s: float
-    first_run_s: float
-    peak_memory_bytes: int | None = None
-    nivcsw: int | None = None
-    energy_j: float | None = None
+    values: Annotated[tuple[Seconds, ...], msgspec.Meta(min_length=1)]
+    warmups: tuple[Seconds, ...]
+    load_s: Seconds
+    first_run_s: Seconds
+    peak_memory_bytes: Bytes | None = None
+    nivcsw: Count | None = None
+    energy_j: Annotated[float, msgspec.Meta(ge=0, le=1e12)] | None = None
     operators: tuple[OperatorTime, ...] = ()
     before: Facts = Facts()
     after: Facts = Facts()

@@ -89,6 +89,8 @@ _NOW_BITS: Final = 0xF
 _SINCE_BOOT_BITS: Final = 0xF0000
 # Android's thermal status: 2 is moderate, the first that throttles.
 _THROTTLING_STATUS: Final = 2
+# No clock, temperature or load is as large.
+_MOST: Final = 1e12
 ENGINES: Final = (
     "onnxruntime",
     "onnxruntime-gpu",
@@ -225,7 +227,7 @@ def _arm_cores(texts: Texts) -> str:
 
 def _cores(texts: Texts) -> int:
     count = int(texts.get("cores", "").strip() or len(_fields(texts, "processor")))
-    if not count:
+    if not 0 < count < _MOST:
         raise _Missing("/proc/cpuinfo lists none")
     return count
 
@@ -317,7 +319,10 @@ def _load(texts: Texts) -> float:
     text = texts.get("/proc/loadavg", "")
     if not text.strip():
         raise _Missing("/proc/loadavg cannot be read")
-    return float(text.split()[0])
+    number = _number(text.split()[0])
+    if number is None:
+        raise _Missing("/proc/loadavg contains no number")
+    return number
 
 
 def _engines(texts: Texts) -> Iterator[tuple[str, str]]:
@@ -385,8 +390,9 @@ def _scaled(text: str, factor: float) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    """The number; None for `[N/A]` and the like."""
+    """The number; None for `[N/A]` and the like, and for what no sensor can mean."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if abs(number) < _MOST else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -192,6 +192,28 @@ def read_arrays(path: Path, error: type[EdgekitError]) -> Feed:
     if arrays is None:
         raise error(f"'{path}' unpacks to {total} bytes; the limit is {MAX_FILE_BYTES}.")
     return arrays
+
+
+def read_outputs(path: Path, feeds: int, names: Iterable[str], error: type[EdgekitError]) -> list[Feed]:
+    """The outputs of each feed, from an .npz with arrays called `INDEX:OUTPUT`.
+
+    Args:
+        names: Outputs that each feed must have.
+
+    Raises:
+        error: As in `read_arrays`; a name is not of this form, or one is missing.
+    """
+    found: list[Feed] = [{} for _ in range(feeds)]
+    places = {str(place): outputs for place, outputs in enumerate(found)}
+    for key, array in read_arrays(path, error).items():
+        place, _, name = key.partition(":")
+        if place not in places:
+            raise error(f"There is no input for the output '{key}': there are {feeds}.")
+        places[place][name] = array
+    for name in names:
+        if not all(name in outputs for outputs in found):
+            raise error(f"The device returned no output '{name}'.")
+    return found
 
 
 def _plain_arrays(data: bytes) -> Feed:

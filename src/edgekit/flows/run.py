@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import UserError
+from edgekit.core.errors import DeviceError, UserError
 from edgekit.core.generated import generated
 from edgekit.core.reports.run import Answer, ClassScore, Curve, RunReport
-from edgekit.core.samples import Feed, read_arrays, write_arrays
+from edgekit.core.samples import Feed, read_arrays, read_outputs, write_arrays
 from edgekit.core.spec import ModelSpec, SeriesOutput
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent
@@ -166,10 +166,7 @@ def _run_there(
         write_arrays(given, {f"{row}:{name}": array for row, feed in enumerate(sent) for name, array in feed.items()})
         job = job_for(found, artifact, where, given, str(answered), _SHORTEST_S)
         result = device.measure(msgspec.structs.replace(job, min_values=1, max_values=1))
-        outputs: list[Feed] = [{} for _ in feeds]
-        for key, array in read_arrays(answered, UserError).items():
-            row, _, name = key.partition(":")
-            outputs[int(row)][name] = array
+        outputs = read_outputs(answered, len(feeds), [one.name for one in found.spec.outputs], DeviceError)
         progress.step(len(feeds), len(feeds), artifact.recipe)
         return _Ran(artifact, result.provider, outputs, note)
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
 import threading
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import IO, Final
 
 # How long the output of a killed program is awaited: one of another session may hold the other end of its pipes.
 _GRACE_S: Final = 5.0
+MOST_BYTES: Final = 1 << 30
+_CHUNK: Final = 1 << 16
 _UNWINDING: Final = tuple(
     signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__
 )
@@ -27,12 +31,16 @@ _AWAITED: Final[dict[subprocess.Popen[bytes], int]] = {}
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that ended: exit code (negative: the signal), output, error output, and whether it timed out."""
+    """A program that ended: exit code (negative: the signal), output, error output, and whether it timed out.
+
+    `is_cut`: it printed more than it may, and was killed.
+    """
 
     code: int
     out: bytes
     err: str
     timed_out: bool = False
+    is_cut: bool = False
 
     @property
     def text(self) -> str:
@@ -55,17 +63,22 @@ def start(
     return process
 
 
-def run(arguments: Sequence[str], *, timeout_s: float, stdin: IO[bytes] | None = None) -> Finished:
+def run(
+    arguments: Sequence[str], *, timeout_s: float, stdin: IO[bytes] | None = None, most_bytes: int = MOST_BYTES
+) -> Finished:
     """Run a program to its end, or kill it after `timeout_s`; in any case it has ended afterwards.
 
     Args:
         stdin: A file that it reads, from its current position.
+        most_bytes: What it may print to its output or its error output; it is killed when it prints more.
     """
     with _started(arguments, subprocess.DEVNULL if stdin is None else stdin) as process:
-        return _finished(process, timeout_s)
+        return _finished(process, timeout_s, most_bytes)
 
 
-def run_tied(arguments: Sequence[str], *, timeout_s: float, line: bytes = b"") -> Finished:
+def run_tied(
+    arguments: Sequence[str], *, timeout_s: float, line: bytes = b"", most_bytes: int = MOST_BYTES
+) -> Finished:
     """Like `run`; standard input contains `line`, then stays open as long as the program and this process run."""
     reader, writer = os.pipe()
     with (
@@ -74,7 +87,7 @@ def run_tied(arguments: Sequence[str], *, timeout_s: float, line: bytes = b"") -
         _started(arguments, stdin) as process,
     ):
         sink.write(line)
-        return _finished(process, timeout_s)
+        return _finished(process, timeout_s, most_bytes)
 
 
 @contextlib.contextmanager
@@ -150,19 +163,57 @@ def _started(arguments: Sequence[str], stdin: IO[bytes] | int) -> Iterator[subpr
         del _AWAITED[process]
 
 
-def _finished(process: subprocess.Popen[bytes], timeout_s: float) -> Finished:
-    try:
-        out, err = process.communicate(timeout=timeout_s)
-        return Finished(process.returncode, out, err.decode(errors="replace"))
-    except subprocess.TimeoutExpired:
+def _finished(process: subprocess.Popen[bytes], timeout_s: float, most_bytes: int) -> Finished:
+    printed = _Printed(process, most_bytes)
+    deadline = monotonic() + timeout_s
+    has_ended = printed.read_until(deadline)
+    if has_ended and not printed.is_cut:
+        try:
+            process.wait(max(0.0, deadline - monotonic()))
+        except subprocess.TimeoutExpired:
+            has_ended = False
+    if not has_ended or printed.is_cut:
         kill(process)
-        out, err = _rest(process)
-        return Finished(process.wait(), out, err.decode(errors="replace"), timed_out=True)
+    if not has_ended:
+        printed.read_until(monotonic() + _GRACE_S)
+    out, err = printed.contents
+    return Finished(process.wait(), out, err.decode(errors="replace"), not has_ended, printed.is_cut)
 
 
-def _rest(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """What a killed program had written."""
-    try:
-        return process.communicate(timeout=_GRACE_S)
-    except subprocess.TimeoutExpired as late:
-        return late.stdout or b"", late.stderr or b""
+class _Printed:
+    """What a program prints to its output and its error output, at most `most_bytes` to each."""
+
+    def __init__(self, process: subprocess.Popen[bytes], most_bytes: int) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._open = [process.stdout, process.stderr]
+        self._read = {stream: bytearray() for stream in self._open}
+        self._most_bytes = most_bytes
+        self.is_cut = False
+
+    @property
+    def contents(self) -> list[bytes]:
+        """What was read of each."""
+        return [bytes(read) for read in self._read.values()]
+
+    def read_until(self, deadline: float) -> bool:
+        """Read until both are closed, or one is too long; False if neither is so at `deadline`."""
+        with selectors.DefaultSelector() as selector:
+            for stream in self._open:
+                selector.register(stream, selectors.EVENT_READ, stream)
+            while self._open and not self.is_cut:
+                ready = selector.select(max(0.0, deadline - monotonic()))
+                if not ready:
+                    return False
+                for key, _ in ready:
+                    self._take(key.data, selector)
+        return True
+
+    def _take(self, stream: IO[bytes], selector: selectors.BaseSelector) -> None:
+        read = self._read[stream]
+        part = os.read(stream.fileno(), _CHUNK)
+        if not part:
+            selector.unregister(stream)
+            self._open.remove(stream)
+        read += part[: self._most_bytes - len(read)]
+        self.is_cut = self.is_cut or len(read) == self._most_bytes

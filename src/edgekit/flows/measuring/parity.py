@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import UserError
+from edgekit.core.errors import DeviceError
 from edgekit.core.reports.report import ParityCheck
-from edgekit.core.samples import read_arrays
+from edgekit.core.samples import read_outputs
 from edgekit.core.spec import ModelSpec
 from edgekit.export.checking.parity import compare_outputs
 from edgekit.export.checking.sampling import joined
@@ -27,16 +27,19 @@ def parity_on_target(
         case: Name of the case in the checks.
 
     Raises:
-        UserError: The outputs cannot be read.
+        DeviceError: The outputs cannot be read, are not those of the model, or have other axes.
     """
     if not found.samples.expected:
         return ()
-    answers = read_arrays(outputs, UserError)
     samples = found.samples.take([row for fed in rows for row in fed])
     names = [name for name in samples.expected if not _is_of_call(found.spec, name) or len(rows) == len(samples)]
     if not names:
         return ()
-    got = joined([{name: answers[f"{place}:{name}"] for name in names} for place in range(len(rows))], found.spec)
+    returned = read_outputs(outputs, len(rows), names, DeviceError)
+    try:
+        got = joined([{name: one[name] for name in names} for one in returned], found.spec)
+    except (ValueError, IndexError) as err:
+        raise DeviceError(f"The outputs of '{where}' do not have the shapes of the model: {err}.") from err
     samples = replace(samples, expected={name: samples.expected[name] for name in names})
     return tuple(compare_outputs(artifact, found.spec, got, samples, where=where, case=case))
 
