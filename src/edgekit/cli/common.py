@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -96,12 +97,15 @@ class Call:
         self.answer(plan, lambda shown: "\n".join(shown.steps))
         return 0
 
-    def show_report(self, report: Report, *, files: Iterable[Path] = (), written: Iterable[Path] = ()) -> int:
+    def show_report(
+        self, report: Report, *, files: Iterable[Path] = (), written: Iterable[Path] = (), resume: Sequence[str] = ()
+    ) -> int:
         """Print a report, and give the exit code of its verdict.
 
         Args:
             files: Files to write it to as well; each suffix selects the form.
             written: Files that the command has written, which are printed.
+            resume: The command that completes the report, if it is not 'profile'.
         """
         from edgekit.cli.reports import as_text, bisect_command, resumable_file, resume_command, write_files
 
@@ -114,7 +118,7 @@ class Call:
         if command := bisect_command(report):
             self.note(f"Hint: {command}")
         if kept:
-            self.note(f"Hint: {resume_command(report, kept)}")
+            self.note(f"Hint: {shlex.join(resume) or resume_command(report, kept)}")
         return report.exit_code
 
 

@@ -12,23 +12,24 @@ from typing import Final
 
 from edgekit.core.budget import Budget
 from edgekit.core.errors import UserError
-from edgekit.core.recipe import Recipe, parse_recipes
-from edgekit.core.reports.report import Report
+from edgekit.core.recipe import Recipe, matches, parse_recipes
+from edgekit.core.reports.report import ParityCheck, Report
 from edgekit.core.system import documents
 from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.export.routes import makeable_recipes
-from edgekit.flows.fleet.profiled import Profiled
+from edgekit.flows.fleet.profiled import Profiled, kept_of
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.comparison import read_report, refuse_other_files
 from edgekit.flows.judging.explained import explained
 from edgekit.flows.judging.needed_samples import say_widths
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import measure, rounds_of
 from edgekit.flows.measuring.rounds import Rounds
 from edgekit.flows.opening import devices
-from edgekit.flows.opening.artifacts import opens
+from edgekit.flows.opening.artifacts import Opened, opened, opens
 from edgekit.flows.opening.devices import named_targets
 from edgekit.flows.opening.source import (
     ExportOptions,
@@ -40,7 +41,7 @@ from edgekit.flows.opening.source import (
 )
 from edgekit.flows.order import door
 from edgekit.flows.train import train
-from edgekit.flows.writing.bundle import Written, converting_steps, write_bundle, writing_steps
+from edgekit.flows.writing.bundle import converting_steps, write_bundle, writing_steps
 from edgekit.train.weights import shipped_weights
 
 BUNDLE: Final = "bundle"
@@ -116,9 +117,11 @@ class BuildOrder:
                 bundle = staging / BUNDLE
                 written = write_bundle(source, making.recipes, bundle, making.settings, progress, making.how)
             with _timed("profile", stages, progress):
-                profiled = self._measured(written, progress)
-            report = self._judged(written.findings(self.out / BUNDLE, profiled), stages)
-            report = explained(report, written.found)
+                found = written.found
+                profiled = _measured(found, written.parity, self.targets, self.rounds, progress, exported=True)
+            findings = written.findings(self.out / BUNDLE, profiled)
+            report = _judged(findings, self.targets, making.budgets, making.settings, stages)
+            report = explained(report, found)
             _write_reports(report, staging)
         return report
 
@@ -131,30 +134,54 @@ class BuildOrder:
         making.say_widths(source, progress)
         return source
 
-    def _measured(self, written: Written, progress: Progress) -> Profiled:
-        """What keeps parity, on the targets that open any of it: the latency of a wrong model is worth nothing."""
-        failed = {check.artifact for check in written.parity if check.verdict == "fail"}
-        chosen = [one for one in written.found.artifacts if one.recipe not in failed]
-        targets = [target for target in self.targets if any(opens(target, one) for one in chosen)]
-        if not targets:
-            return Profiled()
-        found = measure(written.found, targets, chosen, self.rounds, progress, exported=True, is_partial=True)
-        if found.is_interrupted:
-            raise KeyboardInterrupt
-        return found
 
-    def _judged(self, found: Findings, stages: Mapping[str, float]) -> Report:
-        budgets = self.making.budgets
-        checks = judge_budgets(budgets, self.targets, found)
-        ends = outcomes(budgets, checks, self.targets, found)
-        return found.report(
-            self.command,
-            self.making.settings,
-            verdict=overall(ends, found.parity),
-            outcomes=ends,
-            budgets=checks,
-            stages=stages,
+@dataclass(frozen=True)
+class ResumeOrder:
+    """An earlier build, whose bundle is opened and complete: only what its report misses is measured.
+
+    `targets` and `budgets` are those of this command; `out` contains the bundle and the reports.
+    """
+
+    found: Opened
+    earlier: Report
+    targets: tuple[Target, ...]
+    budgets: tuple[Budget, ...]
+    rounds: Rounds
+    settings: Settings
+    out: Path
+    command: str = "build"
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do, one sentence per step."""
+        return (
+            f"measure what '{self.out / REPORT_JSON}' misses on {', '.join(map(str, self.targets))}",
+            *(f"judge '{one.text}'" for one in self.budgets),
+            f"write '{self.out / REPORT_JSON}' and '{self.out / REPORT_HTML}'",
         )
+
+    def run(self, progress: Progress) -> Report:
+        """Measure, judge, and replace the reports; the bundle stays as it is."""
+        stages, found, earlier = dict(self.earlier.stages), self.found, self.earlier
+        checked = _checked_here(earlier)
+        spent = stages.get("profile", 0.0)
+        with _timed("profile", stages, progress):
+            profiled = _measured(found, checked, self.targets, self.rounds, progress, kept=kept_of(earlier))
+        stages["profile"] = round(spent + stages["profile"], 3)
+        findings = Findings(
+            earlier.spec,
+            earlier.bundle,
+            earlier.artifacts,
+            checked,
+            earlier.accuracy,
+            profiled,
+            earlier.split,
+            earlier.training,
+            earlier.warnings,
+            earlier.failures,
+        )
+        report = explained(_judged(findings, self.targets, self.budgets, self.settings, stages), found)
+        _write_reports(report, self.out)
+        return report
 
 
 @contextmanager
@@ -207,7 +234,87 @@ def build_order(
     yield BuildOrder(making, opened, targets, rounds, Path(out), force, stages)
 
 
-build = door(build_order)
+@contextmanager
+def resume_build_order(
+    out: str | Path,
+    *,
+    target: str | Sequence[str] = "local",
+    to: str | Sequence[str] = (),
+    budget: str | Sequence[str] = (),
+    settings: Settings = Settings(),
+    launches: int | None = None,
+    time_limit_s: float | None = None,
+    progress: Progress = Silent(),
+) -> Iterator[ResumeOrder]:
+    """Complete an earlier build: nothing is trained or converted again, and only what its report misses is measured.
+
+    Args:
+        out: What `build` wrote.
+        to: Recipe names or aliases that it must have made.
+
+    Raises:
+        UserError: There is no build, or one without a requested recipe; or its files have changed since then.
+        Unreadable: Its report or bundle is damaged.
+    """
+    out, targets, rounds = Path(out), named_targets(target), rounds_of(settings, launches, time_limit_s)
+    if not (out / REPORT_JSON).is_file():
+        raise UserError(f"'{out}' contains no build to resume.", hint="Omit --resume.")
+    earlier = read_report(out / REPORT_JSON)
+    made = [*(one.recipe for one in earlier.artifacts), *(one.recipe for one in earlier.failures)]
+    for recipe in parse_recipes(to) if to else ():
+        if not any(matches(recipe.name, name) for name in made):
+            raise UserError(f"The build in '{out}' did not make '{recipe.name}'.", hint="Omit --resume.")
+    with opened(out / BUNDLE, progress=progress) as found:
+        recipes = [Recipe.parse(one.recipe) for one in found.artifacts]
+        budgets = parse_budgets(budget, targets, recipes)
+        refuse_unmeasurable(budgets, labelled=found.samples.is_labelled)
+        refuse_other_files(earlier, found.artifacts, out / REPORT_JSON)
+        _refuse_useless(targets, recipes)
+        yield ResumeOrder(found, earlier, targets, budgets, rounds, settings, out)
+
+
+build, resume_build = door(build_order), door(resume_build_order)
+
+
+def _measured(
+    found: Opened,
+    checked: Sequence[ParityCheck],
+    targets: Sequence[Target],
+    rounds: Rounds,
+    progress: Progress,
+    *,
+    exported: bool = False,
+    kept: Profiled | None = None,
+) -> Profiled:
+    """What keeps parity, on the targets that open any of it: the latency of a wrong model is worth nothing."""
+    failed = {check.artifact for check in checked if check.verdict == "fail"}
+    chosen = [one for one in found.artifacts if one.recipe not in failed]
+    able = [target for target in targets if any(opens(target, one) for one in chosen)]
+    if not able:
+        return kept or Profiled()
+    profiled = measure(found, able, chosen, rounds, progress, exported=exported, kept=kept, is_partial=True)
+    if profiled.is_interrupted:
+        raise KeyboardInterrupt
+    return profiled
+
+
+def _judged(
+    found: Findings,
+    targets: Sequence[Target],
+    budgets: Sequence[Budget],
+    settings: Settings,
+    stages: Mapping[str, float],
+) -> Report:
+    checks = judge_budgets(budgets, targets, found)
+    ends = outcomes(budgets, checks, targets, found)
+    verdict = overall(ends, found.parity)
+    return found.report("build", settings, verdict=verdict, outcomes=ends, budgets=checks, stages=stages)
+
+
+def _checked_here(report: Report) -> tuple[ParityCheck, ...]:
+    """The parity checks of a build that were made on this machine, not on its targets."""
+    targets = {one.target for one in report.outcomes}
+    return tuple(one for one in report.parity if one.where not in targets)
 
 
 def _refuse_useless(targets: Sequence[Target], recipes: Sequence[Recipe]) -> None:

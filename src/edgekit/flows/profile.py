@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import UserError
 from edgekit.core.reports.report import Outcome, Report, parity_verdict
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.fleet.profiled import kept_of, verdict_of
-from edgekit.flows.judging.comparison import read_report
+from edgekit.flows.judging.comparison import read_report, refuse_other_files
 from edgekit.flows.judging.explained import explained
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Extras, measure, refuse_batches, rounds_of
@@ -142,9 +141,5 @@ profile = door(profile_order)
 def _earlier(path: Path, artifacts: Sequence[Artifact]) -> Report:
     """The report to continue; it must be of the same files."""
     report = read_report(path)
-    sums = {one.recipe: one.sha256 for one in report.artifacts}
-    other = [one.recipe for one in artifacts if sums.get(one.recipe, one.sha256) != one.sha256]
-    if other:
-        message = f"'{path}' cannot be resumed: it measured another file as '{other[0]}'."
-        raise UserError(message, hint="Omit --resume.")
+    refuse_other_files(report, artifacts, path)
     return report

@@ -23,8 +23,13 @@ from edgekit.cli.arguments import (
     wait_option,
 )
 from edgekit.cli.common import Call, Command, common
+from edgekit.core.errors import UserError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from edgekit.core.system.progress import Progress
+    from edgekit.flows.build import BuildOrder, ResumeOrder
     from edgekit.flows.opening.source import ExportOptions, SourceOptions
 
 
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
 @report_option
 @source_options
 @making_options
+@click.option("--resume", is_flag=True, help="Complete the build in DIR: measure only what its report misses.")
 @click.option("--train", "train_first", is_flag=True, help="Train a reference model even if it has weights.")
 @launches_option
 @time_limit_option
@@ -67,6 +73,7 @@ def command(
     report: tuple[Path, ...],
     options: SourceOptions,
     how: ExportOptions,
+    resume: bool,
     train_first: bool,
     launches: int | None,
     time_limit: float | None,
@@ -79,15 +86,30 @@ def command(
     on every target one meets all budgets, with 1 if not, with 4 if the measurement is inconclusive, with 5 if a recipe
     could not be made; the others are judged and kept.
     """
-    from edgekit.flows.build import REPORT_HTML, build_order
+    from edgekit.flows.build import REPORT_HTML, build_order, resume_build_order
 
+    if resume and (force or train_first):
+        raise UserError("--resume cannot be combined with --force or --train.", hint="Omit one of them.")
     settings = call.settings(launches=launches, timeout_s=timeout, wait_s=wait)
-    folder = out or Path(f"{source_name(source)}-edgekit")
-    return call.perform(
-        lambda progress: build_order(
+    folder, targets = out or Path(f"{source_name(source)}-edgekit"), target or settings.target
+    asked = (("--target", target), ("--to", to), ("--budget", budget))
+    again = [word for option, values in asked for value in values for word in (option, value)]
+
+    def ordered(progress: Progress) -> AbstractContextManager[BuildOrder | ResumeOrder]:
+        if resume:
+            return resume_build_order(
+                folder,
+                target=targets,
+                to=to,
+                budget=budget,
+                settings=settings,
+                time_limit_s=time_limit,
+                progress=progress,
+            )
+        return build_order(
             source,
             out=folder,
-            target=target or settings.target,
+            target=targets,
             to=to,
             budget=budget,
             options=options,
@@ -97,6 +119,14 @@ def command(
             time_limit_s=time_limit,
             force=force,
             progress=progress,
+        )
+
+    return call.perform(
+        ordered,
+        lambda found: call.show_report(
+            found,
+            files=report,
+            written=(folder / REPORT_HTML,),
+            resume=("edgekit", "build", source, "--out", str(folder), *again, "--resume"),
         ),
-        lambda found: call.show_report(found, files=report, written=(folder / REPORT_HTML,)),
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Measurement
@@ -21,6 +23,19 @@ _FACTS: Final = ("system", "governor", "cores", "throttled", "engines")
 def read_report(path: str | Path) -> Report:
     """The report in a file; errors as in `documents.read`."""
     return documents.read(Path(path), Report, newest=REPORT_SCHEMA)
+
+
+def refuse_other_files(report: Report, artifacts: Sequence[Artifact], path: Path) -> None:
+    """Raise where the report in the file `path`, which is to be continued, measured other files.
+
+    Raises:
+        UserError: An artifact of the same name had another checksum.
+    """
+    sums = {one.recipe: one.sha256 for one in report.artifacts}
+    other = [one.recipe for one in artifacts if sums.get(one.recipe, one.sha256) != one.sha256]
+    if other:
+        message = f"'{path}' cannot be resumed: it measured another file as '{other[0]}'."
+        raise UserError(message, hint="Omit --resume.")
 
 
 def compare_reports(a: Report, b: Report, minimum_effect: float) -> list[Compared]:
