@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from edgekit.core.errors import BundleUnreadable, DiskFull, EdgekitError, from_os_error, unknown
+from edgekit.core.errors import DISK_ERRORS, BundleUnreadable, EdgekitError, from_os_error, unknown
 from edgekit.core.recipe import matches
 from edgekit.core.samples import Samples, SplitFacts
 from edgekit.core.spec import ModelSpec, TensorSpec
@@ -322,10 +322,10 @@ def _unpack(path: Path, root: Path) -> None:
                     shutil.copyfileobj(source, sink)
     except EdgekitError:
         raise
-    # A damaged zip makes zipfile and its decompressors raise a dozen unrelated classes; only a full disk is our own.
+    # A damaged zip makes zipfile and its decompressors raise a dozen unrelated classes; a disk has its own errors.
     except Exception as err:
-        if isinstance(err, OSError) and isinstance(full := from_os_error(err, f"unpacking '{path}'"), DiskFull):
-            raise full from err
+        if isinstance(err, OSError) and err.errno in DISK_ERRORS:
+            raise from_os_error(err, f"unpacking '{path}'") from err
         raise BundleUnreadable(f"'{path}' is not a bundle, or is damaged: {err}.") from err
 
 

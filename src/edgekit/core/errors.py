@@ -28,6 +28,11 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypedDict
 
+# What the machine, not a file, is to blame for.
+DISK_ERRORS: Final = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG", "EMFILE") if hasattr(errno, name)
+)
+
 
 class EdgekitError(Exception):
     """What failed, with the value in quotes; `hint` is the next command to run, `code` a reason; both may be empty."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,7 +27,7 @@ from edgekit.flows.judging.history import (
     red_since,
 )
 from edgekit.flows.opening.artifacts import without_signature
-from edgekit.flows.opening.external_data import copy_model
+from edgekit.flows.opening.external_data import ready_model_copy
 from edgekit.flows.opening.repository import commit_of
 
 _log = logging.getLogger(__name__)
@@ -75,9 +75,6 @@ class AcceptOrder:
 
     def run(self, progress: Progress) -> AcceptReport:
         """Replace the baselines, and add a line to the history."""
-        for one in self._kept:
-            # A signature is a part of one file, which is replaced whole.
-            _replace(*(without_signature(self.config.parent / name)[0] for name in (one.path, one.baseline)))
         line = Accepted(
             created=now(),
             commit=commit_of(self.config.parent),
@@ -85,8 +82,14 @@ class AcceptOrder:
             models=tuple(one.called for one in self.models),
             baselines=tuple(one.baseline for one in self._kept),
         )
-        if told := append(self._history, line):
-            _log.warning("%s", told)
+        # Every copy is complete before the line is added: a full disk changes neither.
+        with ExitStack() as stack:
+            for one in self._kept:
+                # A signature is a part of one file, which is replaced whole.
+                files = (without_signature(self.config.parent / name)[0] for name in (one.path, one.baseline))
+                stack.enter_context(_replaced(*files))
+            if told := append(self._history, line):
+                _log.warning("%s", told)
         return AcceptReport(file=str(self._history), accepted=line)
 
 
@@ -140,8 +143,10 @@ def _accepted_models(file: CheckFile, folder: Path, why: str, names: Sequence[st
     return chosen
 
 
-def _replace(source: Path, baseline: Path) -> None:
-    """Put a copy of a bundle or model file in the place of the baseline, at once or not at all."""
+@contextmanager
+def _replaced(source: Path, baseline: Path) -> Iterator[None]:
+    """Replace the baseline by a copy of a bundle or model file, which is complete before the block, after the block."""
     if not source.exists():
         raise UserError(f"'{source}', the new baseline, does not exist.")
-    copy_model(source, baseline)
+    with ready_model_copy(source, baseline):
+        yield

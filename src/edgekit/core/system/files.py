@@ -156,12 +156,30 @@ def copy_whole(source: Path, out: Path, *, force: bool = True) -> None:
     Args:
         force: Replace `out` if it exists.
     """
+    with ready_copy(source, out, force=force):
+        pass
+
+
+@contextlib.contextmanager
+def ready_copy(source: Path, out: Path, *, force: bool = True) -> Iterator[None]:
+    """Like `copy_whole`: the copy is complete before the block, and becomes `out` if the block succeeds."""
     if source.is_dir():
         with new_folder(out, force=force) as staging:
-            shutil.copytree(source, staging, dirs_exist_ok=True)
+            _copy_tree(source, staging)
+            yield
     else:
         with new_output(out, force=force) as staging:
             shutil.copyfile(source, staging)
+            yield
+
+
+def _copy_tree(source: Path, out: Path) -> None:
+    """Copy what is in a folder; unlike `shutil.copytree`, the first error ends it and is raised as it is."""
+    for folder, _, names in os.walk(source, followlinks=True):
+        target = out / Path(folder).relative_to(source)
+        target.mkdir(exist_ok=True)
+        for name in names:
+            shutil.copy2(Path(folder) / name, target / name)
 
 
 def refuse_existing(path: Path, *, force: bool = False, option: str = "--out") -> None:

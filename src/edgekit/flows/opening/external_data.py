@@ -15,7 +15,7 @@ from typing import Final
 from edgekit.core.errors import ModelUnreadable, UserError
 from edgekit.core.refusals import refuse
 from edgekit.core.system.durable.owners import temporary_folder
-from edgekit.core.system.files import copy_whole
+from edgekit.core.system.files import copy_whole, ready_copy
 
 MAX_BYTES: Final = (1 << 31) - 1
 """The most bytes that a protobuf, and so one ONNX file, can have."""
@@ -78,13 +78,21 @@ def copy_model(source: Path, out: Path, *, force: bool = True) -> None:
     Data that one file cannot contain is copied to the folder of `out` under its own name. Errors as in
     `self_contained` and `copy_whole`.
     """
+    with ready_model_copy(source, out, force=force):
+        pass
+
+
+@contextmanager
+def ready_model_copy(source: Path, out: Path, *, force: bool = True) -> Iterator[None]:
+    """Like `copy_model`: the copy is complete before the block, and becomes `out` if the block succeeds."""
     with self_contained(source) as whole:
         is_apart = whole.suffix == ".onnx" and whole.is_file()
         for file in {piece.file for piece in _pieces(whole) if isinstance(piece, _Slice)} if is_apart else ():
             copy = out.parent / file.relative_to(whole.resolve().parent)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy_whole(file, copy)
-        copy_whole(whole, out, force=force)
+        with ready_copy(whole, out, force=force):
+            yield
 
 
 def refuse_elsewhere(path: Path, device: str) -> None:

@@ -39,6 +39,8 @@ def claimed(path: Path, *, wait_s: float = 0.0) -> Iterator[Path]:
     try:
         owner = _owned(folder, time.monotonic() + wait_s)
     except OSError as err:
+        with contextlib.suppress(OSError):  # only an empty one: no room was left for the file in it
+            folder.rmdir()
         raise from_os_error(err, f"writing '{path}'") from err
     if owner is None:
         message = f"Another edgekit is writing '{path}'."
