@@ -28,7 +28,7 @@ from edgekit.flows.judging.alarms import MEASURED, controlled, overall, patient
 from edgekit.flows.judging.baseline import against_baseline, needs_quality
 from edgekit.flows.judging.budgets import judge_budgets, outcomes
 from edgekit.flows.judging.gate import Gate, Gated, confirmed, is_measured, open_gated
-from edgekit.flows.judging.nights import against_history, record_value
+from edgekit.flows.judging.nights import against_history, events_of, record_value
 from edgekit.flows.judging.results import budget_results, device_results, figure_of, judged_artifacts, parity_results
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
@@ -98,6 +98,7 @@ class CheckOrder:
             verdict=overall(results, self.file),
             reports=tuple(gate.reports),
             comparisons=tuple(gate.comparisons),
+            events=tuple(events_of(gate, now())),
             warnings=tuple(dict.fromkeys(gate.warnings)),
             tools=versions(),
             reproduction=reproduction(),

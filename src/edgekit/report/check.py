@@ -44,8 +44,8 @@ def render(report: CheckReport, console: Console) -> None:
             shown = Text(formatting.VERDICTS[one.verdict], style=_STYLES[one.verdict])
             table.add_row(shown, formatting.clean(one.check), formatting.clean(said(one)))
         print_table(console, table)
-    for warning in report.warnings:
-        say(console, Text(""), Text(formatting.clean(warning)))
+    for text in (*slower(report), *report.warnings):
+        say(console, Text(""), Text(formatting.clean(text)))
     say(console, Text(""), Text(f"VERDICT: {_verdict(report)}", style=_STYLES[report.verdict]))
 
 
@@ -58,8 +58,18 @@ def render_markdown(report: CheckReport) -> str:
     if passed:
         summary = f"<summary>{formatting.plural(len(passed), 'check')} passed</summary>"
         parts.append(f"<details>{summary}\n\n{_table(passed)}\n\n</details>")
-    parts += [prose(warning) for warning in report.warnings]
+    parts += [prose(text) for text in (*slower(report), *report.warnings)]
     return "\n\n".join(parts) + "\n"
+
+
+def slower(report: CheckReport) -> Iterator[str]:
+    """What is slower than in earlier runs: one sentence for all series that have one cause."""
+    for event in report.events:
+        named = f"The {event.cause} '{event.name}'"
+        what = {"code": "The code", "unclear": "The code or a device"}.get(event.cause, named)
+        count = "1 series" if len(event.series) == 1 else f"{len(event.series)} series"
+        change = f"{100 * event.change:+.1f} %"
+        yield f"{what} is slower since {event.since[:10]}: {change} in {count}. Seen on {event.evidence}."
 
 
 def render_junit(report: CheckReport) -> str:

@@ -16,6 +16,7 @@ from edgekit.flows import history
 from edgekit.flows.judging import history as store
 from edgekit.flows.opening import devices
 from edgekit.flows.order import door
+from edgekit.report.check import render_markdown
 
 accept = door(history.accept_order)
 SERIES = "b/b.fake@fake"
@@ -119,3 +120,51 @@ def test_a_night_without_a_median_is_told(steady: Path, monkeypatch: pytest.Monk
 
     assert only(found, "history").verdict is Verdict.INCONCLUSIVE
     assert only(found, "history").message.startswith("today has no median: n too small")
+
+
+def test_a_red_series_is_measured_once_and_is_one_event_since_its_first_night(
+    steady: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Scripted(lambda number, job: 1.2e-3)
+    monkeypatch.setattr(devices, "open_device", lambda name: device)
+
+    first, launches = check(steady), len(device.jobs)
+    for _ in range(RERUNS - 1):
+        check(steady)
+    before = len(device.jobs)
+    last = check(steady)
+
+    assert launches == (1 + RERUNS) * 5
+    assert len(device.jobs) - before == 5
+    assert only(last, "history").verdict is Verdict.FAIL
+    assert [(event.cause, event.series) for event in last.events] == [("unclear", (SERIES,))]
+    assert last.events[0].since == first.created
+    assert "The code or a device is slower since" in render_markdown(last)
+
+
+def test_the_next_runs_confirm_where_re_runs_are_left_to_them(folder: Path, use: Use) -> None:
+    path = config(folder, "nightly = true\nrerun_later = true")
+    use(times())
+    for _ in range(6):
+        check(path)
+    device = use(times(b=1.2e-3))
+
+    found = [check(path) for _ in range(1 + RERUNS)]
+
+    verdicts = [only(one, "history").verdict for one in found]
+    assert verdicts == [Verdict.INCONCLUSIVE] * RERUNS + [Verdict.FAIL]
+    assert only(found[0], "history").message.endswith("5 more to confirm it, by the next runs")
+    assert len(device.jobs) == 5 * (1 + RERUNS)
+    assert [len(one.events) for one in found] == [0] * RERUNS + [1]
+
+
+def test_a_slow_night_left_to_confirm_that_returns_is_green(folder: Path, use: Use) -> None:
+    path = config(folder, "nightly = true\nrerun_later = true")
+    use(times())
+    for _ in range(6):
+        check(path)
+    use(times(b=1.2e-3))
+    check(path)
+    use(times())
+
+    assert only(check(path), "history").verdict is Verdict.PASS

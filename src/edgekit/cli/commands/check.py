@@ -46,6 +46,7 @@ config_option = click.option(
     "--baseline-commit", metavar="COMMIT", help="The commit to compare with; overrides 'baseline_commit' in FILE."
 )
 @wait_option
+@click.option("--rerun-later", is_flag=True, help="Let the next runs confirm a slower median, not re-runs in this one.")
 @click.option("--no-record", is_flag=True, help="Do not add this run to the history.")
 @report_option_of(
     "check", ".html, .json, .md, .xml (JUnit), .codequality.json, .bencher.json or .benchmark-action.json"
@@ -60,6 +61,7 @@ def command(
     minimum_effect: float | None,
     baseline_commit: str | None,
     wait: float | None,
+    rerun_later: bool,
     no_record: bool,
     report: tuple[Path, ...],
 ) -> int:
@@ -79,6 +81,7 @@ def command(
         "time_box_s": time_box,
         "minimum_effect": minimum_effect,
         "baseline_commit": baseline_commit,
+        "rerun_later": rerun_later or None,
     }
     changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     settings = call.settings(wait_s=wait)

@@ -9,12 +9,14 @@ import msgspec
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import Estimate, Report
 from edgekit.core.reports.reproduction import Reproduction
+from edgekit.core.statistics.events import Event
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
 # 1: first version. 2: results contain their metric. 3: and both figures of a baseline.
 # 4: tools and reproduction. 5: the line of the configuration that asks for a check.
-CHECK_SCHEMA: Final = 5
+# 6: what is slower than in earlier runs, by cause.
+CHECK_SCHEMA: Final = 6
 
 Kind = Literal["parity", "budget", "baseline", "history", "device"]
 
@@ -73,7 +75,10 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class CheckReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every result, its reports and comparisons, and the verdict under the policy."""
+    """Every result, its reports and comparisons, and the verdict under the policy.
+
+    `events` are the series that are slower than in earlier runs, put together by their cause.
+    """
 
     created: str
     config: str
@@ -83,6 +88,7 @@ class CheckReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=T
     verdict: Verdict
     reports: tuple[Report, ...] = ()
     comparisons: tuple[Compared, ...] = ()
+    events: tuple[Event, ...] = ()
     warnings: tuple[str, ...] = ()
     tools: dict[str, str] = {}
     reproduction: Reproduction | None = None

@@ -8,8 +8,10 @@ from typing import Literal
 import msgspec
 
 MIN_HISTORY = 5
-RERUNS = 2
+RERUNS = 5
+# How far above the level tonight's first value must be, and every value that confirms it.
 MARGIN = 0.015
+CONFIRMING_MARGIN = 0.010
 # The level may lie this far above the last nights: an unsteady series reached it recently.
 MAX_LIFT = 0.06
 MIN_SIDE = 3
@@ -21,10 +23,10 @@ class Judgement(msgspec.Struct, frozen=True):
     """The judgement of the gate on one night.
 
     Attributes:
-        outcome: "regressed" needs every candidate above the limit; "inconclusive" needs more values.
+        outcome: "regressed" needs every candidate above its limit; "inconclusive" needs more values.
         reason: One sentence for the report.
         level: What the series may reach without a regression, in the unit of the history; None with too few nights.
-        limit: The level plus the margin, same unit; None with too few nights.
+        limit: The level plus the margin of the first value, same unit; None with too few nights.
         rerun: Whether one more measurement today can decide it; False if earlier nights are missing.
     """
 
@@ -40,12 +42,14 @@ def judge(history: Sequence[float], candidates: Sequence[float], *, reruns: int 
 
     Args:
         history: Earlier nightly values, oldest first, positive, at least 5; the last 10 are used.
-        candidates: Today's value and, after each result with `rerun`, one more measurement of today, preferably an
-            hour later: an immediate re-run repeats what disturbed the first value.
-        reruns: Measurements after the first that must confirm it. The published error rates hold for 2.
+        candidates: Today's value and, after each result with `rerun`, one more measurement, preferably hours later:
+            an immediate re-run repeats what disturbed the first value. The nights before may be the first of them,
+            from the one on that left the level.
+        reruns: Measurements after the first that must confirm it. The published error rates hold for 5.
 
     Returns:
-        "pass" at the first candidate within the limit; "regressed" if the first and all re-runs are above it.
+        "pass" if the first value is at most 1.5 % above the level, or at the first re-run that is at most 1.0 % above
+        it; "regressed" if none is.
 
     Raises:
         ValueError: no candidate, or a value that is not positive.
@@ -55,7 +59,7 @@ def judge(history: Sequence[float], candidates: Sequence[float], *, reruns: int 
         return Judgement("inconclusive", f"needs {MIN_HISTORY} earlier values, has {len(history)}")
     level = expected_level(history)
     limit = level * (1 + MARGIN)
-    if min(candidates) <= limit:
+    if candidates[0] <= limit or min(candidates) <= level * (1 + CONFIRMING_MARGIN):
         return Judgement("pass", f"{_percent(min(candidates), level)} against the level", level, limit)
     if len(candidates) <= reruns:
         missing = reruns + 1 - len(candidates)

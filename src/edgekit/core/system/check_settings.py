@@ -83,6 +83,7 @@ class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         time_limit_s: How long each process keeps timing after warm-up, in seconds.
         time_box_s: Longest time of one comparison, in seconds.
         nightly: Compare each median with the previous nights in the history.
+        rerun_later: Leave the confirmation of a slower median to the next runs, instead of five re-runs in this one.
         history: File of earlier runs, relative to the configuration file.
         baseline_commit: The commit whose sources are the baseline of every model that has a source.
     """
@@ -102,6 +103,7 @@ class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     time_limit_s: _Seconds = 0.5
     time_box_s: _Seconds = 45.0
     nightly: bool = False
+    rerun_later: bool = False
     history: str = HISTORY_FILE
     baseline_commit: str = ""
 

@@ -20,6 +20,7 @@ from edgekit.core.reports.check import Checked
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.history import Line
 from edgekit.core.reports.report import Report, cell, is_report
+from edgekit.core.statistics.events import Night, SeriesKey
 from edgekit.core.system.check_settings import BaselineMetric, CheckedModel, CheckFile
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
@@ -117,6 +118,8 @@ class Gate:
     values: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
+    nights: dict[SeriesKey, Night] = field(default_factory=dict)
+    since: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def compares(self, metric: BaselineMetric) -> bool:

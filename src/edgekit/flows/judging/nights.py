@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from edgekit.core.reports.check import Checked
+from edgekit.core.reports.history import Point
 from edgekit.core.reports.report import Estimate, Latency, Report, cell
+from edgekit.core.statistics.events import Event, Night, SeriesKey, judge_many
 from edgekit.core.statistics.nightly import RERUNS, Judgement, judge
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
@@ -46,35 +50,54 @@ def against_history(gate: Gate, gated: Gated, report: Report, target: Target, ar
     )
 
 
+def events_of(gate: Gate, today: str) -> Iterator[Event]:
+    """What is slower than in earlier runs, put together by its cause, each with the run since when it is."""
+    for event in judge_many(gate.nights):
+        since = min(gate.since[series] or today for series in event.series)
+        yield msgspec.structs.replace(event, since=since)
+
+
 def _night(gate: Gate, gated: Gated, target: Target, artifact: str) -> tuple[Verdict, str, Estimate]:
     """Today's median against the earlier ones: the verdict, its reason, and what was measured."""
     series = _series(gated, target, artifact)
     # Before runs recorded sizes, bare files with free axes were measured at size 1.
     sizes, unknown = gate.sizes[series], not gated.found.is_described_by_file
     found = history.comparable(history.points(gate.lines, series), sizes, unknown=unknown or len(sizes) < 2)
-    candidates, judged, missing = _judged(gate, gated, target, artifact, history.level_of(found))
+    candidates, judged, missing = _judged(gate, gated, target, artifact, found)
     verdict = {"pass": Verdict.PASS, "regressed": Verdict.FAIL}.get(judged.outcome, Verdict.INCONCLUSIVE)
     if judged.rerun or verdict is Verdict.FAIL:
         gate.outside.append(series)
-    return verdict, judged.reason + at_sizes(sizes) + missing, Estimate(candidates[0], n=len(candidates))
+    return verdict, judged.reason + at_sizes(sizes) + missing, Estimate(gate.values[series], n=len(candidates))
 
 
 def _judged(
-    gate: Gate, gated: Gated, target: Target, artifact: str, earlier: list[float]
+    gate: Gate, gated: Gated, target: Target, artifact: str, found: Sequence[Point]
 ) -> tuple[list[float], Judgement, str]:
-    """Today's medians, what they say, and why a re-run has none: such a re-run confirms nothing."""
-    candidates, missing = [gate.values[_series(gated, target, artifact)]], ""
-    judged = judge(earlier, candidates)
+    """The medians since the level was left, what they say, and why a re-run has none: it then confirms nothing."""
+    series, level, missing = _series(gated, target, artifact), history.level_of(found), ""
+    slow = _slow_nights(found, level)
+    candidates = [*(point.value for point in slow), gate.values[series]]
+    judged = judge(level, candidates)
     for again in range(1, RERUNS + 1):
-        if not judged.rerun:
+        if not judged.rerun or gate.file.rerun_later:
             break
         fresh = _median(gate.profile(gated, gated.found.chosen((artifact,)), again=again).latency, target, artifact)
         if fresh.value is None:
             missing = f"; a re-run has no median: {fresh.reason}"
             continue
         candidates.append(fresh.value)
-        judged = judge(earlier, candidates)
-    return candidates, judged, missing
+        judged = judge(level, candidates)
+    gate.nights[SeriesKey(f"{gated.model.called}/{artifact}", str(target))] = Night(level, candidates)
+    gate.since[series] = slow[0].created if slow else ""
+    later = ", by the next runs" if judged.rerun and gate.file.rerun_later else ""
+    return candidates, judged, later + missing
+
+
+def _slow_nights(found: Sequence[Point], level: Sequence[float]) -> Sequence[Point]:
+    """The last nights that were slower than the level, at most as many as confirm one another."""
+    last = found[history.red_since(found) :]
+    first = next((place for place, point in enumerate(last) if judge(level, [point.value]).rerun), len(last))
+    return last[first:][-RERUNS:]
 
 
 def _median(rows: Sequence[Latency], target: Target, artifact: str) -> Estimate:

@@ -54,7 +54,7 @@ def _context(report: CheckReport) -> dict[str, Any]:
         "baselines": _baselines(report.results),
         "pairs": pairs_grid(report.comparisons) if report.comparisons else None,
         "change": changes(report.comparisons, None, "change"),
-        "notices": report.warnings,
+        "notices": (*check.slower(report), *report.warnings),
     }
 
 
