@@ -21,6 +21,7 @@ TOP = ("train", "export", "runtime", "devices")
 # Distributions whose modules have another name.
 MODULES = {
     "ai-edge-litert": "ai_edge_litert",
+    "cyclonedx-python-lib": "cyclonedx",
     "onnxruntime-gpu": "onnxruntime",
     "pillow": "PIL",
     "scikit-learn": "sklearn",
