@@ -13,7 +13,7 @@ from tests.flows.scripted import Scripted
 import edgekit
 from edgekit.cli.main import run
 from edgekit.core.bundle import Bundle
-from edgekit.core.errors import UserError
+from edgekit.core.errors import DeviceUnavailable, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.reports.report import Estimate
 from edgekit.core.reports.tuning import Choice, Tuning, device_kind, is_same_kind, merged, read_tuning
@@ -78,6 +78,7 @@ def test_the_choice_is_kept_beside_the_bundle_and_found_by_load(bundle: Path) ->
     kept = read_tuning(bundle.with_name("net.tuning.json"))
     assert kept is not None
     assert kept.choices[0].is_chosen
+    assert report.chosen is not None
     assert kept.choices[0].options == report.chosen.options
     assert report.chosen.is_tied
     assert any(one.is_efficient for one in report.candidates)
@@ -243,6 +244,37 @@ def test_an_emulated_device_has_nothing_to_be_tuned(bundle: Path, monkeypatch: p
     assert not bundle.with_name("net.tuning.json").exists()
 
 
+@pytest.mark.parametrize("last", [0, 1, 4])
+def test_a_device_that_is_lost_leaves_a_report_of_its_launches(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, last: int
+) -> None:
+    def answer(number: int, job: object) -> float:
+        if number >= last:
+            raise DeviceUnavailable("No response from 'pi'.")
+        return 1e-3
+
+    device = Scripted(answer)
+    monkeypatch.setattr(devices, "open_device", lambda target: device)
+    monkeypatch.setattr(tuning_flow._Launcher, "_parity", lambda *_: ())
+    file = tmp_path / "tuned.json"
+
+    code = run(
+        ["tune", str(bundle), "--target", "pi", "--report", str(file), "--report", str(file.with_suffix(".html"))]
+    )
+
+    out, err = capsys.readouterr()
+    assert code == 3
+    assert "edgekit devices check pi" in err or last == 0
+    assert not bundle.with_name("net.tuning.json").exists()
+    assert file.exists() == (last > 0)
+    if last > 0:
+        found = json.loads(file.read_text())
+        assert (found["verdict"], found["missing"], found["chosen"]) == ("incomplete", "No response from 'pi'.", None)
+        assert sum(one["launches"] for one in found["candidates"]) == last
+        assert "INCOMPLETE: No response from 'pi'." in " ".join(out.split())
+        assert "INCOMPLETE" in file.with_suffix(".html").read_text()
+
+
 def test_what_the_device_refuses_is_listed_with_the_reason(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(number: int, job: object) -> float:
         if getattr(job, "options", {}).get("graph") == "basic":
@@ -255,4 +287,5 @@ def test_what_the_device_refuses_is_listed_with_the_reason(bundle: Path, monkeyp
     report = tune(bundle)
 
     assert [one.refused for one in report.candidates if one.refused] == ["no such level"]
+    assert report.chosen is not None
     assert report.chosen.options == {"graph": "all", "threads": "1"}

@@ -77,7 +77,11 @@ class TuneOrder:
         )
 
     def run(self, progress: Progress) -> TuneReport:
-        """Search, and save the choice next to the bundle."""
+        """Search, and save the choice next to the bundle; if the device is lost, report what was measured.
+
+        Raises:
+            DeviceUnavailable: The device was lost before the first launch had ended.
+        """
         with progress.stage(f"tuning on {self.target}"), ExitStack() as stack:
             folder = Path(stack.enter_context(temporary_folder()))
             device = stack.enter_context(devices.open_device(self.target.device))
@@ -86,7 +90,12 @@ class TuneOrder:
             quality = {one.recipe: _quality(self.found, one, self.max_drop) for one in self.artifacts}
             candidates = self._candidates(quality, facts, emulated=device.emulated or facts.emulated)
             trier = _Launcher(self.found, launcher, folder, self.time_limit_s)
-            finalists = halve(candidates, trier.launch, self.settings.seed, progress)
+            try:
+                finalists = halve(candidates, trier.launch, self.settings.seed, progress)
+            except DeviceUnavailable as err:
+                if not any(one.results for one in candidates):
+                    raise
+                return _unfinished(self.found, self.target, candidates, quality, facts, err)
         if not finalists:
             raise EnvironmentFault(f"No candidate runs on '{self.target}': {candidates[0].refused}")
         report = _reported(self.found, self.target, candidates, finalists, quality, facts, self.settings)
@@ -198,6 +207,36 @@ def _no_candidate(target: str, quality: Mapping[str, Quality]) -> str:
     return f"Nothing can be tuned on '{target}'" + (f": {reasons}." if reasons else ": it cannot open any artifact.")
 
 
+def _unfinished(
+    found: Opened,
+    where: Target,
+    candidates: Sequence[Trial],
+    quality: Mapping[str, Quality],
+    facts: Facts,
+    lost: DeviceUnavailable,
+) -> TuneReport:
+    """The report of a search that lost its device: every launch that ended, and no choice."""
+    measured = sorted((one for one in candidates if one.results and not one.refused), key=lambda one: one.level_s)
+    return TuneReport(
+        created=now(),
+        tools=versions(),
+        reproduction=reproduction(),
+        bundle=str(found.path),
+        target=str(where),
+        device=tuning.device_kind(facts),
+        candidates=(
+            *(_candidate(found, one, quality[one.recipe], is_tied=False) for one in measured),
+            *(_refused(found, one, quality) for one in candidates if one.refused),
+        ),
+        chosen=None,
+        launches=sum(len(one.results) for one in candidates),
+        exhaustive=exhaustive(candidates),
+        missing=lost.message,
+        verdict=Verdict.INCOMPLETE,
+        warnings=_excluded(quality),
+    )
+
+
 def _reported(
     found: Opened,
     where: Target,
@@ -227,8 +266,12 @@ def _reported(
         chosen=rows[best],
         launches=sum(len(trial.results) for trial in candidates),
         exhaustive=exhaustive(candidates),
-        warnings=tuple(f"'{name}' was excluded: {one.refused}." for name, one in quality.items() if one.refused),
+        warnings=_excluded(quality),
     )
+
+
+def _excluded(quality: Mapping[str, Quality]) -> tuple[str, ...]:
+    return tuple(f"'{name}' was excluded: {one.refused}." for name, one in quality.items() if one.refused)
 
 
 def _candidate(found: Opened, trial: Trial, quality: Quality, *, is_tied: bool) -> Candidate:
@@ -281,12 +324,14 @@ def _kept(report: TuneReport, found: Opened, finalists: Sequence[Trial], facts: 
     """Write the choice of every artifact that was measured fully."""
     file = tuning_file(found.path)
     best = [min(group, key=lambda trial: trial.level_s) for group in _by_recipe(finalists).values()]
-    choices = [_choice(found, trial, facts) for trial in best if trial.recipe != report.chosen.artifact]
+    chosen = report.chosen
+    assert chosen is not None
+    choices = [_choice(found, trial, facts) for trial in best if trial.recipe != chosen.artifact]
     (winner,) = [
         trial
         for trial in finalists
         if (trial.recipe, trial.target.backend, dict(trial.target.options))
-        == (report.chosen.artifact, report.chosen.backend, report.chosen.options)
+        == (chosen.artifact, chosen.backend, chosen.options)
     ]
     choices.insert(0, msgspec.structs.replace(_choice(found, winner, facts), is_chosen=True))
     with claimed(file, wait_s=SHORT_S):

@@ -49,8 +49,9 @@ def render_markdown(report: TuneReport) -> str:
 
 
 def worth(report: TuneReport) -> list[Candidate]:
-    """The candidates that no other one surpasses, and those that are tied with the fastest."""
-    return [one for one in report.candidates if one.is_efficient or one.is_tied]
+    """The candidates that no other one surpasses, and those that are tied with the fastest; all without a choice."""
+    is_open = report.chosen is None
+    return [one for one in report.candidates if one.is_efficient or one.is_tied or (is_open and one.launches)]
 
 
 def cells(one: Candidate, report: TuneReport) -> tuple[str, ...]:
@@ -84,6 +85,8 @@ def mark(one: Candidate, report: TuneReport) -> str:
 
 def notes(report: TuneReport) -> Iterator[str]:
     """What a reader must know about the choice, a sentence each."""
+    if report.missing:
+        yield f"INCOMPLETE: {report.missing} The rows contain what was measured before."
     equal = sum(one.is_tied for one in worth(report))
     if equal > 1:
         yield (
@@ -95,9 +98,15 @@ def notes(report: TuneReport) -> Iterator[str]:
 
 
 def chosen_target(report: TuneReport) -> str:
-    """The artifact, and the target that runs it best."""
-    device = report.target.split("/")[0].split("@")[0]
-    return f"{report.chosen.artifact} as {device}{report.chosen.target}"
+    """The artifact and the target that runs it best, or that there is none."""
+    if report.chosen is None:
+        return "nothing"
+    return f"{report.chosen.artifact} as {device_of(report)}{report.chosen.target}"
+
+
+def device_of(report: TuneReport) -> str:
+    """The device that it was tuned for, without backend and options."""
+    return report.target.split("/")[0].split("@")[0]
 
 
 def _where(report: TuneReport) -> str:

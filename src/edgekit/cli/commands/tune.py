@@ -80,13 +80,16 @@ def command(
     """
     from edgekit.cli.reports import rendered, write_documents
     from edgekit.flows.tune import tune_order
-    from edgekit.report.tune import render
+    from edgekit.report.tune import device_of, render
 
     settings = call.settings(wait_s=wait)
 
-    def show(found: TuneReport) -> None:
+    def show(found: TuneReport) -> int:
         write_documents(found, report)
         call.answer(found, lambda shown: rendered(shown, render, call.output, report))
+        if found.missing:
+            call.note(f"Hint: edgekit devices check {device_of(found)}")
+        return found.verdict.exit_code
 
     return call.perform(
         lambda progress: tune_order(

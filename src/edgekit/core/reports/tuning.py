@@ -14,11 +14,12 @@ from edgekit.core.reports.report import Estimate
 from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.system import documents
 from edgekit.core.system.documents import Document
+from edgekit.core.verdict import Verdict
 
 # 1: first version.
 TUNING_SCHEMA: Final = 1
-# 1: first version. 2: when it was made, tools and reproduction.
-TUNE_REPORT_SCHEMA: Final = 2
+# 1: first version. 2: when it was made, tools and reproduction. 3: `missing`, `verdict`; `chosen` may be null.
+TUNE_REPORT_SCHEMA: Final = 3
 # "Raspberry Pi 5 Model B Rev 1.1": revisions of a board differ in memory and power supply, not in the processor.
 _REVISION: Final = re.compile(r",? Rev(?:ision)? ?[0-9A-Z]+(?:\.[0-9]+)*(?= \(|,)")
 # The kind of an Arm device: board, processor, and the rest.
@@ -79,21 +80,27 @@ class Tuning(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 class TuneReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The result of `edgekit tune`: it took `launches` launches; measuring everything takes `exhaustive`."""
+    """The result of `edgekit tune`: it took `launches` launches; measuring everything takes `exhaustive`.
+
+    `missing` says why the device could not be measured to the end; then nothing is chosen and nothing is saved, and the
+    verdict is incomplete.
+    """
 
     bundle: str
     target: str
     device: str
     candidates: tuple[Candidate, ...]
-    chosen: Candidate
+    chosen: Candidate | None
     launches: int
     exhaustive: int
     file: str = ""
+    missing: str = ""
     warnings: tuple[str, ...] = ()
     created: str = ""
     tools: dict[str, str] = {}
     reproduction: Reproduction | None = None
     command: str = "tune"
+    verdict: Verdict = Verdict.PASS
     schema_version: int = TUNE_REPORT_SCHEMA
 
 

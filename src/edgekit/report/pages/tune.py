@@ -30,7 +30,7 @@ def render_html(report: TuneReport) -> str:
         created=report.created,
         name=f"{report.bundle} on {report.target}",
         word="Chosen",
-        counts=f"{tune.chosen_target(report)}: p50 {formatting.figure(report.chosen.latency, 's')}",
+        counts=_counts(report),
         place=report.device,
     )
     more = [("saved in", report.file)] * bool(report.file) + [("schema", str(report.schema_version))]
@@ -46,6 +46,11 @@ def render_html(report: TuneReport) -> str:
         picture=_picture(report, measured),
         refused=_refused(report),
     )
+
+
+def _counts(report: TuneReport) -> str:
+    median = f": p50 {formatting.figure(report.chosen.latency, 's')}" if report.chosen else ""
+    return tune.chosen_target(report) + median
 
 
 def _grid(report: TuneReport, measured: Sequence[Candidate]) -> Grid:
