@@ -1,7 +1,7 @@
 """Pages that are followed literally: every command of a page, in its order, as a reader types it.
 
 In a block ```console, a line that begins with `$ ` is typed, and the lines after it are what the page shows of the
-output: all of it, or parts with `…` for the lines between. A command that does not end with 0 says so: `# exit code 3`.
+output: all of it, or parts with `…` for what is left out. A command that does not end with 0 says so: `# exit code 3`.
 A comment before a block says what a test cannot know from the block:
 
     <!-- not followed: WHY -->     it needs real hardware, a person, or root
@@ -71,10 +71,8 @@ def steps(text: str) -> list[Step]:
             assert value in NOT_FOLLOWED, mark
         elif kind == "console":
             typed = _typed(body)
-            found += [Step(*one) for one in typed[:-1]]
-            found.append(Step(*typed[-1], mark=mark))
-            if name == "stand-in":
-                found[-len(typed)] = Step(*typed[0], mark=mark)
+            marked = 0 if name == "stand-in" else len(typed) - 1
+            found += [Step(*one, mark=mark if place == marked else "") for place, one in enumerate(typed)]
         elif name == "file":
             found.append(Step(body, file=value))
     return found
@@ -104,8 +102,9 @@ def has_form(shown: Sequence[str], out: str, err: str) -> bool:
 
 
 def _matches(shown: list[str], text: str) -> bool:
-    """Whether the lines are those of the text; `…` stands for any number of them."""
-    pattern = "".join("(?:[^\n]*\n)*?" if line == LEFT_OUT else f"{re.escape(line)}\n" for line in shown if line)
+    """Whether the lines are those of the text; `…` stands for any number of lines, or for a part of one."""
+    escaped = (re.escape(line).replace(re.escape(LEFT_OUT), "[^\n]*") for line in shown if line)
+    pattern = "".join("(?:[^\n]*\n)*?" if line == "[^\n]*" else f"{line}\n" for line in escaped)
     printed = "".join(f"{line}\n" for line in map(form, text.splitlines()) if line)
     return re.fullmatch(pattern, printed) is not None
 

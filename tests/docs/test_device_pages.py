@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from tests.docs.followed import ROOT, Reader, Step, programs, ssh_program, steps
 from tests.flows.deploying.small_bundles import small_bundle
 from tests.standins.cache import Missing, cache_folder, required
+from tests.standins.desk import Host, running_desk
 from tests.standins.phone import running_phone
 from tests.standins.pi import PI5, arm64_root, running_pi
 from tests.standins.world import Browser
@@ -21,6 +24,17 @@ from edgekit.devices.web.packages import fetch
 
 def page(name: str) -> list[Step]:
     return steps((ROOT / "docs" / name).read_text(encoding="utf-8"))
+
+
+# Anna has the device until her terminal is closed.
+ANNA = """
+import sys
+from edgekit.devices.leasing.leases import leased
+from edgekit.devices.remote.ssh import SshShell
+with leased(SshShell("pi5", "pi5", config=sys.argv[1]), "anna", owner="anna@desk"):
+    print("holds", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -36,7 +50,7 @@ def environment(folder: Path, scripts: Mapping[str, str]) -> dict[str, str]:
     """One short launch per measurement, an inventory of their own, and programs that know the stand-ins."""
     return {
         "PATH": programs(folder / "bin", scripts),
-        "EDGEKIT_DEVICES": str(folder / "devices.toml"),
+        "EDGEKIT_DEVICES": str(folder / "desk" / "devices.toml"),
         "EDGEKIT_CACHE": str(cache_folder() / "wheels"),
         "EDGEKIT_LAUNCHES": "1",
     }
@@ -87,3 +101,45 @@ def test_the_browser_of_a_phone(desk: Path, tmp_path: Path) -> None:
         Reader(desk, variables, heard=heard).follow(page("phone-browser.md"))
     finally:
         browser.close()
+
+
+@pytest.mark.slow
+@pytest.mark.device
+def test_several_devices(desk: Path, tmp_path: Path) -> None:
+    others: list[subprocess.Popen[str]] = []
+
+    def heard(said: str, typed: str) -> None:
+        """Anna ends as soon as someone waits for her."""
+        del typed
+        if others and "; waiting." in said:
+            end(others)
+
+    (tmp_path / "hosts").mkdir()
+    with required(), running_desk(tmp_path / "hosts", ["pi4", "pi5"], launch_s=None) as hosts:
+        before = {
+            "stand-in: pi4 is switched off": hosts[0].kill,
+            "stand-in: pi4 is switched on": hosts[0].start,
+            "stand-in: anna measures on pi5": lambda: others.append(anna(hosts[1])),
+        }
+        ssh = ssh_program({f"pi@{one.name}.local": (one.name, one.config) for one in hosts})
+        try:
+            Reader(desk, environment(tmp_path, {"ssh": ssh}), before=before, heard=heard).follow(
+                page("fleet-of-devices.md")
+            )
+        finally:
+            end(others)
+
+
+def anna(host: Host) -> subprocess.Popen[str]:
+    """Another user, who has the device when this returns."""
+    command = [sys.executable, "-c", ANNA, str(host.config)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "holds\n"
+    return process
+
+
+def end(others: list[subprocess.Popen[str]]) -> None:
+    """Close the terminals of the other users."""
+    while others:
+        others.pop().communicate(timeout=60)

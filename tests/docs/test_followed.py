@@ -22,6 +22,16 @@ $ cat missing  # exit code 1
 ```console
 $ reboot
 ```
+<!-- stand-in: lab is off -->
+```console
+$ true
+$ true
+```
+<!-- until Ctrl-C -->
+```console
+$ true
+$ sleep 60
+```
 """
 
 
@@ -30,6 +40,10 @@ def test_the_steps_of_a_page_are_its_commands_and_files_in_order() -> None:
         Step("echo one     two", ("one two",)),
         Step("cat missing", (), 1),
         Step("[lab]\n", file="devices.toml"),
+        Step("true", mark="stand-in: lab is off"),
+        Step("true"),
+        Step("true"),
+        Step("sleep 60", mark="until Ctrl-C"),
     ]
 
 

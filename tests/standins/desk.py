@@ -75,11 +75,11 @@ class Host:
 
 
 @contextmanager
-def running_desk(folder: Path, names: list[str], *, launch_s: float) -> Iterator[list[Host]]:
+def running_desk(folder: Path, names: list[str], *, launch_s: float | None) -> Iterator[list[Host]]:
     """The devices, and an inventory of them in `folder/devices.toml`.
 
     Args:
-        launch_s: How long each launch takes, in seconds.
+        launch_s: How long each launch takes, in seconds; None for the real backends of this Python.
 
     Raises:
         Missing: There is no sshd.
@@ -92,11 +92,13 @@ def running_desk(folder: Path, names: list[str], *, launch_s: float) -> Iterator
 
 
 @contextmanager
-def _running(state: Path, name: str, launch_s: float) -> Iterator[Host]:
-    site = state / "home/.cache/edgekit/site/onnxruntime"
-    site.mkdir(parents=True)
-    (site / "__init__.py").write_text(_BACKEND)
-    (state / "home/launch_s").write_text(str(launch_s))
+def _running(state: Path, name: str, launch_s: float | None) -> Iterator[Host]:
+    (state / "home").mkdir(parents=True)
+    if launch_s is not None:
+        site = state / "home/.cache/edgekit/site/onnxruntime"
+        site.mkdir(parents=True)
+        (site / "__init__.py").write_text(_BACKEND)
+        (state / "home/launch_s").write_text(str(launch_s))
     port = free_port()
     config = write_client(state, name, port)
     _write_server(state, port)
