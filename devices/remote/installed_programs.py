@@ -106,6 +106,20 @@ done"""
     return tuple(found.values())
 
 
+def require_python(shell: Shell) -> None:
+    """Raise for a device that cannot run any program.
+
+    Raises:
+        DeviceError: It has no Python, like an Android phone.
+        DeviceUnavailable: It does not respond.
+    """
+    if shell.run("command -v python3 >/dev/null 2>&1").code != 0:
+        raise DeviceError(
+            f"'{shell.name}' has no Python, which the program needs.",
+            hint="edgekit deploy BUNDLE --for c --out DIR",
+        )
+
+
 def install_program(
     shell: Shell, name: str, zipapp: Path, *, signature: Path | None = None, must_verify: bool = False
 ) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import pytest
 from tests.devices.test_c_runner_build import install_zig
 from tests.flows.deploying.small_bundles import small_bundle, tflite_bundle
 from tests.standins.cache import built, cache_folder, required
+from tests.standins.phone import running_phone
 from tests.standins.pi import PI4, PI5, Pi, running_pi
 
 from edgekit.core.errors import DeviceError, UserError
@@ -132,6 +133,21 @@ def test_a_device_that_was_not_prepared_is_told_so(tmp_path: Path, monkeypatch: 
 
         assert caught.value.hint == "edgekit devices prepare pi"
         assert listed() == {"net": ("", ())}
+
+
+def test_a_phone_has_no_python_and_is_told_so_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_DEVICES", str(tmp_path / "devices.toml"))
+    with required(), running_phone() as phone:
+        inventory.add("pi", Entry(adb=phone.serial, port=phone.server_port, emulated=True))
+
+        with pytest.raises(DeviceError, match="'pi' has no Python, which the program needs") as caught:
+            install(small_bundle(tmp_path / "bundle"), "net")
+
+        assert caught.value.hint == "edgekit deploy BUNDLE --for c --out DIR"
+        assert listed() == {}
+        assert not list(phone.folder.glob("blobs/*"))
 
 
 def test_tflite_runs_there_as_well(pi: Pi, tmp_path: Path) -> None:

@@ -15,7 +15,13 @@ from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress
 from edgekit.devices import inventory
 from edgekit.devices.inventory import Entry
-from edgekit.devices.remote.installed_programs import PURPOSE, install_program, installed, roll_back
+from edgekit.devices.remote.installed_programs import (
+    PURPOSE,
+    install_program,
+    installed,
+    require_python,
+    roll_back,
+)
 from edgekit.devices.remote.shell import Shell
 from edgekit.flows.deploying.program_parts import parts_of
 from edgekit.flows.deploying.python_program import ZIPAPP, write_zipapp
@@ -50,13 +56,14 @@ class DeployOrder:
         )
 
     def run(self, progress: Progress) -> DeployedReport:
-        """Run the cases here, then install and test the program there."""
+        """Run the cases here, then install and test the program there; errors as in `require_python` too."""
         with ExitStack() as stack:
+            shell = stack.enter_context(_shell(self.device, self.entry))
+            require_python(shell)
             program = Path(stack.enter_context(temporary_folder())) / ZIPAPP
             with progress.stage("cases"), parts_of(self.bundle, self.artifact) as parts:
                 write_zipapp(parts, program)
             signature = self._signature(program)
-            shell = stack.enter_context(_shell(self.device, self.entry))
             with progress.stage(f"install on '{self.device}'"):
                 version, said = install_program(
                     shell, self.name, program, signature=signature, must_verify=self.must_verify
