@@ -218,6 +218,28 @@ def test_a_file_that_is_no_archive_of_plain_arrays_is_refused(data: bytes, tmp_p
         read_arrays(tmp_path / "a.npz", UserError)
 
 
+class Touch:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_in_an_archive_is_not_run(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    np.savez(tmp_path / "a.npz", x=np.array([Touch(ran)], dtype=object))
+
+    with pytest.raises(UserError, match=r"is not an \.npz of plain arrays"):
+        read_arrays(tmp_path / "a.npz", UserError)
+
+    assert not ran.exists()
+    np.load(tmp_path / "a.npz", allow_pickle=True)["x"]
+    assert ran.exists()
+
+
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Cannot read '.*a\.npz': No such file"):
         read_arrays(tmp_path / "a.npz", UserError)

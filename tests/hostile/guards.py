@@ -72,6 +72,13 @@ GUARDS: Final = (
         "src/edgekit/flows/opening/external_data.py",
         "if not location or not file.resolve().is_relative_to(folder) or file.is_symlink():",
         "if not location:",
+        "tests/flows/opening/test_external_data.py::test_data_outside_the_folder_is_refused",
+    ),
+    Guard(
+        "external-data-of-sources",
+        "export/onnx/reader.py",
+        "if not location or not place.resolve().is_relative_to(folder) or place.is_symlink():",
+        "if not location:",
         "tests/flows/test_given.py::test_weights_outside_the_folder_are_refused",
     ),
     Guard(
@@ -79,7 +86,7 @@ GUARDS: Final = (
         "src/edgekit/core/samples.py",
         "with np.load(io.BytesIO(data), allow_pickle=False) as content:",
         "with np.load(io.BytesIO(data), allow_pickle=True) as content:",
-        "tests/core/test_samples.py::test_a_file_that_is_no_archive_of_plain_arrays_is_refused",
+        "tests/core/test_samples.py::test_a_pickle_in_an_archive_is_not_run",
     ),
     Guard(
         "samples-size",
@@ -202,10 +209,24 @@ GUARDS: Final = (
     ),
     Guard(
         "planted-modules",
-        "src/edgekit/core/system/processes.py",
-        'os.environ[name] = "1"',
-        "pass",
+        "src/edgekit/__main__.py",
+        "        del sys.path[0]",
+        "        pass",
         "tests/hostile/test_planted_modules.py",
+    ),
+    Guard(
+        "replies",
+        "src/edgekit/core/job.py",
+        "Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e6)]",
+        "Seconds = float",
+        "tests/hostile/test_device_replies.py::test_a_result_that_no_launch_can_have_is_an_error_of_the_device",
+    ),
+    Guard(
+        "bodies",
+        "devices/web/server.py",
+        "if not limit or not _LENGTH.fullmatch(length) or int(length) > limit:",
+        "if not limit or not _LENGTH.fullmatch(length):",
+        "tests/hostile/test_device_replies.py::test_a_body_that_is_too_long_is_refused_before_it_is_read",
     ),
     Guard(
         "terminal",
