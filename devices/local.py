@@ -8,11 +8,11 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
-from edgekit.core.errors import DeviceError, DeviceUnavailable, from_record
+from edgekit.core.errors import DeviceError, DeviceUnavailable, ModelUnreadable, from_record
 from edgekit.core.facts import Facts
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult
 from edgekit.core.system import documents
-from edgekit.core.system.processes import Finished, run_tied
+from edgekit.core.system.processes import CRASHES, Finished, run_tied
 
 D = TypeVar("D")
 
@@ -73,13 +73,16 @@ def read_answer(ended: Finished, timeout_s: float) -> JobResult:
 
     Raises:
         EdgekitError: The error that the launch reported, as the same class.
-        DeviceError: The launch crashed, was killed, took too long or printed something else.
+        ModelUnreadable: The backend crashed.
+        DeviceError: The launch was killed, took too long or printed something else.
     """
     if ended.is_cut:
         raise DeviceError("The launch on 'local' printed too much and was stopped.")
     if ended.timed_out:
         raise DeviceError(f"The launch on 'local' took longer than {timeout_s:g} s and was stopped.{_tail(ended.err)}")
     line = ended.out.strip()
+    if not line and _signal(ended.code) in CRASHES:
+        raise ModelUnreadable(f"The backend crashed ({_signal(ended.code)}) in a launch on 'local'.{_tail(ended.err)}")
     if not line:
         raise DeviceError(f"The launch on 'local' {_fate(ended.code)} without a result.{_tail(ended.err)}")
     if ended.code == 0:
@@ -100,10 +103,17 @@ def _decoded(line: bytes, kind: type[D]) -> D:
 def _fate(code: int) -> str:
     if code >= 0:
         return f"exited with {code}"
+    return f"was killed by {_signal(code)}"
+
+
+def _signal(code: int) -> str:
+    """The name of the signal in an exit code; empty for a program that ended by itself."""
+    if code >= 0:
+        return ""
     try:
-        return f"was killed by {signal.Signals(-code).name}"
+        return signal.Signals(-code).name
     except ValueError:
-        return f"was killed by signal {-code}"
+        return f"signal {-code}"
 
 
 def _tail(complaints: str) -> str:

@@ -68,7 +68,7 @@ ROWS: Final = (
             "core",
             "nouns, errors and pure functions",
             1,
-            (("reports",), ("reports/setup",), ("statistics",), ("system",), ("system/durable",)),
+            (("reports",), ("reports/setup",), ("statistics",), ("system",), ("system/durable", "system/native")),
         ),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekit.core.errors import ModelUnreadable
+from edgekit.core.system.native import memory_limit
 
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive, such as a bundle or a PyTorch checkpoint"),
@@ -57,7 +58,12 @@ def head_of(path: Path, count: int = 64) -> bytes:
 
 
 def not_a_model(path: Path, kind: str, why: str = "") -> ModelUnreadable:
-    """The error for a file that is not a model in format `kind`, with what it looks like instead."""
+    """The error for a file that is not a model in format `kind`, with what it looks like instead.
+
+    Where `why` is that memory was refused, the limit is the error.
+    """
+    if (too_large := memory_limit.exceeded(why)) is not None:
+        return too_large
     reason = f" The backend reports: {why.strip().rstrip('.')}." if why.strip() else ""
     like = looks_like(head_of(path))
     if kind in like:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgekit.core.errors import EdgekitError, ProviderRefused, UserError, unknown
 from edgekit.core.spec import ModelSpec
+from edgekit.core.system.native.notes import model_opened
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import OneThread
 from edgekit.core.target import BACKEND_OPTIONS, SIGNATURE, refuse_unknown_options
@@ -20,7 +21,7 @@ from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model
 from edgekit.runtime.backends.native_output import captured_stderr
 from edgekit.runtime.backends.operator_times import profiled
-from edgekit.runtime.backends.plans import Plan, Shapes, failed, first_line, has_variables, keeps_values
+from edgekit.runtime.backends.plans import Plan, Shapes, failed, first_line, has_variables, keeps_values, kernels
 from edgekit.runtime.backends.quantized import also_taken, stored_inputs
 from edgekit.runtime.backends.signatures import (
     Family,
@@ -71,14 +72,14 @@ class LiteRT:
         _check_provider(provider)
         threads, state = threads_of(options), choice(options, "state", STATES, "reset")
         engine = _opened(path, threads)
-        kernels = _kernels(engine)
-        if provider == "xnnpack" != kernels:
+        taken_by = kernels(engine)
+        if provider == "xnnpack" != taken_by:
             raise ProviderRefused(
                 f"Provider 'xnnpack' did not run the model '{path}'.", hint="--target local/litert@provider=cpu"
             )
         family = _family(engine, spec, options.get("signature", ""))
         again = partial(_opened, path, threads) if state == "reset" and has_variables(engine) else None
-        return LiteRTSession(engine, kernels, family, is_reset=state == "reset", again=again)
+        return LiteRTSession(engine, taken_by, family, is_reset=state == "reset", again=again)
 
     def operators(self, path: Path, options: Mapping[str, str], feed: Mapping[str, object]) -> tuple[OperatorTime, ...]:
         """Operators of the file at `path`, run on `feed`; none where LiteRT's profiler is not within reach.
@@ -321,20 +322,14 @@ def _opened(path: Path, threads: int) -> Any:
     # LiteRT aborts the process on some files that are not models.
     if not is_tflite(head):
         raise not_a_model(path, "TFLite")
+    model_opened(path)
     try:
         with captured_stderr() as captured:
             engine = module.Interpreter(model_path=os.fspath(path), num_threads=threads)
             engine.allocate_tensors()
-    except (ValueError, RuntimeError) as err:
+    except (ValueError, RuntimeError, MemoryError) as err:
         raise not_a_model(path, "TFLite", f"{first_line(err)} {captured.text}".strip()) from err
     return engine
-
-
-def _kernels(engine: Any) -> str:
-    """`xnnpack` when it took at least one operator, else `cpu`."""
-    wrapper = engine._interpreter
-    names = (wrapper.NodeName(place) for place in reversed(range(wrapper.NumNodes())))
-    return "xnnpack" if "DELEGATE" in names else "cpu"
 
 
 def _family(engine: Any, spec: ModelSpec | None, signature: str) -> Family:

@@ -16,6 +16,8 @@ import numpy as np
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.durable.owners import make_folder
+from edgekit.core.system.native import memory_limit
+from edgekit.core.system.native.notes import model_opened
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import bound_to_one_thread
 from edgekit.core.target import refuse_unknown_options
@@ -79,6 +81,7 @@ class OnnxRuntime:
         settings = _settings(ort, options)
         engine_name = providers.require(provider, ort)
         head_of(path)
+        model_opened(path, is_limited=provider == CPU)
         if provider == CPU:
             return OnnxSession(_created(ort, path, settings, [engine_name]), CPU, spec)
         return _opened_on(ort, path, settings, engine_name, spec)
@@ -346,8 +349,8 @@ def _bound_call(engine: Any, binding: Any, inputs: _BoundInputs, outputs: Feed) 
     return call
 
 
-def _failed(err: Exception) -> UserError:
-    return UserError(f"onnxruntime cannot run this feed: {_first_line(err)}")
+def _failed(err: Exception) -> EdgekitError:
+    return memory_limit.exceeded(err) or UserError(f"onnxruntime cannot run this feed: {_first_line(err)}")
 
 
 def _first_line(err: BaseException) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import EdgekitError, UserError
+from edgekit.core.system.native import memory_limit
 from edgekit.runtime.backends.quantized import giving, storing
 from edgekit.runtime.backends.signatures import SignatureEntry
 
@@ -115,9 +116,18 @@ def keeps_values(engine: Any) -> bool:
     return any(name == _VARIABLE or name.endswith(_RECURRENT) for name in names)
 
 
-def failed(err: Exception) -> UserError:
+def kernels(engine: Any) -> str:
+    """`xnnpack` when it took at least one operator, else `cpu`."""
+    wrapper = engine._interpreter
+    names = (wrapper.NodeName(place) for place in reversed(range(wrapper.NumNodes())))
+    return "xnnpack" if "DELEGATE" in names else "cpu"
+
+
+def failed(err: Exception) -> EdgekitError:
     """The error for a feed that LiteRT does not run."""
     # The engine strings its messages together, and repeats those of earlier failures.
+    if (too_large := memory_limit.exceeded(err)) is not None:
+        return too_large
     what = first_line(err).partition("Node number")[0]
     return UserError(f"litert cannot run this feed: {what or err}")
 

@@ -97,7 +97,7 @@ TABLE = [
         slow=True,
     ),
     Row("check", "--launches 5 --time-limit 10ms", CheckReport, PlanReport, "check bundle"),
-    Row("init", "--ci github --force", InitReport, PlanReport, stops_at="edgekit.flows.init.write_atomic"),
+    Row("init", "--ci github --force", InitReport, PlanReport, stops_at="edgekit.flows.init.write_new"),
     Row("history show", "", HistoryReport),
     Row("history blame", "", HistoryReport),
     Row("history accept", "--why 'a larger input'", AcceptReport, PlanReport, stops_at="edgekit.flows.history.append"),

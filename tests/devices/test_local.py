@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgekit.core.errors import DeviceError, DeviceUnavailable, Refused
+from edgekit.core.errors import DeviceError, DeviceUnavailable, ModelUnreadable, Refused
 from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.samples import write_arrays
 from edgekit.core.system.files import sha256_file
@@ -88,7 +88,7 @@ def test_facts_that_cannot_be_read_say_why(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("ended", "message"),
     [
-        (Finished(-11, b"", "one\n\ntwo\n"), "was killed by SIGSEGV without a result.\n  one\n  two"),
+        (Finished(-15, b"", "one\n\ntwo\n"), "was killed by SIGTERM without a result.\n  one\n  two"),
         (Finished(-9, b"", ""), "was killed by SIGKILL without a result."),
         (Finished(1, b"", "Traceback\n"), "exited with 1 without a result.\n  Traceback"),
         (Finished(0, b"hello", ""), "The result of the launch is not an edgekit JSON document"),
@@ -107,22 +107,22 @@ def test_only_the_last_lines_of_stderr_are_reported() -> None:
     many = "".join(f"line {n}\n" for n in range(100))
 
     with pytest.raises(DeviceError) as caught:
-        read_answer(Finished(-6, b"", many), 10.0)
+        read_answer(Finished(-9, b"", many), 10.0)
 
     assert caught.value.message.count("\n") == 5
     assert "line 99" in caught.value.message
 
 
-def test_an_engine_that_crashes_the_process_is_a_device_error(
+def test_an_engine_that_crashes_is_an_error_of_the_model(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "onnxruntime.py").write_text("import os\nos.write(2, b'bad kernel\\n')\nos.abort()\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    with pytest.raises(DeviceError) as caught:
+    with pytest.raises(ModelUnreadable) as caught:
         LocalDevice().measure(job)
 
-    assert caught.value.message == "The launch on 'local' was killed by SIGABRT without a result.\n  bad kernel"
+    assert caught.value.message == "The backend crashed (SIGABRT) in a launch on 'local'.\n  bad kernel"
 
 
 def test_a_reported_error_keeps_its_class_hint_and_code() -> None:

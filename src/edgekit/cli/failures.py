@@ -25,6 +25,7 @@ from edgekit.core.errors import (
     nearest,
     was_interrupted,
 )
+from edgekit.core.system.native import memory_limit
 
 # What the machine, not edgekit, is to blame for.
 _MACHINE = {
@@ -66,7 +67,7 @@ def translate(err: BaseException, arguments: list[str]) -> EdgekitError:
     if isinstance(err, BrokenPipeError) and _is_closed():
         return OutputClosed("Standard output was closed.")
     if isinstance(err, MemoryError):
-        return EnvironmentFault("There is not enough memory.", hint="free -h")
+        return memory_limit.exceeded(err) or EnvironmentFault("There is not enough memory.", hint="free -h")
     if isinstance(err, OSError) and err.errno in _MACHINE:
         return from_os_error(err, f"using '{err.filename}'" if err.filename else "reading or writing")
     return _fault(err, arguments)

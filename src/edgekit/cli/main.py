@@ -7,17 +7,27 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Run the command line of this process, and exit with its code."""
+    """Run the command line of this process in a child, and exit with its code."""
     arguments = sys.argv[1:]
+    try:
+        from edgekit.cli.supervisor import supervised
+
+        code = supervised(lambda: _prepared(arguments), lambda err: _failed(err, arguments))
+    except KeyboardInterrupt as err:
+        code = _failed(err, arguments)
+    sys.exit(code)
+
+
+def _prepared(arguments: list[str]) -> int:
+    """Set up this process, and run the command line."""
     try:
         # Imported under the handler: Ctrl-C while packages load ends in 130 as well.
         from edgekit.cli.startup import prepare
 
         prepare()
-        code = run(arguments)
+        return run(arguments)
     except KeyboardInterrupt as err:
-        code = _failed(err, arguments)
-    sys.exit(code)
+        return _failed(err, arguments)
 
 
 def run(arguments: list[str]) -> int:

@@ -6,14 +6,22 @@ import io
 import os
 import signal
 import sys
+import time
 import warnings
 from types import FrameType
+from typing import Final
+
+from edgekit.core.system.native import memory_limit, notes
+
+# A signal that comes again so soon was sent to this process and to its parent.
+_SAME_S: Final = 0.5
 
 
 def prepare() -> None:
     """Make the streams writable, handle stop signals like Ctrl-C, and silence the warnings of packages."""
     _open_streams()
     _unwind_when_stopped()
+    memory_limit.start(_memory_gb)
     if not sys.warnoptions and not {"-v", "--verbose", "--debug"} & set(sys.argv):
         warnings.simplefilter("ignore")
 
@@ -29,11 +37,26 @@ def _open_streams() -> None:
 
 def _unwind_when_stopped() -> None:
     """CI and ssh stop a job by SIGTERM or SIGHUP: what was begun is then cleaned up as after Ctrl-C."""
-    for name in ("SIGTERM", "SIGHUP"):
+    last = 0.0
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        notes.heard()
+        before, last = last, time.monotonic()
+        if not notes.is_watched() or last - before > _SAME_S:
+            raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP on purpose
-            signal.signal(number, _interrupt)
+        # nohup ignores SIGHUP on purpose, and a shell ignores SIGINT for its jobs in the background
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, interrupt)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _memory_gb() -> float:
+    """The setting `memory_gb`."""
+    import platformdirs
+
+    from edgekit.core.system.settings import USER_FILE, load_settings
+
+    return load_settings(user_file=platformdirs.user_config_path("edgekit") / USER_FILE)[0].memory_gb

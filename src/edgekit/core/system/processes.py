@@ -18,10 +18,14 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import IO, Final
 
+from edgekit.core.system.native import memory_limit
+
 # How long the output of a killed program is awaited: one of another session may hold the other end of its pipes.
 _GRACE_S: Final = 5.0
 MOST_BYTES: Final = 1 << 30
 _CHUNK: Final = 1 << 16
+# The signals of native code that fails.
+CRASHES: Final = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP")
 _UNWINDING: Final = tuple(
     signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__
 )
@@ -60,6 +64,7 @@ def start(
         process = subprocess.Popen(arguments, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
         if arrived:
             end(process)
+    memory_limit.lift(process.pid)
     return process
 
 
