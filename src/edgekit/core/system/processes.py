@@ -62,9 +62,9 @@ def start(
     """Start a program in its own session; the caller calls `end`. Ctrl-C during the start leaves no program behind."""
     with _signals_held() as arrived:
         process = subprocess.Popen(arguments, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
+        memory_limit.lift(process.pid)
         if arrived:
             end(process)
-    memory_limit.lift(process.pid)
     return process
 
 
