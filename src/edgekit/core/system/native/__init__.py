@@ -1,1 +1,1 @@
-"""What the native code of backends is held to: a limit of memory, and notes for the process that waits for the command."""
+"""What the native code of backends is held to: a limit of memory, and notes for the process that waits for it."""
