@@ -80,7 +80,7 @@ def described() -> str:
 
 
 def exceeded(err: BaseException | str) -> ModelUnreadable | None:
-    """The error for a model that needs more memory than the limit; None if `err`, or what it says, is another one."""
+    """The error for a model that needs more memory than the limit; None if neither `err` nor its text says so."""
     if not _limit_bytes or not (isinstance(err, MemoryError) or _SAYS_SO.search(str(err))):
         return None
     return ModelUnreadable(

@@ -1,4 +1,4 @@
-"""What a command tells the process that waits for it: the model that it opened last, and that it heard a signal.
+"""What a command reports to the process that waits for it: the model that it opened last, and that it heard a signal.
 
 A process that is inside native code cannot say either; so both are said before.
 """
@@ -40,7 +40,7 @@ def model_opened(path: Path, *, is_limited: bool = True) -> None:
     """Say that native code now gets a model, and limit what it may take; both only in the commands of edgekit.
 
     Args:
-        is_limited: False for engines that reserve much more memory than they use, such as those of graphics cards.
+        is_limited: False for a provider that reserves much more memory than it uses, such as a graphics card.
     """
     _write(MODEL + os.fsencode(path).replace(b"\n", b"?"))
     if is_limited:
