@@ -43,9 +43,9 @@ def read_input(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
 def as_input(array: Any, tensor: dict[str, Any]) -> Any:
     """`array` with the batch axis and in the dtype of the input; values that would become others are refused."""
     batched = array[None] if array.ndim == len(tensor["shape"]) - 1 else array
-    cast = batched.astype(tensor["dtype"])
     if batched.dtype.kind not in "iub" and not np.can_cast(batched.dtype, tensor["dtype"], "same_kind"):
         raise ValueError(f"An array of {batched.dtype} was given for '{tensor['name']}' ({tensor['dtype']}).")
+    cast = batched.astype(tensor["dtype"])
     if cast.dtype.kind in "iu" and not np.array_equal(cast, batched):
         raise ValueError(f"The array has values for '{tensor['name']}' outside the range of {tensor['dtype']}.")
     return cast
