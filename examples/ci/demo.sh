@@ -6,6 +6,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=${1:-$(mktemp -d)}
 cp -r "$here"/. "$work"
 cd "$work"
+# The configuration names model.py, which runs: here as in CI, the environment says that it may.
+export EDGEKIT_TRUST=.
 git() { command git -c user.name=demo -c user.email=demo@example.invalid -c init.defaultBranch=main "$@"; }
 git init --quiet .
 printf 'edgekit-built/\n*.jsonl\ncheck.*\n__pycache__/\n' >.gitignore

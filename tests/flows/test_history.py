@@ -160,6 +160,8 @@ def test_an_order_to_accept_changes_nothing(config: Path) -> None:
 def test_a_folder_becomes_the_baseline_whole(config: Path) -> None:
     (config.parent / "bundle").mkdir()
     (config.parent / "bundle" / "manifest.json").write_text("{}")
+    # The mark of what edgekit wrote; anything else would not be replaced.
+    (config.parent / "old" / "manifest.json").write_text('{"schema_version": 1, "artifacts": []}')
     config.write_text('[[check.models]]\npath = "bundle"\nbaseline = "old"\n')
 
     accept(config, why="first")

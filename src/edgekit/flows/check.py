@@ -34,6 +34,7 @@ from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
 from edgekit.flows.opening.devices import named_targets
 from edgekit.flows.opening.repository import commit_of, reproduction
+from edgekit.flows.opening.trusted_packages import is_project_code, require_project_trust
 from edgekit.flows.opening.versions import versions
 from edgekit.flows.writing.commits import make_models, making_steps
 
@@ -51,6 +52,7 @@ class CheckOrder:
     lines: tuple[Line, ...]
     record: bool
     settings: Settings
+    warnings: tuple[str, ...] = ()
     command: str = "check"
 
     def steps(self) -> tuple[str, ...]:
@@ -99,7 +101,7 @@ class CheckOrder:
             reports=tuple(gate.reports),
             comparisons=tuple(gate.comparisons),
             events=tuple(events_of(gate, now())),
-            warnings=tuple(dict.fromkeys(gate.warnings)),
+            warnings=tuple(dict.fromkeys([*self.warnings, *gate.warnings])),
             tools=versions(),
             reproduction=reproduction(),
         )
@@ -131,6 +133,7 @@ def check_order(
     *,
     record: bool = True,
     changes: Mapping[str, object] | None = None,
+    trust: bool = False,
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Iterator[CheckOrder]:
@@ -140,6 +143,7 @@ def check_order(
         config: An `edgekit.toml`, or a `pyproject.toml`.
         record: Add the run to the history next to `config`.
         changes: Values that override those in the table, e.g. `{"launches": 12}`.
+        trust: Run the Python code that `config` names as sources; remembered for the project.
 
     Returns:
         Every result; `verdict` follows the policy for inconclusive ones.
@@ -150,12 +154,23 @@ def check_order(
     config = Path(config)
     file = read_check(config)
     _refuse_unreadable(config, file)
+    untold = _trusted(config, file, settings, is_given=trust)
     file = completed(msgspec.structs.replace(file, **changes) if changes else file)
     lines = history.read_history(history.history_file(config, file))
     with ExitStack() as stack:
         ready = [one for one in file.models if not one.source]
         found = {one.called: open_gated(config.parent, file, one, stack, progress) for one in ready}
-        yield CheckOrder(config, file, found, lines, record, settings)
+        yield CheckOrder(config, file, found, lines, record, settings, untold)
+
+
+def _trusted(config: Path, file: CheckFile, settings: Settings, *, is_given: bool) -> tuple[str, ...]:
+    """Raise unless the user lets the sources of the configuration run; a warning if that cannot be remembered."""
+    sources = [model.source for model in file.models if is_project_code(model.source)]
+    if is_given and not sources:
+        raise UserError(f"--trust does not apply: no source in '{config}' is Python code.", hint="Omit --trust.")
+    return tuple(
+        told for source in sources for told in require_project_trust(config.parent, source, settings, is_given=is_given)
+    )
 
 
 def _steps(gated: Gated, launches: int) -> Iterator[str]:

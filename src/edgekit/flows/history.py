@@ -15,6 +15,7 @@ from edgekit.core.reports.history import Accepted, AcceptReport, HistoryReport, 
 from edgekit.core.reports.report import is_report
 from edgekit.core.statistics.nightly import MIN_HISTORY, blame, expected_level
 from edgekit.core.system.check_settings import CheckedModel, CheckFile, completed, read_check
+from edgekit.core.system.confined.project_paths import refuse_foreign
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress
 from edgekit.flows.judging.history import (
@@ -148,5 +149,6 @@ def _replaced(source: Path, baseline: Path) -> Iterator[None]:
     """Replace the baseline by a copy of a bundle or model file, which is complete before the block, after the block."""
     if not source.exists():
         raise UserError(f"'{source}', the new baseline, does not exist.")
+    refuse_foreign(baseline, "The baseline")
     with ready_model_copy(source, baseline):
         yield

@@ -110,12 +110,22 @@ def test_a_pyproject_without_our_table_says_nothing(tmp_path: Path, content: str
 
 
 def test_folders_in_a_file_are_relative_to_that_file(tmp_path: Path) -> None:
-    _write(tmp_path / "edgekit.toml", 'data = "data"\ncache = "/var/cache/edgekit"')
+    _write(tmp_path / "edgekit.toml", 'data = "data"')
 
-    settings, _ = _load(tmp_path / "inner")
+    assert _load(tmp_path / "inner")[0].data == str(tmp_path / "data")
 
-    assert settings.data == str(tmp_path / "data")
-    assert settings.cache == "/var/cache/edgekit"
+
+def test_a_project_names_no_folder_outside_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    for line, message in (
+        ('data = "../data"', "data: '../data' is outside of"),
+        ('data = "/var/data"', "data: '/var/data' is outside of"),
+        ('cache = "cache"', "'cache' cannot be set by a project"),
+    ):
+        _write(tmp_path / "project" / "edgekit.toml", line)
+
+        with pytest.raises(UserError, match=message):
+            _load(tmp_path / "project")
 
 
 def test_folders_in_the_environment_stay_as_they_are(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from edgekit.core.errors import UserError
 from edgekit.core.system.settings import Settings, load_settings
 from edgekit.flows.opening.source import SourceOptions, open_source, refuse_unused
-from edgekit.flows.opening.trusted_packages import require_trust, trust_file
+from edgekit.flows.opening.trusted_packages import require_project_trust, require_trust, trust_file
 
 SOURCE = "elsewhere:net"
 CODE = """
@@ -148,3 +148,24 @@ def test_a_folder_with_the_name_of_an_installed_package_does_not_vouch_for_it(pr
 def test_trust_is_refused_where_nothing_needs_it(source: str) -> None:
     with pytest.raises(UserError, match="--trust does not apply"):
         refuse_unused(source, SourceOptions(trust=True))
+
+
+def test_code_that_a_project_names_asks_once_and_is_remembered_for_that_project_alone(project: Path) -> None:
+    other = project.parent / "other"
+    other.mkdir()
+    with pytest.raises(UserError, match=r"names 'net\.py:f', whose code would run") as caught:
+        require_project_trust(project, "net.py:f", Settings(), is_given=False)
+
+    assert "--trust" in caught.value.hint
+    assert "EDGEKIT_TRUST=." in caught.value.hint
+    assert require_project_trust(project, "net.py:f", Settings(), is_given=True) == ()
+    assert require_project_trust(project, "net.py:f", Settings(), is_given=False) == ()
+    assert require_project_trust(other, "net.py:f", Settings(trust="timm, ."), is_given=False) == ()
+    with pytest.raises(UserError):
+        require_project_trust(other, "net.py:f", Settings(trust="timm"), is_given=False)
+    assert not is_trusted("timm")
+
+
+@pytest.mark.parametrize("source", ["", "digits", "model.onnx", "timm:resnet18"])
+def test_sources_without_code_of_the_project_need_no_trust_of_it(source: str, project: Path) -> None:
+    assert require_project_trust(project, source, Settings(), is_given=False) == ()

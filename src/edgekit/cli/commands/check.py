@@ -47,6 +47,9 @@ config_option = click.option(
 )
 @wait_option
 @click.option("--rerun-later", is_flag=True, help="Let the next runs confirm a slower median, not re-runs in this one.")
+@click.option(
+    "--trust", is_flag=True, help="Run the Python code that FILE names as sources; remembered for this project."
+)
 @click.option("--no-record", is_flag=True, help="Do not add this run to the history.")
 @report_option_of(
     "check", ".html, .json, .md, .xml (JUnit), .codequality.json, .bencher.json or .benchmark-action.json"
@@ -62,6 +65,7 @@ def command(
     baseline_commit: str | None,
     wait: float | None,
     rerun_later: bool,
+    trust: bool,
     no_record: bool,
     report: tuple[Path, ...],
 ) -> int:
@@ -96,7 +100,7 @@ def command(
 
     return call.perform(
         lambda progress: check_order(
-            config, record=not no_record, changes=changes, settings=settings, progress=progress
+            config, record=not no_record, changes=changes, trust=trust, settings=settings, progress=progress
         ),
         show,
     )

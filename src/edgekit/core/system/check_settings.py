@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from edgekit.core.errors import UserError, nearest
+from edgekit.core.system.confined.project_paths import inside
 from edgekit.core.system.toml_lines import line_of
 
 Policy = Literal["pass", "report", "fail"]
@@ -24,11 +25,13 @@ BaselineMetric = Literal["latency", "size", "accuracy", "memory", "instructions"
 MADE: Final = "edgekit-built"
 BASELINES: Final = "edgekit-baseline"
 HISTORY_FILE: Final = "edgekit-history.jsonl"
+# No other program reads a file of this name as its own.
+HISTORY_SUFFIX: Final = ".jsonl"
 _EXAMPLE: Final = '[[check.models]] with path = "model.onnx"'
 
 
 class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One model to check. Paths are relative to the configuration file.
+    """One model to check. Paths are relative to the configuration file, and are in its folder.
 
     Attributes:
         path: A bundle, `.onnx` or `.tflite`.
@@ -112,7 +115,8 @@ def read_check(path: Path) -> CheckFile:
     """The `[check]` table of an `edgekit.toml`, or `[tool.edgekit.check]` of a `pyproject.toml`.
 
     Raises:
-        UserError: No such file or table, a wrong name or value (with its path), or two models with one name.
+        UserError: No such file or table, a wrong name or value (with its path), two models with one name, or a place
+            outside of the folder of the file.
     """
     table = _table(path)
     problems = _unknown_keys(table)
@@ -125,6 +129,7 @@ def read_check(path: Path) -> CheckFile:
     for place, model in enumerate(found.models):
         if not model.path and not model.source:
             raise UserError(f"'{path}' [check]: models[{place}] has neither 'path' nor 'source'.", hint=_EXAMPLE)
+    _refuse_outside(path, found)
     names = [model.called for model in found.models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -167,6 +172,38 @@ def _placed(model: CheckedModel, commit: str) -> CheckedModel:
     return msgspec.structs.replace(
         model, name=name, path=model.path or f"{MADE}/{name}/now", baseline=model.baseline or base
     )
+
+
+def _refuse_outside(path: Path, file: CheckFile) -> None:
+    """Raise if the file names anything outside of its own folder; what is made for a model counts as well."""
+    for key, text in _places(file):
+        if text:
+            inside(path.parent, text, f"'{path}' [check]: {key}")
+    if Path(file.history).suffix != HISTORY_SUFFIX:
+        raise UserError(
+            f"'{path}' [check]: history: '{file.history}' does not end with {HISTORY_SUFFIX}.",
+            hint=f'history = "{HISTORY_FILE}"',
+        )
+
+
+def _places(file: CheckFile) -> Iterator[tuple[str, str]]:
+    """Every path of the file with its key."""
+    yield "history", file.history
+    for place, given in enumerate(file.models):
+        model, key = _placed(given, file.baseline_commit or "HEAD"), f"models[{place}]"
+        yield from ((f"{key}.{name}", getattr(model, name)) for name in ("path", "baseline", "samples", "weights"))
+        yield f"{key}.source", _local_part(model.source)
+
+
+def _local_part(source: str) -> str:
+    """The path in a source: of a Python file or a model file, or after `hf:`; empty for the name of a model."""
+    place, colon, _ = source.partition(".py:")
+    if colon:
+        return f"{place}.py"
+    if source.startswith("hf:"):
+        rest = source.removeprefix("hf:")
+        return rest if rest[:1] in ("/", ".", "~") else ""
+    return source if ":" not in source and (Path(source).suffix or "/" in source) else ""
 
 
 def _table(path: Path) -> Any:

@@ -15,6 +15,7 @@ import msgspec
 
 from edgekit.core.errors import UserError, nearest
 from edgekit.core.system import installation
+from edgekit.core.system.confined.project_paths import inside
 
 # 1: first version.
 CONFIG_SCHEMA: Final = 1
@@ -23,7 +24,7 @@ USER_FILE: Final = "config.toml"
 # Tables of the project file that one command reads by itself.
 TABLES: Final = ("check",)
 # What only the user sets, in the environment or in a file of their own.
-USER_ONLY: Final = ("trust", "require_signature", "allowed_signers", "memory_gb")
+USER_ONLY: Final = ("trust", "require_signature", "allowed_signers", "memory_gb", "cache")
 _PREFIX: Final = "EDGEKIT_"
 _PATHS: Final = ("data", "cache", "allowed_signers")
 
@@ -78,6 +79,7 @@ class _Layer:
     values: Mapping[str, Any]
     folder: Path | None = None
     is_text: bool = field(default=False)
+    is_project: bool = field(default=False)
 
 
 def load_settings(
@@ -145,6 +147,8 @@ def _convert(name: str, value: Any, layer: _Layer) -> Any:
     if isinstance(converted, float) and not math.isfinite(converted):
         raise msgspec.ValidationError("Expected a finite number")
     if name in _PATHS and converted and layer.folder is not None:
+        if layer.is_project:
+            return str(inside(layer.folder, converted, f"{layer.origin}: {name}"))
         return str(layer.folder / Path(converted).expanduser())
     return converted
 
@@ -190,20 +194,21 @@ def _project_layer(folder: Path) -> Iterable[_Layer]:
     for place in (folder, *folder.parents):
         _refuse_yaml(place, "edgekit", PROJECT_FILE)
         if (path := place / PROJECT_FILE).is_file():
-            yield _Layer(_shown(path), _project_settings(_toml(path), _shown(path)), place)
+            yield _Layer(_shown(path), _project_settings(_toml(path), _shown(path)), place, is_project=True)
             return
         if (path := place / "pyproject.toml").is_file() and (table := _tool_table(_toml(path))) is not None:
             origin = f"{_shown(path)} [tool.edgekit]"
-            yield _Layer(origin, _project_settings(table, origin), place)
+            yield _Layer(origin, _project_settings(table, origin), place, is_project=True)
             return
 
 
 def _project_settings(table: dict[str, Any], origin: str) -> dict[str, Any]:
-    """The settings of a project, which cannot say which code its user trusts."""
+    """The settings of a project, which cannot say what its user trusts, nor where what is downloaded and run is."""
     wrong = next((name for name in USER_ONLY if name in table), None)
     if wrong is not None:
+        why = "edgekit runs what is in it" if wrong == "cache" else "it would vouch for itself"
         raise UserError(
-            f"{origin}: '{wrong}' cannot be set by a project: it would vouch for itself.",
+            f"{origin}: '{wrong}' cannot be set by a project: {why}.",
             hint=f"Set {_PREFIX}{wrong.upper()}, or '{wrong}' in your own {USER_FILE}.",
         )
     return _settings(table, origin, TABLES)

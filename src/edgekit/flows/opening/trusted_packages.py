@@ -1,4 +1,4 @@
-"""Which packages a user lets edgekit run the code of: remembered by project, outside of the repository."""
+"""Whose code a user lets edgekit run: that of packages and of a project. Remembered outside of the repository."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.system import documents
 from edgekit.core.system.durable.claims import SHORT_S, claimed
 from edgekit.core.system.settings import PROJECT_FILE, Settings
+from edgekit.export.factory_call import is_factory, parse_factory
 
 # 1: first version.
 TRUST_SCHEMA: Final = 1
 _FILE: Final = "trust.json"
 _OWN: Final = "edgekit"
+# The code of the project itself, in the setting and where it is remembered.
+PROJECT_CODE: Final = "."
 _MARKS: Final = (PROJECT_FILE, "pyproject.toml", ".git")
 
 
@@ -40,15 +43,50 @@ def require_trust(package: str, source: str, settings: Settings, *, is_given: bo
     Raises:
         UserError: Neither `--trust` nor the setting, now or earlier in this project.
     """
-    named = [one.strip() for one in settings.trust.split(",")]
-    if package in (_OWN, *named) or _is_here(package) or package in _remembered(_project()):
+    project = _project(Path.cwd())
+    if package == _OWN or _is_here(package) or _is_trusted(package, project, settings):
         return ()
     if not is_given:
         raise UserError(
             f"'{source}' runs the code of the installed package '{package}' on this machine.",
             hint=f"Add --trust, which is remembered for this project, or set EDGEKIT_TRUST={package} in CI.",
         )
-    return _remember(package, _project())
+    return _remember(package, project)
+
+
+def require_project_trust(folder: Path, source: str, settings: Settings, *, is_given: bool) -> tuple[str, ...]:
+    """Raise unless the user lets edgekit run Python code of the project around `folder`, whose file names `source`.
+
+    That name is not typed, and a user who cloned the repository may not have read it. The setting `trust` with `.`
+    allows it on machines that remember nothing, such as those of CI.
+
+    Returns:
+        A warning if that cannot be remembered.
+
+    Raises:
+        UserError: Neither `--trust` nor the setting, now or earlier in this project.
+    """
+    project = _project(folder)
+    if not is_project_code(source) or _is_trusted(PROJECT_CODE, project, settings):
+        return ()
+    if not is_given:
+        raise UserError(
+            f"The project's file names '{source}', whose code would run on this machine.",
+            hint="Read it, then add --trust, which is remembered for this project, or set EDGEKIT_TRUST=. in CI.",
+        )
+    return _remember(PROJECT_CODE, project)
+
+
+def is_project_code(source: str) -> bool:
+    """Whether `source` is Python code of a project, and not that of an installed package."""
+    if not is_factory(source):
+        return False
+    call = parse_factory(source)
+    return call.is_file or _is_here(call.place.partition(".")[0])
+
+
+def _is_trusted(name: str, project: Path, settings: Settings) -> bool:
+    return name in [one.strip() for one in settings.trust.split(",")] or name in _remembered(project)
 
 
 def trust_file() -> Path:
@@ -56,9 +94,9 @@ def trust_file() -> Path:
     return platformdirs.user_state_path("edgekit") / _FILE
 
 
-def _project() -> Path:
-    """The nearest folder upwards that is a project, or the current one."""
-    here = Path.cwd().resolve()
+def _project(folder: Path) -> Path:
+    """The nearest folder upwards that is a project, or `folder` itself."""
+    here = folder.resolve()
     return next((one for one in (here, *here.parents) if any((one / mark).exists() for mark in _MARKS)), here)
 
 

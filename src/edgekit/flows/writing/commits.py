@@ -11,6 +11,7 @@ from pathlib import Path
 from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.core.recipe import parse_recipes
 from edgekit.core.system.check_settings import MADE, CheckedModel, CheckFile
+from edgekit.core.system.confined.project_paths import inside, refuse_foreign
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import new_folder, write_atomic
 from edgekit.core.system.installation import system_install
@@ -32,6 +33,9 @@ def make_models(config: Path, file: CheckFile, settings: Settings, progress: Pro
         ConversionFailed, Unreadable: As their messages say.
     """
     made = [model for model in file.models if model.source]
+    for model in made:
+        for place in [model.path, *([model.baseline] if file.baseline_commit else [])]:
+            refuse_foreign(config.parent / place, f"The export of '{model.called}'")
     if any(model.path.startswith(f"{MADE}/") for model in made):
         _ignore(config.parent / MADE)
     if file.baseline_commit and made:
@@ -85,7 +89,7 @@ def _export(model: CheckedModel, folder: Path, out: Path, settings: Settings, pr
     )
     source = model.source
     if ".py:" in source or Path(source).suffix:
-        source = str(folder / source)
+        source = str(inside(folder, source, "The configuration"))
     recipes = parse_recipes(model.to or default_recipes(source))
     ready = ready_source(source, options, ExportOptions(keep_going=False), recipes, settings, progress)
     with new_folder(out, force=True, wait_s=settings.timeout_s) as staging:
@@ -93,7 +97,7 @@ def _export(model: CheckedModel, folder: Path, out: Path, settings: Settings, pr
 
 
 def _inside(folder: Path, name: str) -> Path | None:
-    return folder / name if name else None
+    return inside(folder, name, "The configuration") if name else None
 
 
 def _resolved(folder: Path, commit: str) -> str:
