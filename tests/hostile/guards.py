@@ -96,6 +96,20 @@ GUARDS: Final = (
         "tests/core/test_samples.py::test_an_archive_beyond_the_limit_is_not_unpacked",
     ),
     Guard(
+        "memory",
+        "src/edgekit/core/system/native/memory_limit.py",
+        "            system.setrlimit(system.RLIMIT_DATA, (limit, hard))\n",
+        "            pass\n",
+        "tests/core/system/native/test_memory_limit.py::test_a_process_takes_no_more_than_its_limit_and_what_it_starts_has_none",
+    ),
+    Guard(
+        "crashes",
+        "src/edgekit/cli/supervisor.py",
+        'if not hasattr(os, "fork"):',
+        "if True:",
+        "tests/hostile/test_models.py::test_a_crash_of_the_backend_is_an_error_of_the_file",
+    ),
+    Guard(
         "zip-paths",
         _BUNDLE,
         'if not parts or name.startswith("/") or ".." in parts or "\\\\" in name or ":" in name:',
