@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
-from edgekit.core.samples import Feed, read_arrays
+from edgekit.core.samples import BROKEN_NPY, Feed, read_arrays
 from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, SeriesInput, TensorSpec, TextInput
 from edgekit.core.system.files import read_bytes
 from edgekit.core.system.optional import need
@@ -179,8 +179,8 @@ def read_pixels(path: Path, how: ImageInput) -> NDArray[np.uint8]:
     try:
         with image_module.open(path) as image:
             return prepared(image, how)
-    # Pillow raises its own classes, ValueError and SyntaxError for damaged files of some formats.
-    except (OSError, ValueError, SyntaxError, EOFError) as err:
+    # A damaged image makes Pillow raise a dozen classes, among them that of an image that is too large.
+    except Exception as err:
         raise UserError(f"Cannot read '{path}' as an image: {err}.") from err
 
 
@@ -213,7 +213,7 @@ def _cut(image: Any, how: ImageInput) -> NDArray[np.uint8]:
 def _load_npy(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as err:
+    except BROKEN_NPY as err:
         raise UserError(f"'{path}' is not an .npy file of plain numbers: {err}.") from err
     return array
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array
 from edgekit.core.spec import ModelSpec
@@ -27,10 +28,12 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
     """The contents of the file.
 
     Raises:
-        ModelUnreadable: It is not an ONNX model.
+        ModelUnreadable: It is not an ONNX model, or a name in it is not UTF-8.
     """
     onnx = need("onnx", extra="export")
     model, inferred = read_with_shapes(path, spec)
+    if any(isinstance(name, bytes) for name in _names(model.graph)):
+        raise ModelUnreadable(f"'{path}' has a tensor, operator or axis whose name is not UTF-8.")
     graph, sizes = model.graph, sizes_in(inferred)
     arrays = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
     nodes = tuple(Node(node.op_type, work_of(node, sizes)) for node in graph.node)
@@ -40,6 +43,16 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
     metadata = {one.key: one.value for one in model.metadata_props}
     layers = tuple(layers_of(model, sizes))
     return Contents(nodes, tuple(_weights(graph, arrays)), tensors, layers, opsets, (), metadata)
+
+
+def _names(graph: GraphProto) -> Iterator[object]:
+    """Every name in a graph; protobuf gives one that is not UTF-8 as bytes."""
+    yield from (one.name for one in graph.initializer)
+    for node in graph.node:
+        yield from (node.name, node.op_type, *node.input, *node.output)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (axis.dim_param for axis in value.type.tensor_type.shape.dim)
 
 
 def _weights(graph: GraphProto, arrays: Mapping[str, Array]) -> list[Weight]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekit.core.errors import ModelUnreadable
+from edgekit.core.errors import ModelUnreadable, UserError
 from edgekit.core.system.native import memory_limit
 
 _MAGIC = (
@@ -20,6 +20,19 @@ _TFLITE = b"TFL3"
 _MAKE = "edgekit export SOURCE --out BUNDLE"
 _ORT = b"ORTM"
 _TEXT = bytes(range(32, 127)) + b"\t\n\r"
+
+
+def refuse_undecodable(path: Path) -> None:
+    """Raise for a path that no library can be given: it takes paths as UTF-8.
+
+    Raises:
+        UserError: The path contains other bytes.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as err:
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        raise UserError(f"The path '{shown}' is not UTF-8.", hint="Rename the file or its folder.") from err
 
 
 def looks_like(head: bytes) -> str:

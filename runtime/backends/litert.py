@@ -18,7 +18,7 @@ from edgekit.core.system.optional import need
 from edgekit.core.system.turns import OneThread
 from edgekit.core.target import BACKEND_OPTIONS, SIGNATURE, refuse_unknown_options
 from edgekit.runtime.backends.feeds import check_feed
-from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model
+from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model, refuse_undecodable
 from edgekit.runtime.backends.native_output import captured_stderr
 from edgekit.runtime.backends.operator_times import profiled
 from edgekit.runtime.backends.plans import Plan, Shapes, failed, first_line, has_variables, keeps_values, kernels
@@ -71,6 +71,7 @@ class LiteRT:
         provider = options.get("provider", "cpu")
         _check_provider(provider)
         threads, state = threads_of(options), choice(options, "state", STATES, "reset")
+        refuse_undecodable(path)
         engine = _opened(path, threads)
         taken_by = kernels(engine)
         if provider == "xnnpack" != taken_by:

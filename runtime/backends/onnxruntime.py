@@ -23,7 +23,7 @@ from edgekit.core.system.turns import bound_to_one_thread
 from edgekit.core.target import refuse_unknown_options
 from edgekit.runtime.backends import providers
 from edgekit.runtime.backends.feeds import check_feed, ties
-from edgekit.runtime.backends.file_kind import head_of, not_a_model
+from edgekit.runtime.backends.file_kind import head_of, not_a_model, refuse_undecodable
 from edgekit.runtime.backends.native_output import Captured, captured_stderr
 from edgekit.runtime.backends.operator_times import operator_times
 from edgekit.runtime.backends.providers import CPU, Placement
@@ -80,11 +80,15 @@ class OnnxRuntime:
         provider = options.get("provider", CPU)
         settings = _settings(ort, options)
         engine_name = providers.require(provider, ort)
+        refuse_undecodable(path)
         head_of(path)
         model_opened(path, is_limited=provider == CPU)
-        if provider == CPU:
-            return OnnxSession(_created(ort, path, settings, [engine_name]), CPU, spec)
-        return _opened_on(ort, path, settings, engine_name, spec)
+        try:
+            if provider == CPU:
+                return OnnxSession(_created(ort, path, settings, [engine_name]), CPU, spec)
+            return _opened_on(ort, path, settings, engine_name, spec)
+        except UnicodeDecodeError as err:
+            raise ModelUnreadable(f"'{path}' has an input, output or property whose name is not UTF-8.") from err
 
     def operators(self, path: Path, options: Mapping[str, str], feed: Mapping[str, object]) -> tuple[OperatorTime, ...]:
         """Times of the operators of the file at `path`, run on `feed`; options and errors as in `open`."""

@@ -41,8 +41,8 @@ def write_model(file: Path, text: str = TEXT) -> None:
     onnx.save(model, file)
 
 
-def write_bundle(folder: Path, text: str = TEXT, **changes: Any) -> None:
-    """An intact bundle of two artifacts, one of them called `text`.
+def write_bundle(folder: Path, text: str = TEXT, *, recipe: str = "onnx-fp16", **changes: Any) -> None:
+    """An intact bundle of two artifacts, the second of which is called `recipe`.
 
     Args:
         changes: Fields of its spec that are different.
@@ -53,12 +53,12 @@ def write_bundle(folder: Path, text: str = TEXT, **changes: Any) -> None:
     folder.mkdir()
     inputs, outputs = (TensorSpec(text, "float32", ("N", 4)),), (TensorSpec(f"y{text}", "float32", ("N", 3)),)
     artifacts = []
-    for recipe, name in (("onnx-fp32", "onnx-fp32.onnx"), (text, "second.onnx")):
+    for made_by, name in (("onnx-fp32", "onnx-fp32.onnx"), (recipe, "second.onnx")):
         file = folder / name
         write_model(file, text)
         digest, size = sha256_file(file), file.stat().st_size
         artifacts.append(
-            Artifact(recipe, name, "onnx", "fp32", size, digest, digest, inputs, outputs, opset=18, warnings=(text,))
+            Artifact(made_by, name, "onnx", "fp32", size, digest, digest, inputs, outputs, opset=18, warnings=(text,))
         )
     weights = numpy_helper.to_array(onnx.load(folder / "second.onnx").graph.initializer[0])
     values = np.random.default_rng(1).normal(size=(12, 4)).astype(np.float32)

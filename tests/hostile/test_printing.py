@@ -164,6 +164,7 @@ def test_only_the_door_prints() -> None:
     assert found == {
         ("printing.py", "stderr.write("),
         ("failures.py", "stderr.write("),  # the help page of a group
+        ("supervisor.py", "stderr.write("),  # shows the cursor again
         ("pages.py", "stdout.write("),  # the help pages, at a release
         (
             "commands/check.py",

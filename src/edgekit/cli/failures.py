@@ -33,6 +33,7 @@ _MACHINE = {
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO")
     if hasattr(errno, name)
 }
+_LONGEST_NAME = 80
 _COMMON = ("--json", "--quiet", "-q", "--verbose", "-v", "--debug", "--offline", "--seed", "--dry-run")
 
 
@@ -70,7 +71,21 @@ def translate(err: BaseException, arguments: list[str]) -> EdgekitError:
         return memory_limit.exceeded(err) or EnvironmentFault("There is not enough memory.", hint="free -h")
     if isinstance(err, OSError) and err.errno in _MACHINE:
         return from_os_error(err, f"using '{err.filename}'" if err.filename else "reading or writing")
-    return _fault(err, arguments)
+    return _of_name(err) or _fault(err, arguments)
+
+
+def _of_name(err: BaseException) -> UserError | None:
+    """The error for a name that no file can have, or that cannot be passed on; None for any other error."""
+    if isinstance(err, OSError) and err.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        name = str(err.filename or "")
+        shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+        return UserError(f"'{shown}' cannot be opened: {err.strerror}.")
+    if isinstance(err, UnicodeEncodeError) and err.reason == "surrogates not allowed":
+        name = str(err.object)[:_LONGEST_NAME].encode("utf-8", "backslashreplace").decode()
+        return UserError(f"'{name}' contains bytes that are not UTF-8.", hint="Rename the file or the folder.")
+    if isinstance(err, ValueError) and str(err) in ("embedded null byte", "embedded null character in path"):
+        return UserError("The name of a file contains a null character.")
+    return None
 
 
 def command_name(arguments: list[str]) -> str:

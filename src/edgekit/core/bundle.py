@@ -31,6 +31,8 @@ BUNDLE_SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
 # An OpenSSH signature of the manifest, which lists every other file; the manifest cannot list it.
 SIGNATURE: Final = f"{MANIFEST}.sig"
+_LARGEST_AXIS: Final = 1 << 40
+_LONGEST: Final = 200
 SAMPLES: Final = "samples.npz"
 CASES: Final = "cases.npz"
 WEIGHTS: Final = "weights.safetensors"
@@ -140,7 +142,10 @@ class Bundle:
                     root = Path(unpacked.name)
                     _unpack(path, root)
                 manifest = _read_manifest(path, root)
+                _check_contents(path, manifest)
                 _check_files(path, root, manifest)
+                if unpacked is not None:
+                    _refuse_unlisted(path, root, manifest)
             except OSError as err:
                 raise from_os_error(err, f"opening '{path}'") from err
             undo.pop_all()
@@ -282,7 +287,7 @@ def _digest_of(data: bytes) -> str:
 
 
 def _read_manifest(path: Path, root: Path) -> Manifest:
-    if not (root / MANIFEST).is_file():
+    if not (root / MANIFEST).is_file() or (root / MANIFEST).is_symlink():
         raise BundleUnreadable(f"'{path}' is not a bundle: it has no {MANIFEST}.")
     data = read_bytes(root / MANIFEST, BundleUnreadable)
     what = f"The {MANIFEST} of bundle '{path}'"
@@ -292,11 +297,44 @@ def _read_manifest(path: Path, root: Path) -> Manifest:
     return manifest
 
 
+def _check_contents(path: Path, manifest: Manifest) -> None:
+    """Raise for names and sizes that no exporter writes, and that commands would stumble over later."""
+    spec = manifest.spec
+    tensors = [*spec.inputs, *spec.outputs]
+    tensors += [tensor for one in manifest.artifacts for tensor in (*one.inputs, *one.outputs)]
+    for tensor in tensors:
+        if any(isinstance(axis, int) and not 0 <= axis <= _LARGEST_AXIS for axis in tensor.shape):
+            message = f"Bundle '{path}' is inconsistent: '{tensor.name}' has shape {list(tensor.shape)}."
+            raise BundleUnreadable(message)
+    for axis, sizes in spec.sizes.items():
+        if not sizes or not all(0 < size <= _LARGEST_AXIS for size in sizes):
+            raise BundleUnreadable(f"Bundle '{path}' is inconsistent: axis '{axis}' has sizes {list(sizes)}.")
+    for artifact in manifest.artifacts:
+        # People type these names, and tables begin with them.
+        if not artifact.recipe.isprintable() or len(artifact.recipe.split()) != 1 or len(artifact.recipe) > _LONGEST:
+            raise BundleUnreadable(f"Bundle '{path}' is inconsistent: '{artifact.recipe[:_LONGEST]}' is not a recipe.")
+
+
+def _is_linked(root: Path, name: str) -> bool:
+    """Whether the file, or a folder below `root` that leads to it, is a link: its content is outside of the bundle."""
+    file = root / name
+    return any(part.is_symlink() for part in (file, *file.parents[: len(PurePosixPath(name).parts) - 1]))
+
+
+def _refuse_unlisted(path: Path, root: Path, manifest: Manifest) -> None:
+    """Raise for a file in a packed bundle that no checksum covers."""
+    named = {*manifest.files, MANIFEST, SIGNATURE}
+    for file in sorted(root.rglob("*")):
+        name = file.relative_to(root).as_posix()
+        if file.is_file() and name not in named:
+            raise BundleUnreadable(f"'{path}' contains '{name}', which its manifest does not list.")
+
+
 def _check_files(path: Path, root: Path, manifest: Manifest) -> None:
     for name, record in manifest.files.items():
         _check_name(path, name)
         file = root / name
-        if not file.is_file() or file.is_symlink():
+        if not file.is_file() or _is_linked(root, name):
             raise BundleUnreadable(f"Bundle '{path}' is incomplete: '{name}' is missing.")
         if file.stat().st_size != record.size_bytes or sha256_file(file) != record.sha256:
             raise BundleUnreadable(

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tokenize import TokenError
 
 import msgspec
 import numpy as np
@@ -22,6 +23,20 @@ LABEL = "label"
 TARGET = "target:"
 _EXPECTED = "expected:"
 _NOISE = "noise:"
+# A zip stores the length of a name in two bytes.
+_LONGEST_NAME = 60_000
+# What numpy raises for an .npy with a damaged header, which it reads as Python source.
+BROKEN_NPY = (
+    ValueError,
+    EOFError,
+    OSError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+)
 _INPUT = "input:"
 MAX_FILE_BYTES = 4 << 30
 
@@ -97,11 +112,23 @@ class Samples:
 
     @classmethod
     def load(cls, path: Path, error: type[EdgekitError] = UserError) -> Samples:
-        """Samples written by `save`."""
+        """Samples written by `save`.
+
+        Raises:
+            error: As in `read_arrays`; there is no input, an array has no axis for the samples, the inputs differ in
+                their number, or the labels are not numbers.
+        """
         arrays = read_arrays(path, error)
         labels = arrays.get(LABEL)
+        inputs = part_of(arrays, _INPUT)
+        flat = [name for name, array in arrays.items() if array.ndim == 0]
+        if flat or len({len(array) for array in inputs.values()}) != 1:
+            wrong = f"'{flat[0]}' is one value" if flat else "the inputs have no common number of samples"
+            raise error(f"'{path}' does not contain samples: {wrong}.")
+        if labels is not None and (labels.dtype.kind not in "biuf" or not np.isfinite(labels).all()):
+            raise error(f"'{path}' does not contain samples: its labels are not numbers.")
         return cls(
-            part_of(arrays, _INPUT),
+            inputs,
             None if labels is None else labels.astype(np.int64),
             part_of(arrays, TARGET),
             part_of(arrays, _EXPECTED),
@@ -233,6 +260,8 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in sorted(arrays.items()):
+            if len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
+                raise UserError(f"An array with a name of {len(name)} characters cannot be stored.")
             member = io.BytesIO()
             np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
             archive.writestr(zip_entry(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED)

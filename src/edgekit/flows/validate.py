@@ -74,6 +74,8 @@ def validate(
         opened(Path(path), with_samples=not is_bare(Path(path))) as found,
         _with_reference(found, reference) as known,
     ):
+        if not known.artifacts:
+            raise UserError(f"'{path}' contains no artifact to validate.", hint=f"edgekit inspect {path}")
         chosen, left_out = (known.chosen(artifact), ()) if artifact else runnable_here(known.artifacts)
         folder = data or (Path(settings.data) if settings.data else None)
         evaluation = held_back(known.bundle, samples, folder, progress) if known.bundle else None

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.samples import Array, Feed, Samples
+from edgekit.core.samples import BROKEN_NPY, Array, Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 
 _NUMPY = ".npy"
@@ -87,7 +87,7 @@ def _read(value: str, text: str, tensor: TensorSpec) -> Array:
     if value.endswith(_NUMPY):
         try:
             array: Array = np.load(Path(value), allow_pickle=False)
-        except (ValueError, EOFError, OSError) as err:
+        except BROKEN_NPY as err:
             raise UserError(f"'{value}' is not an .npy file of plain numbers: {err}.") from err
         return array
     if tensor.dtype == "str":

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from edgekit.core.errors import UserError
-from edgekit.core.samples import Array, read_arrays
+from edgekit.core.samples import BROKEN_NPY, Array, read_arrays
 from edgekit.core.spec import Preprocessing
 from edgekit.core.system.files import read_bytes
 from edgekit.flows.reading.arrow_datasets import is_arrow_dataset, read_arrow_dataset
@@ -60,7 +60,7 @@ def _read_npy(path: Path) -> Array:
     data = read_bytes(path)
     try:
         found = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as err:
+    except BROKEN_NPY as err:
         raise UserError(f"'{path}' is not an .npy of numbers: {err}.", hint="numpy.save(FILE, array)") from err
     if not isinstance(found, np.ndarray):
         raise UserError(f"'{path}' is not an .npy, but an .npz.", hint="Rename it to end in .npz.")
