@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.core.errors import DiskFull, EdgekitError, UserError, from_os_error
 from edgekit.core.system.durable.claims import OLD, claimed
-from edgekit.core.system.durable.owners import staging_name
+from edgekit.core.system.durable.owners import clean, staging_name
 from edgekit.core.system.durable.renames import exchange, place
 
 if TYPE_CHECKING:
@@ -188,6 +188,7 @@ def refuse_existing(path: Path, *, force: bool = False, option: str = "--out") -
     Raises:
         UserError: It exists; or, with `force`, it contains the working or the home folder.
     """
+    clean([path])  # what a killed process began to write is no content
     free = not os.path.lexists(path) or (path.is_dir() and not path.is_symlink() and not any(path.iterdir()))
     if free:
         return

@@ -13,7 +13,7 @@ import pytest
 
 from edgekit.core.system.durable import owners
 from edgekit.core.system.durable.owners import Owner, clean, make_folder, owner_of, staging_name, temporary_folder
-from edgekit.core.system.files import write_atomic
+from edgekit.core.system.files import refuse_existing, write_atomic
 
 MAKER = """
 import sys
@@ -73,6 +73,13 @@ def test_the_next_temporary_folder_and_the_next_file_remove_it(tmp_path: Path, m
         pass
     write_atomic(other / "file", b"x")
     assert [path.name for path in other.iterdir()] == ["file"]
+
+
+@pytest.mark.usefixtures("killed")
+def test_a_folder_with_nothing_else_is_free(tmp_path: Path) -> None:
+    refuse_existing(tmp_path)
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_runs_keeps_its_files_also_while_it_is_stopped(tmp_path: Path) -> None:
