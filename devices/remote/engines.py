@@ -37,6 +37,11 @@ FETCH_TIMEOUT_S: Final = 900
 UNPACK_TIMEOUT_S: Final = 600
 # Wheels name the oldest glibc 2.x they need; 17 is manylinux2014's.
 _OLDEST_GLIBC: Final = 17
+# ONNX Runtime 1.19 is the first that was built for NumPy 2; the metadata of older wheels allows it, too.
+_ONNXRUNTIME_WHEEL: Final = re.compile(r"onnxruntime-1\.(\d+)\.")
+_FIRST_WITH_NUMPY_2: Final = 19
+# Where pip finds only older ones.
+_OLD_GLIBC: Final = 27
 # What running a model never imports, half of the size.
 _UNUSED: Final = re.compile(
     r"(^|/)tests?/|^onnxruntime/(tools|transformers|quantization)/|WebGpuAccelerator|ThirdParty"
@@ -236,7 +241,8 @@ for module, name in (("onnxruntime", "onnxruntime"), ("ai_edge_litert.interprete
 def packed(platform: Platform, cache: Path, engines: Sequence[str], *, offline: bool = False) -> Path:
     """The archive of the named backends for `platform`, made from wheels if it is not in `cache` yet."""
     wanted = tuple(pinned(name) for name in engines)
-    key = sha256_bytes(f"{platform}{wanted}{_UNUSED.pattern}".encode())[:16]
+    numpy = "numpy 1" if platform.glibc < _OLD_GLIBC else ""
+    key = sha256_bytes(f"{platform}{wanted}{_UNUSED.pattern}{numpy}".encode())[:16]
     archive = cache / "engines" / f"{platform.machine}-py{platform.python}-glibc2.{platform.glibc}-{key}.tar.gz"
     if not archive.is_file():
         refuse_offline(f"The backends for {platform.machine}, Python {platform.python} are", offline=offline)
@@ -279,6 +285,11 @@ def fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Pat
     for names in (wanted, [name.partition("==")[0] for name in wanted]):
         said = _pip_download(platform, [*names, *numpy], folder)
         wheels = sorted(folder.glob("*.whl"))
+        if not said and any(_needs_old_numpy(wheel) for wheel in wheels):
+            for wheel in folder.glob("numpy-*.whl"):
+                wheel.unlink()
+            said = _pip_download(platform, ["numpy<2"], folder)
+            wheels = sorted(folder.glob("*.whl"))
         if not said:
             return wheels
     if re.search(r"No matching distribution|Could not find a version", said):
@@ -288,6 +299,12 @@ def fetched(platform: Platform, wanted: Sequence[str], folder: Path) -> list[Pat
             hint="Use a 64-bit Raspberry Pi OS 12 (Bookworm) or newer.",
         )
     raise EnvironmentFault(f"pip could not download the backends: {said}", hint="Check the network, then retry.")
+
+
+def _needs_old_numpy(wheel: Path) -> bool:
+    """Whether a wheel was built for NumPy 1: with NumPy 2 it is imported and then crashes."""
+    found = _ONNXRUNTIME_WHEEL.match(wheel.name)
+    return found is not None and int(found[1]) < _FIRST_WITH_NUMPY_2
 
 
 def _pip_download(platform: Platform, names: Sequence[str], folder: Path) -> str:

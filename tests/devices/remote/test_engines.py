@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from edgekit.core.samples import read_arrays
 from edgekit.devices.remote import engines, onnxruntime_library
 from edgekit.devices.remote.engines import ENGINES, Platform, install, needed_bytes, refuse_full, remove_others
 from edgekit.devices.remote.onnxruntime_library import prepare_native
+from edgekit.devices.remote.readiness import check
 from edgekit.devices.remote.shell_device import Runners, ShellDevice
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
@@ -77,6 +79,37 @@ def test_a_backend_without_a_build_is_refused(here: LocalShell, tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the C library of this machine is sent to an x86-64 device")
+@pytest.mark.slow
+@pytest.mark.device
+def test_a_device_with_an_old_glibc_gets_versions_that_run_and_is_told_why(tmp_path: Path) -> None:
+    """This machine, whose `getconf` reports the glibc of CentOS 7: an older ONNX Runtime, and NumPy 1 for it."""
+    programs, home = tmp_path / "bin", tmp_path / "home"
+    programs.mkdir()
+    home.mkdir()
+    old = '[ "$1" = GNU_LIBC_VERSION ] && echo glibc 2.17 || exec /usr/bin/getconf "$@"'
+    for name, text in {"getconf": old, "python3": f'exec {sys.executable} "$@"'}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    shell = LocalShell(home, python=programs)
+
+    said = engines.prepare(shell, cache_folder() / "wheels", packages=["onnxruntime"])
+    with ShellDevice(shell, Runners(PYTHON_RUNNER, C_RUNNERS)) as device:
+        job = job_of("linear.onnx", tmp_path)
+        result = device.measure(job)
+    checks = {one.name: one for one in check(shell, C_RUNNERS)}
+
+    here = engines.pinned("onnxruntime").partition("==")[2]
+    assert f"onnxruntime {here}" in said
+    assert "as on this machine have no build for Python 3." in said
+    assert said.endswith("and glibc 2.17)")
+    np.testing.assert_array_equal(read_arrays(Path(job.outputs), UserError)["0:y"], Y)
+    assert result.engine.startswith("onnxruntime 1.")
+    assert result.engine in said
+    assert result.engine != f"onnxruntime {here}"
+    assert checks["python"].found.endswith("glibc 2.17")
+    assert result.engine in checks["runtime"].found
+
+
 def test_a_device_without_glibc_gets_the_packages_of_its_own_architecture(here: LocalShell, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not contain ld-linux-x86-64") as caught:
         prepare_native(here, C_RUNNERS, cache_folder() / "wheels", libraries=tmp_path)
