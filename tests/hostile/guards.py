@@ -187,6 +187,20 @@ GUARDS: Final = (
         f"{_POLICY_TESTS}::test_a_project_has_no_say",
     ),
     Guard(
+        "replaced-by-projects",
+        "src/edgekit/core/system/confined/project_paths.py",
+        "    if _is_bundle(path) if path.is_dir() else path.suffix in _MODELS:\n",
+        "    if True:\n",
+        "tests/core/system/confined/test_project_paths.py::test_only_what_edgekit_wrote_is_replaced",
+    ),
+    Guard(
+        "paths-of-projects",
+        "src/edgekit/core/system/confined/project_paths.py",
+        "if not name.isprintable() or not _is_below(root, Path(os.path.realpath(folder / name))):",
+        "if not name.isprintable():",
+        "tests/hostile/test_cloned_repository.py::test_a_configuration_reaches_nothing_outside_of_its_folder",
+    ),
+    Guard(
         "device-verifies-first",
         _INSTALLED,
         '(verified "$new") || undo {_REFUSED}\n',
@@ -217,9 +231,16 @@ GUARDS: Final = (
     Guard(
         "code-of-packages",
         "src/edgekit/flows/opening/trusted_packages.py",
-        "if package in (_OWN, *named) or _is_here(package)",
+        "if package == _OWN or _is_here(package)",
         "if True or _is_here(package)",
         "tests/flows/opening/test_trusted_packages.py::test_nothing_of_the_package_runs_before",
+    ),
+    Guard(
+        "code-of-projects",
+        "src/edgekit/flows/opening/trusted_packages.py",
+        "if not is_project_code(source) or _is_trusted(PROJECT_CODE, project, settings):",
+        "if True:",
+        "tests/hostile/test_cloned_repository.py::test_a_configuration_runs_no_code_of_a_repository_before_the_user_says_so",
     ),
     Guard(
         "planted-modules",
