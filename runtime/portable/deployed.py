@@ -47,6 +47,8 @@ def main(arguments: list[str]) -> int:
     except Failure as failure:
         return complain(str(failure), failure.exit_code)
     except (ImportError, OSError, ValueError, KeyError) as err:
+        if str(getattr(err, "name", "")).split(".")[0] == "PIL":
+            return complain("images are read with Pillow, which is not installed: pip install pillow", 2)
         return complain(f"{type(err).__name__}: {err}", 2)
     return 0
 

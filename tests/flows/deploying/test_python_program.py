@@ -159,6 +159,19 @@ def test_a_machine_without_numpy_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_machine_without_pillow_is_told_what_to_install(tmp_path: Path) -> None:
+    program = deployed(small_bundle(tmp_path / "bundle", PHOTO), tmp_path / "out")
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "photo.png")
+    code = ALONE.replace('("edgekit",', '("PIL", "edgekit",')
+
+    command = [sys.executable, "-c", code, program, tmp_path / "photo.png"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    said = "Error: images are read with Pillow, which is not installed: pip install pillow\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
+@pytest.mark.slow
 def test_watch_runs_each_file_of_a_folder_and_survives_a_bad_one(tmp_path: Path) -> None:
     program = deployed(small_bundle(tmp_path / "bundle"), tmp_path / "out")
     source, target = tmp_path / "from", tmp_path / "to"
