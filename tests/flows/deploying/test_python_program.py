@@ -164,7 +164,7 @@ def test_a_machine_without_pillow_is_told_what_to_install(tmp_path: Path) -> Non
     Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "photo.png")
     code = ALONE.replace('("edgekit",', '("PIL", "edgekit",')
 
-    command = [sys.executable, "-c", code, program, tmp_path / "photo.png"]
+    command = [sys.executable, "-c", code, str(program), str(tmp_path / "photo.png")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
     said = "Error: images are read with Pillow, which is not installed: pip install pillow\n"
