@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -21,7 +22,10 @@ from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
 from tests.hostile.bundles import TEXT, write_bundle
 
+from edgekit.cli.failures import translate
 from edgekit.core.bundle import MANIFEST, _digest_of
+from edgekit.core.errors import EnvironmentFault, MissingExtra
+from edgekit.core.system.optional import need
 
 Run = Callable[..., Done]
 Change = Callable[[dict[str, Any]], object]
@@ -325,3 +329,20 @@ def test_a_broken_input_file_is_told(edgekit: Run, changed: Callable[..., Path],
 
     assert told.code in (2, 5), told.err
     assert "bug in edgekit" not in told.err
+
+
+@pytest.mark.parametrize("raised", ["MemoryError", "ImportError('libx.so: failed to map segment from shared object')"])
+def test_a_limit_of_memory_is_not_a_package_that_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str
+) -> None:
+    (tmp_path / "too_large_to_load.py").write_text(f"raise {raised}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with pytest.raises(EnvironmentFault, match="not enough memory") as found:
+        need("too_large_to_load", extra="cpu")
+
+    assert not isinstance(found.value, MissingExtra)
+
+
+def test_a_limit_of_the_size_of_files_is_a_fault_of_the_machine() -> None:
+    assert translate(OSError(errno.EFBIG, "File too large", "big"), ["run"]).exit_code == 3

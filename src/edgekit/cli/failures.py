@@ -30,7 +30,7 @@ from edgekit.core.system.native import memory_limit
 # What the machine, not edgekit, is to blame for.
 _MACHINE = {
     getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO")
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO", "EFBIG")
     if hasattr(errno, name)
 }
 _LONGEST_NAME = 80

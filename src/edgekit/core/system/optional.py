@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Final
 
-from edgekit.core.errors import MissingExtra, was_interrupted
+from edgekit.core.errors import EnvironmentFault, MissingExtra, was_interrupted
 from edgekit.core.system.installation import install_command, reinstall_command
+
+# How the loader of shared libraries says that a limit is reached.
+_NO_MEMORY: Final = ("failed to map segment", "annot allocate memory")
 
 
 def need(module: str, *, extra: str) -> Any:
@@ -18,6 +21,7 @@ def need(module: str, *, extra: str) -> Any:
 
     Raises:
         MissingExtra: The module is not installed, or cannot be imported.
+        EnvironmentFault: There is not enough memory to import it.
     """
     try:
         return importlib.import_module(module)
@@ -31,6 +35,10 @@ def need(module: str, *, extra: str) -> Any:
         # Extension modules report Ctrl-C while they are imported as a failed import.
         if was_interrupted(err):
             raise KeyboardInterrupt from err
+        if isinstance(err, MemoryError) or any(sign in str(err) for sign in _NO_MEMORY):
+            raise EnvironmentFault(
+                f"There is not enough memory to load the package '{module}'.", hint="ulimit -v"
+            ) from err
         raise MissingExtra(
             f"The package '{module}' is installed but cannot be imported: {err}.",
             hint=reinstall_command(module, extra),
