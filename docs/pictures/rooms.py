@@ -54,7 +54,7 @@ ROWS: Final = (
                 ("checking",),
                 ("tflite",),
                 ("onnx",),
-                ("torch",),
+                ("torch", "programs"),
                 ("shapes", "graphs"),
             ),
         ),
@@ -68,7 +68,13 @@ ROWS: Final = (
             "core",
             "nouns, errors and pure functions",
             1,
-            (("reports",), ("reports/setup",), ("statistics",), ("system",), ("system/durable", "system/native")),
+            (
+                ("reports",),
+                ("reports/setup",),
+                ("statistics",),
+                ("system",),
+                ("system/durable", "system/native", "system/confined"),
+            ),
         ),
     ),
 )

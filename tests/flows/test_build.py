@@ -103,7 +103,7 @@ def test_a_build_that_lost_a_device_is_resumed_without_a_conversion(
 
     out, how = tmp_path / "out", {"target": "good,bad", "budget": "latency.p50 <= 1 s", "launches": 5}
     use(Fading("good"), Fading("bad", DeviceUnavailable("no response")))
-    first = build(str(LINEAR), out=out, to="onnx-fp32", time_limit_s=0.01, **how)  # type: ignore[arg-type]
+    first = build(str(LINEAR), out=out, to="onnx-fp32", time_limit_s=0.01, **how)  # type: ignore[arg-type]  # options of several types
 
     assert first.verdict is Verdict.INCOMPLETE
     assert [(one.target, one.verdict) for one in first.outcomes] == [("good", "pass"), ("bad", "incomplete")]
@@ -111,7 +111,7 @@ def test_a_build_that_lost_a_device_is_resumed_without_a_conversion(
     good, bad = use(Fading("good"), Fading("bad"))
     with monkeypatch.context() as patch:
         patch.setattr("edgekit.flows.build.write_bundle", None)
-        second = resume_build(out, time_limit_s=0.01, **how)  # type: ignore[arg-type]
+        second = resume_build(out, time_limit_s=0.01, **how)  # type: ignore[arg-type]  # options of several types
 
     assert (good.launches, bad.launches) == (0, 5)
     assert (second.verdict, second.missing) == (Verdict.PASS, ())
