@@ -26,6 +26,7 @@ LASTS_S: Final = 60
 _RENEWED_S: Final = 20.0
 _POLL_S: Final = 1.0
 # In a test, and where /tmp is not shared, the folder is another one.
+PLACE: Final = "/tmp/edgekit-leases"  # noqa: S108 - shared by all users on purpose
 _FOLDER: Final = '"${EDGEKIT_LEASES:-PLACE}"'
 _COMMON: Final = """umask 0
 d=FOLDER; [ -d "$d" ] || mkdir -p "$d" 2>/dev/null; [ -d "$d" ] || { echo "no folder $d" >&2; exit 8; }
@@ -185,7 +186,7 @@ def _keep(lease: Lease, ended: threading.Event) -> None:
 
 def _asked(shell: Shell, script: str, token: str, number: int, owner: str = "") -> str:
     place = shlex.quote(f"{shell.root.rpartition('/')[0]}/.edgekit-leases") if shell.root.startswith("/data") else ""
-    folder = _FOLDER.replace("PLACE", place or "/tmp/edgekit-leases")  # noqa: S108 - shared by all users on purpose
+    folder = _FOLDER.replace("PLACE", place or PLACE)
     text = (_COMMON + script).replace("FOLDER", folder)
     for name, value in {"TOKEN": token, "OWNER": owner, "LASTS": str(LASTS_S), "NUMBER": str(number)}.items():
         text = text.replace(name, value)

@@ -55,6 +55,7 @@ class WebDevice:
 
     Args:
         host: Address of this machine to serve on; loopback unless a phone must reach it.
+        port: Its port, which one command at a time can serve; with 0 each gets its own.
         packages: Folders of the backends' packages by short name.
         announce: Called once with the address to open.
         connect_timeout_s: How long to wait until the page is opened.
@@ -82,6 +83,7 @@ class WebDevice:
         versions = {package.short.upper(): package.version for package in PACKAGES}
         self._site = Site(packages, versions, is_isolated=is_isolated)
         self._address = host, port
+        self.port = port
         self._announce = announce
         self._cable = cable
         self._connect_timeout_s = connect_timeout_s

@@ -23,6 +23,9 @@ from edgekit.devices.leasing.leases import Holder, Lease, leased, new_token, tak
 from edgekit.devices.leasing.this_machine import ThisMachine
 from edgekit.devices.remote import engines
 from edgekit.devices.remote.ssh import SshShell
+from edgekit.devices.web.browser import WebDevice
+from edgekit.flows.fleet.holding import held, shell_of
+from edgekit.flows.fleet.together import Stop
 
 INTERLEAVINGS = 50
 HOLD = """
@@ -63,6 +66,29 @@ def test_the_second_is_told_who_has_the_device_and_since_when(folder: Path) -> N
     with leased(here, "ben"):
         pass
     assert [one.name for one in folder.iterdir()] == ["lease.2"]
+
+
+def test_the_port_of_a_page_is_leased_apart_from_this_machine(folder: Path) -> None:
+    """Two users whose browsers open the same address: one page, so one command at a time."""
+
+    def browser(port: int) -> WebDevice:
+        return WebDevice("phone", {}, lambda url: None, port=port)
+
+    with (
+        leased(ThisMachine(), "anna", owner="anna@desk"),
+        held(browser(8123), Stop()),
+        held(browser(8124), Stop()),
+        held(browser(0), Stop()),
+        held(browser(0), Stop()),
+    ):
+        shell = shell_of(browser(8123))
+        assert shell is not None
+        with pytest.raises(DeviceUnavailable, match=r"'phone' is busy: used by .+ since"), leased(shell, "ben"):
+            pass
+
+    with leased(shell, "ben"):
+        pass
+    assert sorted(one.name for one in folder.iterdir()) == ["lease.1", "web-8123", "web-8124"]
 
 
 def test_a_command_that_reaches_a_device_by_two_names_waits_for_itself(folder: Path) -> None:

@@ -16,6 +16,7 @@ from edgekit.devices.leasing.leases import Holder, Lease, leased, new_token
 from edgekit.devices.leasing.this_machine import ThisMachine
 from edgekit.devices.local import LocalDevice
 from edgekit.devices.remote.shell import Shell
+from edgekit.devices.web.browser import WebDevice
 from edgekit.flows.fleet.together import Stop
 
 LOCAL_WAIT_S: Final = 600.0
@@ -67,7 +68,7 @@ def held(device: Device, stop: Stop, *, wait_s: float = 0.0) -> Iterator[Device]
     if shell is None:
         yield cast(Device, Launcher(device, stop))
         return
-    patience = max(wait_s, LOCAL_WAIT_S) if isinstance(shell, ThisMachine) else wait_s
+    patience = max(wait_s, LOCAL_WAIT_S) if isinstance(device, LocalDevice) else wait_s
     with alone_on(shell, wait_s=patience, stop=stop) as lease:
         yield cast(Device, Launcher(device, stop, lease))
 
@@ -98,7 +99,9 @@ def alone_on(shell: Shell, *, wait_s: float = 0.0, stop: Stop | None = None) -> 
 
 
 def shell_of(device: Device) -> Shell | None:
-    """The shell through which a device is leased; None if it has none, like a browser."""
+    """The shell through which a device is leased; None if it has none, like a browser without a fixed port."""
+    if isinstance(device, WebDevice):
+        return ThisMachine(device.name, f"web-{device.port}") if device.port and shutil.which("sh") else None
     if isinstance(device, LocalDevice):
         return ThisMachine() if shutil.which("sh") else None
     return device.shell if isinstance(device, WithShell) else None
