@@ -237,7 +237,7 @@ def test_a_night_is_judged_against_the_nights_before_with_re_runs(folder: Path, 
 
     assert before == 6 * 5
     assert found.verdict is Verdict.FAIL
-    assert only(found, "history").message == "all 3 values are slower, the median by +20.0 %"
+    assert only(found, "history").message == "all 6 values are slower, the median by +20.0 %"
     assert len(device.jobs) == 3 * 5
 
 
