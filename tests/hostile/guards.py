@@ -124,6 +124,13 @@ GUARDS: Final = (
         f"{_BUNDLE_TESTS}::test_a_link_in_a_zip_is_refused",
     ),
     Guard(
+        "links-in-folders",
+        "src/edgekit/core/bundle.py",
+        "if not file.is_file() or _is_linked(root, name):",
+        "if not file.is_file():",
+        "tests/hostile/test_plain_input.py::test_no_file_of_a_bundle_lies_behind_a_link",
+    ),
+    Guard(
         "zip-sizes",
         _BUNDLE,
         "if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:",
@@ -136,6 +143,13 @@ GUARDS: Final = (
         "if file.stat().st_size != record.size_bytes or sha256_file(file) != record.sha256:",
         "if file.stat().st_size != record.size_bytes:",
         _BUNDLE_TESTS,
+    ),
+    Guard(
+        "unlisted-files",
+        "src/edgekit/core/bundle.py",
+        "        if file.is_file() and name not in named:\n            raise BundleUnreadable(f\"'{path}' contains",
+        "        if False:\n            raise BundleUnreadable(f\"'{path}' contains",
+        "tests/hostile/test_plain_input.py::test_a_file_that_no_manifest_lists_does_not_verify",
     ),
     Guard(
         "signature-of-everything",
