@@ -38,20 +38,21 @@ def deviations(
     """For each pair of a feed and the module's outputs, how far every element is from what `runs` return.
 
     Args:
-        limit_s: No new rows are begun after this many seconds; a feed of several rows then gives the first of them.
+        limit_s: No new rows are begun after this much processor time, in seconds; a feed of several rows then gives
+            the first of them. What is measured does not depend on what else the machine does.
 
     Yields:
         `{name: (rows, ...)}`, infinite where only one of two values is finite; empty if every run fails.
     """
-    end = time.monotonic() + limit_s
+    end = time.process_time() + limit_s
     for feed, outputs in feeds:
         found: list[Feed] = []
         for rows in _pieces(feed, outputs, spec):
-            if found and time.monotonic() > end:
+            if found and time.process_time() > end:
                 break
             found.append(_deviation(_taken(outputs, rows), runs, _taken(feed, rows)))
         yield {name: np.concatenate([one[name] for one in found]) for name in found[0]} if len(found) > 1 else found[0]
-        if time.monotonic() > end:
+        if time.process_time() > end:
             return
 
 

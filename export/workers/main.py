@@ -49,8 +49,8 @@ from edgekit.runtime.backend import BACKENDS, default_backend
 if TYPE_CHECKING:
     from edgekit.export.graphs.torch_types import Module
 
-# Measuring the reference's own noise may take this long beyond the cases.
-_NOISE_S: Final = 5.0
+# Measuring the reference's own noise may take this much processor time beyond the cases.
+_NOISE_S: Final = 10.0
 
 
 def main() -> None:

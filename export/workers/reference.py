@@ -63,7 +63,7 @@ def ask_reference(
         state=str(folder / STATE),
         weights=str(folder / WEIGHTS),
         noise=str(folder / "noise.npz"),
-        noisy=(*_unlike_samples(cases, samples, spec), *range(len(cases), len(feeds))),
+        noisy=_noisy(cases, samples, spec, len(feeds)),
         fixed=tuple(sorted(masks(samples, spec))),
     )
     traced = worker.ask(job, "running the module").traced
@@ -109,6 +109,12 @@ def _varying(cases: Sequence[Case]) -> dict[str, str]:
         for name, array in case.expected.items():
             shapes.setdefault((name, tuple(sorted(case.sizes.items()))), set()).add(array.shape)
     return {name: f"{list(min(found))} to {list(max(found))}" for (name, _), found in shapes.items() if len(found) > 1}
+
+
+def _noisy(cases: Sequence[Case], samples: Samples, spec: ModelSpec, feeds: int) -> tuple[int, ...]:
+    """The feeds whose noise is measured, in this order: the first samples, which always are, then the cases."""
+    first, *others = range(len(cases), feeds)
+    return (first, *_unlike_samples(cases, samples, spec), *others)
 
 
 def _unlike_samples(cases: Sequence[Case], samples: Samples, spec: ModelSpec) -> list[int]:

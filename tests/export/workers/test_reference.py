@@ -28,8 +28,9 @@ class NumpyWorker:
 
     toolchain = "onnx"
 
-    def __init__(self, function: Callable[[Feed], Feed]) -> None:
+    def __init__(self, function: Callable[[Feed], Feed], measured: int | None = None) -> None:
         self.function = function
+        self.measured = measured
 
     def ask(self, job: messages.RunModule, what: str) -> messages.Reply:
         answers: dict[int, Feed] = {}
@@ -43,7 +44,7 @@ class NumpyWorker:
         save_arrays(Path(job.outputs), packed)
         noise = {
             index: {name: np.full_like(one, 1e-7) for name, one in answers.get(index, {}).items()}
-            for index in job.noisy
+            for index in job.noisy[: self.measured]
         }
         save_arrays(Path(job.noise), {f"{i}:{name}": one for i, feed in noise.items() for name, one in feed.items()})
         names = tuple(next(iter(answers.values())))
@@ -70,6 +71,18 @@ def test_outputs_are_described_from_what_they_do(tmp_path: Path) -> None:
         "half:float32[N,half_1,2]",
         "best:int64[N]",
     ]
+
+
+def test_the_samples_have_noise_where_there_is_no_time_for_the_cases(tmp_path: Path) -> None:
+    spec = ModelSpec("net", "other", (STEPS,), sizes={"N": (1,), "T": (8, 16)})
+    samples = Samples({"x": X})
+    worker = cast(Worker, NumpyWorker(lambda feed: {"y": feed["x"] * 2}, measured=1))
+    cases = make_cases(samples, spec)
+
+    found = ask_reference(worker, ModuleRef("net.py:Net"), spec, samples, cases, tmp_path, 0)
+
+    assert any(case.sizes["T"] == 16 for case in cases)
+    assert list(found.samples.noise) == ["y"]
 
 
 def test_every_sample_has_its_answer_in_order(tmp_path: Path) -> None:
