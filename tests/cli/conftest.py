@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -132,8 +133,6 @@ def write_bundle(folder: Path, samples: Samples) -> None:
 def made(made_once: Path, tmp_path: Path, quiet_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own that holds the same, and is the current one."""
     folder = tmp_path / "made"
-    folder.mkdir()
-    for path in made_once.iterdir():
-        (folder / path.name).symlink_to(path)
+    shutil.copytree(made_once, folder)
     monkeypatch.chdir(folder)
     return folder

@@ -112,7 +112,7 @@ TABLE = [
     Row("bundle diff", "bundle onnx-fp32 onnx-fp32", BundleDiffReport),
     Row("bundle verify", "bundle", VerifyReport),
     Row("bundle pack", "bundle --out packed.edgekit", PackReport, PackReport, stops_at="zipfile.ZipFile.writestr"),
-    Row("bundle sbom", "bundle", SbomReport, SbomReport),
+    Row("bundle sbom", "bundle", SbomReport, SbomReport, stops_at="edgekit.core.system.documents.write"),
     Row(
         "bundle sign",
         "packed.edgekit --key key",
