@@ -18,6 +18,7 @@ from edgekit.core.job import Job
 from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.history import Run
 from edgekit.core.samples import Samples
+from edgekit.core.statistics.nightly import RERUNS
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
 from edgekit.flows.check import check_order
@@ -238,7 +239,7 @@ def test_a_night_is_judged_against_the_nights_before_with_re_runs(folder: Path, 
     assert before == 6 * 5
     assert found.verdict is Verdict.FAIL
     assert only(found, "history").message == "all 6 values are slower, the median by +20.0 %"
-    assert len(device.jobs) == 3 * 5
+    assert len(device.jobs) == (1 + RERUNS) * 5
 
 
 def test_too_few_nights_are_inconclusive(folder: Path, use: Use) -> None:
