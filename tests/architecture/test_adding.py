@@ -21,6 +21,7 @@ from edgekit.cli.main import run
 from edgekit.core.bundle import Bundle, write_manifest
 from edgekit.core.samples import Array, Samples
 from edgekit.core.spec import MODEL_METRICS, Metric, MetricTraits
+from edgekit.core.system.registry import Plugin, Registry
 from edgekit.devices.device import DEVICES
 from edgekit.runtime.backend import BACKENDS
 from edgekit.train.registry import MODELS
@@ -78,9 +79,15 @@ def add(monkeypatch: pytest.MonkeyPatch, table: Any, name: str, row: object) -> 
     monkeypatch.setitem(table, name, row)
 
 
+def register(monkeypatch: pytest.MonkeyPatch, registry: Registry, name: str, row: tuple[str, str]) -> None:
+    """One more row of a registry, for one test; another one may have listed its names before."""
+    add(monkeypatch, registry.table, name, row)
+    monkeypatch.setitem(vars(registry), "plugins", {**registry.plugins, name: Plugin(name, *row)})
+
+
 def test_a_backend(edgekit: Edgekit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toy_backend.py").write_text(BACKEND, encoding="utf-8")
-    add(monkeypatch, BACKENDS.table, "toy", ("toy_backend:Toy", "answers like the fake backend"))
+    register(monkeypatch, BACKENDS, "toy", ("toy_backend:Toy", "answers like the fake backend"))
     fake_model(tmp_path / "net.fake.json")
 
     found = edgekit("run", "net.fake.json", "--target", "local/toy", "--input", "random:1")
@@ -93,7 +100,7 @@ def test_a_backend(edgekit: Edgekit, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_device(edgekit: Edgekit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toy_device.py").write_text(DEVICE, encoding="utf-8")
-    add(monkeypatch, DEVICES.table, "toy", ("toy_device:Toy", "a board that is not there"))
+    register(monkeypatch, DEVICES, "toy", ("toy_device:Toy", "a board that is not there"))
     fake_model(tmp_path / "net.fake.json")
 
     found = edgekit("profile", "net.fake.json", "--target", "toy", "--launches", "1")
@@ -105,7 +112,7 @@ def test_a_device(edgekit: Edgekit, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 def test_a_model(edgekit: Edgekit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toy_wine.py").write_text("\n".join(BLOCKS[:-1]), encoding="utf-8")
-    add(monkeypatch, MODELS.table, "wine", ("toy_wine:MODEL", "the network of docs/tutorial-model.md"))
+    register(monkeypatch, MODELS, "wine", ("toy_wine:MODEL", "the network of docs/tutorial-model.md"))
 
     found = edgekit("train", "wine", "--set", "epochs=2", "--out", "made")
 

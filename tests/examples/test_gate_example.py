@@ -23,7 +23,7 @@ from edgekit.core.samples import Samples
 pytestmark = pytest.mark.slow
 
 WIDTH = 1024
-SHORT = ("--launches", "5", "--time-limit", "50ms", "--time-box", "5min")
+SHORT = ("--launches", "8", "--time-limit", "50ms", "--time-box", "5min")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -69,7 +69,7 @@ def test_two_commands_make_a_gate_that_a_slower_and_a_larger_model_turn_red(repo
 
     green = run(mine, "bash", script, "github", *SHORT)
     status = run(mine, "git", "status", "--short", "--untracked-files=all").stdout
-    products(mine / "net.onnx", 24)
+    products(mine / "net.onnx", 48)
     slower = run(mine, "edgekit", "check", *SHORT, GITHUB_ACTIONS="true")
     products(mine / "net.onnx", 8, unused=1 << 20)
     larger = run(mine, "edgekit", "check", *SHORT, GITHUB_ACTIONS="true")

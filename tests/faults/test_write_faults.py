@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import made_once
 
+__all__ = ["made_once"]
 SOURCE = Path(__file__).with_name("faults.c")
 
 

@@ -68,7 +68,7 @@ def verify(data: Path, signature: Path, allowed: Path, purpose: str, *, what: st
     if not names:
         raise UserError(
             f"Key '{key}' signed {what}, which is not a key in '{by}'.",
-            hint=f"edgekit bundle sign BUNDLE --key KEY, with a key in '{by}'",
+            hint="Sign it with a key in that file: edgekit bundle sign BUNDLE --key KEY",
         )
     with data.open("rb") as stream:
         options = ("-f", str(allowed), "-I", names[0], "-n", purpose, "-s", str(signature))
