@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ from edgekit.runtime.backends.file_kind import head_of
 from edgekit.runtime.backends.native_output import stdout_to_stderr
 from edgekit.runtime.energy import energy_between, read_energy
 from edgekit.runtime.facts import read_texts
-from edgekit.runtime.memory import involuntary_switches, peak_memory_bytes, reset_peak
+from edgekit.runtime.memory import freed_at_once, involuntary_switches, peak_memory_bytes, reset_peak
 from edgekit.runtime.timing import Timing, paused_garbage_collection, take_values, warm_up
 
 FROM_STDIN = "-"
@@ -107,11 +108,13 @@ def write_outputs(path: Path, outputs: Sequence[Feed]) -> None:
 
 
 def _measured(backend: Backend, job: Job, feeds: Sequence[Feed]) -> _Run:
-    started = time.perf_counter()
-    with backend.open(Path(job.artifact), job.options) as session:
-        opened = time.perf_counter()
-        session.run(feeds[0])
-        ran = time.perf_counter()
+    with ExitStack() as stack:
+        with freed_at_once():
+            started = time.perf_counter()
+            session = stack.enter_context(backend.open(Path(job.artifact), job.options))
+            opened = time.perf_counter()
+            session.run(feeds[0])
+            ran = time.perf_counter()
         timing, switches, energy_j = _timed(session, job, feeds[0])
         peak = peak_memory_bytes()
         if job.outputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import resource
 import subprocess
 import sys
@@ -48,3 +49,39 @@ def test_switches_are_counted() -> None:
 
     assert before is not None
     assert (involuntary_switches() or 0) >= before
+
+
+KEPT = """
+import contextlib, ctypes, re, sys
+from edgekit.runtime.memory import freed_at_once
+
+library = ctypes.CDLL(None)
+library.malloc.restype = ctypes.c_void_p
+library.free.argtypes = [ctypes.c_void_p]
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+
+def block(size=8 << 20):
+    place = library.malloc(size)
+    ctypes.memset(place, 1, size)
+    return place
+
+with freed_at_once() if sys.argv[1] == "freed" else contextlib.nullcontext():
+    library.free(block())
+    before = resident()
+    large, small = block(), block(1000)
+    library.free(large)
+    print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps large blocks that were freed")
+def test_a_large_block_that_was_freed_is_no_memory_of_the_model() -> None:
+    kept, freed = (
+        int(subprocess.run([sys.executable, "-c", KEPT, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("kept", "freed")
+    )
+
+    assert kept > 7 << 20
+    assert freed < 1 << 20
