@@ -168,9 +168,11 @@ def deploy_page(*, on_a_device: bool) -> list[Step]:
 
 @pytest.mark.slow
 @pytest.mark.browser
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler: apt-get install gcc")
 def test_programs_of_ones_own(desk: Path, tmp_path: Path) -> None:
     require_packages()
+    with required():
+        if shutil.which("gcc") is None:
+            raise Missing("a C compiler: apt-get install gcc")
     port, tested = free_port(), []
     npm = f"mkdir $3/node_modules && ln -s {place(cache_folder(), PACKAGES[0])} $3/node_modules/onnxruntime-web"
     library = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.1*"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import made_once
+from tests.standins.cache import Missing, required
 
 __all__ = ["made_once"]
 SOURCE = Path(__file__).with_name("faults.c")
@@ -20,8 +21,9 @@ SOURCE = Path(__file__).with_name("faults.c")
 def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library to preload."""
     compiler = shutil.which("cc")
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("no C compiler, or no Linux: faults are injected by a preloaded library")
+    with required():
+        if compiler is None or sys.platform != "linux":
+            raise Missing("a C compiler on Linux, for the preloaded library that injects faults")
     library = tmp_path_factory.mktemp("faults") / "faults.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
     return library

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,6 +217,21 @@ def _unfinished(
 ) -> TuneReport:
     """The report of a search that lost its device: every launch that ended, and no choice."""
     measured = sorted((one for one in candidates if one.results and not one.refused), key=lambda one: one.level_s)
+    ranked = (_candidate(found, one, quality[one.recipe], is_tied=False) for one in measured)
+    report = _report(found, where, candidates, ranked, quality, facts)
+    return msgspec.structs.replace(report, missing=lost.message, verdict=Verdict.INCOMPLETE)
+
+
+def _report(
+    found: Opened,
+    where: Target,
+    candidates: Sequence[Trial],
+    ranked: Iterable[Candidate],
+    quality: Mapping[str, Quality],
+    facts: Facts,
+    chosen: Candidate | None = None,
+) -> TuneReport:
+    """What every report of a search says: `ranked` in this order, then what was refused."""
     return TuneReport(
         created=now(),
         tools=versions(),
@@ -224,15 +239,10 @@ def _unfinished(
         bundle=str(found.path),
         target=str(where),
         device=tuning.device_kind(facts),
-        candidates=(
-            *(_candidate(found, one, quality[one.recipe], is_tied=False) for one in measured),
-            *(_refused(found, one, quality) for one in candidates if one.refused),
-        ),
-        chosen=None,
-        launches=sum(len(one.results) for one in candidates),
+        candidates=(*ranked, *(_refused(found, trial, quality) for trial in candidates if trial.refused)),
+        chosen=chosen,
+        launches=sum(len(trial.results) for trial in candidates),
         exhaustive=exhaustive(candidates),
-        missing=lost.message,
-        verdict=Verdict.INCOMPLETE,
         warnings=_excluded(quality),
     )
 
@@ -254,20 +264,7 @@ def _reported(
     efficient = _front(list(rows.values()))
     rows = {trial: msgspec.structs.replace(row, is_efficient=row in efficient) for trial, row in rows.items()}
     ordered = sorted(rows.items(), key=lambda pair: (pair[0] is not best, pair[0] not in equal, pair[0].level_s))
-    refused = [_refused(found, trial, quality) for trial in candidates if trial.refused]
-    return TuneReport(
-        created=now(),
-        tools=versions(),
-        reproduction=reproduction(),
-        bundle=str(found.path),
-        target=str(where),
-        device=tuning.device_kind(facts),
-        candidates=(*(row for _, row in ordered), *refused),
-        chosen=rows[best],
-        launches=sum(len(trial.results) for trial in candidates),
-        exhaustive=exhaustive(candidates),
-        warnings=_excluded(quality),
-    )
+    return _report(found, where, candidates, (row for _, row in ordered), quality, facts, rows[best])
 
 
 def _excluded(quality: Mapping[str, Quality]) -> tuple[str, ...]:
