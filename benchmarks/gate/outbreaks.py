@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     found = outbreaks(recorded(parser.parse_args().folder))
     alarms = sum(len(event.series) for one in found for event in one.events)
-    print(f"{alarms:,} series that were slower on a night, {len(found)} outbreaks")
+    print(f"{alarms:,} series that were slower on a night, {len(found)} groups of events")
     for one in sorted(found, key=lambda one: -sum(len(event.series) for event in one.events))[:10]:
         causes = Counter(event.cause for event in one.events)
         nights = one.last - one.first + 1
