@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import wave
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.instructions import instructions
 
 import edgekit
 from edgekit.core.errors import UserError
@@ -120,21 +118,13 @@ def test_a_bare_file_takes_arrays_and_what_else_a_session_does() -> None:
         session.predict(x)
 
 
-@pytest.mark.timing
-def test_predict_takes_at_most_ten_microseconds_more_than_preparing_and_running(classifier: Path) -> None:
-    """In turns with the same work, so that both see the same load of the machine."""
+def test_predict_does_little_more_than_preparing_and_running(classifier: Path) -> None:
+    """Its time, at most ten microseconds, is measured by `benchmarks/runtime_overhead.py`."""
     pixels = np.zeros((6, 6), np.uint8)
 
-    def least(call: Callable[[], Any], other: Callable[[], Any]) -> tuple[float, float]:
-        spent = []
-        for _ in range(2000):
-            for one in (call, other):
-                start = time.perf_counter()
-                one()
-                spent.append(time.perf_counter() - start)
-        return min(spent[::2]), min(spent[1::2])
-
     with edgekit.load(classifier) as session:
-        whole, parts = least(lambda: session.predict(pixels), lambda: session.run(feed_of(pixels, session.spec)))
+        session.predict(pixels)
+        whole = instructions(lambda: session.predict(pixels))
+        parts = instructions(lambda: session.run(feed_of(pixels, session.spec)))
 
-    assert whole - parts < 10e-6
+    assert parts < whole <= parts + 100

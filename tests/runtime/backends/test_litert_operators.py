@@ -43,14 +43,15 @@ def test_the_operators_of_a_real_file_have_its_names_and_types(tmp_path: Path) -
 @pytest.mark.timing
 def test_the_sum_is_the_latency_without_a_profiler(tmp_path: Path) -> None:
     file = convolutions(tmp_path / "a.tflite", count=6)
+    ratios = []
     with LiteRT().open(file, {}) as session:
         call = session.bind(image())
-        durations = [timed(call) for _ in range(200)]
-
-    found = LiteRT().operators(file, {}, image())
+        for _ in range(10):  # in turn, because other work on the machine comes and goes
+            latency = float(np.median([timed(call) for _ in range(200)]))
+            ratios.append(sum(one.seconds for one in LiteRT().operators(file, {}, image())) / latency)
 
     # The share that `profile` warns of.
-    assert sum(one.seconds for one in found) == pytest.approx(float(np.median(durations)), rel=0.3)
+    assert float(np.median(ratios)) == pytest.approx(1, rel=0.3)
 
 
 def timed(call: Any) -> float:
