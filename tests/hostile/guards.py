@@ -203,9 +203,16 @@ GUARDS: Final = (
     Guard(
         "replaced-by-projects",
         "src/edgekit/core/system/confined/project_paths.py",
-        "    if _is_bundle(path) if path.is_dir() else path.suffix in _MODELS:\n",
+        "    if is_model(path):\n",
         "    if True:\n",
         "tests/core/system/confined/test_project_paths.py::test_only_what_edgekit_wrote_is_replaced",
+    ),
+    Guard(
+        "replaced-by-force",
+        "src/edgekit/core/system/files.py",
+        "    if not may_replace(path):\n",
+        "    if False:\n",
+        "tests/hostile/test_outputs.py::test_force_replaces_only_what_edgekit_wrote",
     ),
     Guard(
         "paths-of-projects",

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.conftest import write_bundle
+from tests.cli.conftest import Run, write_bundle
+from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
+from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
 from tests.flows.onnx_files import dense
 
 from edgekit.core.bundle import Bundle, pack
@@ -67,3 +69,38 @@ def test_what_another_edgekit_is_writing_is_refused_by_each_that_writes(tmp_path
                 deploy(bundle, language="python", out=out, force=force)
             with pytest.raises(UserError, match="Another edgekit is writing"), new_folder(out, force=force):
                 pytest.fail("the block must not run")
+
+
+FORCED = (
+    "export {net} --to onnx-fp32 --out {out}",
+    "build {net} --to onnx-fp32 --out {out}",
+    "deploy {bundle} --for python --out {out}",
+    "bundle pack {bundle} --out {out}/thesis.tex",
+    "bundle sbom {bundle} --out {out}/thesis.tex",
+)
+
+
+def test_force_replaces_only_what_edgekit_wrote(edgekit: Run, tmp_path: Path) -> None:
+    documents = tmp_path / "Documents"
+    documents.mkdir()
+    (documents / "thesis.tex").write_text("years of work")
+    bundle, net = tmp_path / "bundle", dense(tmp_path / "net.onnx")
+    write_bundle(bundle, Samples({"x": np.ones((4, 1, 8, 8), np.float32)}))
+
+    for command in FORCED:
+        told = edgekit(*command.format(net=net, bundle=bundle, out=documents).split(), "--force")
+
+        assert told.code == 2, (command, told.err)
+        assert "was not written by edgekit" in told.err
+        assert "Choose another --out" in told.err
+        assert [path.read_text() for path in documents.iterdir()] == ["years of work"]
+
+
+def test_force_replaces_what_the_same_command_wrote_before(edgekit: Run, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    write_bundle(bundle, Samples({"x": np.ones((4, 1, 8, 8), np.float32)}))
+
+    for command in ("bundle pack {bundle} --out {out}.edgekit", "bundle sbom {bundle} --out {out}.json"):
+        arguments = command.format(bundle=bundle, out=tmp_path / "out").split()
+
+        assert [edgekit(*arguments).code, edgekit(*arguments).code, edgekit(*arguments, "--force").code] == [0, 2, 0]

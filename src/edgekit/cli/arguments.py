@@ -236,7 +236,7 @@ _SOURCE_OPTIONS: Final = (
         help="Run the code of the installed package that makes the network; remembered for this project.",
     ),
 )
-force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+force_option = click.option("--force", is_flag=True, help="Replace the output if edgekit wrote it.")
 to_option = click.option(
     "--to",
     multiple=True,

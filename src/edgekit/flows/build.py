@@ -111,7 +111,7 @@ class BuildOrder:
     def run(self, progress: Progress) -> Report:
         """Train if needed, export, measure and judge, and write the bundle and its reports."""
         making, stages = self.making, dict(self.stages)
-        with new_folder(self.out, force=self.force) as staging:
+        with new_folder(self.out, force=self.force, is_marked=True) as staging:
             source = self.source or self._trained(staging / RUN, stages, progress)
             with _timed("export", stages, progress):
                 bundle = staging / BUNDLE

@@ -49,9 +49,11 @@ class ProgramOrder:
         with ExitStack() as stack:
             with progress.stage("cases"):
                 parts = stack.enter_context(parts_of(self.bundle, self.artifact))
-            folder = stack.enter_context(new_folder(self.out, force=self.force))
+            folder = stack.enter_context(new_folder(self.out, force=self.force, is_marked=True))
             language_of(self.language).write(parts, folder)
-            files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
+            files = tuple(
+                sorted(path.relative_to(folder).as_posix() for path in folder.rglob("[!.]*") if path.is_file())
+            )
         return DeployReport(
             bundle=str(self.bundle.path),
             artifact=self.artifact.recipe,

@@ -14,7 +14,7 @@ from edgekit.core.bundle import MANIFEST
 from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.reports.setup.init import InitReport
 from edgekit.core.system.check_settings import BASELINES, MADE
-from edgekit.core.system.files import refuse_existing, write_new
+from edgekit.core.system.files import anything, refuse_existing, write_new
 from edgekit.core.system.installation import origin
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import PROJECT_FILE
@@ -64,7 +64,7 @@ class InitOrder:
             if path.name == _IGNORE:
                 _ignore(path)
             else:
-                write_new(path, text.encode(), force=self.force)
+                write_new(path, text.encode(), force=self.force, may_replace=anything)  # files of its own name
         for path, source in self.baselines.items():
             copy_model(source, path, force=False)
         return InitReport(
@@ -97,7 +97,7 @@ def init_order(folder: str | Path = ".", *, ci: str = "", force: bool = False) -
         files[root / workflow.path] = workflow.text
         remaining += workflow.remaining
     for path in files:
-        refuse_existing(path, force=force, option="folder")
+        refuse_existing(path, force=force, option="folder", may_replace=anything)
     files |= _ignoring(root)
     copies = {root / BASELINES / path.relative_to(root): path for path in models if _opens(path)}
     missing = {out: source for out, source in copies.items() if not out.exists()}
@@ -161,7 +161,7 @@ def _model(path: Path, shown: str, name: str) -> str:
 def _ignore(path: Path) -> None:
     """Add a line to `.gitignore` as it is now."""
     for file, text in _ignoring(path.parent).items():
-        write_new(file, text.encode(), force=True)
+        write_new(file, text.encode(), force=True, may_replace=anything)
 
 
 def _ignoring(root: Path) -> dict[Path, str]:

@@ -18,6 +18,7 @@ from edgekit.core.errors import DiskFull, EnvironmentFault, Unreadable, UserErro
 from edgekit.core.system import files
 from edgekit.core.system.durable import renames
 from edgekit.core.system.files import (
+    anything,
     cached_folder,
     copy_whole,
     new_file,
@@ -186,8 +187,18 @@ def _dangling(path: Path) -> None:
     path.symlink_to("nowhere")
 
 
-@pytest.mark.parametrize("there", [_folder, _file, _link, _dangling])
-def test_force_replaces_whatever_is_there(there: Callable[[Path], None], tmp_path: Path) -> None:
+def _ours(path: Path) -> None:
+    with new_folder(path, is_marked=True) as staging:
+        (staging / "old").write_bytes(b"old")
+
+
+def _link_to_ours(path: Path) -> None:
+    _ours(path.parent / "elsewhere")
+    path.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize("there", [_ours, _link_to_ours])
+def test_force_replaces_what_edgekit_wrote(there: Callable[[Path], None], tmp_path: Path) -> None:
     there(tmp_path / "out")
     beside = {name: data for name, data in content(tmp_path).items() if name.startswith("elsewhere")}
     with pytest.raises(UserError, match="exists"):
@@ -198,6 +209,22 @@ def test_force_replaces_whatever_is_there(there: Callable[[Path], None], tmp_pat
 
     assert content(tmp_path) == {"out/new": b"new"} | beside
     assert not (tmp_path / "out").is_symlink()
+
+
+@pytest.mark.parametrize("there", [_folder, _file, _link, _dangling])
+def test_force_keeps_what_edgekit_did_not_write(there: Callable[[Path], None], tmp_path: Path) -> None:
+    there(tmp_path / "out")
+    before = content(tmp_path)
+
+    with (
+        pytest.raises(UserError, match="was not written by edgekit") as caught,
+        new_folder(tmp_path / "out", force=True),
+    ):
+        pytest.fail("the block must not run")
+
+    assert content(tmp_path) == before
+    assert os.path.lexists(tmp_path / "out")
+    assert caught.value.hint == f"Choose another --out, or move '{tmp_path / 'out'}' away."
 
 
 @pytest.mark.parametrize("appears", [_folder, _file, _link, _dangling])
@@ -255,7 +282,9 @@ def test_a_new_file_appears_on_any_file_system(
     assert content(tmp_path) == {"out": b"new"}
     with pytest.raises(UserError, match="already exists"):
         write_new(tmp_path / "out", b"newer")
-    write_new(tmp_path / "out", b"newer", force=True)
+    with pytest.raises(UserError, match="was not written by edgekit"):
+        write_new(tmp_path / "out", b"newer", force=True)
+    write_new(tmp_path / "out", b"newer", force=True, may_replace=anything)
     assert content(tmp_path) == {"out": b"newer"}
 
 
@@ -307,22 +336,23 @@ def test_of_all_that_write_one_output_at_the_same_time_one_does(force: bool, tmp
 
 
 def test_force_keeps_the_old_folder_until_the_block_ends(tmp_path: Path) -> None:
-    _folder(tmp_path / "out")
+    _ours(tmp_path / "out")
 
     with new_folder(tmp_path / "out", force=True):
         during = content(tmp_path / "out")
 
-    assert during == {"old": b"old"}
+    assert during["old"] == b"old"
 
 
 @pytest.mark.parametrize("error", [ValueError("wrong"), KeyboardInterrupt()], ids=repr)
 def test_force_keeps_the_old_folder_when_the_block_fails(error: BaseException, tmp_path: Path) -> None:
-    _folder(tmp_path / "out")
+    _ours(tmp_path / "out")
+    before = content(tmp_path)
 
     with pytest.raises(type(error)):
         write_half(tmp_path / "out", error, force=True)
 
-    assert content(tmp_path) == {"out/old": b"old"}
+    assert content(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -331,14 +361,15 @@ def test_force_keeps_the_old_folder_when_the_block_fails(error: BaseException, t
 def test_force_puts_the_old_folder_back_when_the_exchange_fails(
     error: BaseException, raised: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _folder(tmp_path / "out")
+    _ours(tmp_path / "out")
+    before = content(tmp_path)
     monkeypatch.setattr(renames, "_renamed", lambda *_: False)  # a file system that cannot exchange two names at once
     fail_second_rename(monkeypatch, error)
 
     with pytest.raises(raised), new_folder(tmp_path / "out", force=True) as staging:
         (staging / "new").write_bytes(b"new")
 
-    assert content(tmp_path) == {"out/old": b"old"}
+    assert content(tmp_path) == before
 
 
 @pytest.mark.parametrize("where", [".", "..", "/"])

@@ -148,7 +148,7 @@ def verify(call: Call, bundle: Path, key: Path | None, allowed_signers: Path | N
 @click.option(
     "--artifact", default="", metavar="RECIPE", help="Only this artifact, without the weights; this makes a new bundle."
 )
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if edgekit wrote it.")
 @common(acts=True)
 def pack_command(call: Call, bundle: Path, out: Path | None, with_tuning: bool, artifact: str, force: bool) -> None:
     """Write a bundle as one file; equal bundles give identical files."""
@@ -172,7 +172,7 @@ def _signed(document: SignReport) -> str:
 @command.command("sbom", cls=Command, examples=["edgekit bundle sbom digits.edgekit --out digits.cdx.json"])
 @bundle_argument
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="File to write.  [default: NAME.cdx.json]")
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if edgekit wrote it.")
 @common(acts=True)
 def sbom_command(call: Call, bundle: Path, out: Path | None, force: bool) -> None:
     """Write the bill of materials of a bundle, in CycloneDX 1.6.

@@ -11,17 +11,21 @@ import importlib
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.core.errors import DiskFull, EdgekitError, UserError, from_os_error
+from edgekit.core.system.confined.outputs import is_output, mark
 from edgekit.core.system.durable.claims import OLD, claimed
 from edgekit.core.system.durable.owners import clean, staging_name
 from edgekit.core.system.durable.renames import exchange, place
 
 if TYPE_CHECKING:
     import zipfile
+
+Test = Callable[[Path], bool]
+"""Whether what is at a path may be replaced."""
 
 _CHUNK_BYTES = 1 << 20
 # Above, the speed of OpenSSL is worth its memory.
@@ -97,7 +101,9 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, *, force: bool = False, wait_s: float = 0.0) -> Iterator[Path]:
+def new_folder(
+    path: Path, *, force: bool = False, wait_s: float = 0.0, is_marked: bool = False, may_replace: Test = is_output
+) -> Iterator[Path]:
     """A temporary folder that becomes `path` if the block succeeds, and is deleted otherwise.
 
     With `force`, the old content of `path` is kept until the new folder is complete, and restored if the exchange
@@ -106,31 +112,35 @@ def new_folder(path: Path, *, force: bool = False, wait_s: float = 0.0) -> Itera
 
     Args:
         wait_s: How long to wait for another process that writes `path`.
+        is_marked: The folder says that edgekit wrote it, because nothing else in it does.
+        may_replace: As in `refuse_existing`.
 
     Raises:
-        UserError: `path` exists and `force` is not given, or it contains the working or the home folder; or another
-            process writes it, or wrote it during the block.
+        UserError: `path` exists and `force` is not given, or edgekit did not write it, or it contains the working or
+            the home folder; or another process writes it, or wrote it during the block.
         DiskFull: No space is left, here or inside the block.
         EnvironmentFault: The folder cannot be written.
     """
-    with _staged(path, force=force, wait_s=wait_s) as staging:
+    with _staged(path, force=force, wait_s=wait_s, may_replace=may_replace) as staging:
         with _translated(f"writing '{path}'"):
             staging.mkdir()
+            if is_marked:
+                mark(staging)
         yield staging
 
 
 @contextlib.contextmanager
-def new_output(path: Path, *, force: bool = False) -> Iterator[Path]:
+def new_output(path: Path, *, force: bool = False, may_replace: Test = is_output) -> Iterator[Path]:
     """Like `new_folder`, for one file: a temporary name that becomes `path`."""
     if path.is_dir():
         raise UserError(f"'{path}' is a folder.", hint=f"--out {path / 'FILE'}")
-    with _staged(path, force=force, wait_s=0.0) as staging:
+    with _staged(path, force=force, wait_s=0.0, may_replace=may_replace) as staging:
         yield staging
 
 
-def write_new(path: Path, data: bytes, *, force: bool = False) -> None:
+def write_new(path: Path, data: bytes, *, force: bool = False, may_replace: Test = is_output) -> None:
     """Write `data` to `path`, which must not exist unless `force` is given; errors as in `new_output`."""
-    with new_output(path, force=force) as staging:
+    with new_output(path, force=force, may_replace=may_replace) as staging:
         write_atomic(staging, data)
 
 
@@ -154,7 +164,7 @@ def copy_whole(source: Path, out: Path, *, force: bool = True) -> None:
     """Copy a file or folder to `out`, at once or not at all; errors as in `new_folder`.
 
     Args:
-        force: Replace `out` if it exists.
+        force: Replace `out` if it exists, whoever wrote it.
     """
     with ready_copy(source, out, force=force):
         pass
@@ -164,11 +174,11 @@ def copy_whole(source: Path, out: Path, *, force: bool = True) -> None:
 def ready_copy(source: Path, out: Path, *, force: bool = True) -> Iterator[None]:
     """Like `copy_whole`: the copy is complete before the block, and becomes `out` if the block succeeds."""
     if source.is_dir():
-        with new_folder(out, force=force) as staging:
+        with new_folder(out, force=force, may_replace=anything) as staging:
             _copy_tree(source, staging)
             yield
     else:
-        with new_output(out, force=force) as staging:
+        with new_output(out, force=force, may_replace=anything) as staging:
             shutil.copyfile(source, staging)
             yield
 
@@ -182,11 +192,19 @@ def _copy_tree(source: Path, out: Path) -> None:
             shutil.copy2(Path(folder) / name, target / name)
 
 
-def refuse_existing(path: Path, *, force: bool = False, option: str = "--out") -> None:
+def anything(_: Path) -> bool:
+    """True: whoever calls this has decided what may be replaced."""
+    return True
+
+
+def refuse_existing(path: Path, *, force: bool = False, option: str = "--out", may_replace: Test = is_output) -> None:
     """Raise unless `path` is free, an empty folder, or may be replaced.
 
+    Args:
+        may_replace: Whether what is there may be replaced with `force`: by default only what edgekit wrote.
+
     Raises:
-        UserError: It exists; or, with `force`, it contains the working or the home folder.
+        UserError: It exists; or, with `force`, it contains the working or the home folder, or may not be replaced.
     """
     clean([path])  # what a killed process began to write is no content
     free = not os.path.lexists(path) or (path.is_dir() and not path.is_symlink() and not any(path.iterdir()))
@@ -198,6 +216,11 @@ def refuse_existing(path: Path, *, force: bool = False, option: str = "--out") -
     held = next((folder for folder in (Path.cwd(), home) if folder.is_relative_to(path.resolve())), None)
     if held is not None:
         raise UserError(f"'{path}' contains '{held}' and is not replaced.", hint=f"Choose another {option}.")
+    if not may_replace(path):
+        raise UserError(
+            f"'{path}' was not written by edgekit, and --force does not replace it.",
+            hint=f"Choose another {option}, or move '{path}' away.",
+        )
 
 
 def read_bytes(path: Path, error: type[EdgekitError] = UserError) -> bytes:
@@ -219,15 +242,15 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
 
 
 @contextlib.contextmanager
-def _staged(path: Path, *, force: bool, wait_s: float) -> Iterator[Path]:
+def _staged(path: Path, *, force: bool, wait_s: float, may_replace: Test) -> Iterator[Path]:
     """A free name in the claim of `path`; what the block writes there becomes `path`."""
     path = Path(os.path.abspath(path))
     doing = f"writing '{path}'"
     with _translated(doing):
-        refuse_existing(path, force=force)
+        refuse_existing(path, force=force, may_replace=may_replace)
     with claimed(path, wait_s=wait_s) as claim:
         with _translated(doing):
-            refuse_existing(path, force=force)  # who had the claim before may have written it
+            refuse_existing(path, force=force, may_replace=may_replace)  # who had the claim before may have written it
         staging = claim / os.urandom(4).hex()
         with _full_disk_told(doing):
             yield staging

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.core.recipe import parse_recipes
 from edgekit.core.system.check_settings import MADE, CheckedModel, CheckFile
-from edgekit.core.system.confined.project_paths import inside, refuse_foreign
+from edgekit.core.system.confined.project_paths import inside, is_model, refuse_foreign
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import new_folder, write_atomic
 from edgekit.core.system.installation import system_install
@@ -92,7 +92,7 @@ def _export(model: CheckedModel, folder: Path, out: Path, settings: Settings, pr
         source = str(inside(folder, source, "The configuration"))
     recipes = parse_recipes(model.to or default_recipes(source))
     ready = ready_source(source, options, ExportOptions(keep_going=False), recipes, settings, progress)
-    with new_folder(out, force=True, wait_s=settings.timeout_s) as staging:
+    with new_folder(out, force=True, wait_s=settings.timeout_s, may_replace=is_model) as staging:
         write_bundle(ready, recipes, staging, settings, progress)
 
 

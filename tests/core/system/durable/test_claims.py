@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import EnvironmentFault, UserError
+from edgekit.core.system.confined.outputs import mark
 from edgekit.core.system.durable.claims import claimed
 from edgekit.core.system.files import new_folder
 
@@ -20,7 +21,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from edgekit.core.system.files import new_folder
-with new_folder(Path(sys.argv[1]), force=True) as staging:
+with new_folder(Path(sys.argv[1]), force=True, is_marked=True) as staging:
     (staging / "file").write_bytes(b"half")
     print("writing", flush=True)
     time.sleep(600)
@@ -88,6 +89,7 @@ def test_an_old_output_that_a_killed_process_had_put_aside_returns(tmp_path: Pat
     aside = tmp_path / ".out.writing" / "old"
     aside.mkdir(parents=True)
     (aside / "file").write_bytes(b"the only copy")
+    mark(aside)
 
     with pytest.raises(ValueError, match="failed again"), new_folder(tmp_path / "out", force=True):
         raise ValueError("failed again")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import UserError
+from edgekit.core.system.confined.outputs import is_bundle
 
 # Where git keeps its settings, and the programs that it runs.
 _GIT: Final = ".git"
-_MANIFEST: Final = "manifest.json"
 _MODELS: Final = (".onnx", ".tflite", ".json")
 
 
@@ -52,7 +51,7 @@ def refuse_foreign(path: Path, what: str) -> None:
     """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    if _is_bundle(path) if path.is_dir() else path.suffix in _MODELS:
+    if is_model(path):
         return
     raise UserError(
         f"{what}: '{path}' was not written by edgekit and is not replaced.",
@@ -60,9 +59,6 @@ def refuse_foreign(path: Path, what: str) -> None:
     )
 
 
-def _is_bundle(folder: Path) -> bool:
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(manifest, dict) and "schema_version" in manifest and "artifacts" in manifest
+def is_model(path: Path) -> bool:
+    """Whether a project's file may replace what is at `path`: a bundle, or a model file."""
+    return is_bundle(path) if path.is_dir() else path.suffix in _MODELS
