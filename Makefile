@@ -28,7 +28,11 @@ DATA_BENCHMARKS := train_overhead
 SHARE := --dist loadfile --no-loadscope-reorder
 FAST := not slow and not browser and not device and not gpu and not timing
 
-.PHONY: help install python links standins demo test test-fast lint bench wheel sbom audit clean
+# Tests of the rooms that coverage is measured in, and of those that use them.
+ROOMS ?= tests
+MEASURED := src/edgekit/core runtime devices export
+
+.PHONY: help install python links standins demo test test-fast coverage lint bench wheel sbom audit clean
 
 help:
 	@echo "make install    .venv with edgekit and everything for development"
@@ -38,6 +42,7 @@ help:
 	@echo "make lint       format, ruff, mypy and the import contracts"
 	@echo "make bench      side-by-side measurements, one after the other"
 	@echo "make wheel      dist/edgekit_onnx-VERSION-py3-none-any.whl, to install elsewhere"
+	@echo "make coverage   lines and branches that tests run, by package: ROOMS='tests/core tests/runtime' for some, about an hour"
 	@echo "make sbom       dist/edgekit.cdx.json: every package of .venv, in CycloneDX 1.6 (works without network)"
 	@echo "make audit      known vulnerabilities of the packages in constraints.txt (asks PyPI about each)"
 	@echo "make clean      remove what was built, but for .venv"
@@ -84,6 +89,15 @@ test: install standins lint
 
 test-fast: install
 	@$(BIN)/python -m pytest -q --numprocesses $(PARALLEL) $(SHARE) -m "$(FAST)"
+
+# Tests that measure time fail while every line is traced, and belong to no figure.
+coverage: install
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest -q --numprocesses $(PARALLEL) $(SHARE) -m "not timing" $(ROOMS); code=$$?; \
+	$(BIN)/python -m coverage combine -q; \
+	for name in $(MEASURED); do \
+		echo "$$name $$($(BIN)/python -m coverage report --format=total --precision=1 --include="$$name/*") %"; \
+	done; exit $$code
 
 lint: install
 	@$(BIN)/ruff format --quiet --check .
