@@ -164,7 +164,7 @@ def copy_whole(source: Path, out: Path, *, force: bool = True) -> None:
     """Copy a file or folder to `out`, at once or not at all; errors as in `new_folder`.
 
     Args:
-        force: Replace `out` if it exists, whoever wrote it.
+        force: Replace `out` if it exists, also if edgekit did not write it.
     """
     with ready_copy(source, out, force=force):
         pass
@@ -193,7 +193,7 @@ def _copy_tree(source: Path, out: Path) -> None:
 
 
 def anything(_: Path) -> bool:
-    """True: whoever calls this has decided what may be replaced."""
+    """True: the caller has decided what may be replaced."""
     return True
 
 

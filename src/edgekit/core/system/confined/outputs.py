@@ -17,12 +17,12 @@ _LARGEST_BYTES: Final = 1 << 26
 
 
 def mark(folder: Path) -> None:
-    """Say in `folder`, which is no bundle, that edgekit wrote it."""
+    """Say in `folder`, other than a bundle, that edgekit wrote it."""
     (folder / MARKER).write_bytes(_TEXT)
 
 
 def is_output(path: Path) -> bool:
-    """Whether edgekit wrote what is at `path`: its content says so, whatever its name is."""
+    """Whether edgekit wrote what is at `path`: its content says so, not its name."""
     if path.is_dir():
         return (path / MARKER).is_file() or is_bundle(path) or _is_build(path)
     return path.is_file() and (_is_packed(path) or _is_bill(path))
