@@ -1,16 +1,21 @@
 """Kills commands with SIGKILL at random moments, and checks what the next run finds and leaves.
 
-python -m benchmarks.kills --kills 50                 all commands, as in docs/reliability.md
-python -m benchmarks.kills --kills 5 export check     some of them
+python -m benchmarks.kills                            up to 50 of each command, with those in kills.jsonl
+python -m benchmarks.kills --kills 20 export check    up to 20 of some of them
+python -m benchmarks.kills --table                    the table of docs/reliability.md
 
-After each kill the same command runs to its end: it must succeed, lose nothing that an earlier run has reported as
-done, and leave no temporary file, no process and no half output. `prepare` and `deploy` run against a home folder of
-this machine, through the scripts that devices get.
+The moments are spread over the whole duration. One kill in three hits the process that the user started, one its child,
+which does the work, and one the youngest process of all; every second run has an empty cache. After each kill the same
+command runs to its end: it must succeed, lose nothing that an earlier run has reported as done, and leave no temporary
+file, no process and no half output. `prepare` and `deploy` run against a home folder of this machine, through the
+scripts that devices get.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import json
 import os
 import random
 import shutil
@@ -20,20 +25,46 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import psutil
+
+from edgekit.core.bundle import Bundle
+from edgekit.core.errors import EdgekitError
 from edgekit.core.system.durable.owners import temporary_folder
 
 ROOT: Final = Path(__file__).parents[1]
+RECORD: Final = Path(__file__).with_suffix(".jsonl")
+VICTIMS: Final = ("command", "child", "youngest")
+# The fractions of multiples of the golden ratio are spread evenly, however many of them are used.
+_GOLDEN: Final = 0.6180339887498949
+# What a command whose child was killed may exit with: no memory left, or a backend or converter that crashed.
+_TOLD: Final = (3, 5)
 _TAG: Final = "KILLED_BY_BENCHMARK"
 _ENDS_S: Final = 20.0
+# A file instead of a module: its conversion takes the same steps, and needs no PyTorch, which takes seconds to load.
 NET: Final = """
-import torch
-from torch import nn
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
-def net() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
+random = np.random.default_rng(0)
+weights = {"a": (16, 8), "b": (8, 3)}
+nodes = [
+    helper.make_node("Flatten", ["x"], ["flat"]),
+    helper.make_node("MatMul", ["flat", "a"], ["hidden"]),
+    helper.make_node("Relu", ["hidden"], ["positive"]),
+    helper.make_node("MatMul", ["positive", "b"], ["y"]),
+]
+graph = helper.make_graph(
+    nodes,
+    "net",
+    [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 4, 4])],
+    [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
+    [numpy_helper.from_array(random.normal(size=size).astype(np.float32), name) for name, size in weights.items()],
+)
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+onnx.save(model, "net.onnx")
 """
 SAMPLES: Final = """
 import numpy as np
@@ -68,7 +99,7 @@ engines.write_archive(Path("site"), Path("site.tar.gz"))
 
 @dataclass(frozen=True)
 class Killed:
-    """A command, what must exist before it, and what of its earlier runs has to stay: lines by file."""
+    """A command, what must exist before it, and what of its earlier runs has to stay, each as bytes."""
 
     name: str
     arguments: tuple[str, ...]
@@ -93,19 +124,34 @@ def _lines(name: str) -> Callable[[Path], list[bytes]]:
     return read
 
 
+def _whole(name: str) -> Callable[[Path], list[bytes]]:
+    """The names of those of a bundle, itself or in an output, that open with every checksum right."""
+
+    def read(folder: Path) -> list[bytes]:
+        try:
+            Bundle.open(folder / name).close()
+        except EdgekitError:
+            return []
+        return [name.encode()]
+
+    return read
+
+
 def _versions(folder: Path) -> list[bytes]:
     return [os.fsencode(path.name) for path in folder.glob("home/.cache/edgekit/deployed/net/versions/*")]
 
 
-_SOURCE: Final = "net.py:net --samples samples.npz --to onnx-fp32 --force --out"
+_SOURCE: Final = "net.onnx --samples samples.npz --to onnx-fp32 --force --out"
 _EXPORT: Final = edgekit(f"export {_SOURCE} bundle")
-_MODEL: Final = (_python(f"open('net.py', 'w').write({NET!r})"), _python(SAMPLES))
+_MODEL: Final = (_python(NET), _python(SAMPLES))
 _TRAIN: Final = "train digits --set epochs=6 --set batch_size=512 --set threads=1 --out run"
 COMMANDS: Final = {
     one.name: one
     for one in (
-        Killed("export", _EXPORT, _MODEL),
-        Killed("build", edgekit(f"build {_SOURCE} built --launches 5 --time-limit 0.02"), _MODEL),
+        Killed("export", _EXPORT, _MODEL, _whole("bundle")),
+        Killed(
+            "build", edgekit(f"build {_SOURCE} built --launches 3 --time-limit 0.02"), _MODEL, _whole("built/bundle")
+        ),
         Killed("check", edgekit("check"), (*_MODEL, _EXPORT), _lines("edgekit-history.jsonl")),
         Killed("train", edgekit(_TRAIN), (), _lines("run/history.jsonl")),
         Killed("prepare", _python(PREPARE), (_python(MAKE_DEVICE),)),
@@ -114,12 +160,30 @@ COMMANDS: Final = {
 }
 
 
+@dataclass(frozen=True)
+class Kill:
+    """One kill: its number, who was killed after which part of the duration, and what was wrong after it."""
+
+    command: str
+    number: int
+    victim: str
+    fraction: float
+    after_s: float
+    problems: tuple[str, ...] = ()
+
+    def line(self) -> bytes:
+        """The kill as a line of the record."""
+        facts: dict[str, Any] = {**vars(self), "date": datetime.datetime.now(datetime.UTC).date().isoformat()}
+        return json.dumps(facts).encode() + b"\n"
+
+
 class Trial:
     """One command in a folder of its own, with its own home, cache and temporary files."""
 
     def __init__(self, killed: Killed, folder: Path, seed: int) -> None:
         self.killed, self.folder = killed, folder
-        self.random = random.Random(f"{killed.name} {seed}")
+        self.start = random.Random(f"{killed.name} {seed}").random()
+        self.lasts_s = 0.0
         for name in ("work", "tmp", "cache"):
             (folder / name).mkdir(parents=True)
         (self.work / "edgekit.toml").write_text(CHECK)
@@ -137,52 +201,79 @@ class Trial:
         """The current folder of the command."""
         return self.folder / "work"
 
-    def problems(self, kills: int) -> Iterator[str]:
-        """What went wrong, one line each."""
+    def kills(self, numbers: range) -> Iterator[Kill]:
+        """Kill the command once for each number, and look at what it left. Runs that ended before do not count."""
         for arguments in self.killed.before:
             self._succeeds(arguments)
-        start = time.monotonic()
         self._succeeds(self.killed.arguments)
-        lasts_s = time.monotonic() - start
         expected = self._left()
-        for number in range(kills):
-            moment = self.random.uniform(0.0, lasts_s)
-            for problem in self._after_one(moment, expected):
-                yield f"{self.killed.name}, kill {number + 1} after {moment:.2f} s: {problem}"
+        shift = self.start
+        for number in numbers:
+            killed = None
+            while killed is None:
+                fraction = (shift + number * _GOLDEN) % 1.0
+                killed = self._after_one(number, fraction, expected)
+                shift += _GOLDEN / 2
+            yield killed
 
-    def _after_one(self, moment: float, expected: set[str]) -> Iterator[str]:
+    def problems(self, kills: int) -> list[str]:
+        """What went wrong, one line each."""
+        return [problem for kill in self.kills(range(kills)) for problem in kill.problems]
+
+    def _after_one(self, number: int, fraction: float, expected: set[str]) -> Kill | None:
         if self.killed.name == "train":
             shutil.rmtree(self.work / "run", ignore_errors=True)
-        done = self.killed.lasting(self.work)
-        self._kill(moment)
+        if number % 2:
+            shutil.rmtree(self.folder / "cache" / "conversions", ignore_errors=True)
+        done, victim = self.killed.lasting(self.work), VICTIMS[number % len(VICTIMS)]
+        moment = fraction * self.lasts_s
+        problems, is_killed = self._kill(moment, victim)
         done = done if self.killed.name != "train" else self.killed.lasting(self.work)
         if strays := self._processes():
-            yield f"still running: {strays}"
+            problems.append(f"still running: {strays}")
+        problems += self._lost(done, "the kill")
         again = (
             (*self.killed.arguments, "--resume") if (self.work / "run/run.json").is_file() else self.killed.arguments
         )
-        finished = self._run(again)
+        finished = self._timed(again)
         if finished.returncode != 0:
-            yield f"the next run exits with {finished.returncode}: {finished.stderr[-300:]}"
-        if lost := [one for one in done if one not in self.killed.lasting(self.work)]:
-            yield f"{len(lost)} of {len(done)} reported results are lost"
+            problems.append(f"the next run exits with {finished.returncode}: {finished.stderr[-300:]}")
+        problems += self._lost(done, "the next run")
         if left := self._left() - expected:
-            yield f"left: {sorted(left)[:5]}"
+            problems.append(f"left: {sorted(left)[:5]}")
+        told = tuple(f"{self.killed.name}, {victim} killed after {moment:.2f} s: {one}" for one in problems)
+        return Kill(self.killed.name, number, victim, round(fraction, 4), round(moment, 2), told) if is_killed else None
 
-    def _kill(self, moment: float) -> None:
-        process = subprocess.Popen(
-            self.killed.arguments,
-            cwd=self.work,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        process.wait()
+    def _lost(self, done: list[bytes], after: str) -> list[str]:
+        kept = self.killed.lasting(self.work)
+        lost = [one for one in done if one not in kept]
+        return [f"{len(lost)} of {len(done)} reported results are lost after {after}"] if lost else []
+
+    def _kill(self, moment: float, victim: str) -> tuple[list[str], bool]:
+        """What is wrong with how the command ended, and whether it was still running."""
+        errors = self.folder / "errors"
+        with errors.open("wb") as stream:
+            process = subprocess.Popen(
+                self.killed.arguments,
+                cwd=self.work,
+                env=self.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=stream,
+                start_new_session=True,
+            )
+            try:
+                process.wait(moment)
+            except subprocess.TimeoutExpired:
+                is_child = _kill_one(process, victim)
+            else:
+                return [], False
+            code = process.wait()
+        said = errors.read_text(errors="replace")
+        errors.unlink()
+        # A child that had just ended, or that another one replaced, costs nothing.
+        is_told = code in (0, *_TOLD) and "Traceback" not in said
+        is_own_program = "-m" not in self.killed.arguments
+        return [] if is_told or is_own_program or not is_child else [f"exits with {code}: {said[-300:]}"], True
 
     def _processes(self) -> list[str]:
         """What the killed command had started and has not ended by itself after a while."""
@@ -209,33 +300,71 @@ class Trial:
         own = (path for path in self.work.rglob("*") if "versions" not in path.parts)
         return {str(path) for path in (*(self.folder / "tmp").iterdir(), *staged, *own)}
 
+    def _timed(self, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        """A run to the end, whose duration is that of the next one."""
+        start = time.monotonic()
+        done = self._run(arguments)
+        self.lasts_s = time.monotonic() - start
+        return done
+
     def _run(self, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             arguments, cwd=self.work, env=self.environment, capture_output=True, text=True, check=False, timeout=600
         )
 
     def _succeeds(self, arguments: tuple[str, ...]) -> None:
-        done = self._run(arguments)
+        done = self._timed(arguments)
         if done.returncode != 0:
             raise RuntimeError(f"{arguments} exits with {done.returncode}: {done.stderr[-1000:]}")
 
 
+def _kill_one(process: subprocess.Popen[bytes], victim: str) -> bool:
+    """Kill what `victim` names; True if that is another process than the one that was started."""
+    try:
+        family = psutil.Process(process.pid).children(recursive=True) if victim != "command" else []
+        chosen = family[:1] if victim == "child" else sorted(family, key=psutil.Process.create_time)[-1:]
+        for one in chosen:
+            one.kill()
+    except psutil.NoSuchProcess:
+        chosen = []
+    if not chosen:
+        process.kill()
+    return bool(chosen)
+
+
+def _recorded() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in RECORD.read_text().splitlines()] if RECORD.is_file() else []
+
+
+def _table() -> str:
+    rows = ["| command | kills tried | problems |", "|---|---|---|"]
+    for name in COMMANDS:
+        kills = [kill for kill in _recorded() if kill["command"] == name]
+        rows.append(f"| `{name}` | {len(kills)} | {sum(bool(kill['problems']) for kill in kills)} |")
+    return "\n".join(rows)
+
+
 def main() -> int:
-    """Print each problem, and how many kills there were."""
+    """Record each kill, and print each problem."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commands", nargs="*", choices=[*COMMANDS, []], help="Which commands; all if none is given.")
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=50, help="How many of each, with those recorded before.")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", action="store_true", help="Print what is recorded, and do nothing.")
     options = parser.parse_args()
+    if options.table:
+        print(_table())
+        return 0
     found = 0
     for name in options.commands or COMMANDS:
+        before = sum(kill["command"] == name for kill in _recorded())
         with temporary_folder("edgekit-kills-") as folder:
-            problems = []
-            for problem in Trial(COMMANDS[name], Path(folder), options.seed).problems(options.kills):
-                problems.append(problem)
-                print(problem, flush=True)
-        print(f"{name}: {options.kills} kills, {len(problems)} problems", flush=True)
-        found += len(problems)
+            for kill in Trial(COMMANDS[name], Path(folder), options.seed).kills(range(before, options.kills)):
+                with RECORD.open("ab") as stream:
+                    stream.write(kill.line())
+                found += len(kill.problems)
+                print(*kill.problems, sep="\n", end="\n" * bool(kill.problems), flush=True)
+        print(f"{name}: {max(before, options.kills)} kills recorded", flush=True)
     return 1 if found else 0
 
 

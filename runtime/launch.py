@@ -21,7 +21,15 @@ import msgspec
 import numpy as np
 
 from edgekit.core import machine as machines
-from edgekit.core.errors import EdgekitError, Interrupted, ModelUnreadable, UserError, from_os_error, to_record
+from edgekit.core.errors import (
+    EdgekitError,
+    Interrupted,
+    ModelUnreadable,
+    UserError,
+    from_os_error,
+    of_the_machine,
+    to_record,
+)
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult, OperatorTime
 from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.system import documents
@@ -191,6 +199,8 @@ def _failure(err: BaseException) -> JobFailure:
         err = Interrupted("Interrupted.")
     if isinstance(err, EdgekitError):
         return JobFailure(**to_record(err), exit_code=err.exit_code)
+    if lacking := of_the_machine(err):
+        return JobFailure(**to_record(lacking), exit_code=lacking.exit_code)
     return JobFailure(error="EdgekitError", message=f"{type(err).__name__}: {err}")
 
 

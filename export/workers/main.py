@@ -24,6 +24,7 @@ from edgekit.core.errors import (
     ModelUnreadable,
     UserError,
     from_os_error,
+    of_the_machine,
     to_record,
 )
 from edgekit.core.recipe import Recipe
@@ -142,6 +143,8 @@ def _reply(state: _State, line: bytes) -> messages.Reply:
         kind = type(found).__name__ if isinstance(found, DiskFull) else ""
         return messages.Reply(failure=messages.WorkerFailure(found.message, kind, found.hint, traceback.format_exc()))
     except BaseException as err:  # noqa: BLE001  # converters raise anything, SystemExit included
+        if lacking := of_the_machine(err):
+            return messages.Reply(failure=messages.WorkerFailure(**to_record(lacking)))
         first = next(iter(str(err).strip().splitlines()), "")
         trace = "".join(traceback.format_exception(err))
         return messages.Reply(failure=messages.WorkerFailure(f"{type(err).__name__}: {first}", trace=trace))

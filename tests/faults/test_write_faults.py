@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import made_once
-from tests.standins.cache import Missing, required
+from tests.faults.preloaded import preloaded
 
 __all__ = ["made_once"]
-SOURCE = Path(__file__).with_name("faults.c")
 
 
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library to preload."""
-    compiler = shutil.which("cc")
-    with required():
-        if compiler is None or sys.platform != "linux":
-            raise Missing("a C compiler on Linux, for the preloaded library that injects faults")
-    library = tmp_path_factory.mktemp("faults") / "faults.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
-    return library
+    return preloaded("faults.c", tmp_path_factory.mktemp("faults"))
 
 
 @pytest.mark.slow

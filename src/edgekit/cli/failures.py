@@ -16,23 +16,16 @@ import click
 from edgekit.cli.printing import say
 from edgekit.core.errors import (
     EdgekitError,
-    EnvironmentFault,
     Incomplete,
     Interrupted,
     OutputClosed,
     UserError,
-    from_os_error,
     nearest,
+    of_the_machine,
     was_interrupted,
 )
 from edgekit.core.system.native import memory_limit
 
-# What the machine, not edgekit, is to blame for.
-_MACHINE = {
-    getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO", "EFBIG")
-    if hasattr(errno, name)
-}
 _LONGEST_NAME = 80
 _COMMON = ("--json", "--quiet", "-q", "--verbose", "-v", "--debug", "--offline", "--seed", "--dry-run")
 
@@ -67,11 +60,9 @@ def translate(err: BaseException, arguments: list[str]) -> EdgekitError:
         return Interrupted("Interrupted.")
     if isinstance(err, BrokenPipeError) and _is_closed():
         return OutputClosed("Standard output was closed.")
-    if isinstance(err, MemoryError):
-        return memory_limit.exceeded(err) or EnvironmentFault("There is not enough memory.", hint="free -h")
-    if isinstance(err, OSError) and err.errno in _MACHINE:
-        return from_os_error(err, f"using '{err.filename}'" if err.filename else "reading or writing")
-    return _of_name(err) or _fault(err, arguments)
+    if isinstance(err, MemoryError) and (limited := memory_limit.exceeded(err)):
+        return limited
+    return of_the_machine(err) or _of_name(err) or _fault(err, arguments)
 
 
 def _of_name(err: BaseException) -> UserError | None:

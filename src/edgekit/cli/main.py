@@ -13,7 +13,7 @@ def main() -> NoReturn:
         from edgekit.cli.supervisor import supervised
 
         code = supervised(lambda: _prepared(arguments), lambda err: _failed(err, arguments))
-    except KeyboardInterrupt as err:
+    except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - the system may refuse a pipe or a process
         code = _failed(err, arguments)
     sys.exit(code)
 

@@ -95,10 +95,15 @@ def supervised(work: Callable[[], int], failed: Callable[[BaseException], int]) 
     """
     if not hasattr(os, "fork"):
         return work()
+    _fill_standard_streams()
     reader, writer = os.pipe()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPS, signal.SIGCHLD))
     parent = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as err:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return failed(err)
     if not pid:
         os.close(reader)
         _end_with(parent)
@@ -117,6 +122,15 @@ def supervised(work: Callable[[], int], failed: Callable[[BaseException], int]) 
         return _INTERRUPTED
     _restore_terminal()
     return failed(_fate(command, -code))
+
+
+def _fill_standard_streams() -> None:
+    """Lead those that the caller has closed nowhere: a pipe or file would get the number, and what is printed there."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _awaited(command: _Command, wake: int) -> int:

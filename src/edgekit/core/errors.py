@@ -28,6 +28,14 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypedDict
 
+# How the loader of shared libraries says that a limit is reached.
+NO_MEMORY: Final = ("failed to map segment", "annot allocate memory")
+# What the machine, not edgekit, is to blame for.
+_MACHINE_ERRORS: Final = frozenset(
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EAGAIN", "EIO", "EFBIG")
+    if hasattr(errno, name)
+)
 # What the machine, not a file, is to blame for.
 DISK_ERRORS: Final = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG", "EMFILE") if hasattr(errno, name)
@@ -200,6 +208,20 @@ def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> Us
     names = sorted(known)
     offer = nearest(name, names) or f" Known: {', '.join(names) or 'none'}."
     return UserError(f"Unknown {kind} '{name}'.{offer}", hint=hint)
+
+
+def of_the_machine(err: BaseException) -> EdgekitError | None:
+    """The error for what this machine lacks: memory, processes, room, files; None if it is not to blame for `err`."""
+    text = str(err)
+    if isinstance(err, MemoryError) or (isinstance(err, ImportError) and any(sign in text for sign in NO_MEMORY)):
+        return EnvironmentFault("There is not enough memory.", hint="free -h; ulimit -v")
+    if isinstance(err, FileNotFoundError) and "No usable temporary directory" in text:
+        return EnvironmentFault("No folder for temporary files can be written to.", hint="df -h /tmp; ulimit -f")
+    if isinstance(err, BlockingIOError) or (isinstance(err, RuntimeError) and "can't start new thread" in text):
+        return EnvironmentFault("The system starts no more processes or threads.", hint="ulimit -u; ps -eLf | wc -l")
+    if isinstance(err, OSError) and err.errno in _MACHINE_ERRORS:
+        return from_os_error(err, f"using '{err.filename}'" if err.filename else "reading or writing")
+    return None
 
 
 def from_os_error(err: OSError, doing: str) -> EdgekitError:

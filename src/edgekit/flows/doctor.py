@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -138,8 +139,14 @@ def _places(settings: Settings) -> Iterator[Path]:
     from edgekit.flows.opening.cache import cache_folder
 
     cache = cache_folder(settings)
-    yield from (Path(tempfile.gettempdir()), Path.cwd(), cache)
+    yield from (*_temporary(), Path.cwd(), cache)
     yield from (path for pattern in ("*", "*/*", "*/*/*") for path in cache.glob(pattern) if path.is_dir())
+
+
+def _temporary() -> Iterator[Path]:
+    """The folder for temporary files, if there is one that can be written to."""
+    with contextlib.suppress(FileNotFoundError):
+        yield Path(tempfile.gettempdir())
 
 
 def _python(machine: Machine) -> Iterator[Finding]:
@@ -270,7 +277,10 @@ def _load(machine: Machine) -> Iterator[Finding]:
 def _disk(machine: Machine) -> Iterator[Finding]:
     from edgekit.flows.opening.cache import conversion_cache
 
-    for name, path in (("cache", conversion_cache(machine.settings)), ("temporary", Path(tempfile.gettempdir()))):
+    temporary = [("temporary", path) for path in _temporary()]
+    if not temporary:
+        yield Finding("temporary folder", State.PROBLEM, "none can be written to", "df -h /tmp; ulimit -f")
+    for name, path in (("cache", conversion_cache(machine.settings)), *temporary):
         place = next(folder for folder in (path, *path.parents) if folder.exists())
         free = machine.free_bytes(place)
         state = State.PROBLEM if free < FULL_DISK_BYTES else State.WARNING if free < LOW_DISK_BYTES else State.OK

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final
+from typing import Any
 
-from edgekit.core.errors import EnvironmentFault, MissingExtra, was_interrupted
+from edgekit.core.errors import NO_MEMORY, EnvironmentFault, MissingExtra, was_interrupted
 from edgekit.core.system.installation import install_command, reinstall_command
-
-# How the loader of shared libraries says that a limit is reached.
-_NO_MEMORY: Final = ("failed to map segment", "annot allocate memory")
 
 
 def need(module: str, *, extra: str) -> Any:
@@ -35,7 +32,7 @@ def need(module: str, *, extra: str) -> Any:
         # Extension modules report Ctrl-C while they are imported as a failed import.
         if was_interrupted(err):
             raise KeyboardInterrupt from err
-        if isinstance(err, MemoryError) or any(sign in str(err) for sign in _NO_MEMORY):
+        if isinstance(err, MemoryError) or any(sign in str(err) for sign in NO_MEMORY):
             raise EnvironmentFault(
                 f"There is not enough memory to load the package '{module}'.", hint="ulimit -v"
             ) from err
