@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
 
 import msgspec
 
-from edgekit.core.errors import EdgekitError, Interrupted, UserError
+from edgekit.core.errors import DeviceUnavailable, EdgekitError, Interrupted, UserError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared, ComparisonReport
-from edgekit.core.reports.report import is_report
+from edgekit.core.reports.report import Missing, is_report
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
@@ -83,48 +83,74 @@ class CompareOrder:
     def run(self, progress: Progress) -> ComparisonReport:
         """Measure both sides alternately on every target; devices work at the same time.
 
+        A device that is lost costs what it would have measured: the report contains the rest, and says what is missing.
+
         Raises:
-            EdgekitError: Nothing could be compared, for this reason.
-            KeyboardInterrupt: Ctrl-C came before any target was done.
+            EdgekitError: Nothing could be launched, for this reason, on devices that are there.
+            KeyboardInterrupt: Ctrl-C came before anything was measured.
         """
-        found: dict[Target, tuple[Compared, tuple[Measurement, Measurement]]] = {}
-        failed: dict[Target, EdgekitError] = {}
+        results = _Results()
         try:
             names = dict.fromkeys(one.device for one in self.targets)
-            work = {name: partial(self._compare_on, name, found, failed, progress) for name in names}
+            work = {name: partial(self._compare_on, name, results, progress) for name in names}
             THREADS.run(work, progress)
         except KeyboardInterrupt:
-            if not found:
+            if not results.measurements(self.targets):
                 raise
-            failed.update({one: Interrupted("Stopped by Ctrl-C.") for one in self.targets if one not in found})
-        if failed and not found:
-            raise next(iter(failed.values()))
-        done = [found[one] for one in self.targets if one in found]
-        pairs = [one for one, _ in done]
-        measurements = [one for _, both in done for one in both]
+            missed = [one for one in self.targets if one not in results.found and one not in results.failed]
+            results.failed.update(dict.fromkeys(missed, Interrupted("Stopped by Ctrl-C.")))
+        measurements = results.measurements(self.targets)
+        failed = list(results.failed.values())
+        if failed and not measurements and not any(isinstance(one, DeviceUnavailable) for one in failed):
+            raise failed[0]
         with progress.stage("compare outputs"):
             files = file_differences(*self.sides)
+        pairs = [results.found[one][0] for one in self.targets if one in results.found]
         report = _report(self.sides[0].name, self.sides[1].name, pairs, measurements, self.settings)
         verdict = worst([report.verdict, *([Verdict.INCOMPLETE] if failed else [])])
-        missing = tuple(missing_of(self.sides[1].name, str(target), err) for target, err in failed.items())
-        return msgspec.structs.replace(report, files=files, verdict=verdict, missing=missing)
+        return msgspec.structs.replace(
+            report, files=files, verdict=verdict, missing=results.missing(self.sides[1].name, self.targets)
+        )
 
-    def _compare_on(
-        self,
-        device: str,
-        found: dict[Target, tuple[Compared, tuple[Measurement, Measurement]]],
-        failed: dict[Target, EdgekitError],
-        progress: Progress,
-        stop: Stop,
-    ) -> None:
+    def _compare_on(self, device: str, results: _Results, progress: Progress, stop: Stop) -> None:
         """Compare on the targets of one device, one after the other; a device that fails costs only its own."""
         for target in [one for one in self.targets if one.device == device]:
+            kept = results.begun.setdefault(target, [])
             try:
                 stop.check()
                 with progress.stage(f"compare on {target}"):
-                    found[target] = compare_sides(*self.sides, target, self.protocol, self.time_limit_s, progress, stop)
+                    results.found[target] = compare_sides(
+                        *self.sides, target, self.protocol, self.time_limit_s, progress, stop, kept
+                    )
             except (*ITS_OWN, Interrupted) as err:
-                failed[target] = err
+                results.failed[target] = err
+
+
+@dataclass
+class _Results:
+    """What was found on each target; of a target that failed, why, and what it had measured."""
+
+    found: dict[Target, tuple[Compared, tuple[Measurement, Measurement]]] = field(default_factory=dict)
+    begun: dict[Target, list[Measurement]] = field(default_factory=dict)
+    failed: dict[Target, EdgekitError] = field(default_factory=dict)
+
+    def measurements(self, targets: Sequence[Target]) -> list[Measurement]:
+        """Everything that was measured, in the order of the targets."""
+        both = [self.found[one][1] if one in self.found else self.begun.get(one, ()) for one in targets]
+        return [one for measured in both for one in measured]
+
+    def missing(self, b: str, targets: Sequence[Target]) -> tuple[Missing, ...]:
+        """What each target that failed lacks, in the order of the targets."""
+        return tuple(
+            missing_of(b, str(one), self.failed[one], launches=_ended(self.begun.get(one, ())))
+            for one in targets
+            if one in self.failed
+        )
+
+
+def _ended(measurements: Sequence[Measurement]) -> int:
+    """The launches that count."""
+    return sum(not launch.replaced for one in measurements for launch in one.launches)
 
 
 @contextmanager

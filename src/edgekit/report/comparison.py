@@ -35,7 +35,8 @@ def render(report: ComparisonReport, console: Console) -> None:
         table.add_row(
             formatting.shortened(_name(pair), _NAME_WIDTH), *figures(pair), Text(pair.says, style=_STYLES[pair.says])
         )
-    print_table(console, table)
+    if report.pairs:
+        print_table(console, table)
     say(console, *(Text(line, style=Style(dim=True)) for line in notes(report)), indent=2)
     if report.files is not None:
         say(console, Text(""), *(Text(line) for line in file_lines(report.files)))
@@ -55,7 +56,8 @@ def render_markdown(report: ComparisonReport) -> str:
     title = f"## edgekit compare: {formatting.VERDICTS[report.verdict]}"
     lines = [*notes(report), *(file_lines(report.files) if report.files else ())]
     below = "\n".join(f"- {prose(line)}" for line in lines)
-    return "\n\n".join(part for part in (title, "\n".join([*head, *rows]), below) if part) + "\n"
+    table = "\n".join([*head, *rows]) if rows else ""
+    return "\n\n".join(part for part in (title, table, below) if part) + "\n"
 
 
 def notes(report: ComparisonReport) -> Iterator[str]:

@@ -23,6 +23,7 @@ from edgekit.flows.compare import compare
 from edgekit.flows.opening import devices
 from edgekit.flows.order import door
 from edgekit.flows.profile import profile
+from edgekit.report.comparison import render_markdown
 
 check = door(check_order)
 Use = Callable[..., dict[str, Scripted]]
@@ -135,6 +136,37 @@ def test_a_comparison_keeps_the_other_device_whenever_one_fails(
     assert [(one.target, one.says) for one in found.pairs] == [("good", "equal")]
     assert [(one.target, one.reason) for one in found.missing] == [("bad", fault.message)]
     assert found.verdict is Verdict.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("last", "fault", "launches"), [(0, FAULTS[0], 0), (1, FAULTS[0], 0), (9, FAULTS[0], 8), (9, FAULTS[1], 8)], ids=str
+)
+def test_a_comparison_on_one_device_that_is_lost_leaves_what_it_measured(
+    tmp_path: Path, use: Use, last: int, fault: EdgekitError, launches: int
+) -> None:
+    """Whole pairs are kept; without any, at least the files are compared."""
+    a, b = fake_model(tmp_path / "a.fake.json"), fake_model(tmp_path / "ab.fake.json", offset=1)
+    use(bad=device(until(last, fault)))
+
+    found = compare(a, b, target="bad", launches=5)
+
+    assert (found.verdict, found.exit_code, found.pairs) == (Verdict.INCOMPLETE, 3, ())
+    assert [len(one.launches) for one in found.measurements] == [launches // 2] * (2 if launches else 0)
+    assert [(one.target, one.launches) for one in found.missing] == [("bad", launches)]
+    assert found.missing[0].reason.startswith(fault.message)
+    assert found.files is not None
+    assert f"bad was not measured: {fault.message}" in render_markdown(found)
+
+
+@pytest.mark.parametrize("fault", FAULTS[1:], ids=lambda one: type(one).__name__)
+def test_a_comparison_that_its_only_device_refuses_has_nothing_to_report(
+    tmp_path: Path, use: Use, fault: EdgekitError
+) -> None:
+    a, b = fake_model(tmp_path / "a.fake.json"), fake_model(tmp_path / "ab.fake.json", offset=1)
+    use(bad=device(until(0, fault)))
+
+    with pytest.raises(type(fault), match=fault.message):
+        compare(a, b, target="bad", launches=5)
 
 
 def test_a_target_that_does_not_open_one_side_is_refused_before_a_launch(tmp_path: Path, use: Use) -> None:

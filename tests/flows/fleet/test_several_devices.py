@@ -16,6 +16,7 @@ import pytest
 from tests.standins.cache import required
 from tests.standins.desk import Host, running_desk
 
+from edgekit.core.reports.comparison import COMPARISON_SCHEMA, ComparisonReport
 from edgekit.core.reports.report import REPORT_SCHEMA, Report
 from edgekit.core.system import documents
 
@@ -37,7 +38,11 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def profile(folder: Path, target: str, *more: str, launches: int = 5) -> subprocess.Popen[str]:
-    arguments = ["profile", str(LINEAR), "--target", target, "--launches", str(launches), "--time-limit", "50ms", *more]
+    how = ["--target", target, "--launches", str(launches), "--time-limit", "50ms"]
+    return started(folder, "profile", str(LINEAR), *how, *more)
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "edgekit", *arguments],
         cwd=folder,
@@ -144,3 +149,12 @@ def test_a_device_that_is_away_does_not_stop_the_others(desk: list[Host], tmp_pa
     kept = json.loads((tmp_path / "linear.incomplete.json").read_text())
     assert [one["target"] for one in kept["missing"]] == ["pi-b"]
     assert "--resume linear.incomplete.json" in said
+
+    # One device alone leaves a report of a comparison too: of the files, and of what is missing.
+    pair = ["compare", str(LINEAR), str(LINEAR), "--target", "pi-b", "--report", "compared.json"]
+    said = finished(started(tmp_path, *pair), 3)
+
+    assert "pi-b was not measured: No response from 'pi-b'" in said
+    compared = documents.read(tmp_path / "compared.json", ComparisonReport, newest=COMPARISON_SCHEMA)
+    assert (compared.verdict, [one.target for one in compared.missing]) == ("incomplete", ["pi-b"])
+    assert compared.files is not None

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.job import Job
 from edgekit.core.measurement import Launch, Measurement
 from edgekit.core.reports.comparison import Compared
@@ -86,24 +86,44 @@ def compare_pairs(
     protocol: Protocol,
     progress: Progress,
     clock: Callable[[], float] = time.monotonic,
+    kept: list[Measurement] | None = None,
 ) -> tuple[Compared, tuple[Measurement, Measurement]]:
-    """Measure two cells alternately: `protocol.pairs` pairs, a look, and more pairs while it is inconclusive."""
+    """Measure two cells alternately: `protocol.pairs` pairs, a look, and more pairs while it is inconclusive.
+
+    Args:
+        kept: Takes the measurements of both, as far as they got, when an error ends it; empty without a whole pair.
+    """
     emulated = device.emulated or device.facts().emulated
-    found = _in_turn(cells, device, protocol, progress, clock)
-    both = (
-        measurement_of(cells[0], found.sides[0], emulated),
-        measurement_of(cells[1], found.sides[1], emulated),
-    )
+    found = Paired()
+    try:
+        _add_in_turn(found, cells, device, protocol, progress, clock)
+    except EdgekitError:
+        if kept is not None and found.medians[0]:
+            kept += _both(cells, found, emulated)
+        raise
+    both = _both(cells, found, emulated)
     return _compared(found, both), both
 
 
-def _in_turn(
-    cells: Sequence[Cell], device: Device, protocol: Protocol, progress: Progress, clock: Callable[[], float]
-) -> Paired:
+def _both(cells: Sequence[Cell], found: Paired, emulated: bool) -> tuple[Measurement, Measurement]:
+    return (
+        measurement_of(cells[0], found.sides[0], emulated),
+        measurement_of(cells[1], found.sides[1], emulated),
+    )
+
+
+def _add_in_turn(
+    found: Paired,
+    cells: Sequence[Cell],
+    device: Device,
+    protocol: Protocol,
+    progress: Progress,
+    clock: Callable[[], float],
+) -> None:
     jobs = [short_job(cell.job) for cell in cells]
     rng = random.Random(protocol.seed)  # noqa: S311  an order, not a secret
     leaders: list[int] = []
-    found, start = Paired(), clock()
+    start = clock()
     for done in count(1):
         # Which side goes first is balanced over every two pairs, and shuffled.
         leaders = leaders or rng.sample([0, 1], 2)
@@ -112,8 +132,7 @@ def _in_turn(
         spent = clock() - start
         is_last = done == LOOKS * protocol.pairs or spent * (done + 1) / done > protocol.time_box_s
         if (done % protocol.pairs == 0 or is_last) and (found.look(protocol) or is_last):
-            return found
-    raise AssertionError("unreachable")
+            return
 
 
 def _add_pair(found: Paired, jobs: Sequence[Job], cell: Cell, device: Device, leader: int) -> None:

@@ -61,8 +61,12 @@ def compare_sides(
     time_limit_s: float,
     progress: Progress,
     stop: Stop | None = None,
+    kept: list[Measurement] | None = None,
 ) -> tuple[Compared, tuple[Measurement, Measurement]]:
     """Compare two opened artifacts on one target by alternating launches.
+
+    Args:
+        kept: As in `compare_pairs`.
 
     Raises:
         UserError: They take different inputs, or the target does not open one of them.
@@ -76,7 +80,7 @@ def compare_sides(
         launcher = stack.enter_context(held(device, stop or Stop(), wait_s=protocol.wait_s))
         for reason in filter(None, (inability(device, cell.job) for cell in cells)):
             raise reason
-        return compare_pairs(cells, launcher, protocol, progress)
+        return compare_pairs(cells, launcher, protocol, progress, kept=kept)
 
 
 def count_sides(a: Side, b: Side, target: Target) -> tuple[float | None, float | None]:
