@@ -20,6 +20,7 @@ echo @@bits; getconf LONG_BIT 2>/dev/null || case $(od -An -tu1 -j4 -N1 /bin/sh 
   *1*) echo 32;; *2*) echo 64;; esac
 echo @@cores; (unset OMP_NUM_THREADS OMP_THREAD_LIMIT; nproc) 2>/dev/null
 echo @@qemu; env | grep ^QEMU_
+echo @@python; command -v python3
 echo @@site; ls "ROOT/site" 2>/dev/null
 echo @@native; (cd "ROOT" && ls native/* site/onnxruntime/capi/libonnxruntime.so.* 2>/dev/null)
 echo @@end"""

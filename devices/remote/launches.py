@@ -6,6 +6,7 @@ import re
 import secrets
 import shlex
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -29,9 +30,10 @@ _MARK: Final = re.compile(r"^mark \d+ (\d{1,18})$", re.MULTILINE | re.ASCII)
 _TIMED_OUT: Final = 124
 _KILLED: Final = 128
 _NOT_FOUND: Final = 127
-# What a launch prints before each state of the device, and before its result.
+# What a launch prints before each state of the device, and before its result; and instead, if it lacks a file.
 _STATE: Final = b"@@state\n"
 _RESULT: Final = b"@@result\n"
+_ABSENT: Final = b"@@absent\n"
 
 NO_TEXTS: Final[machine.Texts] = MappingProxyType({})
 
@@ -97,13 +99,18 @@ def count(shell: Shell, job: Job, runner: Runner, counter: str, *, timeout_s: fl
 
 
 def _launched(shell: Shell, job: Job, runner: Runner, timeout_s: float, counter: str = "") -> Finished:
+    """One launch, in one command; files are looked at one by one and sent only where it lacks one."""
     with temporary_folder() as folder:
         staged = runner.stage(job, Path(folder))
+        if counter:
+            staged = _counted(staged, counter)
+        script = launch_script(shell.root, f"run/{secrets.token_hex(8)}", staged, timeout_s)
+        run = partial(shell.run, script, alive=True, timeout_s=timeout_s + 4 * _GRACE_S)
+        finished = run()
+        if finished.out != _ABSENT:
+            return finished
         ensure(shell, staged.files)
-    if counter:
-        staged = _counted(staged, counter)
-    script = launch_script(shell.root, f"run/{secrets.token_hex(8)}", staged, timeout_s)
-    return shell.run(script, alive=True, timeout_s=timeout_s + 4 * _GRACE_S)
+        return run()
 
 
 def _counted(staged: Staged, counter: str) -> Staged:
@@ -115,31 +122,34 @@ def _counted(staged: Staged, counter: str) -> Staged:
 def launch_script(root: str, folder: str, staged: Staged, timeout_s: float) -> str:
     """The script of one launch. It ends the runner when its standard input closes: the host or the link is gone.
 
-    It prints the state of the device before and after the runner, and then what the runner printed.
+    It prints the state of the device before and after the runner, and then what the runner printed. Of programs, it
+    starts what it cannot do without: on a small device each takes as long as many inferences.
     """
+    files = " && ".join(f'[ -f "{root}/blobs/{digest}" ]' for digest in staged.files)
     settings = "\n".join(staged.settings)
     return f"""trap '' PIPE HUP
+{files} || {{ echo @@absent; exit 0; }}
 cd "{root}" && mkdir -p {folder} && cd {folder} || exit 1
 {state_function()}
 clean() {{ cd ../.. && rm -rf {folder}; }}
 printf %s {shlex.quote(msgspec.json.encode(staged.job).decode())} > job.json || {{ clean; exit 1; }}
 {settings}
 exec 3<&0 </dev/null
-state >before 3<&-
+{{ echo @@state; state; }} >before 3<&-
 timeout -k {_GRACE_S} {timeout_s:.0f} {staged.command} >result 2>errors 3<&- &
 runner=$!
 echo $runner > pid
-{{ cat <&3; kill $runner; rm -rf "$PWD"; }} >/dev/null 2>&1 &
+{{ while read -r line <&3; do :; done; kill $runner; rm -rf "$PWD"; }} >/dev/null 2>&1 &
 keeper=$!
 exec 3<&-
 wait $runner
 code=$?
 kill $keeper 2>/dev/null
-state >after
-echo @@state; cat before; echo @@state; cat after; echo @@result
-cat result
-[ -f outputs ] && cat outputs
-tail -c 2000 errors >&2
+{{ echo @@state; state; echo @@result; }} >after
+set -- before after result
+[ -f outputs ] && set -- "$@" outputs
+cat "$@"
+[ -s errors ] && tail -c 2000 errors >&2
 clean
 exit $code"""
 

@@ -67,7 +67,6 @@ class ShellDevice:
         self._runtime: _Runtime | None = None
         self._texts: machine.Texts = {}
         self._timeout_s = timeout_s
-        self._python: bool | None = None
         self._throttled_before: int | None = None
 
     def facts(self) -> Facts:
@@ -150,9 +149,7 @@ class ShellDevice:
         return f"'{self.name}' has no backend and no Python for {self._there().architecture}."
 
     def _has_python(self) -> bool:
-        if self._python is None:
-            self._python = self.shell.run("command -v python3 >/dev/null 2>&1").code == 0
-        return self._python
+        return bool(self._texts.get("python"))
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Final
 
-from tests.standins.pi import _kill, await_port, descendants, free_port, script, sshd, start, write_client
+from tests.standins.pi import _kill, await_port, descendants, free_port, sshd, start, write_client
 
 # An onnxruntime whose launch takes LAUNCH_S from the start of its process, however busy this machine is.
 _BACKEND: Final = """
@@ -23,11 +22,23 @@ __version__ = "1.0"
 LAUNCH_S = float(open(os.path.expanduser("~/launch_s")).read())
 GraphOptimizationLevel = types.SimpleNamespace(ORT_ENABLE_ALL=99)
 def get_available_providers(): return ["CPUExecutionProvider"]
+# A launch goes on when as many have begun as `~/meet` says, below the name of the folder where they meet.
+def meet():
+    if not os.path.exists(os.path.expanduser("~/meet")): return
+    folder, count = open(os.path.expanduser("~/meet")).read().split("\\n")
+    os.makedirs(folder, exist_ok=True)
+    name = f"{os.getpid()} " + os.environ["HOME"].replace("/", "-")  # devices have process numbers of their own
+    open(os.path.join(folder, name), "w").close()
+    end = time.time() + 60
+    while len(os.listdir(folder)) < int(count):
+        if time.time() > end: raise RuntimeError("the other devices are in no launch")
+        time.sleep(0.02)
 class SessionOptions:
     def add_session_config_entry(self, key, value): pass
 class InferenceSession:
     def __init__(self, path, settings, providers):
         with open(os.path.expanduser("~/launches"), "a") as log: log.write(f"begin {os.getpid()}\\n")
+        meet()
         started = os.stat(f"/proc/{os.getpid()}").st_ctime
         time.sleep(max(0.0, LAUNCH_S - (time.time() - started)))
         with open(os.path.expanduser("~/launches"), "a") as log: log.write(f"end {os.getpid()}\\n")
@@ -61,6 +72,10 @@ class Host:
         """`begin` and `end` of each launch, in order."""
         log = self.home / "launches"
         return [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
+
+    def meets(self, folder: Path, count: int) -> None:
+        """From now on, let no launch go on before `count` launches have begun."""
+        (self.home / "meet").write_text(f"{folder}\n{count}")
 
     def kill(self) -> None:
         """Switch it off: its daemon and everything on it end at once."""
@@ -118,13 +133,13 @@ def _daemon(state: Path) -> Popen[bytes]:
 
 
 def _write_server(state: Path, port: int) -> None:
-    home, python = state / "home", Path(sys.executable).parent
-    values = f"HOME={home} PATH={python}:/usr/bin:/bin EDGEKIT_LEASES={state}/leases"
-    script(state / "enter", f'exec env -i -C {shlex.quote(str(home))} {values} sh -c "$SSH_ORIGINAL_COMMAND"')
+    """Its own home folder and programs, without a program in between: what it starts takes the time of all others."""
+    python = Path(sys.executable).parent
+    values = f"HOME={state}/home PATH={python}:/usr/bin:/bin EDGEKIT_LEASES={state}/leases SHELL=/bin/sh"
     (state / "authorized_keys").write_bytes((state / "client_key.pub").read_bytes())
     (state / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {state}/host_key\nPidFile none\n"
         f"AuthorizedKeysFile {state}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nMaxSessions 20\nMaxStartups 50\n"
-        f"ForceCommand {state}/enter\n"
+        f"SetEnv {values}\n"
     )

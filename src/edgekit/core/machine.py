@@ -2,8 +2,8 @@
 
 Both readers read `FILES` and run `COMMANDS`. They add `uname` (system and machine, one line each), `bits` (of
 programs), `cores` (that a program may use), `qemu` (`QEMU_` variables), `site` (installed packages, one
-`NAME-VERSION.dist-info` per line), `native` (files of the native runner) and, if known, `processor` and `nvidia-smi`
-(the output of `GPU_QUERY`).
+`NAME-VERSION.dist-info` per line), `native` (files of the native runner) and, if known, `processor`, `python` (the
+path of `python3`) and `nvidia-smi` (the output of `GPU_QUERY`).
 """
 
 from __future__ import annotations

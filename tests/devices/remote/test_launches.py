@@ -74,3 +74,24 @@ def test_an_option_that_the_backend_of_a_file_lacks_is_refused_before_a_launch(
         device.measure(job)
 
     assert not (here.folder / "blobs").exists()
+
+
+def test_a_launch_is_one_command_and_sends_files_only_where_one_is_missing(tmp_path: Path, here: LocalShell) -> None:
+    """Each command costs a device as much as many inferences, and delays the next launch."""
+    job = job_of("linear.onnx", tmp_path)
+    with ShellDevice(here, RUNNERS) as device:
+        device.facts()
+        assert device.inability(job) == ""
+        assert len(here.commands) == 1
+        device.measure(job)
+        sent = set((here.folder / "blobs").iterdir())
+        before = len(here.commands)
+        device.measure(job)
+        device.measure(job)
+        assert len(here.commands) - before == 2
+
+        (here.folder / "blobs" / job.sha256).unlink()
+        assert device.measure(job).values
+
+    assert set((here.folder / "blobs").iterdir()) == sent
+    assert not list((here.folder / "run").iterdir())
