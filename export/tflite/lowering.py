@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, ParamSpec
 
 from edgekit.core.system.optional import need
+from edgekit.export.tflite.resizing import ANTIALIASED, resize_as_pytorch
 from edgekit.export.tflite.scattering import SCATTERING
 from edgekit.export.torch.flattening import is_tensor
 
@@ -25,7 +26,7 @@ def decompose() -> None:
     aten = torch.ops.aten
     for overload in (aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor, aten.pow.Scalar):
         add(overload, _or_left(_power(overload)))
-    for name, lowered in SCATTERING.items():
+    for name, lowered in {**SCATTERING, **ANTIALIASED}.items():
         packet, _, overload_name = name.partition(".")
         add(getattr(getattr(aten, packet), overload_name), lowered)
     for overload in (aten.eye.default, aten.eye.m):
@@ -34,6 +35,7 @@ def decompose() -> None:
     add(aten.topk.default, _or_left(_largest))
     add(aten.sort.default, _or_left(_sorted))
     add(aten.adaptive_max_pool2d.default, _or_left(_largest_of_windows))
+    resize_as_pytorch()
 
 
 def _or_left(lowered: Callable[P, object]) -> Callable[P, object]:

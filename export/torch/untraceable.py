@@ -44,6 +44,7 @@ _LACKING: Final = (
         "Run the recurrent layer on the padded batch, and select with the lengths afterwards: y[rows, lengths - 1]",
     ),
 )
+_NO_OPERATOR: Final = re.compile(r"Lowering not found: (\w+(?:[.:]+\w+)*)")
 
 
 def unsupported_in_tflite(err: BaseException) -> UserError | None:
@@ -52,6 +53,13 @@ def unsupported_in_tflite(err: BaseException) -> UserError | None:
     for words, reason, hint in _LACKING:
         if words.search(texts):
             return UserError(f"{reason}.", hint=hint)
+    found = _NO_OPERATOR.search(texts)
+    if found:
+        name = found[1].removesuffix(".default")
+        return UserError(
+            f"The module uses '{name}', which the TFLite converter cannot write.",
+            hint="--to onnx-fp32, or compute it from other operators",
+        )
     return None
 
 

@@ -68,6 +68,36 @@ def test_an_operator_without_a_kernel_is_written_as_others(
         assert np.allclose(session.run({"x": FIVE})["y"].astype(np.float32), expected, rtol=1e-6)
 
 
+RESIZED = (
+    {"mode": "nearest", "size": (3, 7)},
+    {"mode": "nearest", "scale_factor": 0.5},
+    {"mode": "nearest", "scale_factor": 2.0},
+    {"mode": "bilinear", "scale_factor": 1.7},
+    {"mode": "bilinear", "size": (3, 7)},
+    {"mode": "bilinear", "antialias": True, "size": (3, 7)},
+    {"mode": "bilinear", "antialias": True, "size": (3, 7), "align_corners": True},
+    {"mode": "bicubic", "antialias": True, "size": (9, 2)},
+    {"mode": "bicubic", "antialias": True, "scale_factor": 0.4},
+)
+
+
+def test_a_picture_is_resized_as_pytorch_does(tmp_path: Path) -> None:
+    def resized(x: Tensor) -> Tensor:
+        return torch.cat([nn.functional.interpolate(x, **options).flatten() for options in RESIZED])
+
+    x, path = np.random.default_rng(0).normal(size=(1, 3, 6, 10)).astype(np.float32), tmp_path / "net.tflite"
+    expected = resized(torch.from_numpy(x)).numpy()
+    spec = ModelSpec(
+        "net", "other", (TensorSpec("x", "float32", x.shape),), (TensorSpec("y", "float32", expected.shape),)
+    )
+
+    TfliteExporter().export(Calls(resized).eval(), spec, {"x": x}, path)
+
+    with LiteRT().open(path, {}) as session:
+        got = session.run({"x": x})["y"]
+    assert np.allclose(got, expected, atol=1e-5), np.abs(got - expected).max()
+
+
 class Queries(nn.Module):
     """Learned queries that look at an input: the left side of their product is constant."""
 

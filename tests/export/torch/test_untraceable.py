@@ -52,6 +52,7 @@ def test_the_innermost_error_is_the_one_that_counts() -> None:
             "zeros(): argument 'size' failed to unpack the object at pos 2",
             "packs sequences by their lengths",
         ),
+        ("Lowering not found: aten._fft_r2c.default. \n[START] Convert", "uses 'aten._fft_r2c', which"),
     ],
 )
 def test_what_tflite_lacks_is_named_with_what_to_do_instead(text: str, reason: str) -> None:
