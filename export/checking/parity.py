@@ -22,6 +22,7 @@ from edgekit.export.checking.accuracy import accuracy_of, unknown_accuracy
 from edgekit.export.checking.cases import Case
 from edgekit.export.checking.difference import Difference, Magnitude
 from edgekit.export.checking.parts import Part, parts_of
+from edgekit.export.checking.same_samples import STEADY, AmongAll, SameSamples, eased
 from edgekit.export.checking.sampling import run_samples
 from edgekit.export.checking.tolerance import (
     NOISE_FACTOR,
@@ -63,7 +64,8 @@ def validate_artifact(
         answers.update(run_samples(session, spec, samples))
         return answers
 
-    checks = _checks(session, artifact, spec, samples, cases, where, run)
+    judge = _Judge.of(artifact, spec, samples, where, answers=answers)
+    checks = _checks(judge, session, samples, cases, run)
     problems = [problem for name, array in samples.expected.items() if (problem := _problem(name, array, answers))]
     if problems:
         return checks, unknown_accuracy(
@@ -73,15 +75,8 @@ def validate_artifact(
 
 
 def _checks(
-    session: Session,
-    artifact: Artifact,
-    spec: ModelSpec,
-    samples: Samples,
-    cases: Iterable[Case],
-    where: str,
-    run: Callable[[], Feed],
+    judge: _Judge, session: Session, samples: Samples, cases: Iterable[Case], run: Callable[[], Feed]
 ) -> tuple[ParityCheck, ...]:
-    judge = _Judge.of(artifact, spec, samples, where)
     checks = [*judge.case(_whole(samples, WHOLE), run)]
     for case in cases:
         if judge.covers(case):
@@ -111,13 +106,23 @@ class _Judge:
     noise: Feed
     where: str
     whole: str
+    known: SameSamples
 
     @classmethod
-    def of(cls, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str, whole: str = WHOLE) -> _Judge:
+    def of(
+        cls,
+        artifact: Artifact,
+        spec: ModelSpec,
+        samples: Samples,
+        where: str,
+        whole: str = WHOLE,
+        answers: Feed | None = None,
+    ) -> _Judge:
         outputs = samples.expected
         scales = {name: Magnitude.of(array) for name, array in outputs.items()}
         parts = {name: parts_of(array) for name, array in outputs.items()}
-        return cls(artifact, spec, scales, parts, samples.noise, where, whole)
+        known = SameSamples(spec, samples, {} if answers is None else answers)
+        return cls(artifact, spec, scales, parts, samples.noise, where, whole, known)
 
     @property
     def tolerance(self) -> Tolerance:
@@ -158,12 +163,15 @@ class _Judge:
     def _values(self, case: Case, name: str, expected: Array, answer: Array) -> ParityCheck:
         """The part of a float output that is worst in relation to its limit; the output itself is the first part."""
         noise = case.noise.get(name, self.noise.get(name) if not case.is_extreme else None)
-        found = [self._region(case, name, self.scales[name], expected, answer, noise)]
+        known = self.known.of(case, name) if case.name != self.whole else None
+        found = [self._region(case, name, self.scales[name], expected, answer, noise, known)]
         for part in self.parts.get(name, ()):
             there, here = part.of(expected), part.of(answer)
             if there is not None and here is not None:
                 own = None if noise is None else part.of(noise)
-                found.append(self._region(case, f"{name}{part.name}", part.magnitude, there, here, own, part=True))
+                known_part = None if known is None else known.of(part)
+                label = f"{name}{part.name}"
+                found.append(self._region(case, label, part.magnitude, there, here, own, known_part, part=True))
         worst = max(found, key=lambda one: one.excess).check
         if worst.output == name or worst.verdict is not Verdict.FAIL or not self.is_quantized:
             return worst
@@ -177,6 +185,7 @@ class _Judge:
         expected: Array,
         answer: Array,
         noise: Array | None,
+        known: AmongAll | None,
         *,
         part: bool = False,
     ) -> _Region:
@@ -194,7 +203,7 @@ class _Judge:
             region = self._near(case, label, difference, max(self.tolerance.difference * span, unsteady))
         else:
             limit = self.tolerance.part_db if part else self.tolerance.sqnr_db
-            region = self._clear(case, label, difference, limit, scale.power)
+            region = self._clear(case, label, difference, limit, scale.power, known)
         if (
             region.check.verdict is Verdict.FAIL
             and case.is_extreme
@@ -224,11 +233,15 @@ class _Judge:
         check = self._check(case, label, "difference", value, limit, value <= limit, **_facts(case, difference))
         return _Region(value / limit if limit else math.inf, check)
 
-    def _clear(self, case: Case, label: str, difference: Difference, limit: float, least_power: float) -> _Region:
+    def _clear(
+        self, case: Case, label: str, difference: Difference, limit: float, least_power: float, known: AmongAll | None
+    ) -> _Region:
         # The power of all samples stands in for a case with little signal of its own.
-        value = difference.sqnr_db(least_power)
+        value, facts = difference.sqnr_db(least_power), _facts(case, difference)
+        if value is not None and value < limit and (lower := eased(limit, known, least_power)) < limit:
+            limit, facts["reason"] = lower, STEADY if value >= lower else ""
         good = value is None or value >= limit
-        check = self._check(case, label, "sqnr", value, limit, good, **_facts(case, difference))
+        check = self._check(case, label, "sqnr", value, limit, good, **facts)
         return _Region(-math.inf if value is None else limit - value, check)
 
     def _equal(self, case: Case, name: str, difference: Difference) -> ParityCheck:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -154,6 +155,29 @@ def test_a_case_with_little_signal_is_measured_by_that_of_the_samples(session: M
     checks = checks_of(session(answer), artifact("int8"), SPEC, samples(), [quiet], "here")
 
     assert failed(checks) == []
+
+
+def test_a_few_samples_with_more_noise_than_all_fail_only_if_the_batch_adds_some(session: Make, artifact: Make) -> None:
+    def answer(amount: float, batch: int) -> Callable[[Feed], Feed]:
+        """Noise in the first sample alone: 24 dB among 64 samples; in one batch size `amount` times as much."""
+
+        def run(feed: Feed) -> Feed:
+            y = feed["x"].copy()
+            y[0] += 0.65 * np.abs(X[:64]).mean() * (amount if len(y) == batch else 1.0)
+            return {"y": y}
+
+        return run
+
+    def found(amount: float, batch_size: int) -> list[str]:
+        made = session(answer(amount, batch_size))
+        checks = checks_of(made, artifact("int8"), SPEC, samples(), [batch(1), batch(2)], "here")
+        return [check.case for check in failed(checks) if check.kind == "sqnr"]
+
+    assert found(1.0, 1) == []
+    assert found(1.05, 1) == []
+    assert found(1.3, 1) == ["N=1"]
+    assert found(1.3, 2) == ["N=2"]
+    assert found(2.0, 64) == ["samples", "N=1", "N=2"]
 
 
 def test_a_repeated_first_row_is_caught_in_quantized_artifacts_too(session: Make, artifact: Make) -> None:
