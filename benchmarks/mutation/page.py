@@ -1,0 +1,35 @@
+"""The table of the scores in docs/reliability.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.mutation.rows import Row, read
+from benchmarks.mutation.subjects import SUBJECTS
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
+BEGIN: Final = "<!-- from here to the end mark: python -m benchmarks.mutation --page -->"
+END: Final = "<!-- end -->"
+
+
+def write_page() -> None:
+    """Replace the table between the marks."""
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}")
+
+
+def table() -> str:
+    """One row a subject, from the rows that are kept."""
+    head = "| subject | modules | mutants | found | score | first score |\n|---|---|---|---|---|---|"
+    return "\n".join([head, *(_line(name, list(rows)) for name in SUBJECTS if (rows := read(name).values()))])
+
+
+def _line(name: str, rows: Sequence[Row]) -> str:
+    mutants, found = sum(row.mutants for row in rows), sum(row.found for row in rows)
+    first = sum(row.first * row.mutants for row in rows) / mutants
+    modules = ", ".join(f"`{Path(row.module).stem}`" for row in rows)
+    return f"| {name} | {modules} | {mutants} | {found} | {100 * found / mutants:.1f} % | {100 * first:.1f} % |"

@@ -1,0 +1,50 @@
+"""The results that are kept: a file a subject, a line a module, with the mutants that survived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+ROWS: Final = Path(__file__).parent / "rows"
+
+
+class Survivor(msgspec.Struct):
+    """A mutant that no test found: its lines before and after, and why that is right; "" if nobody has said so."""
+
+    line: int
+    was: str
+    now: str
+    outcome: str
+    reason: str = ""
+
+
+class Row(msgspec.Struct):
+    """One module. Mutants that had to be ended count as found. `first` is the score of its first run."""
+
+    module: str
+    mutants: int
+    timed_out: int
+    first: float
+    survivors: list[Survivor]
+
+    @property
+    def found(self) -> int:
+        """The mutants that the tests find."""
+        return self.mutants - len(self.survivors)
+
+
+def read(subject: str) -> dict[str, Row]:
+    """The rows of the subject by their module; none before its first run."""
+    path = ROWS / f"{subject}.jsonl"
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return {row.module: row for row in (msgspec.json.decode(line, type=Row) for line in lines)}
+
+
+def write(subject: str, row: Row) -> None:
+    """Add the row, instead of the one that the module had."""
+    rows = read(subject) | {row.module: row}
+    ROWS.mkdir(exist_ok=True)
+    text = b"".join(msgspec.json.encode(rows[module]) + b"\n" for module in sorted(rows))
+    (ROWS / f"{subject}.jsonl").write_bytes(text)
