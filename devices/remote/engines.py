@@ -18,7 +18,7 @@ from typing import Final
 
 from edgekit.core.errors import DeviceError, DiskFull, EnvironmentFault
 from edgekit.core.system.durable.owners import temporary_folder
-from edgekit.core.system.fetch import refuse_offline
+from edgekit.core.system.fetch import checked, is_recorded, record_checksum, refuse_offline
 from edgekit.core.system.files import cached_folder, new_file, sha256_bytes, sha256_file
 from edgekit.devices.remote.shell import Shell, succeeded
 from edgekit.devices.remote.transfer import ensure, free_bytes
@@ -239,17 +239,22 @@ for module, name in (("onnxruntime", "onnxruntime"), ("ai_edge_litert.interprete
 
 
 def packed(platform: Platform, cache: Path, engines: Sequence[str], *, offline: bool = False) -> Path:
-    """The archive of the named backends for `platform`, made from wheels if it is not in `cache` yet."""
+    """The archive of the named backends for `platform`, made from wheels if it is not in `cache` yet.
+
+    Raises:
+        Unreadable: The archive in the cache has changed since it was made.
+    """
     wanted = tuple(pinned(name) for name in engines)
     numpy = "numpy 1" if platform.glibc < _OLD_GLIBC else ""
     key = sha256_bytes(f"{platform}{wanted}{_UNUSED.pattern}{numpy}".encode())[:16]
     archive = cache / "engines" / f"{platform.machine}-py{platform.python}-glibc2.{platform.glibc}-{key}.tar.gz"
-    if not archive.is_file():
+    if not is_recorded(archive):
         refuse_offline(f"The backends for {platform.machine}, Python {platform.python} are", offline=offline)
         with temporary_folder() as folder:
             wheels = fetched(platform, wanted, Path(folder))
             _pack(wheels, Path(folder) / "site", archive)
-    return archive
+        record_checksum(archive)
+    return checked(archive)
 
 
 def _engines_for(platform: Platform, name: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from edgekit.core.errors import DeviceError, EnvironmentFault, UserError
 from edgekit.core.system.durable.owners import temporary_folder
-from edgekit.core.system.fetch import refuse_offline
+from edgekit.core.system.fetch import checked, is_recorded, record_checksum, refuse_offline
 from edgekit.core.system.files import cached_folder, new_file, sha256_bytes, sha256_file
 from edgekit.devices.remote.engines import Platform, fetched, install, pinned, remove_others, write_archive
 from edgekit.devices.remote.shell import Shell, succeeded
@@ -33,6 +33,7 @@ _LIBRARIES: Final = (
     "libgcc_s.so.1",
     "libstdc++.so.6",
 )
+_LIBRARY: Final = "libonnxruntime.so.*"
 # Where Debian's packages libc6-arm64-cross and the like put them.
 _CROSS: Final = "/usr/{machine}-linux-gnu/lib"
 _PACKAGES: Final = ("libc6", "libgcc-s1", "libstdc++6")
@@ -136,22 +137,25 @@ def _find(folder: Path, name: str, machine: str) -> Path | None:
 
 
 def _library(machine: str, cache: Path, *, offline: bool) -> Path:
-    """ONNX Runtime's library out of its wheel."""
+    """ONNX Runtime's library out of its wheel; errors as in `checked`."""
     wanted = pinned("onnxruntime")
     folder = cache / "engines" / f"libonnxruntime-{machine}-{wanted.partition('==')[2] or 'newest'}"
-    if not folder.is_dir():
+    if not any(map(is_recorded, folder.glob(_LIBRARY))):
         refuse_offline(f"ONNX Runtime for {machine} is", offline=offline)
         with temporary_folder() as wheels:
             found = fetched(Platform(machine, GLIBC, _PYTHON), (wanted,), Path(wheels))
+            shutil.rmtree(folder, ignore_errors=True)
             _extract(next(wheel for wheel in found if wheel.name.startswith("onnxruntime-")), folder)
-    return next(folder.iterdir())
+    return checked(next(path for path in folder.glob(_LIBRARY) if is_recorded(path)))
 
 
 def _extract(wheel: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as content, cached_folder(folder) as staging:
         name = next(name for name in content.namelist() if "/capi/libonnxruntime.so." in name)
-        (staging / Path(name).name).write_bytes(content.read(name))
+        library = staging / Path(name).name
+        library.write_bytes(content.read(name))
+        record_checksum(library)
 
 
 def _packed(machine: str, library: Path, glibc: list[Path], cache: Path) -> Path:
@@ -159,11 +163,12 @@ def _packed(machine: str, library: Path, glibc: list[Path], cache: Path) -> Path
     files = [library, *glibc]
     key = sha256_bytes("".join(sha256_file(file) for file in files).encode())[:16]
     archive = cache / "engines" / f"native-{machine}-{key}.tar.gz"
-    if not archive.is_file():
+    if not is_recorded(archive):
         with temporary_folder() as folder:
             for file in files:
                 shutil.copyfile(file, Path(folder) / file.name)
             (Path(folder) / ".complete").touch()
             with new_file(archive) as part:
                 write_archive(Path(folder), part)
-    return archive
+        record_checksum(archive)
+    return checked(archive)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, Protocol, Self
 
@@ -20,7 +20,7 @@ from edgekit.core.target import SIGNATURE, refuse_unknown_options
 from edgekit.devices.remote.array_records import packed, unpacked
 from edgekit.devices.remote.launches import result_of
 from edgekit.devices.web.packages import PACKAGES
-from edgekit.devices.web.server import Server, Site, Work
+from edgekit.devices.web.server import Contents, Server, Site, Work
 
 BACKENDS: Final = {"ort-web": "onnx", "litert-js": "tflite"}
 PROVIDERS: Final = ("wasm", "webgpu")
@@ -56,7 +56,7 @@ class WebDevice:
     Args:
         host: Address of this machine to serve on; loopback unless a phone must reach it.
         port: Its port, which one command at a time can serve; with 0 each gets its own.
-        packages: Folders of the backends' packages by short name.
+        packages: The files of the backends' packages, as `require` returns them.
         announce: Called once with the address to open.
         connect_timeout_s: How long to wait until the page is opened.
         timeout_s: Time limit of one launch.
@@ -69,7 +69,7 @@ class WebDevice:
     def __init__(
         self,
         name: str,
-        packages: Mapping[str, Path],
+        packages: Contents,
         announce: Callable[[str], None],
         *,
         host: str = "127.0.0.1",

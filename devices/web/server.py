@@ -38,6 +38,10 @@ _log = logging.getLogger(__name__)
 _FILES: Final = {"": "index.html"} | {name: name for name in ("page.js", "launch.html", "launch.js")}
 
 
+Contents = Mapping[str, Mapping[str, bytes]]
+"""Files by the short name of their package and their path in it."""
+
+
 @dataclass(frozen=True)
 class Work:
     """One job for the browser: what it reads as `job`, `model` and `feeds`. `launch` is in the path of its result."""
@@ -53,7 +57,7 @@ class Work:
 class Site:
     """What is served and what was received. `key` is the first part of every path, new for every site."""
 
-    packages: Mapping[str, Path]
+    packages: Contents
     replacements: Mapping[str, str]
     key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     is_isolated: bool = True
@@ -105,14 +109,12 @@ class Site:
         return 200, b"", "text/plain"
 
     def _packaged(self, path: str) -> tuple[int, bytes, str]:
-        """A file of a package, by its plain name: nothing outside its folder, no link."""
+        """A file of a package, by its plain name."""
         short, _, rest = path.partition("/")
-        folder = self.packages.get(short)
-        if folder is not None:
-            for file in folder.rglob("*"):
-                if file.is_file() and not file.is_symlink() and file.relative_to(folder).as_posix() == rest:
-                    return 200, file.read_bytes(), _TYPES.get(file.suffix, "application/octet-stream")
-        return 404, b"", "text/plain"
+        content = self.packages.get(short, {}).get(rest)
+        if content is None:
+            return 404, b"", "text/plain"
+        return 200, content, _TYPES.get(Path(rest).suffix, "application/octet-stream")
 
 
 class Server:

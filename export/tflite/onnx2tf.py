@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ModelSpec
 from edgekit.core.system.durable.owners import temporary_folder
-from edgekit.core.system.environments import TOOLS, program_of
+from edgekit.core.system.environments import TOOLS, checked_program_of
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.nodes import rename
@@ -93,9 +94,12 @@ def _with_layout(model: ModelProto) -> ModelProto:
 def _converted(source: Path, spec: ModelSpec, folder: Path) -> Path:
     made = folder / "made"
     names = [tensor.name for tensor in spec.inputs]
-    command = [str(program_of("onnx2tf")), "-i", str(source), "-o", str(made), "-n", "-kat", *names]
+    command = [str(checked_program_of("onnx2tf")), "-i", str(source), "-o", str(made), "-n", "-kat", *names]
     # Its working folder is its own: it looks for calibration files there, and would fetch them.
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    found = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
+    )
     files = sorted(made.glob("*_float32.tflite"))
     if not files:
         lines = [line.strip() for line in (found.stdout + found.stderr).splitlines() if "error" in line.lower()]

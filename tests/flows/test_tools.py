@@ -7,8 +7,17 @@ from pathlib import Path
 import pytest
 from tests.flows import onnx_files
 
-from edgekit.core.errors import ConversionFailed, EnvironmentFault, Refused
-from edgekit.core.system.environments import READY, TOOLS, Tool, folder_of, is_installed, program_of
+from edgekit.core.errors import ConversionFailed, EnvironmentFault, Refused, Unreadable
+from edgekit.core.system.environments import (
+    TOOLS,
+    Tool,
+    checked_program_of,
+    folder_of,
+    is_installed,
+    is_unchanged,
+    program_of,
+    seal,
+)
 from edgekit.core.system.settings import Settings
 from edgekit.flows.export import export
 from edgekit.flows.order import door
@@ -57,7 +66,7 @@ def test_a_failed_installation_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_is_installed_is_not_installed_again() -> None:
     folder_of("onnx2tf").mkdir(parents=True)
-    (folder_of("onnx2tf") / READY).touch()
+    seal("onnx2tf")
 
     assert install("onnx2tf").was_there
     with install_order("onnx2tf") as order:
@@ -69,9 +78,27 @@ def pretender(tmp_path: Path) -> Path:
     """An onnx2tf that is installed; what it does is written by the test."""
     program = program_of("onnx2tf")
     program.parent.mkdir(parents=True)
-    (folder_of("onnx2tf") / READY).touch()
+    seal("onnx2tf")
     assert is_installed("onnx2tf")
     return program
+
+
+def test_an_environment_that_has_changed_is_not_run_and_is_installed_again(pretender: Path) -> None:
+    pretender.write_text("#!/bin/sh\ntouch planted\n")
+
+    with pytest.raises(Unreadable, match="has changed since it was installed") as caught:
+        checked_program_of("onnx2tf")
+    with pytest.raises(EnvironmentFault):
+        install("onnx2tf", settings=Settings(offline=True))
+
+    assert caught.value.hint == "edgekit tools install onnx2tf"
+    seal("onnx2tf")
+    assert checked_program_of("onnx2tf") == pretender
+    (folder_of("onnx2tf") / "sitecustomize.py").touch()
+    assert not is_unchanged("onnx2tf")
+    (folder_of("onnx2tf") / "sitecustomize.py").unlink()
+    (folder_of("onnx2tf") / "lib64").symlink_to("/tmp")
+    assert not is_unchanged("onnx2tf")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +116,7 @@ def test_a_converter_that_goes_wrong_ends_in_one_error(
 ) -> None:
     pretender.write_text(f"#!/bin/sh\n{does}\n")
     pretender.chmod(0o755)
+    seal("onnx2tf")
 
     with pytest.raises(ConversionFailed, match=message):
         export(str(onnx_files.dense(tmp_path / "net.onnx")), out=tmp_path / "out", to="tflite-fp32")

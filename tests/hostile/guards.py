@@ -320,6 +320,27 @@ GUARDS: Final = (
         "tests/devices/web/test_browser.py::test_packages_of_another_content_are_refused",
     ),
     Guard(
+        "cached-archives",
+        "src/edgekit/core/system/fetch.py",
+        "    if found != wanted:\n",
+        "    if False:\n",
+        "tests/devices/remote/test_engines.py::test_a_cached_archive_that_has_changed_is_not_sent",
+    ),
+    Guard(
+        "cached-scripts",
+        "devices/web/packages.py",
+        "if file not in found or sha256_bytes(found[file]) != checksum:",
+        "if file not in found:",
+        "tests/devices/web/test_browser.py::test_a_cached_file_that_has_changed_is_not_served",
+    ),
+    Guard(
+        "cached-tools",
+        "src/edgekit/core/system/environments.py",
+        "    if not is_unchanged(tool):\n",
+        "    if False:\n",
+        "tests/flows/test_tools.py::test_an_environment_that_has_changed_is_not_run_and_is_installed_again",
+    ),
+    Guard(
         "offline",
         "src/edgekit/core/system/fetch.py",
         "    if offline:\n",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgekit.core.errors import EnvironmentFault, unknown
 from edgekit.core.reports.setup.tools import ToolReport
-from edgekit.core.system.environments import READY, TOOLS, folder_of, is_installed, program_of
+from edgekit.core.system.environments import TOOLS, folder_of, is_installed, is_unchanged, program_of, seal
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 
@@ -36,7 +36,7 @@ class InstallOrder:
     def run(self, progress: Progress) -> ToolReport:
         """Create the environment and test its program; a failed environment is removed."""
         tool = self.tool
-        if is_installed(tool):
+        if is_installed(tool) and is_unchanged(tool):
             return _document(tool, was_there=True)
         if self.settings.offline:
             raise EnvironmentFault(
@@ -73,7 +73,7 @@ def _make(tool: str, interpreter: str) -> None:
         _run([interpreter, "-I", "-m", "venv", str(folder)], tool)
         _run([str(folder / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet", requirement], tool)
         _run([str(program_of(tool)), "--help"], tool)
-        (folder / READY).write_text(f"{requirement}\n", encoding="utf-8")
+        seal(tool)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import EnvironmentFault, Unreadable, UserError
-from edgekit.core.system.fetch import fetch, refuse_offline
+from edgekit.core.system.fetch import checked, fetch, is_recorded, record_checksum, refuse_offline
 from edgekit.core.system.progress import Silent
 
 CONTENT = bytes(range(256)) * 40
@@ -141,3 +141,19 @@ def test_offline_is_refused_with_the_way_out() -> None:
     with pytest.raises(EnvironmentFault, match="'x' is not in the cache") as caught:
         refuse_offline("'x' is", offline=True)
     assert "without --offline" in caught.value.hint
+
+
+def test_a_file_of_the_cache_is_compared_with_its_checksum_before_each_use(tmp_path: Path) -> None:
+    file = tmp_path / "engine.tar.gz"
+    file.write_bytes(b"as downloaded")
+    without = is_recorded(file)
+    record_checksum(file)
+
+    assert (without, is_recorded(file), checked(file)) == (False, True, file)
+    file.write_bytes(b"as planted")
+    with pytest.raises(Unreadable, match="its checksum is wrong") as caught:
+        checked(file)
+    assert caught.value.hint.startswith(f"rm {file}")
+    (tmp_path / "engine.tar.gz.sha256").unlink()
+    with pytest.raises(Unreadable, match="cannot be read"):
+        checked(file)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from tests.standins.cache import cache_folder
 from tests.standins.jobs import Y, job_of
 from tests.standins.local_shell import LocalShell
 
-from edgekit.core.errors import DeviceError, DiskFull, UserError
+from edgekit.core.errors import DeviceError, DiskFull, EnvironmentFault, Unreadable, UserError
 from edgekit.core.samples import read_arrays
 from edgekit.devices.remote import engines, onnxruntime_library
 from edgekit.devices.remote.engines import ENGINES, Platform, install, needed_bytes, refuse_full, remove_others
@@ -31,6 +33,60 @@ def archive_of(folder: Path, text: str) -> Path:
     (content / ".complete").touch()
     engines.write_archive(content, folder / f"{text}.tar.gz")
     return folder / f"{text}.tar.gz"
+
+
+def wheel_of(folder: Path) -> list[Path]:
+    """A wheel of ONNX Runtime with the one file that matters here."""
+    with zipfile.ZipFile(folder / "onnxruntime-1.31.1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("onnxruntime/capi/libonnxruntime.so.1.31.1", b"\x7fELF")
+    return [folder / "onnxruntime-1.31.1-py3-none-any.whl"]
+
+
+def test_a_cached_archive_that_has_changed_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform, downloads = Platform("aarch64", 36, "3.11"), list[Path]()
+    monkeypatch.setattr(engines, "fetched", lambda _, __, folder: downloads.append(folder) or wheel_of(folder))
+    archive = engines.packed(platform, tmp_path, ENGINES)
+    again = engines.packed(platform, tmp_path, ENGINES, offline=True)
+    archive.write_bytes(b"of someone else")
+
+    with pytest.raises(Unreadable, match="has changed since it was downloaded") as caught:
+        engines.packed(platform, tmp_path, ENGINES)
+
+    assert again == archive
+    assert caught.value.hint.startswith(f"rm {archive}   #")
+    archive.unlink()
+    assert engines.packed(platform, tmp_path, ENGINES) == archive
+    assert len(downloads) == 2
+
+
+def test_a_cached_archive_without_its_checksum_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = Platform("aarch64", 36, "3.11")
+    monkeypatch.setattr(engines, "fetched", lambda _, __, folder: wheel_of(folder))
+    archive = engines.packed(platform, tmp_path, ENGINES)
+    archive.with_name(f"{archive.name}.sha256").unlink()
+    archive.write_bytes(b"of someone else")
+
+    with pytest.raises(EnvironmentFault, match="not in the cache"):
+        engines.packed(platform, tmp_path, ENGINES, offline=True)
+
+    with tarfile.open(engines.packed(platform, tmp_path, ENGINES)) as made:
+        assert ".complete" in made.getnames()
+
+
+@pytest.mark.parametrize("changed", ["libonnxruntime-*/libonnxruntime.so.1.31.1", "native-*.tar.gz"])
+def test_a_cached_library_that_has_changed_is_not_sent(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime_library, "fetched", lambda _, __, folder: wheel_of(folder))
+    machine, library = "x86_64", onnxruntime_library._library("x86_64", tmp_path, offline=False)
+    onnxruntime_library._packed(machine, library, [], tmp_path)
+    (file,) = (tmp_path / "engines").glob(changed)
+    file.write_bytes(b"of someone else")
+
+    with pytest.raises(Unreadable, match="has changed since it was downloaded"):
+        onnxruntime_library._packed(
+            machine, onnxruntime_library._library(machine, tmp_path, offline=True), [], tmp_path
+        )
 
 
 def test_space_is_checked_before_anything_is_downloaded(tiny_disk: Path, tmp_path: Path) -> None:

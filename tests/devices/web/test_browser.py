@@ -33,16 +33,16 @@ from edgekit.core.errors import (
     UserError,
 )
 from edgekit.core.samples import read_arrays
-from edgekit.core.system.files import sha256_file
+from edgekit.core.system.files import sha256_bytes, sha256_file
 from edgekit.devices.web import packages as web_packages
 from edgekit.devices.web.browser import WebDevice
 from edgekit.devices.web.packages import PACKAGES, fetch, require
-from edgekit.devices.web.server import Server, Site, Work
+from edgekit.devices.web.server import Contents, Server, Site, Work
 from edgekit.runtime.launch import launch
 
 
 @pytest.fixture(scope="session")
-def packages() -> dict[str, Path]:
+def packages() -> Contents:
     """The engines for browsers, fetched once into the cache of stand-ins."""
     with required():
         try:
@@ -70,7 +70,7 @@ def browser(folder: Path, url: str) -> Iterator[None]:
 
 
 @contextmanager
-def phone(folder: Path, packages: dict[str, Path], *, is_isolated: bool = True) -> Iterator[WebDevice]:
+def phone(folder: Path, packages: Contents, *, is_isolated: bool = True) -> Iterator[WebDevice]:
     """A browser that has opened the page of a WebDevice."""
     urls: list[str] = []
     with WebDevice("phone", packages, urls.append, timeout_s=120, is_isolated=is_isolated) as device:
@@ -81,9 +81,7 @@ def phone(folder: Path, packages: dict[str, Path], *, is_isolated: bool = True) 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("model", "backend"), [("linear.onnx", "ort-web"), ("linear.tflite", "litert-js")])
-def test_the_answers_are_those_of_this_machine(
-    tmp_path: Path, packages: dict[str, Path], model: str, backend: str
-) -> None:
+def test_the_answers_are_those_of_this_machine(tmp_path: Path, packages: Contents, model: str, backend: str) -> None:
     job = job_of(model, tmp_path)
     launch(job)
     answers = read_arrays(Path(job.outputs), UserError)
@@ -109,7 +107,7 @@ def test_the_answers_are_those_of_this_machine(
 
 
 @pytest.mark.browser
-def test_without_isolation_the_report_says_so(tmp_path: Path, packages: dict[str, Path]) -> None:
+def test_without_isolation_the_report_says_so(tmp_path: Path, packages: Contents) -> None:
     with phone(tmp_path, packages, is_isolated=False) as device:
         result = device.measure(job_of("linear.onnx", tmp_path))
 
@@ -117,7 +115,7 @@ def test_without_isolation_the_report_says_so(tmp_path: Path, packages: dict[str
 
 
 @pytest.mark.browser
-def test_a_model_that_does_not_load_is_said_and_the_next_job_runs(tmp_path: Path, packages: dict[str, Path]) -> None:
+def test_a_model_that_does_not_load_is_said_and_the_next_job_runs(tmp_path: Path, packages: Contents) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no model")
     job = job_of("linear.onnx", tmp_path)
@@ -129,7 +127,7 @@ def test_a_model_that_does_not_load_is_said_and_the_next_job_runs(tmp_path: Path
 
 
 @pytest.mark.browser
-def test_a_closed_page_ends_in_an_error_in_time(tmp_path: Path, packages: dict[str, Path]) -> None:
+def test_a_closed_page_ends_in_an_error_in_time(tmp_path: Path, packages: Contents) -> None:
     job = job_of("linear.onnx", tmp_path)
     with WebDevice("phone", packages, lambda url: None, timeout_s=2) as device:
         device._server = Server(device._site, "127.0.0.1", 0)
@@ -147,7 +145,7 @@ def test_a_closed_page_ends_in_an_error_in_time(tmp_path: Path, packages: dict[s
 
 
 @pytest.mark.browser
-def test_a_page_that_was_closed_and_opened_again_goes_on(tmp_path: Path, packages: dict[str, Path]) -> None:
+def test_a_page_that_was_closed_and_opened_again_goes_on(tmp_path: Path, packages: Contents) -> None:
     job = job_of("linear.onnx", tmp_path)
     endless = msgspec.structs.replace(job, time_limit_s=3.0, min_values=1, max_values=10**6)
     with WebDevice("phone", packages, lambda url: None, timeout_s=120) as device:
@@ -168,7 +166,7 @@ def test_a_page_that_was_closed_and_opened_again_goes_on(tmp_path: Path, package
 
 
 @pytest.mark.browser
-def test_missing_webgpu_is_an_error_with_its_reason(tmp_path: Path, packages: dict[str, Path]) -> None:
+def test_missing_webgpu_is_an_error_with_its_reason(tmp_path: Path, packages: Contents) -> None:
     with phone(tmp_path, packages) as device:
         device.facts()
         job = msgspec.structs.replace(job_of("linear.onnx", tmp_path), options={"provider": "webgpu"})
@@ -201,13 +199,8 @@ def test_a_page_that_nobody_opens_is_given_up() -> None:
 
 
 def test_only_the_key_opens_the_page_and_nothing_else_is_served(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("x")
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "a.js").write_text("1")
-    (package / "link.js").symlink_to(secret)
-    server = Server(Site({"ort": package}, {}), "127.0.0.1", 0)
+    (tmp_path / "secret").write_text("x")
+    server = Server(Site({"ort": {"a.js": b"1"}}, {}), "127.0.0.1", 0)
     base = server.url.removesuffix(f"{server.site.key}/")
 
     def status(path: str, data: bytes | None = None) -> int:
@@ -223,7 +216,7 @@ def test_only_the_key_opens_the_page_and_nothing_else_is_served(tmp_path: Path) 
         assert status(f"{key}/") == 200
         assert status(f"{key}/ort/a.js") == 200
         assert [status(path) for path in ("", "wrong/", f"{key[:-1]}/", "wrong/ort/a.js")] == [403] * 4
-        outside = ["ort/link.js", "ort/../secret", "ort/%2e%2e/secret", "model", "ort/", "../x"]
+        outside = ["ort/b.js", "ort/../secret", "ort/%2e%2e/secret", "model", "ort/", "../x"]
         assert [status(f"{key}/{path}") for path in outside] == [404] * len(outside)
         assert status(f"{key}/page.js", b"x") == 404
         assert status("wrong/result", b"x") == 403
@@ -257,6 +250,30 @@ def test_packages_of_another_content_are_refused(tmp_path: Path, monkeypatch: py
         registry.shutdown()
 
     assert not (tmp_path / "cache/web").exists()
+
+
+@pytest.mark.parametrize("content", [b"alert(1)", None])
+def test_a_cached_file_that_has_changed_is_not_served(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = replace(PACKAGES[2], files=f"\n{sha256_bytes(b'run()')}  dist/index.js\n")
+    monkeypatch.setattr(web_packages, "PACKAGES", (one,))
+    folder = web_packages.place(tmp_path, one)
+    (folder / "dist").mkdir(parents=True)
+    (folder / "dist/index.js").write_bytes(b"run()")
+    (folder / "dist/planted.js").write_bytes(b"alert(1)")
+    served = require(tmp_path, "phone")
+    (folder / "dist/index.js").unlink()
+    if content is not None:
+        (folder / "dist/index.js").write_bytes(content)
+
+    with pytest.raises(
+        Unreadable, match=r"index\.js' has changed since '@litertjs/wasm-utils' was downloaded"
+    ) as caught:
+        require(tmp_path, "phone")
+
+    assert served == {"wasm-utils": {"dist/index.js": b"run()"}}
+    assert caught.value.hint == f"rm -r {folder} && edgekit devices prepare phone"
 
 
 def test_packages_are_never_fetched_by_surprise(tmp_path: Path) -> None:

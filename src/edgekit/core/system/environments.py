@@ -8,6 +8,9 @@ from typing import Final, NamedTuple
 
 import platformdirs
 
+from edgekit.core.errors import Unreadable
+from edgekit.core.system.files import new_sha256, sha256_file, write_atomic
+
 READY: Final = "edgekit-ready"
 
 
@@ -35,6 +38,42 @@ def folder_of(tool: str) -> Path:
 def is_installed(tool: str) -> bool:
     """True if `edgekit tools install` has finished for this version."""
     return (folder_of(tool) / READY).is_file()
+
+
+def seal(tool: str) -> None:
+    """Say that an environment is complete, and what is in it."""
+    write_atomic(folder_of(tool) / READY, f"{TOOLS[tool].requirement} {_digest(folder_of(tool))}\n".encode())
+
+
+def is_unchanged(tool: str) -> bool:
+    """True if an installed environment is what `seal` saw; reads all of its files."""
+    return (folder_of(tool) / READY).read_text(encoding="utf-8").split()[-1:] == [_digest(folder_of(tool))]
+
+
+def checked_program_of(tool: str) -> Path:
+    """The program of an installed tool, before it runs.
+
+    Python must not write its bytecode into the environment: nothing is added to it after `seal`.
+
+    Raises:
+        Unreadable: A file of its environment was changed or added.
+    """
+    if not is_unchanged(tool):
+        raise Unreadable(
+            f"The environment of '{tool}' in '{folder_of(tool)}' has changed since it was installed.",
+            hint=f"edgekit tools install {tool}",
+        )
+    return program_of(tool)
+
+
+def _digest(folder: Path) -> str:
+    """The sha256 over every name in a folder with the content of the file, or where the link leads."""
+    total = new_sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or (path.is_file() and path.name != READY):
+            content = os.readlink(path) if path.is_symlink() else sha256_file(path)
+            total.update(os.fsencode(f"{path.relative_to(folder)}\0{content}\0"))
+    return str(total.hexdigest())
 
 
 def program_of(tool: str) -> Path:

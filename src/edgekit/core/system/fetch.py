@@ -1,12 +1,14 @@
-"""Downloads: over https, with a known checksum, complete or not at all, and not with `--offline`."""
+"""Downloads: over https, with a known checksum, complete or not at all, not with `--offline`; checked before use."""
 
 from __future__ import annotations
 
 import hashlib
+import shlex
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from edgekit.core.errors import EnvironmentFault, Unreadable, UserError, from_os_error
+from edgekit.core.system.files import sha256_file, write_atomic
 from edgekit.core.system.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -27,6 +29,40 @@ def refuse_offline(what: str, *, offline: bool) -> None:
     """
     if offline:
         raise EnvironmentFault(f"{what} not in the cache.", hint="Run the same command once without --offline.")
+
+
+def record_checksum(path: Path) -> None:
+    """Write the checksum of a finished file of the cache next to it, for `checked`; `sha256sum --check` reads it."""
+    write_atomic(_record_of(path), f"{sha256_file(path)}  {path.name}\n".encode())
+
+
+def is_recorded(path: Path) -> bool:
+    """Whether a file of the cache is there with its checksum; without one it has to be made again."""
+    return path.is_file() and _record_of(path).is_file()
+
+
+def checked(path: Path) -> Path:
+    """`path`, a file of the cache whose content is what `record_checksum` saw; called before each use.
+
+    Raises:
+        Unreadable: It has changed, or has no checksum.
+    """
+    try:
+        wanted = _record_of(path).read_text(encoding="utf-8", errors="replace").partition(" ")[0]
+        found = sha256_file(path)
+    except OSError as err:
+        raise Unreadable(f"The checksum of '{path}' cannot be read: {err.strerror}.", hint=_removal(path)) from err
+    if found != wanted:
+        raise Unreadable(f"'{path}' has changed since it was downloaded: its checksum is wrong.", hint=_removal(path))
+    return path
+
+
+def _record_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _removal(path: Path) -> str:
+    return f"{shlex.join(['rm', str(path)])}   # then repeat the command, which downloads it again"
 
 
 def fetch(
