@@ -44,7 +44,12 @@ def wheel_of(folder: Path) -> list[Path]:
 
 def test_a_cached_archive_that_has_changed_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     platform, downloads = Platform("aarch64", 36, "3.11"), list[Path]()
-    monkeypatch.setattr(engines, "fetched", lambda _, __, folder: downloads.append(folder) or wheel_of(folder))
+
+    def fetched(_: Platform, __: object, folder: Path) -> list[Path]:
+        downloads.append(folder)
+        return wheel_of(folder)
+
+    monkeypatch.setattr(engines, "fetched", fetched)
     archive = engines.packed(platform, tmp_path, ENGINES)
     again = engines.packed(platform, tmp_path, ENGINES, offline=True)
     archive.write_bytes(b"of someone else")
