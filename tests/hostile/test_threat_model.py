@@ -1,4 +1,4 @@
-"""docs/threat-model.md and tests/hostile/guard_rows.py name the same promises, and every guard is where its row says."""
+"""docs/threat-model.md and guard_rows.py name the same promises, and every guard is where its row says."""
 
 from __future__ import annotations
 
