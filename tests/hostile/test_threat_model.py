@@ -1,4 +1,4 @@
-"""docs/threat-model.md and guard_rows.py name the same promises, and every guard is where its row says."""
+"""docs/threat-model.md and guards/rows.py name the same promises, and every guard is where its row says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.hostile.guard_rows import GUARDS, Guard
+from tests.hostile.guards.rows import GUARDS, Guard
 
 
 @pytest.fixture(scope="module")

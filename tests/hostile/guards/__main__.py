@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.hostile.guard_rows import GUARDS, Guard
+from tests.hostile.guards.rows import GUARDS, Guard
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 _TESTS_FAILED: Final = 1
 _TIMEOUT_S: Final = 900
 
