@@ -49,7 +49,7 @@ class LocalDevice:
                 raise DeviceUnavailable(f"Cannot read the facts about this machine:{_tail(done.err)}")
             try:
                 self._facts = msgspec.json.decode(done.out, type=Facts)
-            except (msgspec.DecodeError, UnicodeDecodeError) as err:
+            except documents.BROKEN_JSON as err:
                 raise DeviceError(f"Cannot parse the facts about this machine: {err}.") from err
         return self._facts
 

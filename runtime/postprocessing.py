@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.core.errors import Unreadable
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput, TextInput, TextOutput
 from edgekit.runtime.readers import PADDING
 
 TOKENS = "tokens"
+_IMAGE_RANK: Final = 4
+_COLORS: Final = (1, 3)
 
 
 def writes_text(spec: ModelSpec) -> bool:
@@ -67,6 +70,26 @@ def sentence(tokens: NDArray[Any], how: TextOutput) -> str:
     return joined(words)
 
 
+def _of_rank(outputs: Feed, spec: ModelSpec, least: int) -> NDArray[Any]:
+    """The first output, of numbers, with so many axes, none of them empty; images have exactly four.
+
+    Raises:
+        Unreadable: The spec describes the output as something that it is not.
+    """
+    found = outputs.get(spec.outputs[0].name) if spec.outputs else None
+    if found is None or found.dtype.kind not in "fiub" or found.ndim < least or not found.size:
+        raise _described_wrongly(spec, found)
+    if least == _IMAGE_RANK and (found.ndim != least or found.shape[1] not in _COLORS):
+        raise _described_wrongly(spec, found)
+    return found
+
+
+def _described_wrongly(spec: ModelSpec, found: NDArray[Any] | None) -> Unreadable:
+    kind = type(spec.postprocessing).__name__.removesuffix("Output").lower()
+    what = "has no outputs" if found is None else f"returns {found.dtype} of shape {list(found.shape)}"
+    return Unreadable(f"The spec of '{spec.name}' describes its output as {kind}, but the model {what}.")
+
+
 def joined(words: Iterable[str]) -> str:
     """Words as a sentence, without a space before closing punctuation."""
     return re.sub(r" ([.,!?;:)%])", r"\1", " ".join(words))
@@ -76,7 +99,7 @@ def curve(outputs: Feed, spec: ModelSpec) -> NDArray[np.float64] | None:
     """The curve of the first sample; None for models that do not return one."""
     if not isinstance(spec.postprocessing, SeriesOutput):
         return None
-    return np.asarray(outputs[spec.outputs[0].name][0], dtype=np.float64).reshape(-1)
+    return np.asarray(_of_rank(outputs, spec, 1)[0], dtype=np.float64).reshape(-1)
 
 
 def pixels(outputs: Feed, spec: ModelSpec) -> NDArray[np.uint8] | None:
@@ -84,7 +107,7 @@ def pixels(outputs: Feed, spec: ModelSpec) -> NDArray[np.uint8] | None:
     how = spec.postprocessing
     if not isinstance(how, ImageOutput):
         return None
-    images = outputs[spec.outputs[0].name].astype(np.float64)  # (N, C, H, W)
+    images = _of_rank(outputs, spec, 4).astype(np.float64)  # (N, C, H, W)
     scaled = np.clip((images - how.low) / (how.high - how.low), 0.0, 1.0) * 255.0
     row = np.concatenate(list(np.round(scaled).astype(np.uint8)), axis=2)  # (C, H, N W)
     return row[0] if len(row) == 1 else row.transpose(1, 2, 0)

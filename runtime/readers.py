@@ -19,6 +19,8 @@ from edgekit.core.system.files import read_bytes
 
 PADDING: Final = 0
 UNKNOWN: Final = 1
+# What the standard library raises for a wav file whose chunks do not fit together.
+BROKEN_WAV: Final = (wave.Error, EOFError, RuntimeError, ValueError, OverflowError)
 _WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 
 
@@ -34,8 +36,10 @@ def read_wav(data: bytes, name: str, *, rate: int, error: type[EdgekitError] = U
                 found = f"{file.getframerate()} Hz, {8 * file.getsampwidth()} bit, {file.getnchannels()} channels"
                 raise error(f"'{name}': expected {rate} Hz, 16 bit, 1 channel, got {found}.")
             count, frames = file.getnframes(), file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as err:
-        raise error(f"'{name}' is not a wav file: {str(err) or 'it is empty'}.") from err
+    except EdgekitError:
+        raise
+    except BROKEN_WAV as err:
+        raise error(f"'{name}' is not a wav file: {str(err) or 'its parts do not fit together'}.") from err
     if len(frames) != 2 * count:
         raise error(f"'{name}' is truncated: {len(frames) // 2} of {count} values.")
     return np.frombuffer(frames, "<i2").astype(np.float32) / np.float32(32768)
@@ -63,8 +67,15 @@ def read_rows(path: Path, how: SeriesInput) -> NDArray[np.float32]:
     """The last `rows` rows of the columns, of shape (rows, columns), or (rows,) for one column.
 
     Raises:
-        UserError: A column is missing, a value is not a number, or there are fewer rows.
+        UserError: It is not a csv, a column is missing, a value is not a number, or there are fewer rows.
     """
+    try:
+        return _read_rows(path, how)
+    except csv.Error as err:
+        raise UserError(f"'{path}' is not a csv: {err}.") from err
+
+
+def _read_rows(path: Path, how: SeriesInput) -> NDArray[np.float32]:
     lines = read_bytes(path).decode("utf-8", errors="replace").splitlines()
     table = csv.DictReader(lines)
     missing = [name for name in how.columns if name not in (table.fieldnames or ())]

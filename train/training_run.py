@@ -120,7 +120,7 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
     lines = read_bytes(path, Unreadable).split(b"\n")[:-1]
     try:
         return tuple(msgspec.json.decode(line, type=Epoch) for line in lines)
-    except msgspec.MsgspecError as err:
+    except documents.BROKEN_JSON as err:
         raise Unreadable(f"'{path}' is damaged: {err}.") from err
 
 

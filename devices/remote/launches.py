@@ -17,6 +17,7 @@ import msgspec
 from edgekit.core import machine
 from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, EdgekitError, from_record
 from edgekit.core.job import Job, JobFailure, JobResult
+from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.processes import Finished
 from edgekit.devices.remote.facts import state_function, texts_of
@@ -158,7 +159,7 @@ def _result(name: str, finished: Finished, line: bytes, timeout_s: float) -> Job
     """The result that a launch printed; errors as in `measure`."""
     try:
         msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+    except BROKEN_JSON as err:
         raise _no_result(name, finished, timeout_s) from err
     return result_of(name, line)
 
@@ -175,7 +176,7 @@ def result_of(name: str, line: bytes) -> JobResult:
         if isinstance(document, dict) and "error" in document:
             raise _reported(name, msgspec.convert(document, JobFailure))
         return msgspec.convert(document, JobResult)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+    except BROKEN_JSON as err:
         raise DeviceError(f"Cannot parse the result of the runner on '{name}': {err}.") from err
 
 

@@ -15,6 +15,7 @@ from edgekit.core.errors import DeviceError, DeviceUnavailable, ProviderRefused,
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
 from edgekit.core.samples import read_arrays, write_arrays
+from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.files import read_bytes
 from edgekit.core.target import SIGNATURE, refuse_unknown_options
 from edgekit.devices.remote.array_records import packed, unpacked
@@ -164,7 +165,7 @@ class WebDevice:
                 f"The page of '{self.name}' (web) was not opened within {self._connect_timeout_s:.0f} s.",
                 hint="Open the printed address in the phone's browser.",
             ) from err
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        except BROKEN_JSON as err:
             raise DeviceError(f"Cannot parse what the page of '{self.name}' (web) sent: {err}.") from err
 
     def _require_provider(self, job: Job, hello: Hello) -> None:

@@ -94,7 +94,7 @@ def load_cases(path: Path, error: type[EdgekitError] = BundleUnreadable) -> tupl
             )
             for index, entry in enumerate(table)
         )
-    except (KeyError, ValueError, TypeError, AttributeError) as err:
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as err:
         raise error(f"'{path}' does not contain valid parity cases: {err}.") from err
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgekit.core.errors import ModelUnreadable
+from edgekit.core.errors import EdgekitError, ModelUnreadable
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array
 from edgekit.core.spec import ModelSpec
@@ -28,8 +28,17 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
     """The contents of the file.
 
     Raises:
-        ModelUnreadable: It is not an ONNX model, or a name in it is not UTF-8.
+        ModelUnreadable: It is not an ONNX model, a name in it is not UTF-8, or its parts do not fit together.
     """
+    try:
+        return _read(path, spec)
+    except (EdgekitError, MemoryError):
+        raise
+    except Exception as err:  # weights, attributes and types that contradict each other raise a dozen classes
+        raise ModelUnreadable(f"'{path}' is a damaged ONNX model: {str(err).partition(chr(10))[0]}.") from err
+
+
+def _read(path: Path, spec: ModelSpec) -> Contents:
     onnx = need("onnx", extra="export")
     model, inferred = read_with_shapes(path, spec)
     if any(isinstance(name, bytes) for name in _names(model.graph)):

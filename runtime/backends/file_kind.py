@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from edgekit.core.errors import ModelUnreadable, UserError
+from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.system.native import memory_limit
 
 _MAGIC = (
@@ -87,3 +89,18 @@ def not_a_model(path: Path, kind: str, why: str = "") -> ModelUnreadable:
 def is_tflite(head: bytes) -> bool:
     """True if a file that starts with `head` has the identifier of a TFLite model."""
     return head[4:8] == _TFLITE
+
+
+@contextlib.contextmanager
+def consistent(path: Path, kind: str) -> Iterator[None]:
+    """Translate what a backend raises where a part of an open file leads to another that is not there.
+
+    Raises:
+        ModelUnreadable: The file is damaged.
+    """
+    try:
+        yield
+    except EdgekitError:
+        raise
+    except (ValueError, RuntimeError, TypeError, LookupError, OverflowError) as err:
+        raise not_a_model(path, kind, str(err).partition("\n")[0]) from err

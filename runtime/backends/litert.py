@@ -18,7 +18,7 @@ from edgekit.core.system.optional import need
 from edgekit.core.system.turns import OneThread
 from edgekit.core.target import BACKEND_OPTIONS, SIGNATURE, refuse_unknown_options
 from edgekit.runtime.backends.feeds import check_feed
-from edgekit.runtime.backends.file_kind import head_of, is_tflite, not_a_model, refuse_undecodable
+from edgekit.runtime.backends.file_kind import consistent, head_of, is_tflite, not_a_model, refuse_undecodable
 from edgekit.runtime.backends.native_output import captured_stderr
 from edgekit.runtime.backends.operator_times import profiled
 from edgekit.runtime.backends.plans import Plan, Shapes, failed, first_line, has_variables, keeps_values, kernels
@@ -73,13 +73,15 @@ class LiteRT:
         threads, state = threads_of(options), choice(options, "state", STATES, "reset")
         refuse_undecodable(path)
         engine = _opened(path, threads)
-        taken_by = kernels(engine)
+        with consistent(path, "TFLite"):
+            taken_by = kernels(engine)
         if provider == "xnnpack" != taken_by:
             raise ProviderRefused(
                 f"Provider 'xnnpack' did not run the model '{path}'.", hint="--target local/litert@provider=cpu"
             )
-        family = _family(engine, spec, options.get("signature", ""))
-        again = partial(_opened, path, threads) if state == "reset" and has_variables(engine) else None
+        with consistent(path, "TFLite"):
+            family = _family(engine, spec, options.get("signature", ""))
+            again = partial(_opened, path, threads) if state == "reset" and has_variables(engine) else None
         return LiteRTSession(engine, taken_by, family, is_reset=state == "reset", again=again)
 
     def operators(self, path: Path, options: Mapping[str, str], feed: Mapping[str, object]) -> tuple[OperatorTime, ...]:

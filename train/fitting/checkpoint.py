@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from edgekit.core.errors import Unreadable
+from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.files import write_atomic
 
 LAST: Final = "last.safetensors"
@@ -77,7 +78,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], TrainingState]:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             state = msgspec.json.decode((file.metadata() or {})[_STATE], type=TrainingState)
-    except (OSError, SafetensorError, KeyError, msgspec.MsgspecError) as err:
+    except (OSError, SafetensorError, KeyError, *BROKEN_JSON) as err:
         raise Unreadable(f"'{path}' is not a checkpoint: {err}.") from err
     return tensors, state
 

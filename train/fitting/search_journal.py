@@ -36,7 +36,7 @@ class SearchJournal(journal.BaseJournalBackend):
         for number in range(log_number_from, len(lines)):
             try:
                 yield json.loads(lines[number])
-            except ValueError as err:
+            except (ValueError, RecursionError) as err:
                 raise Unreadable(f"Line {number + 1} of '{self._path}' is damaged: {err}.") from err
 
     def append_logs(self, logs: Sequence[Mapping[str, Any]]) -> None:

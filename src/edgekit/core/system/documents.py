@@ -16,6 +16,8 @@ from edgekit.core.system.files import read_bytes, write_atomic
 from edgekit.core.system.installation import origin
 
 D = TypeVar("D")
+# What msgspec raises for bytes that are not JSON, or not JSON of the right form.
+BROKEN_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _EMPTY: Final[tuple[object, ...]] = ("", (), [], {}, None)
 _LONGEST: Final = 80
 
@@ -105,7 +107,7 @@ def decode(data: bytes, kind: type[D], *, what: str, newest: int, error: type[Ed
     _refuse_newer(data, what, newest, error)
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as err:
+    except BROKEN_JSON as err:
         raise error(f"{what} is damaged: {err}.") from err
 
 

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, get_type_hints
 
@@ -153,6 +154,7 @@ def _convert(name: str, value: Any, layer: _Layer) -> Any:
     return converted
 
 
+@cache
 def _types() -> dict[str, Any]:
     return get_type_hints(Settings, include_extras=True)
 

@@ -12,6 +12,7 @@ import msgspec
 from edgekit.core.errors import Unreadable, from_os_error
 from edgekit.core.reports.history import HISTORY_SCHEMA, Line, Point, Run
 from edgekit.core.system.check_settings import CheckFile
+from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.durable.appended import append_line, read_lines
 from edgekit.core.system.installation import origin
 
@@ -103,7 +104,7 @@ def in_a_row(lines: Sequence[Line], check: str) -> int:
 def _is_line(text: bytes) -> bool:
     try:
         msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except BROKEN_JSON:
         return False
     return True
 
@@ -112,7 +113,7 @@ def _line(path: Path, number: int, text: bytes) -> Line:
     what = f"Line {number} of '{path}'"
     try:
         found: Line = msgspec.json.decode(text, type=Line)
-    except (msgspec.DecodeError, msgspec.ValidationError) as err:
+    except BROKEN_JSON as err:
         raise Unreadable(f"{what} is damaged: {err}.", hint=f"Fix or remove line {number}.") from err
     if found.schema_version > HISTORY_SCHEMA:
         raise Unreadable(f"{what} has schema {found.schema_version}.", hint=origin().upgrade)

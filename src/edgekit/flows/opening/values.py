@@ -11,6 +11,7 @@ import numpy as np
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.samples import BROKEN_NPY, Array, Feed, Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.documents import BROKEN_JSON
 
 _NUMPY = ".npy"
 
@@ -94,7 +95,7 @@ def _read(value: str, text: str, tensor: TensorSpec) -> Array:
         return np.array(value)
     try:
         return np.array(msgspec.json.decode(value.lower()))
-    except (msgspec.DecodeError, ValueError) as err:
+    except (*BROKEN_JSON, ValueError) as err:
         raise UserError(
             f"'{text}': expected a number, a list of numbers or an .npy file.", hint=f"--input {tensor.name}=0"
         ) from err

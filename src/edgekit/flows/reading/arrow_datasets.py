@@ -63,7 +63,7 @@ def _table(folder: Path) -> Any:
 def _json(path: Path) -> dict[str, object]:
     try:
         found = json.loads(read_bytes(path))
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise UserError(f"'{path}' is not JSON: {err}.") from err
     return found if isinstance(found, dict) else {}
 

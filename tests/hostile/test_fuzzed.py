@@ -1,0 +1,130 @@
+"""What mutants found: each file was once a bug of edgekit, a wrong verdict, or too much memory."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tests.cli.conftest import Done
+from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
+from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
+from tests.runtime.data.make import Tflite, schema
+
+from edgekit.core.errors import ModelUnreadable, Unreadable
+from edgekit.core.samples import Feed
+from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput, TensorSpec
+from edgekit.export.onnx.contents import read_contents
+from edgekit.flows.opening.values import parse_values
+from edgekit.runtime.prediction import Prediction
+
+Run = Callable[..., Done]
+DATA = Path(__file__).parents[1] / "runtime/data"
+
+
+def refused(done: Done, code: int = 5) -> str:
+    assert done.code == code, done.err
+    assert "bug in edgekit" not in done.err
+    return done.err
+
+
+def _model(**weight: Any) -> bytes:
+    """A weight, fields of which are others, next to an operator."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["w"], ["v"]), helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
+        [numpy_helper.from_array(np.ones((3, 2), np.float32), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    for name, value in weight.items():
+        tensor = model.graph.initializer[0]
+        getattr(tensor, name)[:] = value if isinstance(value, list) else [value]
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def test_weights_that_do_not_have_their_shape_are_told(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(_model(dims=[1, 16, 2, 5]))
+    spec = ModelSpec("net", "regression", (TensorSpec("x", "float32", ("N", 3)),))
+
+    with pytest.raises(ModelUnreadable, match="is a damaged ONNX model"):
+        read_contents(tmp_path / "m.onnx", spec)
+
+
+@pytest.mark.parametrize("index", [4, 5])
+def test_a_signature_of_tensors_that_are_not_there_is_told(edgekit: Run, quiet_home: Path, index: int) -> None:
+    model = schema.ModelT.InitFromPackedBuf((DATA / "linear.tflite").read_bytes(), 0)
+    tflite = Tflite()
+    tflite.model = model
+    model.signatureDefs[0].outputs[0].tensorIndex = index
+    Path("m.tflite").write_bytes(tflite.bytes())
+
+    assert edgekit("inspect", "m.tflite").code == 0
+    for command in ("run m.tflite --input random:0", "compare m.tflite m.tflite --dry-run"):
+        refused(edgekit(*command.split()))
+
+
+def test_a_history_that_is_not_utf8_is_told_with_its_line(edgekit: Run, quiet_home: Path) -> None:
+    Path("m.onnx").write_bytes((DATA / "linear.onnx").read_bytes())
+    Path("edgekit.toml").write_text('[[check.models]]\npath = "m.onnx"\n')
+    Path("edgekit-history.jsonl").write_bytes(b'{"kind": "run", "commit": "\xad"}\n{"kind": "run"}\n')
+
+    assert "Line 1 of" in refused(edgekit("history", "show"))
+
+
+@pytest.mark.parametrize("output", [ImageOutput(), SeriesOutput("a", 1.0)])
+@pytest.mark.parametrize("given", [{}, {"y": np.array(1.0)}, {"y": np.array(["a"])}, {"y": np.zeros((0, 3))}])
+def test_an_output_that_is_not_what_the_spec_describes_is_told(output: Any, given: Feed) -> None:
+    spec = ModelSpec("net", "regression", (), (TensorSpec("y", "float32", ("N", 3)),), postprocessing=output)
+    found = Prediction(given, spec)
+
+    with pytest.raises(Unreadable, match="describes its output as"):
+        _ = found.image if isinstance(output, ImageOutput) else found.curve
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (1, 2, 4, 4), (1, 1, 4), (1, 1, 1, 4, 4)])
+def test_only_four_axes_and_one_or_three_colors_are_an_image(shape: tuple[int, ...]) -> None:
+    spec = ModelSpec("net", "regression", (), (TensorSpec("y", "float32", ("N", 3)),), postprocessing=ImageOutput())
+
+    with pytest.raises(Unreadable, match="as image"):
+        _ = Prediction({"y": np.zeros(shape, np.float32)}, spec).image
+
+
+def test_a_value_of_nested_lists_without_end_is_told() -> None:
+    spec = ModelSpec("net", "regression", (TensorSpec("x", "float32", ("N",)),))
+
+    with pytest.raises(Exception, match="expected a number"):
+        parse_values(["x=" + 100_000 * "["], spec)
+
+
+def chunk(name: bytes, content: bytes, size: int | None = None) -> bytes:
+    return name + struct.pack("<I", len(content) if size is None else size) + content
+
+
+def test_a_sound_whose_chunks_reach_beyond_its_end_is_told(edgekit: Run, quiet_home: Path) -> None:
+    from edgekit.core.errors import UserError
+    from edgekit.runtime.readers import read_wav
+
+    form = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16))
+    body = b"WAVE" + chunk(b"LIST", bytes(7), 2**31) + form + chunk(b"data", bytes(64))
+
+    for size in (len(body), 20, 2**32 - 1):
+        with pytest.raises(UserError, match="is not a wav file"):
+            read_wav(b"RIFF" + struct.pack("<I", size) + body, "a.wav", rate=16000)
+
+
+def test_a_table_with_a_cell_beyond_the_limit_is_told(tmp_path: Path) -> None:
+    from edgekit.core.errors import UserError
+    from edgekit.core.spec import SeriesInput
+    from edgekit.runtime.readers import read_rows
+
+    (tmp_path / "t.csv").write_text(f"a,b\n1,{200_000 * '9'}\n")
+
+    with pytest.raises(UserError, match="is not a csv"):
+        read_rows(tmp_path / "t.csv", SeriesInput(("a", "b"), 1))
