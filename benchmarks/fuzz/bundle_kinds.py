@@ -52,7 +52,7 @@ def _bundle(spec: ModelSpec, models: Mapping[str, bytes], samples: Samples) -> F
     import msgspec
 
     content = io.BytesIO()
-    arrays = {f"input:{name}": value for name, value in samples.inputs.items()}
+    arrays: dict[str, Any] = {f"input:{name}": value for name, value in samples.inputs.items()}
     arrays |= {f"expected:{name}": value for name, value in samples.expected.items()}
     if samples.labels is not None:
         arrays["label"] = samples.labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -163,9 +164,10 @@ def _main(case: Case) -> int:
     return 0
 
 
-def _awaited(pid: int) -> tuple[int, object, list[str]]:
+def _awaited(pid: int) -> tuple[int, resource.struct_rusage, list[str]]:
     """The exit code of a child, what it used, and whether it took too long."""
-    limit, problems, interrupted_at = _Limit(pid), [], 0.0
+    limit, interrupted_at = _Limit(pid), 0.0
+    problems: list[str] = []
     while True:
         ended, status, usage = os.wait4(pid, os.WNOHANG)
         if ended:

@@ -69,7 +69,7 @@ def export(random: Random) -> Case:
         content = program_files.mutated(random)
     else:
         seeds = seed_models.onnx_seeds() if kind == "onnx" else seed_models.tflite_seeds()
-        content = (onnx_files if kind == "onnx" else tflite_files).mutated(random, seeds)  # type: ignore[attr-defined]
+        content = (onnx_files if kind == "onnx" else tflite_files).mutated(random, seeds)
     recipe = {"onnx": "onnx-fp32", "tflite": "tflite-fp32", "pt2": "onnx-fp32"}[kind]
     return Case(("export", f"m.{kind}", "--to", recipe, "--out", "out", "--timeout", "40"), {f"m.{kind}": content})
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import onnx
 from benchmarks.fuzz.values import INTEGERS, NUMBERS, mutated_bytes, number, text
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]  # has no stubs
 from onnx import AttributeProto, TensorProto
 
 # Messages that hold most of the meaning are chosen more often than their number says.

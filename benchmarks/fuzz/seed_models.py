@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
+from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper, numpy_helper
-from tests.runtime.data.make import Tflite, schema
+from tests.runtime.data.make import Tflite
 
 DATA: Final = Path(__file__).parents[2] / "tests/runtime/data"
 FLOAT, INT64, INT8, BOOL, STRING = (

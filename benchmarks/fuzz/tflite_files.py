@@ -80,7 +80,7 @@ def _mutate(random: Random, model: Any, seeds: Sequence[bytes]) -> None:
 
 
 def _is_table(value: Any) -> bool:
-    return type(value).__module__ == schema.__name__
+    return bool(type(value).__module__ == schema.__name__)
 
 
 def _tables(table: Any, depth: int = 0) -> Iterator[Any]:

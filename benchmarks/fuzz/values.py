@@ -102,7 +102,7 @@ def mutated_bytes(random: Random, data: bytes) -> bytes:
     return data
 
 
-def number(random: Random, like: float = 0) -> float:
+def number(random: Random, like: Any = 0) -> Any:
     """An integer or a float, as `like` is one, from the boundaries or near to `like`."""
     if isinstance(like, float):
         return random.choice((*NUMBERS, -like, like * 10, like + 1e-7))

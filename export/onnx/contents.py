@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgekit.core.errors import EdgekitError, ModelUnreadable
+from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array
 from edgekit.core.spec import ModelSpec
@@ -17,6 +17,7 @@ from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized, product
 from edgekit.export.graphs.operators import DEQUANTIZE
 from edgekit.export.onnx.work import Sizes, layers_of, read_with_shapes, sizes_in, weights_of, work_of
+from edgekit.runtime.backends.file_kind import consistent
 
 if TYPE_CHECKING:
     from edgekit.export.graphs.onnx_types import GraphProto, NodeProto
@@ -30,12 +31,8 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
     Raises:
         ModelUnreadable: It is not an ONNX model, a name in it is not UTF-8, or its parts do not fit together.
     """
-    try:
+    with consistent(path, "ONNX"):
         return _read(path, spec)
-    except (EdgekitError, MemoryError):
-        raise
-    except Exception as err:  # weights, attributes and types that contradict each other raise a dozen classes
-        raise ModelUnreadable(f"'{path}' is a damaged ONNX model: {str(err).partition(chr(10))[0]}.") from err
 
 
 def _read(path: Path, spec: ModelSpec) -> Contents:

@@ -93,14 +93,14 @@ def is_tflite(head: bytes) -> bool:
 
 @contextlib.contextmanager
 def consistent(path: Path, kind: str) -> Iterator[None]:
-    """Translate what a backend raises where a part of an open file leads to another that is not there.
+    """Translate what readers raise where a part of a file leads to another that is not there, or contradicts it.
 
     Raises:
         ModelUnreadable: The file is damaged.
     """
     try:
         yield
-    except EdgekitError:
+    except (EdgekitError, MemoryError):
         raise
-    except (ValueError, RuntimeError, TypeError, LookupError, OverflowError) as err:
+    except Exception as err:  # indices, shapes, types and attributes that are wrong raise a dozen classes
         raise not_a_model(path, kind, str(err).partition("\n")[0]) from err

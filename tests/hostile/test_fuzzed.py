@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper, numpy_helper
 from tests.cli.conftest import Done
 from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
-from tests.runtime.data.make import Tflite, schema
+from tests.runtime.data.make import Tflite
 
 from edgekit.core.errors import ModelUnreadable, Unreadable
 from edgekit.core.samples import Feed
@@ -53,8 +55,19 @@ def test_weights_that_do_not_have_their_shape_are_told(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(_model(dims=[1, 16, 2, 5]))
     spec = ModelSpec("net", "regression", (TensorSpec("x", "float32", ("N", 3)),))
 
-    with pytest.raises(ModelUnreadable, match="is a damaged ONNX model"):
+    with pytest.raises(ModelUnreadable, match="is a damaged or truncated ONNX model"):
         read_contents(tmp_path / "m.onnx", spec)
+
+
+def test_weights_that_contradict_each_other_are_told_by_validate(edgekit: Run, quiet_home: Path) -> None:
+    """ONNX Runtime takes a list of numbers that is shorter than the shape; the check for float16 does not."""
+    model = onnx.load_model_from_string(_model())
+    weight = model.graph.initializer.add(name="short", data_type=TensorProto.FLOAT16, dims=[2])
+    weight.int32_data.append(1)
+    Path("m.onnx").write_bytes(model.SerializeToString())
+    Path("r.onnx").write_bytes(_model())
+
+    refused(edgekit("validate", "m.onnx", "--reference", "r.onnx"))
 
 
 @pytest.mark.parametrize("index", [4, 5])
