@@ -12,7 +12,8 @@ from edgekit.core.errors import DeviceError, DeviceUnavailable, ModelUnreadable,
 from edgekit.core.facts import Facts
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult
 from edgekit.core.system import documents
-from edgekit.core.system.processes import CRASHES, Finished, run_tied
+from edgekit.core.system.native.forks import CRASHES
+from edgekit.core.system.processes import Finished, run_tied
 
 D = TypeVar("D")
 

@@ -11,9 +11,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from msgspec import structs
+from tests.cli.conftest import write_bundle
 from tests.flows.onnx_files import dense
 from tests.hostile.models import calls_itself, doubles, never_ends, never_opens
+
+from edgekit.core.bundle import Bundle, write_manifest
+from edgekit.core.samples import Samples
+from edgekit.core.system.files import sha256_file
 
 pytestmark = [
     pytest.mark.slow,
@@ -58,6 +65,51 @@ def test_a_crash_of_the_backend_is_an_error_of_the_file(command: tuple[str, ...]
     assert done.returncode == 5, done.stderr
     assert "The backend crashed (SIGSEGV). The model that was opened last is 'net.tflite'." in done.stderr
     assert json.loads(done.stdout)["error"]["kind"] == "ModelUnreadable"
+
+
+@pytest.fixture(scope="module")
+def half_crashing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a bundle whose .tflite crashes its backend, and with a check of its accuracy."""
+    folder = tmp_path_factory.mktemp("half")
+    random = np.random.default_rng(0)
+    images, labels = random.random((40, 1, 8, 8), dtype=np.float32), np.arange(40) % 3
+    write_bundle(folder / "bundle", Samples({"x": images}, labels))
+    file = calls_itself(folder / "bundle" / "tflite-fp32.tflite")
+    with Bundle.open(folder / "bundle") as bundle:
+        sound = bundle.artifacts[0]
+        digest = sha256_file(file)
+        crashing = structs.replace(
+            sound, recipe="tflite-fp32", file=file.name, format="tflite", sha256=digest, size_bytes=file.stat().st_size
+        )
+        write_manifest(folder / "bundle", structs.replace(bundle.manifest, artifacts=(sound, crashing)))
+    (folder / "edgekit.toml").write_text(
+        '[check]\nlaunches = 5\ntime_limit_s = 0.01\n[[check.models]]\npath = "bundle"\n'
+        'artifact = ["onnx-fp32", "tflite-fp32"]\nbudgets = ["accuracy >= 1 %"]\n'
+    )
+    return folder
+
+
+@pytest.mark.parametrize("command", [("check",), ("validate", "bundle"), ("profile", "bundle", "--launches", "1")])
+def test_a_crash_costs_only_the_measurement_of_its_artifact(command: tuple[str, ...], half_crashing: Path) -> None:
+    done = edgekit(*command, "--report", "report.json", folder=half_crashing)
+
+    assert done.returncode == 3, done.stderr
+    assert "VERDICT: INCOMPLETE" in done.stdout
+    assert ("--resume" in done.stderr) == (command[0] == "profile")
+    report = json.loads((half_crashing / "report.json").read_text())
+    (report,) = report.get("reports", [report])
+    assert {one["artifact"] for one in report["parity"]} == {"onnx-fp32"}
+    assert [one["artifact"] for one in report["missing"]] == ["tflite-fp32"]
+    assert "The backend crashed (SIGSEGV)" in report["missing"][0]["reason"]
+
+
+def test_tuning_leaves_out_what_crashes(half_crashing: Path) -> None:
+    done = edgekit("tune", "bundle", "--time-limit", "1ms", "--json", folder=half_crashing)
+
+    assert done.returncode == 0, done.stderr
+    tuned = json.loads(done.stdout)
+    assert tuned["chosen"]["artifact"] == "onnx-fp32"
+    assert "'tflite-fp32' was excluded: The backend crashed (SIGSEGV)" in "".join(tuned["warnings"])
 
 
 def test_a_model_that_takes_all_memory_is_refused_with_its_limit(tmp_path: Path) -> None:

@@ -84,8 +84,11 @@ def bisect_command(report: Report) -> str:
 
 
 def resumable_file(report: Report, files: Iterable[Path]) -> Path | None:
-    """Where an incomplete report is kept for `--resume`: the first .json of `files`, or one of its own."""
-    if not any(one.is_open for one in report.missing):
+    """Where an incomplete report is kept for `--resume`: the first .json of `files`, or one of its own.
+
+    None for a report of `validate`, which cannot be resumed.
+    """
+    if report.command == "validate" or not any(one.is_open for one in report.missing):
         return None
     own = Path(f"{Path(report.bundle).stem}.incomplete.json")
     return next((path for path in files if path.suffix == ".json"), own)

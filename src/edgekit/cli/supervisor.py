@@ -15,16 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from edgekit.core.system.native import notes
+from edgekit.core.system.native import forks, notes
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from edgekit.core.errors import EdgekitError
 
-STOPS: Final = tuple(
-    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__
-)
 # A terminal sends a signal to both processes: it is passed on only if the command has not heard it by itself.
 _PASS_ON_S: Final = 0.15
 _SAME_S: Final = 0.5
@@ -97,7 +94,7 @@ def supervised(work: Callable[[], int], failed: Callable[[BaseException], int]) 
         return work()
     _fill_standard_streams()
     reader, writer = os.pipe()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPS, signal.SIGCHLD))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (*forks.STOPS, signal.SIGCHLD))
     parent = os.getpid()
     try:
         pid = os.fork()
@@ -106,7 +103,7 @@ def supervised(work: Callable[[], int], failed: Callable[[BaseException], int]) 
         return failed(err)
     if not pid:
         os.close(reader)
-        _end_with(parent)
+        forks.end_with(parent)
         notes.start(writer)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return work()
@@ -118,7 +115,7 @@ def supervised(work: Callable[[], int], failed: Callable[[BaseException], int]) 
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return code
-    if -code in STOPS:  # a second Ctrl-C ends a command that is unwinding
+    if -code in forks.STOPS:  # a second Ctrl-C ends a command that is unwinding
         return _INTERRUPTED
     _restore_terminal()
     return failed(_fate(command, -code))
@@ -155,7 +152,7 @@ def _woken(command: _Command, mask: set[signal.Signals | int]) -> Iterator[int]:
     wake, waker = os.pipe()
     for end in (wake, waker):
         os.set_blocking(end, False)
-    for number in STOPS:
+    for number in forks.STOPS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and jobs in the background ignore some on purpose
             signal.signal(number, arrive)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -167,34 +164,21 @@ def _woken(command: _Command, mask: set[signal.Signals | int]) -> Iterator[int]:
 def _fate(command: _Command, number: int) -> EdgekitError:
     """The error for a child that a signal ended."""
     from edgekit.core.errors import EdgekitError, EnvironmentFault, Interrupted, ModelUnreadable
-    from edgekit.core.system.processes import CRASHES
 
     if command.is_killed:
         return Interrupted("Interrupted.")
     name = signal.Signals(number).name
     last = f" The model that was opened last is '{command.model}'." if command.model else ""
-    if name in CRASHES and command.model:
+    if name in forks.CRASHES and command.model:
         return ModelUnreadable(
             f"The backend crashed ({name}).{last}",
-            hint="Export the model again. If that crashes as well, report it with the output of 'edgekit doctor'.",
+            hint=forks.EXPORT_AGAIN,
         )
-    if name in CRASHES:
+    if name in forks.CRASHES:
         return EdgekitError(f"A package crashed ({name}).", hint="edgekit doctor")
     return EnvironmentFault(
         f"The command was killed ({name}), probably because the machine has no memory left.{last}", hint="free -h"
     )
-
-
-def _end_with(parent: int) -> None:
-    """Let the system kill this process when its parent ends, where the system can."""
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(_INTERRUPTED)
 
 
 def _ran_s(pid: int) -> float:

@@ -31,7 +31,7 @@ from edgekit.flows.judging.gate import Gate, Gated, confirmed, is_measured, open
 from edgekit.flows.judging.nights import against_history, events_of, record_value
 from edgekit.flows.judging.results import budget_results, device_results, figure_of, judged_artifacts, parity_results
 from edgekit.flows.measuring.findings import Findings
-from edgekit.flows.measuring.validation import validated
+from edgekit.flows.measuring.validation import Validated, validated
 from edgekit.flows.opening.devices import named_targets
 from edgekit.flows.opening.repository import commit_of, reproduction
 from edgekit.flows.opening.trusted_packages import is_project_code, require_project_trust
@@ -204,7 +204,16 @@ def _measured(gate: Gate, gated: Gated) -> Report:
     """What was measured on all targets, with accuracy where a budget asks for it, judged against the budgets."""
     profiled = gate.profile(gated, gated.artifacts)
     needs_accuracy = any(budget.metric in _NEEDS_ACCURACY for budget in gated.budgets) or needs_quality(gate, gated)
-    parity, accuracy = validated(gated.found, gated.artifacts, gate.progress) if needs_accuracy else ((), ())
+    parity, accuracy, failed = (
+        validated(gated.found, gated.artifacts, gate.progress) if needs_accuracy else Validated((), (), {})
+    )
+    known = {(one.artifact, one.target) for one in profiled.missing}
+    profiled.missing += [
+        missing_of(name, str(target), err)
+        for name, err in failed.items()
+        for target in gated.targets
+        if (name, str(target)) not in known
+    ]
     found = Findings(gated.found.spec, str(gated.found.path), gated.artifacts, parity, accuracy, profiled)
     checks = judge_budgets(gated.budgets, gated.targets, found)
     judged = outcomes(gated.budgets, checks, gated.targets, found)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from edgekit.core.bundle import Artifact, tuning_file
-from edgekit.core.errors import DeviceUnavailable, EdgekitError, EnvironmentFault, UserError
+from edgekit.core.errors import DeviceUnavailable, EdgekitError, EnvironmentFault, Unreadable, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.reports import tuning
 from edgekit.core.reports.report import Estimate, ParityCheck, parity_verdict
@@ -20,6 +21,7 @@ from edgekit.core.system import documents
 from edgekit.core.system.documents import now
 from edgekit.core.system.durable.claims import SHORT_S, claimed
 from edgekit.core.system.durable.owners import temporary_folder
+from edgekit.core.system.native.forks import apart
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
@@ -87,7 +89,7 @@ class TuneOrder:
             device = stack.enter_context(devices.open_device(self.target.device))
             launcher = stack.enter_context(held(device, Stop(), wait_s=self.settings.wait_s))
             facts = device.facts()
-            quality = {one.recipe: _quality(self.found, one, self.max_drop) for one in self.artifacts}
+            quality = _qualities(self.found, self.artifacts, self.max_drop)
             candidates = self._candidates(quality, facts, emulated=device.emulated or facts.emulated)
             trier = _Launcher(self.found, launcher, folder, self.time_limit_s)
             try:
@@ -182,6 +184,25 @@ class _Launcher:
     def _parity(self, artifact: Artifact, outputs: Path, trial: Trial) -> tuple[ParityCheck, ...]:
         rows = rows_fed(self.found, _FEEDS, 1)
         return parity_on_target(self.found, artifact, outputs, rows, where=str(trial.target), case="on the target")
+
+
+def _qualities(found: Opened, artifacts: Sequence[Artifact], max_drop: float) -> dict[str, Quality]:
+    """The quality of each by recipe; one that crashes its backend, or does not open, is refused.
+
+    Raises:
+        Unreadable: All do so.
+    """
+    known: dict[str, Quality] = {}
+    failed: list[Unreadable] = []
+    for one in artifacts:
+        try:
+            known[one.recipe] = apart(partial(_quality, found, one, max_drop), Quality, found.files[one.recipe])
+        except Unreadable as err:
+            failed.append(err)
+            known[one.recipe] = Quality(refused=err.message.rstrip("."))
+    if failed and len(failed) == len(artifacts):
+        raise failed[0]
+    return known
 
 
 def _quality(found: Opened, artifact: Artifact, max_drop: float) -> Quality:

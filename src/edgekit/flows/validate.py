@@ -19,8 +19,9 @@ from edgekit.core.system.files import sha256_file
 from edgekit.core.system.installation import origin
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
-from edgekit.core.verdict import Verdict
+from edgekit.core.verdict import Verdict, worst
 from edgekit.export.formats import contents_reader_of
+from edgekit.flows.fleet.profiled import Profiled, missing_of
 from edgekit.flows.judging.quality import agreement
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import validated
@@ -79,12 +80,14 @@ def validate(
         chosen, left_out = (known.chosen(artifact), ()) if artifact else runnable_here(known.artifacts)
         folder = data or (Path(settings.data) if settings.data else None)
         evaluation = held_back(known.bundle, samples, folder, progress) if known.bundle else None
-        parity, accuracy = validated(known, chosen, progress, evaluation)
+        parity, accuracy, failed = validated(known, chosen, progress, evaluation)
+    if len(failed) == len(chosen):
+        raise next(iter(failed.values()))
+    profiled = Profiled(missing=[missing_of(name, "local", err) for name, err in failed.items()])
     split = known.bundle.manifest.split if known.bundle else None
-    verdict = parity_verdict(parity)
-    return Findings(known.spec, str(path), chosen, parity, accuracy, split=split, warnings=left_out).report(
-        "validate", settings, verdict=verdict, outcomes=(Outcome("local", verdict),)
-    )
+    verdict = worst([parity_verdict(parity), *([Verdict.INCOMPLETE] if failed else [])])
+    found_ = Findings(known.spec, str(path), chosen, parity, accuracy, profiled, split=split, warnings=left_out)
+    return found_.report("validate", settings, verdict=verdict, outcomes=(Outcome("local", verdict),))
 
 
 def is_trained(source: str) -> bool:

@@ -24,8 +24,6 @@ from edgekit.core.system.native import memory_limit
 _GRACE_S: Final = 5.0
 MOST_BYTES: Final = 1 << 30
 _CHUNK: Final = 1 << 16
-# The signals of native code that fails.
-CRASHES: Final = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP")
 _UNWINDING: Final = tuple(
     signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__
 )

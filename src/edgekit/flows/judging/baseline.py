@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -14,6 +15,7 @@ from edgekit.core.reports.check import Change, Checked
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import Report, cell
 from edgekit.core.statistics.intervals import launch_interval
+from edgekit.core.system.native.forks import apart
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 from edgekit.flows.fleet.profiled import ITS_OWN
@@ -198,7 +200,9 @@ def _accuracy(one: Against) -> Figure | None:
     if isinstance(one.baseline, Report):
         figure, reason = reported_accuracy(one.baseline, one.report, one.artifact, tolerance, place)
     else:
-        figure, reason = accuracy_figure(*one.sides(one.baseline), tolerance, place)
+        sides = one.sides(one.baseline)
+        now = sides[1].found.files[sides[1].artifact.recipe]
+        figure, reason = apart(partial(accuracy_figure, *sides, tolerance, place), tuple[Figure | None, str], now)
     if figure is None:
         one.gate.cannot_compare("accuracy", one.described, reason)
     return figure

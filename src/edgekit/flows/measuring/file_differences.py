@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from edgekit.core.errors import EdgekitError, EnvironmentFault, ModelUnreadable
 from edgekit.core.reports.comparison import FileDifferences, OutputDifference
 from edgekit.core.samples import Feed
+from edgekit.core.system.native.forks import apart
 from edgekit.core.target import Target
 from edgekit.export.checking.difference import Difference, Magnitude
 from edgekit.export.formats import contents_reader_of
@@ -29,7 +31,8 @@ def file_differences(a: Side, b: Side) -> FileDifferences:
     outputs: tuple[OutputDifference, ...] = ()
     reason = ""
     try:
-        outputs = _compared(_outputs(a, a, rows), _outputs(b, a, rows), rows)
+        work = partial(_all_outputs_compared, a, b, rows)
+        outputs = apart(work, tuple[OutputDifference, ...], b.found.files[b.artifact.recipe])
     except EdgekitError as err:
         reason = err.message
     return FileDifferences(
@@ -41,6 +44,10 @@ def file_differences(a: Side, b: Side) -> FileDifferences:
         generated=not a.found.samples.expected,
         reason=reason,
     )
+
+
+def _all_outputs_compared(a: Side, b: Side, rows: int) -> tuple[OutputDifference, ...]:
+    return _compared(_outputs(a, a, rows), _outputs(b, a, rows), rows)
 
 
 def _operators(side: Side) -> dict[str, int]:
