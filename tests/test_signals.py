@@ -47,3 +47,47 @@ def test_a_command_that_was_started_to_ignore_ctrl_c_goes_on() -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("edgekit")
+
+
+UNWINDING = """
+import os, signal
+from edgekit.cli.startup import prepare
+prepare()
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    try:
+        signal.raise_signal(getattr(signal, name))
+    except KeyboardInterrupt:
+        print(name, "unwinds")
+"""
+
+
+def test_each_signal_that_stops_a_command_unwinds_it() -> None:
+    done = subprocess.run([sys.executable, "-c", UNWINDING], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["SIGINT unwinds", "SIGTERM unwinds", "SIGHUP unwinds"]
+
+
+SUPERVISED = """
+import os, signal, sys
+from edgekit.cli import supervisor
+from edgekit.cli.startup import prepare
+
+def work():
+    prepare()
+    try:
+        os.kill(os.getppid(), getattr(signal, sys.argv[1]))
+        signal.pause()
+    except KeyboardInterrupt:
+        os.write(1, b"unwound\\n")
+    os._exit(7)
+
+sys.exit(supervisor.supervised(work, lambda err: 99))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_to_the_command_reaches_the_process_that_works(name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", SUPERVISED, name], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (7, "unwound\n", "")

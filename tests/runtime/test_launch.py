@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from edgekit.core.errors import UserError
 from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.samples import read_arrays, write_arrays
 from edgekit.core.system.files import sha256_file
+from edgekit.runtime import launch as launches
+from edgekit.runtime.backends.fake import FakeBackend, FakeSession
 from edgekit.runtime.launch import read_feeds, write_outputs
+from edgekit.runtime.portable import runner
 
 Rows = NDArray[np.float32]
 
@@ -73,6 +77,58 @@ def test_a_launch_tells_load_first_run_warmups_and_values(job: Job, tmp_path: Pa
     assert result.peak_memory_bytes is not None
     assert result.peak_memory_bytes > 1e7
     assert result.before.cpu == result.after.cpu
+
+
+class Clock:
+    """Seconds that pass only where a model is loaded, runs first, or runs again."""
+
+    def __init__(self) -> None:
+        self.at_s = 0.0
+        self.runs = 0
+
+    def load(self, work: Callable[..., Any], *given: Any) -> Any:
+        self.at_s += 3.0
+        return work(*given)
+
+    def run(self, work: Callable[..., Any], *given: Any) -> Any:
+        self.runs += 1
+        self.at_s += 5.0 if self.runs == 1 else 1.0
+        return work(*given)
+
+    def perf_counter(self) -> float:
+        return self.at_s
+
+    def perf_counter_ns(self) -> int:
+        return round(self.at_s * 1e9)
+
+
+def test_the_time_to_load_and_that_of_the_first_run_are_each_their_own(
+    job: Job, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    before_open, before_run = FakeBackend.open, FakeSession.run
+    monkeypatch.setattr(FakeBackend, "open", lambda *given: clock.load(before_open, *given))
+    monkeypatch.setattr(FakeSession, "run", lambda *given: clock.run(before_run, *given))
+    monkeypatch.setattr(launches, "time", clock)
+    fake = data / "linear.fake.json"
+
+    result = launches.launch(
+        msgspec.structs.replace(job, artifact=str(fake), sha256=sha256_file(fake), format="fake", outputs="")
+    )
+
+    assert (result.load_s, result.first_run_s) == (3.0, 5.0)
+
+
+def test_the_portable_runner_keeps_load_and_first_run_apart_as_well(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    before_open, before_run = runner.open_session, runner.OnnxSession.run
+    monkeypatch.setattr(runner, "open_session", lambda given: clock.load(before_open, given))
+    monkeypatch.setattr(runner.OnnxSession, "run", lambda *given: clock.run(before_run, *given))
+    monkeypatch.setattr(runner, "time", clock)
+
+    result = runner.launch(msgspec.to_builtins(msgspec.structs.replace(job, outputs="", time_limit_s=0.0)))
+
+    assert (result["load_s"], result["first_run_s"]) == (3.0, 5.0)
 
 
 def test_every_feed_is_run_once_and_its_outputs_written(job: Job, tmp_path: Path, expected: Rows) -> None:

@@ -15,8 +15,9 @@ import onnxruntime
 import pytest
 from tests.standins.jobs import job_of
 
-from edgekit.core.errors import ProviderRefused, UserError
+from edgekit.core.errors import ModelUnreadable, ProviderRefused, UserError
 from edgekit.core.samples import Feed
+from edgekit.runtime.backends import onnxruntime as engines
 from edgekit.runtime.backends import providers
 from edgekit.runtime.backends.onnxruntime import OnnxRuntime, OnnxSession
 from edgekit.runtime.backends.providers import Placement, read_placement, require
@@ -109,6 +110,24 @@ def engine(data: Path, folder: Path) -> Any:
     settings.enable_profiling = True
     settings.profile_file_prefix = str(folder / "run")
     return onnxruntime.InferenceSession(str(data / "linear.onnx"), settings, providers=["CPUExecutionProvider"])
+
+
+class WithoutLibraries(onnxruntime.InferenceSession):
+    """ONNX Runtime where the libraries of CUDA are missing: it then opens the model on the CPU unless told not to."""
+
+    def _create_inference_session(self, names: Any, *rest: Any) -> None:
+        if "CUDAExecutionProvider" in names:
+            raise RuntimeError("libcublas.so is missing")
+        super()._create_inference_session(names, *rest)
+
+
+def test_a_provider_that_does_not_start_is_an_error_and_no_session_on_the_cpu(data: Path) -> None:
+    ort = SimpleNamespace(InferenceSession=WithoutLibraries)
+    settings = onnxruntime.SessionOptions()
+
+    with pytest.raises(ModelUnreadable, match="libcublas"):
+        engines._created(ort, data / "linear.onnx", settings, GPU_BUILD[1:])
+    assert engines._created(ort, data / "linear.onnx", settings, GPU_BUILD[2:]).get_providers() == GPU_BUILD[2:]
 
 
 def test_the_first_run_shows_that_the_provider_ran_the_model(data: Path, tmp_path: Path) -> None:
