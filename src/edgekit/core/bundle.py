@@ -257,7 +257,7 @@ def pack(
         for name, data in head.items():
             archive.writestr(zip_entry(name), data)
         for name in sorted(manifest.files):
-            archive.writestr(zip_entry(name), more.get(name) or (bundle.root / name).read_bytes())
+            archive.writestr(zip_entry(name), more[name] if name in more else (bundle.root / name).read_bytes())
     return out
 
 
