@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,3 +148,133 @@ def test_a_program_that_was_waited_for_is_never_signalled(monkeypatch: pytest.Mo
 def test_a_program_that_is_not_there_is_the_callers_to_explain() -> None:
     with pytest.raises(FileNotFoundError):
         run(["edgekit-no-such-program"], timeout_s=20)
+
+
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("sent", STOPS)
+def test_a_signal_during_the_start_leaves_no_program_behind(
+    sent: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[int, object]] = []
+    started: list[subprocess.Popen[bytes]] = []
+    before = signal.signal(sent, lambda number, frame: heard.append((number, frame)))
+    own = signal.getsignal(sent)
+    popen = subprocess.Popen
+
+    def interrupted(*given: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*given, **options))
+        signal.raise_signal(sent)
+        assert heard == []
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    try:
+        process = start(["sleep", "60"])
+
+        assert process.returncode == -signal.SIGKILL
+        assert heard == [(sent, None)]
+        assert signal.getsignal(sent) is own
+    finally:
+        signal.signal(sent, before)
+        end(started[0])
+
+
+def test_a_program_may_start_from_any_thread() -> None:
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(run(["sh", "-c", "exit 4"], timeout_s=20).code))
+    thread.start()
+    thread.join(30)
+
+    assert codes == [4]
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run(["sh", "-c", "kill -HUP $PPID"], timeout_s=20).code == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_programs_are_killed_by_the_thread_that_awaits_them_and_no_others() -> None:
+    results: dict[str, Finished] = {}
+
+    def work(name: str, program: str) -> None:
+        results[name] = run(["sh", "-c", program], timeout_s=60)
+
+    names = {"first": "sleep 60", "second": "read line; sleep 0.2; echo done"}
+    threads = {name: threading.Thread(target=work, args=(name, program)) for name, program in names.items()}
+    for thread in threads.values():
+        thread.start()
+    wait_until(lambda: len(processes._AWAITED) == 2)
+
+    processes.kill_awaited_by({threads["first"].ident or 0})
+    for thread in threads.values():
+        thread.join(30)
+
+    assert results["first"].code == -signal.SIGKILL
+    assert not results["first"].timed_out
+    assert results["second"] == Finished(0, b"done\n", "")
+    assert processes._AWAITED == {}
+
+
+@pytest.mark.parametrize("before", [None, "", "1"])
+def test_python_starts_away_from_the_current_folder_only_inside_the_block(
+    before: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "planted.py").write_text("print('ran')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    if before is not None:
+        monkeypatch.setenv("PYTHONSAFEPATH", before)
+
+    with processes.away_from_here():
+        inside = run([sys.executable, "-c", "import planted"], timeout_s=60)
+
+    assert "No module named 'planted'" in inside.err
+    assert os.environ.get("PYTHONSAFEPATH") == before
+
+
+def test_what_is_printed_may_have_any_bytes_and_is_cut_at_the_limit() -> None:
+    program = ["sh", "-c", "printf ' \\377a '; printf '\\377b' >&2"]
+
+    whole = run(program, timeout_s=20, most_bytes=5)
+    cut = run(program, timeout_s=20, most_bytes=3)
+
+    assert (whole.out, whole.text, whole.err, whole.is_cut) == (b" \xffa ", "\ufffda", "\ufffdb", False)
+    assert (cut.out, cut.is_cut, cut.timed_out) == (b" \xffa", True, False)
+
+
+def test_both_outputs_are_read_while_the_program_writes_more_than_a_pipe_holds() -> None:
+    code = "import sys\nfor _ in range(40): sys.stdout.write('o' * 9999); sys.stderr.write('e' * 9999)"
+
+    found = run_tied([sys.executable, "-c", code], timeout_s=60)
+
+    assert (found.code, len(found.out), len(found.err)) == (0, 399_960, 399_960)
+
+
+def test_a_program_that_closes_its_output_is_awaited_until_it_ends_or_the_time_is_over() -> None:
+    assert run(["sh", "-c", "exec >&- 2>&-; sleep 0.2; exit 6"], timeout_s=20) == Finished(6, b"", "")
+    late = run(["sh", "-c", "exec >&- 2>&-; sleep 60"], timeout_s=0.3)
+    assert (late.code, late.timed_out) == (-signal.SIGKILL, True)
+
+
+def test_the_end_of_a_program_that_reads_nothing_is_no_error() -> None:
+    process = start(["sleep", "60"])
+    assert process.stdin is not None
+    process.stdin.write(b"unread")
+
+    end(process)
+
+    assert process.returncode == -signal.SIGKILL
+    assert all(stream is not None and stream.closed for stream in (process.stdin, process.stdout, process.stderr))
+
+
+def test_every_program_has_a_session_of_its_own() -> None:
+    found = run(["sh", "-c", "cut -d ' ' -f 1,6 /proc/$$/stat"], timeout_s=20)
+
+    pid, session = found.text.split()
+    assert pid == session != str(os.getsid(0))
