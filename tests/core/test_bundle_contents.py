@@ -16,7 +16,9 @@ from tests.core.zips import entries_of, write_zip
 from edgekit.core import bundle as module
 from edgekit.core.bundle import (
     MANIFEST,
+    SAMPLES,
     SIGNATURE,
+    WEIGHTS,
     Bundle,
     FileRecord,
     Manifest,
@@ -295,3 +297,17 @@ def test_a_field_that_was_added_since_leaves_the_digest_of_an_older_file(folder:
     with Bundle.open(folder) as bundle:
         assert isinstance(bundle.manifest, Manifest)
         assert bundle.manifest.split is None
+
+
+def test_one_artifact_is_packed_without_the_others_and_the_weights(folder: Path) -> None:
+    (folder / WEIGHTS).write_bytes(b"tensors")
+    changed(folder)
+
+    with Bundle.open(folder) as whole:
+        packed = pack(whole, folder.parent / "one.edgekit", only=whole.artifact("onnx-int8"))
+
+    with Bundle.open(packed) as one:
+        assert [artifact.recipe for artifact in one.artifacts] == ["onnx-int8-static-u8s8"]
+        assert one.samples() is not None
+        assert {"net-fp32.onnx", WEIGHTS} & set(one.manifest.files) == set()
+        assert {"net-int8.onnx", SAMPLES} <= set(one.manifest.files)
