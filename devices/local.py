@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import Final, Self, TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from edgekit.core.errors import DeviceError, DeviceUnavailable, ModelUnreadable,
 from edgekit.core.facts import Facts
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult
 from edgekit.core.system import documents
+from edgekit.core.system.native import time_limit
 from edgekit.core.system.native.forks import CRASHES
 from edgekit.core.system.processes import Finished, run_tied
 
@@ -57,6 +59,8 @@ class LocalDevice:
     def measure(self, job: Job) -> JobResult:
         """One launch of `job` in a fresh process; errors as in `Device.measure`."""
         ended = _run(LAUNCH, self.timeout_s, "-", line=msgspec.json.encode(job) + b"\n")
+        if _signal(ended.code) == time_limit.ENDED_BY:
+            raise time_limit.exceeded(Path(job.artifact))
         return read_answer(ended, self.timeout_s)
 
     def close(self) -> None:

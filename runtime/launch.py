@@ -34,7 +34,7 @@ from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult, OperatorTim
 from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.system import documents
 from edgekit.core.system.files import sha256_file
-from edgekit.core.system.native import memory_limit
+from edgekit.core.system.native import memory_limit, time_limit
 from edgekit.runtime.backend import BACKENDS, Backend, Session, TimesOperators, default_backend
 from edgekit.runtime.backends.file_kind import head_of
 from edgekit.runtime.backends.native_output import stdout_to_stderr
@@ -232,6 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("usage: python -m edgekit.runtime.launch JOB.json|-\n")
         return UserError.exit_code
     memory_limit.start()
+    time_limit.start()
     with stdout_to_stderr() as stdout:
         answer = _answer(given[0])
         os.write(stdout, msgspec.json.encode(answer) + b"\n")

@@ -15,10 +15,17 @@ from typing import Final
 import msgspec
 
 from edgekit.core import machine
-from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, EdgekitError, from_record
+from edgekit.core.errors import (
+    DeviceError,
+    DeviceUnavailable,
+    DiskFull,
+    EdgekitError,
+    from_record,
+)
 from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.durable.owners import temporary_folder
+from edgekit.core.system.native import memory_limit
 from edgekit.core.system.processes import Finished
 from edgekit.devices.remote.facts import state_function, texts_of
 from edgekit.devices.remote.runners import Runner, Staged
@@ -34,6 +41,7 @@ _NOT_FOUND: Final = 127
 # What a launch prints before each state of the device, and before its result; and instead, if it lacks a file.
 _STATE: Final = b"@@state\n"
 _RESULT: Final = b"@@result\n"
+_PROCESSOR: Final = ("cpu", "xnnpack", "acl")
 _ABSENT: Final = b"@@absent\n"
 
 NO_TEXTS: Final[machine.Texts] = MappingProxyType({})
@@ -50,13 +58,17 @@ def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float, texts: 
     Raises:
         DeviceUnavailable: There is no connection, it was lost, or the launch did not end within `timeout_s`.
         DeviceError: The device has no backend for the job, or its runner was killed.
+        ModelUnreadable: The model needs more memory than its limit.
         DiskFull: No space is left on the device.
         EdgekitError: The error that the runner itself reported.
     """
     finished = _launched(shell, job, runner, timeout_s)
     states, printed = _states_in(finished.out)
     line, _, outputs = printed.partition(b"\n")
-    result = _result(shell.name, finished, line, timeout_s)
+    try:
+        result = _result(shell.name, finished, line, timeout_s)
+    except EdgekitError as err:
+        raise memory_limit.exceeded_on(shell.name, f"{err.message} {finished.err}", _memory_bytes(job)) or err from err
     if job.outputs:
         runner.store(outputs, Path(job.outputs))
     if not states:
@@ -103,8 +115,7 @@ def _launched(shell: Shell, job: Job, runner: Runner, timeout_s: float, counter:
     """One launch, in one command; files are looked at one by one and sent only where it lacks one."""
     with temporary_folder() as folder:
         staged = runner.stage(job, Path(folder))
-        if counter:
-            staged = _counted(staged, counter)
+        staged = _counted(staged, counter) if counter else replace(staged, memory_bytes=_memory_bytes(job))
         script = launch_script(shell.root, f"run/{secrets.token_hex(8)}", staged, timeout_s)
         run = partial(shell.run, script, alive=True, timeout_s=timeout_s + 4 * _GRACE_S)
         finished = run()
@@ -112,6 +123,12 @@ def _launched(shell: Shell, job: Job, runner: Runner, timeout_s: float, counter:
             return finished
         ensure(shell, staged.files)
         return run()
+
+
+def _memory_bytes(job: Job) -> int:
+    """How much memory the runner may take; a graphics card has no limit: its driver reserves more than it uses."""
+    is_on_processor = job.options.get("provider", "cpu") in _PROCESSOR
+    return memory_limit.allowed_bytes(Path(job.artifact)) if is_on_processor else 0
 
 
 def _counted(staged: Staged, counter: str) -> Staged:
@@ -128,6 +145,7 @@ def launch_script(root: str, folder: str, staged: Staged, timeout_s: float) -> s
     """
     files = " && ".join(f'[ -f "{root}/blobs/{digest}" ]' for digest in staged.files)
     settings = "\n".join(staged.settings)
+    limit = f"ulimit -d {staged.memory_bytes // 1024} 2>&-; " if staged.memory_bytes else ""
     return f"""trap '' PIPE HUP
 {files} || {{ echo @@absent; exit 0; }}
 cd "{root}" && mkdir -p {folder} && cd {folder} || exit 1
@@ -137,7 +155,7 @@ printf %s {shlex.quote(msgspec.json.encode(staged.job).decode())} > job.json || 
 {settings}
 exec 3<&0 </dev/null
 {{ echo @@state; state; }} >before 3<&-
-timeout -k {_GRACE_S} {timeout_s:.0f} {staged.command} >result 2>errors 3<&- &
+{{ {limit}exec timeout -k {_GRACE_S} {timeout_s:.0f} {staged.command}; }} >result 2>errors 3<&- &
 runner=$!
 echo $runner > pid
 {{ while read -r line <&3; do :; done; kill $runner; rm -rf "$PWD"; }} >/dev/null 2>&1 &
@@ -193,7 +211,10 @@ def _no_result(name: str, finished: Finished, timeout_s: float) -> EdgekitError:
     if "No space left on device" in finished.err:
         return DiskFull(f"'{name}' ran out of disk space for a launch.", hint=f"edgekit devices clean {name}")
     if finished.code == _TIMED_OUT:
-        return DeviceUnavailable(f"The launch on '{name}' did not end within {timeout_s:.0f} s.", hint=check)
+        return DeviceUnavailable(
+            f"The launch on '{name}', with opening the model, did not end within {timeout_s:.0f} s.",
+            hint=f"{check}   # or set a larger timeout_s for '{name}' in devices.toml",
+        )
     if finished.code == _NOT_FOUND:
         return DeviceError(f"A program is missing on '{name}': {shortened(finished.err.strip()[-200:])}", hint=check)
     if finished.code > _KILLED:

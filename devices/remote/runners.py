@@ -22,12 +22,16 @@ _GRAPH_LEVELS: Final = {"disable": 0, "basic": 1, "extended": 2, "all": 99}
 
 @dataclass(frozen=True)
 class Staged:
-    """What a launch needs on the device: files by their sha256, and the command line; `job` becomes `job.json`."""
+    """What a launch needs on the device: files by their sha256, and the command line; `job` becomes `job.json`.
+
+    `memory_bytes` is how much memory the runner may take there, where the device can limit it; 0 for no limit.
+    """
 
     files: dict[str, Path]
     command: str
     job: Job
     settings: tuple[str, ...] = field(default=())
+    memory_bytes: int = 0
 
 
 class Runner(Protocol):

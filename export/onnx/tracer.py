@@ -11,7 +11,7 @@ from edgekit.core.bundle import Signature
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.bisect import RefusedOperator
 from edgekit.core.samples import Array, Feed
-from edgekit.core.system.native.notes import model_opened
+from edgekit.core.system.native.notes import model_opening
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import DEQUANTIZE, QUANTIZE, Trait, kinds_of, named
 from edgekit.export.graphs.trace import Graph, Operation, Trace, stacked, trace_of
@@ -124,9 +124,9 @@ def first_refused(path: Path, feed: Feed, side: str) -> RefusedOperator | None:
 
 def _loaded(path: Path) -> ModelProto:
     onnx = need("onnx", extra="export")
-    model_opened(path)
     try:
-        model: ModelProto = onnx.load(str(path))
+        with model_opening(path):
+            model: ModelProto = onnx.load(str(path))
     except Exception as err:
         raise ModelUnreadable(f"'{path}' is not an ONNX model: {err}.") from err
     return model

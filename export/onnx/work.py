@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from edgekit.core.bundle import QuantizedShare
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.spec import ModelSpec
-from edgekit.core.system.native.notes import model_opened
+from edgekit.core.system.native.notes import model_opening
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Multiplying, product, shape_of, share_of, times
 from edgekit.export.graphs.front_end import front_end_of_onnx
@@ -66,11 +66,11 @@ def read_with_shapes(path: Path, spec: ModelSpec) -> tuple[ModelProto, GraphProt
         ModelUnreadable: It is not an ONNX model.
     """
     onnx = need("onnx", extra="export")
-    model_opened(path)
     try:
-        model: ModelProto = onnx.load(str(path))
-        # Shapes that the graph computes are followed as well: sizes of free axes are read from the input.
-        inferred: GraphProto = onnx.shape_inference.infer_shapes(_readable(model, spec), data_prop=True).graph
+        with model_opening(path):
+            model: ModelProto = onnx.load(str(path))
+            # Shapes that the graph computes are followed as well: sizes of free axes are read from the input.
+            inferred: GraphProto = onnx.shape_inference.infer_shapes(_readable(model, spec), data_prop=True).graph
     except Exception as err:  # a damaged file makes protobuf, the checker and the inference raise unrelated classes
         raise ModelUnreadable(f"'{path}' is not an ONNX model: {err}.") from err
     return model, inferred

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgekit.core.errors import EdgekitError, ProviderRefused, UserError, unknown
 from edgekit.core.spec import ModelSpec
-from edgekit.core.system.native.notes import model_opened
+from edgekit.core.system.native.notes import model_opening
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import OneThread
 from edgekit.core.target import BACKEND_OPTIONS, SIGNATURE, refuse_unknown_options
@@ -325,9 +325,8 @@ def _opened(path: Path, threads: int) -> Any:
     # LiteRT aborts the process on some files that are not models.
     if not is_tflite(head):
         raise not_a_model(path, "TFLite")
-    model_opened(path)
     try:
-        with captured_stderr() as captured:
+        with model_opening(path), captured_stderr() as captured:
             engine = module.Interpreter(model_path=os.fspath(path), num_threads=threads)
             engine.allocate_tensors()
     except (ValueError, RuntimeError, MemoryError) as err:

@@ -17,7 +17,7 @@ from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.durable.owners import make_folder
 from edgekit.core.system.native import memory_limit
-from edgekit.core.system.native.notes import model_opened
+from edgekit.core.system.native.notes import model_opening
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import bound_to_one_thread
 from edgekit.core.target import refuse_unknown_options
@@ -82,11 +82,11 @@ class OnnxRuntime:
         engine_name = providers.require(provider, ort)
         refuse_undecodable(path)
         head_of(path)
-        model_opened(path, is_limited=provider == CPU)
         try:
-            if provider == CPU:
-                return OnnxSession(_created(ort, path, settings, [engine_name]), CPU, spec)
-            return _opened_on(ort, path, settings, engine_name, spec)
+            with model_opening(path, is_limited=provider == CPU):
+                if provider == CPU:
+                    return OnnxSession(_created(ort, path, settings, [engine_name]), CPU, spec)
+                return _opened_on(ort, path, settings, engine_name, spec)
         except UnicodeDecodeError as err:
             raise ModelUnreadable(f"'{path}' has an input, output or property whose name is not UTF-8.") from err
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgekit.core.errors import ModelUnreadable, ProviderRefused, UserError
 from edgekit.core.spec import ModelSpec, TensorSpec
-from edgekit.core.system.native.notes import model_opened
+from edgekit.core.system.native.notes import model_opening
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import bound_to_one_thread
 from edgekit.core.target import refuse_unknown_options
@@ -65,9 +65,9 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": "f32",
         }
         head_of(path)
-        model_opened(path)
         try:
-            compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+            with model_opening(path):
+                compiled = openvino.Core().compile_model(str(path), "CPU", settings)
         except Exception as err:
             raise not_a_model(path, "ONNX", _first_line(err)) from err
         return OpenVinoSession(compiled, spec)

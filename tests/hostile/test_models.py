@@ -167,6 +167,18 @@ def test_an_interrupt_ends_a_model_that_never_opens_and_a_kill_leaves_no_process
     assert ends(child)
 
 
+@pytest.mark.parametrize(
+    "command", ["run net.onnx --input random:0", "profile net.onnx --launches 1", "inspect net.onnx"]
+)
+def test_a_model_that_never_opens_is_refused_with_its_limit(command: str, tmp_path: Path) -> None:
+    never_opens(tmp_path / "net.onnx")
+
+    done = edgekit(*command.split(), folder=tmp_path, EDGEKIT_OPEN_S="3")
+
+    assert done.returncode == 5, done.stderr
+    assert "Error: The backend did not open 'net.onnx' within 3 s.\nHint: export EDGEKIT_OPEN_S=6" in done.stderr
+
+
 def test_a_sound_model_runs_as_before(tmp_path: Path) -> None:
     dense(tmp_path / "net.onnx")
 

@@ -9,9 +9,12 @@ import sys
 import time
 import warnings
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from edgekit.core.system.native import memory_limit, notes
+from edgekit.core.system.native import memory_limit, notes, time_limit
+
+if TYPE_CHECKING:
+    from edgekit.core.system.settings import Settings
 
 # A signal that comes again so soon was sent to this process and to its parent.
 _SAME_S: Final = 0.5
@@ -21,7 +24,8 @@ def prepare() -> None:
     """Make the streams writable, handle stop signals like Ctrl-C, and silence the warnings of packages."""
     _open_streams()
     _unwind_when_stopped()
-    memory_limit.start(_memory_gb)
+    memory_limit.start(lambda: _settings().memory_gb)
+    time_limit.start(open_s)
     if not sys.warnoptions and not {"-v", "--verbose", "--debug"} & set(sys.argv):
         warnings.simplefilter("ignore")
 
@@ -53,10 +57,14 @@ def _unwind_when_stopped() -> None:
             signal.signal(number, interrupt)
 
 
-def _memory_gb() -> float:
-    """The setting `memory_gb`."""
+def open_s() -> float:
+    """The setting `open_s`."""
+    return _settings().open_s
+
+
+def _settings() -> Settings:
     import platformdirs
 
     from edgekit.core.system.settings import USER_FILE, load_settings
 
-    return load_settings(user_file=platformdirs.user_config_path("edgekit") / USER_FILE)[0].memory_gb
+    return load_settings(user_file=platformdirs.user_config_path("edgekit") / USER_FILE)[0]

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.native import forks, notes
@@ -163,11 +164,15 @@ def _woken(command: _Command, mask: set[signal.Signals | int]) -> Iterator[int]:
 
 def _fate(command: _Command, number: int) -> EdgekitError:
     """The error for a child that a signal ended."""
+    from edgekit.cli.startup import open_s
     from edgekit.core.errors import EdgekitError, EnvironmentFault, Interrupted, ModelUnreadable
+    from edgekit.core.system.native import time_limit
 
     if command.is_killed:
         return Interrupted("Interrupted.")
     name = signal.Signals(number).name
+    if name == time_limit.ENDED_BY and command.model:
+        return time_limit.exceeded(Path(command.model), open_s())
     last = f" The model that was opened last is '{command.model}'." if command.model else ""
     if name in forks.CRASHES and command.model:
         return ModelUnreadable(

@@ -210,13 +210,14 @@ def test_a_variable_of_another_type_is_refused(tmp_path: Path, value: str, says:
     assert says in caught.value.message
 
 
-def test_a_project_does_not_choose_how_much_memory_its_models_take(tmp_path: Path) -> None:
-    _write(tmp_path / "edgekit.toml", "memory_gb = 500")
+@pytest.mark.parametrize("name", ["memory_gb", "open_s"])
+def test_a_project_does_not_choose_how_much_memory_and_time_its_models_take(name: str, tmp_path: Path) -> None:
+    _write(tmp_path / "edgekit.toml", f"{name} = 500")
 
-    with pytest.raises(UserError, match="'memory_gb' cannot be set by a project"):
+    with pytest.raises(UserError, match=f"'{name}' cannot be set by a project"):
         _load(tmp_path)
     _write(tmp_path / "edgekit.toml", "")
-    assert _load(tmp_path, {"EDGEKIT_MEMORY_GB": "2.5"})[0].memory_gb == 2.5
+    assert getattr(_load(tmp_path, {f"EDGEKIT_{name.upper()}": "2.5"})[0], name) == 2.5
 
 
 def test_a_misspelt_variable_is_refused_with_the_right_one(tmp_path: Path) -> None:

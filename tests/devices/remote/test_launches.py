@@ -6,13 +6,18 @@ import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
-from tests.standins.cache import required
+from tests.hostile.models import doubles
+from tests.standins.cache import cache_folder, required
 from tests.standins.jobs import job_of
 from tests.standins.local_shell import LocalShell
 from tests.standins.pi import PI5, Board, running_pi
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import ModelUnreadable, UserError
+from edgekit.core.samples import write_arrays
+from edgekit.core.system.files import sha256_file
+from edgekit.devices.remote.onnxruntime_library import prepare_native
 from edgekit.devices.remote.shell_device import Runners, ShellDevice
 from edgekit.runtime.portable import C_RUNNERS, PYTHON_RUNNER
 
@@ -95,3 +100,26 @@ def test_a_launch_is_one_command_and_sends_files_only_where_one_is_missing(tmp_p
 
     assert set((here.folder / "blobs").iterdir()) == sent
     assert not list((here.folder / "run").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process so")
+@pytest.mark.parametrize("is_native", [False, True], ids=["python", "c"])
+def test_a_model_takes_no_more_memory_on_a_device_than_its_limit(
+    is_native: bool, tmp_path: Path, here: LocalShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_MEMORY_GB", "1")
+    job = job_of("linear.onnx", tmp_path)
+    model = doubles(tmp_path / "net.onnx")
+    write_arrays(tmp_path / "four.npz", {"0:x": np.ones((1, 4), np.float32)})
+    hungry = msgspec.structs.replace(
+        job, artifact=str(model), sha256=sha256_file(model), feeds=str(tmp_path / "four.npz"), outputs=""
+    )
+    if is_native:
+        prepare_native(here, C_RUNNERS, cache_folder() / "wheels", has_glibc=True)
+
+    with ShellDevice(LocalShell(here.home, python=tmp_path if is_native else None), RUNNERS) as device:
+        with pytest.raises(ModelUnreadable, match=r"needs more memory on 'here' than its limit of 1 GB") as caught:
+            device.measure(hungry)
+        assert caught.value.hint.startswith("export EDGEKIT_MEMORY_GB=2 ")
+        assert device.measure(job).values

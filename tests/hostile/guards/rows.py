@@ -87,6 +87,20 @@ GUARDS: Final = (
         "tests/core/system/native/test_memory_limit.py::test_a_process_takes_no_more_than_its_limit_and_what_it_starts_has_none",
     ),
     Guard(
+        "memory-on-devices",
+        "devices/remote/launches.py",
+        'limit = f"ulimit -d {staged.memory_bytes // 1024} 2>&-; " if staged.memory_bytes else ""',
+        'limit = ""',
+        "tests/devices/remote/test_launches.py::test_a_model_takes_no_more_memory_on_a_device_than_its_limit",
+    ),
+    Guard(
+        "opening",
+        "src/edgekit/core/system/native/time_limit.py",
+        "        signal.setitimer(signal.ITIMER_REAL, limit_s(path, given))\n",
+        "        pass\n",
+        "tests/hostile/test_models.py::test_a_model_that_never_opens_is_refused_with_its_limit",
+    ),
+    Guard(
         "crashes",
         "src/edgekit/cli/supervisor.py",
         'if not hasattr(os, "fork"):',

@@ -25,7 +25,7 @@ USER_FILE: Final = "config.toml"
 # Tables of the project file that one command reads by itself.
 TABLES: Final = ("check",)
 # What only the user sets, in the environment or in a file of their own.
-USER_ONLY: Final = ("trust", "require_signature", "allowed_signers", "memory_gb", "cache")
+USER_ONLY: Final = ("trust", "require_signature", "allowed_signers", "memory_gb", "open_s", "cache")
 _PREFIX: Final = "EDGEKIT_"
 _PATHS: Final = ("data", "cache", "allowed_signers")
 
@@ -45,8 +45,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     packages whose code may run to make a network, comma-separated; a project file cannot set it. `wait_s`: how long to
     wait for a device that another user uses. `require_signature`: only signed bundles are used. `allowed_signers`: the
     file that names who may sign them, in the format of OpenSSH; a project file cannot set these two either.
-    `memory_gb`: how much memory a model may take on this machine, in GB; 0 is 4 GB and 16 times the size of its file. A
-    project file cannot set it.
+    `memory_gb`: how much memory a model may take on this machine, in GB; 0 is 4 GB and 16 times the size of its file.
+    `open_s`: how long a backend may take to open it, in seconds; 0 is 300 s and one more for each MB. A project file
+    cannot set these two either.
     """
 
     data: str = ""
@@ -62,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     require_signature: bool = False
     allowed_signers: str = ""
     memory_gb: _Patience = 0.0
+    open_s: _Patience = 0.0
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -32,6 +32,7 @@ def test_the_work_is_done_in_another_process_and_its_result_comes_back() -> None
     ("number", "kind", "says"),
     [
         (signal.SIGSEGV, ModelUnreadable, r"The backend crashed \(SIGSEGV\) in 'net.onnx'."),
+        (signal.SIGALRM, ModelUnreadable, r"The backend did not open .net.onnx. within 300 s"),
         (signal.SIGABRT, ModelUnreadable, "SIGABRT"),
         (signal.SIGKILL, EnvironmentFault, "no memory left"),
         (signal.SIGINT, KeyboardInterrupt, ""),

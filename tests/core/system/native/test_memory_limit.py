@@ -37,7 +37,8 @@ def test_a_process_takes_no_more_than_its_limit_and_what_it_starts_has_none() ->
 
 
 def test_a_library_has_no_limit_and_tells_nobody(tmp_path: Path) -> None:
-    notes.model_opened(tmp_path / "net.onnx")
+    with notes.model_opening(tmp_path / "net.onnx"):
+        pass
 
     assert (memory_limit.described(), notes.is_watched()) == ("", False)
     assert memory_limit.exceeded(MemoryError()) is None
@@ -55,7 +56,8 @@ def test_notes_name_the_model_and_a_signal_that_was_heard(monkeypatch: pytest.Mo
     monkeypatch.setattr(notes, "_descriptor", None)
     notes.start(writer)
 
-    notes.model_opened(Path("two\nlines.onnx"))
+    with notes.model_opening(Path("two\nlines.onnx")):
+        pass
     notes.heard()
 
     first, second, rest = os.read(reader, 4096).split(b"\n")

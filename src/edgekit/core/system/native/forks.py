@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from edgekit.core.system.native import notes
+from edgekit.core.system.native import notes, time_limit
 
 T = TypeVar("T")
 
@@ -106,6 +106,8 @@ def _fate(number: int, model: Path) -> BaseException:
     name = signal.Signals(number).name
     if number in STOPS:
         return KeyboardInterrupt()
+    if name == time_limit.ENDED_BY:
+        return time_limit.exceeded(model)
     if name in CRASHES:
         return ModelUnreadable(f"The backend crashed ({name}) in '{model.name}'.", hint=EXPORT_AGAIN)
     return EnvironmentFault(

@@ -23,7 +23,8 @@ _PER_BYTE: Final = 16
 # Pages of data in /proc/self/statm.
 _DATA: Final = 5
 _SAYS_SO: Final = re.compile(
-    r"bad_alloc|bad allocation|(failed|unable|cannot|could not) to allocate|cannot allocate", re.I
+    r"bad_alloc|bad allocation|(failed|unable|cannot|could not) to allocate|cannot allocate|not (have )?enough memory",
+    re.I,
 )
 _DATA_LIMIT: Final = "RLIMIT_DATA"
 
@@ -53,16 +54,21 @@ def apply(path: Path) -> None:
     global _limit_bytes  # noqa: PLW0603 - see above
     if _wanted is None or (system := _system()) is None:
         return
-    given = _wanted()
-    os.environ[VARIABLE] = f"{given:g}"
-    size = path.stat().st_size if path.is_file() else 0
-    _limit_bytes = max(_limit_bytes, int(given * _GB) if given else int(_FREE_GB * _GB) + _PER_BYTE * size)
+    os.environ[VARIABLE] = f"{_wanted():g}"
+    _limit_bytes = max(_limit_bytes, allowed_bytes(path))
     soft, hard = system.getrlimit(system.RLIMIT_DATA)
     limit = _used_bytes() + _limit_bytes
     limit = limit if hard == system.RLIM_INFINITY else min(limit, hard)
     if soft in (system.RLIM_INFINITY, hard) or limit > soft:
         with contextlib.suppress(OSError, ValueError):
             system.setrlimit(system.RLIMIT_DATA, (limit, hard))
+
+
+def allowed_bytes(path: Path) -> int:
+    """How much memory the model at `path` may take, here and on a device: what is set, or by the size of the file."""
+    given = from_environment() if _wanted is None else _wanted()
+    size = path.stat().st_size if path.is_file() else 0
+    return int(given * _GB) if given else int(_FREE_GB * _GB) + _PER_BYTE * size
 
 
 def lift(pid: int) -> None:
@@ -86,6 +92,16 @@ def exceeded(err: BaseException | str) -> ModelUnreadable | None:
     return ModelUnreadable(
         f"The model needs more memory than its limit of {described()}.",
         hint=f"export {VARIABLE}={2 * _limit_bytes / _GB:.0f}",
+    )
+
+
+def exceeded_on(device: str, said: str, limit_bytes: int) -> ModelUnreadable | None:
+    """The same for a launch on a device, which reports it in its own words."""
+    if not _SAYS_SO.search(said):
+        return None
+    return ModelUnreadable(
+        f"The model needs more memory on '{device}' than its limit of {limit_bytes / _GB:.3g} GB, or than is free.",
+        hint=f"export {VARIABLE}={2 * limit_bytes / _GB:.0f}   # if '{device}' has that much",
     )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from edgekit.core.system.native import memory_limit
+from edgekit.core.system.native import memory_limit, time_limit
 
 HEARD: Final = b"!"
 MODEL: Final = b"+"
@@ -36,15 +37,23 @@ def heard() -> None:
     _write(HEARD + f"{time.monotonic():.6f}".encode())
 
 
-def model_opened(path: Path, *, is_limited: bool = True) -> None:
-    """Say that native code now gets a model, and limit what it may take; both only in the commands of edgekit.
+@contextlib.contextmanager
+def model_opening(path: Path, *, is_limited: bool = True) -> Iterator[None]:
+    """Say that native code opens a model in the block, and limit memory and time; only in the commands of edgekit.
+
+    The limit of memory remains after the block.
 
     Args:
-        is_limited: False for a provider that reserves much more memory than it uses, such as a graphics card.
+        is_limited: False for a provider that reserves much more memory than it uses, and takes minutes to translate a
+            model, such as a graphics card.
     """
     _write(MODEL + os.fsencode(path).replace(b"\n", b"?"))
-    if is_limited:
-        memory_limit.apply(path)
+    if not is_limited:
+        yield
+        return
+    memory_limit.apply(path)
+    with time_limit.opening(path):
+        yield
 
 
 def _write(note: bytes) -> None:
