@@ -88,7 +88,7 @@ def _do(work: Callable[[], bytes], writer: int, parent: int, mask: set[signal.Si
     """Do the work in the fork, and end it without what this process does at its own end."""
     code = _FAILED
     try:
-        for number in STOPS:
+        for number in (*STOPS, signal.SIGALRM):  # the last is that of the time limit
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
