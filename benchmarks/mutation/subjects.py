@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 JUDGING = "src/edgekit/flows/judging"
 STATISTICS = "src/edgekit/core/statistics"
+CHECKING = "export/checking"
+REMOTE = "devices/remote"
 
 
 class Subject(NamedTuple):
@@ -41,4 +43,29 @@ SUBJECTS: Final = {
     ),
     "paired": Subject((f"{STATISTICS}/paired.py",), ("tests/core/statistics/test_paired.py",)),
     "steady": Subject((f"{STATISTICS}/steady.py",), ("tests/core/statistics/test_steady.py",)),
+    "bundle": Subject(
+        ("src/edgekit/core/bundle.py",),
+        tuple(f"tests/core/test_{name}.py" for name in ("bundle", "bundle_contents", "old_bundles")),
+    ),
+    "target": Subject(("src/edgekit/core/target.py",), ("tests/core/test_target.py",)),
+    "validation": Subject(
+        tuple(f"{CHECKING}/{name}.py" for name in ("parity", "tolerance", "difference", "artifact_checks")),
+        tuple(
+            f"tests/{CHECKING}/test_{name}.py"
+            for name in ("parity", "scales", "tolerance", "difference", "artifact_checks")
+        ),
+    ),
+    "validate": Subject(
+        ("src/edgekit/flows/measuring/validation.py", "src/edgekit/flows/validate.py"), ("tests/flows/test_validate.py",)
+    ),
+    "providers": Subject(("runtime/backends/providers.py",), ("tests/runtime/backends/test_providers.py",)),
+    "process": Subject(("src/edgekit/core/system/processes.py",), ("tests/core/system/test_processes.py",)),
+    "ssh": Subject(
+        (f"{REMOTE}/ssh.py", f"{REMOTE}/ssh_hints.py"),
+        (f"tests/{REMOTE}/test_ssh_connection.py", f"tests/{REMOTE}/test_ssh_hints.py"),
+    ),
+    "web_server": Subject(
+        ("devices/web/server.py",), ("tests/devices/web/test_server.py", "tests/hostile/test_device_replies.py")
+    ),
+    "transfer": Subject((f"{REMOTE}/transfer.py",), (f"tests/{REMOTE}/test_transfer.py",)),
 }

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from edgekit.core.bundle import CASES, SAMPLES, Artifact, Bundle, Manifest, write_manifest
 from edgekit.core.errors import EnvironmentFault, ModelUnreadable, UserError
+from edgekit.core.samples import Samples
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.system.files import sha256_file
+from edgekit.core.system.progress import Silent
 from edgekit.core.verdict import Verdict
+from edgekit.export.checking.cases import Case, save_cases
 from edgekit.flows.export import export
-from edgekit.flows.opening.source import SourceOptions
+from edgekit.flows.opening.source import RUN_FILE, SourceOptions
 from edgekit.flows.train import train
 from edgekit.flows.validate import is_trained, validate, validate_quality
 from edgekit.report.rows import judged_on
@@ -81,3 +89,131 @@ def test_the_accuracy_of_a_bundle_is_that_of_all_samples_held_back_where_they_ar
     assert judged_on(validate(bundle)) == (
         "accuracy on all 180 held-back samples of digits.npz; the drop on 64 of the 180 held-back samples of digits.npz"
     )
+
+
+DATA = Path(__file__).parents[1] / "runtime" / "data"
+X, Y = TensorSpec("x", "float32", ("N", 3)), TensorSpec("y", "float32", ("N", 2))
+SPEC = ModelSpec("linear", "other", (X,), (Y,), sizes={"N": (1,)})
+WEIGHTS = np.array([[1.0, -2.0, 0.5], [0.25, 0.0, -1.0]], dtype=np.float32)
+
+
+def linear(folder: Path, recipes: Mapping[str, str], *, off: float = 0.0, cases: Sequence[Case] = ()) -> Path:
+    """A bundle of files of `runtime/data` by their recipes, whose reference outputs are `off` by a constant."""
+    folder.mkdir()
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    y = x @ WEIGHTS.T + np.array([0.5, -0.5], dtype=np.float32) + np.float32(off)
+    Samples({"x": x}, expected={"y": y}).save(folder / SAMPLES)
+    if cases:
+        save_cases(folder / CASES, cases)
+    artifacts = tuple(_copied(folder, recipe, name) for recipe, name in recipes.items())
+    write_manifest(folder, Manifest(SPEC, artifacts, {}, ""))
+    return folder
+
+
+def _copied(folder: Path, recipe: str, name: str) -> Artifact:
+    file = Path(shutil.copy(DATA / name, folder))
+    kind, precision = recipe.split("-")[:2]
+    return Artifact(recipe, name, kind, precision, file.stat().st_size, sha256_file(file), "0", (X,), (Y,))
+
+
+class Steps(Silent):
+    """Keeps the steps of a command."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int, str]] = []
+
+    def step(self, done: int, total: int, note: str = "") -> None:
+        self.steps.append((done, total, note))
+
+
+BOTH = {"onnx-fp32": "linear.onnx", "tflite-fp32": "linear.tflite"}
+
+
+def test_every_artifact_is_validated_or_those_that_are_named(tmp_path: Path) -> None:
+    path = linear(tmp_path / "net", BOTH)
+
+    progress = Steps()
+    report = validate(path, progress=progress)
+    one = validate(path, artifact=["tflite"])
+
+    assert [(check.artifact, check.where, check.case) for check in report.parity] == [
+        ("onnx-fp32", "onnxruntime", "samples"),
+        ("tflite-fp32", "litert", "samples"),
+    ]
+    assert [found.artifact for found in report.accuracy] == list(BOTH)
+    assert [(outcome.target, outcome.verdict) for outcome in report.outcomes] == [("local", Verdict.PASS)]
+    assert (report.verdict, report.command) == (Verdict.PASS, "validate")
+    assert progress.steps == [(1, 2, "onnx-fp32"), (2, 2, "tflite-fp32")]
+    assert {check.artifact for check in one.parity} == {"tflite-fp32"}
+
+
+def test_an_artifact_that_returns_other_values_fails_the_bundle(tmp_path: Path) -> None:
+    report = validate(linear(tmp_path / "net", BOTH, off=0.5))
+
+    assert report.verdict is report.outcomes[0].verdict is Verdict.FAIL
+    assert [check.value for check in report.parity] == [pytest.approx(0.5), pytest.approx(0.5)]
+
+
+def test_the_cases_of_a_bundle_are_validated_as_well(tmp_path: Path) -> None:
+    wrong = Case("N=1", {"N": 1}, {"x": np.zeros((1, 3), np.float32)}, {"y": np.ones((1, 2), np.float32)}, rows=1)
+
+    report = validate(linear(tmp_path / "net", {"onnx-fp32": "linear.onnx"}, cases=[wrong]))
+
+    assert [(check.case, check.verdict) for check in report.parity] == [
+        ("samples", Verdict.PASS),
+        ("N=1", Verdict.FAIL),
+    ]
+
+
+def test_a_bare_file_is_held_against_the_samples_of_a_bundle_by_its_own_precision(tmp_path: Path) -> None:
+    reference = linear(tmp_path / "net", BOTH)
+    file = shutil.copy(DATA / "linear.onnx", tmp_path / "mine.onnx")
+
+    (check,) = validate(file, reference=reference).parity
+    (failed,) = validate(file, reference=linear(tmp_path / "off", BOTH, off=0.5)).parity
+
+    assert (check.kind, check.verdict, failed.verdict) == ("difference", Verdict.PASS, Verdict.FAIL)
+
+
+def test_a_bare_file_without_a_reference_and_an_empty_bundle_are_refused(tmp_path: Path) -> None:
+    file = DATA / "linear.onnx"
+    with pytest.raises(UserError, match=r"has no reference outputs to compare with\.$") as alone:
+        validate(file)
+    with pytest.raises(UserError, match="contains no artifact to validate") as empty:
+        validate(linear(tmp_path / "net", {}))
+
+    assert alone.value.hint == f"edgekit validate {file} --reference BUNDLE"
+    assert empty.value.hint == f"edgekit inspect {tmp_path / 'net'}"
+
+
+def test_a_bundle_without_reference_outputs_says_how_it_gets_them(tmp_path: Path) -> None:
+    path = linear(tmp_path / "net", BOTH)
+    (path / SAMPLES).unlink()
+    with Bundle.open(write_again(path)), pytest.raises(UserError) as caught:
+        validate(path)
+
+    assert caught.value.hint == f"edgekit validate {path} --reference BUNDLE, or export it with --include-samples"
+
+
+def write_again(path: Path) -> Path:
+    document = msgspec.json.decode((path / "manifest.json").read_bytes())
+    write_manifest(path, msgspec.convert({**document, "files": {}}, Manifest))
+    return path
+
+
+def test_inputs_of_other_names_are_told_on_both_sides(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'.*lookup\.onnx' has the inputs \['ids'\], its reference has \['x'\]\."):
+        validate(DATA / "lookup.onnx", reference=linear(tmp_path / "net", BOTH))
+
+
+def test_a_model_and_a_run_are_trained_and_a_bundle_is_not(tmp_path: Path) -> None:
+    path = linear(tmp_path / "net", BOTH)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / RUN_FILE).write_text("")
+
+    assert [is_trained(one) for one in ("xor", str(tmp_path / "run"), str(path), "nothing")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
