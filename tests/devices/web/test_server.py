@@ -96,6 +96,18 @@ def test_a_page_that_says_hello_without_end_is_heard_as_often_as_there_is_room()
     assert site.is_given, "there is no job to give"
 
 
+def test_only_the_result_of_the_launch_that_runs_is_kept() -> None:
+    site = Site({}, {})
+    site.receive("result/now", b"early")
+    site.work = WORK
+    site.receive("result/old", b"late")
+    assert site.results.empty()
+
+    site.receive("result/now", b"{}")
+
+    assert site.results.get_nowait() == b"{}"
+
+
 @pytest.mark.parametrize(("has_outputs", "limit"), [(True, 1 << 30), (False, 1 << 26)])
 def test_a_page_may_send_what_its_job_asks_for(has_outputs: bool, limit: int) -> None:
     site = Site({}, {})

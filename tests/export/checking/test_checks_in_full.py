@@ -1,0 +1,377 @@
+"""Checks of parity field by field: what is judged, by which figure and limit, and what the reason says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from tests.export.checking.echo import RANGE, SPEC, Make, X, batch, checks_of, echo, off_by, replaced_outputs, samples
+
+from edgekit.core.bundle import Artifact, artifact_id
+from edgekit.core.errors import ConversionFailed, UserError
+from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck
+from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.verdict import Verdict
+from edgekit.export.checking import artifact_checks
+from edgekit.export.checking.artifact_checks import check_file, decided, drop_checks, with_decision, with_drop
+from edgekit.export.checking.cases import Case
+from edgekit.export.checking.parity import compare_outputs
+from edgekit.export.graphs.joins import REMEDY
+
+DATA = Path(__file__).parents[2] / "runtime" / "data"
+
+
+def test_a_check_has_every_figure_of_its_output(artifact: Make) -> None:
+    answer = X[:64].copy()
+    answer[7, 2] += 0.5
+
+    (check,) = compare_outputs(artifact(), SPEC, {"y": answer}, samples(), where="here", case="mine")
+
+    span = float(X[:64].max() - X[:64].min())
+    error = float(answer[7, 2]) - float(X[7, 2])
+    assert (check.artifact, check.where, check.case, check.output) == ("onnx-fp32", "here", "mine", "y")
+    assert (check.kind, check.verdict, check.reason) == ("difference", Verdict.FAIL, "")
+    assert (check.value, check.max_abs, check.limit) == (error, error, pytest.approx(1e-4 * span))
+    assert check.mean_abs == pytest.approx(error / 256)
+    assert check.sqnr_db == pytest.approx(10 * np.log10(np.sum(X[:64].astype("f8") ** 2) / error**2))
+    assert (check.sample, check.samples) == (7, 64)
+    assert check.cosine == pytest.approx(1, abs=0.01)
+    assert check.top1 == np.mean(X[:64].argmax(axis=1) == answer.argmax(axis=1))
+
+
+@pytest.mark.parametrize(("error", "sample"), [(0.0, None), (0.5, 0)])
+def test_the_one_row_of_a_case_differs_most_if_it_differs(
+    error: float, sample: int | None, session: Make, artifact: Make
+) -> None:
+    _, check = checks_of(session(off_by(error, row=0)), artifact(), SPEC, samples(), [batch(1)], "here")
+
+    assert (check.case, check.sample, check.samples) == ("N=1", sample, 1)
+
+
+def test_equal_outputs_of_a_quantized_artifact_have_no_decibels(session: Make, artifact: Make) -> None:
+    sqnr, agreement = checks_of(session(echo), artifact("int8"), SPEC, samples(), [], "here")
+
+    assert (sqnr.kind, sqnr.value, sqnr.verdict, sqnr.reason) == ("sqnr", None, Verdict.PASS, "no difference")
+    assert (agreement.kind, agreement.value, agreement.limit, agreement.sample) == ("agreement", 1.0, 0.98, None)
+    assert agreement.samples == 64
+    assert agreement.reason == "there are only 64 values; the interval reaches 100.0%"
+
+
+@pytest.mark.parametrize(("count", "reason"), [(499, "there are only 499 values; the interval reaches "), (500, "")])
+def test_from_500_results_on_the_share_itself_counts(count: int, reason: str, artifact: Make) -> None:
+    labels = np.resize(np.arange(7), (count, 1))
+    answer = labels.copy()
+    answer[:11] += 1
+
+    (check,) = compare_outputs(
+        artifact("int8"), SPEC, {"y": answer}, Samples({"x": X[:count]}, expected={"y": labels}), where="here"
+    )
+
+    assert check.reason.startswith(reason)
+    assert bool(check.reason) == bool(reason)
+    assert check.verdict is (Verdict.PASS if reason else Verdict.FAIL)
+    assert check.sample == 0
+
+
+@pytest.mark.parametrize(("precision", "kind", "limit"), [("fp32", "difference", 1e-4), ("int8", "sqnr", 20.0)])
+def test_what_cannot_be_run_or_compared_is_shown_with_the_limit_that_it_had(
+    precision: str, kind: str, limit: float, session: Make, artifact: Make
+) -> None:
+    def refuse(feed: Feed) -> Feed:
+        raise UserError("first line\nsecond line")
+
+    def silent(feed: Feed) -> Feed:
+        raise RuntimeError
+
+    expected = limit * (float(X[:64].max() - X[:64].min()) if kind == "difference" else 1)
+    for work, reason in ((refuse, "first line"), (silent, "RuntimeError")):
+        (check,) = checks_of(session(work), artifact(precision), SPEC, samples(), [], "here")
+        assert (check.kind, check.value, check.verdict, check.samples) == (kind, None, Verdict.FAIL, 64)
+        assert check.limit == pytest.approx(expected)
+        assert check.reason == f"the backend cannot run it: {reason}"
+
+
+def test_every_output_of_a_case_that_cannot_be_run_fails(session: Make, artifact: Make) -> None:
+    given = Samples({"x": X[:4]}, expected={"y": X[:4], "z": X[:4]})
+
+    def refuse(feed: Feed) -> Feed:
+        raise ValueError("no")
+
+    checks = checks_of(session(refuse), artifact(), SPEC, given, [], "here")
+
+    assert [(check.output, check.verdict) for check in checks] == [("y", Verdict.FAIL), ("z", Verdict.FAIL)]
+
+
+def test_an_output_without_values_names_its_kind_and_limit(artifact: Make) -> None:
+    nothing = np.zeros((64, 0, 4))
+    for dtype, precision in ((np.float32, "fp16"), (np.int64, "fp16")):
+        given = Samples({"x": X[:64]}, expected={"y": nothing.astype(dtype)})
+        (check,) = compare_outputs(
+            artifact(precision), replaced_outputs(nothing), {"y": nothing.astype(dtype)}, given, where="here"
+        )
+        assert check == ParityCheck(
+            "onnx-fp16",
+            "here",
+            "samples",
+            "y",
+            "sqnr",
+            None,
+            40.0,
+            Verdict.INCONCLUSIVE,
+            samples=64,
+            reason="not judged: the output has no values here",
+        )
+
+
+def test_integers_of_one_case_do_not_judge_a_quantized_artifact(session: Make, artifact: Make) -> None:
+    labels = X.argmax(axis=1)
+    case = Case("N=2", {"N": 2}, {"x": X[:2]}, {"y": labels[:2]}, rows=2)
+    work = session(lambda feed: {"y": feed["x"].argmax(axis=1) + (len(feed["x"]) == 2)})
+    given = Samples({"x": X[:64]}, expected={"y": labels[:64]})
+
+    quantized = checks_of(work, artifact("int8"), SPEC, given, [case], "here")[-1]
+    exact = checks_of(work, artifact("fp32"), SPEC, given, [case], "here")[-1]
+
+    assert (quantized.case, quantized.verdict) == ("N=2", Verdict.INCONCLUSIVE)
+    assert quantized.reason == "not judged: one case has too few integers to judge a quantized artifact"
+    assert (exact.case, exact.verdict, exact.value) == ("N=2", Verdict.FAIL, 0.0)
+
+
+def two(first: Any, second: Any) -> Samples:
+    return Samples({"x": X[:64]}, expected={"a": first, "b": second})
+
+
+@pytest.mark.parametrize(
+    ("task", "first", "judged"),
+    [
+        ("classification", X[:64], ["a"]),
+        ("classification", X[:64, :1], []),
+        ("classification", np.stack([X[:64]] * 2, axis=1), []),
+        ("other", X[:64], []),
+    ],
+)
+def test_only_the_first_output_of_a_classifier_has_classes(
+    task: str, first: Any, judged: list[str], artifact: Make
+) -> None:
+    outputs = tuple(TensorSpec(name, "float32", ("N", 4)) for name in ("a", "b"))
+    spec = ModelSpec("net", task, SPEC.inputs, outputs)
+    given = two(first, X[:64])
+
+    checks = compare_outputs(artifact("int8"), spec, dict(given.expected), given, where="here")
+
+    assert [check.output for check in checks if check.kind == "agreement"] == judged
+    assert [check.output for check in checks if check.kind == "sqnr"] == ["a", "b"]
+
+
+def test_a_part_that_is_worst_is_named_with_the_remedy_in_quantized_artifacts_alone(artifact: Make) -> None:
+    rng = np.random.default_rng(0)
+    y = np.concatenate([rng.uniform(0, 640, (64, 2)), rng.uniform(-1, 1, (64, 3))], axis=1)
+    given = Samples({"x": X[:64]}, expected={"y": y})
+    answer = y.copy()
+    answer[:, 2:] = 0.0
+
+    found = {
+        precision: compare_outputs(artifact(precision), replaced_outputs(y), {"y": answer}, given, where="here")[0]
+        for precision in ("fp32", "fp16", "int8")
+    }
+
+    assert {one.output for one in found.values()} == {"y[..., 2:5]"}
+    assert {one.verdict for one in found.values()} == {Verdict.FAIL}
+    assert [one.limit for one in found.values()][1:] == [40.0, 10.0]
+    assert found["fp32"].limit == pytest.approx(1e-4 * 2, rel=0.05)
+    assert [one.reason for one in found.values()] == ["", "", f"the scale of this part is unlike the rest: {REMEDY}"]
+
+
+def test_samples_on_which_the_reference_is_unstable_are_counted(session: Make, artifact: Make) -> None:
+    noise = np.zeros((64, 4), np.float32)
+    noise[[3, 5], 1] = RANGE
+    given = replace(samples(), noise={"y": noise})
+
+    check, *_ = checks_of(session(off_by(0.5, row=3)), artifact(), SPEC, given, [], "here")
+
+    assert (check.verdict, check.value) == (Verdict.PASS, 0.0)
+    assert check.reason == "2 of 64 samples were not judged: the reference is unstable there"
+
+
+def test_the_noise_of_the_samples_counts_for_their_cases_and_not_for_invented_inputs(
+    session: Make, artifact: Make
+) -> None:
+    given = replace(samples(), noise={"y": np.full((64, 4), 0.0005 * RANGE, np.float32)})
+    zeros = Case("zeros", {"N": 1}, {"x": X[:1]}, {"y": X[:1]}, rows=1)
+    size = 0.002 * RANGE
+
+    whole, case, invented = checks_of(
+        session(lambda feed: {"y": feed["x"] + np.float32(size)}), artifact(), SPEC, given, [batch(2), zeros], "here"
+    )
+
+    assert (whole.verdict, case.verdict, invented.verdict) == (Verdict.PASS, Verdict.PASS, Verdict.INCONCLUSIVE)
+    assert case.limit == pytest.approx(0.005 * RANGE, rel=1e-3)
+    assert invented.reason == "not judged: invented input, which no sample resembles"
+    assert invented.limit == pytest.approx(1e-4 * float(X[:64].max() - X[:64].min()))
+
+
+# --- where the metric decides
+
+KNOWN = Estimate(0.9, 0.88, 0.92, 600)
+
+
+def dropped(low: float | None, high: float | None, metric: str = "accuracy", n: int = 600) -> Accuracy:
+    middle = None if low is None or high is None else (low + high) / 2
+    return Accuracy("onnx-int8", "here", metric, KNOWN, KNOWN, Estimate(middle, low, high, n))
+
+
+def failing(kind: str = "sqnr", output: str = "y", case: str = "samples", value: float | None = 15.0) -> ParityCheck:
+    return ParityCheck("q", "here", case, output, kind, value, 20.0, Verdict.FAIL, sqnr_db=value)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "reason"),
+    [
+        (dropped(-0.01, 0.0099), "the metric decides: accuracy drops by at most 0.99 pt (limit 1.00 pt)"),
+        (dropped(-0.03, -0.01), "the metric decides: accuracy drops by at most 0.00 pt (limit 1.00 pt)"),
+        (dropped(-0.01, 0.01), "the metric decides: accuracy drops by at most 1.00 pt (limit 1.00 pt)"),
+        (dropped(0.0, 0.018, "mae"), "the metric decides: mae drops by at most 0.018 (limit 0.018)"),
+        (dropped(0.0, 0.0181, "mae"), ""),
+        (dropped(0.0, 0.0101), ""),
+        (dropped(None, None), ""),
+    ],
+)
+def test_the_reason_says_the_drop_and_its_limit(accuracy: Accuracy, reason: str, artifact: Make) -> None:
+    (found,) = decided([failing()], accuracy, artifact("int8"), SPEC)
+
+    assert (found.reason, found.verdict) == (reason, Verdict.PASS if reason else Verdict.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict"),
+    [
+        (failing(), Verdict.PASS),
+        (failing("agreement"), Verdict.PASS),
+        (failing("range", "anything"), Verdict.PASS),
+        (failing(output="y[..., 2:5]"), Verdict.PASS),
+        (failing(output="z"), Verdict.FAIL),
+        (failing("difference"), Verdict.FAIL),
+        (failing("share"), Verdict.FAIL),
+        (failing("agreement", case="N=1"), Verdict.FAIL),
+        (failing(case="N=1", value=9.0), Verdict.PASS),
+        (failing(case="N=1", value=8.9), Verdict.FAIL),
+        (failing(value=None), Verdict.FAIL),
+        (failing("range", value=None), Verdict.FAIL),
+        (msgspec.structs.replace(failing(), verdict=Verdict.INCONCLUSIVE), Verdict.INCONCLUSIVE),
+    ],
+)
+def test_the_metric_passes_what_it_judges_and_nothing_else(
+    check: ParityCheck, verdict: Verdict, artifact: Make
+) -> None:
+    passed = msgspec.structs.replace(failing(), verdict=Verdict.PASS)
+
+    *_, found = decided([passed, check], dropped(0, 0), artifact("int8"), SPEC)
+
+    assert found.verdict is verdict
+
+
+def test_without_named_outputs_every_output_is_the_judged_one(artifact: Make) -> None:
+    unnamed = ModelSpec("net", "other", SPEC.inputs)
+
+    (found,) = decided([failing(output="any")], dropped(0, 0), artifact("int8"), unnamed)
+
+    assert found.verdict is Verdict.PASS
+
+
+def test_a_drop_that_a_user_allows_is_in_the_record_and_in_the_reason(artifact: Make) -> None:
+    made = with_drop(artifact("int8"), dropped(0.01, 0.03), 0.02)
+
+    (found,) = decided([failing()], dropped(0.01, 0.03), made, SPEC)
+    (own,) = drop_checks(made, "here")
+
+    assert made.record["max_drop"] == {"metric": "accuracy", "limit": 0.02, "drop": 0.02, "samples": 600}
+    assert made.id == artifact_id(made.record)
+    assert found.reason == ("the metric decides: accuracy drops by 2.00 pt on 600 samples (--max-drop 2.00 pt)")
+    assert own == ParityCheck(
+        "onnx-int8", "here", "--max-drop", "accuracy", "drop", 0.02, 0.02, Verdict.PASS, samples=600
+    )
+    assert drop_checks(artifact("int8"), "here") == ()
+
+
+def test_the_drop_of_an_error_is_relative_to_that_of_the_reference(artifact: Make) -> None:
+    made = with_drop(artifact("int8"), dropped(0.08, 0.10, "mae"), 0.1)
+
+    assert made.record["max_drop"]["drop"] == pytest.approx(0.1)
+    for low, verdict in ((0.09, Verdict.PASS), (0.0901, Verdict.FAIL)):
+        (found,) = decided([failing()], dropped(low, 0.2, "mae"), made, SPEC)
+        assert found.verdict is verdict
+
+
+def known(artifact: Make, accuracy: Accuracy, count: int) -> Artifact:
+    checks = decided([failing()], accuracy, artifact("int8"), SPEC)
+    made = with_decision(artifact("int8"), accuracy, checks)
+    assert made.record["metric_decides"] == {"high": 0.009, "reason": checks[0].reason, "samples": count}
+    assert made.id == artifact_id(made.record)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("few", "verdict"),
+    [
+        (dropped(0.01, 0.3, n=64), Verdict.PASS),
+        (dropped(0.0101, 0.3, n=64), Verdict.FAIL),
+        (dropped(-0.1, 0.3, n=600), Verdict.FAIL),
+        (dropped(-0.1, 0.3, n=599), Verdict.PASS),
+        (dropped(None, None, n=64), Verdict.FAIL),
+    ],
+)
+def test_what_many_samples_showed_is_believed_unless_as_many_or_clearer_ones_say_otherwise(
+    few: Accuracy, verdict: Verdict, artifact: Make
+) -> None:
+    made = known(artifact, dropped(-0.01, 0.009), 600)
+
+    (found,) = decided([failing()], few, made, SPEC)
+
+    assert found.verdict is verdict
+    if verdict is Verdict.PASS:
+        assert found.reason == f"{made.record['metric_decides']['reason']}, on 600 samples"
+
+
+def linear(file: str, off: float = 0.0) -> tuple[Path, Artifact, ModelSpec, Samples]:
+    x, y = TensorSpec("x", "float32", ("N", 3)), TensorSpec("y", "float32", ("N", 2))
+    spec = ModelSpec("linear", "other", (x,), (y,))
+    values = X[:64, :3]
+    weights = np.array([[1.0, -2.0, 0.5], [0.25, 0.0, -1.0]], dtype=np.float32)
+    expected = values @ weights.T + np.array([0.5, -0.5], np.float32) + np.float32(off)
+    made = Artifact("onnx-fp32", file, "onnx", "fp32", 1, "", "", (x,), (y,))
+    return DATA / file, made, spec, Samples({"x": values}, expected={"y": expected})
+
+
+def test_a_file_is_checked_in_the_backend_of_its_format() -> None:
+    path, made, spec, given = linear("linear.onnx")
+
+    (check,), accuracy = check_file(path, made, spec, given, [])
+    (wrong,), _ = check_file(path, made, spec, linear("linear.onnx", 0.5)[3], [])
+
+    assert (check.where, check.verdict, wrong.verdict) == ("onnxruntime", Verdict.PASS, Verdict.FAIL)
+    assert (accuracy.artifact, accuracy.where) == ("onnx-fp32", "onnxruntime")
+
+
+def test_a_file_that_does_not_open_is_a_fault_of_its_converter(tmp_path: Path) -> None:
+    _, made, spec, given = linear("linear.onnx")
+    (tmp_path / "linear.onnx").write_bytes(b"nothing")
+
+    with pytest.raises(ConversionFailed, match=r"^The converter of 'onnx-fp32' wrote an invalid file: .*linear\.onnx"):
+        check_file(tmp_path / "linear.onnx", made, spec, given, [])
+
+
+def test_the_check_of_the_allowed_drop_comes_with_the_others() -> None:
+    path, made, spec, given = linear("linear.onnx")
+    record = {artifact_checks.MAX_DROP: {"metric": "accuracy", "limit": 0.01, "drop": 0.5, "samples": 9}}
+
+    checks, _ = check_file(path, msgspec.structs.replace(made, record=record), spec, given, [])
+
+    assert [(one.kind, one.where, one.verdict) for one in checks] == [
+        ("difference", "onnxruntime", Verdict.PASS),
+        ("drop", "onnxruntime", Verdict.FAIL),
+    ]
