@@ -52,11 +52,12 @@ SUBJECTS: Final = {
         tuple(f"{CHECKING}/{name}.py" for name in ("parity", "tolerance", "difference", "artifact_checks")),
         tuple(
             f"tests/{CHECKING}/test_{name}.py"
-            for name in ("parity", "scales", "tolerance", "difference", "artifact_checks")
+            for name in ("parity", "scales", "tolerance", "difference", "artifact_checks", "checks_in_full")
         ),
     ),
     "validate": Subject(
-        ("src/edgekit/flows/measuring/validation.py", "src/edgekit/flows/validate.py"), ("tests/flows/test_validate.py",)
+        ("src/edgekit/flows/measuring/validation.py", "src/edgekit/flows/validate.py"),
+        ("tests/flows/test_validate.py",),
     ),
     "providers": Subject(("runtime/backends/providers.py",), ("tests/runtime/backends/test_providers.py",)),
     "process": Subject(("src/edgekit/core/system/processes.py",), ("tests/core/system/test_processes.py",)),
