@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, TextOutput
+from edgekit.core.spec import AudioInput, DetectionOutput, ImageInput, ModelSpec, TextOutput
+from edgekit.runtime.detection import FoundObject, found_objects
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence
 from edgekit.runtime.preprocessing import (
     as_input,
@@ -63,6 +64,13 @@ class Prediction:
     def curve(self) -> NDArray[np.float64] | None:
         """The values of a model that returns a time series, (T,); None for others."""
         return curve(self.outputs, self._spec)
+
+    @cached_property
+    def objects(self) -> tuple[FoundObject, ...] | None:
+        """What a detector found, best first; None for other models."""
+        if not isinstance(self._spec.postprocessing, DetectionOutput):
+            return None
+        return found_objects(self.outputs, self._spec)
 
     @cached_property
     def image(self) -> NDArray[np.uint8] | None:

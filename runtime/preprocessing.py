@@ -167,6 +167,16 @@ def image_tensor(pixels: NDArray[np.uint8], how: ImageInput) -> NDArray[np.float
     return np.ascontiguousarray((value if how.layout == "nhwc" else value.transpose(2, 0, 1))[None])
 
 
+def pixels_of(tensor: NDArray[Any], how: ImageInput) -> NDArray[np.uint8]:
+    """The pixels (H, W, C) that became the input (C, H, W) or (H, W, C) by `image_tensor`; RGB, or grey."""
+    ordered = np.asarray(tensor, np.float64)
+    ordered = ordered if how.layout == "nhwc" else ordered.transpose(1, 2, 0)
+    scaled = ordered * np.asarray(how.std) + np.asarray(how.mean)
+    scaled = scaled[..., ::-1] if how.color == "bgr" else scaled
+    scaled = WHITE / how.divisor - scaled if how.invert else scaled
+    return np.asarray(np.clip(np.round(scaled * how.divisor), 0, WHITE), np.uint8)
+
+
 def read_pixels(path: Path, how: ImageInput) -> NDArray[np.uint8]:
     """The pixels of an image file, resized and cut, of shape (H, W, C): RGB, or grey for one channel.
 
@@ -203,9 +213,15 @@ def resized_to(size: tuple[int, int], how: ImageInput) -> tuple[int, int]:
     return (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
 
 
+def cut_from(size: tuple[int, int], how: ImageInput) -> tuple[int, int]:
+    """The left upper corner of the centre that is cut from a resized image of `size` (width, height)."""
+    left, top = (round((have - want) / 2) for have, want in zip(size, (how.width, how.height), strict=True))
+    return left, top
+
+
 def _cut(image: Any, how: ImageInput) -> NDArray[np.uint8]:
     """The centre of an image; what lies outside of a smaller one is black, as in torchvision."""
-    left, top = (round((have - want) / 2) for have, want in zip(image.size, (how.width, how.height), strict=True))
+    left, top = cut_from(image.size, how)
     centre = image.crop((left, top, left + how.width, top + how.height))
     return np.asarray(centre, np.uint8).reshape(how.height, how.width, how.channels)
 

@@ -10,7 +10,7 @@ import numpy as np
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import ModelSpec
-from edgekit.core.statistics.by_sample import by_sample, fitting
+from edgekit.core.statistics.by_sample import by_sample, fitting, over_all
 from edgekit.core.system.optional import need
 from edgekit.train.metrics import bootstrap, classification, regression
 from edgekit.train.model import Answer, ReferenceModel
@@ -95,6 +95,9 @@ def _answering(model: ReferenceModel, what: Any) -> Answer:
 def _by_metric(model: ReferenceModel, answer: Answer, samples: Samples) -> Score:
     outputs = in_batches(answer, samples.inputs)
     named = model.spec.metric.name if model.spec.metric else "mse"
+    whole = over_all(named)
+    if whole is not None:
+        return score_of(named, {named: bootstrap(len(samples), whole(outputs, samples, model.spec))})
     metric = fitting(named, classes=samples.labels is not None)
     first = model.spec.outputs[0].name
     if samples.labels is not None:

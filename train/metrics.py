@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.reports.report import Estimate
+from edgekit.core.statistics.bootstrap import DRAWS, bootstrap_interval
 from edgekit.core.statistics.intervals import wilson
 from edgekit.train.score import Score, as_estimate, score_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-DRAWS = 1000
 
 
 def classification(labels: Ints, predicted: Ints, classes: int) -> Score:
@@ -42,10 +42,7 @@ def bootstrap(
         statistic: Takes an array of row numbers, with repetitions.
         block: Consecutive rows are drawn together in blocks of this many (moving blocks, Kuensch 1989).
     """
-    generator = np.random.default_rng(seed)
-    values = [statistic(_drawn(n, block, generator)) for _ in range(draws)]
-    low, high = np.quantile(np.array(values), (0.025, 0.975))
-    return Estimate(float(statistic(np.arange(n))), float(low), float(high), n)
+    return as_estimate(bootstrap_interval(n, statistic, block=block, draws=draws, seed=seed))
 
 
 def regression(target: Floats, predicted: Floats, *, block: int = 1) -> dict[str, Estimate]:
@@ -71,14 +68,6 @@ def auc(positive: NDArray[np.bool_], values: Floats) -> float:
     below = np.searchsorted(low, high, "left")
     level = np.searchsorted(low, high, "right") - below
     return float((below + 0.5 * level).sum() / (len(low) * len(high)))
-
-
-def _drawn(n: int, block: int, generator: np.random.Generator) -> Ints:
-    if block <= 1:
-        return generator.integers(0, n, n)
-    starts = generator.integers(0, max(n - block, 0) + 1, -(-n // block))
-    rows = (starts[:, None] + np.arange(block)).ravel()[:n]
-    return np.asarray(np.minimum(rows, n - 1), dtype=np.int64)
 
 
 def _confusion(labels: Ints, predicted: Ints, classes: int) -> Ints:

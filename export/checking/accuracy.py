@@ -14,18 +14,20 @@ from edgekit.core.errors import UserError, nearest
 from edgekit.core.reports import report
 from edgekit.core.reports.report import Accuracy
 from edgekit.core.samples import LABEL, Array, Feed, Samples
-from edgekit.core.spec import ModelSpec, metric_traits
+from edgekit.core.spec import ModelSpec
 from edgekit.core.statistics import intervals
-from edgekit.core.statistics.by_sample import by_sample, fitting
+from edgekit.core.statistics.by_sample import by_sample, over_all
 from edgekit.export.checking.sampling import run_samples
+from edgekit.export.checking.tasks.quality import class_output, quality_of
 from edgekit.runtime.backend import Session
 
+_TOO_FEW: Final = "an interval needs at least 2 samples"
 # Why the quality of an untrained network is not measured.
 _UNTRAINED: Final = "the weights are a random initialisation"
 
 
 def measure_accuracy(session: Session, artifact: Artifact, spec: ModelSpec, samples: Samples, where: str) -> Accuracy:
-    """Quality of an artifact on held-out samples, and its drop relative to PyTorch, paired by sample.
+    """SampleQuality of an artifact on held-out samples, and its drop relative to PyTorch, paired by sample.
 
     Args:
         samples: With `expected` from PyTorch, and labels (class indices) or targets if quality is to be measured.
@@ -45,7 +47,7 @@ def accuracy_of(run: Callable[[], Feed], artifact: Artifact, spec: ModelSpec, sa
         return unknown_accuracy(artifact, spec, samples, where, _UNTRAINED)
     if not samples.is_labelled:
         return unknown_accuracy(artifact, spec, samples, where, "the samples have no labels")
-    if by_sample(metric) is None:
+    if not _is_known(metric):
         reason = f"'{metric}' is computed over all samples together, so there is no drop per sample"
         return unknown_accuracy(artifact, spec, samples, where, reason)
     return _compared(artifact, spec, samples, run(), where)
@@ -54,16 +56,13 @@ def accuracy_of(run: Callable[[], Feed], artifact: Artifact, spec: ModelSpec, sa
 def with_quality(accuracy: Accuracy, session: Session, spec: ModelSpec, samples: Samples) -> Accuracy:
     """`accuracy` with the quality on other samples, which have no reference outputs: its drop stays as it is."""
     metric = _metric(spec, samples)
-    if accuracy.quality.value is None or not samples.is_labelled or by_sample(metric) is None:
+    if accuracy.quality.value is None or not samples.is_labelled or not _is_known(metric):
         return accuracy
     outputs = run_samples(session, spec, samples)
-    output, truth, fitted = _judged(spec, dataclasses.replace(samples, expected=outputs))
-    function = by_sample(fitted)
-    assert function is not None
-    values = np.asarray(function(outputs[output], truth))
-    quality = _share(values) if values.dtype == np.bool_ else _mean(values)
+    found = quality_of(metric, outputs, dataclasses.replace(samples, expected=outputs), spec)
+    assert found is not None
     missing = report.Estimate(None, reason="the reference outputs of these samples are not in the bundle")
-    return structs.replace(accuracy, quality=_estimate(quality), reference=missing)
+    return structs.replace(accuracy, quality=_estimate(found.interval()), reference=missing)
 
 
 def unknown_accuracy(artifact: Artifact, spec: ModelSpec, samples: Samples, where: str, reason: str) -> Accuracy:
@@ -86,7 +85,7 @@ def refuse_unfitting(spec: ModelSpec, samples: Samples) -> None:
 
 
 def _refuse_labels(spec: ModelSpec, samples: Samples, labels: Array) -> None:
-    output = _class_output(spec, samples)
+    output = class_output(spec, samples)
     count = int(np.prod(samples.expected[output].shape[1:]))
     lowest, highest = int(labels.min()), int(labels.max())
     if highest >= count:
@@ -118,10 +117,6 @@ def _refuse_target(name: str, target: Array, expected: Feed) -> None:
         )
 
 
-def _class_output(spec: ModelSpec, samples: Samples) -> str:
-    return spec.outputs[0].name if spec.outputs else next(iter(samples.expected))
-
-
 def _metric(spec: ModelSpec, samples: Samples) -> str:
     if spec.metric is not None:
         return spec.metric.name
@@ -133,38 +128,26 @@ def _unknown(artifact: Artifact, where: str, metric: str, reason: str) -> Accura
     return Accuracy(artifact.recipe, where, metric, missing, missing, missing)
 
 
+def _is_known(metric: str) -> bool:
+    """Whether the metric can be computed from outputs and samples alone."""
+    return by_sample(metric) is not None or over_all(metric) is not None
+
+
 def _compared(artifact: Artifact, spec: ModelSpec, samples: Samples, outputs: Feed, where: str) -> Accuracy:
     """The metric of the outputs and of PyTorch's, and their difference over the same samples."""
-    output, truth, metric = _judged(spec, samples)
-    function = by_sample(metric)
-    assert function is not None
-    before, after = (np.asarray(function(feed[output], truth)) for feed in (samples.expected, outputs))
-    is_share = after.dtype == np.bool_
-    if len(after) < 2 and not is_share:
-        return _unknown(artifact, where, metric, "an interval needs at least 2 samples")
-    worse = (after, before) if metric_traits(metric).higher_is_better else (before, after)
-    drop = intervals.paired_drop(before, after) if is_share else intervals.paired_mean_difference(*worse)
-    quality, reference = (_share(values) if is_share else _mean(values) for values in (after, before))
+    metric = _metric(spec, samples)
+    before, after = (quality_of(metric, feed, samples, spec) for feed in (samples.expected, outputs))
+    assert before is not None
+    assert after is not None
+    reference, quality = before.interval(), after.interval()
+    if reference is None or quality is None:
+        return _unknown(artifact, where, after.metric, _TOO_FEW)
+    drop = before.drop_to(after)
     figures = _estimate(quality), _estimate(reference), _estimate(drop)
-    return Accuracy(artifact.recipe, where, metric, *figures, drop.detectable)
+    return Accuracy(artifact.recipe, where, after.metric, *figures, drop.detectable)
 
 
-def _judged(spec: ModelSpec, samples: Samples) -> tuple[str, Array, str]:
-    """The output that is judged, what it should be, and the metric."""
-    metric = fitting(_metric(spec, samples), classes=samples.labels is not None)
-    if samples.labels is not None:
-        return _class_output(spec, samples), samples.labels, metric
-    output = next(iter(samples.targets))
-    return output, samples.targets[output], metric
-
-
-def _share(hits: Array) -> intervals.Interval:
-    return intervals.wilson(int(hits.sum()), len(hits))
-
-
-def _mean(values: Array) -> intervals.Interval:
-    return intervals.paired_mean_difference(np.zeros_like(values), values)
-
-
-def _estimate(found: intervals.Interval) -> report.Estimate:
+def _estimate(found: intervals.Interval | None) -> report.Estimate:
+    if found is None:
+        return report.Estimate(None, reason=_TOO_FEW)
     return report.Estimate(found.value, found.low, found.high, found.n)

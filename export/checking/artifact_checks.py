@@ -12,7 +12,7 @@ from edgekit.core.bundle import Artifact, artifact_id
 from edgekit.core.errors import ConversionFailed, ModelUnreadable
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, metric_traits
+from edgekit.core.spec import DetectionOutput, ModelSpec, metric_traits
 from edgekit.core.units import format_value
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.cases import Case
@@ -168,8 +168,11 @@ def _limit(accuracy: Accuracy) -> float | None:
 
 
 def _is_judged(check: ParityCheck, spec: ModelSpec) -> bool:
-    """Whether a check is of the output that the metric judges."""
-    return not spec.outputs or check.output.partition("[...")[0] == spec.outputs[0].name
+    """Whether a check is of the output that the metric judges, or of one of both of a detector."""
+    name, how = check.output.partition("[...")[0], spec.postprocessing
+    if isinstance(how, DetectionOutput):
+        return name in (how.boxes, how.scores)
+    return not spec.outputs or name == spec.outputs[0].name
 
 
 def _is_explained(check: ParityCheck, spec: ModelSpec, whole: Sequence[ParityCheck]) -> bool:

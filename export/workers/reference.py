@@ -17,6 +17,7 @@ from edgekit.export.checking.accuracy import refuse_unfitting
 from edgekit.export.checking.cases import Case, worth_keeping
 from edgekit.export.checking.meanings import masks
 from edgekit.export.checking.sampling import feeds_of, joined
+from edgekit.export.checking.tasks.detector_forms import with_detector_form
 from edgekit.export.messages import ModuleRef
 from edgekit.export.shapes.lengths import sizes_of_samples
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
@@ -89,7 +90,8 @@ def ask_reference(
     _refuse_failed_signatures(failures, spec)
     answered_samples = samples.with_expected(joined(list(own.values()), complete), _first_rows(noise, own, complete))
     refuse_unfitting(complete, answered_samples)
-    warnings = (*traced.notes, *_random(traced), *_unchecked(kept, failures, samples, spec))
+    complete, read_as = with_detector_form(complete, answered_samples)
+    warnings = (*read_as, *traced.notes, *_random(traced), *_unchecked(kept, failures, samples, spec))
     return Reference(complete, answered_samples, kept, traced, warnings, _varying(seen))
 
 

@@ -196,7 +196,9 @@ _SOURCE_OPTIONS: Final = (
         help="Real inputs: .npz, .npy, .csv, or a folder of images or sounds (docs/samples.md).",
     ),
     data_option,
-    click.option("--labels", type=path_type, metavar="FILE", help="Names of the classes, one per line."),
+    click.option(
+        "--labels", type=path_type, metavar="FILE", help="Class names, one per line, or objects in COCO's form (.json)."
+    ),
     click.option(
         "--calibration",
         type=click.IntRange(min=1),

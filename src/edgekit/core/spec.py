@@ -174,19 +174,49 @@ class ImageOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     high: float = 1.0
 
 
-Postprocessing = TextOutput | SeriesOutput | ImageOutput
+Corners = Literal["xyxy", "yxyx", "cxcywh"]
+Unit = Literal["pixels", "share"]
+
+
+class DetectionOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="detection"):
+    """The outputs contain candidates for objects: a box and scores for each, before overlapping ones are removed.
+
+    `boxes` and `scores` name the outputs (N, A, 4) and (N, A, K); in one output of both, scores follow the boxes.
+    `channels_first`: the axes are (N, 4, A) and (N, K, A). `corners` is the order of a box: two corners, or the centre
+    and the size; `unit` is a pixel of the input, or a share of its size. `objectness`: the first score is that of any
+    object, and multiplies those of the classes. `background`: the first class is none. `logits`: scores are the inputs
+    of a sigmoid, with `background` of a softmax. A candidate is shown from a score of `threshold` on, if it overlaps no
+    better one of its class by more than `overlap`, at most `most` in all.
+    """
+
+    boxes: str
+    scores: str
+    corners: Corners = "xyxy"
+    unit: Unit = "pixels"
+    channels_first: bool = False
+    objectness: bool = False
+    background: bool = False
+    logits: bool = False
+    threshold: float = 0.25
+    overlap: float = 0.5
+    most: int = 100
+
+
+Postprocessing = TextOutput | SeriesOutput | ImageOutput | DetectionOutput
 
 
 class MetricTraits(NamedTuple):
     """What is known of a metric: the unit it is printed in, and which direction is better.
 
     `unit` is `ratio` for shares and `1` for numbers. `by_sample` is the `package.module:function` that gives one value
-    per sample, as in `core/statistics/by_sample.py`; empty for a metric of all samples together, which models compute.
+    per sample, as in `core/statistics/by_sample.py`. `over_all` is that of a metric of all samples together, as in
+    `detection.py`. Both are empty for a metric that only the model itself computes.
     """
 
     unit: str
     higher_is_better: bool
     by_sample: str = ""
+    over_all: str = ""
 
 
 _HERE: Final = "edgekit.core.statistics.by_sample"
@@ -196,6 +226,9 @@ MODEL_METRICS: Final = {
     # Of all pairs of one positive and one negative sample, the share that is ranked correctly.
     "auc": MetricTraits("ratio", True),
     "bleu": MetricTraits("1", True),
+    # Mean average precision at an overlap of 0.5, and over 0.5 to 0.95 in steps of 0.05.
+    "map50": MetricTraits("ratio", True, over_all="edgekit.runtime.detection:map50"),
+    "map": MetricTraits("ratio", True, over_all="edgekit.runtime.detection:map_of_all_overlaps"),
     "mae": MetricTraits("1", False, f"{_HERE}:absolute_error"),
     "mse": MetricTraits("1", False, f"{_HERE}:squared_error"),
     "sure": MetricTraits("ratio", True),

@@ -13,7 +13,7 @@ import numpy as np
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import DeviceError, UserError
 from edgekit.core.generated import generated
-from edgekit.core.reports.run import Answer, ClassScore, Curve, RunReport
+from edgekit.core.reports.run import Answer, ClassScore, Curve, DetectedObject, RunReport
 from edgekit.core.samples import Feed, read_arrays, read_outputs, write_arrays
 from edgekit.core.spec import ModelSpec, SeriesOutput
 from edgekit.core.system.durable.owners import temporary_folder
@@ -99,7 +99,7 @@ def run(
             notes=(*_notes(found.spec, feeds, stream), *filter(None, [ran.note])),
         )
         if output:
-            write_answers(report, ran.outputs, found.spec, Path(output))
+            write_answers(report, feeds, ran.outputs, found.spec, Path(output))
         return report
 
 
@@ -283,4 +283,5 @@ def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
         if isinstance(how, SeriesOutput) and found.curve is not None
         else None,
         () if found.image is None else found.image.shape[:2],
+        None if found.objects is None else tuple(DetectedObject(*one) for one in found.objects),
     )

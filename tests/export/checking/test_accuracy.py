@@ -11,7 +11,7 @@ from msgspec import structs
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import Metric, ModelSpec, TensorSpec
+from edgekit.core.spec import DetectionOutput, Metric, ModelSpec, TensorSpec
 from edgekit.export.checking.accuracy import measure_accuracy, refuse_unfitting
 
 Make = Callable[..., Any]
@@ -120,3 +120,29 @@ def test_class_names_of_the_samples_must_be_those_of_the_scores() -> None:
 
     assert caught.value.hint.startswith("--labels FILE")
     refuse_unfitting(SPEC, given)
+
+
+def test_a_metric_of_all_samples_together_has_an_interval_and_a_paired_drop(session: Make, artifact: Make) -> None:
+    """Of 40 images with one object each, the artifact misses four."""
+    image, boxes, scores = (TensorSpec(name, "float32", ("N", 3, 8, 8)) for name in ("image", "b", "s"))
+    spec = ModelSpec(
+        "net", "detection", (image,), (boxes, scores), labels=("cat",), metric=Metric("map50"),
+        postprocessing=DetectionOutput("b", "s"),
+    )  # fmt: skip
+    box = np.tile(np.array([1, 1, 5, 5], np.float32), (40, 1, 1))
+    seen = np.ones((40, 1, 1), np.float32)
+    missed = np.where(np.arange(40)[:, None, None] % 10 == 0, 0, seen).astype(np.float32)
+    objects = np.concatenate([box, np.zeros((40, 1, 2), np.float32)], axis=2)
+    images = np.zeros((40, 3, 8, 8), np.float32)
+    given = Samples({"image": images}, targets={"objects": objects}, expected={"b": box, "s": seen})
+
+    found = measure_accuracy(session(lambda _: {"b": box, "s": missed}), artifact("int8"), spec, given, "here")
+
+    # The 101 recalls from 0 to 1 in steps of 0.01, of which those up to 0.9 are reached.
+    assert (found.metric, found.reference.value) == ("map50", 1.0)
+    assert found.quality.value == pytest.approx(91 / 101)
+    assert found.drop.value == pytest.approx(10 / 101)
+    assert found.drop.low is not None
+    assert found.drop.high is not None
+    assert 0 <= found.drop.low < 0.05 < found.drop.high < 0.25
+    assert found.detectable is not None

@@ -38,6 +38,12 @@ def test_a_part_is_found_in_one_sample_without_a_batch_axis_too() -> None:
     assert small.of(np.zeros((4, 5))) is None
 
 
+def test_scores_joined_with_boxes_are_one_part_however_rare_their_classes_are() -> None:
+    rows = np.abs(scaled(640.0, 640.0, 1.0, 1e-2, 1e-4, 1e-6, 1e-8))
+
+    assert {part.name for part in parts_of(rows)} == {"[..., 0:2, :]", "[..., 2:7, :]"}
+
+
 def test_indices_with_gaps_are_listed() -> None:
     names = {part.name for part in parts_of(scaled(640.0, 1.0, 640.0, 1.0)[..., 0])}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from edgekit.cli.output import columns
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.run import Answer, Curve, RunReport
+    from edgekit.core.reports.run import Answer, Curve, DetectedObject, RunReport
 
 _SHOWN_SCORES: Final = 5
 _SHOWN_CHARACTERS: Final = 200
@@ -84,8 +84,8 @@ def command(
 ) -> None:
     """Run a model on inputs and print its outputs.
 
-    The spec of a bundle says how files become inputs, and whether outputs are labels with probabilities, a curve, a
-    sentence or an image. Without it, every output is printed as numbers.
+    The spec of a bundle says how files become inputs, and whether outputs are labels with probabilities, objects
+    with boxes, a curve, a sentence or an image. Without it, every output is printed as numbers.
     """
     from edgekit.flows.run import run
 
@@ -123,6 +123,9 @@ def _answer(answer: Answer, written: str) -> Iterator[str]:
     if answer.text:
         yield f"  {answer.text}"
         return
+    if answer.objects is not None:
+        yield from _objects(answer.objects, written)
+        return
     if answer.curve is not None:
         yield from _curve(answer.curve)
     if answer.image:
@@ -131,6 +134,18 @@ def _answer(answer: Answer, written: str) -> Iterator[str]:
     for place, (name, values) in enumerate(answer.outputs.items()):
         if place or not is_shown:
             yield f"  {name}  {_short(values)}"
+
+
+def _objects(objects: Sequence[DetectedObject], written: str) -> Iterator[str]:
+    if not objects:
+        yield "  no objects"
+        return
+    rows = [("", one.label, format_value(one.score, "ratio"), *(f"{edge:.0f}" for edge in one.box)) for one in objects]
+    yield columns([("", "object", "score", "x1", "y1", "x2", "y2"), *rows[:_SHOWN_VALUES]])
+    if len(rows) > _SHOWN_VALUES:
+        yield f"  ... {len(rows) - _SHOWN_VALUES} more (--output FILE.csv writes all)"
+    elif not written:
+        yield "  (--output FILE.png draws them)"
 
 
 def _curve(curve: Curve) -> Iterator[str]:

@@ -24,9 +24,18 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: tuple[float, ...]
 
 
+class DetectedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An object that a detector found, with its score from 0 to 1; `box` is x1, y1, x2, y2 in pixels of the input of
+    the model."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The prediction for one input: class scores of a classifier, most probable first, the sentence, curve or image
-    size of other models, and every output as nested lists.
+    """The prediction for one input: class scores of a classifier, most probable first, the sentence, curve, image
+    size or objects of other models, and every output as nested lists.
     """
 
     input: str
@@ -35,6 +44,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str = ""
     curve: Curve | None = None
     image: tuple[int, ...] = ()
+    objects: tuple[DetectedObject, ...] | None = None
 
 
 class RunReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,31 +1,43 @@
-"""Quality sample by sample: one value per sample is what pairs an artifact with PyTorch."""
+"""Quality sample by sample: one value per sample is what pairs an artifact with PyTorch. And where to find the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.core.samples import Array
-from edgekit.core.spec import metric_traits
+from edgekit.core.samples import Array, Feed, Samples
+from edgekit.core.spec import ModelSpec, metric_traits
+from edgekit.core.statistics.bootstrap import Statistic
 
 _ERRORS: Final = ("mae", "mse")
 BySample = Callable[[Array, Array], NDArray[np.bool_] | NDArray[np.float64]]
+OverAll = Callable[[Feed, Samples, ModelSpec], Statistic]
 
 
 def by_sample(metric: str) -> BySample | None:
     """The function that gives a metric's value of each sample, shape (S,), from outputs and labels or targets.
 
-    None for a metric of all samples together, such as `auc` or `bleu`.
+    None for a metric of all samples together, such as `map50` or `auc`.
     """
-    module, _, name = metric_traits(metric).by_sample.partition(":")
-    if not module:
-        return None
-    found: BySample = getattr(import_module(module), name)
+    found: BySample | None = _function(metric_traits(metric).by_sample)
     return found
+
+
+def over_all(metric: str) -> OverAll | None:
+    """The function that gives a metric of all samples together, from outputs and labelled samples: a statistic of any
+    choice of them. None for a metric with a value per sample, and for one that only the model computes, such as `bleu`.
+    """
+    found: OverAll | None = _function(metric_traits(metric).over_all)
+    return found
+
+
+def _function(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name) if module else None
 
 
 def fitting(metric: str, *, classes: bool) -> str:

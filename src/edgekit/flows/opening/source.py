@@ -18,7 +18,7 @@ from edgekit.core.recipe import CALIBRATION_METHODS, Recipe
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Array, Split, split
 from edgekit.core.spec import ModelSpec, Preprocessing, TensorSpec, parse_sizes, parse_states
-from edgekit.core.system.files import read_bytes, sha256_file
+from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.export.best_int8 import INT8_TIME_S
@@ -37,7 +37,7 @@ from edgekit.flows.opening.trusted_packages import require_trust
 from edgekit.flows.reading.held import Held
 from edgekit.flows.reading.parameters import with_parameters
 from edgekit.flows.reading.preprocess_option import parse_preprocessing, with_preprocessing
-from edgekit.flows.reading.sample_files import read_held
+from edgekit.flows.reading.sample_files import label_names, read_described
 from edgekit.flows.reading.sample_inputs import inputs_of
 from edgekit.flows.reading.user_samples import UserModel, completed, with_samples
 from edgekit.runtime.backends.quantized import Stored, values_of
@@ -345,7 +345,7 @@ def _file_spec(path: Path, described: Described, options: SourceOptions) -> Mode
         )
     inputs = tuple(freed(tensor, given.get(tensor.name), path) for tensor in described.inputs)
     spec = ModelSpec(
-        path.stem, options.task or "other", inputs, sizes=described.sizes, labels=_label_names(options.labels)
+        path.stem, options.task or "other", inputs, sizes=described.sizes, labels=label_names(options.labels)
     )
     return with_preprocessing(spec, options.preprocess)
 
@@ -358,7 +358,7 @@ def _user_spec(
     repeated = {tensor.name for tensor in inputs if [other.name for other in inputs].count(tensor.name) > 1}
     if repeated:
         raise UserError(f"Input '{repeated.pop()}' is given twice.")
-    spec = ModelSpec(name, options.task or "other", inputs, labels=_label_names(options.labels))
+    spec = ModelSpec(name, options.task or "other", inputs, labels=label_names(options.labels))
     return _with_sizes(with_preprocessing(spec, options.preprocess), options)
 
 
@@ -366,8 +366,9 @@ def _held(
     options: SourceOptions, how: Preprocessing | None, labels: tuple[str, ...] = (), *, with_texts: bool = False
 ) -> Held | None:
     """What the user's samples contain; None without samples. `labels` are those of the library."""
-    names = _label_names(options.labels) or labels
-    return None if options.samples is None else read_held(options.samples, how, names, with_texts=with_texts)
+    if options.samples is None:
+        return None
+    return read_described(options.samples, options.labels, how, labels, with_texts=with_texts)
 
 
 def _given(
@@ -384,11 +385,6 @@ def _given(
 def _values(array: Array, name: str, codes: Mapping[str, Stored]) -> Array:
     """What an array of the user's means: codes of a quantized input are real numbers."""
     return values_of(array, name, codes[name]) if name in codes else array
-
-
-def _label_names(path: Path | None) -> tuple[str, ...]:
-    lines = read_bytes(path).decode(errors="replace").splitlines() if path else []
-    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _with_sizes(spec: ModelSpec, options: SourceOptions) -> ModelSpec:

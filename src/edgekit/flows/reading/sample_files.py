@@ -14,6 +14,7 @@ from edgekit.core.samples import BROKEN_NPY, Array, read_arrays
 from edgekit.core.spec import Preprocessing
 from edgekit.core.system.files import read_bytes
 from edgekit.flows.reading.arrow_datasets import is_arrow_dataset, read_arrow_dataset
+from edgekit.flows.reading.coco import COCO_SUFFIX, read_coco
 from edgekit.flows.reading.held import UNNAMED, Held
 from edgekit.flows.reading.sample_folders import read_folder, read_list
 from edgekit.flows.reading.sample_tables import file_column, read_table
@@ -54,6 +55,27 @@ def read_held(
     if suffix in _CONVERTED:
         raise UserError(f"Samples '{path}' must be {_KINDS}.", hint=_CONVERTED[suffix].replace("PATH", f"'{path}'"))
     return Held(path, read_arrays(path, UserError))
+
+
+def read_described(
+    path: Path, labels: Path | None, how: Preprocessing | None, known: Sequence[str] = (), *, with_texts: bool = False
+) -> Held:
+    """The samples at `path` with what the file `labels` says of them: class names, or objects in COCO's form.
+
+    Args:
+        known: Names of the classes where the file gives none; other arguments and errors as in `read_held`.
+    """
+    if labels is not None and labels.suffix.lower() == COCO_SUFFIX:
+        return read_coco(path, labels, how)
+    return read_held(path, how, label_names(labels) or known, with_texts=with_texts)
+
+
+def label_names(path: Path | None) -> tuple[str, ...]:
+    """The class names in a file, one per line; none without a file, and in one with objects."""
+    if path is None or path.suffix.lower() == COCO_SUFFIX:
+        return ()
+    lines = read_bytes(path).decode(errors="replace").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _read_npy(path: Path) -> Array:

@@ -93,21 +93,40 @@ def _refuse_splits(folder: Path, names: Sequence[str]) -> None:
         )
 
 
-def _read(origin: Path, found: _Files, how: Preprocessing | None) -> Held:
-    """The inputs that the files become; of more than fit into `MOST_BYTES`, an even share of every class."""
-    kinds = {path.suffix.lower() in SOUND_SUFFIXES for path in found.files}
+class FileValues(NamedTuple):
+    """Inputs (S, ...) of the files at `rows`, how they were read, and that some were left out."""
+
+    values: Array
+    rows: list[int]
+    how: Preprocessing | None
+    warnings: tuple[str, ...]
+
+
+def read_files(origin: Path, files: Sequence[Path], how: Preprocessing | None) -> FileValues:
+    """The inputs that images or sounds become; of more than fit into `MOST_BYTES`, an even share.
+
+    Raises:
+        UserError: Several kinds, or no `how` for images.
+    """
+    kinds = {path.suffix.lower() in SOUND_SUFFIXES for path in files}
     if len(kinds) > 1:
         raise UserError(f"'{origin}' contains images and sounds; a model takes one of them.")
-    how = _sound(found.files, how) if kinds == {True} else how
+    how = _sound(files, how) if kinds == {True} else how
     read = _reader(origin, how, is_sound=kinds == {True})
-    first = read(found.files[0])
-    rows = _rows(len(found.files), first.nbytes)
-    values = np.stack([first if row == 0 else read(found.files[row]) for row in rows])
-    arrays: dict[str, Array] = {UNNAMED: values}
+    first = read(files[0])
+    rows = _rows(len(files), first.nbytes)
+    values = np.stack([first if row == 0 else read(files[row]) for row in rows])
+    left = f"Of the {len(files):,} files in '{origin}', {len(rows):,} were read, evenly spaced: 1 GiB of inputs."
+    return FileValues(values, rows, how, (left,) if len(rows) < len(files) else ())
+
+
+def _read(origin: Path, found: _Files, how: Preprocessing | None) -> Held:
+    """The inputs with their labels."""
+    read = read_files(origin, found.files, how)
+    arrays: dict[str, Array] = {UNNAMED: read.values}
     if found.labels is not None:
-        arrays[LABEL] = found.labels[rows]
-    left = f"Of the {len(found.files):,} files in '{origin}', {len(rows):,} were read, evenly spaced: 1 GiB of inputs."
-    return Held(origin, arrays, found.class_names, how, (left,) if len(rows) < len(found.files) else ())
+        arrays[LABEL] = found.labels[read.rows]
+    return Held(origin, arrays, found.class_names, read.how, read.warnings)
 
 
 def _rows(count: int, size_bytes: int) -> list[int]:

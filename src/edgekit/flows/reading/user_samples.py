@@ -11,12 +11,13 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import TARGET, Array, Feed, Samples, part_of
-from edgekit.core.spec import ArrayInput, ImageInput, ModelSpec, TensorSpec
+from edgekit.core.spec import ArrayInput, ImageInput, Metric, ModelSpec, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.flows.reading.class_labels import Labelled, LabelProblem, labelled
 from edgekit.flows.reading.held import UNNAMED, Held, label_name, named
 from edgekit.flows.reading.one_at_a_time import one_at_a_time
 from edgekit.flows.reading.sample_problems import sample_problems, shape_fits, wanted_shape
+from edgekit.runtime.detection import DETECTION, OBJECTS
 from edgekit.runtime.preprocessing import image_tensor, prepared
 
 ValuesOf = Callable[[Array, str], Array]
@@ -70,6 +71,8 @@ def with_samples(spec: ModelSpec, held: Held, values_of: ValuesOf | None = None)
 def completed(spec: ModelSpec, samples: Samples, task: str = "") -> ModelSpec:
     """`spec` with the task that the samples imply, unless the user named one, and the range that they span."""
     inputs = tuple(_spanning(tensor, samples.inputs[tensor.name]) for tensor in spec.inputs)
+    if OBJECTS in samples.targets:
+        return msgspec.structs.replace(spec, inputs=inputs, task=task or DETECTION, metric=Metric("map50"))
     implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
     return msgspec.structs.replace(spec, inputs=inputs, task=task or implied)
 

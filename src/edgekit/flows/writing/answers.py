@@ -1,4 +1,4 @@
-"""Outputs of a model in files: a curve or scores as csv, an image as png, sentences as txt, or everything."""
+"""Outputs of a model in files: a curve, scores or objects as csv, an image as png, sentences as txt, or everything."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
 from edgekit.core.reports.run import Answer, RunReport
 from edgekit.core.samples import Feed, write_arrays
-from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput
+from edgekit.core.spec import DetectionOutput, ImageInput, ImageOutput, ModelSpec, SeriesOutput
 from edgekit.core.system import documents
 from edgekit.core.system.files import new_file, write_atomic
 from edgekit.core.system.optional import need
+from edgekit.flows.writing.drawn_objects import drawn
 from edgekit.runtime.postprocessing import pixels, writes_text
+from edgekit.runtime.preprocessing import is_raw, pixels_of
 
 
 def refuse_output(path: Path, spec: ModelSpec) -> None:
@@ -34,12 +37,20 @@ def refuse_output(path: Path, spec: ModelSpec) -> None:
         need("PIL.Image", extra="images")
 
 
-def write_answers(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+def write_answers(
+    found: RunReport, feeds: Sequence[Feed], outputs: Sequence[Feed], spec: ModelSpec, path: Path
+) -> None:
     """Write the outputs in the form that the suffix selects, completely or not at all.
+
+    Args:
+        feeds: The inputs, on which the objects that were found are drawn.
 
     Raises:
         UserError: An input has no prediction in that form, and its lines or rows would be missing.
     """
+    if path.suffix.lower() == ".png" and isinstance(spec.postprocessing, DetectionOutput):
+        _write_png(_drawn(found, feeds, spec, path), path)
+        return
     _FORMS[path.suffix.lower()][1](found, outputs, spec, path)
 
 
@@ -60,8 +71,30 @@ def _numbered(outputs: Sequence[Feed]) -> Feed:
 
 def _png(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
     """The images of all inputs in one row."""
-    rows = [image for feed in outputs if (image := pixels(feed, spec)) is not None]
-    whole = need("PIL.Image", extra="images").fromarray(np.concatenate(rows, axis=1))
+    _write_png([image for feed in outputs if (image := pixels(feed, spec)) is not None], path)
+
+
+def _drawn(found: RunReport, feeds: Sequence[Feed], spec: ModelSpec, path: Path) -> list[NDArray[np.uint8]]:
+    """The inputs with what was found in each."""
+    shown = [one for feed in feeds for one in next(iter(feed.values()))]
+    if len(shown) != len(found.answers):
+        raise UserError(f"'{path}' cannot show the inputs: there is not one prediction for each.")
+    how = spec.preprocessing
+    if not isinstance(how, ImageInput):
+        raise UserError(
+            f"'{path}' cannot show the inputs: '{spec.name}' does not say how an image becomes one.",
+            hint="--output FILE.csv",
+        )
+    raw = is_raw(spec)
+    return [
+        drawn(np.asarray(one, np.uint8) if raw else pixels_of(one, how), answer.objects or ())
+        for one, answer in zip(shown, found.answers, strict=True)
+    ]
+
+
+def _write_png(images: Sequence[NDArray[np.uint8]], path: Path) -> None:
+    """Images of one height in a row."""
+    whole = need("PIL.Image", extra="images").fromarray(np.concatenate(images, axis=1))
     buffer = io.BytesIO()
     whole.save(buffer, format="png")
     write_atomic(path, buffer.getvalue())
@@ -83,8 +116,8 @@ def _csv(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path)
 
 def _refuse_missing(found: RunReport, spec: ModelSpec, path: Path, has: Callable[[Answer], object]) -> None:
     missing = next((answer.input for answer in found.answers if not has(answer)), None)
-    # An empty sentence is an answer.
-    if missing is not None and not writes_text(spec):
+    # An empty sentence is an answer, and so is an image without objects.
+    if missing is not None and not writes_text(spec) and not isinstance(spec.postprocessing, DetectionOutput):
         raise UserError(
             f"The outputs of '{missing}' are not one prediction per sample, so '{path}' would lack it.",
             hint=f"--output {path.with_suffix('.npz')}",
@@ -98,6 +131,11 @@ def _rows(found: RunReport, spec: ModelSpec) -> Iterator[tuple[object, ...]]:
             step_s, values = (answer.curve.step_s, answer.curve.values) if answer.curve else (0.0, ())
             yield from ((answer.input, step_s * place, value) for place, value in enumerate(values))
         return
+    if isinstance(spec.postprocessing, DetectionOutput):
+        yield "input", "label", "score", "x1", "y1", "x2", "y2"
+        for answer in found.answers:
+            yield from ((answer.input, one.label, one.score, *one.box) for one in answer.objects or ())
+        return
     yield "input", "label", "probability"
     for answer in found.answers:
         yield from ((answer.input, score.label, score.probability) for score in answer.scores)
@@ -108,7 +146,7 @@ def _always(spec: ModelSpec) -> bool:
 
 
 def _in_columns(spec: ModelSpec) -> bool:
-    return isinstance(spec.postprocessing, SeriesOutput) or spec.task == "classification"
+    return isinstance(spec.postprocessing, SeriesOutput | DetectionOutput) or spec.task == "classification"
 
 
 def _in_lines(spec: ModelSpec) -> bool:
@@ -116,7 +154,7 @@ def _in_lines(spec: ModelSpec) -> bool:
 
 
 def _in_pixels(spec: ModelSpec) -> bool:
-    return isinstance(spec.postprocessing, ImageOutput)
+    return isinstance(spec.postprocessing, ImageOutput | DetectionOutput)
 
 
 # By suffix: the models whose answers it can hold, and what writes it.

@@ -1,0 +1,115 @@
+"""How a user's detector writes its boxes: the reading that finds the labelled objects in the reference outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple, get_args
+
+import numpy as np
+from msgspec import structs
+
+from edgekit.core.errors import UserError
+from edgekit.core.samples import Array, Feed, Samples
+from edgekit.core.spec import Corners, DetectionOutput, ModelSpec, Unit
+from edgekit.core.statistics.average_precision import mean_average_precision
+from edgekit.runtime.detection import OBJECTS, detections, objects_of
+
+# Samples on which the readings are compared.
+_TRIED: Final = 50
+_FAINT: Final = 0.001
+_BOX: Final = 4
+# A reading is only as good as chance below this.
+_FOUND: Final = 0.05
+
+
+class Reading(NamedTuple):
+    """A reading of the outputs, and the mean average precision that the reference has with it."""
+
+    how: DetectionOutput
+    precision: float
+
+
+def with_detector_form(spec: ModelSpec, samples: Samples) -> tuple[ModelSpec, tuple[str, ...]]:
+    """The spec with the reading of its outputs, and a note of it; unchanged for other tasks and where it is known.
+
+    Args:
+        samples: With objects and the reference outputs.
+
+    Raises:
+        UserError: No outputs have the shapes of boxes and scores of these classes.
+    """
+    if OBJECTS not in samples.targets or isinstance(spec.postprocessing, DetectionOutput):
+        return spec, ()
+    first = samples.take(slice(0, _TRIED))
+    readings = [_tried(spec, how, first) for how in _possible(samples.expected, len(spec.labels))]
+    if not readings:
+        shapes = ", ".join(f"{name} {list(array.shape[1:])}" for name, array in samples.expected.items())
+        raise UserError(
+            f"No outputs of '{spec.name}' are boxes with scores of {len(spec.labels)} classes; per sample: {shapes}.",
+            hint="Return boxes [N, A, 4] and scores [N, A, classes], before overlapping boxes are removed.",
+        )
+    best = max(readings, key=lambda one: one.precision)
+    return structs.replace(spec, postprocessing=best.how), (_note(best, spec),)
+
+
+def _note(best: Reading, spec: ModelSpec) -> str:
+    how = best.how
+    of = f"'{how.boxes}'" if how.boxes == how.scores else f"'{how.boxes}' and '{how.scores}'"
+    verb = "was" if how.boxes == how.scores else "were"
+    read = f"{of} {verb} read as boxes {how.corners} in {'pixels' if how.unit == 'pixels' else 'shares of the image'}"
+    if best.precision >= _FOUND:
+        return f"{read}: map50 {best.precision:.3f} on the first samples"
+    return (
+        f"{read}, but no reading finds the objects (map50 {best.precision:.3f}): weights, preprocessing, or the order "
+        f"of the {len(spec.labels)} classes may be wrong"
+    )
+
+
+def _tried(spec: ModelSpec, how: DetectionOutput, samples: Samples) -> Reading:
+    try:
+        found = detections(samples.expected, structs.replace(spec, postprocessing=how), _FAINT)
+    except UserError:
+        return Reading(how, -1.0)
+    true = objects_of(samples.targets[OBJECTS])
+    return Reading(how, mean_average_precision(found, true)(np.arange(len(true))))
+
+
+def _possible(outputs: Feed, classes: int) -> Iterator[DetectionOutput]:
+    """Every reading that the shapes of the outputs allow."""
+    for form in _forms(outputs, classes):
+        scores = outputs[form.scores]
+        for corners in get_args(Corners):
+            for unit in get_args(Unit):
+                yield structs.replace(form, corners=corners, unit=unit, logits=_are_logits(scores, form))
+
+
+def _forms(outputs: Feed, classes: int) -> Iterator[DetectionOutput]:
+    """Where boxes and scores are: in one output or two, candidates on the second or the third axis."""
+    shapes = {name: array.shape[-2:] for name, array in outputs.items() if array.ndim > 2}
+    for axis, channels_first in ((1, False), (0, True)):
+        boxes = [name for name, shape in shapes.items() if shape[axis] == _BOX]
+        pairs = [(name, name, shape[axis] - _BOX) for name, shape in shapes.items()]
+        pairs += [
+            (box, name, shape[axis])
+            for box in boxes
+            for name, shape in shapes.items()
+            if name != box and shape[1 - axis] == shapes[box][1 - axis]
+        ]
+        for box, name, width in pairs:
+            plain = DetectionOutput(box, name, channels_first=channels_first)
+            if width == classes:
+                yield plain
+            if width == classes + 1:
+                # Of readings that find as much the first counts: a score of any object is usual in one output.
+                objectness, background = (
+                    structs.replace(plain, objectness=True),
+                    structs.replace(plain, background=True),
+                )
+                yield from (objectness, background) if box == name else (background, objectness)
+
+
+def _are_logits(scores: Array, form: DetectionOutput) -> bool:
+    """Whether scores are before the sigmoid: some lie outside of 0 to 1."""
+    rows = scores.swapaxes(-1, -2) if form.channels_first else scores
+    values = np.asarray(rows[..., _BOX:] if form.boxes == form.scores else rows, np.float64)
+    return bool(values.size) and not (values.min() >= 0 and values.max() <= 1)
