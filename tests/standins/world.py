@@ -62,7 +62,7 @@ def running_world(folder: Path) -> Iterator[Browser]:
     with ExitStack() as stack:
         entries = {name: _entry(stack.enter_context(_counting_pi(name, board))) for name, board in BOARDS.items()}
         phone = stack.enter_context(running_phone())
-        _prepare(phone)
+        prepare_phone(phone)
         entries["phone"] = Entry(adb=phone.serial, port=phone.server_port, emulated=True, timeout_s=TIMEOUT_S)
         entries["browser"] = Entry(web="127.0.0.1", timeout_s=TIMEOUT_S)
         inventory.write_inventory(entries, folder / "devices.toml")
@@ -82,7 +82,8 @@ def _entry(pi: Pi) -> Entry:
     return Entry(ssh=pi.host, ssh_config=str(pi.config), emulated=True, counter=COUNTER, timeout_s=TIMEOUT_S)
 
 
-def _prepare(phone: Phone) -> None:
+def prepare_phone(phone: Phone) -> None:
+    """Put the C runner and its library on the phone, and the packages for browsers into the cache."""
     shell = AdbShell("phone", phone.serial, port=phone.server_port)
     try:
         prepare_native(shell, C_RUNNERS, cache_folder() / "wheels", libraries=arm64_root())
