@@ -43,7 +43,7 @@ def _trend(hours: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> tuple[f
     hours, values = hours[known], values[known]
     first = float(np.median(values[hours <= hours[-1] / 4])) if (hours <= hours[-1] / 4).any() else float(values[0])
     last = float(np.median(values[hours >= hours[-1] * 3 / 4]))
-    slope = float(np.polyfit(hours, values, 1)[0]) if len(values) > 1 else 0.0
+    slope = float(np.polyfit(hours, values, 1)[0]) if np.ptp(values) > 0 else 0.0
     return first, last, slope
 
 

@@ -2,12 +2,14 @@
 
 A lease is a file on the device, `lease.NUMBER` in a folder that all its users share; the one with the highest number
 counts. Each is created by a call that fails if the file exists, so one of several contenders wins. A lease ends when it
-is given back or when its time is up, by the clock of the device; its owner renews it while working.
+is given back or when its time is up, by the clock of the device; its owner renews it while working. The name of the
+process that holds it is in its token: a command of the same machine does not wait for one that was killed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import shlex
 import threading
@@ -19,6 +21,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError
+from edgekit.core.system.durable.owners import Owner, process_named, this_process
 from edgekit.devices.remote.shell import Shell, succeeded
 from edgekit.devices.remote.transfer import me
 
@@ -28,6 +31,8 @@ _POLL_S: Final = 1.0
 # In a test, and where /tmp is not shared, the folder is another one.
 PLACE: Final = "/tmp/edgekit-leases"  # noqa: S108 - shared by all users on purpose
 _FOLDER: Final = '"${EDGEKIT_LEASES:-PLACE}"'
+# What other users write into the folder gets into no script unless it has this form.
+_TOKEN: Final = re.compile(r"(?P<process>ek[0-9a-f]+(-[0-9a-f]+){3})-[0-9a-f]{8}-[0-9a-f]{6}")
 _COMMON: Final = """umask 0
 d=FOLDER; [ -d "$d" ] || mkdir -p "$d" 2>/dev/null; [ -d "$d" ] || { echo "no folder $d" >&2; exit 8; }
 cd "$d" || exit 8
@@ -40,7 +45,9 @@ _TAKE: Final = """
 for attempt in 1 2 3 4 5; do
 look
 [ $n != 0 ] && [ -z "$token" ] && { sleep 1; look; now=$(date +%s); }
-if [ "$token" != TOKEN ] && [ "$until" -gt "$now" ]; then echo "busy $token $owner $since $until $now"; exit 0; fi
+if [ "$token" != TOKEN ] && [ "$token" != "ENDED" ] && [ "$until" -gt "$now" ]; then
+  echo "busy $token $owner $since $until $now"; exit 0
+fi
 mine=$((n + 1))
 if (set -C; echo "TOKEN OWNER $now $((now + LASTS))" > lease.$mine) 2>/dev/null; then
   look
@@ -83,8 +90,8 @@ class Holder:
 
 
 def new_token() -> str:
-    """The name of one command among all that work on a device."""
-    return secrets.token_hex(8)
+    """The name of one command among all that work on a device: its process and eight random letters."""
+    return f"{this_process()}-{secrets.token_hex(4)}"
 
 
 class Lease:
@@ -120,14 +127,17 @@ class Lease:
             _asked(self._shell, _GIVE, self._token, self._number)
 
 
-def take(shell: Shell, token: str, owner: str = "") -> Lease | Holder:
+def take(shell: Shell, token: str, owner: str = "", *, ended: str = "") -> Lease | Holder:
     """The lease of the device for the command called `token`, or who holds it.
+
+    Args:
+        ended: The token of a command that has ended: its lease holds up nobody.
 
     Raises:
         DeviceUnavailable: There is no connection.
         DeviceError: The device has no folder for leases that can be written.
     """
-    said = _asked(shell, _TAKE, token, 0, owner or me()).split()
+    said = _asked(shell, _TAKE.replace("ENDED", ended), token, 0, owner or me()).split()
     if said[:1] == ["mine"] and len(said) == 2:
         return Lease(shell, token, int(said[1]))
     if said[:1] == ["busy"] and len(said) == 6:
@@ -160,7 +170,11 @@ def leased(
     """
     start = time.monotonic()
     own = f"{token}-{secrets.token_hex(3)}"
-    while isinstance(found := take(shell, own, owner), Holder):
+    ended = ""
+    while isinstance(found := take(shell, own, owner, ended=ended), Holder):
+        if _has_ended(found) and found.token != ended:
+            ended = found.token
+            continue
         if found.token.rpartition("-")[0] != token and time.monotonic() - start >= wait_s:
             raise DeviceUnavailable(
                 f"'{shell.name}' is busy: used by {found.described}.",
@@ -175,6 +189,12 @@ def leased(
     finally:
         ended.set()
         found.give_back()
+
+
+def _has_ended(holder: Holder) -> bool:
+    """Whether the holder was a command of this machine, and its process has ended."""
+    name = _TOKEN.fullmatch(holder.token)
+    return name is not None and process_named(name["process"]) is Owner.DEAD
 
 
 def _keep(lease: Lease, ended: threading.Event) -> None:

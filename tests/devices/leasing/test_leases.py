@@ -38,6 +38,15 @@ with leases.leased(SshShell("pi", "pi", config=sys.argv[1]), "anna", owner="anna
     time.sleep(60)
 """
 
+KILLED = """
+import time
+from edgekit.devices.leasing.leases import leased, new_token
+from edgekit.devices.leasing.this_machine import ThisMachine
+with leased(ThisMachine(), new_token()):
+    print("holds", flush=True)
+    time.sleep(60)
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -145,9 +154,42 @@ def test_of_many_at_once_one_wins(folder: Path) -> None:
     assert sum(isinstance(one, Lease) for one in found) == 1
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are named by /proc")
+def test_a_command_of_this_machine_that_was_killed_holds_up_nobody(folder: Path) -> None:
+    command = [sys.executable, "-c", KILLED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holds\n"
+        here = ThisMachine()
+        with pytest.raises(DeviceUnavailable, match="is busy"), leased(here, new_token()):
+            pass
+        os.kill(process.pid, signal.SIGKILL)
+
+    with leased(here, new_token()):
+        assert [one.name for one in folder.iterdir()] == ["lease.2"]
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "ek00000000-0000-1-1-00000000-000000",  # of another machine
+        "ek00000000-0000-1-1-00000000-$(touch${IFS}planted)",
+        '"$(touch${IFS}planted)"',
+    ],
+)
+def test_what_is_not_known_to_have_ended_keeps_its_lease(folder: Path, token: str) -> None:
+    folder.mkdir()
+    now = int(time.time())
+    (folder / "lease.1").write_text(f"{token} anna@desk {now} {now + 50}\n")
+
+    with pytest.raises(DeviceUnavailable, match="used by anna@desk"), leased(ThisMachine(), new_token()):
+        pass
+    assert [one.name for one in folder.iterdir()] == ["lease.1"]
+
+
 @pytest.mark.slow
 @pytest.mark.device
-def test_who_is_killed_frees_the_device_when_the_lease_ends(host: Host) -> None:
+def test_who_is_killed_on_another_machine_frees_the_device_when_the_lease_ends(host: Host) -> None:
     command = [sys.executable, "-c", HOLD, str(host.config)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -20,9 +20,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-_OWNED: Final = re.compile(
-    r"ek(?P<place>[0-9a-f]{8})-(?P<boot>[0-9a-f]{4})-(?P<pid>[0-9a-f]+)-(?P<start>[0-9a-f]+)-\w{8}$"
-)
+_PROCESS: Final = re.compile(r"ek(?P<place>[0-9a-f]{8})-(?P<boot>[0-9a-f]{4})-(?P<pid>[0-9a-f]+)-(?P<start>[0-9a-f]+)")
+_OWNED: Final = re.compile(rf"{_PROCESS.pattern}-\w{{8}}$")
 # The number of the first namespace of processes of every Linux, which no container has.
 _FIRST_NAMESPACE: Final = "pid:[4026531836]"
 _ENDED_STATES: Final = ("Z", "X")
@@ -81,8 +80,22 @@ def clean(folders: Iterable[Path]) -> Cleaned:
 def owner_of(path: Path) -> Owner:
     """Whether the process in the name of `path` is alive, dead, or cannot be known from here."""
     found = _OWNED.search(path.name)
-    if found is None or not _is_mine(path):
-        return Owner.UNKNOWN
+    return _of(found) if found is not None and _is_mine(path) else Owner.UNKNOWN
+
+
+def this_process() -> str:
+    """The name of this process among those of all machines, e.g. `ek5b1f02c4-9d3e-1a2b-3c4d5e`."""
+    place, boot = _here()
+    return f"ek{place}-{boot}-{os.getpid():x}-{_started(os.getpid()) or 0:x}"
+
+
+def process_named(name: str) -> Owner:
+    """Whether the process is alive that called itself `name` by `this_process`."""
+    found = _PROCESS.fullmatch(name)
+    return Owner.UNKNOWN if found is None else _of(found)
+
+
+def _of(found: re.Match[str]) -> Owner:
     place, boot = _here()
     if found["place"] != place:
         return Owner.UNKNOWN
@@ -97,8 +110,7 @@ def _prefix(prefix: str, folder: Path) -> str:
     if (key := (os.getpid(), str(folder))) not in _swept:
         _swept.add(key)
         clean([folder])
-    place, boot = _here()
-    return f"{prefix}ek{place}-{boot}-{os.getpid():x}-{_started(os.getpid()) or 0:x}-"
+    return f"{prefix}{this_process()}-"
 
 
 def _owned_in(folder: Path) -> Iterator[Path]:
