@@ -8,8 +8,8 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -38,9 +38,13 @@ class Attempt:
     codes: frozenset[int] = DOCUMENTED
 
 
+Fault = Callable[[Command, Place, random.Random], AbstractContextManager[Attempt]]
+
+
 def drawn(command: Command, rng: random.Random) -> str:
     """A fault that can happen to this command; empty for none."""
-    return rng.choice(["", "", "", "", *_ANYWHERE, *_ANYWHERE, *(_REMOTE if command.devices else ())])
+    names: list[str] = ["", "", "", "", *_ANYWHERE, *_ANYWHERE, *(_REMOTE if command.devices else ())]
+    return names[rng.randrange(len(names))]
 
 
 @contextmanager
@@ -49,7 +53,7 @@ def failing(name: str, command: Command, place: Place, rng: random.Random) -> It
     if not name:
         yield Attempt(codes=command.codes)
         return
-    with (_ANYWHERE | _REMOTE)[name](command, place, rng) as attempt:
+    with {**_ANYWHERE, **_REMOTE}[name](command, place, rng) as attempt:
         yield attempt
 
 
@@ -178,7 +182,7 @@ def _end_sessions(host: Host) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-_ANYWHERE: Final = {
+_ANYWHERE: Final[Mapping[str, Fault]] = {
     "kill -9": _kill,
     "kill -9 of a child": _kill_child,
     "Ctrl-C": _interrupt,
@@ -188,7 +192,7 @@ _ANYWHERE: Final = {
     "full disk": _full_disk,
     "closed output": _closed_output,
 }
-_REMOTE: Final = {
+_REMOTE: Final[Mapping[str, Fault]] = {
     "connections cut": _cut,
     "device restarted": _restart,
     "garbage from the shell": _garbage,

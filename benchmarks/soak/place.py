@@ -77,9 +77,8 @@ def running_place(folder: Path) -> Iterator[Place]:
     os.environ["EDGEKIT_CACHE"] = str(folder / "cache")
     _link(shared / "web", folder / "cache/web")
     _link(shared / "wheels", folder / "cache/wheels")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "tmpfs", folder / "small"], check=True)
     with ExitStack() as stack:
-        stack.callback(subprocess.run, ["umount", "--lazy", folder / "small"], check=True)
+        stack.enter_context(_small_disk(folder / "small"))
         desks = stack.enter_context(running_desk(folder / "desk", DESKS, launch_s=None))
         pi = stack.enter_context(running_pi(PI5, prepared=True))
         phone = stack.enter_context(running_phone())
@@ -98,6 +97,15 @@ def running_place(folder: Path) -> Iterator[Place]:
 def edgekit(words: str) -> list[str]:
     """The command line of an edgekit command."""
     return [sys.executable, "-m", "edgekit", *words.split()]
+
+
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[None]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -131,7 +131,7 @@ def take(shell: Shell, token: str, owner: str = "", *, ended: str = "") -> Lease
     """The lease of the device for the command called `token`, or who holds it.
 
     Args:
-        ended: The token of a command that has ended: its lease holds up nobody.
+        ended: The token of a command that has ended: its lease does not count.
 
     Raises:
         DeviceUnavailable: There is no connection.
@@ -170,10 +170,10 @@ def leased(
     """
     start = time.monotonic()
     own = f"{token}-{secrets.token_hex(3)}"
-    ended = ""
-    while isinstance(found := take(shell, own, owner, ended=ended), Holder):
-        if _has_ended(found) and found.token != ended:
-            ended = found.token
+    dead = ""
+    while isinstance(found := take(shell, own, owner, ended=dead), Holder):
+        if _has_ended(found) and found.token != dead:
+            dead = found.token
             continue
         if found.token.rpartition("-")[0] != token and time.monotonic() - start >= wait_s:
             raise DeviceUnavailable(
