@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,8 @@ def ask(
     """Status, content and headers of one request from the address `client`."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20, source_address=(client, 0))
     with closing(connection):
-        connection.request("GET" if body is None else "POST", f"/{key or server.site.key}/{path}", body)
+        with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may come before the body has been sent
+            connection.request("GET" if body is None else "POST", f"/{key or server.site.key}/{path}", body)
         reply = connection.getresponse()
         return reply.status, reply.read(), reply.headers
 
@@ -231,6 +232,37 @@ def test_after_the_end_nothing_is_served_and_the_thread_is_gone() -> None:
     assert not server._thread.is_alive()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), 5)
+
+
+def test_replies_without_content_are_empty_and_what_a_job_reads_has_no_type_of_its_own() -> None:
+    site = Site({}, {}, work=WORK)
+
+    assert site.respond("next") == (204, b"", "text/plain")
+    site.is_given = False
+    assert site.respond("next") == (200, b"", "text/plain")
+    site.is_over = True
+    assert site.respond("next") == (410, b"", "text/plain")
+    assert site.respond("other") == (404, b"", "text/plain")
+    assert site.respond("model") == (200, b"model", "application/octet-stream")
+
+
+def test_refused_requests_get_nothing_to_read() -> None:
+    with served(Site({}, {})) as server:
+        replies = [ask(server, "", key="guess"), ask(server, "other", b"x"), ask(server, "hello", bytes(1 << 17))]
+        taken = ask(server, "hello", b"x")
+
+    assert [(code, content) for code, content, _ in replies] == [(403, b""), (404, b""), (413, b"")]
+    assert {headers["Content-Type"] for _, _, headers in (*replies, taken)} == {"text/plain"}
+    assert (taken[0], taken[1]) == (204, b"")
+
+
+def test_a_port_that_is_taken_is_said_with_its_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = int(other.getsockname()[1])
+        with pytest.raises(
+            EnvironmentFault, match=rf"^Failed while serving on 127\.0\.0\.1:{port}: Address already in use"
+        ):
+            Server(Site({}, {}), "127.0.0.1", port)
 
 
 def test_a_port_that_does_not_exist_is_said() -> None:
