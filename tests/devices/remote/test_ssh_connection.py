@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tests.standins.account import running_account
 from tests.standins.cache import required
-from tests.standins.pi import Pi
+from tests.standins.pi import Pi, free_port
+from tests.standins.wire import silent_server
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EnvironmentFault, UserError
 from edgekit.core.system.processes import Finished
@@ -250,6 +251,28 @@ def test_a_login_shell_is_heard_until_it_is_ready_ends_or_says_too_much(monkeypa
     assert 10_000 <= len(said) <= 10_000 + 4096
 
 
+def test_a_host_that_says_nothing_is_given_up_and_nothing_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", 1)
+    monkeypatch.setattr(ssh, "_START_TIMEOUT_S", 2)
+    with silent_server() as port:
+        shell = SshShell("pi", "me@127.0.0.1", port=port)
+        with pytest.raises(DeviceUnavailable) as caught:
+            shell.connect()
+
+    assert caught.value.message == "No response from 'pi' (ssh, me@127.0.0.1) within 3 s."
+    assert (shell._master, shell._folder) == (None, "")
+
+
+def test_a_port_where_nothing_listens_is_said_by_ssh() -> None:
+    shell = SshShell("pi", "me@127.0.0.1", port=free_port())
+
+    with pytest.raises(
+        DeviceUnavailable, match=r"^No response from 'pi' \(ssh, me@127\.0\.0\.1\) \(ssh: connect to host"
+    ):
+        shell.connect()
+    assert (shell._master, shell._folder) == (None, "")
+
+
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Pi]:
     """This machine, over a real sshd on loopback."""
@@ -272,6 +295,21 @@ def test_all_commands_share_one_connection_until_it_is_closed(machine: Pi) -> No
     shell.close()
     shell.close()
     assert (master.poll() is None, folder.exists()) == (False, False)
+
+
+@pytest.mark.device
+def test_a_key_that_the_user_does_not_know_is_accepted_by_nobody(machine: Pi, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    known.touch()
+    config = tmp_path / "config"
+    config.write_text(machine.config.read_text().replace(str(machine.known_hosts), str(known)))
+    shell = SshShell("host", machine.host, config=str(config))
+
+    with pytest.raises(DeviceError, match=r"^The host key of 'host' .* is unknown"):
+        shell.run("true")
+
+    assert known.read_text() == ""
+    assert (shell._master, shell._folder) == (None, "")
 
 
 @pytest.mark.device

@@ -50,6 +50,47 @@ def test_a_provider_that_the_build_lacks_is_refused_with_those_it_has() -> None:
     assert caught.value.exit_code == 3
 
 
+OTHER_BUILD = "pip uninstall -y onnxruntime && pip install "
+
+
+@pytest.mark.parametrize(
+    ("provider", "hint"),
+    [
+        ("tensorrt", f'{OTHER_BUILD}"onnxruntime-gpu>=1.20.1"'),
+        ("openvino", f"{OTHER_BUILD}onnxruntime-openvino"),
+        ("webgpu", f"{OTHER_BUILD}onnxruntime-webgpu"),
+        ("qnn", f"{OTHER_BUILD}onnxruntime-qnn"),
+        ("dml", f"{OTHER_BUILD}onnxruntime-directml"),
+        ("migraphx", f"{OTHER_BUILD}onnxruntime-migraphx"),
+        ("coreml", 'pip install "onnxruntime>=1.20.1"'),
+        *((name, "--target local@provider=cpu") for name in ("xnnpack", "nnapi", "acl")),
+    ],
+)
+def test_a_provider_of_another_build_names_the_package_that_has_it(provider: str, hint: str) -> None:
+    with pytest.raises(ProviderRefused) as caught:
+        require(provider, build("CPUExecutionProvider", "XExecutionProvider", "AzureExecutionProvider"))
+
+    assert caught.value.message.endswith(f"does not support provider '{provider}', only cpu, x.")
+    assert caught.value.hint == hint
+
+
+def test_a_provider_that_only_the_build_knows_is_taken_as_it_is() -> None:
+    assert require("new", build("NewExecutionProvider")) == "NewExecutionProvider"
+    assert require("azure", build("AzureExecutionProvider")) == "AzureExecutionProvider"
+    with pytest.raises(UserError) as caught:
+        require("zzz", build("NewExecutionProvider", "AzureExecutionProvider"))
+
+    assert "new" in caught.value.message
+    assert "azure" not in caught.value.message
+    assert caught.value.hint == "--target local@provider=cpu"
+
+
+def test_the_order_names_each_provider_once_and_only_those_of_the_build() -> None:
+    assert providers.order("CPUExecutionProvider", GPU_BUILD) == ["CPUExecutionProvider"]
+    assert providers.order("TensorrtExecutionProvider", GPU_BUILD[::2]) == GPU_BUILD[::2]
+    assert providers.order("OpenVINOExecutionProvider", GPU_BUILD) == ["CPUExecutionProvider"]
+
+
 def test_an_unknown_provider_is_the_callers_error_and_offers_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean 'cuda'"):
         require("cudda", build(*GPU_BUILD))
@@ -80,6 +121,43 @@ def test_half_the_nodes_or_half_the_time_must_be_on_the_provider(
     profile.write_text(json.dumps([other, *events]))
 
     assert read_placement(profile, "cuda").is_taken is taken
+
+
+def test_a_placement_counts_kernels_and_their_seconds(tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    ignored = [
+        {**event("CUDA", 500), "cat": "Session"},
+        {**event("CUDA", 500), "name": "Conv_fence_before"},
+        {**event("CUDA", 500), "args": {"op_name": "Conv"}},
+        event("CPU", 500, "MemcpyToHost"),
+    ]
+    profile.write_text(json.dumps([*ignored, event("CUDA", 30), event("CUDA", 20), event("CPU", 150)]))
+
+    found = read_placement(profile, "cuda")
+
+    assert (found.provider, found.nodes, found.nodes_on) == ("cuda", 3, 2)
+    assert [found.seconds, found.seconds_on] == pytest.approx([200e-6, 50e-6])
+    assert [found.node_share, found.time_share] == pytest.approx([2 / 3, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "on", "seconds", "seconds_on", "taken"),
+    [
+        (2, 1, 1.0, 0.0, True),
+        (3, 1, 1.0, 0.5, True),
+        (3, 1, 1.0, 0.49, False),
+        (2, 0, 1.0, 0.9, False),
+        (0, 0, 0.0, 0.0, False),
+    ],
+)
+def test_exactly_half_is_enough(nodes: int, on: int, seconds: float, seconds_on: float, taken: bool) -> None:
+    assert Placement("cuda", nodes, on, seconds, seconds_on).is_taken is taken
+
+
+def test_a_placement_of_nothing_has_no_share() -> None:
+    nothing = Placement("cuda", 0, 0, 0.0, 0.0)
+
+    assert (nothing.node_share, nothing.time_share) == (0.0, 0.0)
 
 
 def test_a_placement_says_nodes_and_time() -> None:
@@ -203,13 +281,24 @@ def test_a_build_that_claims_cuda_and_runs_on_the_cpu_is_found_out(data: Path, m
     ("provider", "said", "hint"),
     [
         ("cuda", "libcublasLt.so.13: cannot open shared object file", 'pip install "onnxruntime-gpu[cuda,cudnn]"'),
-        ("tensorrt", "libcublas.so.13: cannot open shared object file: No such file", "tensorrt"),
+        (
+            "tensorrt",
+            "libcublas.so.13: cannot open shared object file: No such file",
+            'pip install "onnxruntime-gpu[cuda,cudnn]" tensorrt',
+        ),
         ("cuda", "CUDA failure 100: no CUDA-capable device is detected", "nvidia-smi"),
         ("openvino", "", "edgekit doctor"),
     ],
 )
 def test_the_hint_follows_from_what_the_engine_said(provider: str, said: str, hint: str) -> None:
-    assert hint in providers.refused(provider, "ONNX Runtime chose cpu", said).hint
+    assert providers.refused(provider, "ONNX Runtime chose cpu", said).hint == hint
+
+
+def test_three_lines_of_the_log_are_quoted_and_the_reason_is_one_sentence() -> None:
+    error = providers.refused("openvino", "\x1b[31mfirst\n\n  second.\x1b[m", "a\nb\n\nc\nd")
+
+    assert error.message == "Provider 'openvino' did not run the model: first second.\n  a\n  b\n  c"
+    assert isinstance(error, ProviderRefused)
 
 
 def test_places_in_the_engines_source_are_left_out() -> None:
