@@ -71,7 +71,7 @@ ROWS: Final = (
             (
                 ("reports",),
                 ("reports/setup",),
-                ("statistics",),
+                ("statistics", "processors"),
                 ("system",),
                 ("system/durable", "system/native", "system/confined"),
             ),

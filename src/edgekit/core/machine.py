@@ -16,6 +16,8 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from edgekit.core.facts import Facts, Gpu
+from edgekit.core.processors.arm_parts import ARM_PARTS
+from edgekit.core.processors.instruction_sets import FEATURES
 
 T = TypeVar("T")
 Texts = Mapping[str, str]
@@ -53,29 +55,6 @@ COMMANDS: Final = {
 _GPU_FIELDS: Final = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,temperature.gpu"
 GPU_QUERY: Final = f"nvidia-smi --query-gpu={_GPU_FIELDS} --format=csv,noheader,nounits"
 
-# The instruction sets that kernels and recipes are chosen by, as /proc/cpuinfo spells them.
-_X86_FEATURES: Final = frozenset(
-    f"{prefix}{name}"
-    for prefix, names in {
-        "": ("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c"),
-        "avx512": ("f", "bw", "dq", "vl", "_vnni", "_bf16", "_fp16"),
-        "avx_": ("vnni", "vnni_int8"),
-        "amx_": ("tile", "int8", "bf16"),
-    }.items()
-    for name in names
-)
-_ARM_FEATURES: Final = frozenset(
-    ("neon", "asimd", "asimddp", "asimdhp", "asimdfhm", "fphp", "i8mm", "bf16", "sve", "sve2", "svei8mm", "sme")
-)
-# Implementer 0x41 is Arm; parts from the Linux kernel's cputype.h.
-_ARM_PARTS: Final = {
-    "0xc07": "Cortex-A7", "0xc08": "Cortex-A8", "0xc09": "Cortex-A9", "0xc0f": "Cortex-A15", "0xd03": "Cortex-A53",
-    "0xd04": "Cortex-A35", "0xd05": "Cortex-A55", "0xd07": "Cortex-A57", "0xd08": "Cortex-A72",
-    "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1",
-    "0xd0d": "Cortex-A77", "0xd40": "Neoverse-V1", "0xd41": "Cortex-A78", "0xd42": "Cortex-A78AE",
-    "0xd44": "Cortex-X1", "0xd46": "Cortex-A510", "0xd47": "Cortex-A710", "0xd48": "Cortex-X2",
-    "0xd49": "Neoverse-N2",
-}  # fmt: skip
 # A 32-bit program on a 64-bit kernel is told `armv8l`.
 _ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64", "i686": "i386", "armv8l": "armv7l"}
 _32_BIT: Final = {"aarch64": "armv7l", "x86_64": "i386"}
@@ -222,7 +201,7 @@ def _cpu(texts: Texts) -> str:
 
 def _arm_cores(texts: Texts) -> str:
     parts = dict.fromkeys(_fields(texts, "CPU part"))
-    return " + ".join(_ARM_PARTS.get(part, f"Arm part {part}") for part in parts)
+    return " + ".join(ARM_PARTS.get(part, f"Arm part {part}") for part in parts)
 
 
 def _cores(texts: Texts) -> int:
@@ -234,7 +213,7 @@ def _cores(texts: Texts) -> int:
 
 def _features(texts: Texts) -> list[str]:
     line = _field(texts, "flags") or _field(texts, "Features")
-    return sorted(set(line.split()) & (_X86_FEATURES | _ARM_FEATURES))
+    return sorted(set(line.split()) & FEATURES)
 
 
 def _memory(texts: Texts) -> int:
