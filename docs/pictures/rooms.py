@@ -51,7 +51,7 @@ ROWS: Final = (
                 ("mixing",),
                 ("bisecting",),
                 ("workers",),
-                ("checking",),
+                ("checking", "checking/tasks"),
                 ("tflite",),
                 ("onnx",),
                 ("torch", "programs"),
