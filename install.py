@@ -130,16 +130,39 @@ def _short(line: str) -> str:
     return re.sub(r"(Downloading )\S*/", r"\1", line.strip())
 
 
-def installed_gb() -> float:
-    """What .venv has on disk, in GB."""
-    found = 0
-    for folder, _, names in os.walk(ROOT / ".venv"):
-        for name in names:
+class Size:
+    """What a folder has on disk. Only folders in which files came or went since the last call are listed again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._listed: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+
+    def gb(self) -> float:
+        """Its size in GB; of a file that grows, as it was when its folder was listed."""
+        found, places = 0, [str(self.folder)]
+        while places:
+            place = places.pop()
             try:
-                found += os.lstat(Path(folder, name)).st_size
+                changed = os.stat(place).st_mtime_ns
+                if self._listed.get(place, (0,))[0] != changed:
+                    self._listed[place] = (changed, *_listed(place))
             except FileNotFoundError:  # pip moves files while they are counted
                 continue
-    return found / 1e9
+            found += self._listed[place][1]
+            places += self._listed[place][2]
+        return found / 1e9
+
+
+def _listed(place: str) -> tuple[int, tuple[str, ...]]:
+    """The size of the files in a folder, and the folders in it."""
+    size, folders = 0, []
+    with os.scandir(place) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            else:
+                size += entry.stat(follow_symlinks=False).st_size
+    return size, tuple(folders)
 
 
 def remove_unused(site: Path) -> None:
@@ -158,6 +181,7 @@ class Steps:
 
     def __init__(self, kind: str, torch: str, index: str) -> None:
         self.kind, self.torch, self.index = kind, torch, index
+        self.size = Size(ROOT / ".venv")
         self.python = ROOT / ".venv" / "bin" / "python"
         self.pip: list[str | Path] = [self.python, "-m", "pip", "--disable-pip-version-check"]
         self.install = [*self.pip, "install", "--progress-bar", "off", *(SLIM if kind == "demo" else ())]
@@ -171,22 +195,22 @@ class Steps:
             for command in commands:
                 self.step(command)
         if self.kind == "demo":  # in a process of its own, because thousands of small files take long on some disks
-            watched([sys.executable, __file__, "unused"], size=installed_gb)
-        print(f"installed: {installed_gb():.2f} GB in .venv", flush=True)
+            watched([sys.executable, __file__, "unused"], size=self.size.gb)
+        print(f"installed: {Size(ROOT / '.venv').gb():.2f} GB in .venv", flush=True)
 
     def step(self, command: list[str | Path]) -> None:
         """One command; where the index of PyTorch cannot be reached, the package index has PyTorch as well."""
         if "--index-url" not in command:
-            watched(command, size=installed_gb)
+            watched(command, size=self.size.gb)
             return
         try:
-            watched(command, size=installed_gb)
+            watched(command, size=self.size.gb)
         except SystemExit:
             place = command.index("--index-url")
             print(f"    not from {command[place + 1]}: from the package index, for Linux the CUDA build", flush=True)
             # That build imports libraries of CUDA, which are packages of their own.
             words = [word for word in (*command[:place], *command[place + 2 :]) if word != "--no-deps"]
-            watched(words, size=installed_gb)
+            watched(words, size=self.size.gb)
 
     def _steps(self) -> Iterator[tuple[str, list[list[str | Path]]]]:
         constraints = ["--constraint", "constraints.txt"]

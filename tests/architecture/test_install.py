@@ -67,6 +67,41 @@ def test_what_the_demo_leaves_out_is_known() -> None:
     assert left_out == LEFT_OUT
 
 
+def test_the_size_of_what_is_installed_is_counted_where_something_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second, next to pip: a walk over the 50,000 files of the environment each time slowed it down."""
+    for number in range(20):
+        (tmp_path / f"package-{number}/deep").mkdir(parents=True)
+        (tmp_path / f"package-{number}/deep/code").write_bytes(bytes(1000))
+    (tmp_path / "link").symlink_to(tmp_path / "package-0")
+    link = (tmp_path / "link").lstat().st_size
+    listed: list[str] = []
+    scandir = os.scandir
+
+    def counted(place: str) -> object:
+        listed.append(str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    size = install.Size(tmp_path)
+
+    assert size.gb() * 1e9 == pytest.approx(20_000 + link)
+    assert len(listed) == 41
+    listed.clear()
+    assert size.gb() * 1e9 == pytest.approx(20_000 + link)
+    assert listed == []
+
+    later = tmp_path / "package-3/deep"
+    (later / "more").write_bytes(bytes(500))
+    os.utime(later, ns=(0, later.stat().st_mtime_ns + 10**9))  # the clock of the disk may be coarse
+    shutil.rmtree(tmp_path / "package-4")
+    os.utime(tmp_path, ns=(0, tmp_path.stat().st_mtime_ns + 10**9))
+    listed.clear()
+    assert size.gb() * 1e9 == pytest.approx(19_500 + link)
+    assert sorted(listed) == sorted([str(tmp_path), str(later)])
+
+
 def test_a_silent_step_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     code = "import time; time.sleep(0.5); print('  Downloading https://host/net-1.0.whl (3.5 MB)'); print('noise')"
 
