@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from edgekit.core.errors import DeviceError, DiskFull, EnvironmentFault
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.fetch import checked, is_recorded, record_checksum, refuse_offline
 from edgekit.core.system.files import cached_folder, new_file, sha256_bytes, sha256_file
-from edgekit.devices.remote.shell import Shell, succeeded
+from edgekit.devices.remote.shell import Shell, shortened, succeeded
 from edgekit.devices.remote.transfer import ensure, free_bytes
 
 ENGINES: Final = ("onnxruntime", "ai-edge-litert")
@@ -52,6 +53,8 @@ python3 -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null || echo none""
 # What `_VERIFY` says of a backend that cannot be imported, and of one that is not there at all.
 _FAILS: Final = re.compile(r"(onnxruntime|ai-edge-litert|tflite-runtime): ")
 _ABSENT: Final = re.compile(r"No module named '(onnxruntime|ai_edge_litert|tflite_runtime)")
+# A note in the folder of the backends, gone with it.
+_WHY: Final = "site/.why"
 _log = logging.getLogger(__name__)
 
 
@@ -119,7 +122,16 @@ def prepare(shell: Shell, cache: Path, *, offline: bool = False, packages: Seque
     install(shell, archive, "site", wanted)
     found = verify(shell)
     remove_others(shell, archive, "site")
-    return found + _why_other(found, platform)
+    why = _why_other(found, platform)
+    note = f'printf %s {shlex.quote(why)} > "{shell.root}/{_WHY}"'
+    succeeded(shell, shell.run(note), "noting why it has these versions")
+    return found + why
+
+
+def why_these(shell: Shell) -> str:
+    """Why the last `prepare` installed other versions than those of this machine, in brackets; empty if it did not."""
+    said = shortened(shell.run(f'cat "{shell.root}/{_WHY}" 2>/dev/null').text)
+    return f" {said}" if said else ""
 
 
 def _chosen(wanted: Sequence[str], possible: tuple[str, ...], platform: Platform, name: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from edgekit.core.errors import EnvironmentFault
 from edgekit.core.facts import Facts
 from edgekit.core.machine import Texts
 from edgekit.core.reports.setup.devices import OK, PROBLEM, WARNING, Check
-from edgekit.devices.remote.engines import ENGINES, needed_bytes, probe, verify
+from edgekit.devices.remote.engines import ENGINES, needed_bytes, probe, verify, why_these
 from edgekit.devices.remote.facts import read_texts
 from edgekit.devices.remote.onnxruntime_library import verify_native
 from edgekit.devices.remote.shell import Shell, shortened, succeeded
@@ -81,11 +81,14 @@ def _disk(shell: Shell) -> Check:
 
 
 def _runtime(shell: Shell, texts: Texts, runners: Mapping[str, Path]) -> Check:
-    """The backends in Python if there are any, otherwise the C library."""
+    """The backends in Python if there are any, and why not those of this machine; otherwise the C library."""
     architecture = machine.architecture(texts)
     is_native = any(line.startswith("native/") for line in texts.get("native", "").splitlines())
     try:
-        found = verify_native(shell, runners[architecture]) if is_native and architecture in runners else verify(shell)
+        if is_native and architecture in runners:
+            found = verify_native(shell, runners[architecture])
+        else:
+            found = verify(shell) + why_these(shell)
     except EnvironmentFault as err:
         return Check("runtime", PROBLEM, err.message, err.hint)
     return Check("runtime", OK, found)

@@ -169,6 +169,16 @@ def test_a_device_with_an_old_glibc_gets_versions_that_run_and_is_told_why(tmp_p
     assert result.engine != f"onnxruntime {here}"
     assert checks["python"].found.endswith("glibc 2.17")
     assert result.engine in checks["runtime"].found
+    assert checks["runtime"].found.endswith(said[said.index(" (") :])
+
+
+def test_a_check_repeats_why_the_backends_are_other_versions_until_they_are_removed(here: LocalShell) -> None:
+    (here.folder / "site").mkdir(parents=True)
+    assert engines.why_these(here) == ""
+
+    (here.folder / "site/.why").write_text(" (onnxruntime 1.31.1 as on this machine have no build\n\x1b[2J)")
+    assert engines.why_these(here) == " (onnxruntime 1.31.1 as on this machine have no build \x1b[2J)"
+    assert not here.folder.joinpath("why").exists()
 
 
 def test_a_device_without_glibc_gets_the_packages_of_its_own_architecture(here: LocalShell, tmp_path: Path) -> None:
