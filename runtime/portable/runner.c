@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,12 +22,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { API_VERSION = 12, MAX_RANK = 16, MAX_WARMUPS = 100, CLOSE = 5 };
-enum { MARK = 9999 };
+enum { MARK = 9999, LEAST_KEPT = 128 << 10, MOST_KEPT = 32 << 20 };
 enum { USER_ERROR = 2, DEVICE_ERROR = 3, UNREADABLE = 5 };
 
 /* Places in OrtApi. */
@@ -140,43 +140,10 @@ static void read_feeds(const char *path) {
     if (!feed_count) fail(USER_ERROR, "UserError", "There are no feeds.");
 }
 
-static double number_in(const char *path, double factor) {
-    double number = -1;
-    FILE *file = fopen(path, "r");
-    if (!file) return -1;
-    if (fscanf(file, "%lf", &number) != 1) number = -1;
-    fclose(file);
-    return number < 0 ? -1 : number * factor;
-}
-
-static void print_fact(const char *name, double value) {
-    if (value < 0) printf(",\"%s\":null", name);
-    else printf(",\"%s\":%.9g", name, value);
-}
-
-typedef struct { double clock, temperature, load; } Moment;
-
-static Moment moment(void) {
-    Moment facts = {-1, -1, -1};
-    char path[128];
-    facts.clock = number_in("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", 1000);
-    facts.load = number_in("/proc/loadavg", 1);
-    for (int zone = 0; zone < 64; zone++) {
-        snprintf(path, sizeof path, "/sys/class/thermal/thermal_zone%d/temp", zone);
-        double value = number_in(path, 0.001);
-        if (value > facts.temperature) facts.temperature = value;
-    }
-    return facts;
-}
-
-static void print_moment(const char *name, Moment facts) {
-    struct utsname system;
-    uname(&system);
-    printf(",\"%s\":{\"system\":\"%s\",\"architecture\":\"%s\"", name, system.sysname, system.machine);
-    print_fact("clock_hz", facts.clock);
-    print_fact("temperature_c", facts.temperature);
-    print_fact("load", facts.load);
-    putchar('}');
+/* From which sizes glibc's malloc gives blocks back to the system when they are freed; as runtime/memory.py. */
+static void keep_freed(int mmap, int trim) {
+    mallopt(M_MMAP_THRESHOLD, mmap);
+    mallopt(M_TRIM_THRESHOLD, trim);
 }
 
 static void reset_peak(void) {
@@ -332,14 +299,15 @@ int main(int argument_count, char **arguments) {
     if (optind + 2 != argument_count || most < 1) fail(USER_ERROR, "UserError", "usage: runner [options] MODEL FEEDS");
     read_feeds(arguments[optind + 1]);
     double *values = calloc(most, sizeof *values), warmups[MAX_WARMUPS], spent = 0;
-    Moment before = moment();
     reset_peak();
+    keep_freed(LEAST_KEPT, LEAST_KEPT); /* how many copies of the weights are at the peak depends on addresses otherwise */
     double start = now();
     const char *version = load(library);
     open_session(arguments[optind], threads, level, spin);
     double loading = now() - start;
     set_feed(0);
     double first = run();
+    keep_freed(MOST_KEPT, 2 * MOST_KEPT); /* so that calls reuse their blocks */
     int warmup_count = 0, count = 0;
     while (warmup_count < MAX_WARMUPS && spent < limit && !are_close(warmups, warmup_count))
         spent += warmups[warmup_count++] = run();
@@ -352,7 +320,6 @@ int main(int argument_count, char **arguments) {
     if (is_marked) syscall(MARK, count);
     switched = switches() - switched;
     double memory_used = peak_memory();
-    Moment after = moment();
     if (results) write_all(results);
     printf("{\"backend\":\"onnxruntime\",\"engine\":\"onnxruntime %s\",\"provider\":\"cpu\"", version);
     print_values("values", values, count);
@@ -361,8 +328,6 @@ int main(int argument_count, char **arguments) {
     if (memory_used < 0) printf(",\"peak_memory_bytes\":null");
     else printf(",\"peak_memory_bytes\":%.0f", memory_used);
     printf(",\"nivcsw\":%ld", switched);
-    print_moment("before", before);
-    print_moment("after", after);
     printf(",\"schema_version\":1}\n");
     return 0;
 }
