@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.devices.test_c_runner_build import install_zig
 from tests.flows.deploying.small_bundles import small_bundle, tflite_bundle
+from tests.flows.signing.keys import allow, new_key
 from tests.standins.cache import built, cache_folder, required
 from tests.standins.phone import running_phone
 from tests.standins.pi import PI4, PI5, Pi, running_pi
@@ -21,6 +22,7 @@ from edgekit.core.system.progress import Silent
 from edgekit.devices import inventory
 from edgekit.devices.inventory import Entry
 from edgekit.devices.remote.engines import clean
+from edgekit.devices.remote.installed_programs import SIGNERS
 from edgekit.devices.remote.onnxruntime_library import prepare_native
 from edgekit.flows.deploy import install_order, list_order, program_order, roll_back_order
 from edgekit.flows.deploying.installing import program_name
@@ -47,8 +49,8 @@ def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pi]:
         yield board
 
 
-def install(bundle: Path, name: str = "") -> DeployedReport:
-    with install_order(bundle, device="pi", name=name) as order:
+def install(bundle: Path, name: str = "", key: Path | None = None) -> DeployedReport:
+    with install_order(bundle, device="pi", name=name, key=key) as order:
         return order.run(Silent())
 
 
@@ -88,13 +90,19 @@ def test_a_program_is_installed_runs_and_survives_clean(pi: Pi, tmp_path: Path) 
     assert "6 cases, all as expected" in on_the_pi(pi, "my-net/current/run --self-test")
 
 
-def test_a_broken_new_version_is_rolled_back_and_the_old_one_goes_on(pi: Pi, tmp_path: Path) -> None:
+def test_a_broken_or_unsigned_new_version_is_rolled_back_and_the_signed_one_goes_on(pi: Pi, tmp_path: Path) -> None:
+    """The Pi asks for programs that anna signed: who sends one that eve signed, or nobody, changes nothing there."""
+    anna, eve = new_key(tmp_path, "anna"), new_key(tmp_path, "eve")
+    allow(pi.home / SIGNERS, anna, "anna@example.com")
     bundle = small_bundle(tmp_path / "bundle")
-    first = install(bundle, "net").programs[0].current
-    break_the_engine(pi)
+    first = install(bundle, "net", anna).programs[0].current
 
+    for key, reason in ((None, "is not signed, and "), (eve, "is not signed by anyone in ")):
+        with pytest.raises(DeviceError, match=rf"'pi' refuses version '0002-\w+' of 'net': the program {reason}"):
+            install(bundle, "net", key)
+    break_the_engine(pi)
     with pytest.raises(DeviceError, match=r"Version '0002-\w+' of 'net' fails on 'pi': .*'0001-\w+' stays") as caught:
-        install(bundle, "net")
+        install(bundle, "net", anna)
 
     assert "differs by" in caught.value.message
     assert caught.value.exit_code == 3
@@ -103,6 +111,8 @@ def test_a_broken_new_version_is_rolled_back_and_the_old_one_goes_on(pi: Pi, tmp
     assert on_the_pi(pi, "ls -A net").split() == [".lock", "current", "versions"] or (
         on_the_pi(pi, "ls -A net").split() == ["current", "versions"]
     )
+    on_the_pi(pi, "echo >>net/current/model.pyz")
+    assert "the signature of 'anna@example.com' does not match" in on_the_pi(pi, "net/current/run --self-test 2>&1")
 
 
 def test_rollback_goes_back_one_version_and_only_to_one_that_works(pi: Pi, tmp_path: Path) -> None:
