@@ -360,7 +360,7 @@ def peak_memory_bytes() -> int | None:
 
 
 def keep_freed(mmap: int, trim: int) -> None:
-    """From which sizes glibc's malloc gives blocks back to the system when they are freed; as runtime/memory.py."""
+    """From which sizes glibc's malloc gives freed blocks back to the system, as on the host."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)
         library.mallopt(-3, mmap)
