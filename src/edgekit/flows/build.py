@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from edgekit.core.budget import Budget
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import Recipe, matches, parse_recipes
-from edgekit.core.reports.report import ParityCheck, Report
+from edgekit.core.reports.report import BuildOrigin, ParityCheck, Report
 from edgekit.core.system import documents
 from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
@@ -42,6 +44,7 @@ from edgekit.flows.opening.source import (
 from edgekit.flows.order import door
 from edgekit.flows.train import train
 from edgekit.flows.writing.bundle import converting_steps, write_bundle, writing_steps
+from edgekit.flows.writing.origin import origin_of, refuse_changed
 from edgekit.train.weights import shipped_weights
 
 BUNDLE: Final = "bundle"
@@ -64,6 +67,7 @@ class Making:
     budgets: tuple[Budget, ...]
     settings: Settings
     left_out: tuple[str, ...] = ()
+    origin: BuildOrigin | None = None
 
     def source(self, progress: Progress, name: str = "") -> Source:
         """The source, opened and checked; after training, `name` is the run directory."""
@@ -121,7 +125,7 @@ class BuildOrder:
                 profiled = _measured(found, written.parity, self.targets, self.rounds, progress, exported=True)
             findings = written.findings(self.out / BUNDLE, profiled)
             report = _judged(findings, self.targets, making.budgets, making.settings, stages)
-            report = explained(report, found)
+            report = msgspec.structs.replace(explained(report, found), origin=making.origin)
             _write_reports(report, staging)
         return report
 
@@ -180,6 +184,7 @@ class ResumeOrder:
             earlier.failures,
         )
         report = explained(_judged(findings, self.targets, self.budgets, self.settings, stages), found)
+        report = msgspec.structs.replace(report, origin=earlier.origin)
         _write_reports(report, self.out)
         return report
 
@@ -225,7 +230,8 @@ def build_order(
     refuse_existing(Path(out), force=force)
     _refuse_useless(targets, recipes)
     rounds = rounds_of(settings, launches, time_limit_s)
-    making, stages = Making(source, options, how, recipes, budgets, settings, left_out), dict[str, float]()
+    origin = origin_of(source, options, how)
+    making, stages = Making(source, options, how, recipes, budgets, settings, left_out, origin), dict[str, float]()
     opened = None
     if not _must_train(source, options, train_first):
         with _timed("load", stages, progress):
@@ -238,9 +244,12 @@ def build_order(
 def resume_build_order(
     out: str | Path,
     *,
+    source: str = "",
     target: str | Sequence[str] = "local",
     to: str | Sequence[str] = (),
     budget: str | Sequence[str] = (),
+    options: SourceOptions = SourceOptions(),
+    how: ExportOptions = ExportOptions(),
     settings: Settings = Settings(),
     launches: int | None = None,
     time_limit_s: float | None = None,
@@ -250,16 +259,22 @@ def resume_build_order(
 
     Args:
         out: What `build` wrote.
+        source: What it was made from; as in the build if empty.
         to: Recipe names or aliases that it must have made.
+        options: As in `build`; what is not given is as in the build, and so with `how`.
 
     Raises:
-        UserError: There is no build, or one without a requested recipe; or its files have changed since then.
+        UserError: There is no build, or one without a requested recipe; or its files, or what it was made from, have
+            changed since then.
         Unreadable: Its report or bundle is damaged.
     """
     out, targets, rounds = Path(out), named_targets(target), rounds_of(settings, launches, time_limit_s)
     if not (out / REPORT_JSON).is_file():
         raise UserError(f"'{out}' contains no build to resume.", hint="Omit --resume.")
     earlier = read_report(out / REPORT_JSON)
+    if earlier.origin is not None:  # reports of earlier versions have none
+        now = origin_of(source or earlier.origin.source, options, how, earlier.origin)
+        refuse_changed(earlier.origin, now, out)
     made = [*(one.recipe for one in earlier.artifacts), *(one.recipe for one in earlier.failures)]
     for recipe in parse_recipes(to) if to else ():
         if not any(matches(recipe.name, name) for name in made):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,3 +152,36 @@ def test_a_device_that_is_away_does_not_stop_the_others(desk: list[Host], tmp_pa
     compared = documents.read(tmp_path / "compared.json", ComparisonReport, newest=COMPARISON_SCHEMA)
     assert (compared.verdict, [one.target for one in compared.missing]) == ("incomplete", ["pi-b"])
     assert compared.files is not None
+
+
+def test_a_build_that_lost_a_device_is_resumed_there_unless_its_source_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real backends on both devices: what is resumed is the same bundle, and the report has both."""
+    source = Path(shutil.copy(LINEAR, tmp_path / "net.onnx"))
+    words = ["build", "net.onnx", "--out", "out", "--launches", "2", "--time-limit", "10ms"]
+    words += ["--target", "pi-a,pi-b", "--to", "onnx-fp32"]
+    monkeypatch.setenv("EDGEKIT_DEVICES", str(tmp_path / "devices.toml"))
+    with required(), running_desk(tmp_path, NAMES[:2], launch_s=None) as hosts:
+        hosts[1].kill()
+        said = finished(started(tmp_path, *words), 3)
+        (hint,) = [line for line in said.splitlines() if line.startswith("Hint: edgekit build ")]
+        hosts[1].start()
+        made = read(tmp_path / "out/report.json")
+        again = [*shlex.split(hint.removeprefix("Hint: edgekit ")), "--launches", "2", "--time-limit", "10ms"]
+
+        kept = source.read_bytes()
+        source.write_bytes(kept + b"\x7a\x01x")
+        refused = finished(started(tmp_path, *again), 2)
+        refused += finished(started(tmp_path, *again, "--opset", "17"), 2)
+        source.write_bytes(kept)
+        finished(started(tmp_path, *again), 0)
+
+    assert "The build in 'out' was made from something else: 'net.onnx' has changed." in refused
+    assert "--opset was not given" in refused
+    assert "edgekit build net.onnx --out out --force" in refused
+    whole = read(tmp_path / "out/report.json")
+    assert [(made.verdict, one.target) for one in made.missing] == [("incomplete", "pi-b")]
+    assert (whole.verdict, whole.missing, whole.origin) == ("pass", (), made.origin)
+    assert [one for one in whole.measurements if one.target == "pi-a"] == list(made.measurements)
+    assert [(one.target, len(one.launches)) for one in whole.measurements] == [("pi-a", 2), ("pi-b", 2)]

@@ -99,9 +99,12 @@ def command(
         if resume:
             return resume_build_order(
                 folder,
+                source=source,
                 target=targets,
                 to=to,
                 budget=budget,
+                options=options,
+                how=how,
                 settings=settings,
                 time_limit_s=time_limit,
                 progress=progress,

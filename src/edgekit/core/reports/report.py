@@ -21,8 +21,8 @@ from edgekit.core.spec import ModelSpec, metric_unit
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict, worst
 
-# 1: first version. 2: reports contain their reproduction.
-REPORT_SCHEMA: Final = 2
+# 1: first version. 2: reports contain their reproduction. 3: what a build was made from.
+REPORT_SCHEMA: Final = 3
 
 
 def is_report(path: str | Path) -> bool:
@@ -236,12 +236,25 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     wall_s: float
 
 
+class BuildOrigin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a build was made from: the source and the options other than the defaults, as typed.
+
+    `digests` are the sha256 of each file and folder: of code by its path in the folder of the source, of what an option
+    names by the option. A folder has that of the names and contents in it, one of data sets that of names and sizes.
+    """
+
+    source: str
+    options: dict[str, str] = {}
+    digests: dict[str, str] = {}
+
+
 class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All results of one command. `stages` are wall times in seconds, in order.
 
     `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain
     unusual times; `unexplained` are observations without a cause. `training` is that of the weights, if edgekit trained
     them. `failures` are the recipes that could not be made; the verdict is then fail. `missing` was not measured.
+    `origin` is that of a build.
     """
 
     command: str
@@ -271,6 +284,7 @@ class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     verdict: Verdict = Verdict.PASS
     seed: int = 0
     reproduction: Reproduction | None = None
+    origin: BuildOrigin | None = None
     schema_version: int = REPORT_SCHEMA
 
     @property
