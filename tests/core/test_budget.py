@@ -32,6 +32,7 @@ class Good:
         Good("latency.p90 <= 8 ms", "latency", 0.008, 0.9),
         Good("latency.p50<=250us", "latency", 250e-6, 0.5),
         Good("latency.p99.9 <= 1 s", "latency", 1.0, 0.999),
+        Good("latency.p0.5 <= 1 s", "latency", 1.0, 0.005),
         Good("  latency.p90   <=   8   ms  ", "latency", 0.008, 0.9),
         Good("load <= 2 s", "load", 2.0),
         Good("first_run <= 100 ms", "first_run", 0.1),
@@ -83,6 +84,7 @@ def test_a_budget_text_is_read_to_si(case: Good) -> None:
         ("latency.p0 <= 8 ms", "Unknown budget metric 'latency.p0'. Did you mean 'latency.p"),
         ("latency.mean <= 8 ms", "Unknown budget metric 'latency.mean'. Did you mean 'latency.p"),
         ("latncy.p90 <= 8 ms", "Unknown budget metric 'latncy.p90'. Did you mean 'latency.p90'?"),
+        ("latncy.p50 <= 8 ms", "Unknown budget metric 'latncy.p50'. Did you mean 'latency.p50'?"),
         ("accuracy.dorp <= 1 pt", "Unknown budget metric 'accuracy.dorp'. Did you mean 'accuracy.drop'?"),
         ("Size <= 1 kB", "Unknown budget metric 'Size'. Did you mean 'size'?"),
         ("size >= 1 kB", "Budget 'size >= 1 kB': 'size' requires '<=', got '>='."),
@@ -93,6 +95,7 @@ def test_a_budget_text_is_read_to_si(case: Good) -> None:
         ("latency.p90 <= 8 kB", "Unknown unit 'kB'."),
         ("size <= 100 KB", "Unknown unit 'KB'. Did you mean 'kB'?"),
         ("size <= 1e999 kB", "'1e999 kB' is not a number"),
+        ("accuracy >= 1.5", "Budget 'accuracy >= 1.5': the limit of 'accuracy' must be at most 1 (100 %)."),
         ("accuracy >= 98", "Budget 'accuracy >= 98': the limit of 'accuracy' must be at most 1 (100 %)."),
         (
             "accuracy.drop <= 1",
@@ -111,11 +114,27 @@ def test_a_wrong_budget_says_what_is_wrong(text: str, message: str) -> None:
     assert caught.value.message.startswith(message)
 
 
-def test_a_share_without_its_unit_is_offered_with_it() -> None:
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("accuracy.drop <= 1", '--budget "accuracy.drop <= 1 pt"'),
+        ("accuracy >= 98", '--budget "accuracy >= 98 %"'),
+        ("accuracy.drop <= 150 pt", ""),
+        ("fast", '--budget "latency.p90 <= 8 ms"'),
+        ("speed <= 8 ms", '--budget "latency.p90 <= 8 ms"'),
+        (": size <= 1 kB", '--budget "onnx-int8@pi5: latency.p90 <= 8 ms"'),
+    ],
+)
+def test_a_wrong_budget_comes_with_one_that_is_right(text: str, hint: str) -> None:
     with pytest.raises(UserError) as caught:
-        Budget.parse("accuracy.drop <= 1")
+        Budget.parse(text)
 
-    assert caught.value.hint == '--budget "accuracy.drop <= 1 pt"'
+    assert hint in (caught.value.hint or "")
+    assert bool(caught.value.hint) is bool(hint)
+
+
+def test_a_budget_is_a_value() -> None:
+    assert len({Budget.parse("size <= 1 kB"), Budget.parse("size <= 1 kB")}) == 1
 
 
 @given(st.text(alphabet=string.printable, max_size=40))

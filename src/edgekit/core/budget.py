@@ -48,7 +48,7 @@ _SHARES: Final = {
 _KNOWN: Final = ("latency.p50", "latency.p90", "latency.p99", *(name for name in METRICS if name != "latency"))
 
 
-class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Budget(msgspec.Struct, frozen=True):
     """A limit in SI units on one metric, for one artifact and target or (empty scope) for any.
 
     `quantile` is set for latency: `latency.p90` has 0.9.
@@ -57,9 +57,9 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
     metric: str
     limit: float
-    quantile: float | None = None
-    artifact: str = ""
-    target: str = ""
+    quantile: float | None
+    artifact: str
+    target: str
 
     @classmethod
     def parse(cls, text: str) -> Budget:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from edgekit.core.statistics.intervals import direction, ratio_interval
 from edgekit.core.statistics.paired import LOOKS, paired_p_value, paired_ratio
@@ -84,3 +87,42 @@ def test_p_values_agree_with_the_interval() -> None:
 def test_what_is_no_pairs_is_refused(a: list[float], b: list[float]) -> None:
     with pytest.raises(ValueError, match="pairs"):
         paired_ratio(a, b)
+
+
+@pytest.mark.parametrize("count", [5, 8, 13])
+def test_the_interval_and_the_p_value_are_those_of_yuen_over_all_looks(count: int) -> None:
+    a, b = pairs(np.random.default_rng(count), 1.03, 0.04, count)
+    logs = np.log(np.asarray(b) / np.asarray(a))
+    kept = count - 2 * int(0.2 * count)
+    mean = float(stats.trim_mean(logs, 0.2))
+    error = float(np.asarray(stats.mstats.winsorize(logs, (0.2, 0.2))).std(ddof=1)) * math.sqrt(count) / kept
+    quantile = float(stats.t.ppf(1 - 0.01 / 3 / 2, kept - 1))
+
+    found = paired_ratio(a, b, alpha=0.01, looks=3)
+
+    ends = [math.exp(mean + side * quantile * error) for side in (0, -1, 1)]
+    assert (found.value, found.low, found.high) == pytest.approx(ends, rel=1e-9)
+    assert found.n == count
+    assert found.detectable == pytest.approx(math.expm1((quantile + float(stats.t.ppf(0.8, kept - 1))) * error))
+    tails = 2 * float(stats.t.sf(abs(mean / error), kept - 1))
+    assert [paired_p_value(a, b, looks=looks) for looks in (1, 2)] == pytest.approx([tails, min(1.0, 2 * tails)])
+    assert (paired_ratio(a, b), paired_p_value(a, b)) == (
+        paired_ratio(a, b, alpha=0.05, looks=LOOKS),
+        paired_p_value(a, b, looks=LOOKS),
+    )
+
+
+def test_pairs_without_noise_have_a_p_value_of_one_or_none_at_all() -> None:
+    a = [1.0] * PAIRS
+
+    assert paired_p_value(a, a) == 1.0
+    assert paired_p_value(a, [2.0] * PAIRS) == 0.0
+    assert paired_p_value([1.0, 1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0, 1.0]) == 1.0
+
+
+def test_five_pairs_suffice_and_each_value_must_be_positive() -> None:
+    five = [1e-3, 1.01e-3, 0.99e-3, 1e-3, 1.02e-3]
+
+    assert paired_ratio(five, five).value == 1.0
+    with pytest.raises(ValueError, match="at least 5 pairs"):
+        paired_ratio([0.0, *five[1:]], five)

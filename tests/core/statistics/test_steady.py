@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import stats
 from scipy.signal import lfilter
 
-from edgekit.core.statistics.steady import MIN_VALUES, drift, warmup_end
+from edgekit.core.statistics.steady import MIN_FITTED, MIN_VALUES, common_drift, drift, likely_end, warmup_end
 
 Floats = npt.NDArray[np.float64]
 
@@ -134,3 +135,102 @@ def test_a_clock_that_repeats_itself_is_steady() -> None:
 def test_too_few_values_show_nothing() -> None:
     assert warmup_end([1.0] * (MIN_VALUES - 1)) is None
     assert warmup_end([1.0] * MIN_VALUES) == 0
+
+
+@pytest.mark.parametrize(("slope", "count"), [(0.01, 400), (-0.02, 400), (0.0, 7)])
+def test_a_drift_is_the_line_through_the_means_of_its_batches(slope: float, count: int) -> None:
+    # Uniform noise stays within 2.5 of its sigmas, so that no value is pulled.
+    rng = np.random.default_rng(10)
+    values = 5e-3 * (1 + slope * np.arange(count) / 100 + rng.uniform(-0.01, 0.01, count))
+    batches = min(20, count)
+    line = stats.linregress(np.arange(batches), [part.mean() for part in np.array_split(values, batches)])
+    scale = 100 * batches / count / (np.median(values) - abs(line.slope) * batches / 2)
+    half = float(stats.t.ppf(0.9975, batches - 2)) * line.stderr
+
+    found = drift(list(values))
+
+    ends = [scale * (line.slope + side * half) for side in (0, -1, 1)]
+    assert (found.value, found.low, found.high) == pytest.approx(ends, rel=1e-9)
+    assert found.n == count
+
+
+def test_an_outlier_counts_as_two_and_a_half_sigmas_whatever_its_size() -> None:
+    values = noise(np.random.default_rng(11), 400, 0.01, 0.0, outliers=0.0) * (1 + 0.02 * np.arange(400) / 100)
+    clean = drift(list(values))
+    found = []
+    for factor in (10.0, 1000.0):
+        values[390] = factor
+        found.append(drift(list(values)))
+
+    assert found[0].value == pytest.approx(found[1].value, rel=1e-9)
+    assert found[0].value == pytest.approx(clean.value, rel=0.03)
+
+
+def excess(kind: str, x: Floats) -> Floats:
+    shapes = {"exponential": np.exp(-x), "bell": np.exp(-x * x), "ramp": np.maximum(0.0, 1 - x), "step": x < 1}
+    return np.asarray(shapes[kind], np.float64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "end"),
+    [("exponential", 40 * math.log(50)), ("bell", 40 * math.sqrt(math.log(50))), ("ramp", 40 * 0.98), ("step", 40)],
+)
+@pytest.mark.parametrize("size", [0.5, -0.5])
+def test_each_kind_of_warmup_ends_within_one_percent_of_the_level(kind: str, size: float, end: float) -> None:
+    trace = noise(np.random.default_rng(12), 500, 0.002, 0.0, outliers=0.0)
+    trace *= 1 + size * excess(kind, np.arange(500) / 40)
+
+    assert warmup_end(list(trace)) == pytest.approx(end, rel=0.05, abs=1)
+
+
+@pytest.mark.parametrize(("size", "end"), [(0.008, 0), (0.03, 100)])
+def test_a_warmup_counts_from_two_percent_on(size: float, end: int) -> None:
+    trace = noise(np.random.default_rng(13), 500, 0.002, 0.0, outliers=0.0)
+    trace[:100] *= 1 + size
+
+    assert likely_end(list(trace)) == pytest.approx(end, abs=1)
+
+
+def test_correlated_noise_is_no_warmup_and_what_follows_one_may_be_another() -> None:
+    wandering = noise(np.random.default_rng(14), 400, 0.02, 0.9, outliers=0.0)
+    tiers = noise(np.random.default_rng(15), 600, 0.002, 0.0, outliers=0.0)
+    tiers[:20] *= 5
+    tiers[20:120] *= 1.1
+
+    assert likely_end(list(wandering)) == 0
+    assert warmup_end(list(tiers)) == pytest.approx(120, abs=2)
+
+
+def test_a_warmup_that_has_not_ended_ends_at_half_of_the_values() -> None:
+    trace = noise(np.random.default_rng(16), 200, 0.002, 0.0, outliers=0.0) * (1 + warmup("step", 200, 120, 0.5))
+
+    assert likely_end(list(trace)) == 100
+    assert likely_end([1.0] * (MIN_FITTED - 1)) is None
+    assert likely_end([1.0] * MIN_FITTED) == 0
+
+
+def launches(slopes: list[float], count: int = 200) -> list[list[float]]:
+    return [list(1e-3 * (1 + slope * np.arange(count) / 100)) for slope in slopes]
+
+
+def test_a_drift_in_common_is_the_mean_of_the_launches() -> None:
+    slopes = [0.02, 0.021, 0.022, 0.019]
+
+    found = common_drift(launches(slopes), 200)
+
+    assert found == pytest.approx(np.mean(slopes), rel=0.02)
+    assert common_drift([*launches(slopes), [1.0, 2.0, 3.0, 4.0]], 200) == found
+    assert common_drift([*launches(slopes[:3]), *launches([0.019], 5)], 200) != found
+
+
+@pytest.mark.parametrize(
+    ("slopes", "calls"), [([0.02], 200), ([0.05, -0.05, 0.04], 200), ([0.005] * 4, 200), ([0.015] * 4, 50)]
+)
+def test_a_drift_of_one_launch_of_both_signs_or_too_small_is_none(slopes: list[float], calls: int) -> None:
+    assert common_drift(launches(slopes), calls) == 0.0
+
+
+def test_in_short_launches_a_drift_counts_from_one_percent_within_a_launch() -> None:
+    assert common_drift(launches([0.015, 0.0151, 0.0149]), 100) == pytest.approx(0.015, rel=0.02)
+    assert common_drift(launches([-0.015, -0.0151, -0.0149]), 1000) == pytest.approx(-0.015, rel=0.05)
+    assert common_drift(launches([0.025, 0.0251]), 50) == pytest.approx(0.025, rel=0.05)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
+from scipy import stats
 
 from edgekit.core.budget import Budget
 from edgekit.core.reports.check import Checked
@@ -79,14 +82,82 @@ def test_p_values_of_budgets(text: str, estimate: Estimate, low: float, high: fl
     assert low <= found <= high
 
 
+@pytest.mark.parametrize("value", [0.9e-3, 0.98e-3, 1.03e-3])
+def test_a_latency_is_compared_by_student_t_on_the_log_scale(value: float) -> None:
+    half = math.log(1.05)
+    estimate = Estimate(value, value * math.exp(-half), value * math.exp(half), 8)
+    error = half / float(stats.t.ppf(0.975, 7))
+
+    found = p_value(budget("latency.p50 <= 1 ms", estimate), lower_is_better=True)
+
+    assert found == pytest.approx(float(stats.t.sf((math.log(value) - math.log(1e-3)) / error, 7)), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "lower_is_better", "excess"),
+    [
+        ("accuracy >= 90 %", 0.88, False, 0.02),
+        ("accuracy >= 90 %", 0.93, False, -0.03),
+        ("accuracy.drop <= 1 pt", 0.03, True, 0.02),
+        ("accuracy.drop <= 0 pt", 0.03, True, 0.03),
+    ],
+)
+def test_a_share_is_compared_by_the_normal_distribution(
+    text: str, value: float, lower_is_better: bool, excess: float
+) -> None:
+    error = 0.04 / float(stats.norm.ppf(0.975))
+
+    found = p_value(budget(text, Estimate(value, value - 0.04, value + 0.04, 400)), lower_is_better=lower_is_better)
+
+    assert found == pytest.approx(float(stats.norm.sf(excess / error)), rel=1e-9)
+
+
+def test_one_launch_of_a_latency_is_compared_without_its_spread() -> None:
+    found = p_value(budget("load <= 1 s", Estimate(1.5, 1.0, 2.0, 1)), lower_is_better=True)
+
+    assert found == pytest.approx(float(stats.norm.sf(0.5 / (0.5 / float(stats.norm.ppf(0.975))))))
+
+
+@pytest.mark.parametrize("estimate", [Estimate(None, 1.0, 2.0), Estimate(1.0, None, 2.0), Estimate(1.0, 0.5, None)])
+def test_what_has_no_value_or_no_interval_has_no_p_value(estimate: Estimate) -> None:
+    check = BudgetCheck("load <= 1 s", "a", "local", "load", "s", 1.0, estimate, Verdict.INCONCLUSIVE)
+
+    assert p_value(check, lower_is_better=True) is None
+
+
+def test_what_was_inconclusive_before_the_policy_stays_told() -> None:
+    alarms = [result(Verdict.FAIL, 0.04), result(Verdict.FAIL, 0.001), result(Verdict.PASS, 0.9)]
+
+    first, second, third = controlled(alarms, 0.05)
+
+    assert (first.verdict, first.message) == (Verdict.INCONCLUSIVE, "1 ms; not significant among 3 checks")
+    assert (second, third) == (alarms[1], alarms[2])
+
+
+@pytest.mark.parametrize("policy", ["report", "fail"])
+def test_another_policy_has_no_patience_to_lose(policy: str) -> None:
+    file = msgspec.structs.replace(FILE, inconclusive=policy)
+
+    found = patient([result(Verdict.INCONCLUSIVE), result(Verdict.PASS)], file, lambda key: 20)
+
+    assert [(one.verdict, one.in_a_row) for one in found] == [(Verdict.INCONCLUSIVE, 21), (Verdict.PASS, 0)]
+
+
+def test_each_check_has_a_count_of_its_own() -> None:
+    checks = [result(Verdict.INCONCLUSIVE, check=name) for name in ("size <= 1 kB", "load <= 1 s")]
+    before = {checks[0].key: 3, checks[1].key: 5}
+
+    assert [one.in_a_row for one in patient(checks, FILE, before.__getitem__)] == [4, 6]
+
+
 def test_the_tenth_inconclusive_run_in_a_row_fails_with_that_reason() -> None:
     undecided = [result(Verdict.INCONCLUSIVE)]
 
     ninth, tenth = (patient(undecided, FILE, lambda key, before=before: before)[0] for before in (8, 9))  # type: ignore[misc]  # a default binds it
 
     assert (ninth.verdict, ninth.in_a_row) == (Verdict.INCONCLUSIVE, 9)
-    assert tenth.verdict is Verdict.FAIL
-    assert "inconclusive in 10 runs in a row" in tenth.message
+    assert (tenth.verdict, tenth.in_a_row) == (Verdict.FAIL, 10)
+    assert tenth.message == "inconclusive in 10 runs in a row (limit 10); the last: 1 ms"
 
 
 @pytest.mark.parametrize(
