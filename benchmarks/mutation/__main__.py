@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument("--again", action="store_true", help="only the mutants that survived the last run")
     parser.add_argument("--module", help="only the module whose path ends in this")
+    parser.add_argument("--sample", type=int, help="only as many mutants of each module, drawn with a fixed seed")
     parser.add_argument(
         "--longest", type=float, default=3.0, help="leave out tests that take longer (seconds of a processor)"
     )
@@ -44,26 +46,33 @@ def main() -> None:
     for name in options.subjects:
         for module in SUBJECTS[name].modules:
             if not options.module or module.endswith(options.module):
-                _module(name, SUBJECTS[name], module, options.longest, again=options.again)
+                _module(name, SUBJECTS[name], module, options)
     if options.page:
         write_page()
 
 
-def _module(name: str, subject: Subject, module: str, longest_s: float, *, again: bool) -> None:
+def _module(name: str, subject: Subject, module: str, options: argparse.Namespace) -> None:
     start, row = time.monotonic(), read(name).get(module)
     mutants = mutants_of(ROOT / module)
     earlier = {(one.was, one.now): one for one in row.survivors} if row else {}
-    chosen = [one for one in mutants if one.key in earlier] if again else mutants
-    outcomes = judged(module, subject.tests, chosen, longest_s)
+    chosen = [one for one in mutants if one.key in earlier] if options.again else _drawn(mutants, options.sample)
+    outcomes = judged(module, subject.tests, chosen, options.longest)
     left = [
         Survivor(one.line, one.was, one.now, outcome, earlier[one.key].reason if one.key in earlier else "")
         for one, outcome in zip(chosen, outcomes, strict=True)
         if outcome not in {"killed", "timed out"}
     ]
-    ended = outcomes.count("timed out") + (row.timed_out if again and row else 0)
-    first = row.first if row else round(1 - len(left) / len(mutants), 4)
-    write(name, Row(module, len(mutants), ended, first, left))
-    print(f"{module}: {len(mutants)} mutants, {len(left)} survive, {ended} timed out, {time.monotonic() - start:.0f} s")
+    ended = outcomes.count("timed out") + (row.timed_out if options.again and row else 0)
+    tried = row.tried if options.again and row else len(chosen)
+    first = row.first if row else round(1 - len(left) / tried, 4)
+    write(name, Row(module, len(mutants), tried, ended, first, left))
+    print(f"{module}: {len(left)} of {tried} mutants survive, {ended} timed out, {time.monotonic() - start:.0f} s")
+
+
+def _drawn(mutants: list[Mutant], count: int | None) -> list[Mutant]:
+    if count is None or count >= len(mutants):
+        return mutants
+    return [mutants[place] for place in sorted(random.Random(0).sample(range(len(mutants)), count))]
 
 
 def judged(module: str, tests: tuple[str, ...], mutants: list[Mutant], longest_s: float) -> list[str]:

@@ -24,12 +24,15 @@ def write_page() -> None:
 
 def table() -> str:
     """One row a subject, from the rows that are kept."""
-    head = "| subject | modules | mutants | found | score | first score |\n|---|---|---|---|---|---|"
+    head = "| subject | modules | mutants | tried | found | score | first score |\n|---|---|---|---|---|---|---|"
     return "\n".join([head, *(_line(name, list(rows)) for name in SUBJECTS if (rows := read(name).values()))])
 
 
 def _line(name: str, rows: Sequence[Row]) -> str:
-    mutants, found = sum(row.mutants for row in rows), sum(row.found for row in rows)
-    first = sum(row.first * row.mutants for row in rows) / mutants
+    mutants, tried, found = (
+        sum(counts) for counts in zip(*((one.mutants, one.tried, one.found) for one in rows), strict=True)
+    )
+    first = sum(row.first * row.tried for row in rows) / tried
     modules = ", ".join(f"`{Path(row.module).stem}`" for row in rows)
-    return f"| {name} | {modules} | {mutants} | {found} | {100 * found / mutants:.1f} % | {100 * first:.1f} % |"
+    scores = f"{100 * found / tried:.1f} % | {100 * first:.1f} %"
+    return f"| {name} | {modules} | {mutants} | {tried} | {found} | {scores} |"

@@ -21,18 +21,22 @@ class Survivor(msgspec.Struct):
 
 
 class Row(msgspec.Struct):
-    """One module. Mutants that had to be ended count as found. `first` is the score of its first run."""
+    """One module: all its mutants, how many were tried, and those that survived; one that had to be ended was found.
+
+    `first` is the share that was found in the first run.
+    """
 
     module: str
     mutants: int
+    tried: int
     timed_out: int
     first: float
     survivors: list[Survivor]
 
     @property
     def found(self) -> int:
-        """The mutants that the tests find."""
-        return self.mutants - len(self.survivors)
+        """The tried mutants that the tests find."""
+        return self.tried - len(self.survivors)
 
 
 def read(subject: str) -> dict[str, Row]:

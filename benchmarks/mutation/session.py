@@ -97,7 +97,7 @@ class Plugin:
             changed = changed_functions(source, mutant.source, origin)
             if changed is None or not all(place in functions for place in changed):
                 continue
-            names = _covering(kept, mutant, changed)
+            names = _first(_covering(kept, mutant, changed), kept, self.job.longest_s)
             limit = SPARE_S + 5 * sum(kept[name].seconds for name in names)
             work = partial(self._mutated, session, [items[name] for name in names], functions, changed)
             with _on_disk(self.job.module, mutant.source):
@@ -237,6 +237,17 @@ def _covering(tests: dict[str, Test], mutant: Mutant, changed: Codes) -> list[st
     return sorted(found, key=lambda name: tests[name].seconds)
 
 
+def _first(names: list[str], tests: dict[str, Test], longest_s: float) -> list[str]:
+    """As many of the tests as take three times the longest together, or at least one."""
+    spent, found = 0.0, names[:1]
+    for name in names:
+        spent += tests[name].seconds
+        if spent > 3 * longest_s:
+            break
+        found.append(name)
+    return list(dict.fromkeys(found))
+
+
 def _origin(module: str) -> str:
     """The file as Python names it, through the links of the package."""
     parts = Path(module).with_suffix("").parts
@@ -276,8 +287,9 @@ def _options(job: Job) -> list[str]:
 def _imported_anew(job: Job, done: set[int], out: TextIO) -> None:
     """The mutants that change what the import of the module does: each in a process that imports it then."""
     tests = msgspec.json.decode(Path("tests.json").read_bytes(), type=dict[str, Test])
-    names = sorted(tests, key=lambda name: tests[name].seconds)
-    limit = SPARE_S + 10 + 5 * sum(one.seconds for one in tests.values())
+    names = sorted((name for name in tests if tests[name].lines), key=lambda name: tests[name].seconds)
+    names = _first(names, tests, job.longest_s)
+    limit = SPARE_S + 10 + 5 * sum(tests[name].seconds for name in names)
     for number, mutant in enumerate(job.mutants):
         if number not in done:
             with _on_disk(job.module, mutant.source):

@@ -21,19 +21,29 @@ SUBJECTS: Final = {
     "budget": Subject(("src/edgekit/core/budget.py",), ("tests/core/test_budget.py",)),
     "judge": Subject((f"{JUDGING}/budgets.py",), ("tests/flows/judging/test_budgets.py",)),
     "gate": Subject(
-        tuple(
-            f"{JUDGING}/{name}.py" for name in ("gate", "baseline", "baseline_figures", "results", "nights", "history")
+        tuple(f"{JUDGING}/{name}.py" for name in ("gate", "baseline", "baseline_figures", "results")),
+        (
+            "tests/flows/test_check.py",
+            "tests/flows/judging/test_baseline_figures.py",
+            "tests/flows/judging/test_planted_gate_faults.py",
         ),
-        ("tests/flows/judging", "tests/flows/test_check.py", "tests/flows/test_history.py"),
+    ),
+    "nights": Subject(
+        (f"{JUDGING}/nights.py", f"{JUDGING}/history.py"),
+        ("tests/flows/judging/test_nights.py", "tests/flows/test_history.py"),
     ),
     "check": Subject(
         ("src/edgekit/flows/check.py", "src/edgekit/core/system/check_settings.py"),
-        ("tests/flows/test_check.py", "tests/core/system/test_check_settings.py", "tests/cli/test_gate.py"),
+        (
+            "tests/core/system/test_check_settings.py",
+            "tests/flows/test_check.py",
+            "tests/flows/judging/test_planted_gate_faults.py",
+        ),
     ),
-    "alarms": Subject((f"{JUDGING}/alarms.py",), ("tests/flows/judging/test_alarms.py", "tests/flows/test_check.py")),
+    "alarms": Subject((f"{JUDGING}/alarms.py",), ("tests/flows/judging/test_alarms.py",)),
     "comparison": Subject(
         (f"{JUDGING}/comparison.py", "src/edgekit/flows/compare.py"),
-        ("tests/flows/test_compare.py", "tests/cli/test_gate.py"),
+        ("tests/flows/test_compare.py",),
     ),
     "statistics": Subject(
         tuple(

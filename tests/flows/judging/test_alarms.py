@@ -82,15 +82,30 @@ def test_p_values_of_budgets(text: str, estimate: Estimate, low: float, high: fl
     assert low <= found <= high
 
 
-@pytest.mark.parametrize("value", [0.9e-3, 0.98e-3, 1.03e-3])
-def test_a_latency_is_compared_by_student_t_on_the_log_scale(value: float) -> None:
-    half = math.log(1.05)
-    estimate = Estimate(value, value * math.exp(-half), value * math.exp(half), 8)
-    error = half / float(stats.t.ppf(0.975, 7))
+@pytest.mark.parametrize(
+    ("text", "share", "launches"),
+    [
+        ("latency.p50 <= 1 ms", 0.9, 8),
+        ("latency.p50 <= 1 ms", 1.005, 8),
+        ("load <= 2 s", 1.03, 8),
+        ("first_run <= 5 ms", 0.98, 2),
+        ("memory <= 64 MiB", 1.03, 5),
+    ],
+)
+def test_what_launches_measure_is_compared_by_student_t_on_the_log_scale(
+    text: str, share: float, launches: int
+) -> None:
+    value, half = share * Budget.parse(text).limit, math.log(1.05)
+    estimate = Estimate(value, value * math.exp(-half), value * math.exp(half), launches)
+    error = half / float(stats.t.ppf(0.975, launches - 1))
 
-    found = p_value(budget("latency.p50 <= 1 ms", estimate), lower_is_better=True)
+    found = p_value(budget(text, estimate), lower_is_better=True)
 
-    assert found == pytest.approx(float(stats.t.sf((math.log(value) - math.log(1e-3)) / error, 7)), rel=1e-6)
+    assert found == pytest.approx(float(stats.t.sf(math.log(share) / error, launches - 1)), rel=1e-6)
+
+
+def test_a_limit_of_nothing_has_no_logarithm() -> None:
+    assert p_value(budget("load <= 0 s", Estimate(1.0, 0.9, 1.1, 8)), lower_is_better=True) == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize(
@@ -125,13 +140,15 @@ def test_what_has_no_value_or_no_interval_has_no_p_value(estimate: Estimate) -> 
     assert p_value(check, lower_is_better=True) is None
 
 
-def test_what_was_inconclusive_before_the_policy_stays_told() -> None:
+def test_holm_upholds_each_alarm_by_itself_at_the_given_level() -> None:
     alarms = [result(Verdict.FAIL, 0.04), result(Verdict.FAIL, 0.001), result(Verdict.PASS, 0.9)]
 
     first, second, third = controlled(alarms, 0.05)
 
     assert (first.verdict, first.message) == (Verdict.INCONCLUSIVE, "1 ms; not significant among 3 checks")
     assert (second, third) == (alarms[1], alarms[2])
+    assert controlled([result(Verdict.FAIL, 0.02)], 0.01)[0].verdict is Verdict.INCONCLUSIVE
+    assert controlled([result(Verdict.FAIL, 0.0)], 0.01)[0].verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("policy", ["report", "fail"])
