@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-ROWS: Final = Path(__file__).parent / "rows"
+ROWS: Final = Path(__file__).parent / "survivors"
 
 
 class Survivor(msgspec.Struct):

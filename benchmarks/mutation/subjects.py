@@ -23,6 +23,8 @@ SUBJECTS: Final = {
     "gate": Subject(
         tuple(f"{JUDGING}/{name}.py" for name in ("gate", "baseline", "baseline_figures", "results")),
         (
+            "tests/flows/judging/test_gate.py",
+            "tests/flows/judging/test_results.py",
             "tests/flows/test_check.py",
             "tests/flows/judging/test_baseline_figures.py",
             "tests/flows/judging/test_planted_gate_faults.py",
@@ -43,7 +45,7 @@ SUBJECTS: Final = {
     "alarms": Subject((f"{JUDGING}/alarms.py",), ("tests/flows/judging/test_alarms.py",)),
     "comparison": Subject(
         (f"{JUDGING}/comparison.py", "src/edgekit/flows/compare.py"),
-        ("tests/flows/test_compare.py",),
+        ("tests/flows/judging/test_comparison.py", "tests/flows/test_compare.py"),
     ),
     "statistics": Subject(
         tuple(
