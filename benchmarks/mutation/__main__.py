@@ -4,8 +4,8 @@ python -m benchmarks.mutation budget alarms           the modules of these subje
 python -m benchmarks.mutation --again budget          only the mutants that survived the last run
 python -m benchmarks.mutation --page                  the table of docs/reliability.md from the last runs
 
-mutmut makes the mutants; see `mutants.py` for how and `session.py` for how they are run. `survivors/SUBJECT.jsonl` contains
-the counts of each module, and each mutant that survived, with the reason why no test has to find it.
+mutmut makes the mutants; see `mutants.py` for how and `session.py` for how they are run. `survivors/SUBJECT.jsonl`
+contains the counts of each module, and each mutant that survived, with the reason why no test has to find it.
 """
 
 from __future__ import annotations
