@@ -19,7 +19,11 @@ class Subject(NamedTuple):
 
 SUBJECTS: Final = {
     "budget": Subject(("src/edgekit/core/budget.py",), ("tests/core/test_budget.py",)),
-    "judge": Subject((f"{JUDGING}/budgets.py",), ("tests/flows/judging/test_budgets.py",)),
+    "judge": Subject(
+        (f"{JUDGING}/budgets.py",),
+        ("tests/flows/judging/test_budgets.py", "tests/flows/judging/test_budget_figures.py"),
+,
+    ),
     "gate": Subject(
         tuple(f"{JUDGING}/{name}.py" for name in ("gate", "baseline", "baseline_figures", "results")),
         (
