@@ -22,7 +22,6 @@ SUBJECTS: Final = {
     "judge": Subject(
         (f"{JUDGING}/budgets.py",),
         ("tests/flows/judging/test_budgets.py", "tests/flows/judging/test_budget_figures.py"),
-,
     ),
     "gate": Subject(
         tuple(f"{JUDGING}/{name}.py" for name in ("gate", "baseline", "baseline_figures", "results")),
