@@ -55,7 +55,7 @@ def mutants_of(path: Path) -> list[Mutant]:
 
 
 def _visitor(file_mutation: Any, name: str, source: str, wrapper: Any) -> Any:
-    class Visitor(file_mutation.MutationVisitor):  # type: ignore[misc]
+    class Visitor(file_mutation.MutationVisitor):  # type: ignore[misc] # the package is not typed
         """Goes into decorated functions as well: mutmut cannot wrap them, which here nothing has to."""
 
         def _skip_node_and_children(self, node: Any) -> bool:

@@ -198,7 +198,7 @@ def in_child(work: Callable[[], int], limit_s: float, processor_s: int = 3600) -
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
             resource.setrlimit(resource.RLIMIT_CPU, (processor_s, processor_s + 5))
             code = work()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - a child says why it failed, and ends
             print(repr(error), file=sys.stderr)
         finally:
             os._exit(code)

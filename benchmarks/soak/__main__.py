@@ -17,11 +17,12 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from benchmarks.soak.commands import COMMANDS
-from benchmarks.soak.place import running_place
+from benchmarks.soak.place import Place, running_place
 from benchmarks.soak.quantities import processes, settled, used_s, yield_to_others
 from benchmarks.soak.rounds import one_round, timed
 from benchmarks.soak.summary import read_rows, table
@@ -53,12 +54,12 @@ def main() -> int:
     return _as_first(lambda: _soak(options))
 
 
-def _as_first(work: object) -> int:
+def _as_first(work: Callable[[], int]) -> int:
     """Do the work in a child; this process is the first of its namespace, and waits for what has lost its parent."""
     child = os.fork()
     if not child:
         del os.environ[_INSIDE]
-        os._exit(_flushed(work()))  # type: ignore[operator]
+        os._exit(_flushed(work()))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     while True:
         pid, status = os.wait()
@@ -105,9 +106,9 @@ def _soak(options: argparse.Namespace) -> int:
     return 0 if is_steady else 1
 
 
-def _usual(place: object) -> int:
+def _usual(place: Place) -> int:
     """The number of processes between rounds, once those of the first commands have ended."""
-    settled(place, 0)  # type: ignore[arg-type]
+    settled(place, 0)
     return len(processes())
 
 
