@@ -16,18 +16,17 @@ import select
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import msgspec
 import pytest
 from benchmarks.mutation.mutants import Mutant
 from benchmarks.mutation.patching import Codes, Functions, changed_functions, functions_at, patch
+from coverage import Coverage
 
 # What most tests import, and what holds no thread: it is imported once for all mutants.
 PRELOADED: Final = (
@@ -127,9 +126,12 @@ class Plugin:
         path = Path("known.json").absolute()
 
         def work() -> int:
-            before, tests = set(sys.modules), {}
-            for item in items:
-                tests[item.nodeid] = self._test(item, origin)
+            before, traced = set(sys.modules), None if origin is None else _traced(origin)
+            tests = {item.nodeid: self._test(item, traced) for item in items}
+            if traced is not None:
+                traced.stop()
+                for name, lines in _lines(traced).items():
+                    tests[name].lines = sorted(lines)
             path.write_bytes(msgspec.json.encode((tests, sorted(set(sys.modules) - before))))
             return 0
 
@@ -137,19 +139,17 @@ class Plugin:
             raise SystemExit(f"the tests of {self.job.module} could not be run")
         return msgspec.json.decode(path.read_bytes(), type=tuple[dict[str, Test], list[str]])
 
-    def _test(self, item: pytest.Item, origin: str | None) -> Test:
-        lines: set[int] = set()
+    def _test(self, item: pytest.Item, traced: Coverage | None) -> Test:
         self.failed = False
         start = _processor_s()
-        if origin is None:
+        if traced is None:
             signal.signal(signal.SIGPROF, lambda *_: pytest.fail("takes too long"))
             signal.setitimer(signal.ITIMER_PROF, self.job.longest_s, 0.5)
         else:
-            trace_lines(origin, lines)
+            traced.switch_context(item.nodeid)
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        trace_lines("", None)
-        return Test(_processor_s() - start, not self.failed, sorted(lines))
+        return Test(_processor_s() - start, not self.failed, [])
 
 
 class Fresh:
@@ -214,17 +214,22 @@ def in_child(work: Callable[[], int], limit_s: float, processor_s: int = 3600) -
     return code if ended and code != -signal.SIGXCPU else None
 
 
-def trace_lines(path: str, lines: set[int] | None) -> None:
-    """Note each line of the file that is executed from now on in any thread; None ends it."""
+def _traced(path: str) -> Coverage:
+    """Notes each line of the file that is executed from now on."""
+    traced = Coverage(data_file=None, include=[os.path.realpath(path)], config_file=False)
+    traced.start()
+    return traced
 
-    def calls(frame: FrameType, event: str, _: object) -> Any:
-        if lines is None or frame.f_code.co_filename != path:
-            return None
-        lines.add(frame.f_lineno)
-        return calls
 
-    sys.settrace(None if lines is None else calls)
-    threading.settrace(None if lines is None else calls)
+def _lines(traced: Coverage) -> dict[str, set[int]]:
+    """The lines that each test has executed."""
+    found: dict[str, set[int]] = {}
+    data = traced.get_data()
+    for file in data.measured_files():
+        for line, names in data.contexts_by_lineno(file).items():
+            for name in filter(None, names):
+                found.setdefault(name, set()).add(line)
+    return found
 
 
 def _covering(tests: dict[str, Test], mutant: Mutant, changed: Codes) -> list[str]:
