@@ -204,9 +204,9 @@ class Trial:
     def kills(self, numbers: range) -> Iterator[Kill]:
         """Kill the command once for each number, and look at what it left. Runs that ended before do not count."""
         for arguments in self.killed.before:
-            self._succeeds(arguments)
-        self._succeeds(self.killed.arguments)
-        expected = self._left()
+            self.succeeds(arguments)
+        self.succeeds(self.killed.arguments)
+        expected = self.left()
         shift = self.start
         for number in numbers:
             killed = None
@@ -229,7 +229,7 @@ class Trial:
         moment = fraction * self.lasts_s
         problems, is_killed = self._kill(moment, victim)
         done = done if self.killed.name != "train" else self.killed.lasting(self.work)
-        if strays := self._processes():
+        if strays := self.processes():
             problems.append(f"still running: {strays}")
         problems += self._lost(done, "the kill")
         again = (
@@ -239,7 +239,7 @@ class Trial:
         if finished.returncode != 0:
             problems.append(f"the next run exits with {finished.returncode}: {finished.stderr[-300:]}")
         problems += self._lost(done, "the next run")
-        if left := self._left() - expected:
+        if left := self.left() - expected:
             problems.append(f"left: {sorted(left)[:5]}")
         told = tuple(f"{self.killed.name}, {victim} killed after {moment:.2f} s: {one}" for one in problems)
         return Kill(self.killed.name, number, victim, round(fraction, 4), round(moment, 2), told) if is_killed else None
@@ -275,23 +275,31 @@ class Trial:
         is_own_program = "-m" not in self.killed.arguments
         return [] if is_told or is_own_program or not is_child else [f"exits with {code}: {said[-300:]}"], True
 
-    def _processes(self) -> list[str]:
+    def processes(self) -> list[str]:
         """What the killed command had started and has not ended by itself after a while."""
         deadline = time.monotonic() + _ENDS_S
-        while (found := list(self._tagged())) and time.monotonic() < deadline:
+        while (found := list(self._described())) and time.monotonic() < deadline:
             time.sleep(0.1)
         return found
 
-    def _tagged(self) -> Iterator[str]:
+    def family(self) -> Iterator[int]:
+        """The numbers of all processes of the command."""
         tag = f"{_TAG}={self.folder}".encode()
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 if tag in (path / "environ").read_bytes().split(b"\0"):
-                    yield (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:80]
+                    yield int(path.name)
             except OSError:
                 continue
 
-    def _left(self) -> set[str]:
+    def _described(self) -> Iterator[str]:
+        for pid in self.family():
+            try:
+                yield Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:80]
+            except OSError:
+                continue
+
+    def left(self) -> set[str]:
         """Temporary files, and what is in the folder of the command and of the device, without numbers of versions."""
         staged = (
             path for path in (self.folder / "cache").rglob("*") if path.name.startswith((".new", ".out", ".part"))
@@ -312,7 +320,8 @@ class Trial:
             arguments, cwd=self.work, env=self.environment, capture_output=True, text=True, check=False, timeout=600
         )
 
-    def _succeeds(self, arguments: tuple[str, ...]) -> None:
+    def succeeds(self, arguments: tuple[str, ...]) -> None:
+        """Run a command that must succeed."""
         done = self._timed(arguments)
         if done.returncode != 0:
             raise RuntimeError(f"{arguments} exits with {done.returncode}: {done.stderr[-1000:]}")

@@ -85,7 +85,7 @@ def test_ctrl_c_in_the_first_moment_ends_in_130(made: Path) -> None:
 import signal
 from edgekit.cli import startup
 from edgekit.cli.main import main
-startup.prepare = lambda: signal.raise_signal(signal.SIGINT)
+startup.prepare = lambda _: signal.raise_signal(signal.SIGINT)
 main()
 """
 
@@ -98,3 +98,48 @@ main()
     )
 
     assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
+
+
+PRESSED = """
+import importlib.abc, os, signal, sys
+
+class Pressed(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == at and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            os.killpg(0, signal.SIGINT)
+
+at = sys.argv.pop(1)
+sys.meta_path.insert(0, Pressed())
+from edgekit.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "edgekit.cli.supervisor",
+        "edgekit.cli.startup",
+        "edgekit.cli.program",
+        "click",
+        "click.exceptions",
+        "click.termui",
+        "msgspec",
+        "edgekit.cli.commands.list",
+        "edgekit.flows.list",
+        "numpy",
+    ],
+)
+def test_ctrl_c_while_packages_load_is_one_line(module: str, made: Path) -> None:
+    """From a terminal, which tells both processes; some packages do not load again after their import was stopped."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRESSED, module, "list", "recipes"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        start_new_session=True,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
+
+# What `Interrupted` says and exits with, for the moments in which it cannot be imported.
+_INTERRUPTED: Final = 130
+_SAYS: Final = b"Interrupted.\n"
 
 
 def main() -> NoReturn:
     """Run the command line of this process in a child, and exit with its code."""
     arguments = sys.argv[1:]
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end_at_once)
     try:
         from edgekit.cli.supervisor import supervised
 
@@ -18,13 +28,18 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+def _end_at_once(*_: object) -> NoReturn:
+    """What a signal does until the command begins: there is nothing to clean up, and packages are half loaded."""
+    os.write(2, _SAYS)
+    os._exit(_INTERRUPTED)
+
+
 def _prepared(arguments: list[str]) -> int:
     """Set up this process, and run the command line."""
     try:
-        # Imported under the handler: Ctrl-C while packages load ends in 130 as well.
         from edgekit.cli.startup import prepare
 
-        prepare()
+        prepare(_end_at_once)
         return run(arguments)
     except KeyboardInterrupt as err:
         return _failed(err, arguments)
@@ -43,6 +58,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _failed(err: BaseException, arguments: list[str]) -> int:
-    from edgekit.cli.failures import report
+    try:
+        from edgekit.cli.failures import report
 
-    return report(err, arguments)
+        return report(err, arguments)
+    except Exception:
+        if not isinstance(err, KeyboardInterrupt):
+            raise
+        # A package whose import was interrupted does not load again.
+        os.write(2, _SAYS)
+        return _INTERRUPTED

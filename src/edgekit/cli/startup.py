@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 _SAME_S: Final = 0.5
 
 
-def prepare() -> None:
-    """Make the streams writable, handle stop signals like Ctrl-C, and silence the warnings of packages."""
+def prepare(until_now: object = None) -> None:
+    """Make the streams writable, handle stop signals like Ctrl-C, and silence the warnings of packages.
+
+    Args:
+        until_now: What handles these signals before, if it is not Python itself.
+    """
     _open_streams()
-    _unwind_when_stopped()
+    _unwind_when_stopped((signal.SIG_DFL, signal.default_int_handler, until_now))
     memory_limit.start(lambda: _settings().memory_gb)
     time_limit.start(open_s)
     if not sys.warnoptions and not {"-v", "--verbose", "--debug"} & set(sys.argv):
@@ -39,21 +43,21 @@ def _open_streams() -> None:
             stream.reconfigure(errors="replace")  # a terminal that knows no 'µ' shows '?'
 
 
-def _unwind_when_stopped() -> None:
+def _unwind_when_stopped(before: tuple[object, ...]) -> None:
     """CI and ssh stop a job by SIGTERM or SIGHUP: what was begun is then cleaned up as after Ctrl-C."""
     last = 0.0
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal last
         notes.heard()
-        before, last = last, time.monotonic()
-        if not notes.is_watched() or last - before > _SAME_S:
+        previous, last = last, time.monotonic()
+        if not notes.is_watched() or last - previous > _SAME_S:
             raise KeyboardInterrupt
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         # nohup ignores SIGHUP on purpose, and a shell ignores SIGINT for its jobs in the background
-        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+        if number is not None and signal.getsignal(number) in before:
             signal.signal(number, interrupt)
 
 
