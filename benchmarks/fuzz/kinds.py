@@ -26,7 +26,7 @@ _OF_MODELS: Final = (
         "run M --input random:1 --json",
         "run M --input random:0",
     ),
-    *("run M --input random:0 --output out.npz", "profile M --dry-run", "export M --out out --dry-run"),
+    *("run M --input random:0 --output out.npz", "profile M --dry-run"),
     *("validate M --reference R", "inspect M", "compare M R --dry-run", "run M --input random:0 --sizes N=2"),
 )
 

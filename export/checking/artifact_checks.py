@@ -22,6 +22,7 @@ from edgekit.export.checking.ranges import range_checks
 from edgekit.export.checking.shares import share_checks
 from edgekit.export.checking.tolerance import tolerance_of
 from edgekit.runtime.backend import BACKENDS, Session, default_backend
+from edgekit.runtime.backends.file_kind import consistent
 
 # The most that quality may drop, at the upper end of its interval: in points of a share, as a part of an error.
 MOST_POINTS: Final = 0.01
@@ -60,12 +61,13 @@ def check_artifact(
         samples: With `expected` from PyTorch.
 
     Raises:
-        ModelUnreadable: The file cannot be opened for its ranges.
+        ModelUnreadable: The file cannot be opened for its ranges, or is damaged.
     """
     checks, accuracy = validate_artifact(session, artifact, spec, samples, cases, session.backend)
-    ranges = range_checks(path, artifact, spec, samples, session.backend)
+    with consistent(path, "ONNX" if artifact.format == "onnx" else "TFLite"):
+        ranges = range_checks(path, artifact, spec, samples, session.backend)
+        halves = overflow_checks(path, artifact, spec, samples, session.backend)
     judged = decided((*checks, *ranges), accuracy, artifact, spec)
-    halves = overflow_checks(path, artifact, spec, samples, session.backend)
     return (
         *judged,
         *halves,

@@ -78,6 +78,7 @@ MANIFESTS = {
     "negative shape": (_input(shape=["N", -1]), 5),
     "axis of 10**18": (_input(shape=["N", 10**18]), 5),
     "negative shape of an artifact": (lambda d: d["artifacts"][0]["inputs"][0].update(shape=["N", -1]), 5),
+    "a type that no input has": (_input(dtype=""), 5),
     "no sizes": (_spec(sizes={"N": []}), 5),
     "negative sizes": (_spec(sizes={"N": [-1]}), 5),
     "an artifact with the text of a stranger": (_artifact(recipe=TEXT), 5),

@@ -17,7 +17,7 @@ import msgspec
 from edgekit.core.errors import DISK_ERRORS, BundleUnreadable, EdgekitError, from_os_error, unknown
 from edgekit.core.recipe import matches
 from edgekit.core.samples import Samples, SplitFacts
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.system.documents import Document
 from edgekit.core.system.durable.owners import temporary_folder
@@ -306,6 +306,9 @@ def _check_contents(path: Path, manifest: Manifest) -> None:
         if any(isinstance(axis, int) and not 0 <= axis <= _LARGEST_AXIS for axis in tensor.shape):
             message = f"Bundle '{path}' is inconsistent: '{tensor.name}' has shape {list(tensor.shape)}."
             raise BundleUnreadable(message)
+    for tensor in (*spec.inputs, *spec.outputs):
+        if tensor.dtype not in DTYPES:
+            raise BundleUnreadable(f"Bundle '{path}' is inconsistent: '{tensor.name}' has type '{tensor.dtype}'.")
     for axis, sizes in spec.sizes.items():
         if not sizes or not all(0 < size <= _LARGEST_AXIS for size in sizes):
             raise BundleUnreadable(f"Bundle '{path}' is inconsistent: axis '{axis}' has sizes {list(sizes)}.")

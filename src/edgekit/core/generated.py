@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec
 
 _MOST_VALUES: Final = 1 << 40
 _WORDS: Final = ("one", "two", "three")
@@ -23,7 +23,8 @@ def generated(spec: ModelSpec, *, count: int, seed: int = 0) -> Samples:
     their name, are 1 everywhere: they mark every position as valid.
 
     Raises:
-        UserError: An input has a negative size, a range without numbers in it, or more values than any memory holds.
+        UserError: An input has a negative size, an unknown type, a range without numbers in it, or more values than any
+            memory holds.
     """
     rng = np.random.default_rng(seed)
     sizes = {axis: max(spec.sizes_of(axis)) for axis in spec.free_axes}
@@ -35,6 +36,8 @@ def generated(spec: ModelSpec, *, count: int, seed: int = 0) -> Samples:
 
 
 def _check(tensor: TensorSpec, shape: tuple[int, ...]) -> None:
+    if tensor.dtype not in DTYPES:
+        raise UserError(f"No values can be generated for input '{tensor.name}' of type '{tensor.dtype}'.")
     if min(shape) < 0 or math.prod(shape) > _MOST_VALUES:
         raise UserError(f"No values can be generated for input '{tensor.name}' of shape {list(shape)}.")
     low, high = tensor.low or 0.0, 1.0 if tensor.high is None else tensor.high
