@@ -66,10 +66,15 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Mode:
-    """One more mode: its name, and the attempt within a time in seconds; None if it does not apply after the others."""
+    """One more mode: its name, and the attempt within a time in seconds; None if it does not apply after the others.
+
+    One that `is_short` is a single file that reads no samples. It is tried even if a search before it took all of the
+    time: on a slow machine the network would otherwise have no int8 file that passes.
+    """
 
     name: str
     attempt: Callable[[float], Attempt | None]
+    is_short: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,18 +122,19 @@ def choose(
 
     Args:
         others: The modes to try after `first`, in this order.
-        limit_s: No further mode is tried after this time.
+        limit_s: Only short modes are tried after this time; none at all if it is 0.
     """
-    tried, start = [first], clock()
-    for place, mode in enumerate(others):
+    tried, untried, start = [first], [], clock()
+    for mode in others:
         if tried[-1].holds:
             break
         left = limit_s - (clock() - start)
-        if left <= 0:
-            return _chosen(tried, tuple(one.name for one in others[place:]))
+        if left <= 0 and not (mode.is_short and limit_s > 0):
+            untried.append(mode.name)
+            continue
         attempt = mode.attempt(left)
         tried += [attempt] if attempt is not None else []
-    return _chosen(tried, ())
+    return _chosen(tried, tuple(untried))
 
 
 def _chosen(tried: Sequence[Attempt], untried: tuple[str, ...]) -> ChosenMode:

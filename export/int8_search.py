@@ -93,4 +93,4 @@ def _with_mixed(
 
 
 def _mode(recipe: Recipe, attempt: Callable[[Recipe], Attempt]) -> Mode:
-    return Mode(recipe.name, lambda _: attempt(recipe))
+    return Mode(recipe.name, lambda _: attempt(recipe), is_short=is_weight_only(recipe.name))

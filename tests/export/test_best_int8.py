@@ -90,6 +90,23 @@ def test_the_time_ends_the_search_and_is_named() -> None:
     assert "the time for int8 modes ended before 'tflite-int8-weights'" in artifact.warnings[-1]
 
 
+@pytest.mark.parametrize(("limit", "recipe"), [(60, "tflite-int8-weights"), (0, "tflite-int8-static")])
+def test_a_search_that_takes_all_the_time_leaves_a_short_mode_its_turn(limit: float, recipe: str) -> None:
+    now = [0.0]
+
+    def search(left: float) -> Attempt:
+        now[0] += left
+        return broken(DYNAMIC)
+
+    short = Mode(WEIGHTS.name, lambda _: attempt(WEIGHTS, value=30), is_short=True)
+    modes = [Mode("search", search), mode(DYNAMIC, value=35), short]
+
+    artifact = choose(attempt(STATIC, value=12), modes, limit, lambda: now[0]).artifact()
+
+    assert artifact.recipe == recipe
+    assert "ended before" in artifact.warnings[-1]
+
+
 def test_a_mode_that_does_not_apply_is_left_out() -> None:
     artifact = choose(attempt(STATIC, value=12), [Mode("x", lambda _: None), mode(WEIGHTS, value=30)], 60).artifact()
 
