@@ -12,9 +12,9 @@ from edgekit.core.errors import Interrupted
 from edgekit.core.system import processes
 from edgekit.core.system.progress import Progress
 
-# Time for the threads to free their devices after their launches were killed, and then to end.
-_PARTING_S: Final = 1.0
-_ENDING_S: Final = 0.5
+# Time for the threads to free their devices after their launches were killed, and then to end: a second is too long.
+_PARTING_S: Final = 0.65
+_ENDING_S: Final = 0.2
 
 
 class Stop:
