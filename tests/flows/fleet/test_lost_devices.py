@@ -25,6 +25,7 @@ from edgekit.flows.order import door
 from edgekit.flows.profile import profile
 from edgekit.report.comparison import render_markdown
 
+LINEAR = Path(__file__).parents[2] / "runtime" / "data" / "linear.onnx"
 check = door(check_order)
 Use = Callable[..., dict[str, Scripted]]
 FAULTS = [
@@ -223,6 +224,21 @@ def test_a_device_that_is_lost_while_it_times_operators_keeps_its_launches(
     assert [one.target for one in found.operators] == ["good"]
     assert [(one.target, one.launches) for one in found.missing] == [("bad", 5)]
     assert found.verdict is Verdict.INCOMPLETE
+
+
+def test_a_crash_while_operators_are_timed_costs_that_cell_alone(tmp_path: Path, use: Use) -> None:
+    def answer(number: int, job: Job) -> float:
+        if number == 10:  # after five launches of each batch
+            raise FAULTS[2]
+        return steady(number, job)
+
+    use(bad=device(answer))
+
+    found = profile(LINEAR, target="bad", batch=(1, 8), launches=5, time_limit_s=0.01, operators=True)
+
+    assert [(one.batch, len(one.launches)) for one in found.measurements] == [(1, 5), (8, 5)]
+    assert [(one.batch, one.kind) for one in found.missing] == [(1, "refused")]
+    assert len(found.operators) == 1
 
 
 def test_a_device_that_is_lost_under_sustained_load_keeps_its_launches(tmp_path: Path, use: Use) -> None:

@@ -25,7 +25,7 @@ def sustained(folder: Path, device: Scripted, seconds: float, launch_s: float) -
     with opened(fake_model(folder / "a.fake.json")) as found:
         job = job_for(found, found.artifacts[0], target, folder, "outputs.npz", 0.5)
         cell = Cell(found, found.artifacts[0], target, job)
-        return sustain([cell], {"scripted": device}, seconds, Silent(), clock=lambda: launch_s * next(ticks))
+        return sustain([cell], {"scripted": device}, seconds, Silent(), {}, clock=lambda: launch_s * next(ticks))
 
 
 def test_a_device_that_slows_down_is_seen(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import EdgekitError, EnvironmentFault, Interrupted, UserError
+from edgekit.core.errors import EdgekitError, EnvironmentFault, Interrupted, Unreadable, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.reports.report import Operators, ParityCheck
 from edgekit.core.system.durable.owners import temporary_folder
@@ -259,10 +259,11 @@ def _measure_held(part: _Part, device: Device, launcher: Device, asked: _Asked, 
     timed = [cell for cell in ran if _is_timed(cell, part.profiled) and cell not in part.failed]
     if extras.operators:
         with progress.stage("operators"):
-            _add_operators(part.profiled, timed, machines)
+            _add_operators(part, timed, machines)
     if extras.sustain_s is not None:
         with progress.stage("sustained load"):
-            part.profiled.sustained += sustain(timed, machines, extras.sustain_s, progress)
+            sound = [cell for cell in timed if cell not in part.failed]
+            part.profiled.sustained += sustain(sound, machines, extras.sustain_s, progress, part.failed)
     part.profiled.warnings += _imprecise(ran, asked.rounds)
 
 
@@ -346,12 +347,16 @@ def _is_timed(cell: Cell, profiled: Profiled) -> bool:
     return where in [(one.target, one.artifact, one.sizes) for one in profiled.latency]
 
 
-def _add_operators(profiled: Profiled, cells: Sequence[Cell], devices: Mapping[str, Device]) -> None:
-    """One more launch of each cell, in which the engine times its operators."""
+def _add_operators(part: _Part, cells: Sequence[Cell], devices: Mapping[str, Device]) -> None:
+    """One more launch of each cell, in which the engine times its operators; one that crashes then has failed."""
+    profiled = part.profiled
     for cell in cells:
-        result = devices[cell.target.device].measure(
-            msgspec.structs.replace(cell.job, operators=True, outputs="", time_limit_s=0.0, min_values=1)
-        )
+        job = msgspec.structs.replace(cell.job, operators=True, outputs="", time_limit_s=0.0, min_values=1)
+        try:
+            result = devices[cell.target.device].measure(job)
+        except Unreadable as err:
+            part.failed[cell] = err
+            continue
         found = Operators(str(cell.target), cell.artifact.recipe, cell.sizes, result.operators)
         profiled.operators.append(found)
         share = found.share_of_median(profiled.latency)

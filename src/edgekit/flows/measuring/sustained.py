@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import EdgekitError, Unreadable, UserError
 from edgekit.core.job import Job, JobResult
 from edgekit.core.reports.sustained import MIN_POINTS, Sustained, SustainedPoint, change
 from edgekit.core.system.progress import Progress
@@ -28,10 +28,21 @@ def sustain(
     devices: Mapping[str, Device],
     seconds: float,
     progress: Progress,
+    failed: dict[Cell, EdgekitError],
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Sustained]:
-    """Each cell under load for `seconds`, one after the other; the device rests only while a process starts."""
-    return [_sustained(cell, devices[cell.target.device], seconds, progress, clock) for cell in cells]
+    """Each cell under load for `seconds`, one after the other; the device rests only while a process starts.
+
+    Args:
+        failed: Takes the error of a cell that crashes its backend, which is then left out.
+    """
+    found: list[Sustained] = []
+    for cell in cells:
+        try:
+            found.append(_sustained(cell, devices[cell.target.device], seconds, progress, clock))
+        except Unreadable as err:
+            failed[cell] = err
+    return found
 
 
 def refuse_short(seconds: float | None) -> None:
