@@ -4,6 +4,7 @@
 #   TORCH        the PyTorch to install first
 #   TORCH_INDEX  where it comes from: on Linux the CPU build, everywhere else PyPI. On Linux PyPI has the CUDA build, 4 GB:
 #                make TORCH_INDEX= install
+#   CHECKSUMS    1 compares each package for development with checksums.txt, as CI does
 #   PARALLEL     processes of the test run; the tests of a file share a process, and with it what they prepare
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ INSTALLED := .venv/edgekit-installed
 DEMO := .venv/edgekit-demo
 # What lists and audits the packages has an environment of its own: it needs packages that edgekit does not.
 AUDIT := .venv-audit
-AUDITORS := cyclonedx-bom==7.5.0 pip-audit==2.10.1
+AUDITORS := cyclonedx-bom==7.5.0 pip-audit==2.10.1 uv==0.13.9
 LINKS := train export runtime devices
 # PROGRAM:PACKAGE of what tests drive and pip cannot install. The other stand-ins are unpacked by the tests themselves.
 STANDINS := chromium:chromium ssh:openssh-client
@@ -32,7 +33,7 @@ FAST := not slow and not browser and not device and not gpu and not timing
 ROOMS ?= tests
 MEASURED := src/edgekit/core runtime devices export
 
-.PHONY: help install python links standins demo test test-fast coverage lint bench wheel sbom audit clean
+.PHONY: help install python links standins demo test test-fast coverage lint bench wheel sbom audit checksums clean
 
 help:
 	@echo "make install    .venv with edgekit and everything for development"
@@ -45,14 +46,15 @@ help:
 	@echo "make coverage   lines and branches that tests run, by package: ROOMS='tests/core tests/runtime' for some, about an hour"
 	@echo "make sbom       dist/edgekit.cdx.json: every package of .venv, in CycloneDX 1.6 (works without network)"
 	@echo "make audit      known vulnerabilities of the packages in constraints.txt (asks PyPI about each)"
+	@echo "make checksums  checksums.txt from constraints.txt: asks the package index about each"
 	@echo "make clean      remove what was built, but for .venv"
 	@echo "make standins   the programs that tests drive (root, Debian), or a list of what is missing"
 	@echo "make links      repair src/edgekit/{train,export,runtime,devices}"
 
 install: $(INSTALLED)
 
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt | links python
-	@$(PYTHON) install.py development --torch "$(TORCH)" --torch-index "$(TORCH_INDEX)"
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt checksums.txt | links python
+	@$(PYTHON) install.py development $(if $(CHECKSUMS),--checksums) --torch "$(TORCH)" --torch-index "$(TORCH_INDEX)"
 	@touch $@
 
 $(DEMO): setup.cfg pyproject.toml constraints.txt | links python
@@ -127,6 +129,13 @@ sbom: install $(AUDIT)/bin/pip-audit
 	@$(AUDIT)/bin/cyclonedx-py environment --spec-version 1.6 --output-reproducible \
 		--output-file dist/edgekit.cdx.json $(BIN)/python
 	@echo dist/edgekit.cdx.json
+
+# Run it after constraints.txt has changed.
+checksums: $(AUDIT)/bin/pip-audit
+	@grep -v '^torch==' constraints.txt | $(AUDIT)/bin/uv pip compile - --generate-hashes --universal --no-deps --quiet \
+		--python-version 3.11 --no-header --no-annotate >.venv-audit/checksums
+	@{ sed -n '/^#/p' checksums.txt; cat .venv-audit/checksums; } >.venv-audit/whole
+	@mv .venv-audit/whole checksums.txt
 
 audit: $(AUDIT)/bin/pip-audit
 	@$(AUDIT)/bin/python audit.py $(AUDIT)/bin/pip-audit

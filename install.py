@@ -1,6 +1,9 @@
 """Installs edgekit and what it needs into .venv, and says at least every ten seconds what it does; `make` calls it.
 
-Usage: install.py development|demo|unused [--torch REQUIREMENT] [--torch-index ADDRESS]
+Usage: install.py development|demo|unused [--torch REQUIREMENT] [--torch-index ADDRESS] [--checksums]
+
+With --checksums every package for development has the checksum in checksums.txt, but for PyTorch, whose builds differ from
+index to index.
 """
 
 from __future__ import annotations
@@ -179,8 +182,8 @@ def remove_unused(site: Path) -> None:
 class Steps:
     """The installation of one kind, step by step."""
 
-    def __init__(self, kind: str, torch: str, index: str) -> None:
-        self.kind, self.torch, self.index = kind, torch, index
+    def __init__(self, kind: str, torch: str, index: str, *, has_checksums: bool = False) -> None:
+        self.kind, self.torch, self.index, self.has_checksums = kind, torch, index, has_checksums
         self.size = Size(ROOT / ".venv")
         self.python = ROOT / ".venv" / "bin" / "python"
         self.pip: list[str | Path] = [self.python, "-m", "pip", "--disable-pip-version-check"]
@@ -225,7 +228,13 @@ class Steps:
         yield f"PyTorch {place}", [[*self.install, "--no-deps", *index, self.torch]]
         # The earlier name of the distribution.
         earlier = [*self.pip, "uninstall", "--yes", "--quiet", "edgekit"]
-        if self.kind == "demo":
+        if self.has_checksums:
+            # One package with a checksum makes pip demand one for all, and an editable folder cannot have one.
+            hashed = ["--require-hashes", "--no-deps", "--requirement", "checksums.txt"]
+            own = ["--no-deps", "--no-build-isolation", "--editable", "."]
+            commands = [earlier, [*self.install, *hashed], [*self.install, *own]]
+            yield "every package for development, by its checksum, and edgekit", commands
+        elif self.kind == "demo":
             yield f"{len(DEMO)} packages", [[*self.install, *constraints, *DEMO]]
             yield "edgekit", [earlier, [*self.install, "--editable", "."]]
         else:
@@ -239,12 +248,13 @@ def main() -> None:
     parser.add_argument("kind", choices=[*SIZES, "unused"], help="unused: only remove what the demo does not need")
     parser.add_argument("--torch", default="torch")
     parser.add_argument("--torch-index", default="")
+    parser.add_argument("--checksums", action="store_true", help="development: compare each package with checksums.txt")
     options = parser.parse_args()
     if options.kind == "unused":
         for site in (ROOT / ".venv" / "lib").glob("python*/site-packages"):
             remove_unused(site)
         return
-    Steps(options.kind, options.torch, options.torch_index).run()
+    Steps(options.kind, options.torch, options.torch_index, has_checksums=options.checksums).run()
 
 
 if __name__ == "__main__":

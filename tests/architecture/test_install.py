@@ -51,6 +51,15 @@ def test_the_demo_has_pinned_packages_and_no_tool_of_the_tests(repository: Path)
     assert set(wanted) & {normal(name) for name in declared.own["dev"] - declared.whole("all")} <= {"scipy"}
 
 
+def test_every_pinned_package_but_pytorch_has_its_checksums(repository: Path) -> None:
+    pinned = (repository / "constraints.txt").read_text().splitlines()
+    text = (repository / "checksums.txt").read_text()
+    hashed = re.findall(r"^(\S+==\S+) \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+
+    assert {normal(one) for one in pinned if "==" in one} - set(map(normal, hashed)) == {normal("torch==2.13.0")}
+    assert text.count("==") == len(hashed)
+
+
 def required(name: str) -> Iterator[str]:
     """What an installed package declares that it needs here, extras left out."""
     for text in metadata.requires(name) or ():
