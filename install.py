@@ -2,8 +2,8 @@
 
 Usage: install.py development|demo|unused [--torch REQUIREMENT] [--torch-index ADDRESS] [--checksums]
 
-With --checksums every package for development has the checksum in checksums.txt, but for PyTorch, whose builds differ from
-index to index.
+With --checksums every package for development has the checksum in checksums.txt, but for PyTorch, whose builds differ
+from index to index.
 """
 
 from __future__ import annotations

@@ -60,6 +60,16 @@ def test_every_pinned_package_but_pytorch_has_its_checksums(repository: Path) ->
     assert text.count("==") == len(hashed)
 
 
+def test_with_checksums_nothing_but_pytorch_is_installed_without_one() -> None:
+    steps = install.Steps("development", TORCH, "", has_checksums=True)
+
+    installed = [list(map(str, one)) for _, commands in steps._steps() for one in commands if "install" in one]
+
+    assert [one[-1] for one in installed] == [TORCH, "checksums.txt", "."]
+    assert all("--no-deps" in one for one in installed)
+    assert "--require-hashes" in installed[1]
+
+
 def required(name: str) -> Iterator[str]:
     """What an installed package declares that it needs here, extras left out."""
     for text in metadata.requires(name) or ():
