@@ -24,6 +24,7 @@ MODULES = {
     "cyclonedx-python-lib": "cyclonedx",
     "onnxruntime-gpu": "onnxruntime",
     "pillow": "PIL",
+    "protobuf": "google",
     "scikit-learn": "sklearn",
 }
 # Modules that nothing imports by a literal name, and why they are declared.
@@ -100,7 +101,13 @@ def sources(repository: Path, *folders: str) -> list[Path]:
 
 
 def is_foreign(module: str) -> bool:
-    return module not in sys.stdlib_module_names and module not in {"edgekit", "tests", "benchmarks", "install"}
+    return module not in sys.stdlib_module_names and module not in {
+        "edgekit",
+        "tests",
+        "benchmarks",
+        "install",
+        "audit",
+    }
 
 
 def plain_imports(source: str) -> Iterator[str]:

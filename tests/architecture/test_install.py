@@ -51,6 +51,13 @@ def test_the_demo_has_pinned_packages_and_no_tool_of_the_tests(repository: Path)
     assert set(wanted) & {normal(name) for name in declared.own["dev"] - declared.whole("all")} <= {"scipy"}
 
 
+def test_every_package_for_development_is_pinned(repository: Path) -> None:
+    pinned = {normal(line.partition("==")[0]) for line in (repository / "constraints.txt").read_text().splitlines()}
+    declared = Declared(repository)
+
+    assert {normal(name) for name in declared.core | declared.whole("dev")} - pinned <= {"openvino", "onnxruntime-gpu"}
+
+
 def test_every_pinned_package_but_pytorch_has_its_checksums(repository: Path) -> None:
     pinned = (repository / "constraints.txt").read_text().splitlines()
     text = (repository / "checksums.txt").read_text()
