@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.core.errors import UserError
-from edgekit.core.target import BACKEND_OPTIONS, OPTION_NAMES, OPTION_VALUES, Target, parse_targets
+from edgekit.core.target import (
+    BACKEND_OPTIONS,
+    OPTION_NAMES,
+    OPTION_VALUES,
+    SIGNATURE,
+    Target,
+    parse_targets,
+    refuse_unknown_options,
+)
 
 
 @pytest.mark.parametrize(
@@ -128,3 +136,57 @@ def test_no_target_at_all_is_a_usage_error(texts: str | list[str]) -> None:
 def test_a_value_that_an_option_cannot_have_is_refused_for_every_device(text: str) -> None:
     with pytest.raises(UserError, match="Unknown value of target option"):
         Target.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"local/onnxruntime@graph={level}" for level in ("disable", "basic", "extended", "all")),
+        *(f"local/onnxruntime@spin={spin}" for spin in "01"),
+        *(f"local/litert@state={state}" for state in ("reset", "keep")),
+        "local/tflite-runtime@state=keep@threads=256",
+        "local/openvino@provider=gpu@threads=1",
+        "phone/ort-web@graph=all@provider=webgpu",
+        "phone/litert-js@provider=wasm",
+        "a_b-c.d/fake@threads=9",
+    ],
+)
+def test_every_option_that_a_backend_documents_is_taken(text: str) -> None:
+    assert str(Target.parse(text)) == text
+
+
+def test_what_is_wrong_with_a_target_is_said_with_the_whole_target() -> None:
+    messages = {}
+    for text in ("local@threads=0", "local@threads=257", "local@threads=2@threads=2", "pi/x/y"):
+        with pytest.raises(UserError) as caught:
+            Target.parse(text)
+        messages[text] = caught.value.message
+
+    assert messages == {
+        "local@threads=0": "Target 'local@threads=0': threads: expected 1 to 256, got 0.",
+        "local@threads=257": "Target 'local@threads=257': threads: expected 1 to 256, got 257.",
+        "local@threads=2@threads=2": "Target 'local@threads=2@threads=2' contains an option twice.",
+        "pi/x/y": "'pi/x/y' is not DEVICE[/BACKEND][@key=value].",
+    }
+
+
+def test_no_target_names_the_nearest_one() -> None:
+    with pytest.raises(UserError) as caught:
+        parse_targets([" ", ","])
+
+    assert (caught.value.message, caught.value.hint) == ("No target given.", "--target local")
+
+
+def test_options_are_refused_by_what_a_backend_knows_or_by_the_table() -> None:
+    refuse_unknown_options(["anything"], "of another package")
+    refuse_unknown_options([], "litert")
+    refuse_unknown_options(["mine"], "litert", known=["mine"])
+    with pytest.raises(UserError, match=r"^Unknown option of litert 'graph'\. Known: provider, state, threads\.$"):
+        refuse_unknown_options(["threads", "graph"], "litert")
+    with pytest.raises(UserError, match=r"^Unknown option of litert 'threads'\. Known: mine\.$"):
+        refuse_unknown_options(["threads"], "litert", known=["mine"])
+
+
+def test_an_option_of_a_file_has_a_name_of_its_own() -> None:
+    assert SIGNATURE == "signature"
+    assert SIGNATURE not in OPTION_NAMES
