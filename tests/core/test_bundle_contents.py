@@ -311,3 +311,17 @@ def test_one_artifact_is_packed_without_the_others_and_the_weights(folder: Path)
         assert one.samples() is not None
         assert {"net-fp32.onnx", WEIGHTS} & set(one.manifest.files) == set()
         assert {"net-int8.onnx", SAMPLES} <= set(one.manifest.files)
+
+
+def test_samples_that_are_none_are_a_fault_of_the_bundle(folder: Path) -> None:
+    (folder / SAMPLES).write_bytes(b"no archive")
+
+    with Bundle.open(changed_files(folder)) as bundle, pytest.raises(BundleUnreadable, match=SAMPLES):
+        bundle.samples()
+
+
+def changed_files(folder: Path) -> Path:
+    """The bundle with the checksums of the files that are there now."""
+    document = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    write_manifest(folder, msgspec.convert(document, Manifest))
+    return folder
