@@ -313,6 +313,43 @@ def test_one_artifact_is_packed_without_the_others_and_the_weights(folder: Path)
         assert {"net-int8.onnx", SAMPLES} <= set(one.manifest.files)
 
 
+def test_the_names_and_limits_of_a_bundle_are_those_of_its_format(folder: Path) -> None:
+    for name in ("samples.npz", "cases.npz", "weights.safetensors", "tuning.json"):
+        (folder / name).write_bytes(b"")
+    (folder / "manifest.json.sig").write_bytes(b"")
+
+    with Bundle.open(changed_files(folder)) as bundle:
+        names = {*bundle.manifest.files, MANIFEST}
+
+    assert (MANIFEST, SIGNATURE) == ("manifest.json", "manifest.json.sig")
+    assert {SAMPLES, module.CASES, WEIGHTS, module.TUNING} <= names
+    assert SIGNATURE not in names
+    assert (module.SUFFIX, module.MAX_ENTRIES, module.MAX_UNPACKED_BYTES) == (".edgekit", 10_000, 8 << 30)
+
+
+@pytest.mark.parametrize("kind", ["artifact", "file", "signature", "quantized", "manifest"])
+def test_a_field_that_this_edgekit_does_not_know_is_not_passed_over(folder: Path, kind: str) -> None:
+    one = msgspec.structs.replace(
+        artifact("onnx-fp32", "net-fp32.onnx"),
+        signatures=(module.Signature("a", {"N": 1}),),
+        quantized=module.QuantizedShare(1.0, None),
+    )
+    changed(folder, artifacts=(one,))
+    document = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    place = {
+        "artifact": document["artifacts"][0],
+        "file": document["files"]["LICENCE"],
+        "signature": document["artifacts"][0]["signatures"][0],
+        "quantized": document["artifacts"][0]["quantized"],
+        "manifest": document,
+    }[kind]
+    place["more"] = 1
+    document["digest"] = module._digest_of(msgspec.json.encode(document))
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(document))
+
+    assert "more" in refusal(folder)[0]
+
+
 def test_samples_that_are_none_are_a_fault_of_the_bundle(folder: Path) -> None:
     (folder / SAMPLES).write_bytes(b"no archive")
 

@@ -187,6 +187,14 @@ def test_options_are_refused_by_what_a_backend_knows_or_by_the_table() -> None:
         refuse_unknown_options(["threads"], "litert", known=["mine"])
 
 
-def test_an_option_of_a_file_has_a_name_of_its_own() -> None:
-    assert SIGNATURE == "signature"
-    assert SIGNATURE not in OPTION_NAMES
+def test_an_option_of_a_file_is_none_of_a_target() -> None:
+    with pytest.raises(UserError, match=r"^Unknown target option 'signature'"):
+        Target.parse(f"local@{SIGNATURE}=encode")
+
+
+@pytest.mark.parametrize(
+    "backend", ["onnxruntime", "litert", "tflite-runtime", "openvino", "ort-web", "litert-js", "fake"]
+)
+def test_each_backend_of_edgekit_refuses_the_options_of_others(backend: str) -> None:
+    with pytest.raises(UserError, match=f"^Unknown option of {backend} 'nothing'"):
+        refuse_unknown_options(["nothing"], backend)

@@ -190,6 +190,36 @@ def test_a_part_that_is_worst_is_named_with_the_remedy_in_quantized_artifacts_al
     assert [one.reason for one in found.values()] == ["", "", f"the scale of this part is unlike the rest: {REMEDY}"]
 
 
+@pytest.mark.parametrize(("row", "verdict"), [(0, Verdict.PASS), (1, Verdict.FAIL)])
+def test_a_row_of_a_case_is_excused_by_its_own_noise_alone(
+    row: int, verdict: Verdict, session: Make, artifact: Make
+) -> None:
+    noise = np.zeros((2, 4))
+    noise[0] = RANGE
+    case = replace(batch(2), noise={"y": noise})
+    wrong = off_by(0.5, row)
+
+    def answer(feed: Feed) -> Feed:
+        return wrong(feed) if len(feed["x"]) == 2 else echo(feed)
+
+    _, check = checks_of(session(answer), artifact(), SPEC, samples(1), [case], "here")
+
+    assert check.verdict is verdict
+
+
+def test_one_feed_without_rows_has_the_noise_of_the_first_sample(session: Make, artifact: Make) -> None:
+    tensors = (TensorSpec("x", "float32", (4,)), TensorSpec("y", "float32", (4,)))
+    spec = ModelSpec("net", "other", tensors[:1], tensors[1:])
+    noise = np.zeros((16, 4))
+    noise[5] = RANGE
+    given = replace(samples(16), noise={"y": noise})
+    again = Case("again", {}, {"x": X[0]}, {"y": X[0] + 1})
+
+    *_, check = checks_of(session(echo), artifact(), spec, given, [again], "here")
+
+    assert (check.case, check.verdict) == ("again", Verdict.FAIL)
+
+
 @pytest.mark.parametrize(("times", "verdict"), [(0.5, Verdict.PASS), (2.0, Verdict.FAIL)])
 def test_a_part_is_allowed_the_noise_of_the_reference_in_that_part(
     times: float, verdict: Verdict, artifact: Make
