@@ -41,6 +41,7 @@ _NOT_FOUND: Final = 127
 # What a launch prints before each state of the device, and before its result; and instead, if it lacks a file.
 _STATE: Final = b"@@state\n"
 _RESULT: Final = b"@@result\n"
+_STATES: Final = 2
 _PROCESSOR: Final = ("cpu", "xnnpack", "acl")
 _ABSENT: Final = b"@@absent\n"
 
@@ -57,7 +58,7 @@ def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float, texts: 
 
     Raises:
         DeviceUnavailable: There is no connection, it was lost, or the launch did not end within `timeout_s`.
-        DeviceError: The device has no backend for the job, or its runner was killed.
+        DeviceError: The device has no backend for the job, its runner was killed, or its reply has another form.
         ModelUnreadable: The model needs more memory than its limit.
         DiskFull: No space is left on the device.
         EdgekitError: The error that the runner itself reported.
@@ -73,6 +74,8 @@ def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float, texts: 
         runner.store(outputs, Path(job.outputs))
     if not states:
         return result
+    if len(states) != _STATES:
+        raise DeviceError(f"'{shell.name}' reported {len(states)} of its states around a launch, not {_STATES}.")
     before, after = (machine.at(texts, state) for state in states)
     return msgspec.structs.replace(
         result,

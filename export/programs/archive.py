@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,17 @@ _KNOWN: Final = re.compile(
 # Texts that people store next to a program: torch reads them, and edgekit does not need them.
 _DROPPED: Final = re.compile(r"extra/.+", re.DOTALL)
 _ENCRYPTED: Final = 1
+# What the standard library raises for archives whose numbers contradict each other.
+_BROKEN_ZIP: Final = (
+    zipfile.BadZipFile,
+    ValueError,
+    RecursionError,
+    EOFError,
+    struct.error,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+)
 _HINT: Final = "Save it again with torch.export.save, or export from its source: edgekit export net.py:Net"
 
 
@@ -45,7 +58,11 @@ def copy_program(path: Path, target: Path) -> None:
                 for name, entry in entries.items():
                     with archive.open(entry) as source, copy.open(f"program/{name}", "w", force_zip64=True) as to:
                         shutil.copyfileobj(source, to, 1 << 20)
-    except (zipfile.BadZipFile, ValueError, RecursionError, EOFError) as err:
+    except OSError as err:
+        if err.errno != errno.EINVAL:
+            raise
+        raise ModelUnreadable(f"'{path}' is not a torch.export program: its parts lie outside of it.") from err
+    except _BROKEN_ZIP as err:
         raise ModelUnreadable(f"'{path}' is not a torch.export program: {_said(err)}.") from err
 
 

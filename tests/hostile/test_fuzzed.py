@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,17 +14,24 @@ import numpy as np
 import onnx
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from benchmarks.fuzz.device_kinds import RESULT, Replies
 from onnx import TensorProto, helper, numpy_helper
 from tests.cli.conftest import Done
 from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
 from tests.runtime.data.make import Tflite
+from tests.standins.jobs import job_of
 
-from edgekit.core.errors import ModelUnreadable, Unreadable
+from edgekit.core.errors import DeviceError, ModelUnreadable, Unreadable
 from edgekit.core.samples import Feed
 from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput, TensorSpec
+from edgekit.core.system.processes import Finished
+from edgekit.devices.remote import launches
+from edgekit.devices.remote.runners import PythonRunner
 from edgekit.export.onnx.contents import read_contents
+from edgekit.export.programs.archive import copy_program
 from edgekit.flows.opening.values import parse_values
+from edgekit.runtime.portable import PYTHON_RUNNER
 from edgekit.runtime.prediction import Prediction
 
 Run = Callable[..., Done]
@@ -114,6 +124,29 @@ def test_a_value_of_nested_lists_without_end_is_told() -> None:
 
     with pytest.raises(Exception, match="expected a number"):
         parse_values(["x=" + 100_000 * "["], spec)
+
+
+@pytest.mark.parametrize("states", [1, 3])
+def test_a_device_reports_its_state_before_and_after_a_launch(states: int, tmp_path: Path) -> None:
+    out = states * b"@@state\n@@end\n" + b"@@result\n" + json.dumps(RESULT).encode() + b"\n"
+    runner = PythonRunner(PYTHON_RUNNER)
+
+    with pytest.raises(DeviceError, match=f"reported {states} of its states"):
+        launches.measure(Replies(Finished(0, out, "")), job_of("linear.onnx", tmp_path), runner, timeout_s=9.0)
+
+
+def test_a_program_whose_parts_lie_outside_of_it_is_told(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("net/models/model.json", "{}")
+    data = bytearray(content.getvalue())
+    end = data.rfind(b"PK\5\6")
+    for offset in (0, 1, 2**31, 2**32 - 2):
+        data[end + 16 : end + 20] = struct.pack("<I", offset)
+        (tmp_path / "m.pt2").write_bytes(data)
+
+        with pytest.raises(ModelUnreadable):
+            copy_program(tmp_path / "m.pt2", tmp_path / "out.pt2")
 
 
 def chunk(name: bytes, content: bytes, size: int | None = None) -> bytes:
