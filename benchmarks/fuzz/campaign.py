@@ -16,10 +16,12 @@ from typing import Any, Final
 
 from benchmarks.fuzz.case import Case
 from benchmarks.fuzz.children import alone, case_of, in_one_process, is_plain
-from benchmarks.fuzz.kinds import KINDS
+from benchmarks.fuzz.kinds import COSTLY, KINDS
 from benchmarks.fuzz.trial import Ended, Ground
 
 RANGE: Final = 250
+# Of kinds whose mutants start processes.
+SHORT_RANGE: Final = 10
 # Mutants of one process: the longer it lives, the fewer processes; the shorter, the less one depends on another.
 BATCH: Final = 50
 _WARM: Final = 25
@@ -46,7 +48,8 @@ def ranges(kinds: Sequence[str], mutants: int, seed: int, done: set[tuple[str, i
     found = []
     for kind in kinds:
         wanted = round(mutants * KINDS[kind][1] / whole)
-        found += [Range(kind, seed, first, min(RANGE, wanted - first)) for first in range(0, wanted, RANGE)]
+        size = SHORT_RANGE if kind in COSTLY else RANGE
+        found += [Range(kind, seed, first, min(size, wanted - first)) for first in range(0, wanted, size)]
     # All kinds advance together, so that a run that is stopped has tried some of each.
     found.sort(key=lambda one: (one.first / (mutants * KINDS[one.kind][1]), one.kind))
     return [one for one in found if one.key not in done]
@@ -74,7 +77,7 @@ def append(path: Path, row: dict[str, Any]) -> None:
 def warm(ground: Ground, kinds: Sequence[str]) -> None:
     """Import what the commands import, which is known from trying some in children."""
     for kind in kinds:
-        if kind in ("launch", "export"):
+        if kind in COSTLY:
             continue
         for number in range(_WARM):
             for name in _modules_of(case_of(kind, KINDS[kind][0], -1, number), ground):

@@ -110,3 +110,4 @@ KINDS: Final[Mapping[str, tuple[Maker, float]]] = {
     "export": (export, 0.002),
 }
 """What makes a mutant, and which share of all mutants it makes."""
+COSTLY: Final = ("launch", "export")

@@ -64,7 +64,7 @@ def check_artifact(
         ModelUnreadable: The file cannot be opened for its ranges, or is damaged.
     """
     checks, accuracy = validate_artifact(session, artifact, spec, samples, cases, session.backend)
-    with consistent(path, "ONNX" if artifact.format == "onnx" else "TFLite"):
+    with consistent(path, artifact.format):
         ranges = range_checks(path, artifact, spec, samples, session.backend)
         halves = overflow_checks(path, artifact, spec, samples, session.backend)
     judged = decided((*checks, *ranges), accuracy, artifact, spec)

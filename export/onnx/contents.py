@@ -31,7 +31,7 @@ def read_contents(path: Path, spec: ModelSpec) -> Contents:
     Raises:
         ModelUnreadable: It is not an ONNX model, a name in it is not UTF-8, or its parts do not fit together.
     """
-    with consistent(path, "ONNX"):
+    with consistent(path, "onnx"):
         return _read(path, spec)
 
 

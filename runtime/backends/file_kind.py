@@ -19,6 +19,7 @@ _MAGIC = (
     (b"\x93NUMPY", "a NumPy array"),
 )
 _TFLITE = b"TFL3"
+_KINDS = {"onnx": "ONNX", "tflite": "TFLite"}
 _MAKE = "edgekit export SOURCE --out BUNDLE"
 _ORT = b"ORTM"
 _TEXT = bytes(range(32, 127)) + b"\t\n\r"
@@ -92,8 +93,11 @@ def is_tflite(head: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def consistent(path: Path, kind: str) -> Iterator[None]:
+def consistent(path: Path, form: str) -> Iterator[None]:
     """Translate what readers raise where a part of a file leads to another that is not there, or contradicts it.
+
+    Args:
+        form: The format of the file, as artifacts name it.
 
     Raises:
         ModelUnreadable: The file is damaged.
@@ -103,4 +107,4 @@ def consistent(path: Path, kind: str) -> Iterator[None]:
     except (EdgekitError, MemoryError):
         raise
     except Exception as err:  # indices, shapes, types and attributes that are wrong raise a dozen classes
-        raise not_a_model(path, kind, str(err).partition("\n")[0]) from err
+        raise not_a_model(path, _KINDS.get(form, form), str(err).partition("\n")[0]) from err

@@ -73,13 +73,13 @@ class LiteRT:
         threads, state = threads_of(options), choice(options, "state", STATES, "reset")
         refuse_undecodable(path)
         engine = _opened(path, threads)
-        with consistent(path, "TFLite"):
+        with consistent(path, "tflite"):
             taken_by = kernels(engine)
         if provider == "xnnpack" != taken_by:
             raise ProviderRefused(
                 f"Provider 'xnnpack' did not run the model '{path}'.", hint="--target local/litert@provider=cpu"
             )
-        with consistent(path, "TFLite"):
+        with consistent(path, "tflite"):
             family = _family(engine, spec, options.get("signature", ""))
             again = partial(_opened, path, threads) if state == "reset" and has_variables(engine) else None
         return LiteRTSession(engine, taken_by, family, is_reset=state == "reset", again=again)

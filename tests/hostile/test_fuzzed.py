@@ -14,11 +14,13 @@ import numpy as np
 import onnx
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from benchmarks.fuzz.bundle_kinds import signed
 from benchmarks.fuzz.device_kinds import RESULT, Replies
 from onnx import TensorProto, helper, numpy_helper
 from tests.cli.conftest import Done
 from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
+from tests.hostile.bundles import write_bundle
 from tests.runtime.data.make import Tflite
 from tests.standins.jobs import job_of
 
@@ -163,6 +165,22 @@ def test_a_sound_whose_chunks_reach_beyond_its_end_is_told(edgekit: Run, quiet_h
     for size in (len(body), 20, 2**32 - 1):
         with pytest.raises(UserError, match="is not a wav file"):
             read_wav(b"RIFF" + struct.pack("<I", size) + body, "a.wav", rate=16000)
+
+
+def test_a_model_of_other_sizes_than_its_bundle_is_told_by_deploy(edgekit: Run, quiet_home: Path) -> None:
+    write_bundle(Path("bundle"), "x")
+    model = onnx.load("bundle/onnx-fp32.onnx")
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1000
+    _replace(Path("bundle"), "onnx-fp32.onnx", model.SerializeToString())
+
+    refused(edgekit("deploy", "bundle", "--for", "c", "--artifact", "onnx-fp32", "--out", "out"))
+
+
+def _replace(bundle: Path, name: str, content: bytes) -> None:
+    """Replace a file of a bundle, as its author would."""
+    files = {path.name: path.read_bytes() for path in bundle.iterdir()} | {name: content}
+    for file, data in signed(files).items():
+        (bundle / file).write_bytes(data)
 
 
 def test_a_table_with_a_cell_beyond_the_limit_is_told(tmp_path: Path) -> None:

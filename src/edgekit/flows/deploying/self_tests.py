@@ -20,6 +20,7 @@ from edgekit.export.checking.cases import load_cases
 from edgekit.export.checking.difference import Difference, Magnitude
 from edgekit.export.checking.tolerance import NOISE_FACTOR, tolerance_of
 from edgekit.flows.opening.artifacts import feed_at
+from edgekit.runtime.backends.file_kind import consistent
 from edgekit.runtime.portable import runner
 from edgekit.runtime.preprocessing import read_input
 
@@ -65,16 +66,18 @@ def checked_cases(bundle: Bundle, artifact: Artifact) -> tuple[CheckedCase, ...]
 
     Raises:
         MissingExtra: Its backend is not installed.
-        ModelUnreadable: The artifact's outputs are not those of the bundle.
+        ModelUnreadable: The artifact's outputs are not those of the bundle, or it does not run.
         UserError: It runs none of the cases.
     """
-    session = _session(bundle.file(artifact), artifact)
+    file = bundle.file(artifact)
+    session = _session(file, artifact)
     ran = []
     for case in _affordable(_cases(bundle)):
-        try:
-            ran.append((case, session.run(case.feed)))
-        except runner.Failure:
-            continue  # a size that this file does not have
+        with consistent(file, artifact.format):
+            try:
+                ran.append((case, session.run(case.feed)))
+            except runner.Failure:
+                continue  # a size that this file does not have
     if not ran:
         raise UserError(f"'{artifact.recipe}' runs none of the cases of the bundle.", hint="edgekit validate BUNDLE")
     spans = {name: Magnitude.of(_joined(case.expected[name] for case, _ in ran)).span for name in ran[0][0].expected}
