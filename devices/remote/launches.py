@@ -58,7 +58,7 @@ def measure(shell: Shell, job: Job, runner: Runner, *, timeout_s: float, texts: 
 
     Raises:
         DeviceUnavailable: There is no connection, it was lost, or the launch did not end within `timeout_s`.
-        DeviceError: The device has no backend for the job, its runner was killed, or its reply has another form.
+        DeviceError: The device has no backend for the job, its runner was killed, or its reply is damaged.
         ModelUnreadable: The model needs more memory than its limit.
         DiskFull: No space is left on the device.
         EdgekitError: The error that the runner itself reported.

@@ -61,7 +61,7 @@ def copy_program(path: Path, target: Path) -> None:
     except OSError as err:
         if err.errno != errno.EINVAL:
             raise
-        raise ModelUnreadable(f"'{path}' is not a torch.export program: its parts lie outside of it.") from err
+        raise ModelUnreadable(f"'{path}' is not a torch.export program: its parts are outside of it.") from err
     except _BROKEN_ZIP as err:
         raise ModelUnreadable(f"'{path}' is not a torch.export program: {_said(err)}.") from err
 
