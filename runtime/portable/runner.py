@@ -360,7 +360,12 @@ def peak_memory_bytes() -> int | None:
 
 
 def keep_freed(mmap: int, trim: int) -> None:
-    """From which sizes glibc's malloc gives freed blocks back to the system, as on the host."""
+    """From which sizes glibc's malloc gives freed blocks back to the system, as on the host.
+
+    Not where instructions are counted: it tidies up the heap, and the next run takes some more.
+    """
+    if "EDGEKIT_MARK" in os.environ:
+        return
     with contextlib.suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)
         library.mallopt(-3, mmap)
