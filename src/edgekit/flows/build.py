@@ -44,7 +44,7 @@ from edgekit.flows.opening.source import (
 from edgekit.flows.order import door
 from edgekit.flows.train import train
 from edgekit.flows.writing.bundle import converting_steps, write_bundle, writing_steps
-from edgekit.flows.writing.origin import origin_of, refuse_changed
+from edgekit.flows.writing.origin import MadeFrom, refuse_changed
 from edgekit.train.weights import shipped_weights
 
 BUNDLE: Final = "bundle"
@@ -230,7 +230,7 @@ def build_order(
     refuse_existing(Path(out), force=force)
     _refuse_useless(targets, recipes)
     rounds = rounds_of(settings, launches, time_limit_s)
-    origin = origin_of(source, options, how)
+    origin = MadeFrom(source, options, how).origin()
     making, stages = Making(source, options, how, recipes, budgets, settings, left_out, origin), dict[str, float]()
     opened = None
     if not _must_train(source, options, train_first):
@@ -273,7 +273,7 @@ def resume_build_order(
         raise UserError(f"'{out}' contains no build to resume.", hint="Omit --resume.")
     earlier = read_report(out / REPORT_JSON)
     if earlier.origin is not None:  # reports of earlier versions have none
-        now = origin_of(source or earlier.origin.source, options, how, earlier.origin)
+        now = MadeFrom(source or earlier.origin.source, options, how).origin(earlier.origin)
         refuse_changed(earlier.origin, now, out)
     made = [*(one.recipe for one in earlier.artifacts), *(one.recipe for one in earlier.failures)]
     for recipe in parse_recipes(to) if to else ():

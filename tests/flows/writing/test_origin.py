@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import UserError
+from edgekit.core.reports.report import BuildOrigin
 from edgekit.flows.opening.source import ExportOptions, SourceOptions
-from edgekit.flows.writing.origin import origin_of, refuse_changed
+from edgekit.flows.writing.origin import MadeFrom, refuse_changed
 
 LINEAR = Path(__file__).parents[2] / "runtime" / "data" / "linear.onnx"
 PLAIN, HOW = SourceOptions(), ExportOptions()
@@ -23,6 +24,12 @@ FILES = {
     "parts/shared.py": "import net",
     "other.py": "import layers",
 }
+
+
+def origin_of(
+    source: str, options: SourceOptions, how: ExportOptions, earlier: BuildOrigin | None = None
+) -> BuildOrigin:
+    return MadeFrom(source, options, how).origin(earlier)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,14 +30,36 @@ _NAMES: Final = {"inputs": "input", "states": "state", "raw": "with-preprocessin
 _WITHOUT_EFFECT: Final = ("trust", "keep_going")
 
 
-def origin_of(
-    source: str, options: SourceOptions, how: ExportOptions, earlier: BuildOrigin | None = None
-) -> BuildOrigin:
-    """What would be made from, as it is now; options that are not given are those of `earlier`."""
-    given = dict(_given(options, how))
-    chosen = {**(earlier.options if earlier else {}), **given}
-    of_options = {_flag(name): _digest(Path(chosen[name]), name) for name in _PATHS if name in chosen}
-    return BuildOrigin(source, chosen, {**dict(_code(source)), **of_options})
+@dataclass(frozen=True)
+class MadeFrom:
+    """A source and the options of a build, as a user names them."""
+
+    source: str
+    options: SourceOptions
+    how: ExportOptions
+
+    def origin(self, earlier: BuildOrigin | None = None) -> BuildOrigin:
+        """What would be made from, as it is now; options that are not given are those of `earlier`."""
+        chosen = {**(earlier.options if earlier else {}), **dict(_given(self.options, self.how))}
+        of_options = {_flag(name): _digest(Path(chosen[name]), name) for name in _PATHS if name in chosen}
+        return BuildOrigin(self.source, chosen, {**dict(self._code()), **of_options})
+
+    def _code(self) -> Iterator[tuple[str, str]]:
+        """The files of the source, apart from options and installed packages, with the digest of each."""
+        path = Path(self.source)
+        if is_reference(self.source):
+            return
+        if (path / RUN_FILE).is_file():
+            from edgekit.train.training_run import read_run
+
+            for name in (RUN_FILE, read_run(path).weights):
+                yield name, _digest(path / name)
+        elif is_model_file(self.source):
+            if path.is_file():
+                with self_contained(path) as whole:
+                    yield path.name, sha256_file(whole)
+        elif is_factory(self.source) and not self.source.endswith(".py"):
+            yield from _code_of(parse_factory(self.source))
 
 
 def refuse_changed(earlier: BuildOrigin, now: BuildOrigin, out: Path) -> None:
@@ -124,24 +147,6 @@ def _digest(path: Path, option: str = "") -> str:
         for one in files
     ]
     return sha256_bytes("\n".join(rows).encode())
-
-
-def _code(source: str) -> Iterator[tuple[str, str]]:
-    """The files that a source consists of, apart from options and installed packages, with the digest of each."""
-    path = Path(source)
-    if is_reference(source):
-        return
-    if (path / RUN_FILE).is_file():
-        from edgekit.train.training_run import read_run
-
-        for name in (RUN_FILE, read_run(path).weights):
-            yield name, _digest(path / name)
-    elif is_model_file(source):
-        if path.is_file():
-            with self_contained(path) as whole:
-                yield path.name, sha256_file(whole)
-    elif is_factory(source) and not source.endswith(".py"):
-        yield from _code_of(parse_factory(source))
 
 
 def _code_of(call: FactoryCall) -> Iterator[tuple[str, str]]:
