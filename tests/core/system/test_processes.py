@@ -241,11 +241,18 @@ def test_python_starts_away_from_the_current_folder_only_inside_the_block(
 def test_what_is_printed_may_have_any_bytes_and_is_cut_at_the_limit() -> None:
     program = ["sh", "-c", "printf ' \\377a '; printf '\\377b' >&2"]
 
+    assert processes.MOST_BYTES == 1 << 30
     whole = run(program, timeout_s=20, most_bytes=5)
     cut = run(program, timeout_s=20, most_bytes=3)
 
     assert (whole.out, whole.text, whole.err, whole.is_cut) == (b" \xffa ", "\ufffda", "\ufffdb", False)
     assert (cut.out, cut.is_cut, cut.timed_out) == (b" \xffa", True, False)
+
+
+def test_the_limit_counts_what_was_printed_before() -> None:
+    cut = run(["sh", "-c", "printf ab; sleep 0.2; printf cdef; sleep 60"], timeout_s=20, most_bytes=4)
+
+    assert (cut.out, cut.is_cut, cut.timed_out) == (b"abcd", True, False)
 
 
 def test_both_outputs_are_read_while_the_program_writes_more_than_a_pipe_holds() -> None:
