@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import string
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,11 +145,11 @@ def test_a_value_that_an_option_cannot_have_is_refused_for_every_device(text: st
         *(f"local/onnxruntime@graph={level}" for level in ("disable", "basic", "extended", "all")),
         *(f"local/onnxruntime@spin={spin}" for spin in "01"),
         *(f"local/litert@state={state}" for state in ("reset", "keep")),
-        "local/tflite-runtime@state=keep@threads=256",
+        "local/tflite-runtime@provider=cpu@state=keep@threads=256",
         "local/openvino@provider=gpu@threads=1",
-        "phone/ort-web@graph=all@provider=webgpu",
-        "phone/litert-js@provider=wasm",
-        "a_b-c.d/fake@threads=9",
+        "phone/ort-web@graph=all@provider=webgpu@threads=2",
+        "phone/litert-js@provider=wasm@threads=2",
+        "a_b-c.d/fake@provider=cpu@threads=9",
     ],
 )
 def test_every_option_that_a_backend_documents_is_taken(text: str) -> None:
@@ -185,6 +186,14 @@ def test_options_are_refused_by_what_a_backend_knows_or_by_the_table() -> None:
         refuse_unknown_options(["threads", "graph"], "litert")
     with pytest.raises(UserError, match=r"^Unknown option of litert 'threads'\. Known: mine\.$"):
         refuse_unknown_options(["threads"], "litert", known=["mine"])
+
+
+def test_a_target_in_a_document_has_no_other_fields() -> None:
+    written = msgspec.json.encode(Target.parse("pi5/litert@threads=2"))
+
+    assert msgspec.json.decode(written, type=Target) == Target.parse("pi5/litert@threads=2")
+    with pytest.raises(msgspec.ValidationError, match="more"):
+        msgspec.json.decode(written.replace(b'"device"', b'"more":1,"device"'), type=Target)
 
 
 def test_an_option_of_a_file_is_none_of_a_target() -> None:
