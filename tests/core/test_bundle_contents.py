@@ -350,6 +350,28 @@ def test_a_field_that_this_edgekit_does_not_know_is_not_passed_over(folder: Path
     assert "more" in refusal(folder)[0]
 
 
+def test_what_a_manifest_leaves_out_has_its_usual_value_and_nothing_is_written_into_it(folder: Path) -> None:
+    document = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    for name in ("tools", "source", "split"):
+        del document[name]
+    one = document["artifacts"][0]
+    for name in ("opset", "layout", "signatures", "record", "warnings"):
+        del one[name]
+    one["quantized"] = {"weights": 1.0, "work": None}
+    document["digest"] = module._digest_of(msgspec.json.encode(document))
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(document))
+
+    with Bundle.open(folder) as bundle:
+        manifest, found = bundle.manifest, bundle.artifacts[0]
+
+    assert (manifest.tools, manifest.source, manifest.split, manifest.schema_version) == ({}, {}, None, 1)
+    assert (found.opset, found.layout, found.signatures, found.record, found.warnings) == (None, "", (), {}, ())
+    assert found.quantized == module.QuantizedShare(1.0, None, 0.0, "")
+    for value in (manifest, found, found.quantized, manifest.files["LICENCE"], module.Signature("a")):
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(value, value.__struct_fields__[0], None)
+
+
 def test_samples_that_are_none_are_a_fault_of_the_bundle(folder: Path) -> None:
     (folder / SAMPLES).write_bytes(b"no archive")
 
