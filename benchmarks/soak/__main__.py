@@ -23,7 +23,7 @@ from typing import Final
 
 from benchmarks.soak.commands import COMMANDS
 from benchmarks.soak.place import Place, running_place
-from benchmarks.soak.quantities import processes, settled, used_s, yield_to_others
+from benchmarks.soak.quantities import processes, settled, used_s
 from benchmarks.soak.rounds import one_round, timed
 from benchmarks.soak.summary import read_rows, table
 
@@ -37,9 +37,11 @@ SHARE: Final = 0.33
 def main() -> int:
     """Run the rounds, or print the table of earlier ones."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("commands", nargs="*", choices=[*COMMANDS, []], help="Which commands; all if none is given.")
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=SHARE, help="Cores that it may use on average.")
+    parser.add_argument("--nice", type=int, default=19, help="How far it stands back behind other sessions, 0 to 19.")
     parser.add_argument("--rows", type=Path, help="File that gets a line for each round.")
     parser.add_argument("--summary", type=Path, help="Print the table of these rows, and run nothing.")
     options = parser.parse_args()
@@ -76,20 +78,22 @@ def _flushed(code: int) -> int:
 def _soak(options: argparse.Namespace) -> int:
     rng = random.Random(options.seed)
     with (
-        temporary_folder("ek-soak-") as name,
+        temporary_folder("ek-soak-") as folder,
         options.rows.open("a", encoding="utf-8") as rows,
-        running_place(Path(name)) as place,
+        running_place(Path(folder)) as place,
     ):
         start, used = time.monotonic(), used_s()
         lasts_s = {}
-        for one, command in COMMANDS.items():
-            lasts_s[one] = timed(command, place)
+        chosen = {name: one for name, one in COMMANDS.items() if name in (options.commands or COMMANDS)}
+        for one, command in chosen.items():
+            lasts_s[one] = min(timed(command, place) for _ in range(command.before))
             print(f"{one}: {lasts_s[one]:.1f} s", flush=True)
-        yield_to_others()
+        place.nice = options.nice
         usual = _usual(place)
         number = 0
         while time.monotonic() - start < 60 * options.minutes:
-            row = one_round(place, rng, lasts_s, usual)
+            name = rng.choices(list(chosen), [one.weight for one in chosen.values()])[0]
+            row = one_round(place, rng, chosen[name], lasts_s, usual)
             number += 1
             row |= {
                 "round": number,

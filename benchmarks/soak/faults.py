@@ -98,8 +98,10 @@ def _full_disk(command: Command, place: Place, rng: random.Random) -> Iterator[A
     """The folder for temporary files is on a disk with little space."""
     filler = place.small / "filler"
     filler.write_bytes(bytes(SMALL_BYTES - (1 << 16) - rng.randrange(SMALL_BYTES // 4)))
-    yield Attempt({"TMPDIR": str(place.small)})
-    filler.unlink()
+    try:
+        yield Attempt({"TMPDIR": str(place.small)})
+    finally:
+        filler.unlink()
 
 
 @contextmanager
@@ -118,8 +120,10 @@ def _cut(command: Command, place: Place, rng: random.Random) -> Iterator[Attempt
         place.phone.daemon.cut()
         place.browser.close()
 
-    yield Attempt(during=during)
-    place.phone.adb("connect", place.phone.serial)
+    try:
+        yield Attempt(during=during)
+    finally:
+        place.phone.adb("connect", place.phone.serial)
 
 
 @contextmanager
@@ -132,22 +136,26 @@ def _restart(command: Command, place: Place, rng: random.Random) -> Iterator[Att
         time.sleep(rng.uniform(0, 3))
         host.start()
 
-    yield Attempt(during=during)
-    if host.process.poll() is not None:
-        host.start()
+    try:
+        yield Attempt(during=during)
+    finally:
+        if host.process.poll() is not None:
+            host.start()
 
 
 @contextmanager
 def _garbage(command: Command, place: Place, rng: random.Random) -> Iterator[Attempt]:
     """The shells of the devices print bytes that nobody asked for."""
-    entrances = {host: (host.state / "enter").read_text() for host in place.desks}
-    for host, text in entrances.items():
+    entrances = {host.state / "enter": (host.state / "enter").read_text() for host in place.desks}
+    for path, text in entrances.items():
         after = text.replace("exec env", "env") + f"{GARBAGE}\n"
         before = text.replace("exec env", f"{GARBAGE}\nexec env")
-        (host.state / "enter").write_text(rng.choice([after, before]))
-    yield Attempt()
-    for host, text in entrances.items():
-        (host.state / "enter").write_text(text)
+        path.write_text(rng.choice([after, before]))
+    try:
+        yield Attempt()
+    finally:
+        for path, text in entrances.items():
+            path.write_text(text)
 
 
 @contextmanager
@@ -159,8 +167,10 @@ def _stale_lease(command: Command, place: Place, rng: random.Random) -> Iterator
         folder.mkdir(exist_ok=True)
         number = max([0, *(int(path.suffix[1:]) for path in folder.glob("lease.*"))]) + 1
         (folder / f"lease.{number}").write_text(f"dead someone@elsewhere {now - LASTS_S} {until}\n")
-    yield Attempt()
-    time.sleep(max(0.0, until + 1 - time.time()))
+    try:
+        yield Attempt()
+    finally:
+        time.sleep(max(0.0, until + 1 - time.time()))
 
 
 def _signalled(number: int, rng: random.Random, codes: frozenset[int], *, whole_group: bool = False) -> Attempt:

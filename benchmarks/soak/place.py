@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks.kills import CHECK, NET, SAMPLES
 from tests.standins.desk import Host, running_desk
 from tests.standins.phone import Phone, running_phone
 from tests.standins.pi import PI5, Pi, free_port, running_pi
@@ -23,6 +22,20 @@ from edgekit.devices import inventory
 from edgekit.devices.inventory import Entry
 
 ROOT: Final = Path(__file__).parents[2]
+NET: Final = """
+import torch
+from torch import nn
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
+"""
+SAMPLES: Final = """
+import numpy as np
+x = np.random.default_rng(0).random((60, 1, 4, 4), dtype=np.float32)
+np.savez("samples.npz", x=x, label=np.arange(60) % 3)
+"""
+CHECK: Final = '[check]\nlaunches = 5\ntime_limit_s = 0.02\n[[check.models]]\npath = "bundle"\n'
 DESKS: Final = ["desk-a", "desk-b"]
 TIMEOUT_S: Final = 300.0
 # The disk that is full in some rounds.
@@ -31,7 +44,10 @@ SMALL_BYTES: Final = 2 << 20
 
 @dataclass
 class Place:
-    """Everything that a round may touch. `residents` are the processes that live as long as the soak, by name."""
+    """Everything that a round may touch. `residents` are the processes that live as long as the soak, by name.
+
+    `nice` is how far its sessions stand back behind those of others.
+    """
 
     folder: Path
     desks: list[Host]
@@ -40,6 +56,7 @@ class Place:
     browser: Browser
     environment: dict[str, str]
     residents: dict[str, int] = field(default_factory=dict)
+    nice: int = 0
 
     @property
     def project(self) -> Path:

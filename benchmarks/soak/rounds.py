@@ -1,4 +1,4 @@
-"""One round: a random command, mostly with a fault, then the same command without one, then the measurement."""
+"""One round: a command, mostly with a fault, then the same command without one, then the measurement."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import signal
 import subprocess
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.soak.commands import COMMANDS, Command
+from benchmarks.soak.commands import Command
 from benchmarks.soak.faults import Attempt, drawn, failing
 from benchmarks.soak.place import Place, edgekit
 from benchmarks.soak.quantities import quantities, settled, yield_to_others
@@ -23,26 +24,21 @@ LIMIT_S: Final = 600.0
 _ADDRESS: Final = re.compile(rb"http://127\.0\.0\.1:\d+/[\w-]+/")
 
 
-def one_round(place: Place, rng: random.Random, lasts_s: dict[str, float], usual: int) -> dict[str, Any]:
+def one_round(
+    place: Place, rng: random.Random, command: Command, lasts_s: dict[str, float], usual: int
+) -> dict[str, Any]:
     """The row of a round.
 
     Args:
         lasts_s: How long each command takes without a fault, in seconds; brought up to date.
         usual: The number of processes between rounds.
     """
-    command = rng.choices(list(COMMANDS.values()), [one.weight for one in COMMANDS.values()])[0]
     fault = drawn(command, rng)
     row: dict[str, Any] = {"command": command.name, "fault": fault, "problems": []}
-    moment = rng.uniform(0.0, lasts_s[command.name])
-    with failing(fault, command, place, rng) as attempt:
-        row["code"], row["seconds"] = _tried(command, attempt, place, moment, row["problems"])
-    if fault:
-        count, lines = settled(place, usual)
-        if count > usual:
-            row["problems"].append(f"{count - usual} processes left after the fault: {lines}")
-        begin = time.monotonic()
-        row["again"], _ = _tried(command, Attempt(codes=command.codes), place, 0.0, row["problems"])
-        lasts_s[command.name] = 0.5 * (lasts_s[command.name] + time.monotonic() - begin)
+    try:
+        _fail_and_repeat(command, place, rng, lasts_s, usual, row)
+    except Exception:  # noqa: BLE001 - a fault of the soak itself costs one round, not all
+        row["problems"].append(traceback.format_exc())
     ask_page(place.folder, rng)
     count, lines = settled(place, usual)
     if count > usual:
@@ -51,17 +47,33 @@ def one_round(place: Place, rng: random.Random, lasts_s: dict[str, float], usual
     return row
 
 
+def _fail_and_repeat(
+    command: Command, place: Place, rng: random.Random, lasts_s: dict[str, float], usual: int, row: dict[str, Any]
+) -> None:
+    """The command with the fault of the row, then without; codes, seconds and problems get into the row."""
+    moment = rng.uniform(0.0, lasts_s[command.name])
+    with failing(row["fault"], command, place, rng) as attempt:
+        row["code"], row["seconds"] = _tried(command, attempt, place, moment, row["problems"])
+    if row["fault"]:
+        count, lines = settled(place, usual)
+        if count > usual:
+            row["problems"].append(f"{count - usual} processes left after the fault: {lines}")
+        begin = time.monotonic()
+        row["again"], _ = _tried(command, Attempt(codes=command.codes), place, 0.0, row["problems"])
+        lasts_s[command.name] = 0.5 * (lasts_s[command.name] + time.monotonic() - begin)
+
+
 def timed(command: Command, place: Place) -> float:
     """How long a command takes that nothing disturbs, in seconds; what is wrong with it is printed."""
     problems: list[str] = []
-    _, seconds = _tried(command, Attempt(codes=command.codes), place, 0.0, problems, is_first=True)
+    _, seconds = _tried(command, Attempt(codes=command.codes), place, 0.0, problems)
     for problem in problems:
         print(f"first {command.name}: {problem}", flush=True)
     return seconds
 
 
 def _tried(
-    command: Command, attempt: Attempt, place: Place, moment: float, problems: list[str], *, is_first: bool = False
+    command: Command, attempt: Attempt, place: Place, moment: float, problems: list[str]
 ) -> tuple[int | None, float]:
     """Exit code and duration in seconds; what is wrong is added to `problems`."""
     begin = time.monotonic()
@@ -78,8 +90,7 @@ def _tried(
         )
         if process.stdout:
             process.stdout.close()
-        if not is_first:
-            yield_to_others()
+        yield_to_others(place.nice)
         ended = threading.Event()
         watcher = threading.Thread(target=_open_page, args=(place, said, ended)) if command.opens_page else None
         if watcher:
@@ -90,6 +101,7 @@ def _tried(
             watcher.join()
         place.browser.close()
     text = said.read_text(errors="replace")
+    text += (place.folder / "stdout").read_text(errors="replace")
     what = f"{' '.join(command.words.split()[:2])} exits with {code}"
     if code is None or code not in attempt.codes:
         problems.append(f"{what}: {text[-1500:]}")
