@@ -15,7 +15,7 @@ from tests.standins.pi import Pi, free_port
 from tests.standins.wire import silent_server
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EnvironmentFault, UserError
-from edgekit.core.system.processes import Finished
+from edgekit.core.system.processes import Finished, start
 from edgekit.devices.remote import ssh
 from edgekit.devices.remote.ssh import SshShell
 from edgekit.devices.remote.ssh_hints import SshHints
@@ -214,6 +214,31 @@ def test_a_command_that_did_not_end_is_a_lost_connection_or_no_shell(
         if kind is DeviceUnavailable
         else "ssh me@host uname -m   # must print the architecture: use another account"
     )
+
+
+@pytest.mark.parametrize(
+    ("script", "printed", "message"),
+    [
+        ("echo sorry >&2; exit 1", b" \n", "The login shell of 'pi' (ssh, me@host) does not run commands: sorry"),
+        ("echo sorry >&2; exit 1", b"a menu\n", "The login shell of 'pi' (ssh, me@host) does not run commands: a menu"),
+        ("sleep 60", b"a menu\n", "The login shell of 'pi' (ssh, me@host) does not run commands: a menu"),
+        ("exit 0", b"", "The login shell of 'pi' (ssh, me@host) does not run commands: it printed nothing"),
+        ("sleep 60", b"\n", "No response from 'pi' (ssh, me@host) within 30 s."),
+        ("echo timed out >&2; exit 255", b"a menu\n", "No response from 'pi' (ssh, me@host) within 10 s."),
+    ],
+)
+def test_why_there_is_no_connection_is_what_was_printed_last(
+    shell: SshShell, script: str, printed: bytes, message: str
+) -> None:
+    process = start(["sh", "-c", script])
+    shell._master = process
+    if "sleep" not in script:
+        process.wait(20)
+
+    found = shell._refusal(process, printed)
+
+    assert found.message == message
+    assert process.poll() is not None
 
 
 def test_the_socket_has_a_short_path_also_where_temporary_files_have_long_ones(
