@@ -148,8 +148,8 @@ def _garbage(command: Command, place: Place, rng: random.Random) -> Iterator[Att
     """The shells of the devices print bytes that nobody asked for."""
     entrances = {host.state / "enter": (host.state / "enter").read_text() for host in place.desks}
     for path, text in entrances.items():
-        after = text.replace("exec env", "env") + f"{GARBAGE}\n"
-        before = text.replace("exec env", f"{GARBAGE}\nexec env")
+        after = text.replace("exec ", "") + f"{GARBAGE}\n"
+        before = text.replace("eval ", f"{GARBAGE}\neval ")
         path.write_text(rng.choice([after, before]))
     try:
         yield Attempt()

@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Final
 
-from tests.standins.pi import _kill, await_port, descendants, free_port, sshd, start, write_client
+from tests.standins.pi import _kill, await_port, descendants, free_port, script, sshd, start, write_client
 
 # An onnxruntime whose launch takes LAUNCH_S from the start of its process, however busy this machine is.
 _BACKEND: Final = """
@@ -133,13 +133,14 @@ def _daemon(state: Path) -> Popen[bytes]:
 
 
 def _write_server(state: Path, port: int) -> None:
-    """Its own home folder and programs, without a program in between: what it starts takes the time of all others."""
+    """Its own home folder and programs, and a login shell that becomes the command: each program takes time of all."""
     python = Path(sys.executable).parent
     values = f"HOME={state}/home PATH={python}:/usr/bin:/bin EDGEKIT_LEASES={state}/leases SHELL=/bin/sh"
+    script(state / "enter", 'eval "exec $SSH_ORIGINAL_COMMAND"')
     (state / "authorized_keys").write_bytes((state / "client_key.pub").read_bytes())
     (state / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {state}/host_key\nPidFile none\n"
         f"AuthorizedKeysFile {state}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nMaxSessions 20\nMaxStartups 50\n"
-        f"SetEnv {values}\n"
+        f"SetEnv {values}\nForceCommand {state}/enter\n"
     )
