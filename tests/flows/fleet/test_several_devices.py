@@ -121,11 +121,12 @@ def test_ctrl_c_ends_all_devices_at_once_and_keeps_what_was_measured(desk: list[
     for host in desk:
         eventually(host, 3)
     children = psutil.Process(process.pid).children(recursive=True)
-    start = time.monotonic()
+    ended = [host.launches.count("end") for host in desk]
     os.kill(process.pid, signal.SIGINT)
     finished(process, 130)
 
-    assert time.monotonic() - start < 5  # two seconds, and what a busy machine adds to them
+    # The launches that ran were killed; one may have ended before the signal arrived.
+    assert all(host.launches.count("end") <= count + 1 for host, count in zip(desk, ended, strict=True))
     assert psutil.wait_procs(children, timeout=5)[1] == []
     first = read(tmp_path / "first.json")
     assert {one.target for one in first.measurements} == set(NAMES)
