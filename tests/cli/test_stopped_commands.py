@@ -143,3 +143,32 @@ def test_ctrl_c_while_packages_load_is_one_line(module: str, made: Path) -> None
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
+AT_THE_END = """
+import os, signal, sys, time
+from edgekit.cli import main
+
+def pressed(code):
+    os.killpg(0, signal.SIGINT)
+    time.sleep(0.05)
+    raise SystemExit(code)
+
+main.run = lambda arguments: 0
+sys.exit = pressed
+main.main()
+"""
+
+
+def test_ctrl_c_after_the_last_word_changes_nothing(made: Path) -> None:
+    """While the interpreter ends, in the command and in the process that waits for it."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_END],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        start_new_session=True,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 # What `Interrupted` says and exits with, for the moments in which it cannot be imported.
@@ -15,17 +16,23 @@ _SAYS: Final = b"Interrupted.\n"
 def main() -> NoReturn:
     """Run the command line of this process in a child, and exit with its code."""
     arguments = sys.argv[1:]
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _end_at_once)
+    _on_stops(_end_at_once)
     try:
         from edgekit.cli.supervisor import supervised
 
         code = supervised(lambda: _prepared(arguments), lambda err: _failed(err, arguments))
     except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - the system may refuse a pipe or a process
         code = _failed(err, arguments)
+    _on_stops(signal.SIG_IGN)  # all is done and said: only the interpreter ends now
     sys.exit(code)
+
+
+def _on_stops(do: Callable[..., object] | signal.Handlers) -> None:
+    """Let signals that stop a command do this, except those that the caller ignores, as `nohup` does."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, do)
 
 
 def _end_at_once(*_: object) -> NoReturn:
