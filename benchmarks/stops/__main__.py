@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.kills import COMMANDS, Killed, Trial, edgekit
+from tests.standins.desk import running_desk
 
 from edgekit.core.system.durable.owners import temporary_folder
 
@@ -34,6 +35,11 @@ _BUNDLE: Final = (*COMMANDS["export"].before, COMMANDS["export"].arguments)
 STOPPED: Final = {
     **{name: COMMANDS[name] for name in ("build", "export", "train", "check")},
     "profile": Killed("profile", edgekit("profile bundle --launches 6 --time-limit 0.02"), _BUNDLE),
+    "profile over ssh": Killed(
+        "profile over ssh",
+        edgekit("profile net.onnx --target pi --launches 6 --time-limit 0.02"),
+        COMMANDS["export"].before,
+    ),
     "compare": Killed(
         "compare", edgekit("compare bundle bundle --launches 5 --time-limit 0.02 --minimum-effect 90%"), _BUNDLE
     ),
@@ -52,7 +58,8 @@ class Stop(NamedTuple):
 
 def stops(name: str, folder: Path, number: signal.Signals, count: int) -> Iterator[Stop]:
     """Stop a command at moments that are spread over its duration."""
-    trial = Trial(STOPPED[name], folder, seed=int(number))
+    trial = Trial(STOPPED[name], folder / "trial", seed=int(number))
+    trial.environment["EDGEKIT_DEVICES"] = str(folder / "devices.toml")
     for arguments in trial.killed.before:
         trial.succeeds(arguments)
     trial.succeeds(trial.killed.arguments)
@@ -84,27 +91,31 @@ def _stop(trial: Trial, moment: float, number: signal.Signals, expected: set[str
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moment)
             return None
-        before = _waited_s(trial)
+        family = list(trial.family())
+        before = _waited_s(family)
         start = time.monotonic()
         (os.killpg if number is signal.SIGINT else os.kill)(process.pid, number)
         starved = before
         while process.poll() is None:
-            starved = max(starved, _waited_s(trial))
-            time.sleep(0.005)
+            starved = max(starved, _waited_s(family))
+            time.sleep(0.01)
         ends_s = time.monotonic() - start
     said = errors.read_text(errors="replace")
     errors.unlink()
-    problems = [] if process.returncode in (0, 130) else [f"exits with {process.returncode}: {said[-300:]}"]
+    has_just_ended = process.returncode == 0 and moment > 0.9 * trial.lasts_s
+    problems = (
+        [] if process.returncode == 130 or has_just_ended else [f"exits with {process.returncode}: {said[-300:]}"]
+    )
     problems += [said[-800:]] if "Traceback" in said else []
     problems += [f"still running: {strays}"] if (strays := trial.processes()) else []
     problems += [f"left: {sorted(left)[:5]}"] if (left := trial.left() - expected) else []
     return Stop(ends_s, starved - before, [f"after {moment:.2f} s: {one}" for one in problems])
 
 
-def _waited_s(trial: Trial) -> float:
-    """How long the processes of the command that run now have waited for a processor."""
+def _waited_s(family: list[int]) -> float:
+    """How long those of these processes that still run have waited for a processor."""
     total = 0.0
-    for pid in trial.family():
+    for pid in family:
         with contextlib.suppress(OSError, ValueError, IndexError):
             total += int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
     return total
@@ -117,11 +128,14 @@ def main() -> int:
     parser.add_argument("--stops", type=int, default=3)
     parser.add_argument("--signals", default=",".join(SIGNALS))
     options = parser.parse_args()
+    # A shell ignores some of these for its jobs in the background, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     problems = 0
     print("| command | signal | stops | median | longest | of that without a processor | problems |\n|" + "---|" * 7)
     for name in options.commands or STOPPED:
         for number in (signal.Signals[one] for one in options.signals.split(",")):
-            with temporary_folder("edgekit-stops-") as folder:
+            with temporary_folder("edgekit-stops-") as folder, running_desk(Path(folder), ["pi"], launch_s=0.2):
                 found = list(stops(name, Path(folder), number, options.stops))
             longest = max(found)
             bad = [problem for one in found for problem in one.problems]
