@@ -15,7 +15,6 @@ from edgekit.core.system.durable.owners import this_process
 # A line is added by each `check`, on purpose.
 HISTORY: Final = "edgekit-history.jsonl"
 SETTLES_S: Final = 25.0
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -76,12 +75,15 @@ def _contents(folder: Path) -> tuple[int, int]:
 
 
 def _process(pid: int) -> dict[str, float]:
-    """Memory in MiB, open files and threads; nothing for one that has ended."""
+    """Memory in MiB, open files and threads; nothing for one that has ended.
+
+    Memory is what is its own alone: the system takes pages of files back when others need memory.
+    """
     with contextlib.suppress(OSError):
-        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / (1 << 20)
+        own = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("RssAnon"))
         open_files = len(os.listdir(f"/proc/{pid}/fd"))
         threads = len(os.listdir(f"/proc/{pid}/task"))
-        return {"MiB": round(resident, 2), "open files": open_files, "threads": threads}
+        return {"MiB": round(int(own.split()[1]) / 1024, 2), "open files": open_files, "threads": threads}
     return {}
 
 
