@@ -25,7 +25,7 @@ from benchmarks.soak.commands import COMMANDS
 from benchmarks.soak.place import Place, running_place
 from benchmarks.soak.quantities import processes, settled, used_s
 from benchmarks.soak.rounds import one_round, timed
-from benchmarks.soak.summary import read_rows, table
+from benchmarks.soak.summary import page, read_rows, table
 
 from edgekit.core.system.durable.owners import temporary_folder
 
@@ -44,9 +44,11 @@ def main() -> int:
     parser.add_argument("--nice", type=int, default=19, help="How far it stands back behind other sessions, 0 to 19.")
     parser.add_argument("--rows", type=Path, help="File that gets a line for each round.")
     parser.add_argument("--summary", type=Path, help="Print the table of these rows, and run nothing.")
+    parser.add_argument("--page", action="store_true", help="With --summary: what docs/reliability.md shows.")
     options = parser.parse_args()
     if options.summary:
-        text, is_steady = table(read_rows(options.summary))
+        rows = read_rows(options.summary)
+        text, is_steady = (page(rows), True) if options.page else table(rows)
         print(text)
         return 0 if is_steady else 1
     if _INSIDE not in os.environ:

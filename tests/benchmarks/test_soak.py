@@ -38,7 +38,7 @@ def test_what_stays_level_passes() -> None:
 
     assert is_steady
     assert "| processes | 100 | 100 | +0 |  |" in text
-    assert "120 rounds, 60 with a fault" in text
+    assert "1.98 hours, 120 rounds, 120 commands, 60 faults: SIGTERM 60." in text
 
 
 @pytest.mark.parametrize("name", ["processes", "tmp: files", "tmp: bytes", "library: MiB", "page: open files"])
