@@ -132,7 +132,8 @@ def test_a_placement_counts_kernels_and_their_seconds(tmp_path: Path) -> None:
         {**event("CUDA", 500), "args": {"op_name": "Conv"}},
         event("CPU", 500, "MemcpyToHost"),
     ]
-    profile.write_text(json.dumps([*ignored, event("CUDA", 30), event("CUDA", 20), event("CPU", 150)]))
+    unnamed = {**event("CUDA", 20), "args": {"provider": "CUDAExecutionProvider"}}
+    profile.write_text(json.dumps([*ignored, event("CUDA", 30), unnamed, event("CPU", 150)]))
 
     found = read_placement(profile, "cuda")
 
