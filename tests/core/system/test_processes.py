@@ -87,6 +87,7 @@ def test_a_line_is_given_and_the_input_stays_open() -> None:
     found = run_tied(["sh", "-c", "read line; echo $line; read more"], line=b"hello\n", timeout_s=0.5)
 
     assert (found.out, found.timed_out) == (b"hello\n", True)
+    assert run_tied(["cat"], timeout_s=0.3).out == b"", "nothing was given"
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
