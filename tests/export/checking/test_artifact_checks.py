@@ -14,7 +14,7 @@ from edgekit.core.bundle import Artifact, artifact_id
 from edgekit.core.errors import ConversionFailed
 from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec import DetectionOutput, ModelSpec, TensorSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking import artifact_checks
 from edgekit.export.checking.artifact_checks import check_file, decided, drop_checks, with_decision, with_drop
@@ -185,6 +185,17 @@ def test_the_metric_passes_what_it_judges_and_nothing_else(
     assert found.verdict is verdict
 
 
+def test_boxes_and_scores_of_a_detector_are_both_judged_by_its_metric(artifact: Make) -> None:
+    names = ("boxes", "scores", "more")
+    outputs = tuple(TensorSpec(name, "float32", ("N", 9, 4)) for name in names)
+    how = DetectionOutput(boxes="boxes", scores="scores")
+    spec = ModelSpec("net", "detection", SPEC.inputs, outputs, postprocessing=how)
+
+    found = decided([failing(output=name) for name in names], dropped(0, 0), artifact("int8"), spec)
+
+    assert [one.verdict for one in found] == [Verdict.PASS, Verdict.PASS, Verdict.FAIL]
+
+
 def test_without_named_outputs_every_output_is_the_judged_one(artifact: Make) -> None:
     unnamed = ModelSpec("net", "other", SPEC.inputs)
 
@@ -206,6 +217,15 @@ def test_a_drop_that_a_user_allows_is_in_the_record_and_in_the_reason(artifact: 
         "onnx-int8", "here", "--max-drop", "accuracy", "drop", 0.02, 0.02, Verdict.PASS, samples=600
     )
     assert drop_checks(artifact("int8"), "here") == ()
+
+
+@pytest.mark.parametrize(("low", "verdict"), [(0.02, Verdict.PASS), (0.0201, Verdict.FAIL)])
+def test_the_drop_of_a_share_is_that_of_its_points(low: float, verdict: Verdict, artifact: Make) -> None:
+    made = with_drop(artifact("int8"), dropped(0.01, 0.03), 0.02)
+
+    (found,) = decided([failing()], dropped(low, 0.2), made, SPEC)
+
+    assert found.verdict is verdict
 
 
 def test_the_drop_of_an_error_is_relative_to_that_of_the_reference(artifact: Make) -> None:
