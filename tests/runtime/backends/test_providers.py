@@ -74,6 +74,13 @@ def test_a_provider_of_another_build_names_the_package_that_has_it(provider: str
     assert caught.value.hint == hint
 
 
+def test_a_build_without_the_cpu_is_installed_again() -> None:
+    with pytest.raises(ProviderRefused) as caught:
+        require("cpu", build("XExecutionProvider"))
+
+    assert caught.value.hint == 'pip install "onnxruntime>=1.20.1"'
+
+
 def test_a_provider_that_only_the_build_knows_is_taken_as_it_is() -> None:
     assert require("new", build("NewExecutionProvider")) == "NewExecutionProvider"
     assert require("azure", build("AzureExecutionProvider")) == "AzureExecutionProvider"
