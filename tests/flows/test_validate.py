@@ -165,6 +165,23 @@ def test_the_cases_of_a_bundle_are_validated_as_well(tmp_path: Path) -> None:
     ]
 
 
+def test_an_artifact_that_does_not_open_costs_its_own_figures_alone(tmp_path: Path) -> None:
+    path = linear(tmp_path / "net", BOTH)
+    (path / "linear.onnx").write_bytes(b"nothing")
+    manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
+    broken, other = manifest.artifacts
+    broken = msgspec.structs.replace(broken, sha256=sha256_file(path / "linear.onnx"), size_bytes=7)
+    write_manifest(path, msgspec.structs.replace(manifest, artifacts=(broken, other)))
+
+    report = validate(path)
+
+    assert {check.artifact for check in report.parity} == {"tflite-fp32"}
+    assert report.verdict is Verdict.INCOMPLETE
+    assert [one.artifact for one in report.missing] == ["onnx-fp32"]
+    with pytest.raises(ModelUnreadable):
+        validate(path, artifact=["onnx-fp32"])
+
+
 def test_a_bare_file_is_held_against_the_samples_of_a_bundle_by_its_own_precision(tmp_path: Path) -> None:
     reference = linear(tmp_path / "net", BOTH)
     file = shutil.copy(DATA / "linear.onnx", tmp_path / "mine.onnx")

@@ -114,6 +114,8 @@ def test_a_page_may_send_what_its_job_asks_for(has_outputs: bool, limit: int) ->
     site = Site({}, {})
     assert [site.limit(path) for path in ("hello", "result/", "result/now", "next")] == [1 << 16, 0, 0, 0]
 
+    site.work = Work(b"", b"", b"")
+    assert site.limit("result/") == 1 << 30
     site.work = Work(b"", b"", b"", "now", has_outputs=has_outputs)
     assert [site.limit(path) for path in ("hello", "result/", "result/now", "result/old")] == [1 << 16, 0, limit, 0]
 
