@@ -8,7 +8,9 @@ from tests.flows.judging.test_budgets import FLOAT, INT8, RECIPES, TARGETS, figu
 
 from edgekit.core.budget import METRICS
 from edgekit.core.errors import UserError
+from edgekit.core.recipe import parse_recipes
 from edgekit.core.reports.report import Estimate, Missing, Report
+from edgekit.core.target import parse_targets
 from edgekit.core.verdict import Verdict
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, parse_budgets, refuse_unmeasurable
 
@@ -38,17 +40,20 @@ def test_a_latency_under_emulation_is_judged_by_no_budget(evidence: Report) -> N
         ("size <= 1 B", 40_000),
         ("accuracy >= 99.9 %", 0.97),
         ("accuracy.drop <= 0.1 pt", 0.02),
+        ("sqnr >= 50 dB", 40.0),
     ],
 )
 def test_each_metric_has_its_own_figure(budget: str, value: float, evidence: Report) -> None:
     load, first_run, memory, quality, drop = (exact(one) for one in (2.0, 3.0, 4.0, 0.97, 0.02))
     rows = tuple(replace(one, load=load, first_run=first_run, memory=memory) for one in evidence.latency)
     accuracy = tuple(replace(one, quality=quality, drop=drop) for one in evidence.accuracy)
-    other = replace(evidence, latency=rows, accuracy=accuracy)
+    signal = tuple(replace(one, sqnr_db=40.0) for one in evidence.parity)
+    other = replace(evidence, latency=rows, accuracy=accuracy, parity=signal)
 
     check = judge_budgets(parse_budgets(f"{FLOAT}: {budget}", TARGETS, RECIPES), TARGETS, other)[0]
 
-    assert (check.estimate.value, check.verdict) == (value, Verdict.FAIL)
+    assert (check.estimate.low, check.estimate.value, check.estimate.high) == (value, value, value)
+    assert check.verdict is Verdict.FAIL
     assert (check.artifact, check.target, check.unit) == (FLOAT, "local", METRICS[check.metric].unit)
     assert check.excess == pytest.approx(value - check.limit)
 
@@ -131,3 +136,35 @@ def test_budgets_on_what_samples_show_need_labels() -> None:
     assert "numpy.savez" in (caught.value.hint or "")
     refuse_unmeasurable(budgets, labelled=True)
     refuse_unmeasurable(parse_budgets("size <= 1 MB", TARGETS, ()), labelled=False)
+
+
+def test_a_scope_limits_its_own_artifact_and_target_alone(evidence: Report) -> None:
+    targets = parse_targets("local,fake")
+    texts = ("@fake: size <= 1 MB", f"{FLOAT}@local: size <= 2 MB", f"{INT8}: size <= 3 MB")
+
+    checks = judge_budgets(parse_budgets(texts, targets, RECIPES), targets, evidence)
+
+    assert {(one.budget.partition(":")[0], one.artifact, one.target) for one in checks} <= {
+        ("@fake", FLOAT, "fake"),
+        ("@fake", INT8, "fake"),
+        (f"{FLOAT}@local", FLOAT, "local"),
+        (INT8, INT8, "local"),
+        (INT8, INT8, "fake"),
+    }
+    assert (FLOAT, "local") in {(one.artifact, one.target) for one in checks}
+
+
+def test_a_budget_that_another_artifact_misses_is_no_scoped_budget(evidence: Report) -> None:
+    budgets = parse_budgets("size <= 20 kB", TARGETS, RECIPES)
+
+    (found,) = outcomes(budgets, judge_budgets(budgets, TARGETS, evidence), TARGETS, evidence)
+
+    assert (found.verdict, found.chosen) == (Verdict.PASS, INT8)
+    assert "scoped" not in found.reason
+
+
+def test_a_budget_on_what_no_target_runs_offers_a_target() -> None:
+    with pytest.raises(UserError, match="None of the targets of budget") as caught:
+        parse_budgets("tflite-fp32: size <= 1 MB", parse_targets("local/onnxruntime"), parse_recipes("tflite-fp32"))
+
+    assert caught.value.hint == "--target local"

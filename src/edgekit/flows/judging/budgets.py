@@ -198,8 +198,6 @@ def _nearest_miss(checks: Sequence[BudgetCheck], candidates: Sequence[str]) -> s
         if check.artifact in candidates and check.verdict is not Verdict.PASS:
             share = math.inf if check.excess is None else abs(check.excess) / (check.limit or 1.0)
             farthest[check.artifact] = max(farthest.get(check.artifact, (-1.0, "")), (share, check.budget))
-    if not farthest:
-        return ""
     nearest = min(farthest, key=lambda name: farthest[name])
     return f"no artifact meets every budget; the closest is '{nearest}' on '{farthest[nearest][1]}'"
 
