@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -53,9 +52,9 @@ def main() -> None:
 
 def _module(name: str, subject: Subject, module: str, options: argparse.Namespace) -> None:
     start, row = time.monotonic(), read(name).get(module)
-    mutants = mutants_of(ROOT / module)
+    mutants, count = mutants_of(ROOT / module, None if options.again else options.sample)
     earlier = {(one.was, one.now): one for one in row.survivors} if row else {}
-    chosen = [one for one in mutants if one.key in earlier] if options.again else _drawn(mutants, options.sample)
+    chosen = [one for one in mutants if one.key in earlier] if options.again else mutants
     outcomes = judged(module, subject.tests, chosen, options.longest)
     left = [
         Survivor(one.line, one.was, one.now, outcome, earlier[one.key].reason if one.key in earlier else "")
@@ -65,14 +64,8 @@ def _module(name: str, subject: Subject, module: str, options: argparse.Namespac
     ended = outcomes.count("timed out") + (row.timed_out if options.again and row else 0)
     tried = row.tried if options.again and row else len(chosen)
     first = row.first if row else round(1 - len(left) / tried, 4)
-    write(name, Row(module, len(mutants), tried, ended, first, left))
+    write(name, Row(module, count, tried, ended, first, left))
     print(f"{module}: {len(left)} of {tried} mutants survive, {ended} timed out, {time.monotonic() - start:.0f} s")
-
-
-def _drawn(mutants: list[Mutant], count: int | None) -> list[Mutant]:
-    if count is None or count >= len(mutants):
-        return mutants
-    return [mutants[place] for place in sorted(random.Random(0).sample(range(len(mutants)), count))]
 
 
 def judged(module: str, tests: tuple[str, ...], mutants: list[Mutant], longest_s: float) -> list[str]:

@@ -8,6 +8,7 @@ for people, and `tests/english` reads them. Of the three ways to change another 
 from __future__ import annotations
 
 import difflib
+import random
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -31,8 +32,8 @@ class Mutant(NamedTuple):
         return self.was, self.now
 
 
-def mutants_of(path: Path) -> list[Mutant]:
-    """Each mutant of the module once, in the order of its lines.
+def mutants_of(path: Path, sample: int | None = None) -> tuple[list[Mutant], int]:
+    """The mutants of the module, or a sample of them with a fixed seed, in the order of their lines, and their number.
 
     Raises:
         SystemExit: mutmut is not installed.
@@ -47,11 +48,13 @@ def mutants_of(path: Path) -> list[Mutant]:
     visitor = _visitor(file_mutation, str(path), source, wrapper)
     module = wrapper.visit(visitor)
     found: dict[str, Mutant] = {}
-    for mutation in _chosen(visitor.mutations, libcst):
+    chosen = list(_chosen(visitor.mutations, libcst))
+    for mutation in chosen if sample is None else random.Random(0).sample(chosen, min(sample, len(chosen))):
         changed = file_mutation.deep_replace(module, mutation.original_node, mutation.mutated_node).code
         if changed != source and _compiles(changed):
             found.setdefault(changed, _mutant(source, changed))
-    return sorted(found.values(), key=lambda mutant: mutant.line)
+    mutants = sorted(found.values(), key=lambda mutant: mutant.line)
+    return mutants, len(mutants) if sample is None else len(chosen)
 
 
 def _visitor(file_mutation: Any, name: str, source: str, wrapper: Any) -> Any:
