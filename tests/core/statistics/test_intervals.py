@@ -13,6 +13,7 @@ from edgekit.core.statistics.intervals import (
     direction,
     disagreeing,
     holm,
+    is_slower,
     launch_interval,
     launch_quantiles,
     needed_n,
@@ -299,3 +300,91 @@ def test_the_needed_number_is_the_smallest_that_suffices() -> None:
     assert needed == pytest.approx(2305, rel=0.05)
     assert paired_drop_width(0.06 * needed, needed) <= 0.01 < paired_drop_width(0.06 * (needed - 1), needed - 1)
     assert needed_n(1e-6, lambda n: paired_drop_width(0.06 * n, n)) is None
+
+
+def test_another_confidence_widens_as_scipy_says() -> None:
+    values = [0.010, 0.0104, 0.0099]
+    logs = np.log(values)
+    low, high = stats.t.interval(0.8, 2, loc=logs.mean(), scale=stats.sem(logs))
+    score = stats.binomtest(7, 10).proportion_ci(0.8, method="wilson")
+
+    launches, share = launch_interval(values, 0.8), wilson(7, 10, 0.8)
+
+    assert (launches.low, launches.high) == pytest.approx((math.exp(low), math.exp(high)))
+    assert (share.low, share.high, share.n) == pytest.approx((score.low, score.high, 10))
+    assert wilson_width(0.7, 10, 0.8) == pytest.approx((share.high - share.low) / 2)
+    assert required_n(0.9, confidence=0.99) == 44
+
+
+def test_what_can_be_detected_is_the_width_and_the_power_on_the_log_scale() -> None:
+    a, b = [1.0, 1.1, 0.98, 1.03], [1.2, 1.25, 1.31, 1.19]
+    logs = np.log(b) - np.log(a)
+    both = float(stats.t.ppf(0.975, 3) + stats.t.ppf(0.8, 3))
+    ratio, difference = ratio_interval(a, b, paired=True), paired_mean_difference(a, b)
+
+    assert ratio.detectable == pytest.approx(math.expm1(both * float(stats.sem(logs))))
+    assert (ratio.value, ratio.n) == (pytest.approx(math.exp(logs.mean())), 4)
+    assert difference.detectable == pytest.approx(both * float(stats.sem(np.subtract(b, a))))
+    assert difference.n == 4
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "effect", "expected"),
+    [
+        (1.05, 1.01, 1.10, 0.03, "slower"),
+        (1.05, 1.01, 1.10, 0.05, "inconclusive"),
+        (1.05, 1.00, 1.10, 0.03, "inconclusive"),
+        (1 / 1.05, 0.90, 0.99, 0.03, "faster"),
+        (1 / 1.05, 0.90, 1.00, 0.03, "inconclusive"),
+        (1 / 1.05, 0.90, 0.99, 0.06, "inconclusive"),
+        (1.00, 1 / 1.03, 1.03, 0.03, "equal"),
+        (1.00, 1 / 1.04, 1.03, 0.03, "inconclusive"),
+        (1.00, 1 / 1.04, 1.03, 0.04, "equal"),
+    ],
+)
+def test_the_least_effect_that_counts_is_the_given_one(
+    ratio: float, low: float, high: float, effect: float, expected: str
+) -> None:
+    assert direction(Interval(ratio, low, high, 8), effect) == expected
+
+
+def test_one_side_is_slower_by_more_than_the_least_effect() -> None:
+    best = [1.0, 1.001, 0.999, 1.002, 1.0]
+    other, more = [1.05 * one for one in best], [1.05, 1.051, 1.049, 1.052]
+
+    assert is_slower(best, other)
+    assert is_slower(best, more)
+    assert not is_slower(best, best)
+    assert not is_slower(best, other, 0.06)
+    assert not is_slower([1.02 * one for one in best], other)
+    # Only pairs cancel what both sides have in common.
+    drift = [1.0, 1.1, 1.2, 1.3, 1.4]
+    assert is_slower(drift, [1.05 * one for one in drift])
+    assert not is_slower(drift, [1.05 * one for one in drift][:4])
+
+
+def test_the_needed_number_is_found_between_one_and_the_most() -> None:
+    assert needed_n(0.5, lambda n: 1 / n) == 2
+    assert needed_n(1.0, lambda n: 1 / n) == 1
+    assert needed_n(0.01, lambda n: 1 / n, most=100) == 100
+    assert needed_n(0.01, lambda n: 1 / n, most=99) is None
+    assert needed_n(1e-6, lambda n: 1 / n) == 1_000_000
+
+
+@pytest.mark.parametrize(("lost", "won", "n"), [(0, 0, 20), (6, 2, 100), (1, 9, 60)])
+def test_the_detectable_drop_follows_from_the_examples_that_differ(lost: int, won: int, n: int) -> None:
+    found = paired_drop([1] * lost + [0] * won + [1] * (n - lost - won), [0] * lost + [1] * (n - lost))
+    both = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8))
+
+    assert (found.value, found.n) == ((lost - won) / n, n)
+    assert found.detectable == pytest.approx(both * math.sqrt(lost + won + 1) / (n + 2))
+    assert disagreeing(found.detectable or 0.0, n) == lost + won
+    assert found.low < found.value < found.high
+    assert disagreeing(0.0, n) == 0
+
+
+def test_pairs_have_one_axis() -> None:
+    with pytest.raises(ValueError, match=r"got shapes \(2, 2\) and \(2, 2\)"):
+        paired_mean_difference([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(ValueError, match="at least 2 values, got 1"):
+        paired_mean_difference([1.0], [2.0])
