@@ -112,12 +112,12 @@ def test_the_interval_and_the_p_value_are_those_of_yuen_over_all_looks(count: in
     )
 
 
-def test_pairs_without_noise_have_a_p_value_of_one_or_none_at_all() -> None:
+def test_a_p_value_is_one_at_most_and_without_noise_one_or_zero() -> None:
     a = [1.0] * PAIRS
 
     assert paired_p_value(a, a) == 1.0
     assert paired_p_value(a, [2.0] * PAIRS) == 0.0
-    assert paired_p_value([1.0, 1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0, 1.0]) == 1.0
+    assert paired_p_value([1.0] * 5, [0.8, 0.9, 1.0, 1 / 0.9, 1 / 0.8]) == 1.0
 
 
 def test_five_pairs_suffice_and_each_value_must_be_positive() -> None:
