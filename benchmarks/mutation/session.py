@@ -39,6 +39,8 @@ PRELOADED: Final = (
     "jinja2",
     "sklearn.datasets",
 )
+# As in `make test-fast`: what starts many processes or waits for devices is no test next to a module.
+FAST: Final = "not slow and not browser and not device and not gpu and not timing"
 # Seconds of a processor: a mutant may take five times as long as the module did, and this.
 SPARE_S: Final = 5.0
 MEMORY_BYTES: Final = 6 << 30

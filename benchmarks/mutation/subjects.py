@@ -41,8 +41,8 @@ SUBJECTS: Final = {
         ("src/edgekit/flows/check.py", "src/edgekit/core/system/check_settings.py"),
         (
             "tests/core/system/test_check_settings.py",
+            "tests/flows/test_check_report.py",
             "tests/flows/test_check.py",
-            "tests/flows/judging/test_planted_gate_faults.py",
         ),
     ),
     "alarms": Subject((f"{JUDGING}/alarms.py",), ("tests/flows/judging/test_alarms.py",)),
