@@ -52,8 +52,9 @@ def main() -> None:
 
 def _module(name: str, subject: Subject, module: str, options: argparse.Namespace) -> None:
     start, row = time.monotonic(), read(name).get(module)
-    mutants, count = mutants_of(ROOT / module, None if options.again else options.sample)
     earlier = {(one.was, one.now): one for one in row.survivors} if row else {}
+    lines = {line for was, _ in earlier for line in was.splitlines()} if options.again else None
+    mutants, count = mutants_of(ROOT / module, None if options.again else options.sample, lines)
     chosen = [one for one in mutants if one.key in earlier] if options.again else mutants
     outcomes = judged(module, subject.tests, chosen, options.longest)
     left = [

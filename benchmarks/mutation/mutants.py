@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,8 +32,12 @@ class Mutant(NamedTuple):
         return self.was, self.now
 
 
-def mutants_of(path: Path, sample: int | None = None) -> tuple[list[Mutant], int]:
-    """The mutants of the module, or a sample of them with a fixed seed, in the order of their lines, and their number.
+def mutants_of(path: Path, sample: int | None = None, lines: Set[str] | None = None) -> tuple[list[Mutant], int]:
+    """The mutants of the module in the order of their lines, and how many there are in all.
+
+    Args:
+        sample: Only so many, drawn with a fixed seed.
+        lines: Only those that touch a line with one of these texts.
 
     Raises:
         SystemExit: mutmut is not installed.
@@ -48,13 +52,19 @@ def mutants_of(path: Path, sample: int | None = None) -> tuple[list[Mutant], int
     visitor = _visitor(file_mutation, str(path), source, wrapper)
     module = wrapper.visit(visitor)
     found: dict[str, Mutant] = {}
+    texts = [line.strip() for line in source.splitlines()]
     chosen = list(_chosen(visitor.mutations, libcst))
-    for mutation in chosen if sample is None else random.Random(0).sample(chosen, min(sample, len(chosen))):
+    drawn = chosen if sample is None else random.Random(0).sample(chosen, min(sample, len(chosen)))
+    spans = wrapper.resolve(libcst.metadata.PositionProvider)
+    for mutation in drawn:
+        span = spans.get(mutation.original_node)
+        if lines is not None and span and lines.isdisjoint(texts[span.start.line - 1 : span.end.line]):
+            continue
         changed = file_mutation.deep_replace(module, mutation.original_node, mutation.mutated_node).code
         if changed != source and _compiles(changed):
             found.setdefault(changed, _mutant(source, changed))
     mutants = sorted(found.values(), key=lambda mutant: mutant.line)
-    return mutants, len(mutants) if sample is None else len(chosen)
+    return mutants, len(chosen)
 
 
 def _visitor(file_mutation: Any, name: str, source: str, wrapper: Any) -> Any:
