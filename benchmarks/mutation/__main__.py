@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument(
         "--longest", type=float, default=3.0, help="leave out tests that take longer (seconds of a processor)"
     )
+    parser.add_argument("--minutes", type=float, default=600.0, help="begin no mutant of a module after this time")
     parser.add_argument("--page", action="store_true", help="write the table of docs/reliability.md")
     options = parser.parse_args()
     for name in options.subjects:
@@ -56,27 +57,28 @@ def _module(name: str, subject: Subject, module: str, options: argparse.Namespac
     lines = {line for was, _ in earlier for line in was.splitlines()} if options.again else None
     mutants, count = mutants_of(ROOT / module, None if options.again else options.sample, lines)
     chosen = [one for one in mutants if one.key in earlier] if options.again else mutants
-    outcomes = judged(module, subject.tests, chosen, options.longest)
+    outcomes = judged(module, subject.tests, chosen, options.longest, options.minutes)
+    kept = {"survived", "uncovered", "not tried"} if options.again else {"survived", "uncovered"}
     left = [
         Survivor(one.line, one.was, one.now, outcome, earlier[one.key].reason if one.key in earlier else "")
         for one, outcome in zip(chosen, outcomes, strict=True)
-        if outcome not in {"killed", "timed out"}
+        if outcome in kept
     ]
     ended = outcomes.count("timed out") + (row.timed_out if options.again and row else 0)
-    tried = row.tried if options.again and row else len(chosen)
+    tried = row.tried if options.again and row else len(chosen) - outcomes.count("not tried")
     first = row.first if row else round(1 - len(left) / tried, 4)
     write(name, Row(module, count, tried, ended, first, left))
     print(f"{module}: {len(left)} of {tried} mutants survive, {ended} timed out, {time.monotonic() - start:.0f} s")
 
 
-def judged(module: str, tests: tuple[str, ...], mutants: list[Mutant], longest_s: float) -> list[str]:
-    """What became of each mutant: killed, timed out, survived, uncovered."""
+def judged(module: str, tests: tuple[str, ...], mutants: list[Mutant], longest_s: float, minutes: float) -> list[str]:
+    """What became of each mutant: killed, timed out, survived, uncovered, or not tried."""
     with temporary_folder("edgekit-mutation-") as temporary:
         folder = Path(temporary)
         tree = folder / "tree"
         _copy(tree)
         job, out = tree / "job.json", tree / "outcomes.jsonl"
-        job.write_bytes(msgspec.json.encode(Job(module, list(tests), mutants, str(out), longest_s)))
+        job.write_bytes(msgspec.json.encode(Job(module, list(tests), mutants, str(out), longest_s, minutes)))
         environment = os.environ | {"PYTHONPATH": str(tree / "src"), "TMPDIR": str(folder)}
         with (folder / "log").open("wb") as log:
             subprocess.run(
@@ -89,10 +91,10 @@ def judged(module: str, tests: tuple[str, ...], mutants: list[Mutant], longest_s
                 check=False,
             )
         rows = [msgspec.json.decode(line) for line in out.read_bytes().splitlines()] if out.exists() else []
-        if len(rows) != len(mutants):
-            raise SystemExit(f"{len(rows)} of {len(mutants)} mutants of {module} were judged\n{_end(folder / 'log')}")
+        if not rows:
+            raise SystemExit(f"no mutant of {module} was judged\n{_end(folder / 'log')}")
     by_number = {row["number"]: row["outcome"] for row in rows}
-    return [by_number[number] for number in range(len(mutants))]
+    return [by_number.get(number, "not tried") for number in range(len(mutants))]
 
 
 def _end(log: Path) -> str:

@@ -11,11 +11,13 @@ import importlib
 import importlib.util
 import json
 import os
+import random
 import resource
 import select
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -47,13 +49,17 @@ MEMORY_BYTES: Final = 6 << 30
 
 
 class Job(msgspec.Struct):
-    """Which mutants of which module, and the tests that have to find them. Paths begin at the current folder."""
+    """Which mutants of which module, and the tests that have to find them. Paths begin at the current folder.
+
+    After `minutes` no mutant is begun.
+    """
 
     module: str
     tests: list[str]
     mutants: list[Mutant]
     out: str
     longest_s: float
+    minutes: float
 
 
 class Test(msgspec.Struct):
@@ -94,7 +100,7 @@ class Plugin:
         source, functions = Path(self.job.module).read_text(), functions_at(origin)
         gc.collect()
         gc.freeze()
-        for number, mutant in enumerate(self.job.mutants):
+        for number, mutant in _in_time(self.job):
             changed = changed_functions(source, mutant.source, origin)
             if changed is None or not all(place in functions for place in changed):
                 continue
@@ -244,6 +250,16 @@ def _covering(tests: dict[str, Test], mutant: Mutant, changed: Codes) -> list[st
     return sorted(found, key=lambda name: tests[name].seconds)
 
 
+def _in_time(job: Job) -> Iterator[tuple[int, Mutant]]:
+    """The mutants with their numbers, in random order: those that are tried in time are a sample of all."""
+    numbers = list(range(len(job.mutants)))
+    random.Random(1).shuffle(numbers)
+    end = time.monotonic() + 60 * job.minutes
+    for number in numbers:
+        if time.monotonic() < end:
+            yield number, job.mutants[number]
+
+
 def _first(names: list[str], tests: dict[str, Test], longest_s: float) -> list[str]:
     """As many of the tests as take three times the longest together, or at least one."""
     spent, found = 0.0, names[:1]
@@ -297,7 +313,7 @@ def _imported_anew(job: Job, done: set[int], out: TextIO) -> None:
     names = sorted((name for name in tests if tests[name].lines), key=lambda name: tests[name].seconds)
     names = _first(names, tests, job.longest_s)
     limit = SPARE_S + 10 + 5 * sum(tests[name].seconds for name in names)
-    for number, mutant in enumerate(job.mutants):
+    for number, mutant in _in_time(job):
         if number not in done:
             with _on_disk(job.module, mutant.source):
                 code = in_child(

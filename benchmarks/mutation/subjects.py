@@ -24,10 +24,12 @@ SUBJECTS: Final = {
         ("tests/flows/judging/test_budgets.py", "tests/flows/judging/test_budget_figures.py"),
     ),
     "gate": Subject(
-        tuple(f"{JUDGING}/{name}.py" for name in ("gate", "baseline", "baseline_figures", "results")),
+        (f"{JUDGING}/gate.py", f"{JUDGING}/results.py"),
+        ("tests/flows/judging/test_gate.py", "tests/flows/judging/test_results.py"),
+    ),
+    "baseline": Subject(
+        (f"{JUDGING}/baseline.py", f"{JUDGING}/baseline_figures.py"),
         (
-            "tests/flows/judging/test_gate.py",
-            "tests/flows/judging/test_results.py",
             "tests/flows/test_check.py",
             "tests/flows/judging/test_baseline_figures.py",
             "tests/flows/judging/test_planted_gate_faults.py",
@@ -47,8 +49,8 @@ SUBJECTS: Final = {
     ),
     "alarms": Subject((f"{JUDGING}/alarms.py",), ("tests/flows/judging/test_alarms.py",)),
     "comparison": Subject(
-        (f"{JUDGING}/comparison.py", "src/edgekit/flows/compare.py"),
-        ("tests/flows/judging/test_comparison.py", "tests/flows/test_compare.py"),
+        (f"{JUDGING}/comparison.py",),
+        ("tests/flows/judging/test_comparison.py",),
     ),
     "statistics": Subject(
         tuple(

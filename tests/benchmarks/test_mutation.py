@@ -70,7 +70,7 @@ def test_a_mutant_is_killed_by_the_tests_next_to_it_and_one_that_changes_nothing
         for line, (was, now) in zip(lines, changes, strict=True)
     ]
 
-    assert judged(module, ("tests/core/statistics/test_by_sample.py",), mutants, 1.0) == ["killed", "survived"]
+    assert judged(module, ("tests/core/statistics/test_by_sample.py",), mutants, 1.0, 10.0) == ["killed", "survived"]
 
 
 def test_every_survivor_has_a_reason_and_the_page_shows_the_scores() -> None:
