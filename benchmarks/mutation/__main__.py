@@ -60,7 +60,7 @@ def _module(name: str, subject: Subject, module: str, options: argparse.Namespac
     outcomes = judged(module, subject.tests, chosen, options.longest, options.minutes)
     kept = {"survived", "uncovered", "not tried"} if options.again else {"survived", "uncovered"}
     left = [
-        Survivor(one.line, one.was, one.now, outcome, earlier[one.key].reason if one.key in earlier else "")
+        Survivor(one.line, one.was, one.now, outcome, *_said(earlier.get(one.key)))
         for one, outcome in zip(chosen, outcomes, strict=True)
         if outcome in kept
     ]
@@ -69,6 +69,11 @@ def _module(name: str, subject: Subject, module: str, options: argparse.Namespac
     first = row.first if row else round(1 - len(left) / tried, 4)
     write(name, Row(module, count, tried, ended, first, left))
     print(f"{module}: {len(left)} of {tried} mutants survive, {ended} timed out, {time.monotonic() - start:.0f} s")
+
+
+def _said(earlier: Survivor | None) -> tuple[str, bool]:
+    """What was written about a mutant before this run."""
+    return ("", False) if earlier is None else (earlier.reason, earlier.same)
 
 
 def judged(module: str, tests: tuple[str, ...], mutants: list[Mutant], longest_s: float, minutes: float) -> list[str]:

@@ -24,15 +24,16 @@ def write_page() -> None:
 
 def table() -> str:
     """One row a subject, from the rows that are kept."""
-    head = "| subject | modules | mutants | tried | found | score | first score |\n|---|---|---|---|---|---|---|"
-    return "\n".join([head, *(_line(name, list(rows)) for name in SUBJECTS if (rows := read(name).values()))])
+    head = "| subject | modules | mutants | tried | found | the same | score | first score |"
+    lines = (_line(name, list(rows)) for name in SUBJECTS if (rows := read(name).values()))
+    return "\n".join([head, "|---" * 8 + "|", *lines])
 
 
 def _line(name: str, rows: Sequence[Row]) -> str:
-    mutants, tried, found = (
-        sum(counts) for counts in zip(*((one.mutants, one.tried, one.found) for one in rows), strict=True)
+    mutants, tried, found, same = (
+        sum(counts) for counts in zip(*((one.mutants, one.tried, one.found, one.same) for one in rows), strict=True)
     )
     first = sum(row.first * row.tried for row in rows) / tried
     modules = ", ".join(f"`{Path(row.module).stem}`" for row in rows)
-    scores = f"{100 * found / tried:.1f} % | {100 * first:.1f} %"
-    return f"| {name} | {modules} | {mutants} | {tried} | {found} | {scores} |"
+    scores = f"{100 * found / (tried - same):.1f} % | {100 * first:.1f} %"
+    return f"| {name} | {modules} | {mutants} | {tried} | {found} | {same} | {scores} |"

@@ -11,13 +11,17 @@ ROWS: Final = Path(__file__).parent / "survivors"
 
 
 class Survivor(msgspec.Struct):
-    """A mutant that no test found: its lines before and after, and why that is right; "" if nobody has said so."""
+    """A mutant that no test found: its lines before and after, and why that is right.
+
+    `same` says that no caller can see the difference: the mutant is another way to write the module.
+    """
 
     line: int
     was: str
     now: str
     outcome: str
     reason: str = ""
+    same: bool = False
 
 
 class Row(msgspec.Struct):
@@ -32,6 +36,11 @@ class Row(msgspec.Struct):
     timed_out: int
     first: float
     survivors: list[Survivor]
+
+    @property
+    def same(self) -> int:
+        """The survivors that do the same."""
+        return sum(one.same for one in self.survivors)
 
     @property
     def found(self) -> int:

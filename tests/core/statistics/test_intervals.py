@@ -389,3 +389,4 @@ def test_pairs_have_one_axis() -> None:
         paired_mean_difference([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]])
     with pytest.raises(ValueError, match="at least 2 values, got 1"):
         paired_mean_difference([1.0], [2.0])
+    assert paired_mean_difference([1.0, 2.0], [1.5, 2.3]).value == pytest.approx(0.4)

@@ -192,6 +192,13 @@ def test_each_kind_of_warmup_ends_within_one_percent_of_the_level(kind: str, siz
     assert warmup_end(list(trace)) == pytest.approx(end, rel=0.05, abs=1)
 
 
+def test_the_end_of_a_long_warmup_is_found_among_thousands_of_calls() -> None:
+    trace = noise(np.random.default_rng(18), 4000, 0.005, 0.0)
+    trace[:1234] *= 1.3
+
+    assert warmup_end(list(trace)) == pytest.approx(1234, abs=12)
+
+
 @pytest.mark.parametrize(("size", "end"), [(0.008, 0), (0.03, 100)])
 def test_a_warmup_counts_from_two_percent_on(size: float, end: int) -> None:
     trace = noise(np.random.default_rng(13), 500, 0.002, 0.0, outliers=0.0)
