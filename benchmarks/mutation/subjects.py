@@ -43,7 +43,7 @@ SUBJECTS: Final = {
         ("src/edgekit/flows/check.py", "src/edgekit/core/system/check_settings.py"),
         (
             "tests/core/system/test_check_settings.py",
-            "tests/flows/test_check_report.py",
+            "tests/flows/judging/test_check_report.py",
             "tests/flows/test_check.py",
         ),
     ),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.flows.scripted import fake_model
-from tests.flows.test_check import Use, check, config, folder, only, times, use  # noqa: F401 - fixtures
+from tests.flows.test_check import Use, check, config, only, times
 
 from edgekit.core.errors import UserError
 from edgekit.core.reports.history import Run
@@ -17,7 +16,7 @@ from edgekit.flows.judging import history
 BOTH = '[[check.models]]\npath = "a.fake.json"\nname = "a"'
 
 
-def test_a_run_is_reported_and_recorded_with_what_it_judged(folder: Path, use: Use) -> None:  # noqa: F811
+def test_a_run_is_reported_and_recorded_with_what_it_judged(folder: Path, use: Use) -> None:
     use(times(b=2e-3))
     path = config(
         folder, 'inconclusive = "report"\nbudgets = ["load <= 1 ms", "size <= 1 MB"]', 'baseline = "a.fake.json"'
@@ -45,7 +44,7 @@ def test_a_run_is_reported_and_recorded_with_what_it_judged(folder: Path, use: U
     assert (set(line.values), set(line.sizes)) == ({"b/b.fake@fake"}, {"b/b.fake@fake"})
 
 
-def test_what_is_undecided_is_recorded_even_where_it_has_lost_patience(folder: Path, use: Use) -> None:  # noqa: F811
+def test_what_is_undecided_is_recorded_even_where_it_has_lost_patience(folder: Path, use: Use) -> None:
     def noisy(number: int, job: object) -> float:
         return 1e-3 * (1 + 0.3 * (number % 3))
 
@@ -61,7 +60,7 @@ def test_what_is_undecided_is_recorded_even_where_it_has_lost_patience(folder: P
     assert line.inconclusive == ("b/b.fake@fake latency.p50 <= 1.2 ms",)
 
 
-def test_models_are_checked_one_after_the_other_and_confirmed_by_themselves(folder: Path, use: Use) -> None:  # noqa: F811
+def test_models_are_checked_one_after_the_other_and_confirmed_by_themselves(folder: Path, use: Use) -> None:
     device = use(times(a=3e-3, b=1e-3))
     path = config(folder, 'budgets = ["latency.p50 <= 2 ms"]')
     path.write_text(f"{path.read_text()}\n{BOTH}\n")
@@ -73,7 +72,7 @@ def test_models_are_checked_one_after_the_other_and_confirmed_by_themselves(fold
     assert ", confirmed by 3.0" in found.results[1].message
 
 
-def test_a_plan_names_what_is_measured_judged_and_recorded(folder: Path, use: Use) -> None:  # noqa: F811
+def test_a_plan_names_what_is_measured_judged_and_recorded(folder: Path, use: Use) -> None:
     use(times())
     path = config(folder, 'budgets = ["size <= 1 kB"]\nnightly = true', 'baseline = "a.fake.json"')
 
@@ -88,9 +87,7 @@ def test_a_plan_names_what_is_measured_judged_and_recorded(folder: Path, use: Us
         assert (order.command, order.config, order.record) == ("check", path, True)
 
 
-def test_a_wrong_configuration_and_a_needless_trust_are_refused(folder: Path) -> None:  # noqa: F811
-    fake_model(folder / "b.fake.json")
-
+def test_a_wrong_configuration_and_a_needless_trust_are_refused(folder: Path) -> None:
     with pytest.raises(UserError, match="Unknown target option 'thread'") as wrong:
         check(config(folder, model='target = ["fake@thread=2"]'))
     with pytest.raises(UserError, match="--trust does not apply") as needless:
