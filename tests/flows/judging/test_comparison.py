@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.errors import UserError
+from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Launch, Measurement
-from edgekit.core.reports.report import Report
+from edgekit.core.reports.report import REPORT_SCHEMA, Report
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.statistics.intervals import direction, ratio_interval, ratio_p_value
-from edgekit.flows.judging.comparison import compare_reports, refuse_other_files
+from edgekit.core.system import documents
+from edgekit.flows.judging.comparison import compare_reports, read_report, refuse_other_files
 
 FACTS = Facts(cpu="one", architecture="x86_64", system="Linux", governor="performance", cores=4, engines={"a": "1"})
 
@@ -148,6 +150,16 @@ def test_inputs_are_compared_where_both_reports_name_them() -> None:
         compare_reports(a, b, 0.03)
     assert compare_reports(a, replace(b, spec=None), 0.03)
     assert compare_reports(replace(a, spec=None), b, 0.03)
+
+
+def test_a_report_of_a_newer_edgekit_is_refused(tmp_path: Path) -> None:
+    documents.write(tmp_path / "a.json", report(measured("x", 1e-3)))
+    newer = msgspec.json.decode((tmp_path / "a.json").read_bytes()) | {"schema_version": REPORT_SCHEMA + 1}
+    (tmp_path / "b.json").write_bytes(msgspec.json.encode(newer))
+
+    assert read_report(tmp_path / "a.json").measurements[0].artifact == "x"
+    with pytest.raises(Unreadable, match=f"has schema {REPORT_SCHEMA + 1}; this edgekit reads up to {REPORT_SCHEMA}"):
+        read_report(tmp_path / "b.json")
 
 
 def test_a_report_is_continued_only_with_the_files_that_it_measured() -> None:

@@ -6,9 +6,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from msgspec.structs import replace
-from tests.flows.scripted import fake_model
+from tests.flows import onnx_files
+from tests.flows.scripted import Scripted, fake_model
 
 from edgekit.core.errors import UserError
 from edgekit.core.measurement import Launch, Measurement
@@ -21,9 +23,11 @@ from edgekit.core.system.settings import Settings
 from edgekit.core.target import parse_targets
 from edgekit.core.verdict import Verdict
 from edgekit.flows.judging.gate import Gate, Gated, confirmed, is_measured, open_gated
+from edgekit.flows.opening import devices
 
 MODEL = CheckedModel(path="a.fake.json", name="a")
 FILE = CheckFile(models=(MODEL,), target=("fake",))
+ALARM = Checked(model="a", artifact="a", target="fake", kind="budget", check="x", verdict=Verdict.FAIL, message="2 ms")
 
 
 @pytest.fixture
@@ -49,6 +53,41 @@ def test_comparisons_follow_the_table_and_a_second_has_another_order() -> None:
 
     assert (first.pairs, first.time_box_s, first.minimum_effect, first.alpha) == (6, 9.0, 0.1, 0.01)
     assert (first.seed, second.seed, first.wait_s) == (7, 1007, 3.0)
+
+
+def test_a_run_begins_without_results() -> None:
+    first, second = gate(), gate()
+    first.results.append(ALARM)
+
+    lists = (second.results, second.reports, second.comparisons, second.outside, second.warnings)
+    assert (*lists, second.values, second.sizes, second.nights, second.since) == (*[[]] * 5, *[{}] * 4)
+
+
+def test_a_model_is_measured_in_as_many_launches_as_the_table_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Scripted(lambda number, job: 1e-3, values=40)
+    monkeypatch.setattr(devices, "open_device", lambda name: device)
+    with ExitStack() as stack:
+        model = open_gated(folder, FILE, MODEL, stack, Silent())
+
+        found = gate(launches=6, time_limit_s=0.25).profile(model, model.artifacts)
+        gate().profile(model, model.artifacts, again=2)
+
+    assert [len(one.launches) for one in found.measurements] == [6]
+    assert model.found.path == folder / "a.fake.json"
+    assert [job.time_limit_s for job in device.jobs] == [0.25] * 6 + [0.5] * 8
+
+
+def test_a_free_axis_is_asked_for_in_the_table(folder: Path) -> None:
+    axes = [onnx_files.tensor("x", ["N", "T"])], [onnx_files.tensor("y", ["N", "T"])]
+    onnx.save(onnx_files.model([onnx.helper.make_node("Relu", ["x"], ["y"])], *axes, []), str(folder / "c.onnx"))
+
+    with pytest.raises(UserError) as caught:
+        gated(folder, path="c.onnx", name="c")
+
+    assert caught.value.hint == """In the [[check.models]] of 'c': sizes = ["T=64"]"""
+    assert gated(folder, path="c.onnx", name="c", sizes=("T=16",)).found.spec.inputs[0].name == "x"
 
 
 def test_all_metrics_are_compared_unless_the_table_names_some() -> None:
@@ -86,11 +125,7 @@ def test_an_artifact_is_measured_where_all_its_launches_are() -> None:
     ],
 )
 def test_the_second_measurement_counts(second: Verdict, message: str) -> None:
-    alarm = Checked(
-        model="a", artifact="a", target="fake", kind="budget", check="x", verdict=Verdict.FAIL, message="2 ms"
-    )
-
-    found = confirmed(alarm, second, "3 ms")
+    found = confirmed(ALARM, second, "3 ms")
 
     assert (found.verdict, found.message) == (second, message)
 
