@@ -5,9 +5,9 @@ python -m benchmarks.fuzz onnx zip --mutants 500 --seed 2                 some k
 python -m benchmarks.fuzz onnx --seed 1 --only 1234 --keep folder         one mutant again, and its files
 
 A mutant is determined by its kind, its seed and its number. Commands are the real ones. Wrong are: an exit code that
-docs/exit-codes.md does not list for a file (70 first of all), a traceback, a signal, 60 seconds, 2 GiB, a file that is
+docs/exit-codes.md does not list for a file (70 first of all), a traceback, a signal, 20 seconds, 2 GiB, a file that is
 written, changed or left outside of the output, a program that is started, a connection. Ranges that have a row are not
-tried again.
+tried again. A model that says that it never ends is interrupted, and counted apart.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.fuzz.case import Case
-from benchmarks.fuzz.children import alone, case_of, in_one_process, is_plain
+from benchmarks.fuzz.children import STOPPED, alone, case_of, in_one_process, is_plain
 from benchmarks.fuzz.kinds import COSTLY, KINDS
 from benchmarks.fuzz.trial import Ended, Ground
 
@@ -121,16 +121,19 @@ def row_of(one: Range, ground: Ground, say: Callable[[str], None]) -> dict[str, 
     """Try a range, and count how its commands ended."""
     codes: Counter[str] = Counter()
     found: list[dict[str, Any]] = []
+    stopped: list[int] = []
     cpu_s, peak, start = 0.0, 0, time.monotonic()
     for index, case, ended in _all_ended(one, ground):
         codes[str(ended.code)] += 1
         cpu_s, peak = cpu_s + ended.cpu_s, max(peak, ended.peak_bytes)
-        if ended.problems:
+        if ended.problems == (STOPPED,):
+            stopped.append(index)
+        elif ended.problems:
             found.append(
                 {"index": index, "arguments": case.arguments, "problems": ended.problems, "told": ended.told[-600:]}
             )
             say(f"{one.kind} --seed {one.seed} --only {index}: {' '.join(case.arguments)}\n  {ended.problems}")
-    counts = {"codes": dict(sorted(codes.items())), "problems": found, "cpu_s": round(cpu_s, 1)}
+    counts = {"codes": dict(sorted(codes.items())), "problems": found, "stopped": stopped, "cpu_s": round(cpu_s, 1)}
     return {**asdict(one), **counts, "wall_s": round(time.monotonic() - start, 1), "peak_mib": peak >> 20}
 
 
