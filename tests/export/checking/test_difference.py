@@ -89,3 +89,34 @@ def test_cosine_and_top1_are_those_of_the_two_outputs() -> None:
     assert found.top1 == 0.5
     assert Difference.between(np.zeros((2, 1)), np.ones((2, 1))).cosine is None
     assert Difference.between(np.zeros((2, 1)), np.ones((2, 1))).top1 is None
+
+
+def test_texts_are_equal_or_not_and_have_no_size() -> None:
+    texts = np.array(["a", "b", "c"])
+
+    found = Difference.between(texts, np.array(["a", "b", "x"]))
+
+    assert Magnitude.of(texts) == Magnitude(1.0, 0.0)
+    assert (found.error.tolist(), found.answer.tolist()) == ([0.0, 0.0, 1.0], [0.0, 0.0, 1.0])
+    assert found.reference.tolist() == [0.0, 0.0, 0.0]
+    assert found.equal_share == pytest.approx(2 / 3)
+
+
+def test_nothing_differs_in_nothing() -> None:
+    found = Difference.between(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
+
+    assert (found.largest, found.mean, found.equal_share) == (0.0, 0.0, 1.0)
+    assert (found.sqnr_db(), found.worst_row(), found.top1, found.cosine) == (None, None, None, None)
+
+
+def test_rows_of_any_shape_have_one_largest_value_each() -> None:
+    expected = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]])
+    answer = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]])
+
+    assert Difference.between(expected, answer).top1 == 0.5
+
+
+def test_all_is_computed_in_float64() -> None:
+    found = Difference.between(np.array([1, 2], np.int8), np.array([1, 2], np.float16))
+
+    assert {found.reference.dtype, found.answer.dtype, found.error.dtype} == {np.dtype(np.float64)}
