@@ -35,8 +35,8 @@ def plain(name: str, kind: str) -> None:
         made[recipe]()
 
 
-def timed(name: str, place: int) -> Time:
-    """One round: first one side, then the other, in alternating order."""
+def timed(name: str, place: int) -> Time | None:
+    """One round: first one side, then the other, in alternating order; None if a plain script breaks: it ends early."""
     with temporary_folder("edgekit-times-") as text:
         folder = Path(text)
         prepare(name, 0, folder)
@@ -50,6 +50,8 @@ def timed(name: str, place: int) -> Time:
         costs = {}
         for side in sorted(sides, reverse=place % 2 == 1):
             runs = [measured(command, folder, 600) for command in sides[side]]
+            if side == "plain" and any(run[0] for run in runs):
+                return None
             costs[side] = (sum(run[2] for run in runs), max(run[3] for run in runs))
     load_now = round(os.getloadavg()[0], 1)
     return Time(name, place, *costs["ours"], *costs["plain"], load_now)
@@ -63,6 +65,9 @@ def main(arguments: list[str]) -> None:
     for name in arguments:
         place = sum(one.net == name for one in read_times()) + sum(map(ord, name))
         found = timed(name, place)
+        if found is None:
+            print(f"{name}: a plain script breaks, so its time is not comparable", flush=True)
+            continue
         with TIMES.open("ab") as stream:
             stream.write(msgspec.json.encode(found) + b"\n")
         print(f"{name}: edgekit {found.seconds:.1f} s, plain {found.plain_seconds:.1f} s", flush=True)
