@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.flows.test_check import Use, check, config, only, times
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import DeviceUnavailable, UserError
 from edgekit.core.reports.history import Run
 from edgekit.core.verdict import Verdict
 from edgekit.flows.check import check_order
@@ -70,6 +70,29 @@ def test_models_are_checked_one_after_the_other_and_confirmed_by_themselves(fold
     assert [(one.model, one.verdict) for one in found.results] == [("b", Verdict.PASS), ("a", Verdict.FAIL)]
     assert [Path(job.artifact).name[0] for job in device.jobs] == [*"bbbbb", *"aaaaaaaaaa"]
     assert ", confirmed by 3.0" in found.results[1].message
+
+
+def test_a_device_that_is_lost_before_the_second_measurement_leaves_a_budget_incomplete(folder: Path, use: Use) -> None:
+    def answer(number: int, job: object) -> float:
+        if number >= 5:
+            raise DeviceUnavailable("no response", hint="edgekit devices")
+        return 1e-3 * (1 + 0.002 * number)
+
+    use(answer)
+
+    found = only(check(config(folder, 'budgets = ["latency.p50 <= 0.5 ms"]')), "budget")
+
+    assert found.verdict is Verdict.INCOMPLETE
+    assert found.message.endswith(", and the device could not be measured again")
+    assert found.message.startswith("1.0")
+
+
+def test_a_metric_that_cannot_be_compared_is_a_warning_of_the_run(folder: Path, use: Use) -> None:
+    use(times())
+
+    found = check(config(folder, 'baseline_metrics = ["memory"]', 'baseline = "a.fake.json"'))
+
+    assert [one.startswith("Not compared with the baseline: memory of") for one in found.warnings] == [True]
 
 
 def test_a_plan_names_what_is_measured_judged_and_recorded(folder: Path, use: Use) -> None:
