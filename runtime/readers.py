@@ -39,10 +39,15 @@ def read_wav(data: bytes, name: str, *, rate: int, error: type[EdgekitError] = U
     except EdgekitError:
         raise
     except BROKEN_WAV as err:
-        raise error(f"'{name}' is not a wav file: {str(err) or 'its parts do not fit together'}.") from err
+        raise error(f"'{name}' is not a wav file: {said_of(err)}.") from err
     if len(frames) != 2 * count:
         raise error(f"'{name}' is truncated: {len(frames) // 2} of {count} values.")
     return np.frombuffer(frames, "<i2").astype(np.float32) / np.float32(32768)
+
+
+def said_of(err: Exception) -> str:
+    """What is wrong with a wav file, where the standard library says nothing as well."""
+    return str(err) or ("it is empty" if isinstance(err, EOFError) else "its parts do not fit together")
 
 
 def fitted(signal: NDArray[np.float32], length: int) -> NDArray[np.float32]:

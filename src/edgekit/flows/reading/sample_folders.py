@@ -18,7 +18,7 @@ from edgekit.flows.reading.held import UNNAMED, Held
 from edgekit.flows.reading.preprocess_option import EXAMPLE_IMAGE
 from edgekit.flows.reading.sample_tables import FILE_COLUMNS, file_column, label_column, label_values, read_columns
 from edgekit.runtime.preprocessing import IMAGE_SUFFIXES, image_tensor, read_pixels
-from edgekit.runtime.readers import BROKEN_WAV, fitted, read_wav
+from edgekit.runtime.readers import BROKEN_WAV, fitted, read_wav, said_of
 
 SOUND_SUFFIXES: Final = (".wav",)
 # Photos are read as float32 inputs: 1 GiB is 1,783 of 224 x 224.
@@ -163,4 +163,4 @@ def _rate_and_length(path: Path) -> tuple[int, int]:
         with wave.open(str(path), "rb") as file:
             return file.getframerate(), file.getnframes()
     except BROKEN_WAV as err:
-        raise UserError(f"'{path}' is not a wav file: {str(err) or 'its parts do not fit together'}.") from err
+        raise UserError(f"'{path}' is not a wav file: {said_of(err)}.") from err
