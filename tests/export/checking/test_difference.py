@@ -111,7 +111,7 @@ def test_nothing_differs_in_nothing() -> None:
 
 def test_rows_of_any_shape_have_one_largest_value_each() -> None:
     expected = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]])
-    answer = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]])
+    answer = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 1.0]]])
 
     assert Difference.between(expected, answer).top1 == 0.5
 
