@@ -45,9 +45,11 @@ class Range:
 def ranges(kinds: Sequence[str], mutants: int, seed: int, done: set[tuple[str, int, int, int]]) -> list[Range]:
     """What is still to be tried so that there are `mutants` of these kinds together, each kind by its share."""
     whole = sum(KINDS[kind][1] for kind in kinds)
-    found = []
+    found, share, end = [], 0.0, 0
     for kind in kinds:
-        wanted = round(mutants * KINDS[kind][1] / whole)
+        share, start = share + KINDS[kind][1], end
+        end = round(mutants * share / whole)
+        wanted = end - start
         size = SHORT_RANGE if kind in COSTLY else RANGE
         found += [Range(kind, seed, first, min(size, wanted - first)) for first in range(0, wanted, size)]
     # All kinds advance together, so that a run that is stopped has tried some of each.
