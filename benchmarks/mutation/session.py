@@ -310,7 +310,7 @@ def _options(job: Job) -> list[str]:
 def _imported_anew(job: Job, done: set[int], out: TextIO) -> None:
     """The mutants that change what the import of the module does: each in a process that imports it then."""
     tests = msgspec.json.decode(Path("tests.json").read_bytes(), type=dict[str, Test])
-    names = sorted((name for name in tests if tests[name].lines), key=lambda name: tests[name].seconds)
+    names = sorted(tests, key=lambda name: (not tests[name].lines, tests[name].seconds))
     names = _first(names, tests, job.longest_s)
     limit = SPARE_S + 10 + 5 * sum(tests[name].seconds for name in names)
     for number, mutant in _in_time(job):
