@@ -11,6 +11,7 @@ from tests.standins.cache import required
 from tests.standins.pi import free_port
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable
+from edgekit.devices.remote import ssh_hints
 from edgekit.devices.remote.readiness import check
 from edgekit.devices.remote.ssh import SshShell
 from edgekit.devices.remote.ssh_hints import SshHints
@@ -23,6 +24,21 @@ def test_a_command_keeps_user_port_and_configuration() -> None:
     assert hints.command() == "ssh -F '/my files/config' -p 2222 me@lab"
     assert hints.command("ssh-copy-id") == "ssh-copy-id -F '/my files/config' -p 2222 me@lab"
     assert SshHints("lab").command("ssh", "uname") == "ssh lab uname"
+
+
+def test_keys_are_those_that_ssh_would_use_and_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "my key").touch()
+    config = tmp_path / "config"
+    config.write_text(f'Host *\n  IdentityFile "{tmp_path}/my key"\n  IdentityFile {tmp_path}/none\n')
+
+    hints = SshHints("lab", config=str(config))
+
+    assert hints._key_files() == [tmp_path / "my key"]
+    assert hints.for_keys() == ("", f"ssh-copy-id -F {config} lab")
+
+
+def test_a_program_that_does_not_run_says_nothing() -> None:
+    assert ssh_hints._said(["edgekit-no-such-program"]) == ""
 
 
 @pytest.mark.device
