@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgekit.core.bundle import CASES, SAMPLES, Artifact, Bundle, Manifest, write_manifest
-from edgekit.core.errors import EnvironmentFault, ModelUnreadable, UserError
+from edgekit.core.errors import BundleUnreadable, EnvironmentFault, ModelUnreadable, UserError
 from edgekit.core.samples import Samples
 from edgekit.core.spec import ModelSpec, TensorSpec
 from edgekit.core.system.files import sha256_file
@@ -163,6 +163,14 @@ def test_the_cases_of_a_bundle_are_validated_as_well(tmp_path: Path) -> None:
         ("samples", Verdict.PASS),
         ("N=1", Verdict.FAIL),
     ]
+
+
+def test_damaged_cases_are_a_fault_of_the_bundle(tmp_path: Path) -> None:
+    path = linear(tmp_path / "net", {"onnx-fp32": "linear.onnx"})
+    (path / CASES).write_bytes(b"no archive")
+
+    with pytest.raises(BundleUnreadable):
+        validate(write_again(path))
 
 
 def test_an_artifact_that_does_not_open_costs_its_own_figures_alone(tmp_path: Path) -> None:
