@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec import AudioInput, DetectionOutput, ImageInput, ModelSpec, TextOutput
-from edgekit.runtime.detection import FoundObject, found_objects
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence
 from edgekit.runtime.preprocessing import (
     as_input,
@@ -28,6 +27,9 @@ from edgekit.runtime.preprocessing import (
     read_sentence,
     signal_feed,
 )
+
+if TYPE_CHECKING:
+    from edgekit.runtime.detection import FoundObject
 
 # What ends like this is a file that is missing, not a sentence.
 _FILES: Final = (".txt", ".npy", ".npz", ".csv", ".wav")
@@ -70,6 +72,9 @@ class Prediction:
         """What a detector found, best first; None for other models."""
         if not isinstance(self._spec.postprocessing, DetectionOutput):
             return None
+        # It brings statistics into the process, which other models do not need.
+        from edgekit.runtime.detection import found_objects
+
         return found_objects(self.outputs, self._spec)
 
     @cached_property
