@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_ctrl_c_ends_native_code_in_the_fork(monkeypatch: pytest.MonkeyPatch) ->
         pid = fork()
         if pid:
             forked.append(pid)
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # other threads do not block it
         return pid
 
     def endless() -> None:
