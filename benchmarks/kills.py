@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import psutil
 
@@ -216,6 +216,17 @@ class Trial:
                 shift += _GOLDEN / 2
             yield killed
 
+    def started(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        """The command, in a session of its own, with its errors in a file."""
+        return subprocess.Popen(
+            self.killed.arguments,
+            cwd=self.work,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+
     def problems(self, kills: int) -> list[str]:
         """What went wrong, one line each."""
         return [problem for kill in self.kills(range(kills)) for problem in kill.problems]
@@ -253,14 +264,7 @@ class Trial:
         """What is wrong with how the command ended, and whether it was still running."""
         errors = self.folder / "errors"
         with errors.open("wb") as stream:
-            process = subprocess.Popen(
-                self.killed.arguments,
-                cwd=self.work,
-                env=self.environment,
-                stdout=subprocess.DEVNULL,
-                stderr=stream,
-                start_new_session=True,
-            )
+            process = self.started(stream)
             try:
                 process.wait(moment)
             except subprocess.TimeoutExpired:

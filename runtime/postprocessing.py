@@ -70,16 +70,14 @@ def sentence(tokens: NDArray[Any], how: TextOutput) -> str:
     return joined(words)
 
 
-def _of_rank(outputs: Feed, spec: ModelSpec, least: int) -> NDArray[Any]:
-    """The first output, of numbers, with so many axes, none of them empty; images have exactly four.
+def _numbers(outputs: Feed, spec: ModelSpec) -> NDArray[Any]:
+    """The first output, of numbers, with at least one axis and none of them empty.
 
     Raises:
         Unreadable: The spec describes the output as something that it is not.
     """
     found = outputs.get(spec.outputs[0].name) if spec.outputs else None
-    if found is None or found.dtype.kind not in "fiub" or found.ndim < least or not found.size:
-        raise _described_wrongly(spec, found)
-    if least == _IMAGE_RANK and (found.ndim != least or found.shape[1] not in _COLORS):
+    if found is None or found.dtype.kind not in "fiub" or not found.ndim or not found.size:
         raise _described_wrongly(spec, found)
     return found
 
@@ -99,7 +97,7 @@ def curve(outputs: Feed, spec: ModelSpec) -> NDArray[np.float64] | None:
     """The curve of the first sample; None for models that do not return one."""
     if not isinstance(spec.postprocessing, SeriesOutput):
         return None
-    return np.asarray(_of_rank(outputs, spec, 1)[0], dtype=np.float64).reshape(-1)
+    return np.asarray(_numbers(outputs, spec)[0], dtype=np.float64).reshape(-1)
 
 
 def pixels(outputs: Feed, spec: ModelSpec) -> NDArray[np.uint8] | None:
@@ -107,7 +105,9 @@ def pixels(outputs: Feed, spec: ModelSpec) -> NDArray[np.uint8] | None:
     how = spec.postprocessing
     if not isinstance(how, ImageOutput):
         return None
-    images = _of_rank(outputs, spec, 4).astype(np.float64)  # (N, C, H, W)
-    scaled = np.clip((images - how.low) / (how.high - how.low), 0.0, 1.0) * 255.0
+    images = _numbers(outputs, spec)  # (N, C, H, W)
+    if images.ndim != _IMAGE_RANK or images.shape[1] not in _COLORS:
+        raise _described_wrongly(spec, images)
+    scaled = np.clip((images.astype(np.float64) - how.low) / (how.high - how.low), 0.0, 1.0) * 255.0
     row = np.concatenate(list(np.round(scaled).astype(np.uint8)), axis=2)  # (C, H, N W)
     return row[0] if len(row) == 1 else row.transpose(1, 2, 0)

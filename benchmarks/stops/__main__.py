@@ -80,14 +80,7 @@ def _stop(trial: Trial, moment: float, number: signal.Signals, expected: set[str
     if trial.killed.name == "train":
         shutil.rmtree(trial.work / "run", ignore_errors=True)
     with errors.open("wb") as stream:
-        process = subprocess.Popen(
-            trial.killed.arguments,
-            cwd=trial.work,
-            env=trial.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=stream,
-            start_new_session=True,
-        )
+        process = trial.started(stream)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moment)
             return None

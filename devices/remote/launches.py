@@ -15,13 +15,7 @@ from typing import Final
 import msgspec
 
 from edgekit.core import machine
-from edgekit.core.errors import (
-    DeviceError,
-    DeviceUnavailable,
-    DiskFull,
-    EdgekitError,
-    from_record,
-)
+from edgekit.core.errors import DeviceError, DeviceUnavailable, DiskFull, EdgekitError, from_record
 from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.durable.owners import temporary_folder
@@ -41,9 +35,10 @@ _NOT_FOUND: Final = 127
 # What a launch prints before each state of the device, and before its result; and instead, if it lacks a file.
 _STATE: Final = b"@@state\n"
 _RESULT: Final = b"@@result\n"
-_STATES: Final = 2
-_PROCESSOR: Final = ("cpu", "xnnpack", "acl")
 _ABSENT: Final = b"@@absent\n"
+_STATES: Final = 2
+# Providers that take no more memory than they use.
+_PROCESSOR: Final = ("cpu", "xnnpack", "acl")
 
 NO_TEXTS: Final[machine.Texts] = MappingProxyType({})
 

@@ -54,7 +54,7 @@ def parts_of(array: Array) -> tuple[Part, ...]:
     if array.dtype.kind != "f" or array.ndim < 2 or not array.size:
         return ()
     values = np.where(np.isfinite(array), array, 0).astype(np.float64, copy=False)
-    if _likely(values, ()):
+    if _are_probabilities(values, ()):
         return ()
     found = [(gap, axis, groups) for axis in range(1, array.ndim) for gap, groups in [_groups(values, axis)] if groups]
     if not found:
@@ -72,8 +72,8 @@ def _groups(values: Floats, axis: int) -> tuple[float, list[NDArray[np.int64]]]:
     """The widest gap between the sizes of an axis's indices, and the indices on each side of every gap."""
     others = tuple(place for place in range(values.ndim) if place != axis)
     sizes = np.abs(values).max(axis=others)
-    likely = _likely(values, others)
-    sizes[likely] = sizes[likely].max(initial=0.0)
+    rare = _are_probabilities(values, others)
+    sizes[rare] = sizes[rare].max(initial=0.0)
     known = np.flatnonzero(sizes > 0)
     if len(known) < 2:
         return 0.0, []
@@ -85,7 +85,7 @@ def _groups(values: Floats, axis: int) -> tuple[float, list[NDArray[np.int64]]]:
     return float(ratios.max()), [np.sort(group) for group in np.split(order, cuts)]
 
 
-def _likely(values: Floats, axes: tuple[int, ...]) -> NDArray[np.bool_]:
+def _are_probabilities(values: Floats, axes: tuple[int, ...]) -> NDArray[np.bool_]:
     """Whether all values along `axes` are from 0 to 1, for each index of the axis that is left; for all without one."""
     over = axes or None
     return np.asarray((values.min(axis=over) >= 0) & (values.max(axis=over) <= 1))

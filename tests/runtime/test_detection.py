@@ -10,7 +10,8 @@ import pytest
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec import DetectionOutput, ModelSpec, TensorSpec
-from edgekit.runtime.detection import OBJECTS, detections, found_objects, map50, suppressed
+from edgekit.core.statistics.by_sample import OverAll
+from edgekit.runtime.detection import OBJECTS, detections, found_objects, map50, map_of_all_overlaps, suppressed
 
 HEIGHT, WIDTH = 48, 64
 BOXES = np.array([[4.0, 8, 20, 30], [5, 9, 21, 31], [40, 10, 60, 40]])
@@ -122,13 +123,14 @@ def test_what_is_not_finite_is_no_object() -> None:
     assert found_objects({"b": broken[None], "s": scores[None]}, spec(how)) == ()
 
 
-def test_average_precision_counts_faint_objects_too() -> None:
+@pytest.mark.parametrize("precision", [map50, map_of_all_overlaps])
+def test_average_precision_counts_faint_objects_too(precision: OverAll) -> None:
     how, arrays = FORMS["two outputs"]
     outputs = {"b": arrays["b"][None], "s": arrays["s"][None] / 100}
     true = np.array([[[*BOXES[1], 0, 0], [*BOXES[2], 1, 0], [0, 0, 0, 0, -1, 0]]], np.float32)
     samples = Samples({"image": np.zeros((1, 3, HEIGHT, WIDTH), np.float32)}, targets={OBJECTS: true})
 
-    assert map50(outputs, samples, spec(how))(np.arange(1)) == pytest.approx(1.0)
+    assert precision(outputs, samples, spec(how))(np.arange(1)) == pytest.approx(1.0)
     assert found_objects(outputs, spec(how)) == ()
 
 

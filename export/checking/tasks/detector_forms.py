@@ -11,12 +11,10 @@ from msgspec import structs
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec import Corners, DetectionOutput, ModelSpec, Unit
-from edgekit.core.statistics.average_precision import mean_average_precision
-from edgekit.runtime.detection import OBJECTS, detections, objects_of
+from edgekit.runtime.detection import OBJECTS, map50
 
 # Samples on which the readings are compared.
 _TRIED: Final = 50
-_FAINT: Final = 0.001
 _BOX: Final = 4
 # A reading is only as good as chance below this.
 _FOUND: Final = 0.05
@@ -67,11 +65,10 @@ def _note(best: Reading, spec: ModelSpec) -> str:
 
 def _tried(spec: ModelSpec, how: DetectionOutput, samples: Samples) -> Reading:
     try:
-        found = detections(samples.expected, structs.replace(spec, postprocessing=how), _FAINT)
+        precision = map50(samples.expected, samples, structs.replace(spec, postprocessing=how))
     except UserError:
         return Reading(how, -1.0)
-    true = objects_of(samples.targets[OBJECTS])
-    return Reading(how, mean_average_precision(found, true)(np.arange(len(true))))
+    return Reading(how, precision(np.arange(len(samples))))
 
 
 def _possible(outputs: Feed, classes: int) -> Iterator[DetectionOutput]:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.native import memory_limit, notes, time_limit
+from edgekit.core.system.native.forks import STOPS
 
 if TYPE_CHECKING:
     from edgekit.core.system.settings import Settings
@@ -54,10 +55,9 @@ def _unwind_when_stopped(before: tuple[object, ...]) -> None:
         if not notes.is_watched() or last - previous > _SAME_S:
             raise KeyboardInterrupt
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
+    for number in STOPS:
         # nohup ignores SIGHUP on purpose, and a shell ignores SIGINT for its jobs in the background
-        if number is not None and signal.getsignal(number) in before:
+        if signal.getsignal(number) in before:
             signal.signal(number, interrupt)
 
 

@@ -30,16 +30,15 @@ from typing import Final, TypedDict
 
 # How the loader of shared libraries says that a limit is reached.
 NO_MEMORY: Final = ("failed to map segment", "annot allocate memory")
-# What the machine, not edgekit, is to blame for.
-_MACHINE_ERRORS: Final = frozenset(
-    getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EAGAIN", "EIO", "EFBIG")
-    if hasattr(errno, name)
-)
-# What the machine, not a file, is to blame for.
-DISK_ERRORS: Final = frozenset(
-    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG", "EMFILE") if hasattr(errno, name)
-)
+
+
+def _numbers(*names: str) -> frozenset[int]:
+    return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))
+
+
+# What the machine, not a file, is to blame for; and what it, not edgekit, is to blame for.
+DISK_ERRORS: Final = _numbers("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG", "EMFILE")
+_MACHINE_ERRORS: Final = DISK_ERRORS | _numbers("EACCES", "EPERM", "ENFILE", "ENOMEM", "EAGAIN")
 
 
 class EdgekitError(Exception):

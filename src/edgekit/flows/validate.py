@@ -86,8 +86,8 @@ def validate(
     profiled = Profiled(missing=[missing_of(name, "local", err) for name, err in failed.items()])
     split = known.bundle.manifest.split if known.bundle else None
     verdict = worst([parity_verdict(parity), *([Verdict.INCOMPLETE] if failed else [])])
-    found_ = Findings(known.spec, str(path), chosen, parity, accuracy, profiled, split=split, warnings=left_out)
-    return found_.report("validate", settings, verdict=verdict, outcomes=(Outcome("local", verdict),))
+    findings = Findings(known.spec, str(path), chosen, parity, accuracy, profiled, split=split, warnings=left_out)
+    return findings.report("validate", settings, verdict=verdict, outcomes=(Outcome("local", verdict),))
 
 
 def is_trained(source: str) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekit.core.spec import MODEL_METRICS
-from edgekit.core.statistics.by_sample import absolute_error, by_sample, correct, fitting, squared_error
+from edgekit.core.statistics.by_sample import absolute_error, by_sample, correct, fitting, over_all, squared_error
 
 ANSWERS = np.array([[1.0, 3.0], [0.0, 0.0]], np.float32)
 
@@ -15,6 +15,7 @@ def test_every_function_that_a_row_names_is_there() -> None:
     found = {name for name in MODEL_METRICS if by_sample(name) is not None}
 
     assert found == {"accuracy", "mae", "mse"}
+    assert {name for name in MODEL_METRICS if over_all(name) is not None} == {"map50", "map"}
     assert by_sample("a name without a row") is None
 
 

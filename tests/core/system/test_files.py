@@ -155,25 +155,25 @@ def test_an_empty_folder_is_free(tmp_path: Path) -> None:
     assert content(tmp_path) == {"out/file": b"new"}
 
 
-def _folder(path: Path) -> None:
+def a_folder(path: Path) -> None:
     path.mkdir()
     (path / "old").write_bytes(b"old")
 
 
-def _file(path: Path) -> None:
+def a_file(path: Path) -> None:
     path.write_bytes(b"old")
 
 
-def _link(path: Path) -> None:
-    _folder(path.parent / "elsewhere")
+def a_link(path: Path) -> None:
+    a_folder(path.parent / "elsewhere")
     path.symlink_to("elsewhere")
 
 
-def _dangling(path: Path) -> None:
+def a_dangling_link(path: Path) -> None:
     path.symlink_to("nowhere")
 
 
-@pytest.mark.parametrize("appears", [_folder, _file, _link, _dangling])
+@pytest.mark.parametrize("appears", [a_folder, a_file, a_link, a_dangling_link])
 def test_what_appears_while_a_folder_is_written_stays_and_the_result_is_kept(
     appears: Callable[[Path], None], tmp_path: Path
 ) -> None:

@@ -7,29 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.core.system.test_files import content, write_half
+from tests.core.system.test_files import a_dangling_link, a_file, a_folder, a_link, content, write_half
 
 from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.core.system.durable import renames
 from edgekit.core.system.files import new_folder, refuse_existing
-
-
-def _folder(path: Path) -> None:
-    path.mkdir()
-    (path / "old").write_bytes(b"old")
-
-
-def _file(path: Path) -> None:
-    path.write_bytes(b"old")
-
-
-def _link(path: Path) -> None:
-    _folder(path.parent / "elsewhere")
-    path.symlink_to("elsewhere")
-
-
-def _dangling(path: Path) -> None:
-    path.symlink_to("nowhere")
 
 
 def fail_second_rename(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -68,7 +50,7 @@ def test_force_replaces_what_edgekit_wrote(there: Callable[[Path], None], tmp_pa
     assert not (tmp_path / "out").is_symlink()
 
 
-@pytest.mark.parametrize("there", [_folder, _file, _link, _dangling])
+@pytest.mark.parametrize("there", [a_folder, a_file, a_link, a_dangling_link])
 def test_force_keeps_what_edgekit_did_not_write(there: Callable[[Path], None], tmp_path: Path) -> None:
     there(tmp_path / "out")
     before = content(tmp_path)
@@ -136,7 +118,7 @@ def test_force_never_replaces_the_folder_one_works_in(
 
 
 def test_force_never_replaces_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _folder(tmp_path / "home")
+    a_folder(tmp_path / "home")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
     with pytest.raises(UserError, match="is not replaced"):

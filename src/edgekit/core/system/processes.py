@@ -19,14 +19,12 @@ from time import monotonic
 from typing import IO, Final
 
 from edgekit.core.system.native import memory_limit
+from edgekit.core.system.native.forks import STOPS
 
 # How long the output of a killed program is awaited: one of another session may hold the other end of its pipes.
 _GRACE_S: Final = 5.0
 MOST_BYTES: Final = 1 << 30
 _CHUNK: Final = 1 << 16
-_UNWINDING: Final = tuple(
-    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__
-)
 # The programs that some thread awaits, with that thread.
 _AWAITED: Final[dict[subprocess.Popen[bytes], int]] = {}
 
@@ -142,7 +140,7 @@ def kill_awaited_by(threads: Container[int]) -> None:
 def _signals_held() -> Iterator[list[int]]:
     """Signals that would unwind this thread arrive in the list, and are acted on when the block ends."""
     arrived: list[int] = []
-    held = _UNWINDING if threading.current_thread() is threading.main_thread() else ()
+    held = STOPS if threading.current_thread() is threading.main_thread() else ()
     before = {number: handler for number in held if callable(handler := signal.getsignal(number))}
     try:
         for number in before:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,16 @@ from edgekit.core.system.optional import need
 from edgekit.flows.writing.drawn_objects import drawn
 from edgekit.runtime.postprocessing import pixels, writes_text
 from edgekit.runtime.preprocessing import is_raw, pixels_of
+
+
+class _Written(NamedTuple):
+    """What is written, and where."""
+
+    found: RunReport
+    feeds: Sequence[Feed]
+    outputs: Sequence[Feed]
+    spec: ModelSpec
+    path: Path
 
 
 def refuse_output(path: Path, spec: ModelSpec) -> None:
@@ -48,20 +58,17 @@ def write_answers(
     Raises:
         UserError: An input has no prediction in that form, and its lines or rows would be missing.
     """
-    if path.suffix.lower() == ".png" and isinstance(spec.postprocessing, DetectionOutput):
-        _write_png(_drawn(found, feeds, spec, path), path)
-        return
-    _FORMS[path.suffix.lower()][1](found, outputs, spec, path)
+    _FORMS[path.suffix.lower()][1](_Written(found, feeds, outputs, spec, path))
 
 
-def _json(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
-    write_atomic(path, documents.encode(found))
+def _json(one: _Written) -> None:
+    write_atomic(one.path, documents.encode(one.found))
 
 
-def _npz(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
+def _npz(one: _Written) -> None:
     """Every output by its name; of several inputs with the number of the input before it."""
-    arrays = outputs[0] if len(outputs) == 1 else _numbered(outputs)
-    with new_file(path) as temporary:
+    arrays = one.outputs[0] if len(one.outputs) == 1 else _numbered(one.outputs)
+    with new_file(one.path) as temporary:
         write_arrays(temporary, arrays)
 
 
@@ -69,58 +76,55 @@ def _numbered(outputs: Sequence[Feed]) -> Feed:
     return {f"{row}:{name}": array for row, feed in enumerate(outputs) for name, array in feed.items()}
 
 
-def _png(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
-    """The images of all inputs in one row."""
-    _write_png([image for feed in outputs if (image := pixels(feed, spec)) is not None], path)
-
-
-def _drawn(found: RunReport, feeds: Sequence[Feed], spec: ModelSpec, path: Path) -> list[NDArray[np.uint8]]:
-    """The inputs with what was found in each."""
-    shown = [one for feed in feeds for one in next(iter(feed.values()))]
-    if len(shown) != len(found.answers):
-        raise UserError(f"'{path}' cannot show the inputs: there is not one prediction for each.")
-    how = spec.preprocessing
-    if not isinstance(how, ImageInput):
-        raise UserError(
-            f"'{path}' cannot show the inputs: '{spec.name}' does not say how an image becomes one.",
-            hint="--output FILE.csv",
-        )
-    raw = is_raw(spec)
-    return [
-        drawn(np.asarray(one, np.uint8) if raw else pixels_of(one, how), answer.objects or ())
-        for one, answer in zip(shown, found.answers, strict=True)
-    ]
-
-
-def _write_png(images: Sequence[NDArray[np.uint8]], path: Path) -> None:
-    """Images of one height in a row."""
+def _png(one: _Written) -> None:
+    """The images of all inputs in one row: those that the model made, or its inputs with what it found in them."""
+    made = [image for feed in one.outputs if (image := pixels(feed, one.spec)) is not None]
+    images = made or _drawn(one)
     whole = need("PIL.Image", extra="images").fromarray(np.concatenate(images, axis=1))
     buffer = io.BytesIO()
     whole.save(buffer, format="png")
-    write_atomic(path, buffer.getvalue())
+    write_atomic(one.path, buffer.getvalue())
 
 
-def _txt(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
-    """A line an input: its sentence, or its likeliest class."""
-    _refuse_missing(found, spec, path, lambda answer: answer.text or answer.scores)
-    lines = [answer.text or (answer.scores[0].label if answer.scores else "") for answer in found.answers]
-    write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
-
-
-def _csv(found: RunReport, outputs: Sequence[Feed], spec: ModelSpec, path: Path) -> None:
-    _refuse_missing(found, spec, path, lambda answer: answer.curve or answer.scores)
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(_rows(found, spec))
-    write_atomic(path, buffer.getvalue().encode())
-
-
-def _refuse_missing(found: RunReport, spec: ModelSpec, path: Path, has: Callable[[Answer], object]) -> None:
-    missing = next((answer.input for answer in found.answers if not has(answer)), None)
-    # An empty sentence is an answer, and so is an image without objects.
-    if missing is not None and not writes_text(spec) and not isinstance(spec.postprocessing, DetectionOutput):
+def _drawn(one: _Written) -> list[NDArray[np.uint8]]:
+    """The inputs with what was found in each."""
+    shown = [image for feed in one.feeds for image in next(iter(feed.values()))]
+    if len(shown) != len(one.found.answers):
+        raise UserError(f"'{one.path}' cannot show the inputs: there is not one prediction for each.")
+    how = one.spec.preprocessing
+    if not isinstance(how, ImageInput):
         raise UserError(
-            f"The outputs of '{missing}' are not one prediction per sample, so '{path}' would lack it.",
-            hint=f"--output {path.with_suffix('.npz')}",
+            f"'{one.path}' cannot show the inputs: '{one.spec.name}' does not say how an image becomes one.",
+            hint="--output FILE.csv",
+        )
+    raw = is_raw(one.spec)
+    return [
+        drawn(np.asarray(image, np.uint8) if raw else pixels_of(image, how), answer.objects or ())
+        for image, answer in zip(shown, one.found.answers, strict=True)
+    ]
+
+
+def _txt(one: _Written) -> None:
+    """A line an input: its sentence, or its likeliest class."""
+    _refuse_missing(one, lambda answer: answer.text or answer.scores)
+    lines = [answer.text or (answer.scores[0].label if answer.scores else "") for answer in one.found.answers]
+    write_atomic(one.path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _csv(one: _Written) -> None:
+    _refuse_missing(one, lambda answer: answer.curve or answer.scores)
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(_rows(one.found, one.spec))
+    write_atomic(one.path, buffer.getvalue().encode())
+
+
+def _refuse_missing(one: _Written, has: Callable[[Answer], object]) -> None:
+    missing = next((answer.input for answer in one.found.answers if not has(answer) and answer.objects is None), None)
+    # An empty sentence is an answer.
+    if missing is not None and not writes_text(one.spec):
+        raise UserError(
+            f"The outputs of '{missing}' are not one prediction per sample, so '{one.path}' would lack it.",
+            hint=f"--output {one.path.with_suffix('.npz')}",
         )
 
 
@@ -158,7 +162,7 @@ def _in_pixels(spec: ModelSpec) -> bool:
 
 
 # By suffix: the models whose answers it can hold, and what writes it.
-_FORMS: Final[dict[str, tuple[Callable[[ModelSpec], bool], Callable[..., None]]]] = {
+_FORMS: Final[dict[str, tuple[Callable[[ModelSpec], bool], Callable[[_Written], None]]]] = {
     ".csv": (_in_columns, _csv),
     ".txt": (_in_lines, _txt),
     ".png": (_in_pixels, _png),

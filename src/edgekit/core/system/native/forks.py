@@ -68,13 +68,15 @@ def _forked(work: Callable[[], bytes]) -> tuple[int, bytes]:
     reader, writer = os.pipe()
     parent, pid = os.getpid(), 0
     with os.fdopen(reader, "rb", buffering=0) as stream:
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # the fork must not unwind as this process does
         try:
-            pid = os.fork()
-            if not pid:
-                _do(work, writer, parent, blocked)
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            os.close(writer)
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # the fork must not unwind as this process does
+            try:
+                pid = os.fork()
+                if not pid:
+                    _do(work, writer, parent, blocked)
+            finally:  # also where the system refuses a fork
+                os.close(writer)
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             result = b"".join(iter(lambda: stream.read(_CHUNK), b""))
         except BaseException:  # Ctrl-C above all: native code in the fork would not hear it
             if pid:

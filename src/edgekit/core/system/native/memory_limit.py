@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgekit.core.errors import ModelUnreadable
+from edgekit.core.system.native.environment import number_of
 
 VARIABLE: Final = "EDGEKIT_MEMORY_GB"
 _GB: Final = 1_000_000_000
@@ -34,10 +35,7 @@ _limit_bytes = 0
 
 def from_environment() -> float:
     """The limit in GB that the parent of this process has set; 0 without one."""
-    try:
-        return float(os.environ.get(VARIABLE) or 0)
-    except ValueError:
-        return 0.0
+    return number_of(VARIABLE)
 
 
 def start(wanted: Callable[[], float] = from_environment) -> None:

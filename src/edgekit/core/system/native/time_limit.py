@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import ModelUnreadable
+from edgekit.core.system.native.environment import number_of
 
 VARIABLE: Final = "EDGEKIT_OPEN_S"
 # The name of the signal that ends the process.
@@ -31,10 +32,7 @@ _open = 0
 
 def from_environment() -> float:
     """The limit in seconds that the parent of this process has set; 0 without one."""
-    try:
-        return float(os.environ.get(VARIABLE) or 0)
-    except ValueError:
-        return 0.0
+    return number_of(VARIABLE)
 
 
 def start(wanted: Callable[[], float] = from_environment) -> None:
