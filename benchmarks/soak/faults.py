@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.soak.commands import Command
-from benchmarks.soak.place import SMALL_BYTES, Place
+from benchmarks.soak.place import ENTRANCE, SMALL_BYTES, Place, entrance_of
 from tests.standins.desk import Host
 from tests.standins.pi import descendants
 
@@ -146,16 +146,15 @@ def _restart(command: Command, place: Place, rng: random.Random) -> Iterator[Att
 @contextmanager
 def _garbage(command: Command, place: Place, rng: random.Random) -> Iterator[Attempt]:
     """The shells of the devices print bytes that nobody asked for."""
-    entrances = {host.state / "enter": (host.state / "enter").read_text() for host in place.desks}
-    for path, text in entrances.items():
-        after = text.replace("exec ", "") + f"{GARBAGE}\n"
-        before = text.replace("eval ", f"{GARBAGE}\neval ")
-        path.write_text(rng.choice([after, before]))
+    after = ENTRANCE.replace("exec ", "") + f"{GARBAGE}\n"
+    before = ENTRANCE.replace("exec ", f"{GARBAGE}\nexec ")
+    for host in place.desks:
+        entrance_of(host).write_text(before if rng.random() < 0.5 else after)
     try:
         yield Attempt()
     finally:
-        for path, text in entrances.items():
-            path.write_text(text)
+        for host in place.desks:
+            entrance_of(host).write_text(ENTRANCE)
 
 
 @contextmanager
@@ -175,6 +174,7 @@ def _stale_lease(command: Command, place: Place, rng: random.Random) -> Iterator
 
 def _signalled(number: int, rng: random.Random, codes: frozenset[int], *, whole_group: bool = False) -> Attempt:
     def during(process: subprocess.Popen[bytes]) -> None:
+        _await_listening(process)
         with contextlib.suppress(ProcessLookupError):
             if whole_group:
                 os.killpg(process.pid, number)
@@ -182,6 +182,17 @@ def _signalled(number: int, rng: random.Random, codes: frozenset[int], *, whole_
                 os.kill(process.pid, number)
 
     return Attempt(during=during, codes=codes)
+
+
+def _await_listening(process: subprocess.Popen[bytes]) -> None:
+    """Wait until edgekit handles signals: before that, Python has not started, and the system ends the process."""
+    while process.poll() is None:
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            caught = next(line for line in lines if line.startswith("SigCgt:"))
+            if int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1:
+                return
+        time.sleep(0.01)
 
 
 def _end_sessions(host: Host) -> None:

@@ -36,6 +36,7 @@ x = np.random.default_rng(0).random((60, 1, 4, 4), dtype=np.float32)
 np.savez("samples.npz", x=x, label=np.arange(60) % 3)
 """
 CHECK: Final = '[check]\nlaunches = 5\ntime_limit_s = 0.02\n[[check.models]]\npath = "bundle"\n'
+ENTRANCE: Final = '#!/bin/sh\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n'
 DESKS: Final = ["desk-a", "desk-b"]
 TIMEOUT_S: Final = 300.0
 # The disk that is full in some rounds.
@@ -97,6 +98,8 @@ def running_place(folder: Path) -> Iterator[Place]:
     with ExitStack() as stack:
         stack.enter_context(_small_disk(folder / "small"))
         desks = stack.enter_context(running_desk(folder / "desk", DESKS, launch_s=None))
+        for host in desks:
+            _add_entrance(host)
         pi = stack.enter_context(running_pi(PI5, prepared=True))
         phone = stack.enter_context(running_phone())
         prepare_phone(phone)
@@ -114,6 +117,22 @@ def running_place(folder: Path) -> Iterator[Place]:
 def edgekit(words: str) -> list[str]:
     """The command line of an edgekit command."""
     return [sys.executable, "-m", "edgekit", *words.split()]
+
+
+def _add_entrance(host: Host) -> None:
+    """Let all commands of a host go through the program at `entrance_of`, which a fault replaces."""
+    entrance = entrance_of(host)
+    entrance.write_text(ENTRANCE)
+    entrance.chmod(0o755)
+    with (host.state / "sshd_config").open("a") as config:
+        config.write(f"ForceCommand {entrance}\n")
+    host.kill()
+    host.start()
+
+
+def entrance_of(host: Host) -> Path:
+    """The program through which all commands of a host go."""
+    return host.state / "enter"
 
 
 @contextmanager

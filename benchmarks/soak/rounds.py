@@ -54,13 +54,13 @@ def _fail_and_repeat(
     moment = rng.uniform(0.0, lasts_s[command.name])
     with failing(row["fault"], command, place, rng) as attempt:
         row["code"], row["seconds"] = _tried(command, attempt, place, moment, row["problems"])
+    clean_s = row["seconds"]
     if row["fault"]:
         count, lines = settled(place, usual)
         if count > usual:
             row["problems"].append(f"{count - usual} processes left after the fault: {lines}")
-        begin = time.monotonic()
-        row["again"], _ = _tried(command, Attempt(codes=command.codes), place, 0.0, row["problems"])
-        lasts_s[command.name] = 0.5 * (lasts_s[command.name] + time.monotonic() - begin)
+        row["again"], clean_s = _tried(command, Attempt(codes=command.codes), place, 0.0, row["problems"])
+    lasts_s[command.name] = 0.5 * (lasts_s[command.name] + clean_s)
 
 
 def timed(command: Command, place: Place) -> float:

@@ -184,6 +184,7 @@ class Stream:
         if not self._ended:
             self._ended = True
             self._connection.send(CLSE, self.local, self._remote)
+        self._received.put(b"")  # no input is awaited any more
         self._connection.forget(self)
 
     def _reverse(self, argument: str) -> None:
