@@ -134,7 +134,8 @@ def _mutated_files(random: Random) -> Files:
         files[name] = _mutated_file(random, name, files[name])
     if random.random() < 0.06:
         files["tuning.json"] = as_json(random, alter(random, _tuning(files), 1))
-        document.get("files", {})["tuning.json"] = {}
+        if isinstance(listed := document.get("files"), dict):
+            listed["tuning.json"] = {}
     files = signed(files, document)
     if random.random() < 0.08:
         document = alter(random, json.loads(files[MANIFEST]))

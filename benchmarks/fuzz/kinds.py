@@ -83,7 +83,9 @@ def launch(random: Random) -> Case:
         command = random.choice(
             (f"profile {name} --report out.html", f"profile {name} --json", f"tune {name} --report out.md")
         )
-        return Case((*command.split(), "--time-limit", "1ms"), made.files, writes=("out", "b.tuning.json"))
+        return Case(
+            (*command.split(), "--time-limit", "1ms"), made.files, writes=("out", "b.tuning.json", "b.incomplete.json")
+        )
     made = onnx(random) if kind == "onnx" else tflite(random)
     command = random.choice(
         (
@@ -91,7 +93,7 @@ def launch(random: Random) -> Case:
             f"profile m.{kind} --launches 1 --operators --time-limit 1ms",
         )
     )
-    return Case(tuple(command.split()), made.files)
+    return Case(tuple(command.split()), made.files, writes=("m.incomplete.json",))
 
 
 KINDS: Final[Mapping[str, tuple[Maker, float]]] = {

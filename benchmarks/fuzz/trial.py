@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +44,8 @@ _PROGRAMS: Final = (
 )
 # What a command may write at any time, and what it prints.
 _APART: Final = ("cache", "leases", "told")
+# PyTorch keeps a cache there for each user, whoever calls it.
+_TORCH: Final = "tmp/torchinductor_"
 _LONGEST_TEXT: Final = 1 << 20
 
 State = Mapping[str, tuple[int, ...]]
@@ -106,7 +108,7 @@ class Ground:
         for name in sorted(before.keys() | after.keys()):
             inside = name.removeprefix("inside/work/")
             is_own = inside != name and inside.startswith(case.writes)
-            if before.get(name) != after.get(name) and not is_own:
+            if before.get(name) != after.get(name) and not is_own and not name.startswith(_TORCH):
                 yield f"{'left' if name not in before else 'changed'} {name}"
         for path in (self.root / "tmp").iterdir():
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
@@ -158,7 +160,7 @@ class Watch:
         elif event in _CHANGES:
             for place in _CHANGES[event]:
                 self._judge(event, given[place])
-        elif event == "subprocess.Popen" and Path(os.fsdecode(given[0])).name not in _PROGRAMS:
+        elif event == "subprocess.Popen" and not _is_own(*given[:2]):
             self._found.append(f"started {given[0]!r}")
         elif event == "socket.connect" and isinstance(given[1], tuple) and given[1][0] not in ("127.0.0.1", "::1"):
             self._found.append(f"connected to {given[1]}")
@@ -170,6 +172,12 @@ class Watch:
             place = os.path.abspath(os.fsdecode(path))
             if not place.startswith((f"{self._root}/", "/dev/null", "/dev/shm/", "/proc/self/")):
                 self._found.append(f"{doing} {place}")
+
+
+def _is_own(program: str | bytes, arguments: Sequence[str]) -> bool:
+    """Whether edgekit starts such a program itself; a shell, for the lease of this machine alone."""
+    name = Path(os.fsdecode(program)).name
+    return name in _PROGRAMS or (name == "sh" and arguments[:2] == ["sh", "-c"] and "EDGEKIT_LEASES" in arguments[2])
 
 
 class Streams:

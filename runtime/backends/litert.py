@@ -329,7 +329,7 @@ def _opened(path: Path, threads: int) -> Any:
         with model_opening(path), captured_stderr() as captured:
             engine = module.Interpreter(model_path=os.fspath(path), num_threads=threads)
             engine.allocate_tensors()
-    except (ValueError, RuntimeError, MemoryError) as err:
+    except (ValueError, RuntimeError, IndexError, MemoryError) as err:
         raise not_a_model(path, "TFLite", f"{first_line(err)} {captured.text}".strip()) from err
     return engine
 

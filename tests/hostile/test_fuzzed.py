@@ -192,3 +192,16 @@ def test_a_table_with_a_cell_beyond_the_limit_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="is not a csv"):
         read_rows(tmp_path / "t.csv", SeriesInput(("a", "b"), 1))
+
+
+def test_a_bundle_without_artifacts_is_a_comment_in_the_configuration(edgekit: Run, quiet_home: Path) -> None:
+    write_bundle(Path("b"), "x")
+    files = {path.name: path.read_bytes() for path in Path("b").iterdir()}
+    document = {**json.loads(files["manifest.json"]), "artifacts": []}
+    for name, content in signed(files, document).items():
+        Path("b", name).write_bytes(content)
+
+    done = edgekit("init")
+
+    assert done.code == 0, done.err
+    assert "# 'b' contains no artifact" in Path("edgekit.toml").read_text()

@@ -143,6 +143,8 @@ def _model(path: Path, shown: str, name: str) -> str:
     """The table of one model; a comment if it cannot be opened here."""
     try:
         with opened(path, with_samples=False) as found:
+            if not found.artifacts:
+                return f"# '{shown}' contains no artifact\n"
             size = max(one.size_bytes for one in found.artifacts)
             sizes = example_sizes(found.spec) if found.is_described_by_file else []
     except EdgekitError as err:
