@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from random import Random
 from typing import Any, Final
 
@@ -164,7 +165,7 @@ def _alter_one(random: Random, document: Any, path: Path, all_places: Sequence[P
     elif how < 0.16 and isinstance(container, list):
         container.insert(random.randrange(len(container) + 1), json.loads(json.dumps(random.choice(container))))
     elif how < 0.18 and isinstance(container, dict):
-        container[random.choice((*TEXTS[:12], "schema_version", "x"))] = random.choice(KINDS)
+        container[random.choice((*TEXTS[:12], "schema_version", "x"))] = deepcopy(random.choice(KINDS))
     elif how < 0.22 and isinstance(container[key], list | dict) and container[key]:
         container[key] = type(container[key])()
     else:
@@ -174,14 +175,14 @@ def _alter_one(random: Random, document: Any, path: Path, all_places: Sequence[P
 def other(random: Random, value: Any) -> Any:
     """Another value, most often of the same type."""
     if random.random() < 0.05:
-        return random.choice(KINDS)
+        return deepcopy(random.choice(KINDS))
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
         return random.choice(HUGE) if random.random() < 0.05 else number(random, value)
     if isinstance(value, str):
         return text(random, value)
-    return random.choice(KINDS)
+    return deepcopy(random.choice(KINDS))
 
 
 ODD_JSON: Final[tuple[Callable[[Random, bytes], bytes], ...]] = (

@@ -258,7 +258,13 @@ def padded(array: Array, tensor: TensorEntry, spec: TensorSpec) -> Array:
 
 
 def cut_back(array: Array, spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
-    """`array` without what padding added."""
+    """`array` without what padding added.
+
+    Raises:
+        ValueError: It has not the axes that the model states.
+    """
+    if array.ndim != len(spec.shape):
+        raise ValueError(f"output '{spec.name}' has {array.ndim} axes; the model states {len(spec.shape)}.")
     rows = tuple(slice(sizes.get(axis)) if isinstance(axis, str) else slice(None) for axis in spec.shape)
     cut = array[rows]
     return array if cut.shape == array.shape else np.ascontiguousarray(cut)

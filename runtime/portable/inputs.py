@@ -11,6 +11,7 @@ import io
 import re
 import wave
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,25 @@ def read_input(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
         ValueError: The file does not fit the model.
     """
     first = settings["inputs"][0]["name"]
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as content:
-            return {one["name"]: as_input(content[one["name"]], one) for one in settings["inputs"]}
-    if path.suffix == ".npy":
-        return {first: as_input(np.load(path, allow_pickle=False), settings["inputs"][0])}
+    if path.suffix in (".npz", ".npy"):
+        return arrays(path, settings["inputs"])
     how = settings["preprocessing"]
     readers = {"image": image, "audio": audio, "text": text, "series": series}
     if how["type"] not in readers:
         raise ValueError(f"'{path}' is not an input of this model: it takes {' or '.join(ARRAYS)}.")
     return {first: readers[how["type"]](path, how, settings["is_raw"])}
+
+
+def arrays(path: Path, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The arrays of an .npz by input name, or the only one of an .npy; errors as in `read_input`."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        wanted = inputs[:1] if path.suffix == ".npy" else inputs
+        found = [loaded if path.suffix == ".npy" else loaded[one["name"]] for one in wanted]
+    except (ValueError, EOFError, SyntaxError, TokenError, TypeError, IndexError, OverflowError, RecursionError) as err:
+        # numpy reads the header of an array as Python source.
+        raise ValueError(f"'{path}' is not a whole {path.suffix} file: {err}") from err
+    return {one["name"]: as_input(array, one) for one, array in zip(wanted, found)}  # noqa: B905 - Python 3.9 has no strict
 
 
 def as_input(array: Any, tensor: dict[str, Any]) -> Any:

@@ -26,6 +26,7 @@ from edgekit.cli.failures import translate
 from edgekit.core.bundle import MANIFEST, _digest_of
 from edgekit.core.errors import EnvironmentFault, MissingExtra
 from edgekit.core.system.optional import need
+from edgekit.runtime.portable.inputs import read_input as read_portable_input
 
 Run = Callable[..., Done]
 Change = Callable[[dict[str, Any]], object]
@@ -145,6 +146,22 @@ def test_samples_that_are_none_are_told(edgekit: Run, changed: Callable[..., Pat
         told = edgekit(*arguments)
         assert told.code == 5, told.err
         assert "does not contain samples" in told.err
+
+
+HEADERS = ("{'descr': [()], 'fortran_order': False, 'shape': (4,)}", "{'descr': ()}", "[" * 40, "{'shape'")
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_an_array_whose_header_is_damaged_is_told(edgekit: Run, changed: Callable[..., Path], header: str) -> None:
+    head = header.encode().ljust(54) + b"\n"
+    Path("in.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
+
+    told = edgekit("run", str(changed()), "--input", "in.npy")
+
+    assert told.code == 2, told.err
+    assert "in.npy" in told.err
+    with pytest.raises(ValueError, match=r"in\.npy"):
+        read_portable_input(Path("in.npy"), {"inputs": [{"name": "x", "shape": ["N", 4], "dtype": "float32"}]})
 
 
 def test_no_file_of_a_bundle_lies_behind_a_link(edgekit: Run, changed: Callable[..., Path], tmp_path: Path) -> None:

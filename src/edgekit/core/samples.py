@@ -33,6 +33,7 @@ BROKEN_NPY = (
     SyntaxError,
     TokenError,
     TypeError,
+    IndexError,
     OverflowError,
     RecursionError,
     MemoryError,

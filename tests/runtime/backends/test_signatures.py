@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.core.spec import TensorSpec
-from edgekit.runtime.backends.signatures import Family, SignatureEntry, TensorEntry, exact_cover, family_of
+from edgekit.runtime.backends.signatures import (
+    Family,
+    SignatureEntry,
+    TensorEntry,
+    cut_back,
+    exact_cover,
+    family_of,
+)
 
 
 def entry(place: int, shapes: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> SignatureEntry:
@@ -119,3 +127,10 @@ def test_the_dtype_of_the_spec_stands_where_the_file_stores_a_narrower_one() -> 
 
     assert family.inputs[0].dtype == "int64"
     assert family.outputs[0].dtype == "float32"
+
+
+def test_an_output_without_the_axes_that_the_model_states_is_told() -> None:
+    spec = TensorSpec("y", "float32", ("N", "T", 2))
+
+    with pytest.raises(ValueError, match="'y' has 0 axes; the model states 3"):
+        cut_back(np.zeros(()), spec, {"N": 1, "T": 4})
