@@ -24,7 +24,7 @@ from edgekit.core.errors import ConversionFailed, EdgekitError, EnvironmentFault
 from edgekit.core.recipe import Recipe, parse_recipes
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples, Split
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.verdict import Verdict
 from edgekit.export.conversion import export_artifacts

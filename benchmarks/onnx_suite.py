@@ -22,7 +22,7 @@ from onnx import numpy_helper
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError, Refused
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.parity import compare_outputs

@@ -18,7 +18,7 @@ from edgekit.core.errors import from_os_error
 from edgekit.core.recipe import OUTLIERS, Recipe, modes_of
 from edgekit.core.refusals import refuse
 from edgekit.core.reports.report import Accuracy, ParityCheck
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import Recipe
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.formats import format_of
 from edgekit.export.shapes.signatures import fits, signatures_of
 

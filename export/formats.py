@@ -15,7 +15,7 @@ from edgekit.core.errors import EnvironmentFault, unknown
 from edgekit.core.recipe import CALIBRATION_METHODS, EXPORTER_PLUGINS, FORMAT_PLUGINS, Recipe
 from edgekit.core.reports.bisect import RefusedOperator
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.graphs.contents import Contents
 from edgekit.export.graphs.trace import Trace
 from edgekit.export.messages import Converted, Described

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from edgekit.core.bundle import Signature
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, TensorSpec
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.graphs.trace import Graph
 from edgekit.export.raw_inputs import RawInput
 from edgekit.runtime.backends.quantized import Stored

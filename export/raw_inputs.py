@@ -9,7 +9,9 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Samples
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, TensorSpec
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.runtime.preprocessing import WHITE, is_raw
 

@@ -8,7 +8,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import Accuracy, ParityCheck, RecipeFailure
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.best_int8 import INT8_TIME_S
 from edgekit.export.checking.cases import Case
 from edgekit.export.messages import ModuleRef

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import DetectionOutput, ImageInput, ModelSpec
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import DetectionOutput
 from edgekit.core.statistics.average_precision import (
     AveragePrecision,
     Detections,

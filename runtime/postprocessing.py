@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import Unreadable
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput, TextInput, TextOutput
+from edgekit.core.spec.input_kinds import TextInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import ImageOutput, SeriesOutput, TextOutput
 from edgekit.runtime.readers import PADDING
 
 TOKENS = "tokens"

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import AudioInput, DetectionOutput, ImageInput, ModelSpec, TextOutput
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import DetectionOutput, TextOutput
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence
 from edgekit.runtime.preprocessing import (
     as_input,

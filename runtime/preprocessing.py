@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import BROKEN_NPY, Feed, read_arrays
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, SeriesInput, TensorSpec, TextInput
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput, SeriesInput, TextInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import read_bytes
 from edgekit.core.system.optional import need
 from edgekit.runtime.readers import fitted, read_rows, read_wav, tokens, words

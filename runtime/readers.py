@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import EdgekitError, UserError
-from edgekit.core.spec import SeriesInput, TextInput
+from edgekit.core.spec.input_kinds import SeriesInput, TextInput
 from edgekit.core.system.files import read_bytes
 
 PADDING: Final = 0

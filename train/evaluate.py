@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.statistics.by_sample import by_sample, fitting, over_all
 from edgekit.core.system.optional import need
 from edgekit.train.metrics import bootstrap, classification, regression

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.options import TrainOptions
 from edgekit.train.score import Score

@@ -12,7 +12,7 @@ import msgspec
 
 from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.reports.report import Epoch, Estimate, Training
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system import documents
 from edgekit.core.system.files import read_bytes, sha256_file
 from edgekit.train.options import TrainOptions

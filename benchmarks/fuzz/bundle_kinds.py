@@ -19,17 +19,11 @@ from benchmarks.fuzz.values import TEXTS, alter, as_json, mutated_bytes, number,
 
 from edgekit.core.bundle import MANIFEST, SAMPLES, Artifact, FileRecord, Manifest, QuantizedShare, _digest_of
 from edgekit.core.samples import Samples
-from edgekit.core.spec import (
-    AudioInput,
-    ImageInput,
-    Metric,
-    ModelSpec,
-    SeriesInput,
-    SeriesOutput,
-    TensorSpec,
-    TextInput,
-    TextOutput,
-)
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput, SeriesInput, TextInput
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import SeriesOutput, TextOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 Files = dict[str, bytes]
 _CREATED: Final = "2026-01-01T00:00:00+00:00"

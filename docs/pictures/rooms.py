@@ -72,6 +72,7 @@ ROWS: Final = (
                 ("reports",),
                 ("reports/setup",),
                 ("statistics", "processors"),
+                ("spec",),
                 ("system",),
                 ("system/durable", "system/native", "system/confined"),
             ),

@@ -14,7 +14,7 @@ from edgekit.core.errors import UserError, nearest
 from edgekit.core.reports import report
 from edgekit.core.reports.report import Accuracy
 from edgekit.core.samples import LABEL, Array, Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.statistics import intervals
 from edgekit.core.statistics.by_sample import by_sample, over_all
 from edgekit.export.checking.sampling import run_samples

@@ -12,7 +12,9 @@ from edgekit.core.bundle import Artifact, artifact_id
 from edgekit.core.errors import ConversionFailed, ModelUnreadable
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
-from edgekit.core.spec import DetectionOutput, ModelSpec, metric_traits
+from edgekit.core.spec.metric import metric_traits
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import DetectionOutput
 from edgekit.core.units import format_value
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.cases import Case

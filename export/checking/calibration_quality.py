@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.checking.difference import Floats
 
 # Ranges of fewer distinct samples than this are those of the samples, not of the task.

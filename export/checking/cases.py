@@ -12,7 +12,8 @@ import numpy as np
 
 from edgekit.core.errors import BundleUnreadable, EdgekitError
 from edgekit.core.samples import Array, Feed, Samples, read_arrays, write_arrays
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.checking.meanings import ids, masks, with_both_marks
 from edgekit.export.shapes.calibration import fitted
 from edgekit.export.shapes.lengths import LENGTHS, lengths, sizes_of_samples

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 
 # Additive masks forbid a position by a value from here down, most often the lowest of the dtype.
 _FORBIDDEN: Final = -1e3

@@ -9,7 +9,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import MissingExtra
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.sampling import feeds_of
 from edgekit.export.checking.tolerance import QUANTIZED

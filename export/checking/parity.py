@@ -15,7 +15,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.statistics.intervals import wilson
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.accuracy import accuracy_of, unknown_accuracy

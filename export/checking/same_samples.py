@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.checking.cases import Case
 from edgekit.export.checking.difference import Difference
 from edgekit.export.checking.parts import Part

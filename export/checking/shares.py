@@ -9,7 +9,7 @@ from edgekit.core.bundle import Artifact, QuantizedShare
 from edgekit.core.errors import EnvironmentFault, ModelUnreadable
 from edgekit.core.recipe import Recipe, is_weight_only
 from edgekit.core.reports.report import ParityCheck
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.formats import share_reader_of
 

@@ -14,7 +14,7 @@ from edgekit.core.errors import ConversionFailed
 from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.export import messages
 from edgekit.export.checking.artifact_checks import DECIDED, MAX_DROP, check_file, with_decision

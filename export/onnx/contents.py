@@ -12,7 +12,7 @@ import numpy as np
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized, product
 from edgekit.export.graphs.operators import DEQUANTIZE

@@ -11,7 +11,8 @@ import msgspec
 
 from edgekit.core.errors import ConversionFailed
 from edgekit.core.samples import Feed
-from edgekit.core.spec import Axis, ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import Axis, TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.compact import with_free_steps, without_wrapper

@@ -11,7 +11,7 @@ import msgspec
 from edgekit.core.errors import ConversionFailed
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx

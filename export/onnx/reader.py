@@ -16,7 +16,8 @@ from edgekit.core.errors import ModelUnreadable, UserError
 from edgekit.core.recipe import ATTENTION, LOG_SPECTRUM, STRINGS
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
-from edgekit.core.spec import DTYPES, Axis, ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import DTYPES, Axis, TensorSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.optional import need

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgekit.core.bundle import QuantizedShare
 from edgekit.core.errors import ModelUnreadable
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.native.notes import model_opening
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.contents import Multiplying, product, shape_of, share_of, times

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.shapes.lengths import LENGTHS, other_lengths, sizes_of_samples
 
 # More rows at once take more memory than the whole converter: 16 images of 96 x 96 added 300 MB.

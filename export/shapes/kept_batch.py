@@ -10,7 +10,7 @@ import numpy as np
 
 from edgekit.core.errors import ModelUnreadable, UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.runtime.backend import BACKENDS, Backend
 

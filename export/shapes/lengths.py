@@ -7,7 +7,8 @@ from typing import Final
 import msgspec
 
 from edgekit.core.samples import Samples
-from edgekit.core.spec import BATCH, ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import BATCH
 from edgekit.export.shapes.signatures import is_padded
 
 # At how many lengths besides the samples' own every dynamic axis except the batch is checked.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from edgekit.core.bundle import Signature
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 
 # What every tool looks for when a file has one entry point.
 DEFAULT: Final = "serving_default"

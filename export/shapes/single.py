@@ -7,7 +7,8 @@ from dataclasses import replace
 import msgspec
 
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 
 def of_one(spec: ModelSpec) -> ModelSpec:

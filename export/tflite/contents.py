@@ -11,7 +11,7 @@ import numpy as np
 
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.graphs.contents import Contents, Node, Weight, dequantized
 from edgekit.export.graphs.front_end import front_end_of_tflite
 from edgekit.export.graphs.tflite_file import names_in, read_file

@@ -11,7 +11,8 @@ import numpy as np
 
 from edgekit.core.errors import ConversionFailed, EdgekitError, UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Converted
 from edgekit.export.raw_inputs import layout_of

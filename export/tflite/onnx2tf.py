@@ -14,7 +14,7 @@ import numpy as np
 from edgekit.core.errors import ConversionFailed
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.environments import TOOLS, checked_program_of
 from edgekit.core.system.optional import need

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_tflite, tflite_graphs
 from edgekit.export.graphs.joins import REMEDY, MixedJoin, joins_at_outputs, mixed_joins

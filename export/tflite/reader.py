@@ -12,7 +12,8 @@ import msgspec
 from edgekit.core.errors import ConversionFailed, ModelUnreadable
 from edgekit.core.recipe import ATTENTION, LOG_SPECTRUM
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_tflite

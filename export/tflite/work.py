@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from edgekit.core.bundle import QuantizedShare
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.graphs.contents import Multiplying, share_of
 from edgekit.export.graphs.front_end import front_end_of_tflite
 from edgekit.export.graphs.operators import Trait, named

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import ATTENTION, COMPLEX, LOG_SPECTRUM
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, named, onnx_name
 from edgekit.export.torch.flattening import flatten

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edgekit.core.errors import EdgekitError, ModelUnreadable
-from edgekit.core.spec import DTYPES, Axis, TensorSpec
+from edgekit.core.spec.tensor_spec import DTYPES, Axis, TensorSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
 from edgekit.export.messages import Described

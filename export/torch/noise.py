@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from edgekit.core.samples import Array, Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.torch.call import run_module
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.torch.call import call, call_arguments, run_module, tensors
 from edgekit.export.torch.state import Tensors, differing, tensors_of

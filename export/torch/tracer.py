@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.operators import Trait, kinds_of, named
 from edgekit.export.graphs.trace import Graph, Operation

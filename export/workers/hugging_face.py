@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from edgekit.core.errors import EnvironmentFault, UserError
-from edgekit.core.spec import AudioInput
+from edgekit.core.spec.input_kinds import AudioInput
 from edgekit.export.messages import LibraryModel, Tokenize, Tokens
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.image_processors import image_of_processor

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.core.spec import ImageInput, Interpolation
+from edgekit.core.spec.input_kinds import ImageInput, Interpolation
 from edgekit.core.system.optional import need
 from edgekit.runtime.preprocessing import image_tensor, prepared
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from edgekit.core.errors import UserError, nearest
-from edgekit.core.spec import Color, ImageInput, Interpolation
+from edgekit.core.spec.input_kinds import Color, ImageInput, Interpolation
 from edgekit.core.system.optional import need
 from edgekit.export.factory_call import HUGGING_FACE
 from edgekit.export.messages import LibraryModel

@@ -29,7 +29,7 @@ from edgekit.core.errors import (
 )
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples, read_arrays
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export import messages
 from edgekit.export.formats import TORCH, Exporter, ModelFile, Quantizer, kind_of, known_formats, load, open_model_file

@@ -11,7 +11,8 @@ import numpy as np
 
 from edgekit.core.errors import ConversionFailed, UserError
 from edgekit.core.samples import Feed, Samples, read_arrays
-from edgekit.core.spec import Axis, ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import Axis, TensorSpec
 from edgekit.export import messages
 from edgekit.export.checking.accuracy import refuse_unfitting
 from edgekit.export.checking.cases import Case, worth_keeping

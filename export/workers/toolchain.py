@@ -13,7 +13,7 @@ import msgspec
 
 from edgekit.core.errors import ConversionFailed, EdgekitError, UserError
 from edgekit.core.recipe import COMPLEX, Recipe
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import sha256_bytes, sha256_file
 from edgekit.export import messages
 from edgekit.export.formats import Format

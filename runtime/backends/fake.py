@@ -22,7 +22,8 @@ import numpy as np
 
 from edgekit.core.errors import ModelUnreadable, ProviderRefused, UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import Axis, ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import Axis, TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.system.turns import bound_to_one_thread
 from edgekit.core.target import refuse_unknown_options

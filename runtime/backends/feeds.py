@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.core.errors import UserError, nearest
-from edgekit.core.spec import TensorSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 Tie = tuple[str, int, str, int]
 """Two places that must have the same size: input, axis, other input, other axis."""

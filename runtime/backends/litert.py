@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from edgekit.core.errors import EdgekitError, ProviderRefused, UserError, unknown
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.native.notes import model_opening
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import OneThread

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 import numpy as np
 
 from edgekit.core.errors import EdgekitError, ModelUnreadable, UserError
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.durable.owners import make_folder
 from edgekit.core.system.native import memory_limit
 from edgekit.core.system.native.notes import model_opening

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from edgekit.core.errors import ModelUnreadable, ProviderRefused, UserError
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.native.notes import model_opening
 from edgekit.core.system.optional import need
 from edgekit.core.system.turns import bound_to_one_thread

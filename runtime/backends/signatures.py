@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgekit.core.spec import Axis, TensorSpec
+from edgekit.core.spec.tensor_spec import Axis, TensorSpec
 
 if TYPE_CHECKING:
     from edgekit.core.samples import Array

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from edgekit.core.spec import Axis, TensorSpec
+from edgekit.core.spec.tensor_spec import Axis, TensorSpec
 
 SIZES_KEY: Final = "edgekit.sizes"
 """The metadata of an .onnx file in which `edgekit export` writes the sizes of dynamic axes, as JSON."""

@@ -20,7 +20,7 @@ from tests.train.test_tutorial import BLOCKS
 from edgekit.cli.main import run
 from edgekit.core.bundle import Bundle, write_manifest
 from edgekit.core.samples import Array, Samples
-from edgekit.core.spec import MODEL_METRICS, Metric, MetricTraits
+from edgekit.core.spec.metric import MODEL_METRICS, Metric, MetricTraits
 from edgekit.core.system.registry import Plugin, Registry
 from edgekit.devices.device import DEVICES
 from edgekit.runtime.backend import BACKENDS

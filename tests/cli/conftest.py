@@ -20,7 +20,8 @@ import pytest
 from edgekit.cli.main import run
 from edgekit.core.bundle import SAMPLES, Artifact, Manifest, write_manifest
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_file
 
 NET = """

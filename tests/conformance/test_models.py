@@ -13,7 +13,7 @@ import torch
 from edgekit.core.errors import EnvironmentFault, Interrupted
 from edgekit.core.generated import generated
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Silent
 from edgekit.train.data.dataset import Dataset, dataset

@@ -29,7 +29,7 @@ from edgekit.core.bundle import (
 )
 from edgekit.core.errors import BundleUnreadable, DiskFull, UserError
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import sha256_bytes
 from edgekit.core.system.installation import origin
 

@@ -27,7 +27,8 @@ from edgekit.core.bundle import (
     write_manifest,
 )
 from edgekit.core.errors import BundleUnreadable, EnvironmentFault
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_bytes
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgekit.core.generated import generated
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 SPEC = ModelSpec(
     "net",

@@ -10,7 +10,7 @@ import msgspec
 from tests.core.test_bundle import write_bundle
 
 from edgekit.core.bundle import MANIFEST, Artifact, Bundle, Manifest
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system import documents
 from edgekit.core.system.files import sha256_bytes
 

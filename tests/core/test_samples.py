@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from edgekit.core import samples as module
 from edgekit.core.errors import BundleUnreadable, DiskFull, UserError
 from edgekit.core.samples import Array, Samples, read_arrays, split, write_arrays
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 IMAGES = ModelSpec("m", "t", (TensorSpec("x", "float32", ("N", 1, 4)),), (TensorSpec("y", "float32", ("N", 3)),))
 

@@ -20,7 +20,8 @@ from tests.standins.pi import PI4, Pi, arm64_root, running_pi
 
 from edgekit.core.bundle import SAMPLES, Artifact, Manifest, write_manifest
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_file
 
 WEIGHTS = np.array([[1.0, -2.0, 0.5], [0.25, 0.0, -1.0]], dtype=np.float32)

@@ -26,7 +26,7 @@ from tests.standins.pi import PI5, arm64_root, free_port, running_pi
 from tests.standins.world import Browser
 
 from edgekit.core.errors import EnvironmentFault
-from edgekit.core.spec import ImageInput
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.devices.web.packages import PACKAGES, fetch, place
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from edgekit.core.bundle import Bundle
-from edgekit.core.spec import ImageInput
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.flows.reading.preprocess_option import parse_preprocessing
 from edgekit.runtime.preprocessing import image_tensor, read_pixels
 

@@ -14,7 +14,8 @@ import pytest
 from edgekit.core.bundle import Artifact, Signature
 from edgekit.core.recipe import Recipe, parse_recipes
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.conversion import export_artifacts
 from edgekit.export.formats import FORMATS
 from edgekit.export.messages import ModuleRef

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.exporter import OnnxExporter, read_back
 from edgekit.export.onnx.quantizer import OnnxQuantizer

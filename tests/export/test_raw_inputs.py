@@ -7,7 +7,9 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, Preprocessing, SeriesInput, TensorSpec
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput, Preprocessing, SeriesInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.raw_inputs import RawInput, layout_of, raw_input_of, raw_samples, raw_spec, wrapped
 from edgekit.runtime.preprocessing import class_scores, image_tensor, is_raw
 

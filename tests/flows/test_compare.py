@@ -17,7 +17,8 @@ from edgekit.core.errors import UserError
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Launch, Measurement
 from edgekit.core.reports.report import Report
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict

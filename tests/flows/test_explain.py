@@ -20,7 +20,7 @@ from edgekit.core.measurement import Launch, Measurement, Trust
 from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.explain import Cause, CauseGroup, CausePlace, grouped
 from edgekit.core.reports.report import REPORT_SCHEMA, BudgetCheck, Estimate, Latency, Operators, Report
-from edgekit.core.spec import TensorSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.verdict import Verdict
 from edgekit.flows.explain import explain

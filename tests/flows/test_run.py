@@ -13,10 +13,8 @@ from PIL import Image
 from tests.flows.nets.small_bundles import bundle
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import (
-    ModelSpec,
-    TensorSpec,
-)
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.flows.run import run
 
 

@@ -21,7 +21,8 @@ from edgekit.cli.main import run as cli
 from edgekit.core.errors import UserError
 from edgekit.core.job import Job
 from edgekit.core.samples import read_arrays, write_arrays
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.settings import Settings
 from edgekit.flows.export import export

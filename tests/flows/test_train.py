@@ -8,7 +8,7 @@ import pytest
 
 from edgekit.core.bundle import Manifest, write_manifest
 from edgekit.core.errors import EnvironmentFault, MissingExtra, UserError
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.progress import Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict

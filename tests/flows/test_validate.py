@@ -13,7 +13,8 @@ import pytest
 from edgekit.core.bundle import CASES, SAMPLES, Artifact, Bundle, Manifest, write_manifest
 from edgekit.core.errors import BundleUnreadable, EnvironmentFault, ModelUnreadable, UserError
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Silent
 from edgekit.core.verdict import Verdict

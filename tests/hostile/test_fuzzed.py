@@ -26,7 +26,9 @@ from tests.standins.jobs import job_of
 
 from edgekit.core.errors import DeviceError, ModelUnreadable, Unreadable
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import ImageOutput, SeriesOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.processes import Finished
 from edgekit.devices.remote import launches
 from edgekit.devices.remote.runners import PythonRunner
@@ -185,7 +187,7 @@ def _replace(bundle: Path, name: str, content: bytes) -> None:
 
 def test_a_table_with_a_cell_beyond_the_limit_is_told(tmp_path: Path) -> None:
     from edgekit.core.errors import UserError
-    from edgekit.core.spec import SeriesInput
+    from edgekit.core.spec.input_kinds import SeriesInput
     from edgekit.runtime.readers import read_rows
 
     (tmp_path / "t.csv").write_text(f"a,b\n1,{200_000 * '9'}\n")

@@ -9,7 +9,9 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import DetectionOutput, ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import DetectionOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.statistics.by_sample import OverAll
 from edgekit.runtime.detection import OBJECTS, detections, found_objects, map50, map_of_all_overlaps, suppressed
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ImageOutput, ModelSpec, SeriesOutput, TensorSpec, TextOutput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import ImageOutput, SeriesOutput, TextOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.postprocessing import curve, greedy, pixels, sentence
 
 WORDS = ("<pad>", "<unk>", "<s>", "</s>", "ein", "mann", ".")

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import ImageInput, ModelSpec, TensorSpec
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.preprocessing import class_scores, read_input, read_pixels, resized_to
 
 IMAGE = ModelSpec(

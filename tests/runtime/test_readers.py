@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import AudioInput, ModelSpec, SeriesInput, TensorSpec, TextInput
+from edgekit.core.spec.input_kinds import AudioInput, SeriesInput, TextInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.preprocessing import read_input
 from edgekit.runtime.readers import read_wav
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import DeviceUnavailable, UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import TensorSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.backend import BACKENDS, Session
 from edgekit.runtime.backends.litert import LiteRT
 from edgekit.runtime.backends.onnxruntime import OnnxRuntime

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import MODEL_METRICS, Metric, MetricTraits
+from edgekit.core.spec.metric import MODEL_METRICS, Metric, MetricTraits
 from edgekit.train.evaluate import evaluate
 from edgekit.train.model import ReferenceModel
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from edgekit.core.errors import UserError
 from edgekit.core.reports.report import Epoch
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import write_atomic
 from edgekit.core.system.progress import Progress
 from edgekit.train.data.dataset import Dataset

@@ -17,7 +17,10 @@ from torch.nn import functional as F
 
 from edgekit.core.reports.report import Estimate
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import ImageOutput, Metric, ModelSpec, TensorSpec
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import ImageOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.statistics.intervals import wilson
 from edgekit.train.data.dataset import Dataset, dataset
 from edgekit.train.data.mnist import mnist

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from torch import Generator, Tensor, nn
 
-from edgekit.core.spec import ImageInput, Metric, ModelSpec, TensorSpec
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.train.augment import affine
 from edgekit.train.data.digits import LICENCE, digits
 from edgekit.train.model import Batch, ReferenceModel

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.core.samples import Samples
-from edgekit.core.spec import Metric, ModelSpec, SeriesInput, SeriesOutput, TensorSpec
+from edgekit.core.spec.input_kinds import SeriesInput
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import SeriesOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.train.data.tables import ETT_COLUMNS, ETT_TERMS, HOURS_IN, HOURS_OUT, ett
 from edgekit.train.evaluate import in_batches
 from edgekit.train.metrics import bootstrap, regression

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from torch import Generator, Tensor, nn
 
-from edgekit.core.spec import AudioInput, Metric, ModelSpec, TensorSpec
+from edgekit.core.spec.input_kinds import AudioInput
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.train.audio import MELS, LogMel, Mask, add_noise, move, scale, stretch
 from edgekit.train.data.speech import LABELS, LICENCE, speech_commands12
 from edgekit.train.model import Batch, ReferenceModel

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edgekit.core.spec import ImageInput, ModelSpec, TensorSpec
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.train.data.synthetic import untrained
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions

@@ -9,7 +9,9 @@ from torch.nn import functional as F
 
 from edgekit.core.reports.report import Estimate
 from edgekit.core.samples import Samples
-from edgekit.core.spec import Metric, ModelSpec, TensorSpec
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.train.data.synthetic import LICENCE, parabola
 from edgekit.train.evaluate import in_batches
 from edgekit.train.metrics import regression

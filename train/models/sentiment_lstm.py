@@ -8,7 +8,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from edgekit.core.samples import Samples
-from edgekit.core.spec import Metric, ModelSpec, TensorSpec, TextInput
+from edgekit.core.spec.input_kinds import TextInput
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.readers import PADDING, UNKNOWN
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.data.text import POLARITY_LENGTH, POLARITY_TERMS, POLARITY_WORDS, rt_polarity

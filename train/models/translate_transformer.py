@@ -14,7 +14,11 @@ from torch.nn import functional as F
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
-from edgekit.core.spec import Metric, ModelSpec, TensorSpec, TextInput, TextOutput
+from edgekit.core.spec.input_kinds import TextInput
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import TextOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.runtime.postprocessing import greedy, sentence
 from edgekit.runtime.readers import PADDING

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.core.samples import Samples
-from edgekit.core.spec import Metric, ModelSpec, TensorSpec
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.train.data.synthetic import LICENCE, truth_table
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions

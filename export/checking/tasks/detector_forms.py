@@ -10,7 +10,8 @@ from msgspec import structs
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import Corners, DetectionOutput, ModelSpec, Unit
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import Corners, DetectionOutput, Unit
 from edgekit.runtime.detection import OBJECTS, map50
 
 # Samples on which the readings are compared.

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import ModelSpec, metric_traits
+from edgekit.core.spec.metric import metric_traits
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.statistics import intervals
 from edgekit.core.statistics.bootstrap import Statistic, bootstrap_difference, bootstrap_interval
 from edgekit.core.statistics.by_sample import by_sample, fitting, over_all

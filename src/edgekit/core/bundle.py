@@ -18,7 +18,8 @@ import msgspec
 from edgekit.core.errors import DISK_ERRORS, BundleUnreadable, EdgekitError, from_os_error, unknown
 from edgekit.core.recipe import matches
 from edgekit.core.samples import Samples, SplitFacts
-from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import DTYPES, TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.system.documents import Document
 from edgekit.core.system.durable.owners import temporary_folder

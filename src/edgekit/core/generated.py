@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
-from edgekit.core.spec import DTYPES, ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import DTYPES, TensorSpec
 
 _MOST_VALUES: Final = 1 << 40
 _WORDS: Final = ("one", "two", "three")

@@ -14,7 +14,7 @@ from edgekit.core.bundle import CASES, Artifact, Bundle, Signature
 from edgekit.core.errors import BundleUnreadable, ConversionFailed, ModelUnreadable, UserError, unknown
 from edgekit.core.reports.bisect import BisectReport, RefusedOperator
 from edgekit.core.samples import Feed, Samples, read_arrays
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.documents import now
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent

@@ -8,7 +8,7 @@ from edgekit.core.bundle import Bundle
 from edgekit.core.errors import EdgekitError, MissingExtra, ModelUnreadable
 from edgekit.core.reports.bundle import FileReport, InspectReport
 from edgekit.core.reports.graph import GraphFacts
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.export.formats import contents_reader_of, share_reader_of
 from edgekit.flows.bundle import graph_facts

@@ -11,7 +11,7 @@ import msgspec
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import open_session, opened, opens
 from edgekit.flows.opening.states import before_a_stream

@@ -15,7 +15,8 @@ from edgekit.core.errors import DeviceError, UserError
 from edgekit.core.generated import generated
 from edgekit.core.reports.run import Answer, ClassScore, Curve, DetectedObject, RunReport
 from edgekit.core.samples import Feed, read_arrays, read_outputs, write_arrays
-from edgekit.core.spec import ModelSpec, SeriesOutput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import SeriesOutput
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings

@@ -14,7 +14,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError, EnvironmentFault, ModelUnreadable, UserError
 from edgekit.core.reports.quality import QualityReport
 from edgekit.core.reports.report import Outcome, Report, parity_verdict
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.installation import origin
 from edgekit.core.system.progress import Progress, Silent

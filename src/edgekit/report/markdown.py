@@ -8,7 +8,7 @@ from typing import Final
 
 from edgekit.core.reports.explain import CauseGroup, grouped
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Report
-from edgekit.core.spec import drop_unit, metric_unit
+from edgekit.core.spec.metric import drop_unit, metric_unit
 from edgekit.core.units import ABSENT, format_value
 from edgekit.report import formatting, rows, verdicts
 from edgekit.report.plots import sustained, training

@@ -15,7 +15,7 @@ from edgekit.core.measurement import Trust
 from edgekit.core.reports.explain import grouped
 from edgekit.core.reports.report import Accuracy, BudgetCheck, Operators, Outcome, Report
 from edgekit.core.reports.sustained import Sustained
-from edgekit.core.spec import drop_unit, metric_unit
+from edgekit.core.spec.metric import drop_unit, metric_unit
 from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
 from edgekit.report import formatting, operator_times, rows, verdicts

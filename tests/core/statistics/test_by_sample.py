@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekit.core.spec import MODEL_METRICS
+from edgekit.core.spec.metric import MODEL_METRICS
 from edgekit.core.statistics.by_sample import absolute_error, by_sample, correct, fitting, over_all, squared_error
 
 ANSWERS = np.array([[1.0, 3.0], [0.0, 0.0]], np.float32)

@@ -32,7 +32,10 @@ from edgekit.core.reports.report import (
     Report,
 )
 from edgekit.core.samples import SplitFacts
-from edgekit.core.spec import ImageInput, Metric, ModelSpec, TensorSpec
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system import documents
 from edgekit.core.system.documents import Document
 from edgekit.core.system.installation import origin

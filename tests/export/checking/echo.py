@@ -9,7 +9,8 @@ import numpy as np
 
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.cases import Case
 from edgekit.export.checking.parity import validate_artifact

@@ -11,7 +11,10 @@ from msgspec import structs
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import DetectionOutput, Metric, ModelSpec, TensorSpec
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import DetectionOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.checking.accuracy import measure_accuracy, refuse_unfitting
 
 Make = Callable[..., Any]

@@ -14,7 +14,9 @@ from edgekit.core.bundle import Artifact, artifact_id
 from edgekit.core.errors import ConversionFailed
 from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck
 from edgekit.core.samples import Samples
-from edgekit.core.spec import DetectionOutput, ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import DetectionOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking import artifact_checks
 from edgekit.export.checking.artifact_checks import check_file, decided, drop_checks, with_decision, with_drop

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.checking.calibration_quality import warnings_of
 
 SPEC = ModelSpec("net", "other", (TensorSpec("x", "float32", ("N", 4), low=-2.0, high=2.0),))

@@ -9,7 +9,8 @@ import pytest
 
 from edgekit.core.errors import BundleUnreadable
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.checking.cases import Case, load_cases, make_cases, save_cases, worth_keeping
 from edgekit.export.shapes.lengths import lengths
 

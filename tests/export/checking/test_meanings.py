@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.checking.cases import make_cases
 from edgekit.export.checking.meanings import masks
 

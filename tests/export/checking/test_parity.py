@@ -12,7 +12,8 @@ from tests.export.checking.echo import RANGE, SPEC, Make, X, batch, checks_of, e
 from edgekit.core.bundle import Signature
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.accuracy import measure_accuracy
 from edgekit.export.checking.cases import Case

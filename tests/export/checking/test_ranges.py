@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.checking import ranges
 from edgekit.export.checking.ranges import used_shares
 from edgekit.export.onnx.tracer import stored_steps

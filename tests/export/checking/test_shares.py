@@ -15,7 +15,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from edgekit.core.bundle import Artifact, QuantizedShare
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.shares import share_checks
 from edgekit.export.onnx.quantizer import quantize

@@ -10,7 +10,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from edgekit.core.errors import ModelUnreadable
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.graphs.contents import changes
 from edgekit.export.onnx import contents as onnx_contents
 from edgekit.export.tflite import contents as tflite_contents

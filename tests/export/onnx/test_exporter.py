@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.onnx.exporter import OnnxExporter
 
 from .graphs import answer

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.onnx.quantizer import OnnxQuantizer
 from edgekit.export.onnx.work import quantized_share
 

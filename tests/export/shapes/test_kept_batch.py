@@ -12,7 +12,8 @@ from onnx import helper as h
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.shapes.kept_batch import refuse_kept_batch
 
 SPEC = ModelSpec("net", "other", (TensorSpec("x", "float32", ("N", 2, 3)),))

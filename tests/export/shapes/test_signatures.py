@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.shapes.signatures import fits, signatures_of
 
 

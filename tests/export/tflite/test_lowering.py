@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.core.recipe import parse_recipes
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.tflite.exporter import TfliteExporter
 from edgekit.export.tflite.quantizer import TfliteQuantizer
 from edgekit.runtime.backends.litert import LiteRT

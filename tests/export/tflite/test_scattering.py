@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, one_hot
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.tflite import scattering
 from edgekit.export.tflite.exporter import TfliteExporter
 from edgekit.runtime.backends.litert import LiteRT

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.messages import ModuleRef
 from edgekit.export.torch.call import call_arguments, operators_of, run_module
 from edgekit.export.torch.flattening import flatten

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.torch.call import run_module
 from edgekit.export.torch.noise import deviations, torch_runs
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import COMPLEX
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.onnx.exporter import OnnxExporter
 from edgekit.export.tflite.exporter import TfliteExporter
 from edgekit.export.torch.call import operators_of

@@ -9,7 +9,8 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.messages import ModuleRef
 from edgekit.export.onnx.exporter import OnnxExporter
 from edgekit.export.torch.module import load_module

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.core.spec import ImageInput
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.export.workers.library_models import _from_url, timm_image, torchvision_image
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -11,7 +11,8 @@ import pytest
 
 from edgekit.core.errors import ModelUnreadable, UserError
 from edgekit.core.samples import Feed, Samples, read_arrays
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export import messages
 from edgekit.export.checking.cases import make_cases
 from edgekit.export.messages import ModuleRef

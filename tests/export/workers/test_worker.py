@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from edgekit.core.errors import ConversionFailed, MissingExtra, UserError
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export import messages
 from edgekit.export.messages import ModuleRef
 from edgekit.export.workers.worker import Worker

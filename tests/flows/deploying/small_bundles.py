@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from edgekit.core.bundle import CASES, SAMPLES, Artifact, Manifest, write_manifest
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ArrayInput, AudioInput, ImageInput, ModelSpec, Preprocessing, TensorSpec
+from edgekit.core.spec.input_kinds import ArrayInput, AudioInput, ImageInput, Preprocessing
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.core.target import Target
 from edgekit.export.checking.cases import Case, save_cases

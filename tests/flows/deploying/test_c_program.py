@@ -15,7 +15,8 @@ from PIL import Image
 from tests.flows.deploying.small_bundles import small_bundle, tflite_bundle
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import ArrayInput, AudioInput, ImageInput, ModelSpec, Preprocessing, SeriesInput, TextInput
+from edgekit.core.spec.input_kinds import ArrayInput, AudioInput, ImageInput, Preprocessing, SeriesInput, TextInput
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.progress import Silent
 from edgekit.devices.remote.array_records import packed
 from edgekit.flows.deploy import program_order

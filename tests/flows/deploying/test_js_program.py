@@ -20,7 +20,7 @@ from tests.standins.cache import Missing, cache_folder, required
 from tests.standins.chromium import Chromium, Page
 
 from edgekit.core.errors import EdgekitError, UserError
-from edgekit.core.spec import ArrayInput, AudioInput, ImageInput, Preprocessing
+from edgekit.core.spec.input_kinds import ArrayInput, AudioInput, ImageInput, Preprocessing
 from edgekit.core.system.progress import Silent
 from edgekit.devices.web.packages import PACKAGES, fetch, place
 from edgekit.flows.deploy import program_order

@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, Preprocessing, SeriesInput, TensorSpec, TextInput
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput, Preprocessing, SeriesInput, TextInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.portable.inputs import read_input as read_without_edgekit
 from edgekit.runtime.preprocessing import integers_as_reals, read_input
 

@@ -17,16 +17,9 @@ from PIL import Image
 from tests.flows.deploying.small_bundles import small_bundle
 
 from edgekit.core.errors import ModelUnreadable, UserError
-from edgekit.core.spec import (
-    ArrayInput,
-    AudioInput,
-    ImageInput,
-    ModelSpec,
-    Preprocessing,
-    SeriesInput,
-    TensorSpec,
-    TextInput,
-)
+from edgekit.core.spec.input_kinds import ArrayInput, AudioInput, ImageInput, Preprocessing, SeriesInput, TextInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.progress import Silent
 from edgekit.flows.deploy import program_order
 from edgekit.flows.run import run

@@ -10,7 +10,8 @@ from tests.flows.test_explain import FLOAT, INT8, X86, artifact, launches, measu
 
 from edgekit.core.job import OperatorTime
 from edgekit.core.reports.report import Operators
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.statistics.trust import grade
 from edgekit.flows.explain import explain
 

@@ -14,7 +14,8 @@ from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.facts import Facts
 from edgekit.core.measurement import Launch, Measurement
 from edgekit.core.reports.report import REPORT_SCHEMA, Report
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.statistics.intervals import direction, ratio_interval, ratio_p_value
 from edgekit.core.system import documents
 from edgekit.flows.judging.comparison import compare_reports, read_report, refuse_other_files

@@ -12,17 +12,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.core.bundle import Artifact, Manifest, write_manifest
-from edgekit.core.spec import (
-    AudioInput,
-    ImageInput,
-    ImageOutput,
-    ModelSpec,
-    SeriesInput,
-    SeriesOutput,
-    TensorSpec,
-    TextInput,
-    TextOutput,
-)
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput, SeriesInput, TextInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import ImageOutput, SeriesOutput, TextOutput
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_file
 
 WORDS = ("<pad>", "<unk>", "<s>", "</s>", "good", "bad", "film")

@@ -11,7 +11,8 @@ import edgekit
 from edgekit.core.bundle import SAMPLES, Bundle, Manifest, pack, write_manifest
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 from edgekit.flows.opening.artifacts import feed_at, open_session, opened

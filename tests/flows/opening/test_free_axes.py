@@ -116,7 +116,8 @@ def test_metadata_that_says_nothing_is_no_size(text: str, tmp_path: Path) -> Non
 
 
 def test_an_exported_file_says_its_sizes(tmp_path: Path) -> None:
-    from edgekit.core.spec import ModelSpec, TensorSpec
+    from edgekit.core.spec.model_spec import ModelSpec
+    from edgekit.core.spec.tensor_spec import TensorSpec
     from edgekit.export.onnx.exporter import save
 
     net = convolution(tmp_path / "net.onnx")

@@ -16,7 +16,7 @@ from tests.flows.opening import hugging_face_models
 from tests.flows.opening.hub import Hub, hub_of
 
 from edgekit.core.errors import EnvironmentFault, UserError
-from edgekit.core.spec import ImageInput
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.system.progress import Silent
 from edgekit.core.system.settings import Settings
 from edgekit.flows.export import export

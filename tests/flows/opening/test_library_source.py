@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.errors import EnvironmentFault, UserError
-from edgekit.core.spec import ImageInput
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.system.settings import Settings
 from edgekit.flows.export import export
 from edgekit.flows.opening.factories import in_library, named_factory

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import ImageInput
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.flows.reading.held import UNNAMED, Held
 from edgekit.flows.reading.sample_files import label_names, read_described
 

@@ -14,7 +14,7 @@ from PIL import Image
 import edgekit
 from edgekit.cli.main import run as edgekit_command
 from edgekit.core.bundle import Bundle
-from edgekit.core.spec import DetectionOutput
+from edgekit.core.spec.output_kinds import DetectionOutput
 from edgekit.core.verdict import Verdict
 
 # Read by the workers alone: tests that start workers import no torch.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, Preprocessing, TensorSpec
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput, Preprocessing
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.flows.reading.preprocess_option import EXAMPLE_IMAGE, parse_preprocessing, with_preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

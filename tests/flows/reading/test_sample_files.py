@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from edgekit.core.errors import MissingExtra, UserError
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec, Preprocessing
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput, Preprocessing
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.flows.reading import sample_folders
 from edgekit.flows.reading.sample_files import read_held
 from edgekit.flows.reading.sample_inputs import inputs_of

@@ -13,7 +13,9 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ImageInput, ModelSpec, TensorSpec
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.flows.reading.sample_files import read_held
 from edgekit.flows.reading.sample_problems import sample_problems
 from edgekit.flows.reading.user_samples import with_samples

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from edgekit.core.bundle import Artifact, Manifest
 from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.verdict import Verdict
 from edgekit.flows.writing.model_card import model_card
 

@@ -15,7 +15,8 @@ from tests.core.test_bundle import FILES, write_bundle
 from edgekit.cli.main import run
 from edgekit.core.bundle import Bundle, Manifest
 from edgekit.core.samples import SplitFacts
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_bytes
 from edgekit.flows.writing.sbom import sbom
 

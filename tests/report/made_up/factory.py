@@ -19,7 +19,9 @@ from edgekit.core.reports.report import (
     Report,
 )
 from edgekit.core.samples import SplitFacts
-from edgekit.core.spec import Metric, ModelSpec, TensorSpec
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.statistics.intervals import launch_interval, launch_quantiles, paired_drop, wilson
 from edgekit.core.verdict import Verdict
 

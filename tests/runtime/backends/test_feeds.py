@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import TensorSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.backends.feeds import check_feed, ties
 
 INPUTS = (TensorSpec("image", "float32", ("N", 2)), TensorSpec("mask", "bool", ("N", "T")))

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgekit.core.errors import ModelUnreadable, ProviderRefused, UserError
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.backends.litert import LiteRT
 
 Rows = NDArray[np.float32]

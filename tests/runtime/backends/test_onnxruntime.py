@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgekit.core.errors import ModelUnreadable, ProviderRefused, UserError
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.backends.onnxruntime import OnnxRuntime
 
 Rows = NDArray[np.float32]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.core.spec import TensorSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.backends.signatures import (
     Family,
     SignatureEntry,

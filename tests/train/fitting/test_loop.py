@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from edgekit.core.errors import Interrupted, UserError
-from edgekit.core.spec import Metric
+from edgekit.core.spec.metric import Metric
 from edgekit.core.system.durable.claims import claimed
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Silent

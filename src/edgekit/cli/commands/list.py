@@ -10,7 +10,7 @@ import click
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.completion import names
 from edgekit.cli.output import columns
-from edgekit.core.spec import Metric, metric_unit
+from edgekit.core.spec.metric import Metric, metric_unit
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:

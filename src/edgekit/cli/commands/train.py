@@ -11,7 +11,7 @@ from edgekit.cli.arguments import data_option, path_type, report_option
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.completion import names
 from edgekit.core.errors import UserError
-from edgekit.core.spec import metric_unit
+from edgekit.core.spec.metric import metric_unit
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:

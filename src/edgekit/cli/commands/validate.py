@@ -13,7 +13,7 @@ from edgekit.cli.common import Call, Command, common
 from edgekit.cli.completion import names
 from edgekit.cli.output import columns
 from edgekit.core.errors import UserError
-from edgekit.core.spec import metric_unit
+from edgekit.core.spec.metric import metric_unit
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:

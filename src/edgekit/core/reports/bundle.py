@@ -8,7 +8,7 @@ import msgspec
 
 from edgekit.core.bundle import Manifest, QuantizedShare
 from edgekit.core.reports.graph import GraphFacts
-from edgekit.core.spec import TensorSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.documents import Document
 
 # 1: first version.

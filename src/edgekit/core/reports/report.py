@@ -17,7 +17,8 @@ from edgekit.core.reports.explain import Cause
 from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.samples import SplitFacts
-from edgekit.core.spec import ModelSpec, metric_unit
+from edgekit.core.spec.metric import metric_unit
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict, worst
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.samples import Array, Feed, Samples
-from edgekit.core.spec import ModelSpec, metric_traits
+from edgekit.core.spec.metric import metric_traits
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.statistics.bootstrap import Statistic
 
 _ERRORS: Final = ("mae", "mse")

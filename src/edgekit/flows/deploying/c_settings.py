@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import AudioInput, ImageInput
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput
 from edgekit.flows.deploying.program_settings import ProgramSettings, ProgramTensor
 
 _HEAD: Final = """\

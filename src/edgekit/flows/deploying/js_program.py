@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system import documents
 from edgekit.devices.web.packages import PACKAGES
 from edgekit.flows.deploying.program_parts import TEMPLATES, Parts, unwritten, write_readme

@@ -9,7 +9,8 @@ from typing import Final
 
 from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.spec import DTYPES, ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import DTYPES
 from edgekit.flows.deploying.c_program import refused_by_c, write_c, write_cpp
 from edgekit.flows.deploying.js_program import refused_by_js, write_js
 from edgekit.flows.deploying.program_parts import Parts

@@ -10,7 +10,8 @@ from string import Template
 from typing import Final
 
 from edgekit.core.bundle import Artifact, Bundle
-from edgekit.core.spec import ArrayInput, AudioInput, ImageInput, ModelSpec
+from edgekit.core.spec.input_kinds import ArrayInput, AudioInput, ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.units import format_value
 from edgekit.flows.deploying.program_settings import ProgramSettings, described, settings_of
 from edgekit.flows.deploying.self_tests import Example, checked_cases, example, records

@@ -7,7 +7,9 @@ from typing import Final
 import msgspec
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.spec import ArrayInput, AudioInput, ImageInput, ModelSpec, Preprocessing, TensorSpec
+from edgekit.core.spec.input_kinds import ArrayInput, AudioInput, ImageInput, Preprocessing
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.documents import canonical
 from edgekit.runtime.preprocessing import is_raw
 

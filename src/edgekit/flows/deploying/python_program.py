@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.bundle import Artifact
-from edgekit.core.spec import ImageInput, ModelSpec
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import zip_entry
 from edgekit.flows.deploying.program_parts import Parts, write_readme
 from edgekit.runtime.portable import FOLDER

@@ -13,7 +13,8 @@ from edgekit.core.bundle import CASES, Artifact, Bundle
 from edgekit.core.errors import ModelUnreadable, UserError, from_record
 from edgekit.core.generated import generated
 from edgekit.core.samples import Feed
-from edgekit.core.spec import AudioInput, ImageInput, ModelSpec
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.devices.remote.array_records import packed
 from edgekit.export.checking.cases import load_cases

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.check import Change
 from edgekit.core.reports.report import Accuracy, Estimate, Report
-from edgekit.core.spec import metric_unit
+from edgekit.core.spec.metric import metric_unit
 from edgekit.core.statistics.intervals import (
     MIN_LAUNCHES,
     Interval,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from edgekit.core.reports.report import Estimate
-from edgekit.core.spec import metric_unit
+from edgekit.core.spec.metric import metric_unit
 
 # Other machines and other versions of PyTorch sum in another order, which tips samples that were nearly a tie.
 TIPPED_SAMPLES: Final = 2

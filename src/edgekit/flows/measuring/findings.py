@@ -20,7 +20,7 @@ from edgekit.core.reports.report import (
     Training,
 )
 from edgekit.core.samples import SplitFacts
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.documents import now
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict, worst

@@ -10,7 +10,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import DeviceError
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.samples import read_outputs
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.checking.parity import compare_outputs
 from edgekit.export.checking.sampling import joined
 from edgekit.flows.opening.artifacts import Opened

@@ -12,7 +12,8 @@ from edgekit.core.errors import UserError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.samples import Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target

@@ -16,7 +16,8 @@ from edgekit.core.errors import Incomplete, MissingExtra, ModelUnreadable, UserE
 from edgekit.core.generated import generated
 from edgekit.core.recipe import Recipe, matches
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec, parse_sizes
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import parse_sizes
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.target import Target

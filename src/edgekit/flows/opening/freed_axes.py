@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import TensorSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 
 def freed(tensor: TensorSpec, wanted: TensorSpec | None, path: Path) -> TensorSpec:

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgekit.core.bundle import Bundle
 from edgekit.core.errors import EdgekitError, UserError
 from edgekit.core.samples import Samples, SplitFacts, split
-from edgekit.core.spec import ArrayInput
+from edgekit.core.spec.input_kinds import ArrayInput
 from edgekit.core.system.progress import Progress
 from edgekit.flows.reading.sample_files import read_held
 from edgekit.flows.reading.user_samples import with_samples

@@ -9,7 +9,8 @@ import msgspec
 
 from edgekit.core.errors import EnvironmentFault, UserError
 from edgekit.core.samples import TARGET, Array
-from edgekit.core.spec import AudioInput, Preprocessing, TensorSpec
+from edgekit.core.spec.input_kinds import AudioInput, Preprocessing
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.export.factory_call import HUGGING_FACE, FactoryCall, parse_factory

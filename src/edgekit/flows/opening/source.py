@@ -17,7 +17,9 @@ from edgekit.core.generated import generated
 from edgekit.core.recipe import CALIBRATION_METHODS, Recipe
 from edgekit.core.refusals import refuse
 from edgekit.core.samples import Array, Split, split
-from edgekit.core.spec import ModelSpec, Preprocessing, TensorSpec, parse_sizes, parse_states
+from edgekit.core.spec.input_kinds import Preprocessing
+from edgekit.core.spec.model_spec import ModelSpec, parse_states
+from edgekit.core.spec.tensor_spec import TensorSpec, parse_sizes
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings

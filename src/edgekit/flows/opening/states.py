@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from edgekit.core.samples import Array, Feed
-from edgekit.core.spec import ModelSpec, TensorSpec, parse_states
+from edgekit.core.spec.model_spec import ModelSpec, parse_states
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 # Names of an output, and of the input that it becomes: stateN and state, h_out and h_in, present.0 and past.0.
 _PAIRS: Final = (

@@ -10,7 +10,8 @@ import numpy as np
 
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.samples import BROKEN_NPY, Array, Feed, Samples
-from edgekit.core.spec import ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.documents import BROKEN_JSON
 
 _NUMPY = ".npy"

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array
-from edgekit.core.spec import ImageInput, Preprocessing
+from edgekit.core.spec.input_kinds import ImageInput, Preprocessing
 from edgekit.core.system.files import read_bytes
 from edgekit.core.system.optional import need
 from edgekit.flows.reading.held import LABEL_NAMES, Held

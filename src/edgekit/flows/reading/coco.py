@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import TARGET
-from edgekit.core.spec import ImageInput, Preprocessing
+from edgekit.core.spec.input_kinds import ImageInput, Preprocessing
 from edgekit.core.system.files import read_bytes
 from edgekit.core.system.optional import need
 from edgekit.flows.reading.held import UNNAMED, Held

@@ -9,7 +9,8 @@ from typing import Final
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import LABEL, TARGET, Array, Feed
-from edgekit.core.spec import ModelSpec, Preprocessing
+from edgekit.core.spec.input_kinds import Preprocessing
+from edgekit.core.spec.model_spec import ModelSpec
 
 # What people call the array of what is to be predicted.
 LABEL_NAMES: Final = (LABEL, "labels", "y", "target", "targets")

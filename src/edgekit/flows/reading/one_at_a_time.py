@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgekit.core.samples import TARGET, Array, Feed
-from edgekit.core.spec import BATCH, ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import BATCH
 
 
 def one_at_a_time(arrays: Feed, spec: ModelSpec) -> Feed:

@@ -10,16 +10,9 @@ from typing import Final, get_args
 import msgspec
 
 from edgekit.core.errors import UserError, nearest
-from edgekit.core.spec import (
-    AudioInput,
-    Color,
-    ImageInput,
-    Interpolation,
-    Layout,
-    ModelSpec,
-    Preprocessing,
-    TensorSpec,
-)
+from edgekit.core.spec.input_kinds import AudioInput, Color, ImageInput, Interpolation, Layout, Preprocessing
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 EXAMPLE_IMAGE: Final = "resize=256,crop=224,mean=0.485;0.456;0.406,std=0.229;0.224;0.225"
 EXAMPLE_AUDIO_KEYS: Final = "rate=16000,length=16000"

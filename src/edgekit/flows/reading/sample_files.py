@@ -11,7 +11,7 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import BROKEN_NPY, Array, read_arrays
-from edgekit.core.spec import Preprocessing
+from edgekit.core.spec.input_kinds import Preprocessing
 from edgekit.core.system.files import read_bytes
 from edgekit.flows.reading.arrow_datasets import is_arrow_dataset, read_arrow_dataset
 from edgekit.flows.reading.coco import COCO_SUFFIX, read_coco

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import LABEL, Array
-from edgekit.core.spec import AudioInput, ImageInput, Preprocessing
+from edgekit.core.spec.input_kinds import AudioInput, ImageInput, Preprocessing
 from edgekit.core.system.files import read_bytes
 from edgekit.flows.reading.class_labels import indices_of
 from edgekit.flows.reading.held import UNNAMED, Held

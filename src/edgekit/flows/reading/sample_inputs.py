@@ -6,7 +6,8 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array
-from edgekit.core.spec import DTYPES, Preprocessing, TensorSpec
+from edgekit.core.spec.input_kinds import Preprocessing
+from edgekit.core.spec.tensor_spec import DTYPES, TensorSpec
 from edgekit.flows.reading.held import UNNAMED, Held, input_arrays
 from edgekit.flows.reading.preprocess_option import input_of
 

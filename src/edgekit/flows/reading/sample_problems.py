@@ -8,7 +8,8 @@ import numpy as np
 
 from edgekit.core.errors import nearest
 from edgekit.core.samples import TARGET, Array, Feed, part_of
-from edgekit.core.spec import Axis, ModelSpec, TensorSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import Axis, TensorSpec
 
 
 def sample_problems(arrays: Feed, spec: ModelSpec, labels: Feed | None = None) -> list[str]:

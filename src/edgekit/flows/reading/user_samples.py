@@ -11,7 +11,10 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import TARGET, Array, Feed, Samples, part_of
-from edgekit.core.spec import ArrayInput, ImageInput, Metric, ModelSpec, TensorSpec
+from edgekit.core.spec.input_kinds import ArrayInput, ImageInput
+from edgekit.core.spec.metric import Metric
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.flows.reading.class_labels import Labelled, LabelProblem, labelled
 from edgekit.flows.reading.held import UNNAMED, Held, label_name, named

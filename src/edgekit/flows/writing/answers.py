@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from edgekit.core.errors import UserError
 from edgekit.core.reports.run import Answer, RunReport
 from edgekit.core.samples import Feed, write_arrays
-from edgekit.core.spec import DetectionOutput, ImageInput, ImageOutput, ModelSpec, SeriesOutput
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import DetectionOutput, ImageOutput, SeriesOutput
 from edgekit.core.system import documents
 from edgekit.core.system.files import new_file, write_atomic
 from edgekit.core.system.optional import need

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgekit.core.bundle import Manifest
 from edgekit.core.reports.report import Accuracy, Estimate, ParityCheck, parity_verdict
-from edgekit.core.spec import drop_unit, metric_unit
+from edgekit.core.spec.metric import drop_unit, metric_unit
 from edgekit.core.units import format_value
 from edgekit.export.checking.parity import WHOLE
 

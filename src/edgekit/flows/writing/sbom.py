@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from edgekit.core.bundle import CASES, SAMPLES, Artifact, FileRecord, Manifest
-from edgekit.core.spec import TensorSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _MODEL: Final = "model"

@@ -9,7 +9,7 @@ from edgekit.core.recipe import RECIPES
 from edgekit.core.reports.explain import grouped
 from edgekit.core.reports.report import Operators, Outcome, ParityCheck, Report
 from edgekit.core.reports.sustained import Sustained
-from edgekit.core.spec import drop_unit
+from edgekit.core.spec.metric import drop_unit
 from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
 from edgekit.report import formatting, operator_times, rows, verdicts

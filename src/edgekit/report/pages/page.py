@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from edgekit.core.reports.report import Estimate
 from edgekit.core.reports.reproduction import Reproduction
-from edgekit.core.spec import drop_unit, metric_unit
+from edgekit.core.spec.metric import drop_unit, metric_unit
 from edgekit.core.system.optional import need
 from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict

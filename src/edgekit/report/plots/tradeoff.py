@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgekit.core.reports.report import Estimate
-from edgekit.core.spec import metric_traits, metric_unit
+from edgekit.core.spec.metric import metric_traits, metric_unit
 from edgekit.core.units import format_tick, format_value
 from edgekit.report import formatting
 from edgekit.report.plots import label_placement, svg

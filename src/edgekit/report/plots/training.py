@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from edgekit.core.reports.report import Epoch, Training
-from edgekit.core.spec import metric_unit
+from edgekit.core.spec.metric import metric_unit
 from edgekit.core.units import format_tick, format_value
 from edgekit.report import formatting
 from edgekit.report.plots import svg

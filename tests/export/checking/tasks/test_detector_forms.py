@@ -11,7 +11,8 @@ from tests.runtime.test_detection import BOXES, FORMS, HEIGHT, WIDTH, spec
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import DetectionOutput, ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import DetectionOutput
 from edgekit.export.checking.tasks.detector_forms import with_detector_form
 from edgekit.runtime.detection import OBJECTS
 

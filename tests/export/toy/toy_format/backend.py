@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.runtime.backends.feeds import check_feed
 from edgekit.runtime.backends.tensors import completed
 

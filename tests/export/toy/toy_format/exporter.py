@@ -11,7 +11,7 @@ import numpy as np
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.messages import Converted
 
 from .file import ToyFile

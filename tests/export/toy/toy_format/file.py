@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgekit.core.errors import ModelUnreadable
 from edgekit.core.samples import Array
-from edgekit.core.spec import TensorSpec
+from edgekit.core.spec.tensor_spec import TensorSpec
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from edgekit.core.samples import Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import sha256_file
 from edgekit.export.messages import Converted, Described
 

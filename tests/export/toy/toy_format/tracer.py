@@ -9,7 +9,7 @@ from edgekit.core.bundle import Signature
 from edgekit.core.reports.bisect import RefusedOperator
 from edgekit.core.reports.graph import TensorFacts
 from edgekit.core.samples import Array, Feed
-from edgekit.core.spec import ModelSpec
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.graphs.contents import Contents, Node, Weight
 from edgekit.export.graphs.trace import Graph, Operation, Trace, stacked, trace_of
 

@@ -1,26 +1,16 @@
-"""Promises of core/spec.py."""
+"""Promises of core/spec/tensor_spec.py."""
 
 from __future__ import annotations
 
 import contextlib
 import string
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.core.errors import UserError
-from edgekit.core.spec import (
-    DTYPES,
-    ImageInput,
-    Metric,
-    ModelSpec,
-    TensorSpec,
-    drop_unit,
-    metric_unit,
-    parse_sizes,
-)
+from edgekit.core.spec.tensor_spec import DTYPES, TensorSpec, parse_sizes
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.]{0,8}", fullmatch=True)
 AXES = st.integers(min_value=1, max_value=999_999_999) | st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True)
@@ -72,57 +62,6 @@ def test_free_axes_take_their_sizes() -> None:
     assert tensor.concrete({"N": 2, "T": 5}) == (2, 5, 8)
 
 
-def spec(*inputs: str) -> ModelSpec:
-    return ModelSpec("m", "t", tuple(TensorSpec.parse(text) for text in inputs), sizes={"T": (64, 32, 64)})
-
-
-def test_free_axes_of_a_model_come_once_and_in_order() -> None:
-    assert spec("x:float32[N,T]", "mask:bool[N,T,K]").free_axes == ("N", "T", "K")
-
-
-@pytest.mark.parametrize(
-    ("inputs", "axis"),
-    [
-        (("x:float32[N,8]",), "N"),
-        (("x:float32[N,8]", "y:int64[N]"), "N"),
-        (("x:float32[N,8]", "y:int64[M]"), None),
-        (("x:float32[1,8]",), None),
-        (("x:float32[N,8]", "y:int64[]"), None),
-        (("x:float32[T,N,8]",), None),
-        (("x:float32[T,8]",), "T"),
-        (("x:float32[B,N,3]",), "B"),
-        ((), None),
-    ],
-)
-def test_the_batch_axis_is_the_first_one_that_all_inputs_share(inputs: tuple[str, ...], axis: str | None) -> None:
-    assert spec(*inputs).batch_axis == axis
-
-
-def test_the_batch_is_no_axis_that_needs_a_size() -> None:
-    assert spec("x:float32[N,8]", "table:float32[K,8]").unsized_axes == ("K",)
-    assert spec("x:float32[L,N,8]", "y:float32[N]").unsized_axes == ("L",)
-
-
-def test_sizes_of_an_axis_are_ascending_and_one_by_default() -> None:
-    model = spec("x:float32[N,T]")
-
-    assert model.sizes_of("T") == (32, 64)
-    assert model.sizes_of("N") == (1,)
-
-
-@pytest.mark.parametrize(("metric", "higher"), [("accuracy", True), ("mae", False), ("mse", False)])
-def test_errors_are_better_when_lower(metric: str, higher: bool) -> None:
-    assert Metric(metric).higher_is_better is higher
-
-
-@pytest.mark.parametrize(
-    ("metric", "unit", "drop"),
-    [("accuracy", "ratio", "points"), ("auc", "ratio", "points"), ("bleu", "1", "1"), ("mae", "1", "1")],
-)
-def test_shares_are_printed_in_per_cent_and_their_drops_in_points(metric: str, unit: str, drop: str) -> None:
-    assert (metric_unit(metric), drop_unit(metric)) == (unit, drop)
-
-
 @pytest.mark.parametrize(
     ("texts", "sizes"),
     [
@@ -143,24 +82,3 @@ def test_wrong_sizes_are_refused(text: str) -> None:
         parse_sizes([text])
 
     assert caught.value.hint == "--sizes T=32,64"
-
-
-def test_a_spec_keeps_its_preprocessing_through_json() -> None:
-    before = ModelSpec("m", "t", (), preprocessing=ImageInput(8, 8, 1, mean=(0.5,), invert=True))
-
-    assert msgspec.json.decode(msgspec.json.encode(before), type=ModelSpec) == before
-
-
-@pytest.mark.parametrize(
-    ("metric", "value", "met"),
-    [
-        (Metric("accuracy"), None, True),
-        (Metric("accuracy", 0.9), None, False),
-        (Metric("accuracy", 0.9), 0.91, True),
-        (Metric("accuracy", 0.9), 0.89, False),
-        (Metric("mae", 0.9), 0.89, True),
-        (Metric("mae", 0.9), 0.91, False),
-    ],
-)
-def test_a_floor_is_met_from_the_side_that_is_better(metric: Metric, value: float | None, met: bool) -> None:
-    assert metric.is_met_by(value) is met
