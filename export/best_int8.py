@@ -15,6 +15,7 @@ from edgekit.core.recipe import Recipe
 from edgekit.core.reports.report import ParityCheck
 from edgekit.core.units import format_value
 from edgekit.core.verdict import Verdict
+from edgekit.export.checking import shares
 
 # Enough for a few quantizations of a network of some million weights.
 INT8_TIME_S: Final = 120.0
@@ -53,6 +54,11 @@ class Attempt:
     def holds(self) -> bool:
         """Whether there is an artifact that passed every check."""
         return self.artifact is not None and not self.failed
+
+    @property
+    def is_short_of_quality(self) -> bool:
+        """Whether there is an artifact that fails, and not because too little of it is int8."""
+        return self.artifact is not None and bool(self.failed) and all(one.kind != shares.KIND for one in self.failed)
 
     @property
     def reason(self) -> str:

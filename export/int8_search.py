@@ -35,7 +35,7 @@ class Int8Search:
 
         Args:
             others: The modes to try after `first`; none of them if the cause of a failure is not int8.
-            replace: Called with the artifact that takes the place of static int8, if some of it must stay float.
+            replace: Called with the artifact that takes the place of one before it, if some of it must stay float.
         """
         tried = [first]
 
@@ -44,20 +44,20 @@ class Int8Search:
             return tried[-1]
 
         def mixed(limit_s: float) -> Attempt | None:
-            static = next((one for one in tried if one.recipe.mode == "static" and one.artifact is not None), None)
-            return self._mixed(static, limit_s, replace) if static is not None else None
+            base = _base(tried)
+            return self._mixed(base, limit_s, replace) if base is not None else None
 
         return choose(first, tuple(_with_mixed(others, next_mode, mixed)), self.request.int8_time_s)
 
-    def _mixed(self, static: Attempt, limit_s: float, replace: Callable[[MixedArtifact], None]) -> Attempt:
-        """Static int8 again, with operators in float."""
-        assert static.artifact is not None
+    def _mixed(self, base: Attempt, limit_s: float, replace: Callable[[MixedArtifact], None]) -> Attempt:
+        """Static or dynamic int8 again, with operators in float."""
+        assert base.artifact is not None
         pair = QuantizedPair(
             folder=self.out,
             spec=self.reference.spec,
             whole=self.lane.source,
-            signatures=static.artifact.signatures,
-            quantized=static.artifact,
+            signatures=base.artifact.signatures,
+            quantized=base.artifact,
             calibration=self.request.calibration,
             evaluation=self.reference.samples,
             cases=self.reference.cases,
@@ -69,14 +69,23 @@ class Int8Search:
         def make() -> tuple[Artifact, Sequence[ParityCheck]]:
             folder = self.lane.folder / "mixed" / self.lane.row.name
             folder.mkdir(parents=True)
-            mixed = mixed_int8(pair, self.lane.worker, folder, static.reason, limit_s)
+            mixed = mixed_int8(pair, self.lane.worker, folder, base.reason, limit_s)
             made.append(mixed)
             return mixed.artifact, mixed.parity
 
-        attempt = Attempt.of(static.recipe, make, _FORM)
+        attempt = Attempt.of(base.recipe, make, _FORM)
         for one in made:
             replace(one)
         return attempt
+
+
+def _base(tried: Sequence[Attempt]) -> Attempt | None:
+    """The file some operators of which may stay in float: static int8, or dynamic where there is none, as in attention.
+
+    One of which too little is int8 already gains nothing.
+    """
+    short = {one.recipe.mode: one for one in tried if one.is_short_of_quality}
+    return short.get("static") or short.get("dynamic")
 
 
 def _with_mixed(
@@ -88,7 +97,7 @@ def _with_mixed(
     place = next((place for place, one in enumerate(recipes) if is_weight_only(one.name)), len(recipes))
     modes = [_mode(one, attempt) for one in recipes]
     yield from modes[:place]
-    yield Mode(f"{recipes[0].format}-int8-static {_FORM}", mixed)
+    yield Mode(f"{recipes[0].format}-int8 {_FORM}", mixed)
     yield from modes[place:]
 
 

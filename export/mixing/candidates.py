@@ -37,7 +37,12 @@ def candidates_of(pair: QuantizedPair) -> Iterator[KeepCandidate]:
         if own:
             tensors = tuple(file_name for name in own for file_name in names.get(name, (name,)))
             kept = Kept(one.a, one.operator_a, one.module, one.added)
-            yield KeepCandidate(tensors, kept, by_name[one.a].inputs, is_layer=one.operator_a in _LAYERS)
+            yield KeepCandidate(tensors, kept, by_name[one.a].inputs, is_layer=_is_layer(one.operator_a))
+
+
+def _is_layer(operator: str) -> bool:
+    """Whether an operator, or one of those that are joined in it, has weights or multiplies matrices."""
+    return not _LAYERS.isdisjoint(operator.split("+"))
 
 
 def _tracer(pair: QuantizedPair) -> Tracer:

@@ -54,6 +54,25 @@ def with_sources(candidates: Sequence[KeepCandidate]) -> tuple[KeepCandidate, ..
     return tuple(order.values())
 
 
+def by_gain(
+    candidates: Sequence[KeepCandidate],
+    measure: Callable[[Sequence[KeepCandidate]], float],
+    has_time: Callable[[], bool] = lambda: True,
+) -> tuple[KeepCandidate, ...]:
+    """Those that were measured alone while there was time, the smallest measure first; without those below 0.
+
+    The first whose measure is 0 is enough.
+    """
+    measured: list[tuple[float, KeepCandidate]] = []
+    for one in candidates:
+        if not has_time():
+            break
+        measured.append((measure([one]), one))
+        if measured[-1][0] == 0:
+            return (one,)
+    return tuple(one for value, one in sorted(measured, key=lambda pair: pair[0]) if value >= 0)
+
+
 def fewest(
     candidates: Sequence[KeepCandidate],
     measure: Callable[[Sequence[KeepCandidate]], float],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgekit.export.mixing.fewest import KeepCandidate, Kept, fewest, with_sources
+from collections.abc import Sequence
+
+from edgekit.export.mixing.fewest import KeepCandidate, Kept, by_gain, fewest, with_sources
 
 
 def candidate(name: str, *inputs: str, is_layer: bool = False) -> KeepCandidate:
@@ -51,3 +53,31 @@ def test_when_the_time_ends_what_is_good_enough_is_kept() -> None:
 
 def test_when_the_time_ends_before_any_is_good_there_is_none() -> None:
     assert fewest([candidate(str(place)) for place in range(9)], lambda chosen: 1, 0, lambda: False) is None
+
+
+def test_layers_are_ordered_by_what_each_alone_gains() -> None:
+    left = {"a": 3.0, "b": 1.0, "too large": -1.0, "c": 2.0}
+
+    found = by_gain([candidate(name) for name in left], lambda chosen: left[chosen[0].kept.tensor])
+
+    assert names(found) == ["b", "c", "a"]
+
+
+def test_a_layer_that_alone_is_enough_ends_the_measurements() -> None:
+    left = {"a": 3.0, "enough": 0.0, "c": 2.0}
+    measured = []
+
+    def measure(chosen: Sequence[KeepCandidate]) -> float:
+        measured.append(chosen[0].kept.tensor)
+        return left[measured[-1]]
+
+    assert names(by_gain([candidate(name) for name in left], measure)) == ["enough"]
+    assert measured == ["a", "enough"]
+
+
+def test_when_the_time_ends_the_order_is_of_what_was_measured() -> None:
+    times = iter([True, True, False])
+
+    found = by_gain([candidate(str(place)) for place in range(4)], lambda chosen: 1.0, lambda: next(times))
+
+    assert names(found) == ["0", "1"]

@@ -33,6 +33,22 @@ def test_int8_that_fails_keeps_what_costs_quality_in_float(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+def test_dynamic_int8_that_fails_keeps_what_costs_quality_in_float(
+    convert: Convert, request_for: Request, target: str
+) -> None:
+    result = convert(request_for("Lifted", "x:float32[N,6,16]", f"{target}-int8"))
+
+    (made,) = result.artifacts
+    assert made.recipe.startswith(f"{target}-int8-dynamic")
+    assert {check.verdict for check in result.parity} == {Verdict.PASS}
+    assert made.quantized is not None
+    assert made.quantized.work is not None
+    assert 0.5 <= made.quantized.work < 1
+    assert len(made.record["float_tensors"]) == 1
+
+
+@pytest.mark.slow
 def test_without_time_the_search_says_that_it_did_not_end(convert: Convert, request_for: Request) -> None:
     request = request_for("Shifted", "x:float32[N,1,8,8]", "onnx-int8")
 

@@ -260,6 +260,19 @@ class Speech(nn.Module):
         return self.head(self.body(x + place.transpose(1, 2)))
 
 
+class Lifted(nn.Module):
+    """(N, 6, 16) -> (N, 6, 3): attention, and then a small layer that reads values far from zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value, self.body = (nn.Linear(16, 16) for _ in range(4))
+        self.far = nn.Linear(16, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = (self.query(x) @ self.key(x).transpose(1, 2)).softmax(-1)
+        return self.far(self.body(x + weights @ self.value(x)) + 300) - 300 * self.far.weight.sum(1)
+
+
 class Shifted(nn.Module):
     """(N, 1, 8, 8) -> (N, 3): after a body of most of the work, values far from zero whose differences count."""
 
