@@ -31,8 +31,8 @@ GOAL_RATIO, GOAL_MB = 1.0, 900
 SAMPLES, CALIBRATION = 256, 128
 # Reference model: where its network is, and the shape of one input.
 NETWORKS = {
-    "cifar-resnet8": ("edgekit.train.models.cifar_resnet8", (3, 32, 32)),
-    "mobilenetv2": ("edgekit.train.models.mobilenetv2", (3, 224, 224)),
+    "cifar-resnet8": ("edgekit.train.models.images.cifar_resnet8", (3, 32, 32)),
+    "mobilenetv2": ("edgekit.train.models.images.mobilenetv2", (3, 224, 224)),
 }
 
 NET = """

@@ -78,7 +78,7 @@ COLUMNS = (
 NEXT = "Next: [see which recipe works for which model](matrix.md)\n"
 INTRODUCTION = (
     "Choose one of these small networks to export, to measure, or to copy: each reaches a known metric on real data. "
-    "Each is one file in `train/models/`, trained by one command: `edgekit train NAME --out RUN --data DIR`.",
+    "Each is one file in a room of `train/models/`, trained by one command: `edgekit train NAME --out RUN --data DIR`.",
     "",
     "`benchmarks/models.py` generates this page from the model cards that trainings write. Wall times are those of the "
     "training on two cores of a shared x86-64 server, so a quiet machine is faster; core time is the CPU time of the "
@@ -150,7 +150,7 @@ def extra(name: str) -> list[str]:
 def starts(seeds: int) -> Starts:
     """Train `xor` with every seed, once without restarts, and for the first 20 with them."""
     from edgekit.train.fitting.loop import train
-    from edgekit.train.models.xor import MODEL
+    from edgekit.train.models.tables.xor import MODEL
 
     with tempfile.TemporaryDirectory() as folder:
         single, restarted = 0, 0

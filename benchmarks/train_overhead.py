@@ -22,7 +22,7 @@ from edgekit.core.statistics.intervals import ratio_interval
 from edgekit.train.data.dataset import dataset
 from edgekit.train.fitting.checkpoint import TrainingState
 from edgekit.train.fitting.epochs import Fitting, Job, Rows
-from edgekit.train.models.mnist import MODEL
+from edgekit.train.models.images.mnist import MODEL
 
 ROWS = 6400
 GOAL = 1.05

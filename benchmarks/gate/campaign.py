@@ -64,7 +64,7 @@ def write_model(path: Path) -> None:
     """cifar-resnet8 with its first weights: they change no duration."""
     import torch
 
-    from edgekit.train.models.cifar_resnet8 import build
+    from edgekit.train.models.images.cifar_resnet8 import build
 
     torch.manual_seed(0)
     example = (torch.zeros(1, 3, 32, 32),)

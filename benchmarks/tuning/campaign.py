@@ -82,7 +82,7 @@ def untrained(folder: Path, data: Path | None) -> tuple[str, edgekit.SourceOptio
     """mobilenetv2 with random batch norms (as it begins its signals fade to nothing), and pictures of CIFAR-10."""
     weights, pictures = matrix.untrained(registry.MODELS.get("mobilenetv2")), folder / "pictures.npz"
     split = matrix.pictures(registry.MODELS.get("mobilenetv2").spec, data)
-    (folder / "large.py").write_text("from edgekit.train.models.mobilenetv2 import build\n")
+    (folder / "large.py").write_text("from edgekit.train.models.images.mobilenetv2 import build\n")
     np.savez(pictures, **split.calibration.inputs)
     (tensor,) = registry.MODELS.get("mobilenetv2").spec.inputs
     return f"{folder / 'large.py'}:build", edgekit.SourceOptions(

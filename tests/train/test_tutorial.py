@@ -32,7 +32,9 @@ def test_the_model_of_the_tutorial_trains_to_its_floor(tmp_path: Path, monkeypat
 def test_the_line_of_the_tutorial_registers_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tutorial_wine.py").write_text("\n".join(BLOCKS[:-1]), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    line = re.search(r'^"(\w+)": \("edgekit\.train\.models\.wine:(\w+)", "(.*)"\),$', PAGE.read_text(), re.MULTILINE)
+    line = re.search(
+        r'^"(\w+)": \("edgekit\.train\.models\.tables\.wine:(\w+)", "(.*)"\),$', PAGE.read_text(), re.MULTILINE
+    )
     assert line is not None
     name, attribute, summary = line.groups()
 

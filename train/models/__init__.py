@@ -1,1 +1,1 @@
-"""Reference models, one file each, read top to bottom."""
+"""Reference models, one file each, read top to bottom; a room for each kind of data."""

@@ -14,7 +14,7 @@ from edgekit.core.system.progress import Silent
 from edgekit.train.fitting.checkpoint import BEST
 from edgekit.train.fitting.distributed import Listener
 from edgekit.train.fitting.loop import train
-from edgekit.train.models.xor import MODEL
+from edgekit.train.models.tables.xor import MODEL
 from edgekit.train.options import with_overrides
 from edgekit.train.training_run import read_run
 from edgekit.train.weights import read_tensors
@@ -69,7 +69,7 @@ _RANK = """
 import sys
 from pathlib import Path
 from edgekit.train.fitting.loop import train
-from edgekit.train.models.xor import MODEL
+from edgekit.train.models.tables.xor import MODEL
 from edgekit.train.options import with_overrides
 train(MODEL, Path(sys.argv[1]), with_overrides(MODEL.options, {"epochs": "2", "passes": "20", "restarts": "0"}))
 """

@@ -6,7 +6,7 @@ import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.train.fitting.search import OptionSpace, search
-from edgekit.train.models.digits import MODEL
+from edgekit.train.models.images.digits import MODEL
 from edgekit.train.options import with_overrides
 
 SHORT = with_overrides(MODEL.options, {"epochs": "1", "batch_size": "256", "average": "0", "threads": "1"})

@@ -62,7 +62,7 @@ MODEL = ReferenceModel(
         licence="CC BY-SA 3.0",
     ),
     build=build,
-    location="edgekit.train.models.mnist:build",
+    location="edgekit.train.models.images.mnist:build",
     data=mnist,
     dataset="mnist",
     options=TrainOptions(epochs=12, batch_size=64, learning_rate=2e-3, weight_decay=1e-2, average=0.999),

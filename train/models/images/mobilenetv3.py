@@ -8,7 +8,7 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.train.data.synthetic import untrained
 from edgekit.train.model import ReferenceModel
-from edgekit.train.models.mobilenetv2 import IMAGENET, TERMS
+from edgekit.train.models.images.mobilenetv2 import IMAGENET, TERMS
 from edgekit.train.options import TrainOptions
 
 # Kernel, width, channels, squeeze-and-excite, hard swish and stride of each row of the paper's table 2.
@@ -102,7 +102,7 @@ MODEL = ReferenceModel(
         preprocessing=IMAGENET,
     ),
     build=build,
-    location="edgekit.train.models.mobilenetv3:build",
+    location="edgekit.train.models.images.mobilenetv3:build",
     data=untrained,
     options=TrainOptions(epochs=1, batch_size=8),
     terms=TERMS,

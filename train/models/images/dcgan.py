@@ -180,7 +180,7 @@ def frechet(first: Array, second: Array) -> float:
 @cache
 def _judge() -> tuple[nn.Module, nn.Module]:
     """The `mnist` model, cut before its last layer."""
-    from edgekit.train.models.mnist import MODEL as JUDGE
+    from edgekit.train.models.images.mnist import MODEL as JUDGE
     from edgekit.train.weights import load_network, require_weights
 
     network = load_network(JUDGE, require_weights(JUDGE))
@@ -210,7 +210,7 @@ MODEL = ReferenceModel(
         licence="CC BY-SA 3.0",
     ),
     build=build,
-    location="edgekit.train.models.dcgan:build",
+    location="edgekit.train.models.images.dcgan:build",
     data=data,
     dataset="mnist",
     options=TrainOptions(

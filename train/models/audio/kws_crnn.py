@@ -11,7 +11,7 @@ from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.train.audio import MELS, LogMel, Mask
 from edgekit.train.data.speech import LABELS, LICENCE, speech_commands12
 from edgekit.train.model import ReferenceModel
-from edgekit.train.models.kws_dscnn import INPUT, augment
+from edgekit.train.models.audio.kws_dscnn import INPUT, augment
 from edgekit.train.options import TrainOptions
 
 
@@ -63,7 +63,7 @@ MODEL = ReferenceModel(
         licence=LICENCE,
     ),
     build=build,
-    location="edgekit.train.models.kws_crnn:build",
+    location="edgekit.train.models.audio.kws_crnn:build",
     data=speech_commands12,
     dataset="speech_commands12",
     options=TrainOptions(

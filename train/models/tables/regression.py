@@ -76,7 +76,7 @@ MODEL = ReferenceModel(
         licence=LICENCE,
     ),
     build=build,
-    location="edgekit.train.models.regression:build",
+    location="edgekit.train.models.tables.regression:build",
     data=parabola,
     options=TrainOptions(
         epochs=20, passes=20, batch_size=64, optimizer="momentum", learning_rate=0.1, loss="mse", threads=1

@@ -84,7 +84,7 @@ MODEL = ReferenceModel(
         licence="",
     ),
     build=build,
-    location="edgekit.train.models.forecast_lstm:build",
+    location="edgekit.train.models.sequences.forecast_lstm:build",
     data=ett,
     dataset="ett",
     options=TrainOptions(

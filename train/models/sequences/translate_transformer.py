@@ -210,7 +210,7 @@ MODEL = ReferenceModel(
         metric=Metric("bleu", floor=20.0),
     ),
     build=build,
-    location="edgekit.train.models.translate_transformer:build",
+    location="edgekit.train.models.sequences.translate_transformer:build",
     data=multi30k,
     dataset="multi30k",
     options=TrainOptions(

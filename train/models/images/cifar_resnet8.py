@@ -73,7 +73,7 @@ MODEL = ReferenceModel(
         metric=Metric("accuracy", floor=0.78),
     ),
     build=build,
-    location="edgekit.train.models.cifar_resnet8:build",
+    location="edgekit.train.models.images.cifar_resnet8:build",
     data=cifar10,
     dataset="cifar10",
     options=TrainOptions(

@@ -76,7 +76,7 @@ MODEL = ReferenceModel(
         metric=Metric("accuracy", floor=0.74),
     ),
     build=build,
-    location="edgekit.train.models.sentiment_lstm:build",
+    location="edgekit.train.models.sequences.sentiment_lstm:build",
     data=rt_polarity,
     dataset="rt_polarity",
     options=TrainOptions(

@@ -85,7 +85,7 @@ MODEL = ReferenceModel(
         preprocessing=IMAGENET,
     ),
     build=build,
-    location="edgekit.train.models.mobilenetv2:build",
+    location="edgekit.train.models.images.mobilenetv2:build",
     data=untrained,
     options=TrainOptions(epochs=1, batch_size=8),
     terms=TERMS,

@@ -79,7 +79,7 @@ MODEL = ReferenceModel(
         licence=LICENCE,
     ),
     build=build,
-    location="edgekit.train.models.kws_dscnn:build",
+    location="edgekit.train.models.audio.kws_dscnn:build",
     data=speech_commands12,
     dataset="speech_commands12",
     options=TrainOptions(

@@ -54,7 +54,7 @@ MODEL = ReferenceModel(
         licence=LICENCE,
     ),
     build=build,
-    location="edgekit.train.models.xor:build",
+    location="edgekit.train.models.tables.xor:build",
     data=truth_table,
     options=TrainOptions(
         epochs=5,

@@ -78,7 +78,7 @@ MODEL = ReferenceModel(
         licence="MIT",
     ),
     build=build,
-    location="edgekit.train.models.fashion:build",
+    location="edgekit.train.models.images.fashion:build",
     data=fashion,
     dataset="fashion_mnist",
     options=TrainOptions(

@@ -66,7 +66,7 @@ MODEL = ReferenceModel(
         licence=LICENCE,
     ),
     build=build,
-    location="edgekit.train.models.digits:build",
+    location="edgekit.train.models.images.digits:build",
     data=digits,
     options=TrainOptions(epochs=60, batch_size=32, learning_rate=2e-3, weight_decay=1e-2, average=0.99, threads=1),
     augment=augment,

@@ -84,7 +84,7 @@ MODEL = ReferenceModel(
         licence=NAB_LICENCE,
     ),
     build=build,
-    location="edgekit.train.models.anomaly_ae:build",
+    location="edgekit.train.models.sequences.anomaly_ae:build",
     data=machine_temperature,
     dataset="nab",
     options=TrainOptions(epochs=60, batch_size=64, learning_rate=1e-3, weight_decay=0.1, threads=1),

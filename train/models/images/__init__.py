@@ -1,0 +1,1 @@
+"""Networks for pictures: classifiers, and a generator of digits."""

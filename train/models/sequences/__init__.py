@@ -1,0 +1,1 @@
+"""Networks for text and for series of measurements."""
