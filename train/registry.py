@@ -14,6 +14,10 @@ MODELS = Registry(
             "edgekit.train.models.images.cifar_resnet8:MODEL",
             "MLPerf Tiny's ResNet-8 for 32x32 colour images",
         ),
+        "detect-digits": (
+            "edgekit.train.models.objects.detect_digits:MODEL",
+            "anchor-free detector of handwritten digits on photographs",
+        ),
         "kws-dscnn": ("edgekit.train.models.audio.kws_dscnn:MODEL", "DS-CNN for keyword spotting in raw audio"),
         "kws-crnn": ("edgekit.train.models.audio.kws_crnn:MODEL", "CRNN for keyword spotting in raw audio"),
         "sentiment-lstm": (
