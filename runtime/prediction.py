@@ -18,7 +18,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec.input_kinds import AudioInput, ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
-from edgekit.core.spec.output_kinds import DetectionOutput, TextOutput
+from edgekit.core.spec.output_kinds import DetectionOutput, SegmentationOutput, TextOutput
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence
 from edgekit.runtime.preprocessing import (
     as_input,
@@ -32,6 +32,7 @@ from edgekit.runtime.preprocessing import (
 
 if TYPE_CHECKING:
     from edgekit.runtime.detection import FoundObject
+    from edgekit.runtime.segmentation import ClassShare
 
 # What ends like this is a file that is missing, not a sentence.
 _FILES: Final = (".txt", ".npy", ".npz", ".csv", ".wav")
@@ -78,6 +79,24 @@ class Prediction:
         from edgekit.runtime.detection import found_objects
 
         return found_objects(self.outputs, self._spec)
+
+    @cached_property
+    def mask(self) -> NDArray[np.uint8] | None:
+        """The class of each place of the image, (H, W); None for models that return no mask."""
+        if not isinstance(self._spec.postprocessing, SegmentationOutput):
+            return None
+        from edgekit.runtime.segmentation import mask_of
+
+        return mask_of(self.outputs, self._spec)
+
+    @property
+    def classes(self) -> tuple[ClassShare, ...] | None:
+        """The classes of the mask with their shares, largest first; None for models that return no mask."""
+        if self.mask is None:
+            return None
+        from edgekit.runtime.segmentation import shares
+
+        return shares(self.mask, self._spec)
 
     @cached_property
     def image(self) -> NDArray[np.uint8] | None:

@@ -197,7 +197,10 @@ _SOURCE_OPTIONS: Final = (
     ),
     data_option,
     click.option(
-        "--labels", type=path_type, metavar="FILE", help="Class names, one per line, or objects in COCO's form (.json)."
+        "--labels",
+        type=path_type,
+        metavar="PATH",
+        help="Class names, one per line; objects in COCO's form (.json); or a folder of masks (.png).",
     ),
     click.option(
         "--calibration",
@@ -218,7 +221,7 @@ _SOURCE_OPTIONS: Final = (
         "--task",
         default="",
         metavar="TASK",
-        help="classification or regression, if it does not follow from the samples.",
+        help="classification, regression, detection or segmentation, if it does not follow from the samples.",
     ),
     click.option(
         "--preprocess",

@@ -85,7 +85,7 @@ def command(
     """Run a model on inputs and print its outputs.
 
     The spec of a bundle says how files become inputs, and whether outputs are labels with probabilities, objects
-    with boxes, a curve, a sentence or an image. Without it, every output is printed as numbers.
+    with boxes, a mask, a curve, a sentence or an image. Without it, every output is printed as numbers.
     """
     from edgekit.flows.run import run
 
@@ -125,6 +125,10 @@ def _answer(answer: Answer, written: str) -> Iterator[str]:
         return
     if answer.objects is not None:
         yield from _objects(answer.objects, written)
+        return
+    if answer.mask is not None:
+        yield columns([("", one.label, format_value(one.share, "ratio")) for one in answer.mask])
+        yield from () if written else ("  (--output FILE.png draws the mask)",)
         return
     if answer.curve is not None:
         yield from _curve(answer.curve)

@@ -33,9 +33,17 @@ class DetectedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     box: tuple[float, float, float, float]
 
 
+class MaskShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A class of a mask by its number, and the share of its places, 0 to 1."""
+
+    number: int
+    label: str
+    share: float
+
+
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The prediction for one input: class scores of a classifier, most probable first, the sentence, curve, image
-    size or objects of other models, and every output as nested lists.
+    size, objects or classes of the mask of other models, and every output as nested lists.
     """
 
     input: str
@@ -45,6 +53,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     curve: Curve | None = None
     image: tuple[int, ...] = ()
     objects: tuple[DetectedObject, ...] | None = None
+    mask: tuple[MaskShare, ...] | None = None
 
 
 class RunReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

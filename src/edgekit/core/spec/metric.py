@@ -31,6 +31,9 @@ MODEL_METRICS: Final = {
     # Mean average precision at an overlap of 0.5, and over 0.5 to 0.95 in steps of 0.05.
     "map50": MetricTraits("ratio", True, over_all="edgekit.runtime.detection:map50"),
     "map": MetricTraits("ratio", True, over_all="edgekit.runtime.detection:map_of_all_overlaps"),
+    # Of masks: the mean overlap of the classes that occur, and the share of places with the right class.
+    "miou": MetricTraits("ratio", True, over_all="edgekit.runtime.segmentation:miou"),
+    "pixel_accuracy": MetricTraits("ratio", True, over_all="edgekit.runtime.segmentation:pixel_accuracy"),
     "mae": MetricTraits("1", False, f"{_HERE}:absolute_error"),
     "mse": MetricTraits("1", False, f"{_HERE}:squared_error"),
     "sure": MetricTraits("ratio", True),

@@ -1,4 +1,4 @@
-"""What the outputs of a model are where they are not scores of classes: a text, a curve, an image, objects."""
+"""What the outputs of a model are where they are not scores of classes: a text, a curve, an image, objects, masks."""
 
 from __future__ import annotations
 
@@ -57,4 +57,16 @@ class DetectionOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     most: int = 100
 
 
-Postprocessing = TextOutput | SeriesOutput | ImageOutput | DetectionOutput
+class SegmentationOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="segmentation"):
+    """The output `scores` contains a score of each class for each place of the image, (N, K, H, W).
+
+    `channels_last`: the axes are (N, H, W, K). The class with the highest score counts; with a single score, class 1
+    where it is above `threshold`. An output that is smaller than the image is enlarged bilinearly.
+    """
+
+    scores: str
+    channels_last: bool = False
+    threshold: float = 0.0
+
+
+Postprocessing = TextOutput | SeriesOutput | ImageOutput | DetectionOutput | SegmentationOutput

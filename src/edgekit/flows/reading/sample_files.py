@@ -16,6 +16,7 @@ from edgekit.core.system.files import read_bytes
 from edgekit.flows.reading.arrow_datasets import is_arrow_dataset, read_arrow_dataset
 from edgekit.flows.reading.coco import COCO_SUFFIX, read_coco
 from edgekit.flows.reading.held import UNNAMED, Held
+from edgekit.flows.reading.mask_folders import CLASS_NAMES, read_masks
 from edgekit.flows.reading.sample_folders import read_folder, read_list
 from edgekit.flows.reading.sample_tables import file_column, read_table
 
@@ -60,18 +61,25 @@ def read_held(
 def read_described(
     path: Path, labels: Path | None, how: Preprocessing | None, known: Sequence[str] = (), *, with_texts: bool = False
 ) -> Held:
-    """The samples at `path` with what the file `labels` says of them: class names, or objects in COCO's form.
+    """The samples at `path` with what `labels` says of them: class names, objects in COCO's form, or a folder of masks.
 
     Args:
         known: Names of the classes where the file gives none; other arguments and errors as in `read_held`.
     """
     if labels is not None and labels.suffix.lower() == COCO_SUFFIX:
         return read_coco(path, labels, how)
+    if labels is not None and labels.is_dir():
+        return read_masks(path, labels, how, label_names(labels) or known)
     return read_held(path, how, label_names(labels) or known, with_texts=with_texts)
 
 
 def label_names(path: Path | None) -> tuple[str, ...]:
-    """The class names in a file, one per line; none without a file, and in one with objects."""
+    """The class names in a file, one per line; none without a file, and in one with objects.
+
+    Those of a folder of masks are in its `labels.txt`, if it has one.
+    """
+    if path is not None and path.is_dir():
+        path = path / CLASS_NAMES if (path / CLASS_NAMES).is_file() else None
     if path is None or path.suffix.lower() == COCO_SUFFIX:
         return ()
     lines = read_bytes(path).decode(errors="replace").splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,11 @@ from edgekit.core.errors import nearest
 from edgekit.core.samples import TARGET, Array, Feed, part_of
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import Axis, TensorSpec
+from edgekit.runtime.detection import OBJECTS
+from edgekit.runtime.segmentation import MASK
+
+# Targets that belong to a task and to no output.
+_TASK_TARGETS: Final = (OBJECTS, MASK)
 
 
 def sample_problems(arrays: Feed, spec: ModelSpec, labels: Feed | None = None) -> list[str]:
@@ -30,7 +36,8 @@ def _name_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
     given = [name for name in arrays if not name.startswith(TARGET)]
     missing = [f"'{name}' is missing.{nearest(name, given)}" for name in names if name not in arrays]
     extra = [f"'{name}' is not an input of the model.{nearest(name, names)}" for name in given if name not in names]
-    targets = [name for name in part_of(arrays, TARGET) if outputs and name not in outputs]
+    known = (*outputs, *_TASK_TARGETS)
+    targets = [name for name in part_of(arrays, TARGET) if outputs and name not in known]
     return missing + extra + [f"'{name}' is not an output of the model.{nearest(name, outputs)}" for name in targets]
 
 

@@ -22,6 +22,7 @@ from edgekit.flows.reading.one_at_a_time import one_at_a_time
 from edgekit.flows.reading.sample_problems import sample_problems, shape_fits, wanted_shape
 from edgekit.runtime.detection import DETECTION, OBJECTS
 from edgekit.runtime.preprocessing import image_tensor, prepared
+from edgekit.runtime.segmentation import MASK, SEGMENTATION
 
 ValuesOf = Callable[[Array, str], Array]
 _CHANNELS_LAST: Final = (0, 3, 1, 2)
@@ -76,6 +77,8 @@ def completed(spec: ModelSpec, samples: Samples, task: str = "") -> ModelSpec:
     inputs = tuple(_spanning(tensor, samples.inputs[tensor.name]) for tensor in spec.inputs)
     if OBJECTS in samples.targets:
         return msgspec.structs.replace(spec, inputs=inputs, task=task or DETECTION, metric=Metric("map50"))
+    if MASK in samples.targets and (task == SEGMENTATION or (not task and samples.targets[MASK].dtype.kind in "iu")):
+        return msgspec.structs.replace(spec, inputs=inputs, task=SEGMENTATION, metric=Metric("miou"))
     implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
     return msgspec.structs.replace(spec, inputs=inputs, task=task or implied)
 

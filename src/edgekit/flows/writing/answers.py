@@ -1,4 +1,4 @@
-"""Outputs of a model in files: a curve, scores or objects as csv, an image as png, sentences as txt, or everything."""
+"""Outputs of a model in files: a curve, scores, objects, masks as csv or png, sentences as txt, or everything."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from edgekit.core.reports.run import Answer, RunReport
 from edgekit.core.samples import Feed, write_arrays
 from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
-from edgekit.core.spec.output_kinds import DetectionOutput, ImageOutput, SeriesOutput
+from edgekit.core.spec.output_kinds import DetectionOutput, ImageOutput, SegmentationOutput, SeriesOutput
 from edgekit.core.system import documents
 from edgekit.core.system.files import new_file, write_atomic
 from edgekit.core.system.optional import need
+from edgekit.flows.writing.drawn_masks import overlaid
 from edgekit.flows.writing.drawn_objects import drawn
 from edgekit.runtime.postprocessing import pixels, writes_text
+from edgekit.runtime.prediction import Prediction
 from edgekit.runtime.preprocessing import is_raw, pixels_of
 
 
@@ -100,10 +102,30 @@ def _drawn(one: _Written) -> list[NDArray[np.uint8]]:
             hint="--output FILE.csv",
         )
     raw = is_raw(one.spec)
-    return [
-        drawn(np.asarray(image, np.uint8) if raw else pixels_of(image, how), answer.objects or ())
-        for image, answer in zip(shown, one.found.answers, strict=True)
-    ]
+    images = [np.asarray(image, np.uint8) if raw else pixels_of(image, how) for image in shown]
+    if isinstance(one.spec.postprocessing, SegmentationOutput):
+        return _level(
+            [
+                overlaid(image, mask, answer.mask or ())
+                for image, mask, answer in zip(images, _masks(one), one.found.answers, strict=True)
+            ]
+        )
+    return [drawn(image, answer.objects or ()) for image, answer in zip(images, one.found.answers, strict=True)]
+
+
+def _masks(one: _Written) -> Iterator[NDArray[np.uint8]]:
+    """The mask of each sample."""
+    for feed in one.outputs:
+        for row in range(len(next(iter(feed.values())))):
+            mask = Prediction({name: array[row : row + 1] for name, array in feed.items()}, one.spec).mask
+            assert mask is not None
+            yield mask
+
+
+def _level(images: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """The images in one height, filled with white below."""
+    height = max(len(image) for image in images)
+    return [np.pad(image, ((0, height - len(image)), (0, 0), (0, 0)), constant_values=255) for image in images]
 
 
 def _txt(one: _Written) -> None:
@@ -121,7 +143,8 @@ def _csv(one: _Written) -> None:
 
 
 def _refuse_missing(one: _Written, has: Callable[[Answer], object]) -> None:
-    missing = next((answer.input for answer in one.found.answers if not has(answer) and answer.objects is None), None)
+    unread = (answer for answer in one.found.answers if not has(answer) and answer.objects is None)
+    missing = next((answer.input for answer in unread if answer.mask is None), None)
     # An empty sentence is an answer.
     if missing is not None and not writes_text(one.spec):
         raise UserError(
@@ -142,6 +165,11 @@ def _rows(found: RunReport, spec: ModelSpec) -> Iterator[tuple[object, ...]]:
         for answer in found.answers:
             yield from ((answer.input, one.label, one.score, *one.box) for one in answer.objects or ())
         return
+    if isinstance(spec.postprocessing, SegmentationOutput):
+        yield "input", "class", "label", "share"
+        for answer in found.answers:
+            yield from ((answer.input, one.number, one.label, one.share) for one in answer.mask or ())
+        return
     yield "input", "label", "probability"
     for answer in found.answers:
         yield from ((answer.input, score.label, score.probability) for score in answer.scores)
@@ -152,7 +180,8 @@ def _always(spec: ModelSpec) -> bool:
 
 
 def _in_columns(spec: ModelSpec) -> bool:
-    return isinstance(spec.postprocessing, SeriesOutput | DetectionOutput) or spec.task == "classification"
+    tables = SeriesOutput | DetectionOutput | SegmentationOutput
+    return isinstance(spec.postprocessing, tables) or spec.task == "classification"
 
 
 def _in_lines(spec: ModelSpec) -> bool:
@@ -160,7 +189,7 @@ def _in_lines(spec: ModelSpec) -> bool:
 
 
 def _in_pixels(spec: ModelSpec) -> bool:
-    return isinstance(spec.postprocessing, ImageOutput | DetectionOutput)
+    return isinstance(spec.postprocessing, ImageOutput | DetectionOutput | SegmentationOutput)
 
 
 # By suffix: the models whose answers it can hold, and what writes it.
