@@ -14,6 +14,7 @@ from typing import Final
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, EnvironmentFault, UserError
 from edgekit.core.system.durable.owners import make_folder
 from edgekit.core.system.installation import system_install
+from edgekit.core.system.native import stops
 from edgekit.core.system.processes import Finished, end, start
 from edgekit.devices.remote.frames import Frame, for_login_shell
 from edgekit.devices.remote.shell import ProgramShell
@@ -76,7 +77,8 @@ class SshShell(ProgramShell):
         if self._master is not None and self._master.poll() is None:
             return
         self.close()
-        self._folder = _socket_folder()
+        with stops.held():
+            self._folder = _socket_folder()
         # The device closes the connection's own command when its input ends, so the connection ends with this process.
         frame = Frame()
         greeting = for_login_shell(frame.around("exec cat >/dev/null"))
@@ -101,12 +103,13 @@ class SshShell(ProgramShell):
 
     def close(self) -> None:
         """Close the connection; closing twice is harmless."""
-        if self._master is not None:
-            end(self._master)
-            self._master = None
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = ""
+        with stops.held():
+            if self._master is not None:
+                end(self._master)
+                self._master = None
+            if self._folder:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = ""
 
     def _program(self) -> list[str]:
         options = [part for name, value in _OPTIONS.items() for part in ("-o", f"{name}={value}")]

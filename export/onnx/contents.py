@@ -46,9 +46,14 @@ def _read(path: Path, spec: ModelSpec) -> Contents:
     constant = {node.output[0] for node in graph.node if node.input and set(node.input) <= arrays.keys()}
     tensors = tuple(one for one in _tensors(inferred, sizes) if one.name not in constant | arrays.keys())
     opsets = {one.domain or "ai.onnx": one.version for one in model.opset_import}
-    metadata = {one.key: one.value for one in model.metadata_props}
+    metadata = {_text(one.key): _text(one.value) for one in model.metadata_props}
     layers = tuple(layers_of(model, sizes))
     return Contents(nodes, tuple(_weights(graph, arrays)), tensors, layers, opsets, (), metadata)
+
+
+def _text(found: str | bytes) -> str:
+    """Text of a file; protobuf gives one that is not UTF-8 as bytes."""
+    return found if isinstance(found, str) else found.decode(errors="replace")
 
 
 def _names(graph: GraphProto) -> Iterator[object]:

@@ -13,6 +13,7 @@ import msgspec
 from edgekit.core.errors import EdgekitError
 from edgekit.core.system import documents
 from edgekit.core.system.durable.owners import make_folder
+from edgekit.core.system.durable.renames import remove
 from edgekit.core.system.files import sha256_bytes, sha256_file
 from edgekit.export.messages import Converted
 
@@ -70,7 +71,7 @@ class ConversionCache:
                 documents.write(staging / _ENTRY, _Entry(sha256_file(path), converted))
                 staging.rename(self.root / key)
             finally:
-                shutil.rmtree(staging, ignore_errors=True)
+                remove(staging)
             self._shrink()
 
     def has_seen(self, subject: str) -> bool:

@@ -95,7 +95,8 @@ class Family:
         batch = self.batch
         if batch is None or not self.can_split or any(batch not in has for has in self.sizes):
             return ()
-        offered = tuple(sorted({has[batch] for has in self.sizes if self._takes(has, {**sizes, batch: has[batch]})}))
+        fits = {has[batch] for has in self.sizes if self._takes(has, {**sizes, batch: has[batch]})}
+        offered = tuple(sorted(size for size in fits if size > 0))
         cover = exact_cover(sizes[batch], offered)
         may_pad = offered and self.can_pad(batch)
         return cover or (_padded_cover(sizes[batch], offered) if may_pad else ())

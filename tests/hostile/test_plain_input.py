@@ -87,6 +87,7 @@ MANIFESTS = {
     "an artifact without a name": (_artifact(recipe=""), 5),
     "range without end": (_input(low=-1e308, high=1e308), 2),
     "range upside down": (_input(low=1.0, high=-1.0), 2),
+    "range from zero to minus zero": (_input(low=0.0, high=-0.0), 0),
     "unknown format": (_artifact(format="foo"), 2),
     "no artifact": (lambda document: document.update(artifacts=[]), 2),
 }
@@ -123,6 +124,31 @@ def test_a_file_of_an_unknown_format_is_not_deployed(edgekit: Run, changed: Call
     assert not Path("program").exists()
 
 
+@pytest.mark.parametrize("part", ["inputs", "outputs"])
+def test_an_artifact_that_the_cases_do_not_fit_is_not_deployed(
+    edgekit: Run, changed: Callable[..., Path], part: str
+) -> None:
+    bundle = changed(lambda document: [one[part][0].update(name="other") for one in document["artifacts"]])
+
+    told = edgekit("deploy", str(bundle), "--for", "js", "--out", "program")
+
+    assert told.code == 5, told.err
+    assert "'other'" in told.err
+
+
+def test_metadata_that_is_not_utf8_is_shown(edgekit: Run, changed: Callable[..., Path], tmp_path: Path) -> None:
+    onnx = need("onnx", extra="export")
+    model = onnx.load(next(changed().glob("*.onnx")))
+    onnx.helper.set_model_props(model, {"author": "NAME"})
+    file = tmp_path / "named.onnx"
+    file.write_bytes(model.SerializeToString().replace(b"NAME", b"N\xff\xfeE"))
+
+    told = edgekit("inspect", str(file))
+
+    assert told.code == 0, told.err
+    assert "metadata: author = N" in told.out
+
+
 VALUES = np.zeros((4, 4), np.float32)
 SAMPLES: dict[str, dict[str, Any]] = {
     "nothing": {},
@@ -131,6 +157,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "scalar output": {"input:x": VALUES, "expected:yx": np.float32(0)},
     "text labels": {"input:x": VALUES, "label": np.array(list("abcd"))},
     "endless labels": {"input:x": VALUES, "label": np.full(4, np.nan)},
+    "samples of another model": {"input:z": VALUES},
+    "references of another model": {"input:x": VALUES, "expected:z": VALUES},
     "different counts": {"input:x": VALUES, "input:z": VALUES[:2]},
 }
 

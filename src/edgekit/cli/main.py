@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -23,8 +25,17 @@ def main() -> NoReturn:
         code = supervised(lambda: _prepared(arguments), lambda err: _failed(err, arguments))
     except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - the system may refuse a pipe or a process
         code = _failed(err, arguments)
-    _on_stops(signal.SIG_IGN)  # all is done and said: only the interpreter ends now
-    sys.exit(code)
+    _on_stops(signal.SIG_IGN)  # all is done and said
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """End this process without what its packages do at their end: it takes up to a second, and may crash."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def _on_stops(do: Callable[..., object] | signal.Handlers) -> None:

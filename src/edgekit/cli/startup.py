@@ -11,7 +11,7 @@ import warnings
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from edgekit.core.system.native import memory_limit, notes, time_limit
+from edgekit.core.system.native import memory_limit, notes, stops, time_limit
 from edgekit.core.system.native.forks import STOPS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _unwind_when_stopped(before: tuple[object, ...]) -> None:
         nonlocal last
         notes.heard()
         previous, last = last, time.monotonic()
-        if not notes.is_watched() or last - previous > _SAME_S:
+        if (not notes.is_watched() or last - previous > _SAME_S) and not stops.hold():
             raise KeyboardInterrupt
 
     for number in STOPS:

@@ -51,6 +51,11 @@ class _Command:
         self._ran_before_s = 0.0
         self._is_passed_on = False
 
+    @property
+    def has_heard(self) -> bool:
+        """Whether it unwinds, and did not have to be killed."""
+        return self._heard_at > 0 and not self.is_killed
+
     def read_notes(self) -> None:
         """Take over what the child has noted since."""
         with contextlib.suppress(BlockingIOError):
@@ -116,7 +121,7 @@ def supervised(work: Callable[[], int], failed: Callable[[BaseException], int]) 
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return code
-    if -code in forks.STOPS:  # a second Ctrl-C ends a command that is unwinding
+    if -code in forks.STOPS or command.has_heard:  # a second Ctrl-C, or a crash, ends a command that is unwinding
         return _INTERRUPTED
     _restore_terminal()
     return failed(_fate(command, -code))

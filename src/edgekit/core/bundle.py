@@ -192,8 +192,9 @@ class Bundle:
         return self.root / artifact.file
 
     def samples(self) -> Samples | None:
-        """The samples in the bundle, with their reference outputs; None if it has none."""
-        return Samples.load(self.root / SAMPLES, BundleUnreadable) if SAMPLES in self.manifest.files else None
+        """The samples in the bundle, with reference outputs; None if it has none. Raises BundleUnreadable."""
+        has_any = SAMPLES in self.manifest.files
+        return Samples.load(self.root / SAMPLES, BundleUnreadable, self.spec) if has_any else None
 
 
 def _refuse_other(path: Path) -> None:

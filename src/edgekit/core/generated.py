@@ -55,5 +55,6 @@ def _draw(rng: np.random.Generator, tensor: TensorSpec, shape: tuple[int, ...]) 
         low, high = int(tensor.low or 0), int(tensor.high if tensor.high is not None else 1)
         return rng.integers(low, high + 1, shape).astype(tensor.dtype)
     if tensor.low is not None and tensor.high is not None:
-        return rng.uniform(tensor.low, tensor.high, shape).astype(tensor.dtype)
+        # Numpy has no range from 0.0 to -0.0; adding 0.0 makes that 0.0.
+        return rng.uniform(tensor.low, tensor.high + 0.0, shape).astype(tensor.dtype)
     return rng.normal(size=shape).astype(tensor.dtype)

@@ -12,7 +12,7 @@ from edgekit.core.facts import Facts
 JOB_SCHEMA: Final = 1
 # What a device may report: no launch takes longer than eleven days, and no time is negative.
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
-Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
 
 

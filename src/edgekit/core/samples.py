@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import EdgekitError, UserError
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import new_sha256, read_bytes, write_atomic, zip_entry
 
 Array = NDArray[np.generic]
@@ -112,12 +113,12 @@ class Samples:
         write_arrays(path, arrays)
 
     @classmethod
-    def load(cls, path: Path, error: type[EdgekitError] = UserError) -> Samples:
-        """Samples written by `save`.
+    def load(cls, path: Path, error: type[EdgekitError] = UserError, spec: ModelSpec | None = None) -> Samples:
+        """Samples written by `save`, for the model of `spec`.
 
         Raises:
             error: As in `read_arrays`; there is no input, an array has no axis for the samples, the inputs differ in
-                their number, or the labels are not numbers.
+                their number, the labels are not numbers, or an input or output of the model is missing.
         """
         arrays = read_arrays(path, error)
         labels = arrays.get(LABEL)
@@ -128,11 +129,16 @@ class Samples:
             raise error(f"'{path}' does not contain samples: {wrong}.")
         if labels is not None and (labels.dtype.kind not in "biuf" or not np.isfinite(labels).all()):
             raise error(f"'{path}' does not contain samples: its labels are not numbers.")
+        expected = part_of(arrays, _EXPECTED)
+        for tensors, found in ((spec.inputs, inputs), (spec.outputs, expected)) if spec else ():
+            missing = [tensor.name for tensor in tensors if found and tensor.name not in found]
+            if missing:
+                raise error(f"'{path}' does not contain samples of this model: '{missing[0]}' is missing.")
         return cls(
             inputs,
             None if labels is None else labels.astype(np.int64),
             part_of(arrays, TARGET),
-            part_of(arrays, _EXPECTED),
+            expected,
             part_of(arrays, _NOISE),
         )
 

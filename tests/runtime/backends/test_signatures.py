@@ -30,6 +30,11 @@ def sequence(padding: float | None, *sizes: tuple[int, int]) -> Family:
     return family_of(entries, (spec,), (TensorSpec("y", "float32", ("N", "T")),))
 
 
+def test_a_signature_without_rows_runs_no_batch() -> None:
+    assert sequence(None, (0, 4), (100, 4)).chunks({"N": 1, "T": 4}) == ()
+    assert sequence(None, (0, 4), (2, 4)).chunks({"N": 4, "T": 4}) == (2, 2)
+
+
 @given(st.integers(1, 60), st.sets(st.integers(1, 12), min_size=1, max_size=4))
 def test_a_cover_adds_up_with_the_fewest_parts(total: int, offered: set[int]) -> None:
     cover = exact_cover(total, tuple(sorted(offered)))

@@ -19,7 +19,7 @@ from edgekit.core.errors import DiskFull, EdgekitError, UserError, from_os_error
 from edgekit.core.system.confined.outputs import is_output, mark
 from edgekit.core.system.durable.claims import OLD, claimed
 from edgekit.core.system.durable.owners import clean, staging_name
-from edgekit.core.system.durable.renames import exchange, place
+from edgekit.core.system.durable.renames import exchange, place, remove
 
 if TYPE_CHECKING:
     import zipfile
@@ -157,7 +157,7 @@ def cached_folder(path: Path) -> Iterator[Path]:
         with _translated(doing), contextlib.suppress(FileExistsError):
             place(staging, path)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        remove(staging)
 
 
 def copy_whole(source: Path, out: Path, *, force: bool = True) -> None:

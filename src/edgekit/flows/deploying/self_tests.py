@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from edgekit.core.bundle import CASES, Artifact, Bundle
-from edgekit.core.errors import ModelUnreadable, UserError, from_record
+from edgekit.core.errors import BundleUnreadable, ModelUnreadable, UserError, from_record
 from edgekit.core.generated import generated
 from edgekit.core.samples import Feed
 from edgekit.core.spec.input_kinds import AudioInput, ImageInput
@@ -81,7 +81,10 @@ def checked_cases(bundle: Bundle, artifact: Artifact) -> tuple[CheckedCase, ...]
                 continue  # a size that this file does not have
     if not ran:
         raise UserError(f"'{artifact.recipe}' runs none of the cases of the bundle.", hint="edgekit validate BUNDLE")
-    spans = {name: Magnitude.of(_joined(case.expected[name] for case, _ in ran)).span for name in ran[0][0].expected}
+    for case, outputs in ran:
+        _refuse_unfit(case, outputs, artifact, file)
+    names = [tensor.name for tensor in artifact.outputs] if ran[0][0].expected else []
+    spans = {name: Magnitude.of(_joined(case.expected[name] for case, _ in ran)).span for name in names}
     found = tuple(_checked(case, outputs, artifact, spans) for case, outputs in ran)
     _refuse_foreign(artifact, ran)
     return found
@@ -152,6 +155,17 @@ def _affordable(cases: Iterator[_Case]) -> Iterator[_Case]:
         if all(array.dtype.kind in "fiub" and np.isfinite(array).all() for array in arrays):
             count += 1
             yield case
+
+
+def _refuse_unfit(case: _Case, outputs: Feed, artifact: Artifact, file: Path) -> None:
+    """Raise if a case lacks what the artifact takes or returns, or has it in another shape."""
+    for tensor in artifact.inputs:
+        if tensor.name not in case.feed:
+            raise BundleUnreadable(f"'{file}' takes '{tensor.name}', which the cases of the bundle do not have.")
+    for tensor in artifact.outputs:
+        found, wanted = outputs.get(tensor.name), (case.expected or outputs).get(tensor.name)
+        if found is None or wanted is None or np.shape(found) != np.shape(wanted):
+            raise BundleUnreadable(f"'{file}' does not return '{tensor.name}' as the cases of the bundle have it.")
 
 
 def _checked(case: _Case, outputs: Feed, artifact: Artifact, spans: dict[str, float]) -> CheckedCase:

@@ -12,6 +12,7 @@ from typing import Final
 
 from edgekit.core.errors import EdgekitError, UserError, from_os_error
 from edgekit.core.system.durable.renames import remove
+from edgekit.core.system.native import stops
 
 OLD: Final = "old"
 _CLAIM: Final = ".writing"
@@ -49,11 +50,12 @@ def claimed(path: Path, *, wait_s: float = 0.0) -> Iterator[Path]:
         _clear(folder, path)
         yield folder
     finally:
-        with contextlib.suppress(OSError):
-            _clear(folder, path)
-            (folder / _OWNER).unlink(missing_ok=True)
-            folder.rmdir()
-        os.close(owner)
+        with stops.held():
+            with contextlib.suppress(OSError):
+                _clear(folder, path)
+                (folder / _OWNER).unlink(missing_ok=True)
+                folder.rmdir()
+            os.close(owner)
 
 
 def clear_claims(folder: Path) -> tuple[Path, ...]:

@@ -20,6 +20,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgekit.core.system.native import stops
+
 _PROCESS: Final = re.compile(r"ek(?P<place>[0-9a-f]{8})-(?P<boot>[0-9a-f]{4})-(?P<pid>[0-9a-f]+)-(?P<start>[0-9a-f]+)")
 _OWNED: Final = re.compile(rf"{_PROCESS.pattern}-\w{{8}}$")
 # The number of the first namespace of processes of every Linux, which no container has.
@@ -46,7 +48,15 @@ class Cleaned(NamedTuple):
 
 def temporary_folder(prefix: str = "edgekit-") -> tempfile.TemporaryDirectory[str]:
     """Like `tempfile.TemporaryDirectory`, owned by this process; the folders of killed processes are removed first."""
-    return tempfile.TemporaryDirectory(prefix=_prefix(prefix, Path(tempfile.gettempdir())))
+    return _Folder(prefix=_prefix(prefix, Path(tempfile.gettempdir())))
+
+
+class _Folder(tempfile.TemporaryDirectory[str]):
+    """No Ctrl-C leaves it half removed."""
+
+    def cleanup(self) -> None:
+        with stops.held():
+            super().cleanup()
 
 
 def make_folder(prefix: str = "edgekit-", folder: Path | None = None) -> Path:

@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from edgekit.core.system.native import stops
+
 # renameat2: the first refuses a name that is taken, the second exchanges two files or folders at once.
 _NO_REPLACE: Final = 1
 _EXCHANGE: Final = 2
@@ -61,7 +63,8 @@ def exchange(new: Path, path: Path, old: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file, a link or a folder with its content."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        with stops.held():
+            shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
 
