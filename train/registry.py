@@ -18,6 +18,10 @@ MODELS = Registry(
             "edgekit.train.models.objects.detect_digits:MODEL",
             "anchor-free detector of handwritten digits on photographs",
         ),
+        "segment-digits": (
+            "edgekit.train.models.objects.segment_digits:MODEL",
+            "U-Net for handwritten digits on photographs",
+        ),
         "kws-dscnn": ("edgekit.train.models.audio.kws_dscnn:MODEL", "DS-CNN for keyword spotting in raw audio"),
         "kws-crnn": ("edgekit.train.models.audio.kws_crnn:MODEL", "CRNN for keyword spotting in raw audio"),
         "sentiment-lstm": (
