@@ -1,10 +1,10 @@
-"""Objects in the outputs of a detector: candidates are decoded, and overlapping ones removed. Needs only numpy."""
+"""Objects in the outputs of a detector, with the names of their classes, and how good they are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +18,9 @@ from edgekit.core.statistics.average_precision import (
     Detections,
     Objects,
     mean_average_precision,
-    overlaps,
 )
+from edgekit.runtime.portable.found_objects import by_sample
+from edgekit.runtime.portable.found_objects import found_objects as in_outputs
 
 DETECTION: Final = "detection"
 # The array of what is in each sample, (S, M, 6): the corners x1, y1, x2, y2 in pixels of the input, the class, and 1
@@ -27,12 +28,8 @@ DETECTION: Final = "detection"
 OBJECTS: Final = "objects"
 # Average precision is over all scores, and these cannot change it by more than a rounding error.
 _FAINT: Final = 0.001
-# Candidates of one sample that are compared with each other.
-_COMPARED: Final = 1000
 _LIMITS: Final = tuple(float(limit) for limit in np.linspace(0.5, 0.95, 10))
 _BOX: Final = 4
-# A sigmoid is 0 or 1 beyond, and its exponential stays finite.
-_LARGEST: Final = 80.0
 
 
 class FoundObject(NamedTuple):
@@ -69,32 +66,16 @@ def detections(outputs: Feed, spec: ModelSpec, threshold: float | None = None) -
     """
     how = _how(spec)
     least = how.threshold if threshold is None else threshold
-    return [_kept(boxes, scores, how, least) for boxes, scores in _candidates(outputs, how, input_size(spec))]
-
-
-def suppressed(boxes: NDArray[Any], scores: NDArray[Any], classes: NDArray[Any], limit: float, most: int) -> list[int]:
-    """The rows that stay, best first: those that overlap no better one of the same class by more than `limit`.
-
-    Of equal scores the first is better. Non-maximum suppression, without weights, class by class.
-
-    Args:
-        boxes: (D, 4) as corners.
-        most: Rows that stay at most.
-    """
-    order = np.argsort(-scores, kind="stable")[:_COMPARED]
-    kept: list[int] = []
-    while len(order) and len(kept) < most:
-        best, rest = int(order[0]), order[1:]
-        kept.append(best)
-        shared = overlaps(boxes[best : best + 1], boxes[rest])[0]
-        order = rest[(shared <= limit) | (classes[rest] != classes[best])]
-    return kept
+    try:
+        return [Detections(*one) for one in in_outputs(outputs, msgspec.structs.asdict(how), input_size(spec), least)]
+    except ValueError as err:
+        raise UserError(str(err)) from err
 
 
 def objects_of(array: Array) -> list[Objects]:
     """What is in each sample, from an array (S, M, 6) as described at `OBJECTS`."""
     found = []
-    for rows in np.asarray(_by_sample(array), np.float64):
+    for rows in np.asarray(by_sample(array), np.float64):
         there = rows[rows[:, _BOX] >= 0]
         found.append(Objects(there[:, :_BOX], there[:, _BOX].astype(np.int64), there[:, _BOX + 1] > 0))
     return found
@@ -135,59 +116,3 @@ def _how(spec: ModelSpec) -> DetectionOutput:
     if not isinstance(how, DetectionOutput):
         raise UserError(f"'{spec.name}' has no description of the boxes in its outputs.")
     return how
-
-
-def _candidates(
-    outputs: Feed, how: DetectionOutput, size: tuple[int, int]
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Boxes (A, 4) as corners in pixels, and scores (A, K), of each sample."""
-    missing = next((name for name in (how.boxes, how.scores) if name not in outputs), None)
-    if missing is not None:
-        raise UserError(f"The model has no output '{missing}'; it has {', '.join(outputs)}.")
-    boxes, scores = (_by_sample(outputs[name]) for name in (how.boxes, how.scores))
-    if how.channels_first:
-        boxes, scores = boxes.swapaxes(1, 2), scores.swapaxes(1, 2)
-    if how.boxes == how.scores:
-        boxes, scores = boxes[..., :_BOX], boxes[..., _BOX:]
-    if boxes.ndim != 3 or scores.ndim != 3 or boxes.shape[-1] != _BOX or not scores.shape[-1]:
-        raise UserError(
-            f"'{how.boxes}' and '{how.scores}' contain no boxes with scores: {boxes.shape}, {scores.shape}."
-        )
-    for box, score in zip(boxes, scores, strict=True):
-        yield _corners(np.asarray(box, np.float64), how, size), _class_scores(np.asarray(score, np.float64), how)
-
-
-def _by_sample(array: Array) -> NDArray[Any]:
-    """(S, A, K) of an array that may have a batch of 1 for each sample, (S, 1, A, K)."""
-    return array.reshape(-1, *array.shape[-2:]) if array.ndim > 3 else array
-
-
-def _corners(boxes: NDArray[np.float64], how: DetectionOutput, size: tuple[int, int]) -> NDArray[np.float64]:
-    if how.corners == "yxyx":
-        boxes = boxes[:, [1, 0, 3, 2]]
-    if how.corners == "cxcywh":
-        centre, half = boxes[:, :2], boxes[:, 2:] / 2
-        boxes = np.concatenate([centre - half, centre + half], axis=1)
-    height, width = size
-    return boxes * np.array([width, height, width, height]) if how.unit == "share" else boxes
-
-
-def _class_scores(scores: NDArray[np.float64], how: DetectionOutput) -> NDArray[np.float64]:
-    if how.logits and how.background:
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        scores = powers / powers.sum(axis=1, keepdims=True)
-    elif how.logits:
-        scores = 1 / (1 + np.exp(-np.clip(scores, -_LARGEST, _LARGEST)))
-    if how.objectness:
-        return scores[:, :1] * scores[:, 1:]
-    return scores[:, 1:] if how.background else scores
-
-
-def _kept(
-    boxes: NDArray[np.float64], scores: NDArray[np.float64], how: DetectionOutput, threshold: float
-) -> Detections:
-    """The best class of each candidate, without what is faint or not finite, and without overlapping ones."""
-    classes, best = scores.argmax(axis=1), scores.max(axis=1)
-    rows = np.flatnonzero((best >= threshold) & np.isfinite(boxes).all(axis=1))
-    chosen = rows[suppressed(boxes[rows], best[rows], classes[rows], how.overlap, how.most)]
-    return Detections(boxes[chosen], best[chosen], classes[chosen].astype(np.int64))

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-# The three modules travel together, as a package of another name.
+# The modules travel together, as a package of another name.
+from .found_objects import found_objects
 from .inputs import read_input
 from .runner import Failure, open_session
 
@@ -79,10 +80,12 @@ def backend(settings: dict[str, Any]) -> str:
 
 
 def result(session: Any, settings: dict[str, Any], path: Path) -> dict[str, Any]:
-    """What the model gives for one file: the most likely classes, or every output."""
+    """What the model gives for one file: the most likely classes, the objects that are found, or every output."""
     outputs = session.run({**states(settings), **read_input(path, settings)})
     if settings["task"] == "classification":
         return {"input": path.name, "classes": classes(outputs[settings["outputs"][0]["name"]], settings)}
+    if settings.get("detection"):
+        return {"input": path.name, "objects": objects(outputs, settings)}
     return {"input": path.name, "outputs": {name: np.asarray(array).tolist() for name, array in outputs.items()}}
 
 
@@ -106,11 +109,27 @@ def classes(output: Any, settings: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def objects(outputs: dict[str, Any], settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is found, best first; a box is x1, y1, x2, y2 in pixels of the input of the model."""
+    how, labels = settings["detection"], settings["labels"]
+    height, width = settings["image_size"]
+    return [
+        {"label": labels[place] if place < len(labels) else str(place), "score": float(score), "box": box.tolist()}
+        for boxes, scores, places in found_objects(outputs, how, (height, width), how["threshold"])
+        for box, score, place in zip(boxes, scores, places.tolist())  # noqa: B905 - `strict` needs Python 3.10
+    ]
+
+
 def print_result(name: str, found: dict[str, Any]) -> None:
     """Print a result for a person."""
     print(name)
     for one in found.get("classes", ()):
         print(f"  {100 * one['probability']:6.2f} %  {one['label']}")
+    for one in found.get("objects", ()):
+        box = "  ".join(f"{edge:.0f}" for edge in one["box"])
+        print(f"  {100 * one['score']:6.2f} %  {one['label']}  {box}")
+    if found.get("objects") == []:
+        print("  no objects")
     for output, values in found.get("outputs", {}).items():
         print(f"  {output}  {json.dumps(values)}")
 

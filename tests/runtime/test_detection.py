@@ -13,7 +13,8 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import DetectionOutput
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.statistics.by_sample import OverAll
-from edgekit.runtime.detection import OBJECTS, detections, found_objects, map50, map_of_all_overlaps, suppressed
+from edgekit.runtime.detection import OBJECTS, detections, found_objects, map50, map_of_all_overlaps
+from edgekit.runtime.portable.found_objects import suppressed
 
 HEIGHT, WIDTH = 48, 64
 BOXES = np.array([[4.0, 8, 20, 30], [5, 9, 21, 31], [40, 10, 60, 40]])

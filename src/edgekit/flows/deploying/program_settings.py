@@ -9,8 +9,10 @@ import msgspec
 from edgekit.core.bundle import Artifact
 from edgekit.core.spec.input_kinds import ArrayInput, AudioInput, ImageInput, Preprocessing
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import DetectionOutput
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.documents import canonical
+from edgekit.runtime.detection import input_size
 from edgekit.runtime.preprocessing import is_raw
 
 # 1: first version.
@@ -32,6 +34,7 @@ class ProgramSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that a program reads instead of a bundle.
 
     `example` is the file from which the self-test makes an input, or empty. `states` are inputs that begin with zeros.
+    `detection` says what the outputs of a detector mean, for an input of `image_size`, height and width.
     """
 
     name: str
@@ -46,6 +49,8 @@ class ProgramSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preprocessing: Preprocessing
     states: tuple[str, ...] = ()
     example: str = ""
+    detection: DetectionOutput | None = None
+    image_size: tuple[int, int] = (0, 0)
     schema_version: int = SETTINGS_SCHEMA
 
     def encoded(self) -> bytes:
@@ -56,6 +61,7 @@ class ProgramSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def settings_of(spec: ModelSpec, artifact: Artifact, example: str) -> ProgramSettings:
     """The settings of a program that runs `artifact`."""
     first = spec.outputs[0] if spec.outputs else None
+    detection = _detection(spec, artifact)
     return ProgramSettings(
         name=printable(spec.name),
         task=printable(spec.task),
@@ -69,7 +75,18 @@ def settings_of(spec: ModelSpec, artifact: Artifact, example: str) -> ProgramSet
         preprocessing=spec.preprocessing,
         states=tuple(spec.states.values()),
         example=example,
+        detection=detection,
+        image_size=input_size(spec) if detection else (0, 0),
     )
+
+
+def _detection(spec: ModelSpec, artifact: Artifact) -> DetectionOutput | None:
+    """The meaning of a detector's outputs, by their names in the file."""
+    how = spec.postprocessing
+    if not isinstance(how, DetectionOutput):
+        return None
+    stored = {wanted.name: one.name for wanted, one in zip(spec.outputs, artifact.outputs, strict=True)}
+    return msgspec.structs.replace(how, boxes=stored.get(how.boxes, ""), scores=stored.get(how.scores, ""))
 
 
 def printable(text: str) -> str:

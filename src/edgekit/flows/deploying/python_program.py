@@ -16,7 +16,7 @@ from edgekit.runtime.portable import FOLDER
 
 ZIPAPP: Final = "model.pyz"
 PACKAGES: Final = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
-_MODULES: Final = ("deployed.py", "inputs.py", "runner.py")
+_MODULES: Final = ("deployed.py", "found_objects.py", "inputs.py", "runner.py")
 # Without numpy not even the program's own message could be printed.
 _START: Final = b"""\
 import sys
