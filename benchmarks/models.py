@@ -31,6 +31,10 @@ NOTES = {
     "anomaly-ae": "The bottleneck size was chosen by the AUC on the test split: 0.85 to 0.88 for one, two or four "
     "values, 10 or 60 epochs and three seeds.",
     "cifar-resnet8": "Trained and tested on JPEG images of quality 75, on which published ResNets lose 8 to 11 points.",
+    "detect-digits": "The test scenes show photographs that no other scene shows; on the validation scenes, whose "
+    "photographs are those of the training, map50 is 96.56 %. The goal was 95 % on the test scenes, and is missed by "
+    "1.9 points. A first training on 6,000 scenes without stretching them had 99.6 % on training scenes and 94.1 % on "
+    "validation scenes. The weights ship in half precision.",
     "digits": "The test split is a quarter of every class, chosen by content.",
     "fashion": "Trained on the first 20,000 of the 60,000 training images.",
     "kws-crnn": "A subset of Speech Commands, split by speaker; not comparable with official results.",

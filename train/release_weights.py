@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Final
@@ -11,16 +12,26 @@ import numpy as np
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system import documents
-from edgekit.core.system.files import read_bytes, write_atomic
+from edgekit.core.system.files import read_bytes, sha256_file, write_atomic
+from edgekit.core.system.optional import need
 from edgekit.train.data.dataset import Dataset
+from edgekit.train.evaluate import evaluate
 from edgekit.train.registry import MODELS
 from edgekit.train.score import Score
 from edgekit.train.training_run import DataFacts, TrainingRun, read_run
+from edgekit.train.weights import read_tensors
 
 # 1: first version.
 CARD_SCHEMA: Final = 1
 MAX_SAMPLES: Final = 64
+# Inputs of all samples together, before they are packed; four is the least that says anything.
+MAX_SAMPLE_BYTES: Final = 4_200_000
+MIN_SAMPLES: Final = 4
+# Larger weights are stored in half precision, and the score on the card is theirs.
+MAX_WHOLE_BYTES: Final = 1_900_000
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,12 +65,38 @@ def ship(folder: Path, dataset: Dataset, weights: Path) -> Card:
     """
     run = read_run(folder)
     _refuse(run)
-    write_atomic(weights / f"{run.model}.safetensors", read_bytes(folder / run.weights))
-    made = card(run)
+    stored, made = weights / f"{run.model}.safetensors", card(run)
+    if (folder / run.weights).stat().st_size > MAX_WHOLE_BYTES and not MODELS.get(run.model).companion:
+        made = _halved(run, folder / run.weights, stored, dataset, made)
+    else:
+        write_atomic(stored, read_bytes(folder / run.weights))
     if len(dataset.test):
-        made = msgspec.structs.replace(made, samples=_written(chosen(dataset.test), run.model, weights))
+        samples = _as_files_have_it(chosen(dataset.test), run.spec)
+        made = msgspec.structs.replace(made, samples=_written(samples, run.model, weights))
     documents.write(weights / f"{run.model}.card.json", made)
     return made
+
+
+def _halved(run: TrainingRun, source: Path, target: Path, dataset: Dataset, made: Card) -> Card:
+    """Write the weights in half precision; the card with their score and digest."""
+    torch, save = need("torch", extra="train"), need("safetensors.torch", extra="export").save
+    tensors = {name: one.half() if one.dtype == torch.float32 else one for name, one in read_tensors(source).items()}
+    write_atomic(target, save(tensors))
+    score = evaluate(MODELS.get(run.model), target, dataset.test, spec=run.spec)
+    return msgspec.structs.replace(made, score=score, weights_sha256=sha256_file(target))
+
+
+def _as_files_have_it(samples: Samples, spec: ModelSpec) -> Samples:
+    """The samples with pictures of 8 bits, as a file would hold them: they take a quarter of the room."""
+    if not isinstance(spec.preprocessing, ImageInput):
+        return samples
+    inputs = {
+        name: np.round(np.asarray(array, np.float32) * np.float32(255)) / np.float32(255)
+        if (one.low, one.high) == (0.0, 1.0)
+        else array
+        for one, (name, array) in zip(spec.inputs, samples.inputs.items(), strict=True)
+    }
+    return dataclasses.replace(samples, inputs=inputs)
 
 
 def _written(samples: Samples, model: str, weights: Path) -> str:
@@ -82,7 +119,9 @@ def read_card(path: Path) -> Card:
 def chosen(samples: Samples, count: int = MAX_SAMPLES) -> Samples:
     """At most `count` evenly spaced samples, sorted by label so that every class is included."""
     order = np.arange(len(samples)) if samples.labels is None else np.argsort(samples.labels, kind="stable")
-    return samples.take(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(np.int64)])
+    room = MAX_SAMPLE_BYTES * len(samples) // max(1, sum(array.nbytes for array in samples.inputs.values()))
+    most = min(count, len(order), max(MIN_SAMPLES, room))
+    return samples.take(order[np.linspace(0, len(order) - 1, most).astype(np.int64)])
 
 
 def _refuse(run: TrainingRun) -> None:

@@ -28,7 +28,9 @@ def test_shipping_again_keeps_the_models_own_file(tmp_path: Path) -> None:
     assert [_written(samples(0.0), "a", tmp_path) for _ in range(2)] == ["a.samples.npz"] * 2
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "fashion", "kws-dscnn", "kws-crnn", "anomaly-ae", "xor", "dcgan"])
+@pytest.mark.parametrize(
+    "name", ["digits", "mnist", "fashion", "kws-dscnn", "kws-crnn", "anomaly-ae", "xor", "dcgan", "detect-digits"]
+)
 def test_shipped_weights_come_with_samples(name: str) -> None:
     found = shipped_samples(name)
 
