@@ -241,11 +241,3 @@ def test_sound_text_and_series_are_read_as_edgekit_reads_them(tmp_path: Path, le
 def test_an_unknown_language_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Did you mean 'python'"), program_order(tmp_path, language="pyton", out="x"):
         pass
-
-
-def test_a_language_that_is_not_written_yet_says_why(tmp_path: Path) -> None:
-    with (
-        pytest.raises(UserError, match="no Android toolchain compiles it"),
-        program_order(tmp_path, language="kotlin", out="x"),
-    ):
-        pass

@@ -152,7 +152,10 @@ static Image prepared(Image in) {
         height = in.width <= in.height ? (int)(side * in.height / in.width) : how->resize[0];
         width = in.width <= in.height ? how->resize[0] : (int)(side * in.width / in.height);
     }
-    if (height < 1 || width < 1) fail(WRONG_INPUT, "the image is too narrow");
+    if (height < 1 || width < 1) {
+        free(in.pixels);
+        fail(WRONG_INPUT, "the image is too narrow");
+    }
     return cut(resized(in_channels(in, how->channels), height, width, how->interpolation), how->height, how->width);
 }
 

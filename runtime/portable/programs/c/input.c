@@ -21,8 +21,7 @@ uint8_t *read_file(const char *path, size_t *size) {
     return data;
 }
 
-/* A tensor of zeros in the shape of input `place`, with 1 for a size that is not fixed. */
-static Tensor zeros(int place) {
+Tensor new_input(int place) {
     const TensorSettings *wanted = &settings.inputs[place];
     Tensor tensor = {wanted->type, wanted->rank, {0}, size_of(wanted->type), NULL};
     for (int axis = 0; axis < wanted->rank; axis++) {
@@ -64,6 +63,14 @@ static unsigned little(const uint8_t *data, int bytes) {
     return value;
 }
 
+void sound_tensor(const uint8_t *data, size_t count, Tensor *tensor) {
+    for (size_t i = 0; i < count && i < (size_t)settings.audio.length; i++) {
+        int16_t value = (int16_t)little(data + 2 * i, 2);
+        if (settings.is_raw) ((int16_t *)tensor->data)[i] = value;
+        else ((float *)tensor->data)[i] = (float)value / 32768.0f;
+    }
+}
+
 static void read_sound(const char *path, const uint8_t *data, size_t size, Tensor *tensor) {
     size_t start = 0, bytes = 0;
     unsigned rate = 0, bits = 0, channels = 0;
@@ -77,11 +84,7 @@ static void read_sound(const char *path, const uint8_t *data, size_t size, Tenso
     }
     if (!start || channels != 1 || bits != 16 || rate != (unsigned)settings.audio.rate)
         fail(WRONG_INPUT, "'%s' must have %d Hz, 16 bit, 1 channel", path, settings.audio.rate);
-    for (size_t i = 0; i < bytes / 2 && i < (size_t)settings.audio.length; i++) {
-        int16_t value = (int16_t)little(data + start + 2 * i, 2);
-        if (settings.is_raw) ((int16_t *)tensor->data)[i] = value;
-        else ((float *)tensor->data)[i] = (float)value / 32768.0f;
-    }
+    sound_tensor(data + start, bytes / 2, tensor);
 }
 
 static const struct { const char *name; Type type; } NUMPY_TYPES[] = {
@@ -108,6 +111,14 @@ static Tensor numpy_head(const char *path, const char *head) {
     return tensor;
 }
 
+int fits_input(const Tensor *tensor, int place) {
+    const TensorSettings *wanted = &settings.inputs[place];
+    int fits = tensor->rank == wanted->rank;
+    for (int axis = 0; fits && axis < wanted->rank; axis++)
+        fits = !wanted->sizes[axis] || wanted->sizes[axis] == tensor->sizes[axis];
+    return fits;
+}
+
 /* `tensor` with the batch axis and in the type of the input; every fixed size must match. */
 static Tensor fitting(const char *path, Tensor tensor, int place) {
     const TensorSettings *wanted = &settings.inputs[place];
@@ -115,10 +126,7 @@ static Tensor fitting(const char *path, Tensor tensor, int place) {
         memmove(tensor.sizes + 1, tensor.sizes, sizeof *tensor.sizes * (MAX_RANK - 1));
         tensor.sizes[0] = 1, tensor.rank++;
     }
-    int fits = tensor.rank == wanted->rank;
-    for (int axis = 0; fits && axis < wanted->rank; axis++)
-        fits = !wanted->sizes[axis] || wanted->sizes[axis] == tensor.sizes[axis];
-    if (!fits) fail(WRONG_INPUT, "'%s' does not have the shape of input %d", path, place);
+    if (!fits_input(&tensor, place)) fail(WRONG_INPUT, "'%s' does not have the shape of input %d", path, place);
     if (tensor.type == FLOAT64 && wanted->type == FLOAT32) {
         size_t count = count_of(&tensor);
         float *values = tensor.data;
@@ -150,7 +158,7 @@ Tensor read_input(const char *path, int place) {
     if (settings.kind == ARRAY || (length > 4 && !strcmp(path + length - 4, ".npy"))) {
         tensor = read_array(path, data, size, place);
     } else {
-        tensor = zeros(place);
+        tensor = new_input(place);
         if (settings.kind == IMAGE) image_tensor(read_pixels(path, data, size), &tensor);
         else read_sound(path, data, size, &tensor);
     }

@@ -45,12 +45,16 @@ typedef struct { Type type; int rank; int64_t sizes[MAX_RANK]; Steps steps; size
     F(int, LiteRtLockTensorBuffer, (void *, void **, int)) \
     F(int, LiteRtUnlockTensorBuffer, (void *)) \
     F(void, LiteRtDestroyTensorBuffer, (void *)) \
+    F(void, LiteRtDestroyCompiledModel, (void *)) \
+    F(void, LiteRtDestroyOptions, (void *)) \
+    F(void, LiteRtDestroyModel, (void *)) \
+    F(void, LiteRtDestroyEnvironment, (void *)) \
     F(int, LiteRtRunCompiledModel, (void *, size_t, size_t, void **, size_t, void **))
 #define DECLARED(RESULT, NAME, ARGUMENTS) static RESULT (*NAME) ARGUMENTS;
 #define LOADED(RESULT, NAME, ARGUMENTS) NAME = (RESULT (*) ARGUMENTS) function(handle, #NAME);
 FUNCTIONS(DECLARED)
 
-static void *environment, *model, *compiled, *results[MAX_TENSORS];
+static void *environment, *options, *model, *compiled, *results[MAX_TENSORS];
 static Port inputs_of_run[MAX_TENSORS], outputs_of_run[MAX_TENSORS];
 static size_t chosen = SIZE_MAX;
 
@@ -66,7 +70,7 @@ static void check(int status, int code, const char *what) {
 
 const char *model_open(const char *path, int threads) {
     const char *library = getenv("LITERT_LIBRARY");
-    void *options, *handle = dlopen(library ? library : "libLiteRt.so", RTLD_NOW);
+    void *handle = dlopen(library ? library : "libLiteRt.so", RTLD_NOW);
     (void)threads; /* LiteRT chooses them */
     if (!handle) fail(MISSING, "LiteRT does not load (%s); README.md says where it comes from", dlerror());
     FUNCTIONS(LOADED)
@@ -140,17 +144,24 @@ static void make_buffers(Port *ports, int count, int (*needs)(void *, size_t, si
     }
 }
 
+static void forget_signature(void) {
+    for (int i = 0; chosen != SIZE_MAX && i < settings.input_count; i++) LiteRtDestroyTensorBuffer(inputs_of_run[i].buffer);
+    for (int i = 0; chosen != SIZE_MAX && i < settings.output_count; i++) LiteRtDestroyTensorBuffer(outputs_of_run[i].buffer);
+    chosen = SIZE_MAX;
+}
+
 /* Select the signature for these shapes; buffers are kept while the shapes stay the same. */
 static void select_signature(const Tensor *inputs) {
     size_t count;
     int is_same = chosen != SIZE_MAX;
     for (int i = 0; is_same && i < settings.input_count; i++) is_same = has_shape(&inputs_of_run[i], &inputs[i]);
     if (is_same) return;
-    for (int i = 0; chosen != SIZE_MAX && i < settings.input_count; i++) LiteRtDestroyTensorBuffer(inputs_of_run[i].buffer);
-    for (int i = 0; chosen != SIZE_MAX && i < settings.output_count; i++) LiteRtDestroyTensorBuffer(outputs_of_run[i].buffer);
+    forget_signature();
     check(LiteRtGetNumModelSignatures(model, &count), UNREADABLE, "the model has no signatures");
-    for (chosen = 0; chosen < count && !read_signature(chosen, inputs); chosen++) {}
-    if (chosen == count) fail(WRONG_INPUT, "the model has no signature for inputs of these shapes");
+    size_t found = 0;
+    while (found < count && !read_signature(found, inputs)) found++;
+    if (found == count) fail(WRONG_INPUT, "the model has no signature for inputs of these shapes");
+    chosen = found;
     make_buffers(inputs_of_run, settings.input_count, LiteRtGetCompiledModelInputBufferRequirements);
     make_buffers(outputs_of_run, settings.output_count, LiteRtGetCompiledModelOutputBufferRequirements);
 }
@@ -208,4 +219,15 @@ void model_run(const Tensor *inputs, Tensor *outputs) {
     check(LiteRtRunCompiledModel(compiled, chosen, (size_t)settings.input_count, given, (size_t)settings.output_count, found),
           WRONG_INPUT, "the model does not run on this input");
     for (int i = 0; i < settings.output_count; i++) get_output(&outputs_of_run[i], &results[i], &outputs[i]);
+}
+
+void model_close(void) {
+    if (!LiteRtDestroyEnvironment) return;
+    forget_signature();
+    for (int i = 0; i < MAX_TENSORS; i++) free(results[i]), results[i] = NULL;
+    if (compiled) LiteRtDestroyCompiledModel(compiled);
+    if (options) LiteRtDestroyOptions(options);
+    if (model) LiteRtDestroyModel(model);
+    if (environment) LiteRtDestroyEnvironment(environment);
+    compiled = options = model = environment = NULL;
 }

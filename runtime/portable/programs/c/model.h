@@ -1,4 +1,4 @@
-/* A loaded model: the same three functions for ONNX Runtime and for LiteRT. Errors end the program, see fail.h. */
+/* A loaded model: the same four functions for ONNX Runtime and for LiteRT. Errors end the program, see fail.h. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -15,6 +15,9 @@ const char *model_open(const char *path, int threads);
 
 /* Run on settings.input_count inputs. The data of the settings.output_count outputs is valid until the next run. */
 void model_run(const Tensor *inputs, Tensor *outputs);
+
+/* Free what the model takes; another can be opened then. */
+void model_close(void);
 
 /* Bytes of one number of this type. */
 size_t size_of(Type type);

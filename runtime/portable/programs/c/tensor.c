@@ -1,19 +1,6 @@
-/* What both backends share: numbers of every type, and the end of the program. */
+/* What both backends share: numbers of every type. */
 #include "fail.h"
 #include "model.h"
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-void fail(int code, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("Error: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(code);
-}
 
 size_t size_of(Type type) {
     switch (type) {

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.argument(
     "bundle", type=click.Path(path_type=Path), required=False, help="A bundle: a folder, or a file NAME.edgekit."
 )
-@click.option("--for", "language", metavar="LANGUAGE", help="Write a program: python, c, cpp, js or systemd.")
+@click.option("--for", "language", metavar="LANGUAGE", help="Write a program: python, c, cpp, kotlin, js or systemd.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER", help="With --for: the folder to write.")
 @click.option("--to", "device", metavar="DEVICE", shell_complete=names("devices"), help="Install it on a device.")
 @click.option("--as", "name", default="", metavar="NAME", help="With --to: its name there.  [default: the model's]")

@@ -14,7 +14,8 @@ from edgekit.flows.deploying.program_parts import TEMPLATES, Parts, unwritten, w
 _MAX_RANK: Final = 8
 _MAX_TENSORS: Final = 64
 _BACKENDS: Final = {"onnx": "onnxruntime.c", "tflite": "litert.c"}
-_ABOUT: Final = {
+# What a README says of each backend, by the format that it runs.
+ABOUT: Final = {
     "onnx": {
         "backend": "ONNX Runtime",
         "library": "libonnxruntime.so.1",
@@ -33,10 +34,15 @@ _ABOUT: Final = {
 
 def refused_by_c(spec: ModelSpec, artifact: Artifact) -> str:
     """Why a program in C or C++ cannot run an artifact, empty if it can."""
+    return beyond_c(artifact) or unwritten(spec, "C")
+
+
+def beyond_c(artifact: Artifact) -> str:
+    """Which limit of the files in C an artifact exceeds, empty if none."""
     tensors = (*artifact.inputs, *artifact.outputs)
     if max(len(one.shape) for one in tensors) > _MAX_RANK or len(tensors) > _MAX_TENSORS:
         return f"it has more than {_MAX_TENSORS} tensors, or one of more than {_MAX_RANK} axes"
-    return unwritten(spec, "C")
+    return ""
 
 
 def write_c(parts: Parts, folder: Path) -> None:
@@ -57,14 +63,19 @@ def write_cpp(parts: Parts, folder: Path) -> None:
     )
 
 
-def _write_common(parts: Parts, folder: Path) -> None:
+def write_c_files(parts: Parts, folder: Path) -> None:
+    """The files in C that every program around them needs, with the settings of the model; `main.c` is not one."""
     for path in sorted((TEMPLATES / "c").glob("*.[ch]")):
         if path.name not in ("main.c", *_BACKENDS.values()):
             shutil.copyfile(path, folder / path.name)
     backend = _BACKENDS[parts.settings.format]
     shutil.copyfile(TEMPLATES / "c" / backend, folder / backend)
-    shutil.copyfile(parts.model, folder / parts.model_file)
     (folder / "settings.c").write_bytes(c_settings(parts.settings))
+
+
+def _write_common(parts: Parts, folder: Path) -> None:
+    write_c_files(parts, folder)
+    shutil.copyfile(parts.model, folder / parts.model_file)
     for name, content in parts.test_files.items():
         (folder / name).write_bytes(content)
 
@@ -79,7 +90,7 @@ def _write_readme(parts: Parts, folder: Path, values: dict[str, str]) -> None:
     more = several or f": {form + ', or ' if form else ''}`.npy`"
     example = f", `{parts.example.name}` and `example.bin`" if parts.example else ""
     about = {
-        **_ABOUT[parts.settings.format],
+        **ABOUT[parts.settings.format],
         "source": _BACKENDS[parts.settings.format],
         "more": more,
         "example": example,

@@ -13,6 +13,7 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import DTYPES
 from edgekit.flows.deploying.c_program import refused_by_c, write_c, write_cpp
 from edgekit.flows.deploying.js_program import refused_by_js, write_js
+from edgekit.flows.deploying.kotlin_program import refused_by_kotlin, write_kotlin
 from edgekit.flows.deploying.program_parts import Parts
 from edgekit.flows.deploying.python_program import PACKAGES, refused_by_python, write_python
 from edgekit.flows.deploying.systemd_service import write_systemd
@@ -31,13 +32,9 @@ LANGUAGES: Final = {
     "python": Language(refused_by_python, write_python),
     "c": Language(refused_by_c, write_c),
     "cpp": Language(refused_by_c, write_cpp),
+    "kotlin": Language(refused_by_kotlin, write_kotlin),
     "js": Language(refused_by_js, write_js),
     "systemd": Language(refused_by_python, write_systemd),
-}
-# Languages that people ask for, with what there is instead.
-NOT_YET: Final = {
-    "kotlin": "an Android module is not written yet, because no Android toolchain compiles it in the tests; an app can "
-    "call the files in C through JNI",
 }
 
 
@@ -45,10 +42,8 @@ def language_of(name: str) -> Language:
     """The row called `name`.
 
     Raises:
-        UserError: There is none; the nearest is suggested, or the reason is given.
+        UserError: There is none; the nearest is suggested.
     """
-    if name in NOT_YET:
-        raise UserError(f"There is no program in '{name}': {NOT_YET[name]}.", hint="--for c")
     if name not in LANGUAGES:
         raise unknown("language", name, LANGUAGES)
     return LANGUAGES[name]
