@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
 from edgekit.export.onnx.nodes import as_initializers, captured, name_apart, nodes_of
 from edgekit.export.onnx.opsets import PER_CHANNEL, at_opset, opset_of
@@ -39,11 +41,14 @@ def prepare(source: Path, out: Path) -> bool:
 
 def _inferred(path: Path) -> bool:
     shapes = need("onnxruntime.quantization.shape_inference", extra="cpu")
+    whole = str(path.absolute())
     try:
-        shapes.quant_pre_process(str(path), str(path), skip_symbolic_shape=False)
+        # Where it cannot follow the shapes, it leaves the graph in the current folder, which is the user's.
+        with temporary_folder() as folder, contextlib.chdir(folder):
+            shapes.quant_pre_process(whole, whole, skip_symbolic_shape=False)
     except Exception:  # noqa: BLE001  # it raises Exception itself: "Incomplete symbolic shape inference"
-        # Its documented way out for graphs whose shapes it cannot follow.
-        shapes.quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
+        # Its documented way out for such graphs.
+        shapes.quant_pre_process(whole, whole, skip_symbolic_shape=True)
         return False
     return True
 

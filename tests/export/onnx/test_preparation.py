@@ -16,7 +16,7 @@ from edgekit.core.samples import Samples
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.messages import Converted
-from edgekit.export.onnx.preparation import repaired
+from edgekit.export.onnx.preparation import prepare, repaired
 from edgekit.export.onnx.quantizer import OnnxQuantizer
 
 from .graphs import answer, model, saved, value
@@ -175,3 +175,23 @@ def test_equal_weights_are_stored_once_and_equal_biases_twice() -> None:
 
     assert [one.name for one in made.graph.initializer] == ["v", "a", "b"]
     assert numpy_helper.to_array(made.graph.initializer[0]).shape == (8, 8)
+
+
+def test_a_graph_whose_shapes_cannot_be_followed_leaves_nothing_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [
+        helper.make_node("Inverse", ["x"], ["inverse"], domain="com.microsoft"),
+        helper.make_node("Add", ["inverse", "inverse"], ["y"]),
+    ]
+    made = model(nodes, {"x": (2, 3, 3)}, {"y": (2, 3, 3)}, {})
+    made.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    source = saved(made, tmp_path)
+
+    followed = prepare(source, tmp_path / "prepared.onnx")
+
+    assert not followed
+    assert list(here.iterdir()) == []
