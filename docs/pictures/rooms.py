@@ -42,7 +42,20 @@ ROWS: Final = (
     ),
     (
         House("report", "draws core's reports", 0.25, (("pages",), ("plots",))),
-        House("train", "models, data, training", 0.25, (("models", "fitting"), ("data",))),
+        House(
+            "train",
+            "models, data, training",
+            0.25,
+            (
+                ("models", "fitting"),
+                ("models/images",),
+                ("models/objects",),
+                ("models/audio",),
+                ("models/sequences",),
+                ("models/tables",),
+                ("data",),
+            ),
+        ),
         House(
             "export",
             "from a network to artifacts with parity",
