@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,9 @@ def stop_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C arrives as soon as a folder is removed."""
     remove = shutil.rmtree
 
-    def removed(*arguments: object, **options: object) -> None:
+    def removed(*arguments: Any, **options: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
-        remove(*arguments, **options)  # type: ignore[arg-type]
+        remove(*arguments, **options)
 
     monkeypatch.setattr(shutil, "rmtree", removed)
 
