@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -10,6 +11,7 @@ import select
 import signal
 import sys
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -144,15 +146,23 @@ def _try_all(cases: Sequence[tuple[int, Case]], ground: Ground, writer: int) -> 
 
 
 def _program(case: Case, ground: Ground) -> int:
+    _forget_ends()
     watch, streams = Watch(ground.root), Streams(ground.root)
     streams.begin()
     sys.argv = ["edgekit", *case.arguments]
     with watch.heard() as heard:
-        try:
-            return _main(case)
-        finally:
-            if heard:
-                os.write(2, f"Traceback (most recent call last): {heard}\n".encode())
+        # A command ends its process itself, after these functions.
+        atexit.register(lambda: heard and os.write(2, f"Traceback (most recent call last): {heard}\n".encode()))
+        code = _main(case)
+        atexit._run_exitfuncs()
+        return code
+
+
+def _forget_ends() -> None:
+    """What the parent of this fork does at its end, such as to remove the ground, is not done here."""
+    atexit._clear()
+    vars(weakref)["finalize"]._registry.clear()
+    vars(weakref)["finalize"]._registered_with_atexit = False
 
 
 def _main(case: Case) -> int:
