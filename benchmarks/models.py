@@ -39,6 +39,7 @@ NOTES = {
     "fashion": "Trained on the first 20,000 of the 60,000 training images.",
     "kws-crnn": "A subset of Speech Commands, split by speaker; not comparable with official results.",
     "kws-dscnn": "A subset of Speech Commands, split by speaker; not comparable with official results.",
+    "kws-stream": "A subset of Speech Commands, split by speaker; each clip begins a stream.",
 }
 
 

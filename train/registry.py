@@ -24,6 +24,10 @@ MODELS = Registry(
         ),
         "kws-dscnn": ("edgekit.train.models.audio.kws_dscnn:MODEL", "DS-CNN for keyword spotting in raw audio"),
         "kws-crnn": ("edgekit.train.models.audio.kws_crnn:MODEL", "CRNN for keyword spotting in raw audio"),
+        "kws-stream": (
+            "edgekit.train.models.audio.kws_stream:MODEL",
+            "DS-CNN for keyword spotting in a stream of audio",
+        ),
         "sentiment-lstm": (
             "edgekit.train.models.sequences.sentiment_lstm:MODEL",
             "LSTM for the sentiment of a sentence",
@@ -43,6 +47,10 @@ MODELS = Registry(
         "mobilenetv3-small": (
             "edgekit.train.models.images.mobilenetv3:MODEL",
             "MobileNetV3-Small, untrained, for latency tests",
+        ),
+        "caption-gpt": (
+            "edgekit.train.models.sequences.caption_gpt:MODEL",
+            "small GPT that continues a sentence, with a cache",
         ),
         "translate-transformer": (
             "edgekit.train.models.sequences.translate_transformer:MODEL",

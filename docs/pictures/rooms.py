@@ -73,7 +73,9 @@ ROWS: Final = (
         ),
     ),
     (
-        House("runtime", "opens an artifact and runs it, without PyTorch", 0.5, (("backends", "portable"),)),
+        House(
+            "runtime", "opens an artifact and runs it, without PyTorch", 0.5, (("sequences",), ("backends", "portable"))
+        ),
         House("devices", "reaches the machines that run artifacts", 0.5, (("web", "leasing"), ("remote",))),
     ),
     (

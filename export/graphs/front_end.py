@@ -22,15 +22,32 @@ if TYPE_CHECKING:
 _LOGARITHMS: Final = named("onnx", Trait.LOGARITHM) | named("tflite", Trait.LOGARITHM)
 _LAYERS: Final = Trait.LAYER | Trait.MATRICES | Trait.INTEGERS
 _WEIGHTED: Final = named("onnx", _LAYERS) | named("tflite", _LAYERS)
+_HOLDING: Final = Trait.MOVES | Trait.TAKES
+_HOLDERS: Final = named("onnx", _HOLDING) | named("tflite", _HOLDING)
 
 
 def front_end(operations: Sequence[Operation]) -> tuple[str, ...]:
-    """Tensors made on the way to a logarithm, itself included, that layers with weights come after."""
+    """Tensors made on the way to a logarithm, itself included, that layers with weights come after.
+
+    What only holds values from there belongs to it: the state of a stream has the last of the sound.
+    """
     found: dict[str, None] = {}
     for place, one in enumerate(operations):
         if one.operator in _LOGARITHMS and _feeds_weights(operations, place):
-            found |= dict.fromkeys(name for earlier in _way_to(operations, place) for name in earlier.outputs)
+            way = _way_to(operations, place)
+            made = [name for earlier in way for name in earlier.outputs]
+            read = {name for earlier in way for name in earlier.inputs}
+            found |= dict.fromkeys([*made, *_held_from(operations, read)])
     return tuple(found)
+
+
+def _held_from(operations: Sequence[Operation], names: set[str]) -> Iterator[str]:
+    """Tensors that hold values of `names` in another order, or some of them."""
+    reached = set(names)
+    for one in operations:
+        if one.operator in _HOLDERS and one.inputs and one.inputs[0] in reached:
+            reached.update(one.outputs)
+            yield from one.outputs
 
 
 def front_end_of_onnx(model: ModelProto) -> tuple[str, ...]:

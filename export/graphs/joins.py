@@ -16,9 +16,9 @@ from edgekit.export.graphs.trace import Operation
 LARGEST_RATIO: Final = 8.0
 REMEDY: Final = "give the parts as outputs of their own, or scale them alike, e.g. boxes as shares of the image"
 
-_JOINS: Final = frozenset({"Concat", "CONCATENATION", "PACK"})
+JOINS: Final = frozenset({"Concat", "CONCATENATION", "PACK"})
 _CARRYING: Final = Trait.MOVES | Trait.REPEATS | Trait.TAKES
-_CARRIERS: Final = named("onnx", _CARRYING) | named("tflite", _CARRYING) | _JOINS
+_CARRIERS: Final = named("onnx", _CARRYING) | named("tflite", _CARRYING) | JOINS
 Range = tuple[float, float]
 
 
@@ -45,7 +45,7 @@ def joins_at_outputs(operations: Sequence[Operation], outputs: Collection[str]) 
     for one in reversed(operations):
         if one.operator in _CARRIERS and reaching.intersection(one.outputs):
             reaching.update(one.inputs)
-            found += [one] if one.operator in _JOINS else []
+            found += [one] if one.operator in JOINS else []
     return tuple(reversed(found))
 
 

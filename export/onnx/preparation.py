@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.durable.owners import temporary_folder
@@ -61,11 +62,34 @@ def unsupported(model: ModelProto) -> Iterator[NodeProto]:
             yield node
 
 
-def repaired(model: ModelProto) -> ModelProto:
-    """A quantized model in order, with every weight stored once."""
+def repaired(model: ModelProto, states: Mapping[str, str] = MappingProxyType({})) -> ModelProto:
+    """A quantized model in order, with every weight stored once.
+
+    Args:
+        states: Inputs by the output from which each continues: both get the scale of the output, so that a state is not
+            rounded again between two chunks.
+    """
+    for output, name in states.items():
+        _tie(model.graph, output, name)
     _sort(model.graph)
     _merge(model.graph)
     return model
+
+
+def _tie(graph: GraphProto, output: str, name: str) -> None:
+    """Quantize the input `name` as the output is; nothing happens where either is float32 or stored otherwise."""
+    made = {one: node for node in graph.node for one in node.output}
+    last = made.get(output)
+    firsts = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == name]
+    if last is None or last.op_type != "DequantizeLinear":
+        return
+    for first in firsts:
+        readers = [node for node in graph.node if first.output[0] in node.input]
+        if all(node.op_type == "DequantizeLinear" for node in readers):
+            for node in (first, *readers):
+                given = node.input[0]
+                del node.input[:]
+                node.input.extend([given, *list(last.input)[1:]])
 
 
 def _split_biases(graph: GraphProto) -> None:

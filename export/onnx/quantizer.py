@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ from edgekit.export.onnx.preparation import prepare, repaired, unsupported
 from edgekit.export.onnx.weight_only import quantize_weights, store_weights
 from edgekit.export.shapes.calibration import feeds, feeds_at_lengths, feeds_of_sizes
 from edgekit.export.shapes.lengths import sizes_of_samples
+from edgekit.export.shapes.streams import begins_with_zeros, in_a_stream
 
 Options = dict[str, str | int | float | bool]
 _METHODS: Final = {"min-max": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
@@ -57,7 +59,8 @@ class OnnxQuantizer:
         options, warnings = quantize(
             source, spec, recipe, calibration, out, keep_float=keep_float, method=method, wide=wide
         )
-        save(lean(repaired(need("onnx", extra="export").load(str(out)))), out, spec, shapes=recipe.precision == "fp16")
+        whole = repaired(need("onnx", extra="export").load(str(out)), spec.states)
+        save(lean(whole), out, spec, shapes=recipe.precision == "fp16")
         return msgspec.structs.replace(read_back(out, spec), options=options, warnings=warnings)
 
 
@@ -141,9 +144,11 @@ def _unsupported(prepared: Path) -> dict[str, str]:
 
 
 def _feeds(calibration: Samples, spec: ModelSpec, prepared: Path, method: str) -> Iterator[Feed]:
-    """Feeds at every length; of one shape for methods that stack what they give to count it."""
+    """Feeds at every length and in a stream; of one shape for methods that stack what they give to count it."""
     if method == "min-max":
-        return feeds_at_lengths(calibration, spec, _runs(prepared))
+        is_stream, run = begins_with_zeros(calibration, spec), _outputs_of(prepared)
+        continuing = in_a_stream(feeds(calibration, spec), spec, run) if is_stream else ()
+        return itertools.chain(feeds_at_lengths(calibration, spec, _runs(prepared)), continuing)
     own = sizes_of_samples(calibration, spec)
     return feeds_of_sizes(calibration, spec, {**own, **({spec.batch_axis: 1} if spec.batch_axis else {})})
 
@@ -209,20 +214,27 @@ def _dynamic(prepared: Path, recipe: Recipe, out: Path, kept: list[str]) -> Opti
 
 def _runs(path: Path) -> Callable[[Feed], bool]:
     """Tells whether the file runs on a feed: a graph may hold the length that it was traced at."""
-    ort = need("onnxruntime", extra="cpu")
-    options = ort.SessionOptions()
-    # Fatal alone: what is refused here is left out, and no news.
-    options.log_severity_level = 4
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    run = _outputs_of(path)
 
     def runs(feed: Feed) -> bool:
         try:
-            session.run(None, feed)
+            run(feed)
         except Exception:  # noqa: BLE001  # its errors have no class in common
             return False
         return True
 
     return runs
+
+
+def _outputs_of(path: Path) -> Callable[[Feed], Feed]:
+    """The outputs of the file for a feed."""
+    ort = need("onnxruntime", extra="cpu")
+    options = ort.SessionOptions()
+    # Fatal alone: what is refused here is left out, and no news.
+    options.log_severity_level = 4
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda feed: dict(zip(names, session.run(names, feed), strict=True))
 
 
 def _reader(source: Sequence[Feed]) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import msgspec
 import numpy as np
 
 from edgekit.core.recipe import Recipe
-from edgekit.core.samples import Samples
+from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_tflite, tflite_graphs
@@ -21,8 +22,10 @@ from edgekit.export.graphs.trace import Operation
 from edgekit.export.messages import Converted
 from edgekit.export.shapes.calibration import feeds_of_sizes
 from edgekit.export.shapes.signatures import signatures_of
+from edgekit.export.shapes.streams import begins_with_zeros, in_a_stream
 from edgekit.export.tflite.compact import compact
 from edgekit.export.tflite.exporter import read_back
+from edgekit.export.tflite.shared_ranges import share_ranges
 
 Options = dict[str, str | int | float | bool]
 Entry = dict[str, Any]
@@ -114,6 +117,9 @@ def quantize(
     if quantizer.need_calibration:
         assert calibration is not None
         ranges = _ranges(source, entries, _calibration(source, spec, calibration))
+        if spec.states:
+            graphs = [operations for operations, _ in tflite_graphs(source)]
+            share_ranges(ranges, graphs, _tensors_in_all(source, spec))
         more, warnings = _joins(source, recipe, ranges)
         entries += more
         quantizer.load_quantization_recipe(entries)
@@ -217,6 +223,16 @@ def _constant_left(source: Path) -> list[str]:
     ]
 
 
+def _tensors_in_all(path: Path, spec: ModelSpec) -> list[tuple[str, ...]]:
+    """The file's own names of each input in every signature; of a state, with those of the output it comes from."""
+    model = need("ai_edge_litert.interpreter", extra="tflite").Interpreter(str(path), num_threads=1)
+    runners = [model.get_signature_runner(signature.name) for signature in signatures_of(spec)]
+    inputs = {one.name: [runner.get_input_details()[one.name]["name"] for runner in runners] for one in spec.inputs}
+    for output, name in spec.states.items():
+        inputs[name] += [runner.get_output_details()[output]["name"] for runner in runners]
+    return [tuple(names) for names in inputs.values()]
+
+
 def _not_float(made: Converted, spec: ModelSpec) -> tuple[str, ...]:
     """Outputs that are float in the spec and not in the file."""
     pairs = zip(spec.outputs, made.outputs, strict=True)
@@ -247,11 +263,18 @@ def _left_float(entries: list[Entry]) -> list[str]:
 def _calibration(source: Path, spec: ModelSpec, samples: Samples) -> dict[str, list[Entry]]:
     """Feeds for every signature, in the dtypes of the file."""
     interpreter = need("ai_edge_litert.interpreter", extra="tflite").Interpreter(str(source), num_threads=1)
-    ranges = {}
+    found = {}
     for signature in signatures_of(spec):
-        details = interpreter.get_signature_runner(signature.name).get_input_details()
-        ranges[signature.name] = [
+        runner = interpreter.get_signature_runner(signature.name)
+        details = runner.get_input_details()
+        given = [
             {name: np.ascontiguousarray(array.astype(details[name]["dtype"])) for name, array in feed.items()}
             for feed in feeds_of_sizes(samples, spec, signature.sizes)
         ]
-    return ranges
+        is_stream = begins_with_zeros(samples, spec)
+        found[signature.name] = list(in_a_stream(given, spec, partial(_outputs, runner))) if is_stream else given
+    return found
+
+
+def _outputs(runner: Callable[..., Feed], feed: Feed) -> Feed:
+    return runner(**feed)

@@ -26,6 +26,8 @@ PAIRS = tuple(f"{split}.{language}.gz" for split in ("train", "val", "test_2016_
 PAIRS_TERMS = "multi30k has no licence file; its terms allow non-commercial research and education"
 PAIRS_LENGTH, SOURCE_WORDS, TARGET_WORDS = 40, 5000, 6000
 VALIDATION_PAIRS = 128
+CAPTION_LENGTH, CAPTION_WORDS = 48, 3000
+CAPTION_SPLITS = ("train", "val", "test_2016_flickr")
 REFERENCE, REFERENCE_BYTES = "reference", 400
 
 
@@ -82,6 +84,24 @@ def multi30k(data: Path | None = None) -> Dataset:
         validation=_pairs(held, known, references=True),
         facts={"source": known[0], "target": known[1]},
     )
+
+
+def captions(data: Path | None = None) -> Dataset:
+    """The English sentences of `multi30k`: tokens int64 (S, 48) after `BEGIN`, and as targets the token after each."""
+    folder = find("multi30k", PAIRS, data)
+    sentences = [[words(line) for line in _lines(folder / f"{split}.en.gz")] for split in CAPTION_SPLITS]
+    known = vocabulary(sentences[0], CAPTION_WORDS)
+    train, validation, test = (_continued(part, known) for part in sentences)
+    validation = without_copies(validation, test)
+    train = without_copies(train, validation, test)
+    return dataset(train, test, source="multi30k en", validation=validation, facts={"vocabulary": known})
+
+
+def _continued(sentences: list[list[str]], known: tuple[str, ...]) -> Samples:
+    wanted = encode(sentences, known, CAPTION_LENGTH, end=True)
+    tokens = np.concatenate([np.full((len(wanted), 1), BEGIN), wanted[:, :-1]], axis=1)
+    tokens[wanted == PADDING] = PADDING
+    return Samples({"tokens": tokens.astype(np.int64)}, None, {"logits": wanted})
 
 
 def encoded(text: str) -> NDArray[np.uint8]:

@@ -32,6 +32,8 @@ class MetricKind:
 
 METRICS: Final = {
     "latency": MetricKind("s", units.TIME_S),
+    # Time of a call / time of the sound in it.
+    "realtime": MetricKind("1", units.NUMBER),
     "load": MetricKind("s", units.TIME_S),
     "first_run": MetricKind("s", units.TIME_S),
     "memory": MetricKind("bytes", units.SIZE_BYTES),
@@ -45,13 +47,17 @@ _SHARES: Final = {
     "accuracy": (1.0, "at most 1 (100 %)", "%"),
     "accuracy.drop": (math.nextafter(1.0, 0.0), "less than 1 (100 pt)", "pt"),
 }
-_KNOWN: Final = ("latency.p50", "latency.p90", "latency.p99", *(name for name in METRICS if name != "latency"))
+_WITH_QUANTILES: Final = ("latency", "realtime")
+_KNOWN: Final = (
+    *(f"{name}.{quantile}" for name in _WITH_QUANTILES for quantile in ("p50", "p90", "p99")),
+    *(name for name in METRICS if name not in _WITH_QUANTILES),
+)
 
 
 class Budget(msgspec.Struct, frozen=True):
     """A limit in SI units on one metric, for one artifact and target or (empty scope) for any.
 
-    `quantile` is set for latency: `latency.p90` has 0.9.
+    `quantile` is set for latency and the real-time factor: `latency.p90` has 0.9.
     """
 
     text: str
@@ -106,9 +112,9 @@ class Budget(msgspec.Struct, frozen=True):
 def _metric(name: str) -> tuple[str, float | None]:
     family, _, statistic = name.partition(".")
     percentile = _PERCENTILE.fullmatch(statistic)
-    if family == "latency" and percentile and float(percentile[1]) > 0:
-        return "latency", float(f"{percentile[1]}e-2")
-    if name in METRICS and name != "latency":
+    if family in _WITH_QUANTILES and percentile and float(percentile[1]) > 0:
+        return family, float(f"{percentile[1]}e-2")
+    if name in METRICS and name not in _WITH_QUANTILES:
         return name, None
     raise unknown("budget metric", name, _KNOWN, hint='--budget "latency.p90 <= 8 ms"')
 

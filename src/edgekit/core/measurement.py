@@ -31,7 +31,8 @@ class Launch(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Measurement(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Raw values: every statistic is computed from `launches` when it is needed.
 
-    `sizes` are the sizes of the dynamic axes in each call, `batch` is its number of samples. An emulated measurement
+    `sizes` are the sizes of the dynamic axes in each call, `batch` is its number of samples, and `sound_s` how
+    long the sound in it lasts, for models of sound. An emulated measurement
     says nothing about the latency of a device; `instructions` are those of single calls, if an emulator counted them.
     """
 
@@ -44,6 +45,7 @@ class Measurement(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=T
     emulated: bool = False
     instructions: tuple[int, ...] = ()
     batch: int = 1
+    sound_s: float | None = None
 
     @property
     def launch_values(self) -> tuple[tuple[float, ...], ...]:

@@ -14,6 +14,7 @@ TIME_S: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1
 SIZE_BYTES: Final = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 RATIO: Final = {"": 1.0, "%": 0.01, "pt": 0.01}
 POINTS: Final = {"pt": 0.01, "%": 0.01, "": 0.01}
+NUMBER: Final = {"": 1.0}
 DECIBEL: Final = {"dB": 1.0}
 
 _QUANTITY = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([^\s\d]*)\s*")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -21,6 +22,8 @@ from edgekit.runtime.backend import KeepsState, Session, stored_codes
 from edgekit.runtime.postprocessing import write_text, writes_text
 from edgekit.runtime.prediction import Prediction, feed_of
 from edgekit.runtime.preprocessing import integers_as_reals
+from edgekit.runtime.sequences.generation import Generated, generate
+from edgekit.runtime.sequences.stream import Stream
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -74,6 +77,9 @@ class PredictingSession:
         self.run: Callable[[Mapping[str, object]], Feed] = session.run
         self.bind: Callable[[Mapping[str, object]], Callable[[], Feed]] = session.bind
         self.keeps_state = isinstance(session, KeepsState) and session.keeps_state
+        # A stream at its beginning, whose `feed` takes the chunks; and the continuation of a prompt.
+        self.stream: Callable[[], Stream] = partial(Stream, session.run, spec)
+        self.generate: Callable[..., Generated] = partial(generate, session.run, spec)
         self._session = session
         self._codes = stored_codes(session)
         self._writes = writes_text(spec)

@@ -13,7 +13,7 @@ import numpy as np
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import DeviceError, UserError
 from edgekit.core.generated import generated
-from edgekit.core.reports.run import Answer, ClassScore, Curve, DetectedObject, MaskShare, RunReport
+from edgekit.core.reports.run import Answer, ClassScore, Curve, DetectedObject, MaskShare, Rates, RunReport
 from edgekit.core.samples import Feed, read_arrays, read_outputs, write_arrays
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import SeriesOutput
@@ -30,9 +30,11 @@ from edgekit.runtime.backend import stored_codes
 from edgekit.runtime.postprocessing import write_text, writes_text
 from edgekit.runtime.prediction import Prediction, feed_of
 from edgekit.runtime.preprocessing import integers_as_reals
+from edgekit.runtime.sequences.generation import Generated, generate
 
 SAMPLE: Final = "sample:"
 RANDOM: Final = "random:"
+DEFAULT_TOKENS: Final = 32
 _SHORTEST_S: Final = 0.001
 
 
@@ -55,6 +57,8 @@ def run(
     sizes: Sequence[str] = (),
     state: Sequence[str] = (),
     stream: bool = False,
+    prompt: Sequence[str] = (),
+    max_tokens: int = DEFAULT_TOKENS,
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> RunReport:
@@ -74,11 +78,15 @@ def run(
             shape.
         stream: The inputs are the parts of one stream: each without a state of its own continues from the one before
             it, and the variables of a `.tflite` keep their values. Otherwise each begins with states of zeros.
+        prompt: Beginnings of texts that a decoder with a cache continues, instead of inputs.
+        max_tokens: How many tokens are added to each prompt at most.
 
     Raises:
         UserError: No input, or one that the model does not accept.
     """
     where = Target.parse(target)
+    if prompt:
+        return _continued(Path(path), prompt, max_tokens, where, artifact, has_inputs=bool(input or output))
     if not input:
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
     needs_samples = any(str(text).startswith((SAMPLE, RANDOM)) for text in input)
@@ -102,6 +110,35 @@ def run(
         if output:
             write_answers(report, feeds, ran.outputs, found.spec, Path(output))
         return report
+
+
+def _continued(
+    path: Path, prompts: Sequence[str], max_tokens: int, where: Target, artifact: str, *, has_inputs: bool
+) -> RunReport:
+    """What a decoder writes after each prompt, in this process."""
+    if has_inputs:
+        raise UserError("--prompt goes with neither --input nor --output.", hint=f"edgekit run {path} --prompt 'a man'")
+    if where.device != "local":
+        raise UserError("Text is generated only on this machine.", hint=f"edgekit run {path} --prompt TEXT")
+    with opened(path, with_samples=False) as found:
+        made, where, note = tuned(found, _openable(found, artifact, where), where, facts_here)
+        with open_session(found, made, where) as session:
+            texts = [generate(session.run, found.spec, prompt, max_tokens) for prompt in prompts]
+            answers = tuple(_written(prompt, one) for prompt, one in zip(prompts, texts, strict=True))
+            notes = tuple(filter(None, [note]))
+            return RunReport(
+                model=found.spec.name,
+                artifact=made.recipe,
+                target=str(where),
+                provider=session.provider,
+                answers=answers,
+                notes=notes,
+            )
+
+
+def _written(prompt: str, one: Generated) -> Answer:
+    rates = Rates(len(one.prompt), len(one.tokens), one.first_token_s, one.prefill_rate, one.decode_rate)
+    return Answer(prompt, (), {"tokens": list(one.tokens)}, one.text, rates=rates)
 
 
 def _openable(found: Opened, artifact: str, where: Target) -> list[Artifact]:

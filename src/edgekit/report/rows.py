@@ -68,23 +68,22 @@ class Row:
 
     def quantile(self, name: str) -> Estimate:
         """The latency quantile called `name`; if it is not shown, without a value and with the reason."""
-        if self.withheld or self.latency is None:
-            return Estimate(None, reason=self.withheld)
-        return self.latency.quantiles.get(name, Estimate(None))
+        none = Estimate(None, reason=self.withheld)
+        return none if self._timed is None else self._timed.quantiles.get(name, Estimate(None))
+
+    @property
+    def _timed(self) -> Latency | None:
+        return None if self.withheld else self.latency
 
     @property
     def load(self) -> Estimate:
         """The time of loading, withheld like latencies."""
-        if self.withheld or self.latency is None:
-            return Estimate(None, reason=self.withheld)
-        return self.latency.load
+        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.load
 
     @property
     def first_run(self) -> Estimate:
         """The time of the first run, withheld like latencies."""
-        if self.withheld or self.latency is None:
-            return Estimate(None, reason=self.withheld)
-        return self.latency.first_run
+        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.first_run
 
     @property
     def memory(self) -> Estimate:
@@ -101,16 +100,17 @@ class Row:
     @property
     def throughput(self) -> Estimate:
         """Samples per second, withheld like latencies."""
-        if self.withheld or self.latency is None:
-            return Estimate(None, reason=self.withheld)
-        return self.latency.throughput
+        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.throughput
+
+    @property
+    def real_time_factor(self) -> Estimate:
+        """The latency as a share of the time of the sound, withheld like latencies."""
+        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.real_time_factor
 
     @property
     def energy(self) -> Estimate:
         """Joules per call, withheld like latencies."""
-        if self.withheld or self.latency is None:
-            return Estimate(None, reason=self.withheld)
-        return self.latency.energy
+        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.energy
 
     @property
     def ran_by(self) -> str:

@@ -123,6 +123,8 @@ def _name_cell(row: rows.Row, target: rows.TargetView) -> Text:
     if row.latency and (target.sizes is None or len(target.rows) > len(target.artifacts)):
         rate = f", {formatting.rate(row.throughput)}/s" if row.throughput.value is not None else ""
         lines.append(Text(f"  at {formatting.clean(formatting.sizes(row.latency.sizes))}{rate}"))
+    if row.real_time_factor.value is not None:
+        lines.append(Text(f"  real-time factor {formatting.quantity(row.real_time_factor, '1')}"))
     return Text("\n").join(lines)
 
 

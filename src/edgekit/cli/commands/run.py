@@ -16,7 +16,7 @@ from edgekit.cli.output import columns
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.run import Answer, Curve, DetectedObject, RunReport
+    from edgekit.core.reports.run import Answer, Curve, DetectedObject, Rates, RunReport
 
 _SHOWN_SCORES: Final = 5
 _SHOWN_CHARACTERS: Final = 200
@@ -33,6 +33,7 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
         "edgekit run model.onnx --input x.npy --json",
         "edgekit run forecast.edgekit --input hours.csv --output tomorrow.csv",
         "edgekit run translate.edgekit --input 'a man rides a horse'",
+        "edgekit run captions.edgekit --prompt 'a man in a' --max-tokens 12",
         "edgekit run dcgan.edgekit --input random:0 --output digit.png",
     ],
 )
@@ -49,6 +50,20 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
     "--stream",
     is_flag=True,
     help="The inputs are the parts of one stream: states continue from input to input. Otherwise each begins at zeros.",
+)
+@click.option(
+    "--prompt",
+    multiple=True,
+    metavar="TEXT",
+    help="A beginning that a decoder with a cache continues, instead of an input. Repeatable.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    metavar="NUMBER",
+    help="How many tokens are added to a prompt at most.",
 )
 @click.option(
     "--output",
@@ -77,6 +92,8 @@ def command(
     input: tuple[str, ...],
     state: tuple[str, ...],
     stream: bool,
+    prompt: tuple[str, ...],
+    max_tokens: int,
     output: str,
     target: str | None,
     artifact: str,
@@ -96,6 +113,8 @@ def command(
             input=input,
             state=state,
             stream=stream,
+            prompt=prompt,
+            max_tokens=max_tokens,
             target=target or first_target(settings.target),
             artifact=artifact,
             sizes=sizes,
@@ -120,6 +139,9 @@ def _answer(answer: Answer, written: str) -> Iterator[str]:
         rows = [("", score.label, format_value(score.probability, "ratio")) for score in best]
         yield columns(rows)
         return
+    if answer.rates is not None:
+        yield from _continued(answer, answer.rates)
+        return
     if answer.text:
         yield f"  {answer.text}"
         return
@@ -138,6 +160,12 @@ def _answer(answer: Answer, written: str) -> Iterator[str]:
     for place, (name, values) in enumerate(answer.outputs.items()):
         if place or not is_shown:
             yield f"  {name}  {_short(values)}"
+
+
+def _continued(answer: Answer, rates: Rates) -> Iterator[str]:
+    yield f"  {answer.text}"
+    rest = "" if rates.decode_rate is None else f", then {rates.decode_rate:.0f} tokens/s"
+    yield f"  first token after {format_value(rates.first_token_s, 's')} (prompt: {rates.prompt_tokens} tokens){rest}"
 
 
 def _objects(objects: Sequence[DetectedObject], written: str) -> Iterator[str]:

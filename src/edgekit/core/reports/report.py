@@ -22,8 +22,8 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict, worst
 
-# 1: first version. 2: reports contain their reproduction. 3: what a build was made from.
-REPORT_SCHEMA: Final = 3
+# 1: first version. 2: reports contain their reproduction. 3: what a build was made from. 4: real-time factors.
+REPORT_SCHEMA: Final = 4
 
 
 def is_report(path: str | Path) -> bool:
@@ -120,7 +120,8 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Statistics of one measurement: quantiles by name (`p50`, `p90`), each with its interval over launches.
 
     `instructions` are those of one inference, counted by an emulator instead of a latency. `throughput` is in samples
-    per second, `energy` in joules per call.
+    per second, `energy` in joules per call. `real_time_factor` is the median latency of a call as a share of the time
+    that the sound in it lasts.
     """
 
     target: str
@@ -137,6 +138,7 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instructions: Estimate = Estimate(None)
     throughput: Estimate = Estimate(None)
     energy: Estimate = Estimate(None)
+    real_time_factor: Estimate = Estimate(None)
 
 
 class Operators(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

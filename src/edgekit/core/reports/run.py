@@ -41,9 +41,23 @@ class MaskShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     share: float
 
 
+class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast a decoder was in one run: tokens of the prompt, seconds until the first token, tokens per second.
+
+    `decode_rate` is null if it wrote one token.
+    """
+
+    prompt_tokens: int
+    tokens: int
+    first_token_s: float
+    prefill_rate: float
+    decode_rate: float | None
+
+
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The prediction for one input: class scores of a classifier, most probable first, the sentence, curve, image
-    size, objects or classes of the mask of other models, and every output as nested lists.
+    size, objects or classes of the mask of other models, and every output as nested lists. `rates` are those of text
+    after a prompt.
     """
 
     input: str
@@ -54,6 +68,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     image: tuple[int, ...] = ()
     objects: tuple[DetectedObject, ...] | None = None
     mask: tuple[MaskShare, ...] | None = None
+    rates: Rates | None = None
 
 
 class RunReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

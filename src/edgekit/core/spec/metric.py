@@ -36,6 +36,8 @@ MODEL_METRICS: Final = {
     "pixel_accuracy": MetricTraits("ratio", True, over_all="edgekit.runtime.segmentation:pixel_accuracy"),
     "mae": MetricTraits("1", False, f"{_HERE}:absolute_error"),
     "mse": MetricTraits("1", False, f"{_HERE}:squared_error"),
+    # The exponential of the mean loss of a token: among how many words a model hesitates.
+    "perplexity": MetricTraits("1", False),
     "sure": MetricTraits("ratio", True),
 }
 

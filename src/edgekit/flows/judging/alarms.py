@@ -16,7 +16,7 @@ from edgekit.core.system.check_settings import CheckFile
 from edgekit.core.verdict import Verdict, worst
 
 # Metrics whose estimates rest on launches: another measurement may tell another value.
-MEASURED: Final = ("latency", "load", "first_run", "memory")
+MEASURED: Final = ("latency", "realtime", "load", "first_run", "memory")
 
 
 def p_value(check: BudgetCheck, *, lower_is_better: bool) -> float | None:

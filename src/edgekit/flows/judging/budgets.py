@@ -28,7 +28,7 @@ from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, best, worst
 from edgekit.flows.judging.choice import chosen
 from edgekit.flows.judging.needed_samples import what_decides
-from edgekit.flows.measuring.summary import quantile_estimate
+from edgekit.flows.measuring.summary import of_real_time, quantile_estimate
 from edgekit.flows.opening.artifacts import opens
 
 
@@ -118,6 +118,9 @@ def estimate(budget: Budget, artifact: str, target: str, figures: Figures) -> Es
         return Estimate(size, size, size, 1)
     if budget.metric == "latency":
         return _latency_quantile(budget, artifact, target, figures)
+    if budget.metric == "realtime":
+        one = next(iter(cell(figures.measurements, artifact, target)), None)
+        return of_real_time(_latency_quantile(budget, artifact, target, figures), one.sound_s if one else None)
     if budget.metric == "sqnr":
         return _sqnr(artifact, figures)
     if budget.metric.startswith("accuracy"):

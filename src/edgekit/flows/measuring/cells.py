@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from edgekit.core.bundle import Artifact
 from edgekit.core.job import Job
 from edgekit.core.measurement import Launch, Measurement
-from edgekit.core.samples import write_arrays
+from edgekit.core.samples import Feed, write_arrays
+from edgekit.core.spec.input_kinds import AudioInput
 from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, feed_at
 from edgekit.flows.opening.external_data import refuse_elsewhere
+from edgekit.flows.opening.states import chunk_of
 
 DEFAULT_TIME_LIMIT_S: Final = 0.5
 SHORT_TIME_LIMIT_S: Final = 0.1
@@ -40,7 +44,7 @@ class Cell:
     @property
     def sizes(self) -> dict[str, int]:
         """The sizes of the dynamic axes in the timed feed."""
-        feed = feed_at(self.found.spec, self.found.samples, 0, self.batch)
+        feed = timed_feed(self.found, self.batch)
         return {
             axis: feed[tensor.name].shape[place]
             for tensor in self.found.spec.inputs
@@ -50,12 +54,34 @@ class Cell:
 
 
 def write_feeds(found: Opened, folder: Path, *, count: int, batch: int = 1) -> Path:
-    """The feeds of a job: the timed one first, then the next samples, `count` in all, of `batch` samples each."""
+    """The feeds of a job: the timed one first, then the next samples, `count` in all, of `batch` samples each.
+
+    For a model that is fed in chunks, the timed one is a chunk and none of the `count`.
+    """
     feeds = [feed_at(found.spec, found.samples, rows[0], batch) for rows in rows_fed(found, count, batch)]
+    if chunk_of(found.spec):
+        feeds.insert(0, timed_feed(found, batch))
     arrays = {f"{place}:{name}": array for place, feed in enumerate(feeds) for name, array in feed.items()}
     path = folder / f"feeds-{batch}.npz"
     write_arrays(path, arrays)
     return path
+
+
+def timed_feed(found: Opened, batch: int = 1) -> Feed:
+    """The feed that is timed: the first sample, or the first chunk of it for a model that is fed in chunks."""
+    feed, chunk = feed_at(found.spec, found.samples, 0, batch), chunk_of(found.spec)
+    for tensor in found.spec.inputs:
+        for axis in chunk.keys() & set(tensor.free_axes):
+            feed[tensor.name] = feed[tensor.name].take(np.arange(chunk[axis]), axis=tensor.shape.index(axis))
+    return feed
+
+
+def sound_s(found: Opened, batch: int = 1) -> float | None:
+    """How long the sound in the timed feed lasts, in seconds; None for models that take no sound."""
+    how = found.spec.preprocessing
+    if not isinstance(how, AudioInput):
+        return None
+    return float(timed_feed(found, batch)[found.spec.inputs[0].name].shape[-1] / how.rate)
 
 
 def rows_fed(found: Opened, count: int, batch: int) -> list[list[int]]:
@@ -88,4 +114,14 @@ def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outp
 def measurement_of(cell: Cell, launches: Sequence[Launch], emulated: bool) -> Measurement:
     """The launches of a cell as a measurement at the sizes of its timed feed."""
     target, name = str(cell.target), cell.artifact.recipe
-    return Measurement(target, name, "latency", "s", tuple(launches), cell.sizes, emulated, batch=cell.batch)
+    return Measurement(
+        target,
+        name,
+        "latency",
+        "s",
+        tuple(launches),
+        cell.sizes,
+        emulated,
+        batch=cell.batch,
+        sound_s=sound_s(cell.found, cell.batch),
+    )

@@ -14,6 +14,7 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.export.checking.parity import compare_outputs
 from edgekit.export.checking.sampling import joined
 from edgekit.flows.opening.artifacts import Opened
+from edgekit.flows.opening.states import chunk_of
 
 
 def parity_on_target(
@@ -35,7 +36,9 @@ def parity_on_target(
     names = [name for name in samples.expected if not _is_of_call(found.spec, name) or len(rows) == len(samples)]
     if not names:
         return ()
-    returned = read_outputs(outputs, len(rows), names, DeviceError)
+    # The timed chunk of a stream comes before the samples.
+    first = 1 if chunk_of(found.spec) else 0
+    returned = read_outputs(outputs, first + len(rows), names, DeviceError)[first:]
     try:
         got = joined([{name: one[name] for name in names} for one in returned], found.spec)
     except (ValueError, IndexError) as err:

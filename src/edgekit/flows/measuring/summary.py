@@ -79,6 +79,7 @@ def summarize(measurement: Measurement, results: Sequence[JobResult], before: Fa
         instructions(measurement.instructions),
         throughput(found.get("p50", Estimate(None)), measurement.batch),
         energy(measurement),
+        of_real_time(found.get("p50", Estimate(None)), measurement.sound_s),
     )
 
 
@@ -92,6 +93,15 @@ def throughput(median: Estimate, batch: int) -> Estimate:
     if median.value is None or median.low is None or median.high is None:
         return Estimate(None, reason=median.reason)
     return Estimate(batch / median.value, batch / median.high, batch / median.low, median.n)
+
+
+def of_real_time(latency: Estimate, sound_s: float | None) -> Estimate:
+    """A latency as a share of the time that the sound of the call lasts: below 1, a stream is kept up with."""
+    if sound_s is None:
+        return Estimate(None, reason="the model takes no sound")
+    low, high = (None if one is None else one / sound_s for one in (latency.low, latency.high))
+    value = None if latency.value is None else latency.value / sound_s
+    return Estimate(value, low, high, latency.n, latency.reason)
 
 
 def energy(measurement: Measurement) -> Estimate:

@@ -35,6 +35,7 @@ from edgekit.flows.opening.external_data import self_contained
 from edgekit.flows.opening.factories import named_factory, not_a_source, package_of, portable, resolved
 from edgekit.flows.opening.freed_axes import freed
 from edgekit.flows.opening.libraries import named_model, settled, token_inputs, with_tokens
+from edgekit.flows.opening.states import at_beginning
 from edgekit.flows.opening.trusted_packages import require_trust
 from edgekit.flows.reading.held import Held
 from edgekit.flows.reading.parameters import with_parameters
@@ -256,7 +257,8 @@ def _reference(model: ReferenceModel, weights: Path, options: SourceOptions, set
         return shipped
     dataset = model.data(folder)
     order = np.random.default_rng(settings.seed).permutation(len(dataset.train))[: options.calibration]
-    parts = Split(dataset.train.take(np.sort(order)), dataset.test, settings.seed)
+    calibration = at_beginning(dataset.train.take(np.sort(order)), model.spec)
+    parts = Split(calibration, at_beginning(dataset.test, model.spec), settings.seed)
     facts = {"model": model.spec.name, "weights": weights.name, "data": dataset.source, "data_digest": dataset.digest}
     module, spec = ModuleRef(model.location, str(weights)), _with_sizes(model.spec, options)
     if not model.terms or options.include_samples:
@@ -276,7 +278,7 @@ def _shipped(model: ReferenceModel, weights: Path, options: SourceOptions, setti
         model.data(None)
     except EnvironmentFault:
         came_from = f"samples shipped with {model.spec.name}"
-        parts = split(samples, calibration=options.calibration, seed=settings.seed)
+        parts = split(at_beginning(samples, model.spec), calibration=options.calibration, seed=settings.seed)
         facts = {"model": model.spec.name, "weights": weights.name, "data": came_from}
         module = ModuleRef(model.location, str(weights))
         warning = f"Only the {len(samples)} shipped samples were used; --data DIR uses the whole data set."

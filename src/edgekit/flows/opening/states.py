@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from edgekit.core.samples import Array, Feed
+from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec.model_spec import ModelSpec, parse_states
 from edgekit.core.spec.tensor_spec import TensorSpec
 
@@ -42,6 +43,26 @@ def with_states(spec: ModelSpec, texts: Sequence[str] = ()) -> ModelSpec:
 def before_a_stream(spec: ModelSpec) -> Feed:
     """The states before a stream, each as one number that fills it."""
     return {name: np.zeros((), spec.input(name).dtype) for name in spec.states.values()}
+
+
+def at_beginning(samples: Samples, spec: ModelSpec) -> Samples:
+    """The samples, with states of zeros where they have none."""
+    missing = [spec.input(name) for name in spec.states.values() if name not in samples.inputs]
+    if not missing:
+        return samples
+    ones = dict.fromkeys(spec.free_axes, 1)
+    zeros = {one.name: np.zeros((len(samples), *one.concrete(ones)[1:]), one.dtype) for one in missing}
+    given = {**samples.inputs, **zeros}
+    return replace(samples, inputs={one.name: given[one.name] for one in spec.inputs})
+
+
+def chunk_of(spec: ModelSpec) -> dict[str, int]:
+    """The dynamic axis along which a stream is fed in chunks, with the size of the smallest; empty for other models."""
+    if not spec.states:
+        return {}
+    fed = [one for one in spec.inputs if one.name not in spec.states.values()]
+    axes = [axis for one in fed for axis in one.free_axes if axis != spec.batch_axis and axis in spec.sizes]
+    return {axis: spec.sizes_of(axis)[0] for axis in axes[:1]}
 
 
 def continued(outputs: Mapping[str, Array], spec: ModelSpec) -> Feed:

@@ -1,0 +1,73 @@
+"""Ranges of a streaming model in all its signatures: one for a state, and one for a tensor at every size of a chunk.
+
+With scales of its own for each signature, a stream that is fed in chunks would not give what one piece gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from edgekit.export.graphs.joins import JOINS
+from edgekit.export.graphs.operators import Trait, named
+from edgekit.export.graphs.trace import Operation
+
+_HOLDS: Final = Trait.MOVES | Trait.REPEATS | Trait.TAKES
+# What holds values of what it reads, and so has its scale. PAD adds the zero that every scale has.
+_HOLDERS: Final = named("tflite", _HOLDS) | JOINS | {"PAD"}
+
+
+def share_ranges(
+    ranges: Mapping[str, dict[str, Any]], graphs: Iterable[Sequence[Operation]], same: Iterable[Sequence[str]]
+) -> None:
+    """Give tensors that hold the same values one range, in place.
+
+    Args:
+        ranges: Smallest and largest value of every tensor, as arrays.
+        graphs: The operators of each signature; those that compute are in the same order in all of them.
+        same: Further groups of tensors: each input in every signature, a state with the output that it comes from.
+    """
+    groups = _Groups()
+    graphs = list(graphs)
+    for operations in graphs:
+        for one in operations:
+            if one.operator in _HOLDERS:
+                known = [name for name in (*one.inputs, *one.outputs) if name in ranges]
+                groups.join(known)
+    computing = [[one for one in operations if one.operator not in _HOLDERS] for operations in graphs]
+    if len({tuple(one.operator for one in operations) for operations in computing}) == 1:
+        for alike in zip(*computing, strict=True):
+            for column in zip(*(one.outputs for one in alike), strict=True):
+                groups.join([name for name in column if name in ranges])
+    for tensors in same:
+        groups.join([name for name in tensors if name in ranges])
+    for group in groups.found():
+        _widen([ranges[name] for name in group])
+
+
+def _widen(ranges: Sequence[dict[str, Any]]) -> None:
+    known = [one for one in ranges if "min" in one]
+    if not known:
+        return
+    low, high = min(float(np.min(one["min"])) for one in known), max(float(np.max(one["max"])) for one in known)
+    for one in known:
+        one["min"], one["max"] = np.full_like(one["min"], low), np.full_like(one["max"], high)
+
+
+class _Groups:
+    """Names in groups that grow together."""
+
+    def __init__(self) -> None:
+        self._group: dict[str, list[str]] = {}
+
+    def join(self, names: Sequence[str]) -> None:
+        whole: dict[str, None] = {}
+        for name in names:
+            whole |= dict.fromkeys(self._group.get(name, [name]))
+        members = list(whole)
+        self._group |= dict.fromkeys(members, members)
+
+    def found(self) -> list[list[str]]:
+        return list({id(one): one for one in self._group.values()}.values())
