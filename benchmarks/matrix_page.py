@@ -54,10 +54,13 @@ def _head(rows: Sequence[Row]) -> Iterable[str]:
 
 def _tables(rows: Sequence[Row]) -> Iterable[str]:
     known = {(row.model, row.recipe): row for row in rows}
+    measured = {row.model for row in rows}
+    if missing := [model for model in MODELS if model not in measured]:
+        yield from (f"Not measured yet: {', '.join(missing)}.", "")
     for kind, recipes in FORMATS.items():
         columns = [one for one in recipes if one != "int8"]
         yield from (f"## {TITLES[kind]}", "", f"| model | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|")
-        for model in MODELS:
+        for model in (one for one in MODELS if one in measured):
             chosen = known.get((model, f"{kind}-int8"))
             cells = (_cell(known.get((model, f"{kind}-{one}")), chosen) for one in columns)
             trained = any(row.trained for row in rows if row.model == model)
