@@ -52,3 +52,15 @@ def cutout(images: Tensor, generator: Generator, *, size: int) -> Tensor:
     rows, columns = torch.arange(height)[None, None, :, None], torch.arange(width)[None, None, None, :]
     hole = (rows >= top) & (rows < top + size) & (columns >= left) & (columns < left + size)
     return images.masked_fill(hole, 0.0)
+
+
+def recolored(images: Tensor, generator: Generator) -> Tensor:
+    """Images (N, 3, H, W) from 0 to 1, colours exchanged and inverted, contrast and brightness changed, with noise."""
+    n = len(images)
+    order = torch.rand(n, 3, generator=generator).argsort(1)
+    exchanged = images.gather(1, order[..., None, None].expand_as(images))
+    inverted = torch.rand(n, 1, 1, 1, generator=generator) < 0.5
+    toned = torch.where(inverted, 1 - exchanged, exchanged)
+    contrast = 0.7 + 0.6 * torch.rand(n, 1, 1, 1, generator=generator)
+    lit = (toned - 0.5) * contrast + 0.5 + 0.2 * (torch.rand(n, 1, 1, 1, generator=generator) - 0.5)
+    return (lit + 0.02 * torch.randn(images.shape, generator=generator)).clamp(0, 1)

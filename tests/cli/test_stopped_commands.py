@@ -149,19 +149,22 @@ AT_THE_END = """
 import os, signal, sys, time
 from edgekit.cli import main
 
+end = main._end
+
 def pressed(code):
+    print("ends", flush=True)
     os.killpg(0, signal.SIGINT)
     time.sleep(0.05)
-    raise SystemExit(code)
+    end(code)
 
 main.run = lambda arguments: 0
-sys.exit = pressed
+main._end = pressed
 main.main()
 """
 
 
 def test_ctrl_c_after_the_last_word_changes_nothing(made: Path) -> None:
-    """While the interpreter ends, in the command and in the process that waits for it."""
+    """While both processes end: the command, and the one that waits for it."""
     done = subprocess.run(
         [sys.executable, "-c", AT_THE_END],
         capture_output=True,
@@ -171,4 +174,30 @@ def test_ctrl_c_after_the_last_word_changes_nothing(made: Path) -> None:
         start_new_session=True,
     )
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ends\nends\n", "")
+
+
+CRASHES_AT_THE_END = """
+import os, signal
+from edgekit.cli import main
+
+def run(arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+
+main.run = run
+main._failed = lambda err, arguments: os.abort()
+main.main()
+"""
+
+
+def test_a_crash_at_the_end_of_an_interrupted_command_does_not_change_its_exit_code(made: Path) -> None:
+    """As of a library whose threads still run when the process ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", CRASHES_AT_THE_END],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -17,7 +17,8 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import DetectionOutput
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.detection import DETECTION, OBJECTS
-from edgekit.train.data.scenes import MOST, SIDE, scenes
+from edgekit.train.augment import recolored
+from edgekit.train.data.scenes.boxed_scenes import MOST, SIDE, boxed_scenes
 from edgekit.train.model import Batch, ReferenceModel, Trainee
 from edgekit.train.options import TrainOptions
 
@@ -138,15 +139,7 @@ def _area(low: Tensor, high: Tensor) -> Tensor:
 def augment(batch: Batch, generator: Generator) -> Batch:
     """Scenes stretched and moved, colours exchanged and inverted, contrast and brightness changed, and noise."""
     images, objects = _stretched(batch.inputs["image"], batch.targets[OBJECTS], generator)
-    count = len(images)
-    order = torch.rand(count, 3, generator=generator).argsort(1)
-    images = images.gather(1, order[..., None, None].expand_as(images))
-    inverted = torch.rand(count, 1, 1, 1, generator=generator) < 0.5
-    images = torch.where(inverted, 1 - images, images)
-    contrast = 0.7 + 0.6 * torch.rand(count, 1, 1, 1, generator=generator)
-    images = (images - 0.5) * contrast + 0.5 + 0.2 * (torch.rand(count, 1, 1, 1, generator=generator) - 0.5)
-    images = (images + 0.02 * torch.randn(images.shape, generator=generator)).clamp(0, 1)
-    return batch._replace(inputs={"image": images}, targets={**batch.targets, OBJECTS: objects})
+    return batch._replace(inputs={"image": recolored(images, generator)}, targets={**batch.targets, OBJECTS: objects})
 
 
 def _stretched(images: Tensor, objects: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -201,7 +194,7 @@ MODEL = ReferenceModel(
     ),
     build=build,
     location="edgekit.train.models.objects.detect_digits:build",
-    data=scenes,
+    data=boxed_scenes,
     dataset="mnist",
     options=TrainOptions(
         epochs=9,

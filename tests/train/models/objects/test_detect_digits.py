@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from edgekit.runtime.detection import OBJECTS
-from edgekit.train.data.scenes import SIDE
+from edgekit.train.data.scenes.boxed_scenes import SIDE
 from edgekit.train.model import Batch
 from edgekit.train.models.objects.detect_digits import CLASSES, MODEL, DetectDigits, _stretched, bells, generate
 

@@ -1,51 +1,15 @@
-"""segment-digits: masks are where the ink is, and classes of digits weigh as much as the ground."""
+"""segment-digits: classes of digits weigh as much as the ground."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
-import numpy as np
 import torch
 
-from edgekit.core.samples import Samples
 from edgekit.runtime.segmentation import MASK
+from edgekit.train.data.scenes.masked_scenes import SIDE
 from edgekit.train.model import Batch
-from edgekit.train.models.objects.segment_digits import CLASSES, MODEL, SIDE, compose, loss
-
-COUNT = 20
-
-
-def digits() -> Samples:
-    """Filled rectangles instead of digits, so that every pixel of a box is ink."""
-    images = np.zeros((12, 1, 28, 28), np.float32)
-    for row in range(len(images)):
-        images[row, 0, 4:24, 6 : 12 + row] = 1.0
-    return Samples({"image": images}, np.arange(12, dtype=np.int64) % 10)
-
-
-def test_masks_are_where_the_ink_is() -> None:
-    grey = np.full((100, 120, 3), 0.5, np.float32)
-
-    found = compose(digits(), [grey], COUNT, seed=3)
-
-    counts = []
-    for image, mask in zip(found.inputs["image"], found.targets[MASK], strict=True):
-        ground = image[:, mask == 0]
-        # The edge of a stroke is mixed with the ground, and less than half of it is no ink.
-        assert (np.abs(ground - np.median(ground, axis=1, keepdims=True)).max(axis=0) > 0).mean() < 0.1
-        assert (np.abs(image[:, mask > 0] - np.median(ground, axis=1, keepdims=True)).max(axis=0) > 0.1).all()
-        counts.append(len(np.unique(mask)) - 1)
-    assert min(counts) == 1
-    assert max(counts) == 2
-
-
-def test_a_seed_decides_everything() -> None:
-    photo = np.random.default_rng(0).random((90, 110, 3)).astype(np.float32)
-
-    first, second, other = (compose(digits(), [photo], 4, seed) for seed in (1, 1, 2))
-
-    assert first.digest() == second.digest() != other.digest()
-    assert (first.targets[MASK] == second.targets[MASK]).all()
+from edgekit.train.models.objects.segment_digits import CLASSES, MODEL, loss
 
 
 def test_the_loss_is_zero_for_the_truth_and_counts_wrong_digits() -> None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.samples import Array, Samples
 from edgekit.core.statistics.average_precision import overlaps
-from edgekit.core.system.optional import need
 from edgekit.runtime.detection import OBJECTS
 from edgekit.train.data.dataset import Dataset, dataset
 from edgekit.train.data.dataset_files import find
 from edgekit.train.data.mnist import mnist
+from edgekit.train.data.scenes.scene_parts import (
+    LICENCE,
+    Pixels,
+    color_on,
+    drawn_in_turn,
+    photographs,
+    resized,
+    square_of,
+    trimmed,
+)
 
 SIDE: Final = 96
 MOST: Final = 6
@@ -24,28 +33,25 @@ TRAIN_PHOTOS: Final = ("cat_720p.jpg", "owl.jpg", "parrot.jpg", "pets.jpg", "sun
 TEST_PHOTOS: Final = ("face.jpg", "hot_dog.jpg", "grace_hopper.bmp")
 COUNTS: Final = {"train": 15000, "validation": 500, "test": 1000}
 _LEAST, _LARGEST = 16, 40
-_TEXTURE: Final = (80, 300)
 # Two digits may cover this share of each other, and their strokes this share of a grey value apart from the ground.
 _OVERLAP: Final = 0.1
 _CONTRAST: Final = 0.3
 _INK: Final = 0.25
 _TRIES: Final = 20
 
-Pixels = NDArray[np.float32]
 
-
-def scenes(data: Path | None = None) -> Dataset:
+def boxed_scenes(data: Path | None = None) -> Dataset:
     """15,000 scenes for training, 500 for validation and 1,000 for testing, of digits and photographs of its own."""
     digits, folder = mnist(data), find("photos", (*TRAIN_PHOTOS, *TEST_PHOTOS), data)
     assert digits.validation is not None
-    seen, held_back = (_photos(folder, names) for names in (TRAIN_PHOTOS, TEST_PHOTOS))
+    seen, held_back = (photographs(folder, names) for names in (TRAIN_PHOTOS, TEST_PHOTOS))
     train, validation, test = (
         compose(digits_of, photos, COUNTS[name], seed)
         for seed, (name, digits_of, photos) in enumerate(
             [("train", digits.train, seen), ("validation", digits.validation, seen), ("test", digits.test, held_back)]
         )
     )
-    licence = f"{digits.licence}; photographs: Open Images, CC BY 2.0, and public domain"
+    licence = f"{digits.licence}; {LICENCE}"
     return dataset(train, test, source="scenes of mnist and photos", licence=licence, validation=validation)
 
 
@@ -62,7 +68,7 @@ def compose(digits: Samples, photos: Sequence[Pixels], count: int, seed: int) ->
     rng = np.random.default_rng(seed)
     labels = digits.labels
     assert labels is not None
-    order = _without_end(len(digits), rng)
+    order = drawn_in_turn(len(digits), rng)
     images = np.empty((count, 3, SIDE, SIDE), np.float32)
     objects = np.tile(np.array([0, 0, 0, 0, -1, 0], np.float32), (count, MOST, 1))
     for row in range(count):
@@ -78,25 +84,9 @@ def compose(digits: Samples, photos: Sequence[Pixels], count: int, seed: int) ->
     return Samples({"image": images}, targets={OBJECTS: objects})
 
 
-def _photos(folder: Path, names: Sequence[str]) -> list[Pixels]:
-    image_module = need("PIL.Image", extra="images")
-    found: list[Pixels] = []
-    for name in names:
-        with image_module.open(folder / name) as image:
-            found.append(np.asarray(image.convert("RGB"), np.float32) / np.float32(255))
-    return found
-
-
-def _without_end(count: int, rng: np.random.Generator) -> Iterator[int]:
-    while True:
-        yield from map(int, rng.permutation(count))
-
-
 def _ground(photo: Pixels, rng: np.random.Generator) -> Pixels:
     """A square of the photograph, darkened or lightened."""
-    side = int(rng.integers(_TEXTURE[0], min(_TEXTURE[1], *photo.shape[:2]) + 1))
-    top, left = (int(rng.integers(0, size - side + 1)) for size in photo.shape[:2])
-    square = _resized(photo[top : top + side, left : left + side], SIDE, SIDE)
+    square = square_of(photo, SIDE, rng)
     lit: Pixels = np.clip(square * rng.uniform(0.5, 1.2) + rng.uniform(-0.1, 0.2), 0, 1).astype(np.float32)
     return lit
 
@@ -105,7 +95,7 @@ def _drawn(
     canvas: Pixels, digit: Array, boxes: Sequence[NDArray[np.float64]], rng: np.random.Generator
 ) -> NDArray[np.float64] | None:
     """Draw one digit where it covers little of the others; its box, or None if no place was found."""
-    ink = _trimmed(np.asarray(digit, np.float32))
+    ink = trimmed(np.asarray(digit, np.float32), _INK)
     height = int(rng.integers(_LEAST, _LARGEST + 1))
     width = max(4, min(_LARGEST, round(height * ink.shape[1] / ink.shape[0])))
     for _ in range(_TRIES):
@@ -113,27 +103,7 @@ def _drawn(
         box = np.array([left, top, left + width, top + height], np.float64)
         if not boxes or overlaps(box[None], np.stack(boxes)).max() <= _OVERLAP:
             region = canvas[top : top + height, left : left + width]
-            share = np.clip(_resized(ink, width, height), 0, 1)[..., None]
-            region[:] = (1 - share) * region + share * _color(region, rng)
+            share = np.clip(resized(ink, width, height), 0, 1)[..., None]
+            region[:] = (1 - share) * region + share * color_on(region, _CONTRAST, rng)
             return box
     return None
-
-
-def _trimmed(digit: Pixels) -> Pixels:
-    rows, columns = (np.flatnonzero((digit > _INK).any(axis=axis)) for axis in (1, 0))
-    return digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def _color(region: Pixels, rng: np.random.Generator) -> Pixels:
-    """A colour that is lighter or darker than the mean of the ground."""
-    mean = float(region.mean())
-    while True:
-        color = rng.random(3)
-        if abs(float(color.mean()) - mean) >= _CONTRAST:
-            return color.astype(np.float32)
-
-
-def _resized(pixels: Any, width: int, height: int) -> Pixels:
-    image_module = need("PIL.Image", extra="images")
-    image = image_module.fromarray(np.round(pixels * 255).astype(np.uint8))
-    return np.asarray(image.resize((width, height), image_module.Resampling.BILINEAR), np.float32) / np.float32(255)

@@ -7,7 +7,7 @@ import numpy as np
 from edgekit.core.samples import Samples
 from edgekit.core.statistics.average_precision import overlaps
 from edgekit.runtime.detection import OBJECTS, objects_of
-from edgekit.train.data.scenes import MOST, SIDE, compose
+from edgekit.train.data.scenes.boxed_scenes import MOST, SIDE, compose
 
 COUNT = 20
 
