@@ -26,13 +26,8 @@ def warnings_of(calibration: Samples, evaluation: Samples, spec: ModelSpec) -> t
     """One sentence for each problem of the calibration samples."""
     return (
         *_counts(calibration, evaluation),
-        *(text for one in _of_samples(spec) for text in _values(one, calibration, evaluation)),
+        *(text for one in spec.fed for text in _values(one, calibration, evaluation)),
     )
-
-
-def _of_samples(spec: ModelSpec) -> tuple[TensorSpec, ...]:
-    """The inputs whose values come from the samples: states come from the stream."""
-    return tuple(one for one in spec.inputs if one.name not in spec.states.values())
 
 
 def _counts(calibration: Samples, evaluation: Samples) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from edgekit.runtime.postprocessing import sentence
 from edgekit.runtime.readers import tokens, words
 from edgekit.runtime.sequences.stream import Run, Stream
 
-_ONE_S = 1e9
+MAX_TOKENS: Final = 32
+_ONE_S: Final = 1e9
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,12 @@ class Generated:
 
 
 def generate(
-    run: Run, spec: ModelSpec, prompt: str, max_tokens: int = 32, *, clock: Callable[[], int] = time.perf_counter_ns
+    run: Run,
+    spec: ModelSpec,
+    prompt: str,
+    max_tokens: int = MAX_TOKENS,
+    *,
+    clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Generated:
     """The most probable continuation of `prompt`, token by token, until the text ends or has `max_tokens` more.
 

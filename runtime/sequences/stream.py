@@ -47,7 +47,7 @@ class Stream:
     @property
     def step(self) -> int | None:
         """Every chunk is a multiple of this many values along its dynamic axis; None if a chunk has one fixed shape."""
-        axis = self._axis
+        axis = self._spec.chunk_axis
         return None if axis is None else self._spec.sizes_of(axis)[0]
 
     def reset(self) -> None:
@@ -72,27 +72,16 @@ class Stream:
         parts = [self._next(part) for part in self._parts(given)]
         return Prediction({name: self._joined(name, [part[name] for part in parts]) for name in parts[0]}, self._spec)
 
-    @property
-    def _fed(self) -> tuple[TensorSpec, ...]:
-        """The inputs that are not states."""
-        return tuple(one for one in self._spec.inputs if one.name not in self._spec.states.values())
-
-    @property
-    def _axis(self) -> str | None:
-        """The dynamic axis along which a stream goes on."""
-        axes = [axis for one in self._fed for axis in one.free_axes if axis != self._spec.batch_axis]
-        return axes[0] if axes else None
-
     def _given(self, chunk: object) -> Feed:
-        values = chunk if isinstance(chunk, Mapping) else {self._fed[0].name: chunk}
-        missing = [one.name for one in self._fed if one.name not in values]
+        values = chunk if isinstance(chunk, Mapping) else {self._spec.fed[0].name: chunk}
+        missing = [one.name for one in self._spec.fed if one.name not in values]
         if missing:
             raise UserError(f"The chunk has no '{missing[0]}': '{self._spec.name}' takes a dict of its inputs.")
-        return {one.name: _array(np.asarray(values[one.name]), one) for one in self._fed}
+        return {one.name: _array(np.asarray(values[one.name]), one) for one in self._spec.fed}
 
     def _parts(self, given: Feed) -> Iterator[Feed]:
         """The chunk in parts of sizes that a file with fixed shapes has, as few as possible."""
-        axis = self._axis
+        axis = self._spec.chunk_axis
         size = None if axis is None else self._size(given, axis)
         if axis is None or size is None:
             yield given
@@ -111,7 +100,7 @@ class Stream:
             start += length
 
     def _size(self, given: Feed, axis: str) -> int | None:
-        return next((given[one.name].shape[one.shape.index(axis)] for one in self._fed if axis in one.shape), None)
+        return next((given[one.name].shape[one.shape.index(axis)] for one in self._spec.fed if axis in one.shape), None)
 
     def _cut(self, name: str, array: Array, axis: str, start: int, length: int) -> Array:
         shape: tuple[Axis, ...] = self._spec.input(name).shape
@@ -126,7 +115,7 @@ class Stream:
 
     def _joined(self, name: str, values: list[Array]) -> Array:
         shape = next((one.shape for one in self._spec.outputs if one.name == name), ())
-        axis = self._axis
+        axis = self._spec.chunk_axis
         if axis is None or axis not in shape or len(values) == 1:
             return values[-1]
         return np.concatenate(values, axis=shape.index(axis))

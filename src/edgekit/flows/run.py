@@ -30,11 +30,10 @@ from edgekit.runtime.backend import stored_codes
 from edgekit.runtime.postprocessing import write_text, writes_text
 from edgekit.runtime.prediction import Prediction, feed_of
 from edgekit.runtime.preprocessing import integers_as_reals
-from edgekit.runtime.sequences.generation import Generated, generate
+from edgekit.runtime.sequences.generation import MAX_TOKENS, Generated, generate
 
 SAMPLE: Final = "sample:"
 RANDOM: Final = "random:"
-DEFAULT_TOKENS: Final = 32
 _SHORTEST_S: Final = 0.001
 
 
@@ -58,7 +57,7 @@ def run(
     state: Sequence[str] = (),
     stream: bool = False,
     prompt: Sequence[str] = (),
-    max_tokens: int = DEFAULT_TOKENS,
+    max_tokens: int = MAX_TOKENS,
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> RunReport:

@@ -61,6 +61,17 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return axis if isinstance(axis, str) and not is_time else None
 
     @property
+    def fed(self) -> tuple[TensorSpec, ...]:
+        """The inputs that are not states."""
+        return tuple(tensor for tensor in self.inputs if tensor.name not in self.states.values())
+
+    @property
+    def chunk_axis(self) -> str | None:
+        """The dynamic axis along which a stream is fed in chunks: the first of `fed` that is not the batch."""
+        axes = (axis for tensor in self.fed for axis in tensor.free_axes if axis != self.batch_axis)
+        return next(axes, None) if self.states else None
+
+    @property
     def unsized_axes(self) -> tuple[str, ...]:
         """Dynamic axes without a size in `sizes`, except the batch: the first axis of an input, or `N`."""
         is_named = self.batch_axis is None and BATCH in self.free_axes

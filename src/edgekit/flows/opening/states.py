@@ -58,11 +58,8 @@ def at_beginning(samples: Samples, spec: ModelSpec) -> Samples:
 
 def chunk_of(spec: ModelSpec) -> dict[str, int]:
     """The dynamic axis along which a stream is fed in chunks, with the size of the smallest; empty for other models."""
-    if not spec.states:
-        return {}
-    fed = [one for one in spec.inputs if one.name not in spec.states.values()]
-    axes = [axis for one in fed for axis in one.free_axes if axis != spec.batch_axis and axis in spec.sizes]
-    return {axis: spec.sizes_of(axis)[0] for axis in axes[:1]}
+    axis = spec.chunk_axis
+    return {axis: spec.sizes_of(axis)[0]} if axis is not None and axis in spec.sizes else {}
 
 
 def continued(outputs: Mapping[str, Array], spec: ModelSpec) -> Feed:
