@@ -53,6 +53,7 @@ ROWS: Final = (
                 ("models/audio",),
                 ("models/sequences",),
                 ("models/tables",),
+                ("data/scenes",),
                 ("data",),
             ),
         ),
