@@ -222,6 +222,8 @@ def zip_file(random: Random) -> Case:
     found = bytearray(zipped(random, linear()))
     for _ in range(random.choice((1, 1, 2))):
         marks = [place for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6") for place in _all_places(found, mark)]
+        if not marks:  # All of them were overwritten.
+            break
         place = random.choice(marks) + random.randrange(4, 46)
         size = random.choice((1, 2, 4))
         if place + size <= len(found):
