@@ -30,6 +30,9 @@ OBJECTS: Final = "objects"
 _FAINT: Final = 0.001
 _LIMITS: Final = tuple(float(limit) for limit in np.linspace(0.5, 0.95, 10))
 _BOX: Final = 4
+# What is known of an object, and the axes of what is known of a sample.
+_OBJECT: Final = 6
+_AXES: Final = 3
 
 
 class FoundObject(NamedTuple):
@@ -107,8 +110,21 @@ def input_size(spec: ModelSpec) -> tuple[int, int]:
 
 
 def _average_precision(outputs: Feed, samples: Samples, spec: ModelSpec, limits: tuple[float, ...]) -> AveragePrecision:
-    found = detections(outputs, spec, _FAINT)
-    return mean_average_precision(found, objects_of(samples.targets[OBJECTS]), limits)
+    true = objects_of(of_samples(samples, OBJECTS, _OBJECT))
+    return mean_average_precision(detections(outputs, spec, _FAINT), true, limits)
+
+
+def of_samples(samples: Samples, name: str, last: int | None = None) -> Array:
+    """The target `name` of samples, which has 3 axes or more, the last of the length `last` if that is given.
+
+    Raises:
+        UserError: They have none, or of another shape.
+    """
+    array = samples.targets.get(name)
+    if array is None or array.ndim < _AXES or array.dtype.kind not in "biuf" or last not in (None, array.shape[-1]):
+        found = "no" if array is None else f"{array.dtype} of the shape {array.shape} as"
+        raise UserError(f"The samples have {found} '{name}'.", hint="edgekit export SOURCE --samples FILE")
+    return array
 
 
 def _how(spec: ModelSpec) -> DetectionOutput:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
-from edgekit.core.samples import BROKEN_NPY, Feed, read_arrays
+from edgekit.core.samples import Feed, read_array, read_arrays
 from edgekit.core.spec.input_kinds import AudioInput, ImageInput, SeriesInput, TextInput
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
@@ -47,7 +47,7 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
         arrays = read_arrays(path, UserError)
         return {tensor.name: as_input(_named(arrays, tensor.name, path), tensor, path) for tensor in spec.inputs}
     if path.suffix == ".npy" and len(spec.inputs) == 1:
-        return {spec.inputs[0].name: as_input(_load_npy(path), spec.inputs[0], path)}
+        return {spec.inputs[0].name: as_input(read_array(path), spec.inputs[0], path)}
     raise UserError(f"'{path}' is not an input for '{spec.name}': expected {_kind(spec)}, .npy or .npz.")
 
 
@@ -226,14 +226,6 @@ def _cut(image: Any, how: ImageInput) -> NDArray[np.uint8]:
     left, top = cut_from(image.size, how)
     centre = image.crop((left, top, left + how.width, top + how.height))
     return np.asarray(centre, np.uint8).reshape(how.height, how.width, how.channels)
-
-
-def _load_npy(path: Path) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except BROKEN_NPY as err:
-        raise UserError(f"'{path}' is not an .npy file of plain numbers: {err}.") from err
-    return array
 
 
 def _named(arrays: Feed, name: str, path: Path) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import SegmentationOutput
 from edgekit.core.statistics.bootstrap import Statistic
 from edgekit.core.statistics.mask_overlap import IGNORED, MaskCounts, mask_counts
-from edgekit.runtime.detection import input_size
+from edgekit.runtime.detection import input_size, of_samples
 
 SEGMENTATION: Final = "segmentation"
 # The array of the class of each place, (S, H, W), `IGNORED` where none is known.
@@ -114,8 +114,8 @@ def _counts(outputs: Feed, samples: Samples, spec: ModelSpec) -> MaskCounts:
 
 
 def masks_of(samples: Samples) -> NDArray[np.int64]:
-    """The true masks, (S, H, W)."""
-    array = samples.targets[MASK]
+    """The true masks, (S, H, W); errors as in `of_samples`."""
+    array = of_samples(samples, MASK)
     return np.asarray(array.reshape(-1, *array.shape[-_PLANE:]), np.int64)
 
 

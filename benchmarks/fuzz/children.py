@@ -147,6 +147,8 @@ def _try_all(cases: Sequence[tuple[int, Case]], ground: Ground, writer: int) -> 
 
 def _program(case: Case, ground: Ground) -> int:
     _forget_ends()
+    # A shell lets what it starts in the background ignore an interrupt; a user who sees a command does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     watch, streams = Watch(ground.root), Streams(ground.root)
     streams.begin()
     sys.argv = ["edgekit", *case.arguments]

@@ -86,7 +86,8 @@ def giving(tensor: TensorEntry) -> Convert | None:
     scale, zero_point = np.float32(tensor.scale), np.float32(tensor.zero_point)
 
     def convert(steps: Any) -> Array:
-        values: Array = np.subtract(steps, zero_point, dtype=np.float32)
+        # `asarray`: of an array without an axis, numpy makes a number, which takes no result.
+        values: Array = np.asarray(np.subtract(steps, zero_point, dtype=np.float32))
         return np.multiply(values, scale, out=values)
 
     return convert
@@ -100,7 +101,7 @@ def _quantize(tensor: TensorEntry) -> Convert:
 
     def convert(values: Any) -> Array:
         # In place: on a small tensor each new array costs as much as the arithmetic.
-        steps = np.divide(values, scale, dtype=np.float32)
+        steps = np.asarray(np.divide(values, scale, dtype=np.float32))
         np.rint(steps, out=steps)
         np.add(steps, zero_point, out=steps)
         np.maximum(steps, low, out=steps)

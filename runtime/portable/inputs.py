@@ -42,6 +42,8 @@ def arrays(path: Path, inputs: list[dict[str, Any]]) -> dict[str, Any]:
     """The arrays of an .npz by input name, or the only one of an .npy; errors as in `read_input`."""
     try:
         loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray) != (path.suffix == ".npy"):
+            raise ValueError("it is of the other kind of file")
         wanted = inputs[:1] if path.suffix == ".npy" else inputs
         found = [loaded if path.suffix == ".npy" else loaded[one["name"]] for one in wanted]
     except (ValueError, EOFError, SyntaxError, TokenError, TypeError, IndexError, OverflowError, RecursionError) as err:

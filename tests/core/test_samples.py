@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from edgekit.core import samples as module
 from edgekit.core.errors import BundleUnreadable, DiskFull, UserError
-from edgekit.core.samples import Array, Samples, read_arrays, split, write_arrays
+from edgekit.core.samples import Array, Samples, read_array, read_arrays, split, write_arrays
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
 
@@ -239,6 +239,16 @@ def test_a_pickle_in_an_archive_is_not_run(tmp_path: Path) -> None:
     assert not ran.exists()
     np.load(tmp_path / "a.npz", allow_pickle=True)["x"]
     assert ran.exists()
+
+
+def test_an_array_without_values_whose_other_axis_has_no_end_is_refused(tmp_path: Path) -> None:
+    endless = np.lib.stride_tricks.as_strided(np.zeros(0, np.int8), (0, 2**62), (0, 0))
+    np.save(tmp_path / "x.npy", endless)
+
+    with pytest.raises(UserError, match="it has the shape"):
+        read_array(tmp_path / "x.npy")
+    with pytest.raises(UserError, match="it has the shape"):
+        read_arrays(npz(tmp_path / "x.npz", x=endless), UserError)
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:

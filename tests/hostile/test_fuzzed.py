@@ -21,7 +21,7 @@ from tests.cli.conftest import Done
 from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
 from tests.hostile.bundles import write_bundle
-from tests.runtime.data.make import Tflite
+from tests.runtime.data.make import FLOAT32, INT32, Tflite
 from tests.standins.jobs import job_of
 
 from edgekit.core.errors import DeviceError, ModelUnreadable, Unreadable
@@ -207,3 +207,24 @@ def test_a_bundle_without_artifacts_is_a_comment_in_the_configuration(edgekit: R
 
     assert done.code == 0, done.err
     assert "# 'b' contains no artifact" in Path("edgekit.toml").read_text()
+
+
+def test_complex_outputs_are_shown_as_two_parts(edgekit: Run, quiet_home: Path) -> None:
+    tflite = Tflite()
+    tensors = {
+        "x": (FLOAT32, (1, 4)),
+        "sizes": (INT32, (2,), tflite.constant(np.array([1, 4], np.int32))),
+        "y": (schema.TensorType.COMPLEX64, (1, 3)),
+    }
+    operator: Any = (schema.BuiltinOperator.RFFT2D, ["x", "sizes"], ["y"], schema.Rfft2dOptionsT())
+    tflite.subgraph(tensors, [operator], ["x"], ["y"], "serving_default")
+    Path("m.tflite").write_bytes(tflite.bytes())
+    given = [0.0, 1.0, 0.0, -1.0]
+
+    shown = edgekit("run", "m.tflite", "--input", f"x=[{given}]")
+    told = edgekit("run", "m.tflite", "--input", f"x=[{given}]", "--json")
+
+    assert shown.code == 0, shown.err
+    assert "y  [[[0.0,-0.0],[0.0,-2.0],[0.0,-0.0]]]" in shown.out
+    values = np.array(json.loads(told.out)["answers"][0]["outputs"]["y"])
+    np.testing.assert_allclose(values[..., 0] + 1j * values[..., 1], np.fft.rfft([given]), atol=1e-6)

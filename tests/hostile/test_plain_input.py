@@ -159,6 +159,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "endless labels": {"input:x": VALUES, "label": np.full(4, np.nan)},
     "samples of another model": {"input:z": VALUES},
     "references of another model": {"input:x": VALUES, "expected:z": VALUES},
+    "labels of others": {"input:x": VALUES, "label": np.zeros(0, int)},
+    "labels in rows": {"input:x": VALUES, "label": np.zeros((4, 2), int)},
+    "targets of others": {"input:x": VALUES, "target:yx": VALUES[:2, :3]},
+    "references of others": {"input:x": VALUES, "expected:yx": VALUES[:3, :3]},
     "different counts": {"input:x": VALUES, "input:z": VALUES[:2]},
 }
 
@@ -174,6 +178,30 @@ def test_samples_that_are_none_are_told(edgekit: Run, changed: Callable[..., Pat
         told = edgekit(*arguments)
         assert told.code == 5, told.err
         assert "does not contain samples" in told.err
+
+
+TARGETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "one value for three": ("mae", {"target:yx": np.zeros(4, np.float32)}),
+    "another output": ("mse", {"target:z": np.zeros((4, 3), np.float32)}),
+    "labels for masks": ("miou", {"label": np.zeros(4, int)}),
+    "labels for objects": ("map50", {"label": np.zeros(4, int)}),
+    "objects of five numbers": ("map", {"target:objects": np.zeros((4, 2, 5), np.float32)}),
+    "masks of text": ("pixel_accuracy", {"target:mask": np.full((4, 2, 2), "a")}),
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_true_values_of_something_else_are_told(edgekit: Run, changed: Callable[..., Path], name: str) -> None:
+    metric, true = TARGETS[name]
+    content = io.BytesIO()
+    arrays: dict[str, Any] = {"input:x": VALUES, "expected:yx": VALUES[:, :3], **true}
+    np.savez(content, **arrays)
+
+    bundle = changed(_spec(metric={"name": metric}), samples__npz=content.getvalue())
+    told = edgekit("validate", str(bundle))
+
+    assert told.code in (2, 5), told.err
+    assert "The samples have" in told.err
 
 
 HEADERS = ("{'descr': [()], 'fortran_order': False, 'shape': (4,)}", "{'descr': ()}", "[" * 40, "{'shape'")
@@ -322,6 +350,12 @@ def _header(descr: str = "'<f4'", shape: str = "(1,4)") -> str:
     return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}"
 
 
+def _npz() -> bytes:
+    content = io.BytesIO()
+    np.savez(content, x=VALUES)
+    return content.getvalue()
+
+
 def _png(width: int, height: int) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -339,6 +373,8 @@ def _wav(channels: int = 1, rate: int = 16000, bits: int = 16, *, size: int = 64
 INPUTS = {
     "negative.npy": _npy(_header(shape="(-1, 4)")),
     "huge.npy": _npy(_header(shape=f"({10**18}, 4)")),
+    "endless.npy": _npy(f"{{'descr': '|i1', 'fortran_order': True, 'shape': ({2**62}, {-(2**31)})}}\n"),
+    "archive.npy": _npz(),
     "objects.npy": _npy(_header("'|O'")),
     "type.npy": _npy(_header("'<f99'")),
     "record.npy": _npy(_header("[('a', '<f4')]")),
@@ -371,10 +407,11 @@ def test_a_broken_input_file_is_told(edgekit: Run, changed: Callable[..., Path],
     how = {".png": IMAGE, ".wav": AUDIO}.get(Path(name).suffix)
     bundle = changed(_spec(preprocessing=how) if how else lambda _: None)
 
-    told = edgekit("run", str(bundle), "--input", name)
+    for given in (name, f"x={name}"):
+        told = edgekit("run", str(bundle), "--input", given)
 
-    assert told.code in (2, 5), told.err
-    assert "bug in edgekit" not in told.err
+        assert told.code in (2, 5), told.err
+        assert "bug in edgekit" not in told.err
 
 
 @pytest.mark.parametrize("raised", ["MemoryError", "ImportError('libx.so: failed to map segment from shared object')"])

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec.metric import metric_traits
 from edgekit.core.spec.model_spec import ModelSpec
@@ -58,6 +59,9 @@ def quality_of(metric: str, outputs: Feed, samples: Samples, spec: ModelSpec) ->
     """The quality of the outputs of labelled samples; None if only the model can compute it.
 
     A metric that does not fit the labels gives way to the usual one.
+
+    Raises:
+        UserError: What the samples say is of another output, or of another shape.
     """
     whole = over_all(metric)
     if whole is not None:
@@ -68,12 +72,24 @@ def quality_of(metric: str, outputs: Feed, samples: Samples, spec: ModelSpec) ->
     function = by_sample(fitted)
     assert function is not None
     name, truth = _truth(samples, spec)
+    _refuse_other(name, truth, outputs, is_classes=samples.labels is not None)
     return SampleQuality(fitted, len(samples), np.asarray(function(outputs[name], truth)))
 
 
 def class_output(spec: ModelSpec, samples: Samples) -> str:
     """The output with the class scores."""
     return spec.outputs[0].name if spec.outputs else next(iter(samples.expected))
+
+
+def _refuse_other(name: str, truth: Array, outputs: Feed, *, is_classes: bool) -> None:
+    """Raise for what is true of something else: a bundle may come from a stranger."""
+    if name not in outputs:
+        raise UserError(f"The samples have values of '{name}', which is not an output; these are {', '.join(outputs)}.")
+    shape = outputs[name].shape
+    if (shape[:1] if is_classes else shape) != truth.shape:
+        raise UserError(f"The samples have values of the shape {truth.shape} for '{name}', which has {shape}.")
+    if is_classes and not outputs[name].size:
+        raise UserError(f"Output '{name}' has the shape {shape}: it scores no class.")
 
 
 def _truth(samples: Samples, spec: ModelSpec) -> tuple[str, Array]:

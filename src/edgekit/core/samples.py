@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ _NOISE = "noise:"
 # A zip stores the length of a name in two bytes.
 _LONGEST_NAME = 60_000
 # What numpy raises for an .npy with a damaged header, which it reads as Python source.
-BROKEN_NPY = (
+_BROKEN_NPY = (
     ValueError,
     EOFError,
     OSError,
@@ -117,18 +118,14 @@ class Samples:
         """Samples written by `save`, for the model of `spec`.
 
         Raises:
-            error: As in `read_arrays`; there is no input, an array has no axis for the samples, the inputs differ in
-                their number, the labels are not numbers, or an input or output of the model is missing.
+            error: As in `read_arrays`; there is no input, an array has no axis for the samples, the arrays differ in
+                their number, the labels are not one number each, or an input or output of the model is missing.
         """
         arrays = read_arrays(path, error)
         labels = arrays.get(LABEL)
         inputs = part_of(arrays, _INPUT)
-        flat = [name for name, array in arrays.items() if array.ndim == 0]
-        if flat or len({len(array) for array in inputs.values()}) != 1:
-            wrong = f"'{flat[0]}' is one value" if flat else "the inputs have no common number of samples"
+        if wrong := _wrong_with(arrays, inputs):
             raise error(f"'{path}' does not contain samples: {wrong}.")
-        if labels is not None and (labels.dtype.kind not in "biuf" or not np.isfinite(labels).all()):
-            raise error(f"'{path}' does not contain samples: its labels are not numbers.")
         expected = part_of(arrays, _EXPECTED)
         for tensors, found in ((spec.inputs, inputs), (spec.outputs, expected)) if spec else ():
             missing = [tensor.name for tensor in tensors if found and tensor.name not in found]
@@ -257,7 +254,33 @@ def _plain_arrays(data: bytes) -> Feed:
         # numpy returns a member that is not an array as bytes.
         if not isinstance(array, np.ndarray):
             raise TypeError(f"'{name}' is not an array")
+        _refuse_endless(array)
     return arrays
+
+
+def read_array(path: Path) -> Array:
+    """The array of an .npy, read without pickles.
+
+    Raises:
+        UserError: The file does not exist, is not an .npy, or contains Python objects.
+    """
+    data = read_bytes(path)
+    try:
+        found = np.load(io.BytesIO(data), allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            raise UserError(f"'{path}' is not an .npy, but an .npz.", hint="Rename it to end in .npz.")
+        _refuse_endless(found)
+    except _BROKEN_NPY as err:
+        raise UserError(
+            f"'{path}' is not an .npy file of plain numbers: {err}.", hint="numpy.save(FILE, array)"
+        ) from err
+    return found
+
+
+def _refuse_endless(array: Array) -> None:
+    """Raise for an array without values whose other axes no copy of it can have."""
+    if math.prod(axis or 1 for axis in array.shape) > MAX_FILE_BYTES:
+        raise ValueError(f"it has the shape {array.shape}")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -273,6 +296,27 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
             np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
             archive.writestr(zip_entry(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED)
     write_atomic(path, buffer.getvalue())
+
+
+def _wrong_with(arrays: Feed, inputs: Feed) -> str:
+    """Why the arrays of a file are not samples; empty if they are."""
+    flat = [name for name, array in arrays.items() if array.ndim == 0]
+    if flat:
+        return f"'{flat[0]}' is one value"
+    if len({len(array) for array in inputs.values()}) != 1:
+        return "the inputs have no common number of samples"
+    count = len(next(iter(inputs.values())))
+    for name, array in arrays.items():
+        # Noise is that of the first samples.
+        if name.startswith((LABEL, TARGET, _EXPECTED)) and len(array) != count:
+            return f"'{name}' has {len(array)} rows for {count} samples"
+    labels = arrays.get(LABEL)
+    if labels is None:
+        return ""
+    if labels.ndim > 1:
+        return f"its labels have the shape {labels.shape}, not one number each"
+    is_number = labels.dtype.kind in "biuf" and np.isfinite(labels).all()
+    return "" if is_number else "its labels are not numbers"
 
 
 def _rows(feed: Feed, index: slice | NDArray[np.int64]) -> Feed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import DeviceError, UserError
 from edgekit.core.generated import generated
 from edgekit.core.reports.run import Answer, ClassScore, Curve, DetectedObject, MaskShare, Rates, RunReport
-from edgekit.core.samples import Feed, read_arrays, read_outputs, write_arrays
+from edgekit.core.samples import Array, Feed, read_arrays, read_outputs, write_arrays
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import SeriesOutput
 from edgekit.core.system.durable.owners import temporary_folder
@@ -314,7 +314,7 @@ def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
     return Answer(
         text,
         tuple(ClassScore(label, probability) for label, probability in found.scores),
-        {name: np.asarray(array).tolist() for name, array in outputs.items()},
+        {name: _listed(np.asarray(array)) for name, array in outputs.items()},
         found.text,
         Curve(how.name, how.step_s, tuple(found.curve.tolist()))
         if isinstance(how, SeriesOutput) and found.curve is not None
@@ -323,3 +323,10 @@ def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
         None if found.objects is None else tuple(DetectedObject(*one) for one in found.objects),
         None if found.classes is None else tuple(MaskShare(*one) for one in found.classes),
     )
+
+
+def _listed(array: Array) -> list[Any]:
+    """The values of an output as JSON has them: a complex number is its real and its imaginary part."""
+    parts = np.stack([array.real, array.imag], axis=-1) if array.dtype.kind == "c" else array
+    values: list[Any] = parts.tolist()
+    return values

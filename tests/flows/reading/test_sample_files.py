@@ -279,7 +279,7 @@ def empty(folder: Path) -> Path:
         (lambda at: with_text(at / "t.csv", "a,y,label\n1,2,3\n"), None, "columns 'label' and 'y'", "Rename"),
         (lambda at: with_text(at / "t.csv", "label\n1\n"), None, "no column of numbers besides 'label'", ""),
         (lambda at: with_text(at / "t.csv", "file,label\nx.png,1\n"), HOW, "'x.png', which does not exist", ""),
-        (lambda at: with_text(at / "t.npy", "no array"), None, "is not an .npy of numbers", "numpy.save"),
+        (lambda at: with_text(at / "t.npy", "no array"), None, "is not an .npy file of plain numbers", "numpy.save"),
         (lambda at: with_text(at / "t.pt", "a"), None, "must be an .npz, .npy or .csv, or a folder", "torch.load"),
         (lambda at: as_npz(at, label=CLASSES), None, "labels but no input", "x=inputs"),
     ],

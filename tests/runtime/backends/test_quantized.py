@@ -51,6 +51,18 @@ def test_the_callers_array_is_left_alone() -> None:
     assert array.tolist() == [1.0, 2.0]
 
 
+def test_a_number_without_an_axis_is_quantized_and_given_back() -> None:
+    tensor = quantized("int8", 0.5, 3)
+    back = giving(tensor)
+    assert back is not None
+
+    stored = storing(tensor)[FLOAT32](np.array(2.0, np.float32))
+
+    assert stored.dtype == np.int8
+    assert (stored.shape, int(stored)) == ((), 7)
+    assert (back(stored).shape, float(back(stored))) == ((), 2.0)
+
+
 def test_a_tensor_that_is_not_quantized_is_given_as_it_is() -> None:
     assert giving(TensorEntry("y", 0, (1,), "int8")) is None
     assert storing(TensorEntry("y", 0, (1,), "float32")) == {}

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.samples import BROKEN_NPY, Array, Feed, Samples
+from edgekit.core.samples import Array, Feed, Samples, read_array
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.documents import BROKEN_JSON
@@ -87,11 +87,7 @@ def samples_with_values(samples: Samples, values: Mapping[str, Array]) -> Sample
 
 def _read(value: str, text: str, tensor: TensorSpec) -> Array:
     if value.endswith(_NUMPY):
-        try:
-            array: Array = np.load(Path(value), allow_pickle=False)
-        except BROKEN_NPY as err:
-            raise UserError(f"'{value}' is not an .npy file of plain numbers: {err}.") from err
-        return array
+        return read_array(Path(value))
     if tensor.dtype == "str":
         return np.array(value)
     try:

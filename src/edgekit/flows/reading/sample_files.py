@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from edgekit.core.errors import UserError
-from edgekit.core.samples import BROKEN_NPY, Array, read_arrays
+from edgekit.core.samples import read_array, read_arrays
 from edgekit.core.spec.input_kinds import Preprocessing
 from edgekit.core.system.files import read_bytes
 from edgekit.flows.reading.arrow_datasets import is_arrow_dataset, read_arrow_dataset
@@ -49,7 +46,7 @@ def read_held(
         return read_arrow_dataset(path, how) if is_arrow_dataset(path) else read_folder(path, how, labels)
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        return Held(path, {UNNAMED: _read_npy(path)})
+        return Held(path, {UNNAMED: read_array(path)})
     if suffix == ".csv":
         is_list = not with_texts and file_column(path)
         return read_list(path, how, labels) if is_list else read_table(path, labels, with_texts=with_texts)
@@ -84,14 +81,3 @@ def label_names(path: Path | None) -> tuple[str, ...]:
         return ()
     lines = read_bytes(path).decode(errors="replace").splitlines()
     return tuple(line.strip() for line in lines if line.strip())
-
-
-def _read_npy(path: Path) -> Array:
-    data = read_bytes(path)
-    try:
-        found = np.load(io.BytesIO(data), allow_pickle=False)
-    except BROKEN_NPY as err:
-        raise UserError(f"'{path}' is not an .npy of numbers: {err}.", hint="numpy.save(FILE, array)") from err
-    if not isinstance(found, np.ndarray):
-        raise UserError(f"'{path}' is not an .npy, but an .npz.", hint="Rename it to end in .npz.")
-    return found
