@@ -124,6 +124,7 @@ class OnnxSession:
         self._count = len(self.inputs)
         self._has_text = any(tensor.dtype == "str" for tensor in self.outputs)
         self._ties = ties(self.inputs)
+        self._is_dense = False  # until a run has shown it: a file may declare another type than it gives
 
     def run(self, feed: Mapping[str, object]) -> Feed:
         """Outputs by name, owned by the caller; errors as in `Session.run`."""
@@ -134,6 +135,8 @@ class OnnxSession:
             raise self._explained(feed, err) from err
         if self._profiles is not None:
             self._check_placement()
+        if not self._is_dense:
+            self._refuse_sparse(found)
         if self._has_text:
             # The engine gives Python objects, which no .npz without pickles holds.
             found = [array.astype(str) if array.dtype == object else array for array in found]
@@ -177,6 +180,13 @@ class OnnxSession:
         for name, place, other, other_place in self._ties:
             if feed[name].shape[place] != feed[other].shape[other_place]:
                 raise UserError("The feed does not fit the model.")
+
+    def _refuse_sparse(self, outputs: list[Any]) -> None:
+        """Raise for an output that is no array, which stays so from run to run."""
+        for name, output in zip(self._names, outputs, strict=True):
+            if not isinstance(output, np.ndarray):
+                raise ModelUnreadable(f"'{name}' is a {type(output).__name__}; edgekit supports dense tensors only.")
+        self._is_dense = True
 
     def _explained(self, feed: Mapping[str, object], err: Exception) -> EdgekitError:
         if self._engine is None:

@@ -228,3 +228,17 @@ def test_complex_outputs_are_shown_as_two_parts(edgekit: Run, quiet_home: Path) 
     assert "y  [[[0.0,-0.0],[0.0,-2.0],[0.0,-0.0]]]" in shown.out
     values = np.array(json.loads(told.out)["answers"][0]["outputs"]["y"])
     np.testing.assert_allclose(values[..., 0] + 1j * values[..., 1], np.fft.rfft([given]), atol=1e-6)
+
+
+def test_an_output_that_is_a_sparse_weight_is_told(edgekit: Run, quiet_home: Path) -> None:
+    """Its type is that of a dense tensor, in the file as in ONNX Runtime, until it is computed."""
+    model = onnx.load_model_from_string(_model())
+    values, places = np.ones(2, np.float32), np.array([0, 3], np.int64)
+    weight = helper.make_sparse_tensor(
+        numpy_helper.from_array(values, "s"), numpy_helper.from_array(places, "places"), [2, 2]
+    )
+    model.graph.sparse_initializer.append(weight)
+    model.graph.output.append(helper.make_tensor_value_info("s", TensorProto.FLOAT, [2, 2]))
+    Path("m.onnx").write_bytes(model.SerializeToString())
+
+    assert "'s' is a SparseTensor" in refused(edgekit("run", "m.onnx", "--input", "random:0"))
