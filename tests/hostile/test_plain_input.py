@@ -20,47 +20,18 @@ import pytest
 from tests.cli.conftest import Done
 from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
-from tests.hostile.bundles import TEXT, write_bundle
+from tests.hostile.bundles import TEXT
+from tests.hostile.changed_bundles import Change, sign, spec
+from tests.hostile.changed_bundles import bundle as bundle  # noqa: PLC0414 - a fixture
+from tests.hostile.changed_bundles import changed as changed  # noqa: PLC0414 - a fixture
 
 from edgekit.cli.failures import translate
-from edgekit.core.bundle import MANIFEST, _digest_of
+from edgekit.core.bundle import MANIFEST
 from edgekit.core.errors import EnvironmentFault, MissingExtra
 from edgekit.core.system.optional import need
 from edgekit.runtime.portable.inputs import read_input as read_portable_input
 
 Run = Callable[..., Done]
-Change = Callable[[dict[str, Any]], object]
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("plain") / "bundle"
-    write_bundle(folder, "x")
-    return folder
-
-
-@pytest.fixture
-def changed(bundle: Path, quiet_home: Path) -> Callable[..., Path]:
-    """A copy of the bundle with other contents, whose checksums are right."""
-
-    def change(of: Change = lambda _: None, **files: bytes) -> Path:
-        copy = quiet_home / "changed"
-        shutil.copytree(bundle, copy)
-        document = json.loads((copy / MANIFEST).read_bytes())
-        for name, content in files.items():
-            file = name.replace("__", ".")
-            (copy / file).write_bytes(content)
-            document["files"][file] = {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
-        of(document)
-        _sign(copy, document)
-        return copy
-
-    return change
-
-
-def _sign(folder: Path, document: dict[str, Any]) -> None:
-    document["digest"] = _digest_of(json.dumps(document).encode())
-    (folder / MANIFEST).write_text(json.dumps(document))
 
 
 def _artifact(**fields: object) -> Change:
@@ -71,17 +42,13 @@ def _input(**fields: object) -> Change:
     return lambda document: document["spec"]["inputs"][0].update(fields)
 
 
-def _spec(**fields: object) -> Change:
-    return lambda document: document["spec"].update(fields)
-
-
 MANIFESTS = {
     "negative shape": (_input(shape=["N", -1]), 5),
     "axis of 10**18": (_input(shape=["N", 10**18]), 5),
     "negative shape of an artifact": (lambda d: d["artifacts"][0]["inputs"][0].update(shape=["N", -1]), 5),
     "a type that no input has": (_input(dtype=""), 5),
-    "no sizes": (_spec(sizes={"N": []}), 5),
-    "negative sizes": (_spec(sizes={"N": [-1]}), 5),
+    "no sizes": (spec(sizes={"N": []}), 5),
+    "negative sizes": (spec(sizes={"N": [-1]}), 5),
     "an artifact with the text of a stranger": (_artifact(recipe=TEXT), 5),
     "an artifact called like a verdict": (_artifact(recipe="VERDICT: pass"), 5),
     "an artifact without a name": (_artifact(recipe=""), 5),
@@ -149,61 +116,6 @@ def test_metadata_that_is_not_utf8_is_shown(edgekit: Run, changed: Callable[...,
     assert "metadata: author = N" in told.out
 
 
-VALUES = np.zeros((4, 4), np.float32)
-SAMPLES: dict[str, dict[str, Any]] = {
-    "nothing": {},
-    "no input": {"label": np.zeros(3, int)},
-    "scalar input": {"input:x": np.float32(1)},
-    "scalar output": {"input:x": VALUES, "expected:yx": np.float32(0)},
-    "text labels": {"input:x": VALUES, "label": np.array(list("abcd"))},
-    "endless labels": {"input:x": VALUES, "label": np.full(4, np.nan)},
-    "samples of another model": {"input:z": VALUES},
-    "references of another model": {"input:x": VALUES, "expected:z": VALUES},
-    "labels of others": {"input:x": VALUES, "label": np.zeros(0, int)},
-    "labels in rows": {"input:x": VALUES, "label": np.zeros((4, 2), int)},
-    "targets of others": {"input:x": VALUES, "target:yx": VALUES[:2, :3]},
-    "references of others": {"input:x": VALUES, "expected:yx": VALUES[:3, :3]},
-    "different counts": {"input:x": VALUES, "input:z": VALUES[:2]},
-}
-
-
-@pytest.mark.parametrize("name", SAMPLES)
-def test_samples_that_are_none_are_told(edgekit: Run, changed: Callable[..., Path], name: str) -> None:
-    content = io.BytesIO()
-    np.savez(content, **SAMPLES[name])
-
-    bundle = changed(samples__npz=content.getvalue())
-
-    for arguments in (["run", str(bundle), "--input", "sample:0"], ["validate", str(bundle)]):
-        told = edgekit(*arguments)
-        assert told.code == 5, told.err
-        assert "does not contain samples" in told.err
-
-
-TARGETS: dict[str, tuple[str, dict[str, Any]]] = {
-    "one value for three": ("mae", {"target:yx": np.zeros(4, np.float32)}),
-    "another output": ("mse", {"target:z": np.zeros((4, 3), np.float32)}),
-    "labels for masks": ("miou", {"label": np.zeros(4, int)}),
-    "labels for objects": ("map50", {"label": np.zeros(4, int)}),
-    "objects of five numbers": ("map", {"target:objects": np.zeros((4, 2, 5), np.float32)}),
-    "masks of text": ("pixel_accuracy", {"target:mask": np.full((4, 2, 2), "a")}),
-}
-
-
-@pytest.mark.parametrize("name", TARGETS)
-def test_true_values_of_something_else_are_told(edgekit: Run, changed: Callable[..., Path], name: str) -> None:
-    metric, true = TARGETS[name]
-    content = io.BytesIO()
-    arrays: dict[str, Any] = {"input:x": VALUES, "expected:yx": VALUES[:, :3], **true}
-    np.savez(content, **arrays)
-
-    bundle = changed(_spec(metric={"name": metric}), samples__npz=content.getvalue())
-    told = edgekit("validate", str(bundle))
-
-    assert told.code in (2, 5), told.err
-    assert "The samples have" in told.err
-
-
 HEADERS = ("{'descr': [()], 'fortran_order': False, 'shape': (4,)}", "{'descr': ()}", "[" * 40, "{'shape'")
 
 
@@ -228,7 +140,7 @@ def test_no_file_of_a_bundle_lies_behind_a_link(edgekit: Run, changed: Callable[
     (bundle / "sub").symlink_to(outside)
     document = json.loads((bundle / MANIFEST).read_bytes())
     document["files"]["sub/secret"] = {"sha256": hashlib.sha256(b"s").hexdigest(), "size_bytes": 1}
-    _sign(bundle, document)
+    sign(bundle, document)
 
     for arguments in (["bundle", "verify"], ["bundle", "pack", "--out", "p.edgekit"], ["inspect"]):
         assert edgekit(*arguments, str(bundle)).code == 5
@@ -352,7 +264,7 @@ def _header(descr: str = "'<f4'", shape: str = "(1,4)") -> str:
 
 def _npz() -> bytes:
     content = io.BytesIO()
-    np.savez(content, x=VALUES)
+    np.savez(content, x=np.zeros((4, 4), np.float32))
     return content.getvalue()
 
 
@@ -405,7 +317,7 @@ AUDIO = {"type": "audio", "rate": 16000, "length": 4}
 def test_a_broken_input_file_is_told(edgekit: Run, changed: Callable[..., Path], name: str) -> None:
     Path(name).write_bytes(INPUTS[name])
     how = {".png": IMAGE, ".wav": AUDIO}.get(Path(name).suffix)
-    bundle = changed(_spec(preprocessing=how) if how else lambda _: None)
+    bundle = changed(spec(preprocessing=how) if how else lambda _: None)
 
     for given in (name, f"x={name}"):
         told = edgekit("run", str(bundle), "--input", given)
