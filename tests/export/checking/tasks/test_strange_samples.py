@@ -12,9 +12,9 @@ import pytest
 from tests.cli.conftest import Done
 from tests.cli.conftest import edgekit as edgekit  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import quiet_home as quiet_home  # noqa: PLC0414 - a fixture
-from tests.hostile.changed_bundles import bundle as bundle  # noqa: PLC0414 - a fixture
-from tests.hostile.changed_bundles import changed as changed  # noqa: PLC0414 - a fixture
-from tests.hostile.changed_bundles import spec
+from tests.hostile.bundles import bundle as bundle  # noqa: PLC0414 - a fixture
+from tests.hostile.bundles import changed as changed  # noqa: PLC0414 - a fixture
+from tests.hostile.bundles import spec
 
 Run = Callable[..., Done]
 VALUES = np.zeros((4, 4), np.float32)
