@@ -78,6 +78,8 @@ class Ground:
         """Make the folder of the command anew, with the files of the mutant, and go there."""
         os.chdir(self.root)
         shutil.rmtree(self.work, ignore_errors=True)
+        # A process that ended in the middle of a mutant leaves its files, which the next command would rightly remove.
+        self._empty()
         self.work.mkdir()
         case.lay_out(self.work)
         os.chdir(self.work)
@@ -110,6 +112,9 @@ class Ground:
             is_own = inside != name and inside.startswith(case.writes)
             if before.get(name) != after.get(name) and not is_own and not name.startswith(_TORCH):
                 yield f"{'left' if name not in before else 'changed'} {name}"
+        self._empty()
+
+    def _empty(self) -> None:
         for path in (self.root / "tmp").iterdir():
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
