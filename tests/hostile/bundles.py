@@ -1,4 +1,4 @@
-"""Bundles whose author means harm: each text in them controls a terminal or looks like a verdict, or a file is wrong."""
+"""Bundles whose author means harm: texts that control a terminal or look like a verdict, and files that are wrong."""
 
 from __future__ import annotations
 
