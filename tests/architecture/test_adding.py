@@ -81,8 +81,9 @@ def add(monkeypatch: pytest.MonkeyPatch, table: Any, name: str, row: object) -> 
 
 def register(monkeypatch: pytest.MonkeyPatch, registry: Registry, name: str, row: tuple[str, str]) -> None:
     """One more row of a registry, for one test; another one may have listed its names before."""
+    known = registry.plugins  # kept from here on: without the new row, which must not stay
     add(monkeypatch, registry.table, name, row)
-    monkeypatch.setitem(vars(registry), "plugins", {**registry.plugins, name: Plugin(name, *row)})
+    monkeypatch.setitem(vars(registry), "plugins", {**known, name: Plugin(name, *row)})
 
 
 def test_a_backend(edgekit: Edgekit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
