@@ -37,7 +37,14 @@ ROWS: Final = (
             "flows",
             "one module per command: an order that is checked, opened, then run",
             1,
-            (("judging", "writing", "deploying"), ("measuring",), ("fleet",), ("opening",), ("reading", "signing")),
+            (
+                ("saliency",),
+                ("judging", "writing", "deploying"),
+                ("measuring",),
+                ("fleet",),
+                ("opening",),
+                ("reading", "signing"),
+            ),
         ),
     ),
     (

@@ -58,6 +58,8 @@ def run(
     stream: bool = False,
     prompt: Sequence[str] = (),
     max_tokens: int = MAX_TOKENS,
+    explain: str | Path = "",
+    against: str = "",
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> RunReport:
@@ -79,11 +81,15 @@ def run(
             it, and the variables of a `.tflite` keep their values. Otherwise each begins with states of zeros.
         prompt: Beginnings of texts that a decoder with a cache continues, instead of inputs.
         max_tokens: How many tokens are added to each prompt at most.
+        explain: A `.png` or `.npz` for the saliency of each input: what the prediction loses where it is hidden.
+        against: A second artifact of the bundle, recipe name or alias, whose saliency is compared.
 
     Raises:
         UserError: No input, or one that the model does not accept.
     """
     where = Target.parse(target)
+    if against and not explain:
+        raise UserError("--against names a second artifact for --explain.", hint=f"--explain --against {against}")
     if prompt:
         return _continued(Path(path), prompt, max_tokens, where, artifact, has_inputs=bool(input or output))
     if not input:
@@ -93,6 +99,8 @@ def run(
         chosen = _openable(found, artifact, where)
         if output:
             refuse_output(Path(output), found.spec)
+        if explain:
+            _refuse_explaining(found, where, Path(explain), stream)
         where = _streaming(found, chosen, where) if stream else where
         texts, feeds = _given(found, [str(one) for one in input])
         run_all = partial(_run_here, stream=stream) if where.device == "local" else _run_there
@@ -108,7 +116,40 @@ def run(
         )
         if output:
             write_answers(report, feeds, ran.outputs, found.spec, Path(output))
+        if explain:
+            compared = [ran.artifact, *(_openable(found, against, where)[:1] if against else ())]
+            return _explained(
+                report, found, compared, where, list(zip(texts, feeds, strict=True)), Path(explain), progress
+            )
         return report
+
+
+def _refuse_explaining(found: Opened, where: Target, path: Path, stream: bool) -> None:
+    # Saliency is imported by commands that draw it only.
+    from edgekit.flows.saliency.drawing import refuse_picture
+    from edgekit.flows.saliency.explained import refuse_unexplainable
+
+    refuse_picture(path)
+    refuse_unexplainable(found.spec, where, is_stream=stream)
+
+
+def _explained(
+    report: RunReport,
+    found: Opened,
+    artifacts: Sequence[Artifact],
+    where: Target,
+    named: Sequence[tuple[str, Feed]],
+    path: Path,
+    progress: Progress,
+) -> RunReport:
+    """The report with the saliency of each input, which is written to `path`."""
+    from edgekit.flows.saliency.drawing import write_saliency
+    from edgekit.flows.saliency.explained import explained
+
+    shown = explained(found, artifacts, where, named, progress)
+    write_saliency(shown, found.spec, path)
+    saliency = tuple(one.summary() for one in shown)
+    return msgspec.structs.replace(report, saliency=saliency, explained=str(path))
 
 
 def _continued(

@@ -16,7 +16,7 @@ from edgekit.cli.output import columns
 from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
-    from edgekit.core.reports.run import Answer, Curve, DetectedObject, Rates, RunReport
+    from edgekit.core.reports.run import Answer, Curve, DetectedObject, Rates, RunReport, Saliency
 
 _SHOWN_SCORES: Final = 5
 _SHOWN_CHARACTERS: Final = 200
@@ -32,6 +32,7 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
         "edgekit run digits.edgekit --artifact tflite-int8 --input sample:0",
         "edgekit run model.onnx --input x.npy --json",
         "edgekit run forecast.edgekit --input hours.csv --output tomorrow.csv",
+        "edgekit run digits.edgekit --input photo.png --explain --artifact onnx-fp32 --against onnx-int8",
         "edgekit run translate.edgekit --input 'a man rides a horse'",
         "edgekit run captions.edgekit --prompt 'a man in a' --max-tokens 12",
         "edgekit run dcgan.edgekit --input random:0 --output digit.png",
@@ -84,6 +85,22 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
     shell_complete=names("recipes"),
     help="The artifact to run.  [default: the first]",
 )
+@click.option(
+    "--explain",
+    is_flag=False,
+    flag_value="saliency.png",
+    default="",
+    metavar="[FILE]",
+    help="Draw where the prediction comes from: what it loses if a part of the input is hidden. FILE is a .png, or an "
+    ".npz with the maps.  [default of FILE: saliency.png]  (Slow times are explained by `edgekit explain`.)",
+)
+@click.option(
+    "--against",
+    default="",
+    metavar="RECIPE",
+    shell_complete=names("recipes"),
+    help="With --explain: a second artifact of the bundle; its saliency, the difference and their correlation.",
+)
 @axis_sizes_option
 @common()
 def command(
@@ -97,6 +114,8 @@ def command(
     output: str,
     target: str | None,
     artifact: str,
+    explain: str,
+    against: str,
     sizes: tuple[str, ...],
 ) -> None:
     """Run a model on inputs and print its outputs.
@@ -117,6 +136,8 @@ def command(
             max_tokens=max_tokens,
             target=target or first_target(settings.target),
             artifact=artifact,
+            explain=explain,
+            against=against,
             sizes=sizes,
             output=output,
             settings=settings,
@@ -129,7 +150,16 @@ def command(
 
 def _text(found: RunReport) -> str:
     lines = [line for answer in found.answers for line in _answer(answer, found.written)]
-    return "\n".join([*lines, f"Written: {found.written}"] if found.written else lines)
+    lines += [line for one in found.saliency for line in _saliency(one)]
+    return "\n".join([*lines, *(f"Written: {path}" for path in (found.written, found.explained) if path)])
+
+
+def _saliency(one: Saliency) -> Iterator[str]:
+    what = f"'{one.label}'" if one.label else "the outputs"
+    yield f"{one.input}: {what} of {one.artifacts[0]} depends most on {' x '.join(map(str, one.peak))}"
+    if len(one.artifacts) > 1:
+        known = "not defined: a map is the same everywhere" if one.correlation is None else f"{one.correlation:.3f}"
+        yield f"  correlation with the map of {one.artifacts[1]}: {known}"
 
 
 def _answer(answer: Answer, written: str) -> Iterator[str]:

@@ -71,11 +71,26 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rates: Rates | None = None
 
 
+class Saliency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the prediction for one input comes from, by hiding parts of it in each of one or two artifacts.
+
+    `label` is the class that was explained, that of the first artifact; empty for other tasks, where the change of all
+    outputs counts. `peak` is the row and column, or the place in a signal, that mattered most to the first artifact.
+    `correlation` is that of both maps, -1 to 1; null if there is one, or if one has the same value everywhere.
+    """
+
+    input: str
+    artifacts: tuple[str, ...]
+    label: str
+    peak: tuple[int, ...]
+    correlation: float | None = None
+
+
 class RunReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The predictions for all inputs, what computed them, and the file that they were written to, if any.
 
     `notes` say what an input began with, if it is not what a user may expect, and that a tuning was made with another
-    version of the backend.
+    version of the backend. `saliency` is written to the file `explained` as a picture or as maps.
     """
 
     model: str
@@ -85,5 +100,7 @@ class RunReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     answers: tuple[Answer, ...]
     written: str = ""
     notes: tuple[str, ...] = ()
+    saliency: tuple[Saliency, ...] = ()
+    explained: str = ""
     command: str = "run"
     schema_version: int = 1
