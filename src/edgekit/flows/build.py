@@ -42,6 +42,7 @@ from edgekit.flows.opening.source import (
     refuse_unused,
 )
 from edgekit.flows.order import door
+from edgekit.flows.saliency.pictured import with_pictures
 from edgekit.flows.train import train
 from edgekit.flows.writing.bundle import converting_steps, write_bundle, writing_steps
 from edgekit.flows.writing.origin import MadeFrom, refuse_changed
@@ -126,6 +127,7 @@ class BuildOrder:
             findings = written.findings(self.out / BUNDLE, profiled)
             report = _judged(findings, self.targets, making.budgets, making.settings, stages)
             report = msgspec.structs.replace(explained(report, found), origin=making.origin)
+            report = with_pictures(report, found, progress)
             _write_reports(report, staging)
         return report
 
@@ -185,6 +187,7 @@ class ResumeOrder:
         )
         report = explained(_judged(findings, self.targets, self.budgets, self.settings, stages), found)
         report = msgspec.structs.replace(report, origin=earlier.origin)
+        report = with_pictures(report, found, progress)
         _write_reports(report, self.out)
         return report
 

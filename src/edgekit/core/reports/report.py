@@ -14,6 +14,7 @@ from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.reports.explain import Cause
+from edgekit.core.reports.pictures import Pictures
 from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.samples import SplitFacts
@@ -22,7 +23,8 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict, worst
 
-# 1: first version. 2: reports contain their reproduction. 3: what a build was made from. 4: real-time factors.
+# 1: first version. 2: reports contain their reproduction. 3: what a build was made from. 4: real-time factors, and
+# pictures of samples.
 REPORT_SCHEMA: Final = 4
 
 
@@ -257,7 +259,7 @@ class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain
     unusual times; `unexplained` are observations without a cause. `training` is that of the weights, if edgekit trained
     them. `failures` are the recipes that could not be made; the verdict is then fail. `missing` was not measured.
-    `origin` is that of a build.
+    `origin` is that of a build, and `pictures` shows samples of it that are images.
     """
 
     command: str
@@ -288,6 +290,7 @@ class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     seed: int = 0
     reproduction: Reproduction | None = None
     origin: BuildOrigin | None = None
+    pictures: Pictures | None = None
     schema_version: int = REPORT_SCHEMA
 
     @property

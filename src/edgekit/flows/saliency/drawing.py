@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ _GAP_PX: Final = 8
 _TEXT_PX: Final = 20
 _FONT_PX: Final = 13
 _FLAT: Final = 8
+_NAME: Final = 40
 # Told apart with most kinds of colour blindness (Okabe and Ito 2008): where hiding lowers the score, and raises it.
 _FOR: Final = np.array((213, 94, 0), np.float64)
 _AGAINST: Final = np.array((0, 114, 178), np.float64)
@@ -64,23 +65,38 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
+class Drawn(NamedTuple):
+    """A panel: the words above and below it, and its pixels (H, W, 3)."""
+
+    title: str
+    under: str
+    pixels: NDArray[np.uint8]
+
+
 def row(one: Shown, spec: ModelSpec) -> NDArray[np.uint8]:
-    """The input, each map over it, and the difference of two maps: (H, W, 3) with a caption above each."""
+    """The panels of an input next to each other, with their words: (H, W, 3)."""
+    titled = [_titled(*panel) for panel in panels(one, spec)]
+    height = max(len(panel) for panel in titled)
+    gap = np.full((height, _GAP_PX, 3), 255, np.uint8)
+    parts = [part for panel in titled for part in (_filled(panel, height), gap)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def panels(one: Shown, spec: ModelSpec) -> list[Drawn]:
+    """The input, each map over it, and the difference of two maps."""
     ground = picture(one.feed, one.view, spec)
     # One scale for all maps of an input, so that two artifacts can be compared.
     scale = max(float(np.abs(found).max()) for found in one.maps.values()) or 1.0
-    panels = [_titled(_enlarged(ground), one.name[-40:], one.label and f"explained: {one.label}")]
-    for name, found in one.maps.items():
-        panels.append(_titled(over(ground, found / scale), name, "orange: for it, blue: against it"))
+    drawn = [Drawn(one.name[-_NAME:], one.label and f"explained: {one.label}", enlarged(ground))]
+    drawn += [
+        Drawn(name, "orange: for it, blue: against it", over(ground, found / scale)) for name, found in one.maps.items()
+    ]
     if len(one.maps) > 1:
         first, second, *_ = one.maps.values()
         known = alike(first, second)
         under = "" if known is None else f"correlation {known:.3f}"
-        panels.append(_titled(over(ground, (second - first) / scale), "difference (second - first)", under))
-    height = max(len(panel) for panel in panels)
-    gap = np.full((height, _GAP_PX, 3), 255, np.uint8)
-    parts = [part for panel in panels for part in (_filled(panel, height), gap)]
-    return np.concatenate(parts[:-1], axis=1)
+        drawn.append(Drawn("difference (second - first)", under, over(ground, (second - first) / scale)))
+    return drawn
 
 
 def picture(feed: Feed, view: View, spec: ModelSpec) -> NDArray[np.uint8]:
@@ -115,7 +131,7 @@ def _curve(values: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 def over(ground: NDArray[np.uint8], found: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The picture in grey under a map of -1 to 1: (H, W) of its own places, or (T,) along its columns; enlarged."""
-    large = _enlarged(ground)
+    large = enlarged(ground)
     height, width = large.shape[:2]
     grid = found[None, :] if found.ndim == 1 else found
     rows, columns = np.arange(height) * grid.shape[0] // height, np.arange(width) * grid.shape[1] // width
@@ -128,7 +144,7 @@ def over(ground: NDArray[np.uint8], found: NDArray[np.float64]) -> NDArray[np.ui
     return np.asarray(np.round((1 - share) * faint + share * colour), np.uint8)
 
 
-def _enlarged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def enlarged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture with a longer side of 256 pixels; a flat one gets a height."""
     height, width = pixels.shape[:2]
     image_module = need("PIL.Image", extra="images")
@@ -138,7 +154,7 @@ def _enlarged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(image.resize(size, how.NEAREST if scale > 1 else how.BOX))
 
 
-def _titled(panel: NDArray[np.uint8], title: str, under: str) -> NDArray[np.uint8]:
+def _titled(title: str, under: str, panel: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The panel with a title above it, wide enough for it, and a line below."""
     image_module, draw_module = need("PIL.Image", extra="images"), need("PIL.ImageDraw", extra="images")
     font = need("PIL.ImageFont", extra="images").load_default(_FONT_PX)

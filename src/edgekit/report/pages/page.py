@@ -167,6 +167,11 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield f"{prefix}{name}", str(value)
 
 
+def _data_url(png: bytes) -> str:
+    """The bytes of a png inside the page."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
 def _own(record: Mapping[str, Any], tools: Mapping[str, str]) -> list[tuple[str, str]]:
     """How one artifact was made, without its name, and without versions that the whole report has."""
     told = {f"tools.{name}": version for name, version in tools.items()}
@@ -213,4 +218,5 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "known": _known,
     "reasons": _reasons,
     "own": _own,
+    "data_url": _data_url,
 }
