@@ -18,7 +18,7 @@ from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, open_session
 from edgekit.flows.opening.states import before_a_stream
 from edgekit.flows.opening.values import with_values
-from edgekit.flows.saliency.occlusion import Runner, Score, occlusion
+from edgekit.flows.saliency.occlusion import BatchRunner, Score, occlusion
 from edgekit.flows.saliency.views import View, view_of
 from edgekit.runtime.backend import Session, stored_codes
 from edgekit.runtime.postprocessing import writes_text
@@ -129,12 +129,12 @@ def _moved(outputs: Feed) -> Score:
     return score
 
 
-def _runner(session: Session, spec: ModelSpec, name: str) -> Runner:
+def _runner(session: Session, spec: ModelSpec, name: str) -> BatchRunner:
     def run(feed: Feed) -> Feed:
         return session.run(integers_as_reals(feed, session.inputs, stored_codes(session)))
 
     dynamic = all(one.shape and isinstance(one.shape[0], str) for one in (*session.inputs, *session.outputs))
-    return Runner(run, dynamic and spec.batch_axis is not None and not spec.states, name)
+    return BatchRunner(run, dynamic and spec.batch_axis is not None and not spec.states, name)
 
 
 def _complete(feed: Feed, spec: ModelSpec) -> Feed:

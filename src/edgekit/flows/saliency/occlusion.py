@@ -24,7 +24,7 @@ _BATCH: Final = 16
 _SAME: Final = 1e-3
 
 
-class Runner(NamedTuple):
+class BatchRunner(NamedTuple):
     """Runs an artifact on a feed; `takes_batches` says that its file takes several rows at once."""
 
     run: Callable[[Feed], Feed]
@@ -32,7 +32,7 @@ class Runner(NamedTuple):
     name: str
 
 
-def occlusion(runner: Runner, feed: Feed, view: View, score: Score, progress: Progress) -> NDArray[np.float64]:
+def occlusion(runner: BatchRunner, feed: Feed, view: View, score: Score, progress: Progress) -> NDArray[np.float64]:
     """How much the score loses at each place of the picture (H, W) or signal (T,), as the mean over its patches.
 
     Args:
@@ -70,7 +70,7 @@ def _hidden(feed: Feed, view: View, patch: Patch, places: Sequence[tuple[int, ..
         yield {**feed, view.name: array}
 
 
-def _scores(runner: Runner, feeds: Iterator[Feed], total: int, score: Score, progress: Progress) -> list[float]:
+def _scores(runner: BatchRunner, feeds: Iterator[Feed], total: int, score: Score, progress: Progress) -> list[float]:
     """The score of every feed, in batches where those return the same."""
     first = list(islice(feeds, _BATCH))
     found = []
@@ -84,7 +84,7 @@ def _scores(runner: Runner, feeds: Iterator[Feed], total: int, score: Score, pro
     return found
 
 
-def _agrees(runner: Runner, feeds: Sequence[Feed], alone: Sequence[float], score: Score) -> bool:
+def _agrees(runner: BatchRunner, feeds: Sequence[Feed], alone: Sequence[float], score: Score) -> bool:
     together = score(runner.run(_stacked(feeds)))
     scale = max(float(np.ptp(alone)), 1e-6)
     return len(together) == len(alone) and bool(np.abs(together - np.asarray(alone)).max() <= _SAME * scale)

@@ -47,7 +47,7 @@ class _Seen(NamedTuple):
 
 
 def with_pictures(report: Report, found: Opened, progress: Progress) -> Report:
-    """The report with up to three of its samples; as it is where samples are no images, or nothing draws them here.
+    """The report with up to three of its samples; unchanged if they are something else, or nothing draws them here.
 
     What it costs is bounded: 2 s for predictions, 4 s for saliency.
     """
@@ -141,9 +141,9 @@ def _changed(seen: _Seen, found: Opened, progress: Progress) -> Pictures | None:
     changed = np.flatnonzero(have.argmax(1) != best)
     shown = changed[np.argsort(margin[changed])][:_SHOWN] if len(changed) else [int(margin.argmin())]
     pictured = tuple(_explained(seen.artifact, found, list(map(int, shown)), have, want, seen.run_s, progress))
-    what = f"{len(changed)} of {len(want)}" if len(changed) else f"None of {len(want)}"
+    what = f"{len(changed)} of {len(want)}" if len(changed) else f"none of {len(want)}"
     nearest = "" if len(changed) else " Shown is the sample that came nearest to it."
-    text = f"{what} samples have another likeliest class in {seen.artifact.recipe} than in PyTorch.{nearest}"
+    text = f"In {seen.artifact.recipe} the likeliest class of {what} samples differs from PyTorch.{nearest}"
     return Pictures(seen.artifact.recipe, text, pictured, tuple(_left_out(found, seen, len(changed), pictured)))
 
 
