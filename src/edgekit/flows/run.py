@@ -127,7 +127,7 @@ def run(
 def _refuse_explaining(found: Opened, where: Target, path: Path, stream: bool) -> None:
     # Saliency is imported by commands that draw it only.
     from edgekit.flows.saliency.drawing import refuse_picture
-    from edgekit.flows.saliency.explained import refuse_unexplainable
+    from edgekit.flows.saliency.maps import refuse_unexplainable
 
     refuse_picture(path)
     refuse_unexplainable(found.spec, where, is_stream=stream)
@@ -144,7 +144,7 @@ def _explained(
 ) -> RunReport:
     """The report with the saliency of each input, which is written to `path`."""
     from edgekit.flows.saliency.drawing import write_saliency
-    from edgekit.flows.saliency.explained import explained
+    from edgekit.flows.saliency.maps import explained
 
     shown = explained(found, artifacts, where, named, progress)
     write_saliency(shown, found.spec, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 from pathlib import Path
@@ -14,8 +15,12 @@ from PIL import Image
 import edgekit
 from edgekit.cli.main import run as edgekit_command
 from edgekit.core.bundle import Bundle
+from edgekit.core.reports.report import Report
 from edgekit.core.spec.output_kinds import DetectionOutput
+from edgekit.core.system.progress import Silent
 from edgekit.core.verdict import Verdict
+from edgekit.flows.opening.artifacts import opened
+from edgekit.flows.saliency.pictured import with_pictures
 
 # Read by the workers alone: tests that start workers import no torch.
 NET = Path(__file__).parents[1] / "nets" / "squares.py"
@@ -113,3 +118,15 @@ def test_a_photo_gets_its_boxes_as_a_table_and_as_a_picture(
         objects = session.predict(photo).objects
     assert objects is not None
     assert [one.label for one in objects] == [row["label"] for row in rows]
+
+
+def test_a_report_shows_the_boxes_of_pytorch_and_of_int8(made: Path) -> None:
+    with opened(made / "bundle") as found:
+        report = Report(command="build", created="", spec=found.spec, artifacts=found.artifacts)
+        pictures = with_pictures(report, found, Silent()).pictures
+
+    assert pictures is not None
+    assert [one.sample for one in pictures.samples] == [0, 1, 2]
+    assert [panel.title for panel in pictures.samples[0].panels] == ["PyTorch", pictures.artifact]
+    with Image.open(io.BytesIO(pictures.samples[0].panels[1].png)) as drawn:
+        assert drawn.width >= 480

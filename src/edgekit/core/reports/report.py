@@ -14,7 +14,7 @@ from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.reports.explain import Cause
-from edgekit.core.reports.pictures import Pictures
+from edgekit.core.reports.pictured_samples import Pictures
 from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.samples import SplitFacts

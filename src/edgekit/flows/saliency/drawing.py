@@ -16,7 +16,7 @@ from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.files import new_file, write_atomic
 from edgekit.core.system.optional import need
-from edgekit.flows.saliency.explained import Shown, alike
+from edgekit.flows.saliency.maps import Shown, alike
 from edgekit.flows.saliency.views import View
 from edgekit.runtime.preprocessing import is_raw, pixels_of
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError
-from edgekit.core.reports.pictures import Panel, PicturedSample, Pictures
+from edgekit.core.reports.pictured_samples import Panel, PicturedSample, Pictures
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.run import DetectedObject, MaskShare
 from edgekit.core.samples import Feed
@@ -24,7 +24,7 @@ from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, feed_at, missing_backend, open_session
 from edgekit.flows.saliency import drawing
-from edgekit.flows.saliency.explained import explained
+from edgekit.flows.saliency.maps import explained
 from edgekit.flows.saliency.views import patches, view_of
 from edgekit.flows.writing.drawn_masks import overlaid
 from edgekit.flows.writing.drawn_objects import drawn
