@@ -20,6 +20,7 @@ from edgekit.core.samples import Feed
 from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import DetectionOutput, SegmentationOutput
+from edgekit.core.system.optional import need
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, feed_at, missing_backend, open_session
@@ -32,6 +33,7 @@ from edgekit.runtime.prediction import Prediction
 from edgekit.runtime.preprocessing import is_raw, pixels_of
 
 _SHOWN: Final = 3
+_LONGEST_PX: Final = 640
 # What a build may spend on them: on predictions of its samples, and on hiding patches in both artifacts.
 _LOOK_S: Final = 2.0
 _EXPLAIN_S: Final = 4.0
@@ -121,10 +123,18 @@ def _found(title: str, outputs: Feed, pixels: NDArray[np.uint8], spec: ModelSpec
     seen = Prediction(outputs, spec)
     if seen.mask is not None:
         shares = tuple(MaskShare(*one) for one in seen.classes or ())
-        return Panel(title, "", drawing.png(overlaid(pixels, seen.mask, shares)))
+        return Panel(title, "", drawing.png(_bounded(overlaid(pixels, seen.mask, shares))))
     objects = tuple(DetectedObject(*one) for one in seen.objects or ())
     text = f"{len(objects)} object{'' if len(objects) == 1 else 's'}"
-    return Panel(title, text, drawing.png(drawn(pixels, objects)))
+    return Panel(title, text, drawing.png(_bounded(drawn(pixels, objects))))
+
+
+def _bounded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture, made smaller if a side is longer than 640 pixels: a report is read on a phone and sent by mail."""
+    image_module = need("PIL.Image", extra="images")
+    image = image_module.fromarray(pixels)
+    image.thumbnail((_LONGEST_PX, _LONGEST_PX), image_module.Resampling.BOX)
+    return np.asarray(image)
 
 
 def _changed(seen: _Seen, found: Opened, progress: Progress) -> Pictures | None:
