@@ -13,6 +13,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, read_array, read_arrays
 from edgekit.core.spec.input_kinds import AudioInput, ImageInput, SeriesInput, TextInput
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import LabelsOutput
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.files import read_bytes
 from edgekit.core.system.optional import need
@@ -21,6 +22,8 @@ from edgekit.runtime.readers import fitted, read_rows, read_wav, tokens, words
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".gif", ".webp")
 TOP: Final = 5
 WHITE: Final = 255.0
+# The sigmoid of more is 1 in float64, and its exponential does not overflow.
+_LARGEST_LOGIT: Final = 500.0
 # What a 16-bit wav file stands for: -1 to 1.
 _FULL_SCALE: Final = np.float32(32768)
 
@@ -90,21 +93,31 @@ def class_scores(outputs: Feed, spec: ModelSpec) -> list[tuple[str, float]]:
     Empty for other tasks, and for the outputs of several samples at once.
 
     The first output contains logits of shape (1, K), or probabilities: if the spec says so by its range, or if they
-    sum to 1.
+    sum to 1. A network of labels on their own has a probability for each, and with a single score for two classes.
     """
-    if spec.task != "classification":
+    if not spec.scores_classes:
         return []
-    found = next(iter(outputs.values()))
+    how = spec.postprocessing
+    labelled = how if isinstance(how, LabelsOutput) and how.scores in outputs else None
+    found = outputs[labelled.scores] if labelled else next(iter(outputs.values()))
     if found.ndim > 1 and len(found) > 1:
         return []
     scores = found.reshape(-1).astype(np.float64)
     # Those of int8 files sum to a step more or less than 1.
     is_probability = bool(spec.outputs) and (spec.outputs[0].low, spec.outputs[0].high) == (0.0, 1.0)
-    if not is_probability and (scores.min() < 0 or abs(scores.sum() - 1) > 1e-3):
+    if labelled is not None:
+        scores = _label_probabilities(scores, labelled)
+    elif not is_probability and (scores.min() < 0 or abs(scores.sum() - 1) > 1e-3):
         scores = np.exp(scores - scores.max())
         scores /= scores.sum()
     best = np.argsort(-scores)[:TOP]
     return [(spec.labels[index] if index < len(spec.labels) else str(index), float(scores[index])) for index in best]
+
+
+def _label_probabilities(scores: NDArray[np.float64], how: LabelsOutput) -> NDArray[np.float64]:
+    """The probability of each label, or of both classes where there is one score."""
+    found = 1 / (1 + np.exp(-np.clip(scores, -_LARGEST_LOGIT, _LARGEST_LOGIT))) if how.logits else scores
+    return np.array([1 - found[0], found[0]]) if len(found) == 1 else found
 
 
 def _image_feed(path: Path, spec: ModelSpec) -> Feed:

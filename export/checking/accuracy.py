@@ -88,6 +88,8 @@ def _refuse_labels(spec: ModelSpec, samples: Samples, labels: Array) -> None:
     output = class_output(spec, samples)
     count = int(np.prod(samples.expected[output].shape[1:]))
     lowest, highest = int(labels.min()), int(labels.max())
+    if count == 1 and highest == 1:  # one score for two classes
+        return
     if highest >= count:
         values = "label=label - 1" if (lowest, highest) == (1, count) else "label=class_indices"
         raise UserError(

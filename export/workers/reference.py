@@ -19,6 +19,7 @@ from edgekit.export.checking.cases import Case, worth_keeping
 from edgekit.export.checking.meanings import masks
 from edgekit.export.checking.sampling import feeds_of, joined
 from edgekit.export.checking.tasks.detector_forms import with_detector_form
+from edgekit.export.checking.tasks.label_forms import with_label_form
 from edgekit.export.checking.tasks.segmentation_forms import with_segmentation_form
 from edgekit.export.messages import ModuleRef
 from edgekit.export.shapes.lengths import sizes_of_samples
@@ -94,7 +95,15 @@ def ask_reference(
     refuse_unfitting(complete, answered_samples)
     complete, read_as = with_detector_form(complete, answered_samples)
     complete, masks_read_as = with_segmentation_form(complete, answered_samples)
-    warnings = (*read_as, *masks_read_as, *traced.notes, *_random(traced), *_unchecked(kept, failures, samples, spec))
+    complete, labels_read_as = with_label_form(complete, answered_samples)
+    warnings = (
+        *read_as,
+        *masks_read_as,
+        *labels_read_as,
+        *traced.notes,
+        *_random(traced),
+        *_unchecked(kept, failures, samples, spec),
+    )
     return Reference(complete, answered_samples, kept, traced, warnings, _varying(seen))
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from edgekit.core.errors import UserError
 from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import MULTI_LABEL, LabelsOutput
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.preprocessing import class_scores, read_input, read_pixels, resized_to
 
@@ -133,6 +135,26 @@ def test_probabilities_stay_as_they_are() -> None:
 
     assert label == "owl"
     assert probability == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
+    ("how", "scores", "expected"),
+    [
+        (LabelsOutput("y"), [[0.0]], [("cat", 0.5), ("dog", 0.5)]),
+        (LabelsOutput("y"), [[1000.0]], [("dog", 1.0), ("cat", 0.0)]),
+        (LabelsOutput("y", logits=False), [[0.25]], [("cat", 0.75), ("dog", 0.25)]),
+        (LabelsOutput("y", logits=False), [[0.9, 0.0, 0.95]], [("owl", 0.95), ("cat", 0.9), ("dog", 0.0)]),
+    ],
+)
+def test_labels_have_probabilities_of_their_own(
+    how: LabelsOutput, scores: list[list[float]], expected: list[tuple[str, float]]
+) -> None:
+    spec = structs.replace(IMAGE, task=MULTI_LABEL, postprocessing=how)
+
+    found = class_scores({"other": np.zeros((1, 9)), "y": np.array(scores)}, spec)
+
+    assert [label for label, _ in found] == [label for label, _ in expected]
+    assert [probability for _, probability in found] == pytest.approx([probability for _, probability in expected])
 
 
 TOKENS = ModelSpec("net", "other", (TensorSpec("ids", "int32", ("N", 3)),))

@@ -11,6 +11,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed, Samples
 from edgekit.core.spec.metric import metric_traits
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import LabelsOutput
 from edgekit.core.statistics import intervals
 from edgekit.core.statistics.bootstrap import Statistic, bootstrap_difference, bootstrap_interval
 from edgekit.core.statistics.by_sample import by_sample, fitting, over_all
@@ -73,7 +74,15 @@ def quality_of(metric: str, outputs: Feed, samples: Samples, spec: ModelSpec) ->
     assert function is not None
     name, truth = _truth(samples, spec)
     _refuse_other(name, truth, outputs, is_classes=samples.labels is not None)
-    return SampleQuality(fitted, len(samples), np.asarray(function(outputs[name], truth)))
+    return SampleQuality(fitted, len(samples), np.asarray(function(_judged(outputs[name], spec), truth)))
+
+
+def _judged(scores: Array, spec: ModelSpec) -> Array:
+    """The scores of the classes, (S, 2) for a network that has one score for both: class 1 is above the threshold."""
+    how = spec.postprocessing
+    if not isinstance(how, LabelsOutput) or scores.size != len(scores):
+        return scores
+    return np.stack([np.full(len(scores), how.threshold), scores.reshape(-1).astype(np.float64)], axis=1)
 
 
 def class_output(spec: ModelSpec, samples: Samples) -> str:

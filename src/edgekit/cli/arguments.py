@@ -221,7 +221,8 @@ _SOURCE_OPTIONS: Final = (
         "--task",
         default="",
         metavar="TASK",
-        help="classification, regression, detection or segmentation, if it does not follow from the samples.",
+        help="classification, multi-label, regression, detection or segmentation, if it does not follow from the "
+        "samples.",
     ),
     click.option(
         "--preprocess",

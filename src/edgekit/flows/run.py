@@ -336,7 +336,7 @@ def _answers(
 
 def _answers_to(text: str, feed: Feed, outputs: Feed, spec: ModelSpec) -> list[Answer]:
     """One answer per sample where a person reads them: the third of 'batch.npy' is 'batch.npy:2'. Else one of all."""
-    is_read = spec.task == "classification" or spec.postprocessing is not None
+    is_read = spec.scores_classes or spec.postprocessing is not None
     count = _batch(feed, spec) if is_read else 1
     if count == 1 or any(array.ndim == 0 or len(array) != count for array in outputs.values()):
         return [_answer(text, outputs, spec)]

@@ -14,11 +14,13 @@ import pytest
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
 from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.core.spec.metric import Metric
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import MULTI_LABEL
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.flows.reading.sample_files import read_held
 from edgekit.flows.reading.sample_problems import sample_problems
-from edgekit.flows.reading.user_samples import with_samples
+from edgekit.flows.reading.user_samples import completed, with_samples
 
 IMAGES = ModelSpec("m", "t", (TensorSpec("x", "float32", ("N", 1, 4)),), (TensorSpec("y", "float32", ("N", 3)),))
 TOKENS = ModelSpec("m", "t", (TensorSpec("ids", "int32", ("N", "T")), TensorSpec("mask", "bool", ("N", "T"))))
@@ -247,7 +249,8 @@ def test_the_order_of_given_class_names_decides(tmp_path: Path) -> None:
             "target",
         ),
         ({"label": np.arange(5) - 1}, "'label' contains a negative class index", "keep = label >= 0"),
-        ({"label": np.ones((5, 3), int)}, "'label' marks several classes", "'target:OUTPUT': label"),
+        ({"label": np.zeros((5, 3), int)}, "'label' contains only 0: no sample has a label", ""),
+        ({"label": 2 * np.ones((5, 3), int)}, r"got int64 of shape \(5, 3\)", "'target:OUTPUT': label"),
         ({"y": np.ones((5, 4, 4), int)}, r"got int64 of shape \(5, 4, 4\)", "'target:OUTPUT': y"),
         ({"y": np.array([0, 1, 1, 0, 1], np.float32)}, "only 0 and 1 as float32", "label=y.astype"),
         ({"label": np.arange(5), "y": np.arange(5)}, "contain 'label' and 'y'", "label=label"),
@@ -262,6 +265,18 @@ def test_what_could_mean_several_things_is_refused_by_name(
         read_user_samples(npz(tmp_path / "s.npz", x=X, **arrays), IMAGES)
 
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float32"])
+def test_rows_with_several_marks_are_labels_of_their_own(dtype: str, tmp_path: Path) -> None:
+    marks = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 0, 1], [0, 0, 1]], dtype)
+
+    samples = read_user_samples(npz(tmp_path / "s.npz", x=X, label=marks), IMAGES)
+
+    assert samples.labels is None
+    assert samples.targets[MULTI_LABEL].tolist() == marks.astype(int).tolist()
+    described = completed(IMAGES, samples)
+    assert (described.task, described.metric) == (MULTI_LABEL, Metric("macro_ap"))
 
 
 def test_an_input_of_the_model_that_is_called_like_a_label_stays_an_input(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from tests.flows.nets.small_bundles import bundle
 from edgekit.cli import main
 from edgekit.core.errors import UserError
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import BINARY, LabelsOutput
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.flows.export import export
 from edgekit.flows.opening.source import SourceOptions
 from edgekit.flows.run import run
+from edgekit.flows.saliency.maps import score_of
 
 SIDE = 24
 # The only rows and columns that the network sees.
@@ -142,3 +144,15 @@ def test_the_command_names_the_place_and_the_file(
     assert document["explained"] == "saliency.png"
     assert document["saliency"][0]["artifacts"] == ["onnx-fp32"]
     assert (tmp_path / "saliency.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("logits", "value", "label"), [(True, -0.2, "no"), (True, 0.2, "yes"), (False, 0.2, "no"), (False, 0.7, "yes")]
+)
+def test_one_score_is_explained_as_the_class_on_its_side(logits: bool, value: float, label: str) -> None:
+    spec = ModelSpec("net", BINARY, (), labels=("no", "yes"), postprocessing=LabelsOutput("y", logits=logits))
+
+    explained, score = score_of({"y": np.array([[value]])}, spec)
+
+    assert explained == label
+    assert score({"y": np.array([[0.9], [0.1]])}).tolist() == ([0.9, 0.1] if label == "yes" else [-0.9, -0.1])

@@ -34,6 +34,8 @@ MODEL_METRICS: Final = {
     # Of masks: the mean overlap of the classes that occur, and the share of places with the right class.
     "miou": MetricTraits("ratio", True, over_all="edgekit.runtime.segmentation:miou"),
     "pixel_accuracy": MetricTraits("ratio", True, over_all="edgekit.runtime.segmentation:pixel_accuracy"),
+    # Of labels of which a sample may have several: the mean of their average precisions.
+    "macro_ap": MetricTraits("ratio", True, over_all="edgekit.core.statistics.label_ranking:macro_ap"),
     "mae": MetricTraits("1", False, f"{_HERE}:absolute_error"),
     "mse": MetricTraits("1", False, f"{_HERE}:squared_error"),
     # The exponential of the mean loss of a token: among how many words a model hesitates.

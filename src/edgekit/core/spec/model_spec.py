@@ -10,7 +10,7 @@ import msgspec
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.spec.input_kinds import ArrayInput, Preprocessing
 from edgekit.core.spec.metric import Metric
-from edgekit.core.spec.output_kinds import Postprocessing
+from edgekit.core.spec.output_kinds import BINARY, MULTI_LABEL, Postprocessing
 from edgekit.core.spec.tensor_spec import BATCH, TIME, TensorSpec
 
 UNTRAINED: Final = "weights: random initialisation, so accuracy is not judged; --weights FILE gives trained ones"
@@ -43,6 +43,11 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def caveat(self) -> str:
         """What every report must say of the weights; empty if nothing."""
         return UNTRAINED if self.is_untrained else ""
+
+    @property
+    def scores_classes(self) -> bool:
+        """Whether the outputs contain scores of classes or labels, so that a sample has a likeliest one."""
+        return self.task in ("classification", BINARY, MULTI_LABEL)
 
     @property
     def free_axes(self) -> tuple[str, ...]:

@@ -1,10 +1,14 @@
-"""What the outputs of a model are where they are not scores of classes: a text, a curve, an image, objects, masks."""
+"""What outputs are where they are not scores of classes: a text, a curve, an image, objects, masks, labels."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+
+BINARY: Final = "binary classification"
+# A task, and the array of the labels of each sample, (S, K) of 0 and 1.
+MULTI_LABEL: Final = "multi-label"
 
 
 class TextOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
@@ -69,4 +73,20 @@ class SegmentationOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     threshold: float = 0.0
 
 
-Postprocessing = TextOutput | SeriesOutput | ImageOutput | DetectionOutput | SegmentationOutput
+class LabelsOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="labels"):
+    """The output `scores`, (N, K), contains a score of each label on its own: a sample may have several, or none.
+
+    A sample has the labels whose scores are above `threshold`. `logits`: scores are the inputs of a sigmoid. With a
+    single score there are two classes, and it is that of class 1.
+    """
+
+    scores: str
+    logits: bool = True
+
+    @property
+    def threshold(self) -> float:
+        """The score of a probability of one half."""
+        return 0.0 if self.logits else 0.5
+
+
+Postprocessing = TextOutput | SeriesOutput | ImageOutput | DetectionOutput | SegmentationOutput | LabelsOutput

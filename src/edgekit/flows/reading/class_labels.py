@@ -1,4 +1,4 @@
-"""Labels as people have them: class indices, names, one-hot rows, or the true values of an output."""
+"""Labels as people have them: class indices, names, one-hot or multi-hot rows, or the true values of an output."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ _CLASSES: Final = (LABEL, "labels")
 
 
 class Labelled(NamedTuple):
-    """Class indices (S,), or true values (S, ...) of the only output; and the names of the classes, if any."""
+    """Class indices (S,), true values (S, ...) of the only output, or marks (S, K); and names of classes, if any.
+
+    `marks` are 1 for each label that a sample has, else 0.
+    """
 
     labels: NDArray[np.int64] | None
     target: Array | None = None
     class_names: tuple[str, ...] = ()
+    marks: NDArray[np.uint8] | None = None
 
 
 class LabelProblem(Exception):
@@ -34,7 +38,8 @@ def labelled(array: Array, name: str, class_names: Sequence[str] = ()) -> Labell
     """What the array called `name` says of each sample.
 
     Args:
-        array: (S,) or (S, 1) class indices or names, (S, K) one-hot rows; floats called `y` or `target` are values.
+        array: (S,) or (S, 1) class indices or names, (S, K) one-hot or multi-hot rows; floats called `y` or
+            `target` are values.
         class_names: The names in index order, if the user gave them; otherwise names are sorted.
 
     Raises:
@@ -51,6 +56,8 @@ def labelled(array: Array, name: str, class_names: Sequence[str] = ()) -> Labell
         return Labelled(flat.argmax(axis=1).astype(np.int64))
     if flat.dtype.kind == "f" and name not in _CLASSES:
         return _true_values(array, flat, name)
+    if flat.ndim == 2 and np.isin(flat, (0, 1)).all():
+        return _marks(flat, name)
     return Labelled(_indices(array, flat, name))
 
 
@@ -79,10 +86,15 @@ def _true_values(array: Array, flat: Array, name: str) -> Labelled:
     return Labelled(None, array)
 
 
+def _marks(array: Array, name: str) -> Labelled:
+    """Labels of which a sample has several, or none."""
+    if not array.any():
+        raise LabelProblem(f"'{name}' contains only 0: no sample has a label.")
+    return Labelled(None, marks=array.astype(np.uint8))
+
+
 def _several(array: Array, name: str) -> LabelProblem:
     hint = f"numpy.savez(FILE, ..., **{{'{TARGET}OUTPUT': {name}}})"
-    if array.ndim == 2 and np.isin(array, (0, 1)).all():
-        return LabelProblem(f"'{name}' marks several classes or none in a sample: these are values of an output.", hint)
     return LabelProblem(f"'{name}' must contain one class index per sample, got {_kind(array)}.", hint)
 
 

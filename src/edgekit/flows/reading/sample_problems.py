@@ -10,12 +10,13 @@ import numpy as np
 from edgekit.core.errors import nearest
 from edgekit.core.samples import TARGET, Array, Feed, part_of
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import MULTI_LABEL
 from edgekit.core.spec.tensor_spec import Axis, TensorSpec
 from edgekit.runtime.detection import OBJECTS
 from edgekit.runtime.segmentation import MASK
 
 # Targets that belong to a task and to no output.
-_TASK_TARGETS: Final = (OBJECTS, MASK)
+_TASK_TARGETS: Final = (OBJECTS, MASK, MULTI_LABEL)
 
 
 def sample_problems(arrays: Feed, spec: ModelSpec, labels: Feed | None = None) -> list[str]:

@@ -14,6 +14,7 @@ from edgekit.core.samples import TARGET, Array, Feed, Samples, part_of
 from edgekit.core.spec.input_kinds import ArrayInput, ImageInput
 from edgekit.core.spec.metric import Metric
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import MULTI_LABEL
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.system.optional import need
 from edgekit.flows.reading.class_labels import Labelled, LabelProblem, labelled
@@ -68,6 +69,7 @@ def with_samples(spec: ModelSpec, held: Held, values_of: ValuesOf | None = None)
         raise _unfitting(held, arrays, spec, problems, hint)
     values = {tensor.name: arrays[tensor.name].astype(tensor.dtype, copy=False) for tensor in spec.inputs}
     meant = part_of(arrays, TARGET) | ({} if found.target is None else {UNNAMED: found.target})
+    meant |= {} if found.marks is None else {MULTI_LABEL: found.marks}
     spec = _described(spec, held, found.class_names)
     return UserModel(spec, Samples(values, found.labels, meant), held.path.name or str(held.path), held.warnings)
 
@@ -79,6 +81,8 @@ def completed(spec: ModelSpec, samples: Samples, task: str = "") -> ModelSpec:
         return msgspec.structs.replace(spec, inputs=inputs, task=task or DETECTION, metric=Metric("map50"))
     if MASK in samples.targets and (task == SEGMENTATION or (not task and samples.targets[MASK].dtype.kind in "iu")):
         return msgspec.structs.replace(spec, inputs=inputs, task=SEGMENTATION, metric=Metric("miou"))
+    if MULTI_LABEL in samples.targets and task in ("", MULTI_LABEL, "classification"):
+        return msgspec.structs.replace(spec, inputs=inputs, task=MULTI_LABEL, metric=Metric("macro_ap"))
     implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
     return msgspec.structs.replace(spec, inputs=inputs, task=task or implied)
 

@@ -13,6 +13,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.reports.run import Saliency
 from edgekit.core.samples import Feed
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.spec.output_kinds import LabelsOutput
 from edgekit.core.system.progress import Progress
 from edgekit.core.target import Target
 from edgekit.flows.opening.artifacts import Opened, open_session
@@ -87,7 +88,7 @@ def explained(
             for number, ((_, feed), view) in enumerate(zip(rows, views, strict=True)):
                 if artifact is artifacts[0]:
                     scores.append(score_of(runner.run(feed), found.spec))
-                score = scores[number][1] if found.spec.task == "classification" else _moved(runner.run(feed))
+                score = scores[number][1] if found.spec.scores_classes else _moved(runner.run(feed))
                 maps[number][artifact.recipe] = occlusion(runner, feed, view, score, progress)
     return [
         Shown(name, feed, view, label, found_maps)
@@ -99,10 +100,11 @@ def score_of(outputs: Feed, spec: ModelSpec) -> tuple[str, Score]:
     """The class that is explained and its score in the first output; of other tasks how near the outputs stay."""
     first = next(iter(outputs))
     values = outputs[first].reshape(-1)
-    if spec.task != "classification":
+    if not spec.scores_classes:
         return "", _moved(outputs)
-    if values.size == 1:  # one logit: its sign is the class
-        sign = 1.0 if values[0] >= 0 else -1.0
+    if values.size == 1:  # one score: its side of the threshold is the class
+        how = spec.postprocessing
+        sign = 1.0 if values[0] > (how.threshold if isinstance(how, LabelsOutput) else 0.0) else -1.0
         return _label(
             spec, int(sign > 0)
         ), lambda one: sign * one[first].reshape(len(one[first]), -1)[:, 0].astype(float)

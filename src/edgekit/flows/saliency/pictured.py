@@ -90,7 +90,7 @@ def _pictures(seen: _Seen, found: Opened, progress: Progress) -> Pictures | None
     how = found.spec.postprocessing
     if isinstance(how, DetectionOutput | SegmentationOutput):
         return _compared(seen, found)
-    return _changed(seen, found, progress) if found.spec.task == "classification" else None
+    return _changed(seen, found, progress) if found.spec.scores_classes else None
 
 
 def _expected(found: Opened, row: int) -> Feed:

@@ -181,11 +181,11 @@ def _always(spec: ModelSpec) -> bool:
 
 def _in_columns(spec: ModelSpec) -> bool:
     tables = SeriesOutput | DetectionOutput | SegmentationOutput
-    return isinstance(spec.postprocessing, tables) or spec.task == "classification"
+    return isinstance(spec.postprocessing, tables) or spec.scores_classes
 
 
 def _in_lines(spec: ModelSpec) -> bool:
-    return writes_text(spec) or spec.task == "classification"
+    return writes_text(spec) or spec.scores_classes
 
 
 def _in_pixels(spec: ModelSpec) -> bool:
