@@ -32,7 +32,7 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
         "edgekit run digits.edgekit --artifact tflite-int8 --input sample:0",
         "edgekit run model.onnx --input x.npy --json",
         "edgekit run forecast.edgekit --input hours.csv --output tomorrow.csv",
-        "edgekit run digits.edgekit --input photo.png --explain --artifact onnx-fp32 --against onnx-int8",
+        "edgekit run digits.edgekit --input 3.png --explain --against onnx-int8",
         "edgekit run translate.edgekit --input 'a man rides a horse'",
         "edgekit run captions.edgekit --prompt 'a man in a' --max-tokens 12",
         "edgekit run dcgan.edgekit --input random:0 --output digit.png",

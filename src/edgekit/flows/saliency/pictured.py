@@ -160,9 +160,9 @@ def _changed(seen: _Seen, found: Opened, progress: Progress) -> Pictures | None:
 def _left_out(found: Opened, seen: _Seen, changed: int, pictured: Sequence[PicturedSample]) -> Iterator[str]:
     more = changed - len(pictured)
     if more > 0:
-        yield f"{more} more changed; edgekit run {found.path.name} --input sample:NUMBER --explain draws each."
+        yield f"{more} more changed; 'run --input sample:NUMBER --explain' draws each."
     if any(len(one.panels) == 1 for one in pictured):
-        yield f"Saliency that takes more than {_EXPLAIN_S:.0f} s in all was left out; edgekit run --explain draws it."
+        yield f"Saliency that takes more than {_EXPLAIN_S:.0f} s in all was left out; 'run --explain' draws it."
     if len(seen.outputs) < len(found.samples):
         yield f"{len(found.samples) - len(seen.outputs)} samples were not looked at within {_LOOK_S:.0f} s."
 
