@@ -30,6 +30,7 @@ from edgekit.core.verdict import Verdict
 from edgekit.export.conversion import export_artifacts
 from edgekit.export.messages import ModuleRef
 from edgekit.export.request import ExportRequest, ExportResult
+from edgekit.flows.opening.states import at_beginning
 from edgekit.runtime.facts import read_facts
 from edgekit.train.model import ReferenceModel
 from edgekit.train.registry import MODELS
@@ -187,7 +188,7 @@ def samples_of(model: ReferenceModel, trained: bool, data: Path | None) -> Split
         return pictures(model.spec, data)
     order = np.sort(np.random.default_rng(0).permutation(len(dataset.train))[:CALIBRATION])
     test = dataset.test if trained else dataset.test.take(slice(0, FEW))
-    return Split(dataset.train.take(order), test)
+    return Split(at_beginning(dataset.train.take(order), model.spec), at_beginning(test, model.spec))
 
 
 def pictures(spec: ModelSpec, data: Path | None) -> Split:
@@ -269,7 +270,7 @@ def ordered(left: dict[str, Recipe]) -> dict[str, Recipe]:
 
 def figures(checks: Sequence[ParityCheck]) -> dict[str, Any]:
     """The check that is nearest to its limit, with the least signal over noise and the agreement of all samples."""
-    shown = [check for check in checks if check.kind != "range" or check.verdict is not Verdict.PASS]
+    shown = [check for check in checks if check.kind not in ("range", "share") or check.verdict is not Verdict.PASS]
     judged = [check for check in shown if check.kind != "agreement" and check.value is not None]
     worst = max(judged, key=_nearness, default=None)
     clear = [check.sqnr_db for check in checks if check.case == "samples" and check.sqnr_db is not None]

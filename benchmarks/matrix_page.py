@@ -15,6 +15,8 @@ from edgekit.export.checking.tolerance import TOLERANCES
 from edgekit.train.registry import MODELS
 
 NEXT: Final = ("", "Next: [what becomes of real networks](zoo.md)", "")
+# Metrics whose drop is in points.
+_SHARES: Final = ("accuracy", "map50", "miou")
 TITLES: Final = {"onnx": "ONNX, in onnxruntime", "tflite": "TFLite, in LiteRT"}
 
 
@@ -40,7 +42,9 @@ def _head(rows: Sequence[Row]) -> Iterable[str]:
         f" SQNR of at least {fp16.sqnr_db:g}, {int8.sqnr_db:g} and {int4.sqnr_db:.1f} dB, and classifiers in int8 and"
         f" int4 agree in {int8.agreement:.0%} and {int4.agreement:.0%} of their predictions. Each figure is"
         " the worst of all cases: all samples, batch sizes 1, 2 and 5, other lengths, and for floats zeros and the"
-        " limits of the range.",
+        " limits of the range. A cell fails with a percentage if less than half of the multiplications by weights, or"
+        " of the weights in recipes of weights alone, use the integers of the recipe. A streaming network starts each"
+        " sample from a state of zeros.",
         "",
         f"Networks without trained weights (untrained) are evaluated on {FEW} real samples, with random values in"
         " their batch norms; the two whose data must not be redistributed are evaluated on"
@@ -84,6 +88,8 @@ def _figure(row: Row) -> str:
         assert row.limit is not None
         share = row.value / row.limit
         return "under 1 % of limit" if share < 0.01 else f"{100 * share:.0f} % of limit"
+    if row.kind == "share":
+        return f"{100 * row.value:.0f} % in {row.recipe.split('-')[1]}"
     return f"{row.value:.1f} dB"
 
 
@@ -103,23 +109,23 @@ def _drops(rows: Sequence[Row]) -> Iterable[str]:
         " float file of the same format; and the share of weights (by their float size) that the file stores in at most"
         " 8 bits.",
         "",
-        "| model | recipe | samples | float32 | drop, pt | 95 % | smaller | quantized |",
-        "|---|---|---|---|---|---|---|---|",
+        "| model | recipe | samples | metric | float32 | drop, pt | 95 % | smaller | quantized |",
+        "|---|---|---|---|---|---|---|---|---|",
     )
     for row in rows:
         if (
             row.trained
             and row.recipe in ("onnx-int8", "tflite-int8")
             and row.drop is not None
-            and row.metric == "accuracy"
+            and row.metric in _SHARES
         ):
             assert row.quality is not None
             ratio = f"{row.float_bytes / row.size_bytes:.2f}x" if row.float_bytes else "–"
             share = "–" if row.quantized_share is None else f"{row.quantized_share:.1%}"
             low, high = (100 * (value or 0.0) for value in (row.low, row.high))
             yield (
-                f"| {row.model} | {row.made} | {row.samples} | {row.quality + row.drop:.2%} | {100 * row.drop:.2f} |"
-                f" {low:.2f} to {high:.2f} | {ratio} | {share} |"
+                f"| {row.model} | {row.made} | {row.samples} | {row.metric} | {row.quality + row.drop:.2%} |"
+                f" {100 * row.drop:.2f} | {low:.2f} to {high:.2f} | {ratio} | {share} |"
             )
     yield ""
 
