@@ -13,7 +13,7 @@ from edgekit.core.errors import Unreadable
 from edgekit.core.samples import Feed
 from edgekit.core.spec.input_kinds import TextInput
 from edgekit.core.spec.model_spec import ModelSpec
-from edgekit.core.spec.output_kinds import ImageOutput, SeriesOutput, TextOutput
+from edgekit.core.spec.output_kinds import ImageOutput, SeriesOutput, TextOutput, TranscriptOutput
 from edgekit.runtime.readers import PADDING
 
 TOKENS = "tokens"
@@ -25,6 +25,11 @@ def writes_text(spec: ModelSpec) -> bool:
     """True for a network that generates text one token at a time, with one inference per token."""
     how = spec.preprocessing
     return isinstance(spec.postprocessing, TextOutput) and isinstance(how, TextInput) and bool(how.written)
+
+
+def returns_text(spec: ModelSpec) -> bool:
+    """True for a network whose prediction is a text, generated or read from a sound or an image."""
+    return isinstance(spec.postprocessing, TranscriptOutput) or writes_text(spec)
 
 
 def write_text(run: Callable[[Feed], Feed], feed: Feed, spec: ModelSpec) -> Feed:

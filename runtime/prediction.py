@@ -18,7 +18,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec.input_kinds import AudioInput, ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
-from edgekit.core.spec.output_kinds import DetectionOutput, SegmentationOutput, TextOutput
+from edgekit.core.spec.output_kinds import DetectionOutput, SegmentationOutput, TextOutput, TranscriptOutput
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence
 from edgekit.runtime.preprocessing import (
     as_input,
@@ -60,8 +60,13 @@ class Prediction:
 
     @cached_property
     def text(self) -> str:
-        """The sentence of a model that generates text; empty for others."""
+        """The sentence of a model that generates text, or reads it from a sound or an image; empty for others."""
         how = self._spec.postprocessing
+        if isinstance(how, TranscriptOutput):
+            # It brings statistics into the process, which other models do not need.
+            from edgekit.runtime.tasks.transcripts import transcript
+
+            return transcript(self.outputs, self._spec)
         written = isinstance(how, TextOutput) and TOKENS in self.outputs
         return sentence(self.outputs[TOKENS][0], how) if written and isinstance(how, TextOutput) else ""
 

@@ -82,7 +82,10 @@ ROWS: Final = (
     ),
     (
         House(
-            "runtime", "opens an artifact and runs it, without PyTorch", 0.5, (("sequences",), ("backends", "portable"))
+            "runtime",
+            "opens an artifact and runs it, without PyTorch",
+            0.5,
+            (("sequences", "tasks"), ("backends", "portable")),
         ),
         House("devices", "reaches the machines that run artifacts", 0.5, (("web", "leasing"), ("remote",))),
     ),

@@ -14,7 +14,7 @@ from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
 from edgekit.core.spec.metric import metric_traits
 from edgekit.core.spec.model_spec import ModelSpec
-from edgekit.core.spec.output_kinds import DetectionOutput, LabelsOutput, SegmentationOutput
+from edgekit.core.spec.output_kinds import DetectionOutput, LabelsOutput, SegmentationOutput, TranscriptOutput
 from edgekit.core.units import format_value
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.cases import Case
@@ -176,7 +176,7 @@ def _is_judged(check: ParityCheck, spec: ModelSpec) -> bool:
     name, how = check.output.partition("[...")[0], spec.postprocessing
     if isinstance(how, DetectionOutput):
         return name in (how.boxes, how.scores)
-    if isinstance(how, SegmentationOutput | LabelsOutput):
+    if isinstance(how, SegmentationOutput | LabelsOutput | TranscriptOutput):
         return name == how.scores
     return not spec.outputs or name == spec.outputs[0].name
 

@@ -200,7 +200,8 @@ _SOURCE_OPTIONS: Final = (
         "--labels",
         type=path_type,
         metavar="PATH",
-        help="Class names, one per line; objects in COCO's form (.json); or a folder of masks (.png).",
+        help="Class names or an alphabet, one per line; objects in COCO's form or texts of files (.json); or a folder "
+        "of masks (.png).",
     ),
     click.option(
         "--calibration",
@@ -221,8 +222,8 @@ _SOURCE_OPTIONS: Final = (
         "--task",
         default="",
         metavar="TASK",
-        help="classification, multi-label, regression, detection or segmentation, if it does not follow from the "
-        "samples.",
+        help="classification, multi-label, regression, detection, segmentation or transcription, if it does not follow "
+        "from the samples.",
     ),
     click.option(
         "--preprocess",

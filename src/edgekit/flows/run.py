@@ -27,7 +27,7 @@ from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.flows.opening.values import in_rows, names_an_input, parse_values, with_values
 from edgekit.flows.writing.answers import refuse_output, write_answers
 from edgekit.runtime.backend import stored_codes
-from edgekit.runtime.postprocessing import write_text, writes_text
+from edgekit.runtime.postprocessing import returns_text, write_text, writes_text
 from edgekit.runtime.prediction import Prediction, feed_of
 from edgekit.runtime.preprocessing import integers_as_reals
 from edgekit.runtime.sequences.generation import MAX_TOKENS, Generated, generate
@@ -363,6 +363,7 @@ def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
         () if found.image is None else found.image.shape[:2],
         None if found.objects is None else tuple(DetectedObject(*one) for one in found.objects),
         None if found.classes is None else tuple(MaskShare(*one) for one in found.classes),
+        is_text=returns_text(spec),
     )
 
 

@@ -172,8 +172,8 @@ def _answer(answer: Answer, written: str) -> Iterator[str]:
     if answer.rates is not None:
         yield from _continued(answer, answer.rates)
         return
-    if answer.text:
-        yield f"  {answer.text}"
+    if answer.text or answer.is_text:
+        yield f"  {answer.text or '(no text)'}"
         return
     if answer.objects is not None:
         yield from _objects(answer.objects, written)

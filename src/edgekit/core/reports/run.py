@@ -57,7 +57,7 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The prediction for one input: class scores of a classifier, most probable first, the sentence, curve, image
     size, objects or classes of the mask of other models, and every output as nested lists. `rates` are those of text
-    after a prompt.
+    after a prompt. `is_text`: the prediction is the text, which may be empty.
     """
 
     input: str
@@ -69,6 +69,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     objects: tuple[DetectedObject, ...] | None = None
     mask: tuple[MaskShare, ...] | None = None
     rates: Rates | None = None
+    is_text: bool = False
 
 
 class Saliency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

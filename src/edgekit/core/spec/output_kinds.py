@@ -1,4 +1,4 @@
-"""What outputs are where they are not scores of classes: a text, a curve, an image, objects, masks, labels."""
+"""What outputs are where they are not scores of classes: text, a curve, an image, objects, masks, labels."""
 
 from __future__ import annotations
 
@@ -89,4 +89,18 @@ class LabelsOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
         return 0.0 if self.logits else 0.5
 
 
-Postprocessing = TextOutput | SeriesOutput | ImageOutput | DetectionOutput | SegmentationOutput | LabelsOutput
+class TranscriptOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="transcript"):
+    """The output `scores` contains a score of each symbol of the alphabet at each moment, (N, T, K), as CTC trains it.
+
+    The alphabet are the labels of the spec, in the order of the scores. `blank` is the symbol for "no symbol".
+    `channels_first`: the axes are (N, K, T).
+    """
+
+    scores: str
+    blank: int = 0
+    channels_first: bool = False
+
+
+Postprocessing = (
+    TextOutput | SeriesOutput | ImageOutput | DetectionOutput | SegmentationOutput | LabelsOutput | TranscriptOutput
+)

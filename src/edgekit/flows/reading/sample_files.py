@@ -16,6 +16,7 @@ from edgekit.flows.reading.held import UNNAMED, Held
 from edgekit.flows.reading.mask_folders import CLASS_NAMES, read_masks
 from edgekit.flows.reading.sample_folders import read_folder, read_list
 from edgekit.flows.reading.sample_tables import file_column, read_table
+from edgekit.flows.reading.transcript_files import contains_transcripts, read_transcripts
 
 _KINDS: Final = "an .npz, .npy or .csv, or a folder of images or sounds"
 _CONVERTED: Final = {
@@ -58,12 +59,15 @@ def read_held(
 def read_described(
     path: Path, labels: Path | None, how: Preprocessing | None, known: Sequence[str] = (), *, with_texts: bool = False
 ) -> Held:
-    """The samples at `path` with what `labels` says of them: class names, objects in COCO's form, or a folder of masks.
+    """The samples at `path` with what `labels` says of them: names of classes or symbols, objects in COCO's form, texts
+    of files, or a folder of masks.
 
     Args:
         known: Names of the classes where the file gives none; other arguments and errors as in `read_held`.
     """
     if labels is not None and labels.suffix.lower() == COCO_SUFFIX:
+        if contains_transcripts(labels):
+            return read_transcripts(path, labels, how)
         return read_coco(path, labels, how)
     if labels is not None and labels.is_dir():
         return read_masks(path, labels, how, label_names(labels) or known)
@@ -71,7 +75,7 @@ def read_described(
 
 
 def label_names(path: Path | None) -> tuple[str, ...]:
-    """The class names in a file, one per line; none without a file, and in one with objects.
+    """The class names in a file, one per line; none without a file, and in a .json.
 
     Those of a folder of masks are in its `labels.txt`, if it has one.
     """

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from edgekit.core.errors import UserError
-from edgekit.core.samples import LABEL, Array
+from edgekit.core.samples import LABEL, TARGET, Array
 from edgekit.core.spec.input_kinds import AudioInput, ImageInput, Preprocessing
 from edgekit.core.system.files import read_bytes
 from edgekit.flows.reading.class_labels import indices_of
 from edgekit.flows.reading.held import UNNAMED, Held
 from edgekit.flows.reading.preprocess_option import EXAMPLE_IMAGE
-from edgekit.flows.reading.sample_tables import FILE_COLUMNS, file_column, label_column, label_values, read_columns
+from edgekit.flows.reading.sample_tables import (
+    FILE_COLUMNS,
+    TRANSCRIPTS,
+    file_column,
+    label_column,
+    label_values,
+    read_columns,
+)
 from edgekit.runtime.preprocessing import IMAGE_SUFFIXES, image_tensor, read_pixels
 from edgekit.runtime.readers import BROKEN_WAV, fitted, read_wav, said_of
+from edgekit.runtime.tasks.transcripts import TEXT
 
 SOUND_SUFFIXES: Final = (".wav",)
 # Photos are read as float32 inputs: 1 GiB is 1,783 of 224 x 224.
@@ -27,11 +35,12 @@ _SPLITS: Final = ("test", "val", "valid", "validation", "eval", "train", "traini
 
 
 class _Files(NamedTuple):
-    """Files with their class indices, and the names of the classes."""
+    """Files with their class indices and the names of the classes, or with the text of each."""
 
     files: list[Path]
-    labels: Array | None
-    class_names: tuple[str, ...]
+    labels: Array | None = None
+    class_names: tuple[str, ...] = ()
+    texts: Array | None = None
 
 
 def read_folder(folder: Path, how: Preprocessing | None, labels: Sequence[str] = ()) -> Held:
@@ -50,7 +59,7 @@ def read_folder(folder: Path, how: Preprocessing | None, labels: Sequence[str] =
 
 
 def read_list(table: Path, how: Preprocessing | None, labels: Sequence[str] = ()) -> Held:
-    """The images or sounds that a csv lists, relative to it, with their labels.
+    """The images or sounds that a csv lists, relative to it, with their labels, or else with what is written there.
 
     Raises:
         UserError: A file is missing, or as in `read_folder`.
@@ -61,8 +70,25 @@ def read_list(table: Path, how: Preprocessing | None, labels: Sequence[str] = ()
     if missing is not None:
         raise UserError(f"'{table}' lists '{missing.relative_to(table.parent)}', which does not exist.")
     name = label_column(table, columns)
-    values, names = label_values(columns[name], labels) if name else (None, ())
-    return _read(table, _Files(files, values, names), how)
+    if name:
+        return _read(table, _Files(files, *label_values(columns[name], labels)), how)
+    texts = next((np.array(columns[given]) for given in TRANSCRIPTS if given in columns), None)
+    return _read(table, _Files(files, class_names=tuple(labels), texts=texts), how)
+
+
+def read_transcribed(
+    folder: Path, texts: Mapping[str, str], alphabet: Sequence[str], how: Preprocessing | None
+) -> Held:
+    """The images or sounds of `folder` that `texts` names, with the text of each.
+
+    Raises:
+        UserError: A file is missing or outside of the folder, or as in `read_folder`.
+    """
+    files = [folder / name for name in texts]
+    for name, file in zip(texts, files, strict=True):
+        if folder.resolve() not in file.resolve().parents or not file.is_file():
+            raise UserError(f"There is no file '{name}' in '{folder}'.", hint="--samples FOLDER")
+    return _read(folder, _Files(files, class_names=tuple(alphabet), texts=np.array(list(texts.values()), np.str_)), how)
 
 
 def _by_subfolder(folder: Path, labels: Sequence[str]) -> _Files:
@@ -74,7 +100,7 @@ def _by_subfolder(folder: Path, labels: Sequence[str]) -> _Files:
     owners = [path.relative_to(folder).parts[0] if path.parent != folder else "" for path in files]
     names = tuple(sorted(set(owners)))
     if names == ("",):
-        return _Files(files, None, ())
+        return _Files(files)
     if "" in names:
         loose = files[owners.index("")].name
         raise UserError(
@@ -126,6 +152,8 @@ def _read(origin: Path, found: _Files, how: Preprocessing | None) -> Held:
     arrays: dict[str, Array] = {UNNAMED: read.values}
     if found.labels is not None:
         arrays[LABEL] = found.labels[read.rows]
+    if found.texts is not None:
+        arrays[f"{TARGET}{TEXT}"] = found.texts[read.rows]
     return Held(origin, arrays, found.class_names, read.how, read.warnings)
 
 

@@ -14,9 +14,10 @@ from edgekit.core.spec.output_kinds import MULTI_LABEL
 from edgekit.core.spec.tensor_spec import Axis, TensorSpec
 from edgekit.runtime.detection import OBJECTS
 from edgekit.runtime.segmentation import MASK
+from edgekit.runtime.tasks.transcripts import TEXT
 
 # Targets that belong to a task and to no output.
-_TASK_TARGETS: Final = (OBJECTS, MASK, MULTI_LABEL)
+_TASK_TARGETS: Final = (OBJECTS, MASK, MULTI_LABEL, TEXT)
 
 
 def sample_problems(arrays: Feed, spec: ModelSpec, labels: Feed | None = None) -> list[str]:
@@ -90,6 +91,8 @@ def _axis_problems(arrays: Feed, spec: ModelSpec) -> list[str]:
 
 
 def _target(name: str, array: Array) -> list[str]:
+    if name == TEXT and array.dtype.kind == "U":
+        return []
     if array.dtype.kind not in "fiub":
         return [f"'{TARGET}{name}' has dtype {array.dtype}, expected numbers."]
     return _finite(f"{TARGET}{name}", array)

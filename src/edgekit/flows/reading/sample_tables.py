@@ -18,6 +18,8 @@ from edgekit.flows.reading.class_labels import indices_of
 from edgekit.flows.reading.held import LABEL_NAMES, UNNAMED, Held
 
 FILE_COLUMNS: Final = ("file", "file_name", "filename", "path")
+# What people call the column of what is said or written in a file.
+TRANSCRIPTS: Final = ("text", "transcription", "transcript", "sentence")
 # What people call the columns that a network for texts reads; the first that are all there.
 TEXT_NAMES: Final = (
     ("text", "text_pair"),

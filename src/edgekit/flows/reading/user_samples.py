@@ -24,6 +24,7 @@ from edgekit.flows.reading.sample_problems import sample_problems, shape_fits, w
 from edgekit.runtime.detection import DETECTION, OBJECTS
 from edgekit.runtime.preprocessing import image_tensor, prepared
 from edgekit.runtime.segmentation import MASK, SEGMENTATION
+from edgekit.runtime.tasks.transcripts import TRANSCRIPTION, has_texts, true_texts
 
 ValuesOf = Callable[[Array, str], Array]
 _CHANNELS_LAST: Final = (0, 3, 1, 2)
@@ -83,6 +84,10 @@ def completed(spec: ModelSpec, samples: Samples, task: str = "") -> ModelSpec:
         return msgspec.structs.replace(spec, inputs=inputs, task=SEGMENTATION, metric=Metric("miou"))
     if MULTI_LABEL in samples.targets and task in ("", MULTI_LABEL, "classification"):
         return msgspec.structs.replace(spec, inputs=inputs, task=MULTI_LABEL, metric=Metric("macro_ap"))
+    if has_texts(samples) and task in ("", TRANSCRIPTION):
+        # Texts of one word each say little in words.
+        name = "wer" if any(" " in text.strip() for text in true_texts(samples)) else "cer"
+        return msgspec.structs.replace(spec, inputs=inputs, task=TRANSCRIPTION, metric=Metric(name))
     implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
     return msgspec.structs.replace(spec, inputs=inputs, task=task or implied)
 

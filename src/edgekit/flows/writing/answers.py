@@ -22,7 +22,7 @@ from edgekit.core.system.files import new_file, write_atomic
 from edgekit.core.system.optional import need
 from edgekit.flows.writing.drawn_masks import overlaid
 from edgekit.flows.writing.drawn_objects import drawn
-from edgekit.runtime.postprocessing import pixels, writes_text
+from edgekit.runtime.postprocessing import pixels, returns_text
 from edgekit.runtime.prediction import Prediction
 from edgekit.runtime.preprocessing import is_raw, pixels_of
 
@@ -146,7 +146,7 @@ def _refuse_missing(one: _Written, has: Callable[[Answer], object]) -> None:
     unread = (answer for answer in one.found.answers if not has(answer) and answer.objects is None)
     missing = next((answer.input for answer in unread if answer.mask is None), None)
     # An empty sentence is an answer.
-    if missing is not None and not writes_text(one.spec):
+    if missing is not None and not returns_text(one.spec):
         raise UserError(
             f"The outputs of '{missing}' are not one prediction per sample, so '{one.path}' would lack it.",
             hint=f"--output {one.path.with_suffix('.npz')}",
@@ -185,7 +185,7 @@ def _in_columns(spec: ModelSpec) -> bool:
 
 
 def _in_lines(spec: ModelSpec) -> bool:
-    return writes_text(spec) or spec.scores_classes
+    return returns_text(spec) or spec.scores_classes
 
 
 def _in_pixels(spec: ModelSpec) -> bool:
