@@ -65,7 +65,7 @@ def generate(
         UserError: The model does not generate text with a cache, a number below 1, or a prompt that leaves no room.
     """
     how, out = spec.preprocessing, spec.postprocessing
-    if not (spec.states and isinstance(how, TextInput) and isinstance(out, TextOutput)):
+    if not (spec.is_decoder and isinstance(how, TextInput) and isinstance(out, TextOutput)):
         raise UserError(
             f"'{spec.name}' is not a decoder with a cache, so it cannot continue a prompt.",
             hint="docs/generation.md says what such a model needs.",

@@ -35,7 +35,7 @@ def test_a_parity_failure_in_an_engine_withholds_times_on_every_target() -> None
     shown = [row_of(report, target, WITHHELD) for target in (LOCAL, PI)]
 
     assert all(row.withheld == rows.FAILED_PARITY for row in shown)
-    assert all(row.quantile("p50").value is None and row.load.value is None for row in shown)
+    assert all(row.quantile("p50").value is None and row.figure("load").value is None for row in shown)
     assert all(row.trust is None for row in shown)
 
 

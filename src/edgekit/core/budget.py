@@ -11,6 +11,7 @@ import msgspec
 
 from edgekit.core import units
 from edgekit.core.errors import UserError, unknown
+from edgekit.core.measurement import DECODE, PREFILL
 from edgekit.core.recipe import Recipe, matches
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
@@ -23,17 +24,25 @@ _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 @dataclass(frozen=True)
 class MetricKind:
-    """A metric that a budget can limit: its SI unit in reports, the units of its limits, and its direction."""
+    """A metric that a budget can limit: its SI unit in reports, the units of its limits, and its direction.
+
+    `phase` is that of a decoder, as in `Measurement`; empty: that which was timed first.
+    """
 
     unit: str
     units: dict[str, float]
     lower_is_better: bool = True
+    phase: str = ""
 
 
 METRICS: Final = {
     "latency": MetricKind("s", units.TIME_S),
     # Time of a call / time of the sound in it.
     "realtime": MetricKind("1", units.NUMBER),
+    # Of decoders: the time that a prompt takes, and tokens per second while it is read and after it.
+    "first_token": MetricKind("s", units.TIME_S, phase=PREFILL),
+    "prefill_rate": MetricKind("1/s", units.PER_SECOND, lower_is_better=False, phase=PREFILL),
+    "decode_rate": MetricKind("1/s", units.PER_SECOND, lower_is_better=False, phase=DECODE),
     "load": MetricKind("s", units.TIME_S),
     "first_run": MetricKind("s", units.TIME_S),
     "memory": MetricKind("bytes", units.SIZE_BYTES),
@@ -42,12 +51,14 @@ METRICS: Final = {
     "accuracy.drop": MetricKind("ratio", units.RATIO),
     "sqnr": MetricKind("dB", units.DECIBEL, lower_is_better=False),
 }
+CALLS: Final = ("latency", "realtime", "first_token", "prefill_rate", "decode_rate")
+"""Metrics that follow from the times of calls."""
 # Largest limit of a metric that is a share, the same in words, and the unit to write it in.
 _SHARES: Final = {
     "accuracy": (1.0, "at most 1 (100 %)", "%"),
     "accuracy.drop": (math.nextafter(1.0, 0.0), "less than 1 (100 pt)", "pt"),
 }
-_WITH_QUANTILES: Final = ("latency", "realtime")
+_WITH_QUANTILES: Final = ("latency", "realtime", "first_token")
 _KNOWN: Final = (
     *(f"{name}.{quantile}" for name in _WITH_QUANTILES for quantile in ("p50", "p90", "p99")),
     *(name for name in METRICS if name not in _WITH_QUANTILES),
@@ -57,7 +68,7 @@ _KNOWN: Final = (
 class Budget(msgspec.Struct, frozen=True):
     """A limit in SI units on one metric, for one artifact and target or (empty scope) for any.
 
-    `quantile` is set for latency and the real-time factor: `latency.p90` has 0.9.
+    `quantile` is set for latency, the real-time factor and the first token: `latency.p90` has 0.9.
     """
 
     text: str

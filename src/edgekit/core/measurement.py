@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from edgekit.core.system.documents import Document
+
+DECODE: Final = "decode"
+PREFILL: Final = "prefill"
 
 
 class Launch(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,8 +37,10 @@ class Measurement(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=T
     """Raw values: every statistic is computed from `launches` when it is needed.
 
     `sizes` are the sizes of the dynamic axes in each call, `batch` is its number of samples, and `sound_s` how
-    long the sound in it lasts, for models of sound. An emulated measurement
-    says nothing about the latency of a device; `instructions` are those of single calls, if an emulator counted them.
+    long the sound in it lasts, for models of sound. `phase` is set for a decoder with a cache, which reads a prompt
+    (`prefill`), then writes (`decode`); `tokens` are those that it reads in each call, of all samples. An emulated
+    measurement says nothing about the latency of a device; `instructions` are those of single calls, if an emulator
+    counted them.
     """
 
     target: str
@@ -46,6 +53,8 @@ class Measurement(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=T
     instructions: tuple[int, ...] = ()
     batch: int = 1
     sound_s: float | None = None
+    phase: str = ""
+    tokens: int | None = None
 
     @property
     def launch_values(self) -> tuple[tuple[float, ...], ...]:

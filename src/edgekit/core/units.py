@@ -15,6 +15,7 @@ SIZE_BYTES: Final = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1024.0, "
 RATIO: Final = {"": 1.0, "%": 0.01, "pt": 0.01}
 POINTS: Final = {"pt": 0.01, "%": 0.01, "": 0.01}
 NUMBER: Final = {"": 1.0}
+PER_SECOND: Final = {"/s": 1.0, "": 1.0}
 DECIBEL: Final = {"dB": 1.0}
 
 _QUANTITY = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([^\s\d]*)\s*")
@@ -24,6 +25,7 @@ ABSENT: Final = "–"
 _SCALES: Final = {
     "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)),
     "J": (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6)),
+    "1/s": (("/s", 1.0),),
     "bytes": (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)),
 }
 # Factor, suffix and decimals of units whose digits do not depend on the value.

@@ -18,6 +18,7 @@ from edgekit.flows.judging.comparison import read_report, refuse_other_files
 from edgekit.flows.judging.explained import explained
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.measure import Extras, measure, refuse_batches, rounds_of
+from edgekit.flows.measuring.phases import phases_of, which
 from edgekit.flows.measuring.rounds import DEFAULT_TIME_BOX_S, Rounds
 from edgekit.flows.measuring.sustained import refuse_short
 from edgekit.flows.opening.artifacts import Opened, opened, runnable_here
@@ -45,11 +46,12 @@ class ProfileOrder:
     def steps(self) -> tuple[str, ...]:
         """What `run` would do, one sentence per step."""
         steps = [
-            f"measure '{one.recipe}' on {target}{f', batch {size}' if size > 1 else ''}: {self.rounds.described}"
+            f"measure '{one.recipe}' on {target}{which(size, phase)}: {self.rounds.described}"
             for target in self.targets
             for one in self.artifacts
             for size in sorted(set(self.extras.batch))
-            if (str(target), one.recipe, size) not in self._have
+            for phase in phases_of(self.found.spec)
+            if (str(target), one.recipe, size, phase) not in self._have
         ]
         steps += ["time each operator in one more launch, where the backend supports it"] * self.extras.operators
         if self.extras.sustain_s is not None:
@@ -57,10 +59,10 @@ class ProfileOrder:
         return tuple(steps)
 
     @property
-    def _have(self) -> set[tuple[str, str, int]]:
+    def _have(self) -> set[tuple[str, str, int, str]]:
         """What the earlier report has measured completely."""
         kept = [] if self.earlier is None else kept_of(self.earlier).measurements
-        return {(one.target, one.artifact, one.batch) for one in kept}
+        return {(one.target, one.artifact, one.batch, one.phase) for one in kept}
 
     def run(self, progress: Progress) -> Report:
         """Measure, and explain what stands out."""

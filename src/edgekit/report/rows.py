@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from edgekit.core.budget import METRICS
+from edgekit.core.budget import CALLS, METRICS
 from edgekit.core.bundle import Artifact
 from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.reports.report import (
@@ -29,7 +29,7 @@ from edgekit.report.formatting import at_sizes, plural, sizes
 EMULATED: Final = "emulated"
 FAILED_PARITY: Final = "parity failed, so no latency is shown"
 NOT_MEASURED: Final = "not measured"
-TIMES: Final = ("latency", "load", "first_run")
+TIMES: Final = (*CALLS, "load", "first_run")
 MEASURED: Final = (*TIMES, "memory")
 
 
@@ -69,21 +69,17 @@ class Row:
     def quantile(self, name: str) -> Estimate:
         """The latency quantile called `name`; if it is not shown, without a value and with the reason."""
         none = Estimate(None, reason=self.withheld)
-        return none if self._timed is None else self._timed.quantiles.get(name, Estimate(None))
+        return none if self.times is None else self.times.quantiles.get(name, Estimate(None))
 
     @property
-    def _timed(self) -> Latency | None:
+    def times(self) -> Latency | None:
+        """The figures that follow from times; None if they are withheld."""
         return None if self.withheld else self.latency
 
-    @property
-    def load(self) -> Estimate:
-        """The time of loading, withheld like latencies."""
-        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.load
-
-    @property
-    def first_run(self) -> Estimate:
-        """The time of the first run, withheld like latencies."""
-        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.first_run
+    def figure(self, name: str) -> Estimate:
+        """A figure of `Latency` that follows from times, such as `load`; without a value if it is withheld."""
+        found: Estimate = Estimate(None, reason=self.withheld) if self.times is None else getattr(self.times, name)
+        return found
 
     @property
     def memory(self) -> Estimate:
@@ -98,26 +94,12 @@ class Row:
         return self.latency.instructions
 
     @property
-    def throughput(self) -> Estimate:
-        """Samples per second, withheld like latencies."""
-        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.throughput
-
-    @property
-    def real_time_factor(self) -> Estimate:
-        """The latency as a share of the time of the sound, withheld like latencies."""
-        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.real_time_factor
-
-    @property
-    def energy(self) -> Estimate:
-        """Joules per call, withheld like latencies."""
-        return Estimate(None, reason=self.withheld) if self._timed is None else self._timed.energy
-
-    @property
     def ran_by(self) -> str:
         """What ran it: `onnxruntime 1.31, cpu, N=8`; empty if it was not measured."""
         if self.latency is None:
             return ""
-        parts = (self.latency.engine or self.latency.backend, self.latency.provider, sizes(self.latency.sizes))
+        found = self.latency
+        parts = (found.engine or found.backend, found.provider, found.phase, sizes(found.sizes))
         return ", ".join(part for part in parts if part)
 
     @property
@@ -240,7 +222,8 @@ def judged(report: Report, check: BudgetCheck) -> Estimate:
 
 def measured_at(report: Report, check: BudgetCheck) -> str:
     """` at N=1, T=32`, the sizes at which the figure of a budget was measured; as `formatting.at_sizes`."""
-    measured = cell(report.latency, check.artifact, check.target)
+    phase = METRICS[check.metric].phase if check.metric in METRICS else ""
+    measured = [one for one in cell(report.latency, check.artifact, check.target) if phase in ("", one.phase)]
     return at_sizes(measured[0].sizes) if measured and check.metric in MEASURED else ""
 
 

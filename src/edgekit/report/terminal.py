@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -121,11 +121,19 @@ def _name_cell(row: rows.Row, target: rows.TargetView) -> Text:
     if share := formatting.quantized(row.made):
         lines.append(Text(f"  {share}", style=_DIM))
     if row.latency and (target.sizes is None or len(target.rows) > len(target.artifacts)):
-        rate = f", {formatting.rate(row.throughput)}/s" if row.throughput.value is not None else ""
-        lines.append(Text(f"  at {formatting.clean(formatting.sizes(row.latency.sizes))}{rate}"))
-    if row.real_time_factor.value is not None:
-        lines.append(Text(f"  real-time factor {formatting.quantity(row.real_time_factor, '1')}"))
-    return Text("\n").join(lines)
+        found, phase = row.figure("throughput"), row.latency.phase
+        rate = f", {formatting.rate(found)}/s" if found.value is not None and not phase else ""
+        at = f"{phase} at {formatting.sizes(row.latency.sizes)}".lstrip()
+        lines.append(Text(f"  {formatting.clean(at)}{rate}"))
+    return Text("\n").join([*lines, *_rates(row)])
+
+
+def _rates(row: rows.Row) -> Iterator[Text]:
+    """What follows from the median latency for sounds and texts."""
+    if (factor := row.figure("real_time_factor")).value is not None:
+        yield Text(f"  real-time factor {formatting.quantity(factor, '1')}")
+    if (rate := row.figure("token_rate")).value is not None:
+        yield Text(f"  {formatting.rate(rate)} tokens/s {formatting.interval(rate, '1/s', form=_RANGE)}".rstrip())
 
 
 def _size_cell(row: rows.Row) -> Text:

@@ -104,6 +104,19 @@ def test_what_launches_measure_is_compared_by_student_t_on_the_log_scale(
     assert found == pytest.approx(float(stats.t.sf(math.log(share) / error, launches - 1)), rel=1e-6)
 
 
+@pytest.mark.parametrize("share", [0.9, 1.1])
+def test_a_rate_is_compared_as_the_time_that_it_comes_from(share: float) -> None:
+    value, half = 200 * share, math.log(1.05)
+    rate = Estimate(value, value * math.exp(-half), value * math.exp(half), 8)
+    time = Estimate(1 / share, math.exp(-half) / share, math.exp(half) / share, 8)
+
+    of_rate = p_value(budget("decode_rate >= 200 /s", rate), lower_is_better=False)
+    of_time = p_value(budget("first_token.p50 <= 1 s", time), lower_is_better=True)
+
+    assert of_rate == pytest.approx(of_time)
+    assert (of_rate or 0.0) < 0.05 if share < 1 else (of_rate or 0.0) > 0.95
+
+
 def test_a_limit_of_nothing_has_no_logarithm() -> None:
     assert p_value(budget("load <= 0 s", Estimate(1.0, 0.9, 1.1, 8)), lower_is_better=True) == pytest.approx(0.0)
 

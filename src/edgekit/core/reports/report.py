@@ -24,8 +24,8 @@ from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict, worst
 
 # 1: first version. 2: reports contain their reproduction. 3: what a build was made from. 4: real-time factors, and
-# pictures of samples.
-REPORT_SCHEMA: Final = 4
+# pictures of samples. 5: the phases of decoders, with their tokens per second.
+REPORT_SCHEMA: Final = 5
 
 
 def is_report(path: str | Path) -> bool:
@@ -123,7 +123,8 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `instructions` are those of one inference, counted by an emulator instead of a latency. `throughput` is in samples
     per second, `energy` in joules per call. `real_time_factor` is the median latency of a call as a share of the time
-    that the sound in it lasts.
+    that the sound in it lasts. `phase` is that of a decoder, as in `Measurement`, and `token_rate` its tokens per
+    second.
     """
 
     target: str
@@ -141,6 +142,8 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     throughput: Estimate = Estimate(None)
     energy: Estimate = Estimate(None)
     real_time_factor: Estimate = Estimate(None)
+    phase: str = ""
+    token_rate: Estimate = Estimate(None)
 
 
 class Operators(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.spec.input_kinds import ArrayInput, Preprocessing
+from edgekit.core.spec.input_kinds import ArrayInput, Preprocessing, TextInput
 from edgekit.core.spec.metric import Metric
-from edgekit.core.spec.output_kinds import BINARY, MULTI_LABEL, Postprocessing
+from edgekit.core.spec.output_kinds import BINARY, MULTI_LABEL, Postprocessing, TextOutput
 from edgekit.core.spec.tensor_spec import BATCH, TIME, TensorSpec
 
 UNTRAINED: Final = "weights: random initialisation, so accuracy is not judged; --weights FILE gives trained ones"
@@ -48,6 +48,12 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def scores_classes(self) -> bool:
         """Whether the outputs contain scores of classes or labels, so that a sample has a likeliest one."""
         return self.task in ("classification", BINARY, MULTI_LABEL)
+
+    @property
+    def is_decoder(self) -> bool:
+        """Whether it continues a text token by token, with a cache: words in and out, and states."""
+        reads, writes = isinstance(self.preprocessing, TextInput), isinstance(self.postprocessing, TextOutput)
+        return bool(self.states) and reads and writes
 
     @property
     def free_axes(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.budget import CALLS
 from edgekit.core.reports.check import Checked
 from edgekit.core.reports.report import BudgetCheck
 from edgekit.core.statistics.intervals import holm
@@ -16,7 +17,7 @@ from edgekit.core.system.check_settings import CheckFile
 from edgekit.core.verdict import Verdict, worst
 
 # Metrics whose estimates rest on launches: another measurement may tell another value.
-MEASURED: Final = ("latency", "realtime", "load", "first_run", "memory")
+MEASURED: Final = (*CALLS, "load", "first_run", "memory")
 
 
 def p_value(check: BudgetCheck, *, lower_is_better: bool) -> float | None:
@@ -33,7 +34,7 @@ def p_value(check: BudgetCheck, *, lower_is_better: bool) -> float | None:
     if check.metric in MEASURED and found.n > 1 and check.limit > 0:
         value, low, high, limit = (math.log(one) for one in (found.value, found.low, found.high, check.limit))
         error = (high - low) / 2 / t_quantile(0.975, found.n - 1)
-        return _upper_tail((value - limit) / error, found.n - 1)
+        return _upper_tail((value - limit) * (1 if lower_is_better else -1) / error, found.n - 1)
     error = (found.high - found.low) / 2 / NORMAL.inv_cdf(0.975)
     excess = (found.value - check.limit) * (1 if lower_is_better else -1)
     return 1 - NORMAL.cdf(excess / error)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
-from edgekit.core.budget import Budget
+from edgekit.core.budget import CALLS, METRICS, Budget
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.measurement import Measurement
@@ -28,8 +28,10 @@ from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, best, worst
 from edgekit.flows.judging.choice import chosen
 from edgekit.flows.judging.needed_samples import what_decides
-from edgekit.flows.measuring.summary import of_real_time, quantile_estimate
+from edgekit.flows.measuring.summary import of_real_time, quantile_estimate, token_rate
 from edgekit.flows.opening.artifacts import opens
+
+_MEDIAN: Final = 0.5
 
 
 class Figures(Protocol):
@@ -116,11 +118,8 @@ def estimate(budget: Budget, artifact: str, target: str, figures: Figures) -> Es
     if budget.metric == "size":
         size = next(one.size_bytes for one in figures.artifacts if one.recipe == artifact)
         return Estimate(size, size, size, 1)
-    if budget.metric == "latency":
-        return _latency_quantile(budget, artifact, target, figures)
-    if budget.metric == "realtime":
-        one = next(iter(cell(figures.measurements, artifact, target)), None)
-        return of_real_time(_latency_quantile(budget, artifact, target, figures), one.sound_s if one else None)
+    if budget.metric in CALLS:
+        return _timed(budget, cell(figures.measurements, artifact, target))
     if budget.metric == "sqnr":
         return _sqnr(artifact, figures)
     if budget.metric.startswith("accuracy"):
@@ -134,13 +133,19 @@ def estimate(budget: Budget, artifact: str, target: str, figures: Figures) -> Es
     return known.get(budget.metric, Estimate(None, reason="not measured on this target"))
 
 
-def _latency_quantile(budget: Budget, artifact: str, target: str, figures: Figures) -> Estimate:
-    found = next(iter(cell(figures.measurements, artifact, target)), None)
-    if found is None or budget.quantile is None:
-        return Estimate(None, reason="not measured on this target")
+def _timed(budget: Budget, measured: Sequence[Measurement]) -> Estimate:
+    """A figure that follows from the latency of a call: of the first size, or of the phase of a decoder."""
+    phase = METRICS[budget.metric].phase
+    found = next((one for one in measured if phase in ("", one.phase)), None)
+    if found is None:
+        reason = f"the model has no {phase} that was measured" if measured else "not measured on this target"
+        return Estimate(None, reason=reason)
     if found.emulated:
         return Estimate(None, reason="emulated: not the latency of a device")
-    return quantile_estimate(found, budget.quantile)
+    latency = quantile_estimate(found, budget.quantile or _MEDIAN)
+    if budget.metric == "realtime":
+        return of_real_time(latency, found.sound_s)
+    return token_rate(latency, found.tokens) if budget.metric.endswith("_rate") else latency
 
 
 def _sqnr(artifact: str, figures: Figures) -> Estimate:

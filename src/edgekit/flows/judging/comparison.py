@@ -9,7 +9,7 @@ from typing import Final
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError
 from edgekit.core.facts import Facts
-from edgekit.core.measurement import Measurement
+from edgekit.core.measurement import PREFILL, Measurement
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import REPORT_SCHEMA, Estimate, Report
 from edgekit.core.statistics.intervals import direction, launch_quantiles, ratio_interval, ratio_p_value
@@ -44,8 +44,9 @@ def compare_reports(a: Report, b: Report, minimum_effect: float) -> list[Compare
     Raises:
         UserError: No common measurement, or different units, inputs or devices.
     """
-    left = {(one.target, one.artifact): one for one in a.measurements}
-    right = {(one.target, one.artifact): one for one in b.measurements}
+    left, right = (
+        {(one.target, one.artifact, one.phase == PREFILL): one for one in report.measurements} for report in (a, b)
+    )
     common = [(left[key], right[key]) for key in left if key in right]
     if not common and len(left) == len(right) == 1:
         common = [(next(iter(left.values())), next(iter(right.values())))]

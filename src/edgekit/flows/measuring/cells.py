@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from edgekit.core.bundle import Artifact
 from edgekit.core.job import Job
-from edgekit.core.measurement import Launch, Measurement
+from edgekit.core.measurement import DECODE, Launch, Measurement
 from edgekit.core.samples import Feed, write_arrays
 from edgekit.core.spec.input_kinds import AudioInput
 from edgekit.core.target import Target
+from edgekit.flows.measuring.phases import after_prompt, chunk_at, places_of, tokens_of, which
 from edgekit.flows.opening.artifacts import Opened, feed_at
 from edgekit.flows.opening.external_data import refuse_elsewhere
 from edgekit.flows.opening.states import chunk_of
@@ -27,7 +26,7 @@ SHORT_TIME_LIMIT_S: Final = 0.1
 class Cell:
     """One artifact of an opened bundle on one target, with its job: `batch` samples per call.
 
-    Compared and hashed by identity.
+    `phase` is that of a decoder, as in `phases_of`. Compared and hashed by identity.
     """
 
     found: Opened
@@ -35,16 +34,17 @@ class Cell:
     target: Target
     job: Job
     batch: int = 1
+    phase: str = ""
 
     @property
     def described(self) -> str:
         """`onnx-fp32 on pi5`."""
-        return f"{self.artifact.recipe} on {self.target}{f', batch {self.batch}' if self.batch > 1 else ''}"
+        return f"{self.artifact.recipe} on {self.target}{which(self.batch, self.phase)}"
 
     @property
     def sizes(self) -> dict[str, int]:
         """The sizes of the dynamic axes in the timed feed."""
-        feed = timed_feed(self.found, self.batch)
+        feed = timed_feed(self.found, self.batch, self.phase)
         return {
             axis: feed[tensor.name].shape[place]
             for tensor in self.found.spec.inputs
@@ -53,27 +53,29 @@ class Cell:
         }
 
 
-def write_feeds(found: Opened, folder: Path, *, count: int, batch: int = 1) -> Path:
+def write_feeds(found: Opened, folder: Path, *, count: int, batch: int = 1, phase: str = "") -> Path:
     """The feeds of a job: the timed one first, then the next samples, `count` in all, of `batch` samples each.
 
-    For a model that is fed in chunks, the timed one is a chunk and none of the `count`.
+    For a model that is fed in chunks, the timed one is a chunk and none of the `count`; a decoder writes after a
+    prompt.
     """
     feeds = [feed_at(found.spec, found.samples, rows[0], batch) for rows in rows_fed(found, count, batch)]
     if chunk_of(found.spec):
-        feeds.insert(0, timed_feed(found, batch))
+        feeds.insert(0, timed_feed(found, batch, phase))
+    if phase == DECODE:
+        feeds[0].update(after_prompt(found, batch))
     arrays = {f"{place}:{name}": array for place, feed in enumerate(feeds) for name, array in feed.items()}
-    path = folder / f"feeds-{batch}.npz"
+    path = folder / f"feeds-{batch}{phase}.npz"
     write_arrays(path, arrays)
     return path
 
 
-def timed_feed(found: Opened, batch: int = 1) -> Feed:
-    """The feed that is timed: the first sample, or the first chunk of it for a model that is fed in chunks."""
-    feed, chunk = feed_at(found.spec, found.samples, 0, batch), chunk_of(found.spec)
-    for tensor in found.spec.inputs:
-        for axis in chunk.keys() & set(tensor.free_axes):
-            feed[tensor.name] = feed[tensor.name].take(np.arange(chunk[axis]), axis=tensor.shape.index(axis))
-    return feed
+def timed_feed(found: Opened, batch: int = 1, phase: str = "") -> Feed:
+    """The feed that is timed: the first sample, or a chunk of it for a model that is fed in chunks.
+
+    The states are those of the beginning.
+    """
+    return chunk_at(found, places_of(found.spec, phase), batch)
 
 
 def sound_s(found: Opened, batch: int = 1) -> float | None:
@@ -93,6 +95,8 @@ def rows_fed(found: Opened, count: int, batch: int) -> list[list[int]]:
 def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outputs: str, time_limit_s: float) -> Job:
     """One launch of `artifact`; the outputs for every feed are written to `outputs`, if given.
 
+    The states of a stream continue from call to call. A decoder begins each with the same cache: it would be full soon.
+
     Raises:
         UserError: The device cannot receive it, as in `refuse_elsewhere`.
     """
@@ -107,7 +111,7 @@ def job_for(found: Opened, artifact: Artifact, target: Target, feeds: Path, outp
         options=found.options_on(target),
         outputs=outputs,
         time_limit_s=time_limit_s,
-        states=found.spec.states,
+        states={} if found.spec.is_decoder else found.spec.states,
     )
 
 
@@ -124,4 +128,6 @@ def measurement_of(cell: Cell, launches: Sequence[Launch], emulated: bool) -> Me
         emulated,
         batch=cell.batch,
         sound_s=sound_s(cell.found, cell.batch),
+        phase=cell.phase,
+        tokens=tokens_of(cell.found.spec, cell.phase, cell.batch),
     )

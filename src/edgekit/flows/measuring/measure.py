@@ -15,6 +15,7 @@ import msgspec
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import EdgekitError, EnvironmentFault, Interrupted, Unreadable, UserError
 from edgekit.core.facts import Facts
+from edgekit.core.measurement import PREFILL
 from edgekit.core.reports.report import Operators, ParityCheck
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress
@@ -36,6 +37,7 @@ from edgekit.flows.measuring.cells import (
 )
 from edgekit.flows.measuring.instructions import Counts, count_all
 from edgekit.flows.measuring.parity import parity_on_target
+from edgekit.flows.measuring.phases import phases_of, which
 from edgekit.flows.measuring.rounds import (
     DEFAULT_TIME_BOX_S,
     ENDS_ALL,
@@ -96,7 +98,7 @@ def measure(
     profiled = kept or Profiled()
     with temporary_folder() as folder:
         cells = _cells(found, targets, artifacts, Path(folder), rounds.time_limit_s, sorted(set(extras.batch)))
-        have = {(one.target, one.artifact, one.batch) for one in profiled.measurements}
+        have = {(one.target, one.artifact, one.batch, one.phase) for one in profiled.measurements}
         parts = {
             name: _Part([cell for cell in cells if cell.target.device == name and _key(cell) not in have])
             for name in dict.fromkeys(target.device for target in targets)
@@ -152,14 +154,18 @@ def _cells(
     time_limit_s: float,
     batches: Sequence[int],
 ) -> list[Cell]:
-    fed = {size: write_feeds(found, folder, count=_feeds(size), batch=size) for size in batches}
+    timed = list(product(batches, phases_of(found.spec)))
+    fed = {
+        (size, phase): write_feeds(found, folder, count=_feeds(size), batch=size, phase=phase) for size, phase in timed
+    }
     cells: list[Cell] = []
     for target, artifact in product(targets, artifacts):
         if opens(target, artifact):
-            for size in batches:
-                outputs = str(folder / f"{len(cells)}.npz")
-                job = job_for(found, artifact, target, fed[size], outputs, time_limit_s)
-                cells.append(Cell(found, artifact, target, job, size))
+            for size, phase in timed:
+                # Parity is that of the samples, whatever is timed.
+                outputs = "" if phase == PREFILL else str(folder / f"{len(cells)}.npz")
+                job = job_for(found, artifact, target, fed[size, phase], outputs, time_limit_s)
+                cells.append(Cell(found, artifact, target, job, size, phase))
     missed = [str(target) for target in targets if not any(cell.target == target for cell in cells)]
     if missed:
         names = ", ".join(one.recipe for one in artifacts)
@@ -262,7 +268,7 @@ def _measure_held(part: _Part, device: Device, launcher: Device, asked: _Asked, 
             _add_operators(part, timed, machines)
     if extras.sustain_s is not None:
         with progress.stage("sustained load"):
-            sound = [cell for cell in timed if cell not in part.failed]
+            sound = [cell for cell in timed if cell not in part.failed and cell.phase != PREFILL]
             part.profiled.sustained += sustain(sound, machines, extras.sustain_s, progress, part.failed)
     part.profiled.warnings += _imprecise(ran, asked.rounds)
 
@@ -293,8 +299,8 @@ def _refuse_nothing(parts: Iterable[_Part], profiled: Profiled, *, is_partial: b
         raise raised[0]
 
 
-def _key(cell: Cell) -> tuple[str, str, int]:
-    return str(cell.target), cell.artifact.recipe, cell.batch
+def _key(cell: Cell) -> tuple[str, str, int, str]:
+    return str(cell.target), cell.artifact.recipe, cell.batch, cell.phase
 
 
 def _collect(
@@ -310,9 +316,8 @@ def _collect(
     profiled = part.profiled
     for cell, launches in launched.items():
         profiled.facts[str(cell.target)], profiled.facts_after[str(cell.target)] = before, after
-        checks = _parity(found, cell)
-        profiled.parity += checks
-        if worst(check.verdict for check in checks) is Verdict.FAIL:
+        profiled.parity += _parity(found, cell) if cell.job.outputs else ()
+        if _is_wrong(cell, profiled):
             profiled.warnings.append(
                 f"'{cell.artifact.recipe}' failed parity on {cell.target}, so it has no latency there."
             )
@@ -339,6 +344,11 @@ def _facts_after(name: str, device: Device, launched: Mapping[Cell, Sequence[Lau
     here = [one for cell, launches in launched.items() if cell.target.device == name for one in launches]
     last = max(here, key=lambda one: one.launch.order).result.after
     return last if last != Facts() else device.facts()
+
+
+def _is_wrong(cell: Cell, profiled: Profiled) -> bool:
+    where = cell.artifact.recipe, str(cell.target)
+    return worst(one.verdict for one in profiled.parity if (one.artifact, one.where) == where) is Verdict.FAIL
 
 
 def _is_timed(cell: Cell, profiled: Profiled) -> bool:
@@ -372,5 +382,5 @@ def _add_operators(part: _Part, cells: Sequence[Cell], devices: Mapping[str, Dev
 def _parity(found: Opened, cell: Cell) -> tuple[ParityCheck, ...]:
     """What the device answered against PyTorch; nothing where there are no references."""
     rows = rows_fed(found, _feeds(cell.batch), cell.batch)
-    case = f"on the target{f', batch {cell.batch}' if cell.batch > 1 else ''}"
+    case = f"on the target{which(cell.batch)}"
     return parity_on_target(found, cell.artifact, Path(cell.job.outputs), rows, where=str(cell.target), case=case)

@@ -80,6 +80,8 @@ def summarize(measurement: Measurement, results: Sequence[JobResult], before: Fa
         throughput(found.get("p50", Estimate(None)), measurement.batch),
         energy(measurement),
         of_real_time(found.get("p50", Estimate(None)), measurement.sound_s),
+        measurement.phase,
+        token_rate(found.get("p50", Estimate(None)), measurement.tokens),
     )
 
 
@@ -101,6 +103,14 @@ def of_real_time(latency: Estimate, sound_s: float | None) -> Estimate:
         return Estimate(None, reason="the model takes no sound")
     low, high = (None if one is None else one / sound_s for one in (latency.low, latency.high))
     value = None if latency.value is None else latency.value / sound_s
+    return Estimate(value, low, high, latency.n, latency.reason)
+
+
+def token_rate(latency: Estimate, tokens: int | None) -> Estimate:
+    """Tokens per second, from the latency of a call that reads `tokens`; a bound of the one bounds the other."""
+    if tokens is None:
+        return Estimate(None, reason="the model does not continue a text")
+    value, low, high = (tokens / one if one else None for one in (latency.value, latency.high, latency.low))
     return Estimate(value, low, high, latency.n, latency.reason)
 
 
