@@ -21,7 +21,8 @@ AUDIT := .venv-audit
 AUDITORS := cyclonedx-bom==7.5.0 pip-audit==2.10.1 uv==0.13.9
 LINKS := train export runtime devices
 # PROGRAM:PACKAGE of what tests drive and pip cannot install. The other stand-ins are unpacked by the tests themselves.
-STANDINS := chromium:chromium ssh:openssh-client javac:default-jdk-headless cmake:cmake
+STANDINS := chromium:chromium ssh:openssh-client javac:default-jdk-headless cmake:cmake \
+	pg_ctlcluster:postgresql
 # Those that take minutes at most; benchmarks/gate has its own page.
 BENCHMARKS := startup install_size profile_cost runtime_overhead export_time
 DATA_BENCHMARKS := train_overhead

@@ -39,7 +39,7 @@ ROWS: Final = (
             1,
             (
                 ("saliency",),
-                ("judging", "writing", "deploying"),
+                ("judging", "writing", "deploying", "keeping"),
                 ("measuring",),
                 ("fleet",),
                 ("opening",),
@@ -48,11 +48,12 @@ ROWS: Final = (
         ),
     ),
     (
-        House("report", "draws core's reports", 0.25, (("pages",), ("plots",))),
+        House("report", "draws core's reports", 0.2, (("runs",), ("pages",), ("plots",))),
+        House("store", "keeps reports", 0.15, (("migrations",), ("migrations/versions",))),
         House(
             "train",
             "models, data, training",
-            0.25,
+            0.23,
             (
                 ("models", "fitting"),
                 ("models/images",),
@@ -67,7 +68,7 @@ ROWS: Final = (
         House(
             "export",
             "from a network to artifacts with parity",
-            0.5,
+            0.42,
             (
                 ("mixing",),
                 ("bisecting",),
@@ -126,8 +127,8 @@ def _frame(height: float) -> tuple[str, ...]:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" '
         f'height="{height:g}" role="img" font-family="{_FONT}">',
-        "<title>The rooms of edgekit: cli imports flows, flows import report, train and export, those import runtime "
-        "and devices, and all import core.</title>",
+        "<title>The rooms of edgekit: cli imports flows, flows import report, store, train and export, those import "
+        "runtime and devices, and all import core.</title>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
     )
 

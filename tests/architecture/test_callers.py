@@ -31,6 +31,9 @@ DOCUMENTED = re.compile(r"from (edgekit[\w.]*) import (\w+)")
 
 Reference = tuple[str, str]
 
+# What Alembic reads and calls in each step of a migration.
+STEP = re.compile(r"edgekit\.store\.migrations\.versions\.step_\d{4}:(revision|down_revision|upgrade)")
+
 
 @dataclass
 class Product:
@@ -153,7 +156,9 @@ def product(repository: Path) -> Product:
 def test_everything_defined_is_used_exported_or_registered(product: Product) -> None:
     public = {f"edgekit:{name}" for name in edgekit.__all__}
 
-    assert set(product.unused()) - public == set(CALLED_FROM_OUTSIDE)
+    unused = {name for name in product.unused() if not STEP.fullmatch(name)}
+
+    assert unused - public == set(CALLED_FROM_OUTSIDE)
 
 
 def test_every_method_is_called(product: Product) -> None:

@@ -16,8 +16,9 @@ from tests.architecture.trees import nodes
 from edgekit.core.system.installation import DISTRIBUTION, EXTRAS, requirement
 from edgekit.flows.doctor import PACKAGES
 
-PRODUCT = ("src/edgekit/core", "src/edgekit/report", "src/edgekit/flows", "src/edgekit/cli")
+PRODUCT = ("src/edgekit/core", "src/edgekit/report", "src/edgekit/store", "src/edgekit/flows", "src/edgekit/cli")
 TOP = ("train", "export", "runtime", "devices")
+FOLDERS = {"train/": "train", "src/edgekit/store/": "history"}
 # Distributions whose modules have another name.
 MODULES = {
     "ai-edge-litert": "ai_edge_litert",
@@ -128,8 +129,8 @@ def needs(source: str) -> Iterator[tuple[str, str]]:
 
 def imports_of(path: Path, place: str) -> Iterator[Import]:
     source = path.read_text(encoding="utf-8")
-    # Nothing in train/ runs without its extra; everywhere else a plain import must work in the smallest installation.
-    folder = "train" if place.startswith("train/") else ""
+    # Nothing in these folders runs without its extra; elsewhere a plain import must work in the smallest installation.
+    folder = next((extra for start, extra in FOLDERS.items() if place.startswith(start)), "")
     found = [(module, folder) for module in plain_imports(source)] + list(needs(source))
     for module, extra in found:
         root = module.partition(".")[0]

@@ -25,6 +25,7 @@ from edgekit.core.reports.deploy import DeployReport
 from edgekit.core.reports.error import ErrorReport
 from edgekit.core.reports.explain import ExplainReport
 from edgekit.core.reports.history import AcceptReport, HistoryReport
+from edgekit.core.reports.kept import ExportReport, ImportReport, PruneReport, RunsReport
 from edgekit.core.reports.plan import PlanReport
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.run import RunReport
@@ -68,6 +69,7 @@ class Row:
 
 
 _NET = "net.py:net --samples samples.npz --to onnx-fp32"
+_KEPT = "profile bundle --launches 1 --time-limit 1ms --record"
 _ADD = "devices add pi5 --ssh pi@pi5.invalid"
 # No machine has a name in .invalid; commands that reach one are tested with the stand-ins of devices.
 _UNREACHABLE: dict[str, Any] = {"codes": (3,), "before": _ADD, "stops_at": "edgekit.flows.devices.open_shell"}
@@ -100,6 +102,30 @@ TABLE = [
     Row("init", "--ci github --force", InitReport, PlanReport, stops_at="edgekit.flows.init.write_new"),
     Row("history show", "", HistoryReport),
     Row("history blame", "", HistoryReport),
+    Row("history list", "--limit 5", RunsReport, before=_KEPT),
+    Row(
+        "history export",
+        "runs.csv",
+        ExportReport,
+        before=_KEPT,
+        stops_at="edgekit.flows.keeping.run_tables.write_runs",
+    ),
+    Row(
+        "history import",
+        "report.json",
+        ImportReport,
+        PlanReport,
+        before=f"{_KEPT} --report report.json",
+        stops_at="edgekit.flows.keeping.runs.ImportOrder.run",
+    ),
+    Row(
+        "history prune",
+        "--keep 1",
+        PruneReport,
+        PlanReport,
+        before=_KEPT,
+        stops_at="edgekit.flows.keeping.runs.PruneOrder.run",
+    ),
     Row("history accept", "--why 'a larger input'", AcceptReport, PlanReport, stops_at="edgekit.flows.history.append"),
     Row(
         "explain",

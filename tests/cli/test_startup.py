@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("numpy", "rich", "msgspec", "torch", "onnx", "onnxruntime", "platformdirs", "psutil", "asyncio")
+HEAVY = (
+    "numpy",
+    "rich",
+    "msgspec",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "platformdirs",
+    "psutil",
+    "asyncio",
+    "sqlalchemy",
+    "alembic",
+)
 
 
 def _loaded_by(*arguments: str) -> set[str]:
@@ -29,7 +41,9 @@ def test_the_first_page_imports_click_and_nothing_heavy(argument: str) -> None:
 
 @pytest.mark.parametrize("arguments", [("list", "models"), ("list", "backends"), ("config", "show")])
 def test_looking_around_imports_no_engine(arguments: tuple[str, ...]) -> None:
-    assert not _loaded_by(*arguments).intersection({"torch", "onnx", "onnxruntime", "ai_edge_litert", "scipy"})
+    assert not _loaded_by(*arguments).intersection(
+        {"sqlalchemy", "torch", "onnx", "onnxruntime", "ai_edge_litert", "scipy"}
+    )
 
 
 def test_an_engine_behind_edgekit_keeps_no_identifier_and_sends_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import logging
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -18,6 +18,7 @@ from edgekit.cli.printing import say, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgekit.core.reports.kept import Keepable
     from edgekit.core.reports.plan import PlanReport
     from edgekit.core.reports.report import Report
     from edgekit.core.system.progress import Progress
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Shown = TypeVar("Shown")
-COMMON: Final = ("dry_run", "seed", "offline", "json", "quiet", "verbose", "debug")
+HISTORY_FILE: Final = "history.sqlite"
+COMMON: Final = ("record", "dry_run", "seed", "offline", "json", "quiet", "verbose", "debug")
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a command: its common options, and where its result goes."""
+    """One call of a command: its common options, where its result goes, and where its report is kept, if it is."""
 
     command: str
     output: Output
@@ -40,6 +42,7 @@ class Call:
     verbose: bool = False
     dry_run: bool = False
     flags: Mapping[str, Any] = field(default_factory=dict)
+    keeps: str = ""
 
     def origins(self, **flags: Any) -> tuple[Settings, tuple[Setting, ...]]:
         """The settings in force and where each came from; `flags` are options of this command that are settings."""
@@ -53,6 +56,19 @@ class Call:
     def settings(self, **flags: Any) -> Settings:
         """The settings in force."""
         return self.origins(**flags)[0]
+
+    def history(self) -> str:
+        """Where reports are kept: the setting, by default a file of the user's."""
+        import platformdirs
+
+        return self.settings().history or str(platformdirs.user_data_path("edgekit") / HISTORY_FILE)
+
+    def keep(self, kept: Keepable) -> None:
+        """Keep a report in the history, if the user wants that."""
+        if self.keeps:
+            from edgekit.flows.keeping.runs import keep
+
+            self.note(keep(kept, self.keeps))
 
     def progress(self) -> AbstractContextManager[Progress]:
         """How progress is shown: bars on a terminal, one line per stage elsewhere, nothing with `--quiet`."""
@@ -75,7 +91,7 @@ class Call:
 
     def note(self, text: str) -> None:
         """Print a note on stderr, apart from the result."""
-        if not self.quiet:
+        if text and not self.quiet:
             say(text)
 
     def perform(
@@ -100,7 +116,7 @@ class Call:
     def show_report(
         self, report: Report, *, files: Iterable[Path] = (), written: Iterable[Path] = (), resume: Sequence[str] = ()
     ) -> int:
-        """Print a report, and give the exit code of its verdict.
+        """Print a report, keep it if the user wants that, and give the exit code of its verdict.
 
         Args:
             files: Files to write it to as well; each suffix selects the form.
@@ -115,6 +131,7 @@ class Call:
         files += (kept,) if kept and kept not in documents else ()
         write_files(report, files)
         self.answer(report, lambda shown: as_text(shown, self.output, (*written, *files)))
+        self.keep(report)
         if command := bisect_command(report):
             self.note(f"Hint: {command}")
         if kept:
@@ -152,12 +169,15 @@ class Command(click.Command):
                 formatter.write(f"  {example}\n")
 
 
-def common(*, acts: bool = False, chance: bool = False) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
+def common(
+    *, acts: bool = False, chance: bool = False, records: bool = False
+) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
     """Give a command the options every command has, and a Call as its first argument.
 
     Args:
         acts: The command changes something: adds `--dry-run`.
         chance: The command makes random choices: adds `--seed`.
+        records: The command makes a report that can be kept: adds `--record`.
     """
 
     def decorate(function: Callable[..., int | None]) -> Callable[..., int]:
@@ -167,19 +187,33 @@ def common(*, acts: bool = False, chance: bool = False) -> Callable[[Callable[..
             with _logging(quiet=quiet, verbose=verbose, debug=debug), results_apart() as output:
                 path = click.get_current_context().command_path.partition(" ")[2]
                 call = Call(path, output, json, quiet, verbose, arguments.pop("dry_run", False), flags)
+                if records:
+                    call = _keeping(call, is_asked=arguments.pop("record"))
                 return function(call, **arguments) or 0
 
         decorated = command
-        for option in reversed(_options(acts, chance)):
+        for option in reversed(_options(acts, chance, records)):
             decorated = option(decorated)
         return decorated
 
     return decorate
 
 
-def _options(acts: bool, chance: bool) -> list[Callable[[Any], Any]]:
+def _keeping(call: Call, *, is_asked: bool) -> Call:
+    """The call that keeps its report if the user asks for it; whether it can is found before the work."""
+    place = call.history() if is_asked or call.settings().history else ""
+    if place and not call.dry_run:
+        from edgekit.flows.keeping.runs import check_store
+
+        check_store(place)
+    return replace(call, keeps=place)
+
+
+def _options(acts: bool, chance: bool, records: bool) -> list[Callable[[Any], Any]]:
     flag = functools.partial(click.option, is_flag=True)
     options = []
+    if records:
+        options.append(flag("--record", help="Keep the report for 'edgekit history list'.  [setting: history]"))
     if acts:
         options.append(flag("--dry-run", help="Print the steps without executing them."))
     if chance:

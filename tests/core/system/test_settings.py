@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.core.system.settings import Setting, Settings, load_settings
+from edgekit.core.system.settings import Setting, Settings, load_settings, without_password
 
 
 def _write(path: Path, text: str) -> Path:
@@ -232,3 +232,41 @@ def test_variables_of_other_programs_are_no_settings(tmp_path: Path) -> None:
 def test_a_wrong_flag_is_named_as_one_types_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--minimum-effect: minimum_effect: expected number >= 0.0, got -1"):
         _load(tmp_path, minimum_effect=-1.0)
+
+
+@pytest.mark.parametrize("url", ["postgresql://host/runs", "https://host", "x://y"])
+def test_a_project_sends_no_report_to_a_database(url: str, tmp_path: Path) -> None:
+    _write(tmp_path / "edgekit.toml", f'history = "{url}"')
+
+    with pytest.raises(UserError, match="is a URL, which a project cannot set"):
+        _load(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["/elsewhere/runs.sqlite", "../runs.sqlite", ".git/runs.sqlite"])
+def test_a_project_keeps_reports_in_its_own_folder(place: str, tmp_path: Path) -> None:
+    _write(tmp_path / "edgekit.toml", f'history = "{place}"')
+
+    with pytest.raises(UserError, match="is outside of"):
+        _load(tmp_path)
+
+
+def test_a_user_names_a_file_or_a_database_for_reports(tmp_path: Path) -> None:
+    user_file = _write(tmp_path / "user" / "config.toml", 'history = "runs.sqlite"')
+    assert _load(tmp_path)[0].history == str(user_file.parent / "runs.sqlite")
+
+    _write(user_file, 'history = "postgresql://host/runs"')
+    assert _load(tmp_path)[0].history == "postgresql://host/runs"
+    assert _load(tmp_path, {"EDGEKIT_HISTORY": "postgresql://other/runs"})[0].history == "postgresql://other/runs"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("postgresql://me:pass@word@host/runs", "postgresql://me:***@host/runs"),
+        ("postgresql://me@host/runs", "postgresql://me@host/runs"),
+        ("runs.sqlite", "runs.sqlite"),
+        (7, 7),
+    ],
+)
+def test_a_setting_is_shown_without_its_password(value: str | int, shown: str | int) -> None:
+    assert without_password(value) == shown

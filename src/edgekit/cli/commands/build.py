@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 @time_limit_option
 @timeout_option
 @wait_option
-@common(acts=True, chance=True)
+@common(acts=True, chance=True, records=True)
 def command(
     call: Call,
     source: str,

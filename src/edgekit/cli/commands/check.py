@@ -54,7 +54,7 @@ config_option = click.option(
 @report_option_of(
     "check", ".html, .json, .md, .xml (JUnit), .codequality.json, .bencher.json or .benchmark-action.json"
 )
-@common(acts=True, chance=True)
+@common(acts=True, chance=True, records=True)
 def command(
     call: Call,
     config: Path,
@@ -96,6 +96,7 @@ def command(
         if annotations := _annotations(found):
             click.echo(annotations, nl=False, err=True) if call.json else call.output.write(annotations)
         call.answer(found, lambda shown: rendered(shown, render, call.output, report))
+        call.keep(found)
         return found.verdict.exit_code
 
     return call.perform(

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 @axis_sizes_option
 @wait_option
 @report_option_of("compare", ".html, .json or .md")
-@common(acts=True, chance=True)
+@common(acts=True, chance=True, records=True)
 def command(
     call: Call,
     a: str,
@@ -84,6 +84,7 @@ def command(
     def show(found: ComparisonReport) -> int:
         write_documents(found, report)
         call.answer(found, lambda shown: rendered(shown, render, call.output, report, pipe_columns=80))
+        call.keep(found)
         return found.exit_code
 
     return call.perform(

@@ -9,7 +9,7 @@ from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
 from edgekit.cli.program import Commands
 from edgekit.core.reports.setup.config import ConfigReport
-from edgekit.core.system.settings import Setting
+from edgekit.core.system.settings import Setting, without_password
 
 
 @click.group("config", cls=Commands)
@@ -28,7 +28,7 @@ def command() -> None:
 @common()
 def show(call: Call, origin: bool) -> None:
     """Print every setting that is in force."""
-    _, found = call.origins()
+    found = tuple(msgspec.structs.replace(one, value=without_password(one.value)) for one in call.origins()[1])
     call.answer(ConfigReport(settings=found), lambda shown: _text(shown.settings, origin))
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @source_options
 @making_options
 @timeout_option
-@common(acts=True, chance=True)
+@common(acts=True, chance=True, records=True)
 def command(
     call: Call,
     source: str,

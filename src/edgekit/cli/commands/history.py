@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekit.cli.arguments import path_type
 from edgekit.cli.commands.check import config_option
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
@@ -16,25 +17,65 @@ from edgekit.core.units import format_value
 
 if TYPE_CHECKING:
     from edgekit.core.reports.history import HistoryReport, Point, Series
+    from edgekit.core.reports.kept import ExportReport, ImportReport, KeptRunReport, PruneReport
 
 _COMMIT_LETTERS = 10
+MOST_LISTED = 10_000
 
 
 @click.group("history", cls=Commands)
 def command() -> None:
-    """Show earlier checks, find the first slow one, accept a new level.
+    """Show earlier runs and checks, find the first slow one, accept a new level.
 
-    The history is stored next to the configuration: one line per run, oldest first.
+    'show', 'blame' and 'accept' read the history of 'edgekit check', which is stored next to the configuration. 'list'
+    and the others read the runs that --record or the setting 'history' kept: in a SQLite file, or in PostgreSQL.
     """
 
 
 @command.command(
-    "show", cls=Command, examples=["edgekit history show", "edgekit history show --config ci/edgekit.toml"]
+    "list", cls=Command, examples=["edgekit history list", "edgekit history list --model kws --target pi5 --json"]
+)
+@click.option("--model", default="", metavar="NAME", help="Only runs of this model.")
+@click.option("--target", default="", metavar="TARGET", help="Only runs that measured on this target.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=MOST_LISTED),
+    default=20,
+    show_default=True,
+    metavar="NUMBER",
+    help="At most this many.",
+)
+@common()
+def list_command(call: Call, model: str, target: str, limit: int) -> None:
+    """Print the runs that were kept, newest first."""
+    from edgekit.cli.reports import rendered
+    from edgekit.flows.keeping.runs import newest_runs
+    from edgekit.report.runs.listed import render_runs
+
+    found = newest_runs(call.history(), limit=limit, model=model, target=target)
+    call.answer(found, lambda shown: rendered(shown, render_runs, call.output))
+
+
+@command.command(
+    "show",
+    cls=Command,
+    examples=["edgekit history show", "edgekit history show --config ci/edgekit.toml", "edgekit history show 12"],
+)
+@click.argument(
+    "run", type=click.IntRange(min=1), required=False, metavar="[RUN]", help="The number of a run in 'history list'."
 )
 @config_option
 @common()
-def show_command(call: Call, config: Path) -> None:
-    """Print the runs, the last value and the level of every series."""
+def show_command(call: Call, run: int | None, config: Path) -> None:
+    """Print the runs, the last value and the level of every series, or one run.
+
+    Without RUN these are the series of 'edgekit check'.
+    """
+    if run is not None:
+        from edgekit.flows.keeping.runs import kept_run
+
+        call.answer(kept_run(call.history(), run), lambda shown: _run(call, shown))
+        return
     from edgekit.flows.history import show
 
     found = show(config)
@@ -74,6 +115,58 @@ def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -
             found, lambda shown: f"accepted: {', '.join(shown.accepted.models)} ({shown.accepted.why})"
         ),
     )
+
+
+@command.command("import", cls=Command, examples=["edgekit history import report.json edgekit-out/*/report.json"])
+@click.argument("files", type=path_type, nargs=-1, required=True, help="Reports (.json) of earlier commands.")
+@common(acts=True)
+def import_command(call: Call, files: tuple[Path, ...]) -> int:
+    """Keep the reports of earlier commands, each once."""
+    from edgekit.flows.keeping.runs import import_order
+
+    def text(found: ImportReport) -> str:
+        return f"{len(found.added)} new runs in '{found.store}', {found.known} were there before"
+
+    return call.perform(lambda _: import_order(call.history(), files), lambda found: call.answer(found, text))
+
+
+@command.command("export", cls=Command, examples=["edgekit history export runs.csv"])
+@click.argument("file", type=path_type, help="A .csv or .parquet, with a row for each measurement, or a .json.")
+@common()
+def export_command(call: Call, file: Path) -> None:
+    """Write all runs to a file for other programs. An existing file is replaced."""
+    from edgekit.flows.keeping.runs import export
+
+    def text(found: ExportReport) -> str:
+        return f"{found.runs} runs in '{found.file}'"
+
+    call.answer(export(call.history(), file), text)
+
+
+@command.command(
+    "prune", cls=Command, examples=["edgekit history prune --days 90", "edgekit history prune --keep 500 --dry-run"]
+)
+@click.option("--days", type=click.IntRange(min=0), metavar="NUMBER", help="Remove those of runs older than this.")
+@click.option("--keep", type=click.IntRange(min=0), metavar="NUMBER", help="Remove all but those of the newest runs.")
+@common(acts=True)
+def prune_command(call: Call, days: int | None, keep: int | None) -> int:
+    """Remove whole reports, which contain all raw values; the figures of their runs stay."""
+    from edgekit.flows.keeping.runs import prune_order
+
+    def text(found: PruneReport) -> str:
+        size = format_value(found.size_bytes, "bytes")
+        return f"{found.removed} whole reports removed ({size}), {found.left} left"
+
+    return call.perform(
+        lambda _: prune_order(call.history(), days=days, keep=keep), lambda found: call.answer(found, text)
+    )
+
+
+def _run(call: Call, found: KeptRunReport) -> str:
+    from edgekit.cli.reports import rendered
+    from edgekit.report.runs.listed import render_kept
+
+    return rendered(found, render_kept, call.output)
 
 
 def _shown(found: HistoryReport) -> str:

@@ -76,7 +76,7 @@ from edgekit.cli.common import Call, Command, common
 )
 @wait_option
 @report_option
-@common(acts=True, chance=True)
+@common(acts=True, chance=True, records=True)
 def command(
     call: Call,
     path: Path,

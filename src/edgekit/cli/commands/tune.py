@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 @axis_sizes_option
 @wait_option
 @report_option_of("tune", ".html, .json or .md")
-@common(acts=True, chance=True)
+@common(acts=True, chance=True, records=True)
 def command(
     call: Call,
     path: Path,
@@ -87,6 +87,7 @@ def command(
     def show(found: TuneReport) -> int:
         write_documents(found, report)
         call.answer(found, lambda shown: rendered(shown, render, call.output, report))
+        call.keep(found)
         if found.missing:
             call.note(f"Hint: edgekit devices check {device_of(found)}")
         return found.verdict.exit_code

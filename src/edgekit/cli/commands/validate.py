@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 )
 @data_option
 @report_option
-@common()
+@common(records=True)
 def command(
     call: Call,
     path: Path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,9 @@ TABLES: Final = ("check",)
 # What only the user sets, in the environment or in a file of their own.
 USER_ONLY: Final = ("trust", "require_signature", "allowed_signers", "memory_gb", "open_s", "cache")
 _PREFIX: Final = "EDGEKIT_"
-_PATHS: Final = ("data", "cache", "allowed_signers")
+# A password may contain "@" itself; a host cannot.
+_PASSWORD: Final = re.compile(r"(://[^:/@]*:).*@")
+_PATHS: Final = ("data", "cache", "allowed_signers", "history")
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -47,7 +50,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     file that names who may sign them, in the format of OpenSSH; a project file cannot set these two either.
     `memory_gb`: how much memory a model may take on this machine, in GB; 0 is 4 GB and 16 times the size of its file.
     `open_s`: how long a backend may take to open it, in seconds; 0 is 300 s and one more for each MB. A project file
-    cannot set these two either.
+    cannot set these two either. `history`: where reports are kept, a SQLite file or the URL of a PostgreSQL database; a
+    project file names only a file in its own folder.
     """
 
     data: str = ""
@@ -64,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     allowed_signers: str = ""
     memory_gb: _Patience = 0.0
     open_s: _Patience = 0.0
+    history: str = ""
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,9 +156,32 @@ def _convert(name: str, value: Any, layer: _Layer) -> Any:
         raise msgspec.ValidationError("Expected a finite number")
     if name in _PATHS and converted and layer.folder is not None:
         if layer.is_project:
-            return str(inside(layer.folder, converted, f"{layer.origin}: {name}"))
+            return str(_in_project(layer, name, converted))
+        if name == "history" and is_url(converted):
+            return converted
         return str(layer.folder / Path(converted).expanduser())
     return converted
+
+
+def is_url(place: str) -> bool:
+    """Whether `history` names a database, and not a file."""
+    return "://" in place
+
+
+def without_password(value: str | int | float | bool) -> str | int | float | bool:
+    """The value of a setting for people: in a URL, without the password."""
+    return _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
+
+
+def _in_project(layer: _Layer, name: str, text: str) -> Path:
+    """The place that a project names: in its own folder, and no database, to which reports would be sent."""
+    assert layer.folder is not None
+    if is_url(text):
+        raise UserError(
+            f"{layer.origin}: '{name}' is a URL, which a project cannot set: your reports would be sent there.",
+            hint=f"Set {_PREFIX}{name.upper()}, or '{name}' in your own {USER_FILE}.",
+        )
+    return inside(layer.folder, text, f"{layer.origin}: {name}")
 
 
 @cache

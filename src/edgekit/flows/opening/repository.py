@@ -73,7 +73,9 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
         "processor": facts.cpu or "",
         "cores": str(facts.cores or ""),
     }
-    names = (*_VARIABLES, *(f"EDGEKIT_{name.upper()}" for name in Settings.__struct_fields__))
+    # Where reports are kept changes none of them, and its URL may contain a password.
+    settings = (name for name in Settings.__struct_fields__ if name != "history")
+    names = (*_VARIABLES, *(f"EDGEKIT_{name.upper()}" for name in settings))
     return {name: value for name, value in known.items() if value} | {
         name: environ[name] for name in names if environ.get(name)
     }

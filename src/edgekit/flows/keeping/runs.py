@@ -1,0 +1,218 @@
+"""The store of runs: `edgekit history list`, `show NUMBER`, `import`, `export` and `prune`, and what keeps a report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit.core.errors import EdgekitError, UserError
+from edgekit.core.reports.check import CheckReport
+from edgekit.core.reports.comparison import ComparisonReport
+from edgekit.core.reports.kept import (
+    ExportReport,
+    ImportReport,
+    Keepable,
+    KeptRunReport,
+    PruneReport,
+    RunsReport,
+    decode_kept,
+)
+from edgekit.core.reports.report import Report
+from edgekit.core.reports.tuning import TuneReport
+from edgekit.core.system.files import read_bytes
+from edgekit.core.system.optional import need
+from edgekit.core.system.progress import Progress
+from edgekit.core.system.settings import is_url
+from edgekit.core.units import format_value
+
+if TYPE_CHECKING:
+    from edgekit.store.database import Store
+
+_log = logging.getLogger(__name__)
+
+
+def check_store(place: str) -> None:
+    """Raise before the work for what would keep a report from being kept at `place` after it.
+
+    Raises:
+        UserError: The URL of another database.
+        MissingExtra: SQLAlchemy, Alembic or the driver of PostgreSQL is not installed.
+    """
+    need("sqlalchemy", extra="history")
+    need("alembic", extra="history")
+    if is_url(place):
+        need("psycopg", extra="history-postgresql")
+        from edgekit.store.database import postgresql_url
+
+        postgresql_url(place)
+
+
+@contextmanager
+def opened(place: str, *, make: bool = False) -> Iterator[Store]:
+    """The store at `place`, for as long as the block lasts.
+
+    Args:
+        make: Make a file that does not exist.
+
+    Raises:
+        UserError: There is no such file, or as in `check_store`.
+        MissingExtra: As in `check_store`.
+        Unreadable, EnvironmentFault: As in `open_store`.
+    """
+    check_store(place)
+    if not make and not is_url(place) and not Path(place).exists():
+        raise UserError(f"There is no history at '{place}' yet.", hint="edgekit profile BUNDLE --record")
+    from edgekit.store.database import open_store
+
+    with open_store(place) as store:
+        yield store
+
+
+def keep(kept: Keepable, place: str) -> str:
+    """Keep a report that was measured: a sentence that says where.
+
+    What prevents it is a warning in the log: the report itself is not lost by it.
+    """
+    try:
+        with opened(place, make=True) as store:
+            from edgekit.store.recording import record
+
+            number, _ = record(store, kept)
+            return f"Kept as run {number} of '{store.name}'."
+    except EdgekitError as err:
+        _log.warning("The run is not kept: %s", err.message)
+        return ""
+
+
+def newest_runs(place: str, *, limit: int, model: str = "", target: str = "") -> RunsReport:
+    """The newest runs of the store at `place`; arguments and errors as in `store.reading.newest` and `opened`."""
+    with opened(place) as store:
+        from edgekit.store.reading import newest
+
+        runs, total = newest(store, limit=limit, model=model, target=target)
+        return RunsReport(store=store.name, runs=runs, total=total)
+
+
+def kept_run(place: str, number: int) -> KeptRunReport:
+    """A run of the store at `place`, and its whole report if that is still kept; errors as in `run_of`, `opened`."""
+    with opened(place) as store:
+        from edgekit.store.reading import run_of
+
+        run, kept = run_of(store, number)
+    return KeptRunReport(
+        store=store.name,
+        run=run,
+        report=kept if isinstance(kept, Report) else None,
+        check=kept if isinstance(kept, CheckReport) else None,
+        comparison=kept if isinstance(kept, ComparisonReport) else None,
+        tuning=kept if isinstance(kept, TuneReport) else None,
+    )
+
+
+@dataclass(frozen=True)
+class ImportOrder:
+    """Files of earlier commands that are to be kept."""
+
+    place: str
+    files: tuple[tuple[Path, Keepable], ...]
+    command: str = "history import"
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do, one sentence per step."""
+        return tuple(f"keep '{path}', unless it is kept already" for path, _ in self.files)
+
+    def run(self, progress: Progress) -> ImportReport:
+        """Keep each report once."""
+        with opened(self.place, make=True) as store, progress.stage("import"):
+            from edgekit.store.recording import record
+
+            added, known = [], 0
+            for _, kept in self.files:
+                number, is_new = record(store, kept)
+                known += not is_new
+                added += [number] if is_new else []
+            return ImportReport(store=store.name, added=tuple(added), known=known)
+
+
+@contextmanager
+def import_order(place: str, files: Sequence[Path]) -> Iterator[ImportOrder]:
+    """Keep the reports (.json) of earlier commands.
+
+    Raises:
+        UserError, Unreadable: A file is not a report; then nothing is kept.
+        MissingExtra: As in `check_store`.
+    """
+    check_store(place)
+    yield ImportOrder(place, tuple((path, _read(path)) for path in files))
+
+
+def _read(path: Path) -> Keepable:
+    return decode_kept(read_bytes(path), f"'{path}'")
+
+
+def export(place: str, file: Path) -> ExportReport:
+    """Write every run of the store at `place` to `file`; its suffix selects the form.
+
+    A table (.csv, .parquet) has a row for each measurement, and one for a run without any.
+
+    Raises:
+        UserError: No form has this suffix, or as in `opened`.
+        MissingExtra: .parquet without pyarrow.
+        Unreadable, EnvironmentFault: As in `opened`; the file cannot be written.
+    """
+    from edgekit.flows.keeping.run_tables import write_runs
+
+    with opened(place) as store:
+        from edgekit.store.reading import all_runs
+
+        runs = tuple(all_runs(store))
+        write_runs(file, store.name, runs)
+        return ExportReport(store=store.name, file=str(file), runs=len(runs))
+
+
+@dataclass(frozen=True)
+class PruneOrder:
+    """Whole reports that are to be removed: of runs older than `days`, and of all but the `keep` newest ones."""
+
+    place: str
+    days: int | None
+    keep: int | None
+    command: str = "history prune"
+
+    def steps(self) -> tuple[str, ...]:
+        """What `run` would do, one sentence per step."""
+        with opened(self.place) as store:
+            from edgekit.store.pruning import prunable
+
+            removed, size_bytes, left = prunable(store, days=self.days, keep=self.keep)
+        return (f"remove {removed} of {removed + left} whole reports, {format_value(size_bytes, 'bytes')}",)
+
+    def run(self, progress: Progress) -> PruneReport:
+        """Remove them."""
+        with opened(self.place) as store, progress.stage("prune"):
+            from edgekit.store.pruning import prune
+
+            removed, size_bytes, left = prune(store, days=self.days, keep=self.keep)
+            return PruneReport(store=store.name, removed=removed, size_bytes=size_bytes, left=left)
+
+
+@contextmanager
+def prune_order(place: str, *, days: int | None, keep: int | None) -> Iterator[PruneOrder]:
+    """Remove whole reports from the store; the figures of their runs stay.
+
+    Args:
+        days: Those of runs that are older than this.
+        keep: Those that are not among this many newest ones.
+
+    Raises:
+        UserError: Neither is given.
+        MissingExtra: As in `check_store`.
+    """
+    if days is None and keep is None:
+        raise UserError("Nothing says which reports go.", hint="edgekit history prune --days 90")
+    check_store(place)
+    yield PruneOrder(place, days, keep)

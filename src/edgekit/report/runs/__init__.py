@@ -1,0 +1,1 @@
+"""Runs of the store for people."""

@@ -1,0 +1,162 @@
+"""Runs that commands keep, from the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+PROFILE = ("profile", "bundle", "--launches", "5", "--time-limit", "1ms")
+
+
+def test_a_run_is_kept_listed_and_shown_as_it_was(edgekit: Run, made: Path, quiet_home: Path) -> None:
+    profiled = edgekit(*PROFILE, "--record", "--report", "report.json")
+
+    listed = edgekit("history", "list", "--json").document
+    shown = edgekit("history", "show", "1")
+    document = edgekit("history", "show", "1", "--json").document
+
+    place = quiet_home / ".local/share/edgekit/history.sqlite"
+    assert f"Kept as run 1 of '{place}'." in profiled.err
+    assert (listed["total"], listed["runs"][0]["model"], listed["store"]) == (1, "net", str(place))
+    assert document["report"] == json.loads(Path("report.json").read_text())
+    assert "p50" in shown.out
+    assert profiled.out.startswith(shown.out.rstrip())
+
+
+def test_nothing_is_kept_unless_the_user_says_so(edgekit: Run, made: Path, quiet_home: Path) -> None:
+    edgekit(*PROFILE)
+
+    listed = edgekit("history", "list")
+
+    assert not (quiet_home / ".local/share/edgekit").exists()
+    assert listed.code == 2
+    assert "There is no history" in listed.err
+
+
+def test_the_setting_keeps_every_run(edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEKIT_HISTORY", str(made / "runs.sqlite"))
+
+    edgekit(*PROFILE)
+    edgekit("check", "--launches", "5", "--time-limit", "1ms")
+
+    commands = [run["command"] for run in edgekit("history", "list", "--json").document["runs"]]
+    assert sorted(commands) == ["check", "profile"]
+    assert (made / "edgekit-history.jsonl").exists()
+
+
+def test_reports_of_earlier_commands_are_kept_once(edgekit: Run, made: Path) -> None:
+    edgekit(*PROFILE, "--report", "report.json")
+
+    first = edgekit("history", "import", "report.json", "--json").document
+    again = edgekit("history", "import", "report.json", "--json").document
+
+    assert (first["added"], first["known"]) == ([1], 0)
+    assert (again["added"], again["known"]) == ([], 1)
+
+
+def test_a_file_that_is_not_a_report_keeps_nothing(edgekit: Run, made: Path, quiet_home: Path) -> None:
+    edgekit(*PROFILE, "--report", "report.json")
+    Path("odd.json").write_text('{"command": ["tune"]}')
+
+    done = edgekit("history", "import", "report.json", "odd.json")
+
+    assert done.code == 5
+    assert "odd.json" in done.err
+    assert not (quiet_home / ".local/share/edgekit").exists()
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_runs_are_written_for_other_programs(form: str, edgekit: Run, made: Path) -> None:
+    edgekit(*PROFILE, "--record")
+
+    edgekit("history", "export", f"runs.{form}")
+
+    row = READERS[form](Path(f"runs.{form}"))
+    assert (row["artifact"], row["target"]) == ("onnx-fp32", "local")
+    assert float(row["p50"]) > 0
+
+
+def _json(path: Path) -> dict[str, Any]:
+    latency: dict[str, Any] = json.loads(path.read_text())["runs"][0]["latency"][0]
+    return latency
+
+
+def _csv(path: Path) -> dict[str, Any]:
+    with path.open(newline="") as stream:
+        return next(csv.DictReader(stream))
+
+
+def _parquet(path: Path) -> dict[str, Any]:
+    from pyarrow import parquet
+
+    row: dict[str, Any] = parquet.read_table(path).to_pylist()[0]
+    return row
+
+
+READERS = {"json": _json, "csv": _csv, "parquet": _parquet}
+
+
+def test_figures_are_shown_after_the_whole_report_was_removed(edgekit: Run, made: Path) -> None:
+    edgekit(*PROFILE, "--record")
+
+    planned = edgekit("history", "prune", "--keep", "0", "--dry-run")
+    done = edgekit("history", "prune", "--keep", "0")
+
+    assert planned.out.startswith("remove 1 of 1 whole reports")
+    assert done.out.startswith("1 whole reports removed")
+    assert "The whole report was removed" in edgekit("history", "show", "1").out
+
+
+def test_a_run_that_cannot_be_kept_is_a_warning(edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("runs.sqlite").write_text("not a database, " * 100)
+    monkeypatch.setenv("EDGEKIT_HISTORY", str(made / "runs.sqlite"))
+
+    done = edgekit(*PROFILE)
+
+    assert done.code == 0
+    assert "Warning: The run is not kept: " in done.err
+    assert "onnx-fp32" in done.out
+
+
+def test_a_missing_package_is_told_before_anything_is_measured(
+    edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+
+    done = edgekit(*PROFILE, "--record", "--report", "report.json")
+
+    assert done.code == 3
+    assert "sqlalchemy>=" in done.err
+    assert not Path("report.json").exists()
+
+
+def test_another_database_is_told_before_anything_is_measured(
+    edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_HISTORY", "mysql://me:secret@host/runs")
+
+    done = edgekit(*PROFILE)
+
+    assert done.code == 2
+    assert "secret" not in done.err
+
+
+def test_a_password_is_in_no_report_and_not_in_the_settings_shown(
+    edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_HISTORY", "postgresql://me:secret@127.0.0.1:1/runs")
+
+    done = edgekit(*PROFILE, "--json")
+    shown = edgekit("config", "show", "--json")
+
+    assert "onnx-fp32" in done.out
+    assert "The run is not kept" in done.err
+    assert "secret" not in done.out + done.err + shown.out
+    assert "me:***@127.0.0.1" in shown.out

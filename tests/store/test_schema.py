@@ -1,0 +1,108 @@
+"""The tables that the migrations make, what is not a store, and how questions are answered."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Select, text
+from sqlalchemy.dialects import sqlite
+from tests.store.made_reports import profiled
+from tests.store.postgresql import PASSWORD, Server
+
+from edgekit.core.errors import EdgekitError, EnvironmentFault, Unreadable, UserError
+from edgekit.store.database import FORM_TABLE, Store, open_store
+from edgekit.store.reading import asked_for, newest_first
+from edgekit.store.recording import record
+from edgekit.store.schema import METADATA
+
+
+def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
+    with store.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": FORM_TABLE})
+
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_a_store_of_a_newer_edgekit_is_refused(place: str) -> None:
+    with open_store(place) as store, store.writing() as connection:
+        connection.execute(text(f"UPDATE {FORM_TABLE} SET version_num = '9999'"))
+
+    with pytest.raises(Unreadable, match="newer edgekit"):
+        open_store(place)
+
+
+def test_a_database_of_another_program_is_left_as_it_is(place: str) -> None:
+    with open_store(place) as store, store.writing() as connection:
+        METADATA.drop_all(connection)
+        connection.execute(text(f"DROP TABLE {FORM_TABLE}"))
+        connection.execute(text("CREATE TABLE orders (id INTEGER)"))
+
+    with pytest.raises(Unreadable, match="'orders'"):
+        open_store(place)
+
+
+@pytest.mark.parametrize("content", [b"not a database " * 100, b"SQLite format 3\0" + bytes(84) + b"\xff" * 4000])
+def test_a_damaged_file_is_told_and_kept(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    path.write_bytes(content)
+
+    with pytest.raises(EdgekitError, match="not a history of edgekit, or is damaged"):
+        open_store(str(path))
+
+    assert path.read_bytes() == content
+
+
+def test_a_name_that_is_no_file_name_elsewhere_is_one_here(tmp_path: Path) -> None:
+    open_store(str(tmp_path / "a?b#c%20.sqlite")).close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a?b#c%20.sqlite"]
+
+
+def test_a_folder_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault):
+        open_store(str(tmp_path))
+
+
+@pytest.mark.parametrize("url", ["mysql://me@host/runs", "sqlite:///runs.sqlite", "https://runs", "x://"])
+def test_another_kind_of_database_is_refused(url: str) -> None:
+    with pytest.raises(UserError) as refused:
+        open_store(url)
+
+    assert "postgresql://" in refused.value.hint
+
+
+def test_a_server_that_is_away_is_named_without_its_password() -> None:
+    with pytest.raises(EnvironmentFault) as away:
+        open_store("postgresql://me:the-password@127.0.0.1:1/runs")
+
+    assert "me:***@127.0.0.1:1/runs" in away.value.message
+    assert "the-password" not in away.value.message
+
+
+def test_a_wrong_password_is_not_repeated(server: Server) -> None:
+    with pytest.raises(EnvironmentFault) as refused:
+        open_store(server.url("postgres").replace(PASSWORD, "the-wrong-one"))
+
+    assert "the-wrong-one" not in refused.value.message
+
+
+@pytest.mark.parametrize(("model", "target"), [("", ""), ("kws", ""), ("", "pi5"), ("kws", "pi5")])
+def test_a_list_reads_no_table_from_its_beginning_to_its_end(model: str, target: str, tmp_path: Path) -> None:
+    place = str(tmp_path / "runs.sqlite")
+    with open_store(place) as store:
+        record(store, profiled())
+
+    plan = _plan(place, newest_first(asked_for(model, target)).limit(20))
+
+    # Through an index in the order of its rows, until enough are found.
+    assert [step for step in plan if step.startswith("SCAN") and "USING INDEX" not in step] == []
+
+
+def _plan(place: str, wanted: Select[object]) -> list[str]:
+    question = str(wanted.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    with sqlite3.connect(place) as connection:
+        return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {question}")]
