@@ -39,7 +39,8 @@ ROWS: Final = (
             1,
             (
                 ("saliency",),
-                ("judging", "writing", "deploying", "keeping"),
+                ("judging", "writing", "deploying"),
+                ("keeping",),
                 ("measuring",),
                 ("fleet",),
                 ("opening",),

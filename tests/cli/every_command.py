@@ -116,7 +116,7 @@ TABLE = [
         ImportReport,
         PlanReport,
         before=f"{_KEPT} --report report.json",
-        stops_at="edgekit.flows.keeping.runs.ImportOrder.run",
+        stops_at="edgekit.flows.history.ImportOrder.run",
     ),
     Row(
         "history prune",

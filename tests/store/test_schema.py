@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.command import upgrade
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Select, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Select, create_engine, text
 from sqlalchemy.dialects import sqlite
 from tests.store.made_reports import profiled
 from tests.store.postgresql import PASSWORD, Server
 
 from edgekit.core.errors import EdgekitError, EnvironmentFault, Unreadable, UserError
 from edgekit.store.database import FORM_TABLE, Store, open_store
-from edgekit.store.reading import asked_for, newest_first
+from edgekit.store.reading import asked_for, newest_first, run_of
 from edgekit.store.recording import record
 from edgekit.store.schema import METADATA
 
@@ -24,6 +27,35 @@ def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
     with store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": FORM_TABLE})
 
+        assert compare_metadata(context, METADATA) == []
+
+
+def at_form(place: str, form: str) -> Store:
+    """A new store as an earlier edgekit made it."""
+    url = place.replace("postgresql:", "postgresql+psycopg:") if "://" in place else f"sqlite:///{place}"
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", "edgekit.store:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        upgrade(config, form)
+    return Store(engine, place)
+
+
+def earlier_forms() -> list[str]:
+    config = Config()
+    config.set_main_option("script_location", "edgekit.store:migrations")
+    return [step.revision for step in ScriptDirectory.from_config(config).walk_revisions()][1:]
+
+
+@pytest.mark.parametrize("form", earlier_forms())
+def test_a_store_of_an_earlier_form_keeps_what_it_has(form: str, place: str) -> None:
+    with at_form(place, form) as store:
+        number, _ = record(store, profiled())
+
+    with open_store(place) as store, store.reading() as connection:
+        assert run_of(store, number)[1] == profiled()
+        context = MigrationContext.configure(connection, opts={"version_table": FORM_TABLE})
         assert compare_metadata(context, METADATA) == []
 
 

@@ -30,6 +30,7 @@ from edgekit.flows.judging.budgets import judge_budgets, outcomes
 from edgekit.flows.judging.gate import Gate, Gated, confirmed, is_measured, open_gated
 from edgekit.flows.judging.nights import against_history, events_of, record_value
 from edgekit.flows.judging.results import budget_results, device_results, figure_of, judged_artifacts, parity_results
+from edgekit.flows.keeping.shared_lines import keep_lines, with_kept_lines
 from edgekit.flows.measuring.findings import Findings
 from edgekit.flows.measuring.validation import Validated, validated
 from edgekit.flows.opening.devices import named_targets
@@ -81,8 +82,10 @@ class CheckOrder:
                 _confirm_budgets(gate, gated)
         report = self._report(gate)
         if self.record:
-            told = history.append(history.history_file(self.config, self.file), _recorded(report, gate))
-            report = msgspec.structs.replace(report, warnings=(*report.warnings, *([told] if told else ())))
+            line = _recorded(report, gate)
+            told = history.append(history.history_file(self.config, self.file), line)
+            shared = keep_lines((*self.lines, line), self.config.parent, self.settings.history)
+            report = msgspec.structs.replace(report, warnings=(*report.warnings, *filter(None, (told, shared))))
         return report
 
     def _report(self, gate: Gate) -> CheckReport:
@@ -141,7 +144,7 @@ def check_order(
 
     Args:
         config: An `edgekit.toml`, or a `pyproject.toml`.
-        record: Add the run to the history next to `config`.
+        record: Add the run to the history next to `config`, and to the store that `settings` name.
         changes: Values that override those in the table, e.g. `{"launches": 12}`.
         trust: Run the Python code that `config` names as sources; remembered for the project.
 
@@ -156,7 +159,8 @@ def check_order(
     _refuse_unreadable(config, file)
     untold = _trusted(config, file, settings, is_given=trust)
     file = completed(msgspec.structs.replace(file, **changes) if changes else file)
-    lines = history.read_history(history.history_file(config, file))
+    own = history.read_history(history.history_file(config, file))
+    lines = with_kept_lines(own, config.parent, settings.history)
     with ExitStack() as stack:
         ready = [one for one in file.models if not one.source]
         found = {one.called: open_gated(config.parent, file, one, stack, progress) for one in ready}

@@ -45,7 +45,7 @@ def record(store: Store, kept: Keepable) -> tuple[int, bool]:
     with store.writing() as connection:
         models = _models(connection, found)
         values["model_id"] = next(iter(models.values())) if len(models) == 1 else None
-        number, is_new = _row(connection, RUNS, values)
+        number, is_new = add_row(connection, RUNS, values)
         if is_new:
             connection.execute(insert(DOCUMENTS).values(run_id=number, content=zlib.compress(content)))
             _keep_latency(connection, number, found, models)
@@ -65,7 +65,7 @@ def _models(connection: Connection, found: KeptFigures) -> dict[str, int]:
     """The numbers of the models by their digest."""
     specs = {_digest(report.spec): report.spec.name for report in found.reports if report.spec}
     # Always in one order: two commands that add the same rows in different orders would wait for each other.
-    return {one: _row(connection, MODELS, {"digest": one, "name": specs[one]})[0] for one in sorted(specs)}
+    return {one: add_row(connection, MODELS, {"digest": one, "name": specs[one]})[0] for one in sorted(specs)}
 
 
 def _keep_latency(connection: Connection, number: int, found: KeptFigures, models: Mapping[str, int]) -> None:
@@ -100,7 +100,7 @@ def _device_of(group: Latencies, row: Mapping[str, Any]) -> str:
 
 def _artifacts(connection: Connection, reports: Iterable[Report]) -> dict[str, int]:
     made = {one.sha256: one for report in reports for one in report.artifacts}
-    return {digest: _row(connection, ARTIFACTS, _artifact(made[digest]))[0] for digest in sorted(made)}
+    return {digest: add_row(connection, ARTIFACTS, _artifact(made[digest]))[0] for digest in sorted(made)}
 
 
 def _artifact(one: Artifact) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _artifact(one: Artifact) -> dict[str, Any]:
 
 def _devices(connection: Connection, reports: Iterable[Report]) -> dict[str, int]:
     found = {_digest(_lasting(facts)): facts for report in reports for facts in report.facts.values()}
-    return {one: _row(connection, DEVICES, {"digest": one, **_device(found[one])})[0] for one in sorted(found)}
+    return {one: add_row(connection, DEVICES, {"digest": one, **_device(found[one])})[0] for one in sorted(found)}
 
 
 def _device(facts: Facts) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _digest(content: object) -> str:
     return sha256_bytes(canonical(content))
 
 
-def _row(connection: Connection, table: Table, values: Mapping[str, Any]) -> tuple[int, bool]:
+def add_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> tuple[int, bool]:
     """The number of the row with this digest, and whether it was added because it was missing."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     wanted = dialect.insert(table).values(**_storable(values)).on_conflict_do_nothing(index_elements=["digest"])

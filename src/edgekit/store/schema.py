@@ -131,3 +131,14 @@ DOCUMENTS: Final = Table(
     Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
     Column("content", LargeBinary, nullable=False),
 )
+
+# The lines of gates as `edgekit check` writes them: JSON, in the order in which they were added.
+LINES: Final = Table(
+    "lines",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("project", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Index(None, "project", "id"),
+)

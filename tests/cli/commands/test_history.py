@@ -160,3 +160,48 @@ def test_a_password_is_in_no_report_and_not_in_the_settings_shown(
     assert "The run is not kept" in done.err
     assert "secret" not in done.out + done.err + shown.out
     assert "me:***@127.0.0.1" in shown.out
+
+
+CHECK = ("check", "--launches", "5", "--time-limit", "1ms")
+
+
+def test_checks_on_two_machines_share_one_history(edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEKIT_HISTORY", str(made / "runs.sqlite"))
+    edgekit(*CHECK)
+    # The other machine has no file of its own.
+    Path("edgekit-history.jsonl").unlink()
+    edgekit(*CHECK)
+
+    (series,) = edgekit("history", "show", "--json").document["series"]
+
+    assert series["runs"] == 2
+    assert len(Path("edgekit-history.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_was_checked_before_is_shared_and_imported_once(
+    edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edgekit(*CHECK)
+    monkeypatch.setenv("EDGEKIT_HISTORY", str(made / "runs.sqlite"))
+    first = edgekit("history", "import", "edgekit-history.jsonl", "--json").document
+    edgekit("history", "accept", "--why", "first")
+    again = edgekit("history", "import", "edgekit-history.jsonl", "--json").document
+    Path("edgekit-history.jsonl").unlink()
+
+    shown = edgekit("history", "show", "--json").document
+
+    assert (first["lines"], again["lines"]) == (1, 0)
+    assert (shown["series"][0]["runs"], shown["accepted"][0]["why"]) == (1, "first")
+
+
+def test_a_check_goes_on_with_its_own_file_where_the_store_is_away(
+    edgekit: Run, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_HISTORY", "postgresql://me:secret@127.0.0.1:1/runs")
+
+    done = edgekit(*CHECK)
+
+    assert done.code == 0
+    assert "The history is read without what others kept" in done.err
+    assert "The run is not added to the shared history" in done.out
+    assert len(Path("edgekit-history.jsonl").read_text().splitlines()) == 1

@@ -78,7 +78,7 @@ def show_command(call: Call, run: int | None, config: Path) -> None:
         return
     from edgekit.flows.history import show
 
-    found = show(config)
+    found = show(config, store=call.settings().history)
     call.answer(found, _shown)
 
 
@@ -89,7 +89,7 @@ def blame_command(call: Call, config: Path) -> None:
     """Print the first slow run of every series that became slower."""
     from edgekit.flows.history import show
 
-    found = show(config, command="history blame")
+    found = show(config, store=call.settings().history, command="history blame")
     call.answer(found, lambda shown: "\n".join(_blamed(shown)))
 
 
@@ -110,22 +110,28 @@ def accept_command(call: Call, config: Path, why: str, model: tuple[str, ...]) -
     from edgekit.flows.history import accept_order
 
     return call.perform(
-        lambda _: accept_order(config, why=why, model=model),
+        lambda _: accept_order(config, why=why, model=model, store=call.settings().history),
         lambda found: call.answer(
             found, lambda shown: f"accepted: {', '.join(shown.accepted.models)} ({shown.accepted.why})"
         ),
     )
 
 
-@command.command("import", cls=Command, examples=["edgekit history import report.json edgekit-out/*/report.json"])
-@click.argument("files", type=path_type, nargs=-1, required=True, help="Reports (.json) of earlier commands.")
+@command.command("import", cls=Command, examples=["edgekit history import old/*.json edgekit-history.jsonl"])
+@click.argument(
+    "files", type=path_type, nargs=-1, required=True, help="Reports (.json) and histories of 'check' (.jsonl)."
+)
 @common(acts=True)
 def import_command(call: Call, files: tuple[Path, ...]) -> int:
-    """Keep the reports of earlier commands, each once."""
-    from edgekit.flows.keeping.runs import import_order
+    """Keep the reports of earlier commands, and the histories of checks, each once.
+
+    A history belongs to the project in whose folder it is.
+    """
+    from edgekit.flows.history import import_order
 
     def text(found: ImportReport) -> str:
-        return f"{len(found.added)} new runs in '{found.store}', {found.known} were there before"
+        lines = f", {found.lines} new lines" if found.lines else ""
+        return f"{len(found.added)} new runs{lines} in '{found.store}', {found.known} were there before"
 
     return call.perform(lambda _: import_order(call.history(), files), lambda found: call.answer(found, text))
 

@@ -124,11 +124,12 @@ class KeptRunReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields
 
 
 class ImportReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What `history import` did: the numbers of new runs, and how many were there before."""
+    """What `history import` did: the numbers of new runs, how many were there before, and the new lines of checks."""
 
     store: str
     added: tuple[int, ...]
     known: int
+    lines: int = 0
     command: str = "history import"
     schema_version: int = KEPT_SCHEMA
 

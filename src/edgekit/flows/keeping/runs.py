@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,13 @@ from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.comparison import ComparisonReport
 from edgekit.core.reports.kept import (
     ExportReport,
-    ImportReport,
     Keepable,
     KeptRunReport,
     PruneReport,
     RunsReport,
-    decode_kept,
 )
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.tuning import TuneReport
-from edgekit.core.system.files import read_bytes
 from edgekit.core.system.optional import need
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import is_url
@@ -111,47 +108,6 @@ def kept_run(place: str, number: int) -> KeptRunReport:
         comparison=kept if isinstance(kept, ComparisonReport) else None,
         tuning=kept if isinstance(kept, TuneReport) else None,
     )
-
-
-@dataclass(frozen=True)
-class ImportOrder:
-    """Files of earlier commands that are to be kept."""
-
-    place: str
-    files: tuple[tuple[Path, Keepable], ...]
-    command: str = "history import"
-
-    def steps(self) -> tuple[str, ...]:
-        """What `run` would do, one sentence per step."""
-        return tuple(f"keep '{path}', unless it is kept already" for path, _ in self.files)
-
-    def run(self, progress: Progress) -> ImportReport:
-        """Keep each report once."""
-        with opened(self.place, make=True) as store, progress.stage("import"):
-            from edgekit.store.recording import record
-
-            added, known = [], 0
-            for _, kept in self.files:
-                number, is_new = record(store, kept)
-                known += not is_new
-                added += [number] if is_new else []
-            return ImportReport(store=store.name, added=tuple(added), known=known)
-
-
-@contextmanager
-def import_order(place: str, files: Sequence[Path]) -> Iterator[ImportOrder]:
-    """Keep the reports (.json) of earlier commands.
-
-    Raises:
-        UserError, Unreadable: A file is not a report; then nothing is kept.
-        MissingExtra: As in `check_store`.
-    """
-    check_store(place)
-    yield ImportOrder(place, tuple((path, _read(path)) for path in files))
-
-
-def _read(path: Path) -> Keepable:
-    return decode_kept(read_bytes(path), f"'{path}'")
 
 
 def export(place: str, file: Path) -> ExportReport:

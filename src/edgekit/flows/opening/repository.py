@@ -79,3 +79,16 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in known.items() if value} | {
         name: environ[name] for name in names if environ.get(name)
     }
+
+
+def project_of(folder: Path) -> str:
+    """What a project is called on every machine: owner and name of its remote repository, and the folder in it.
+
+    Without a remote repository it is the name of the outermost folder that git knows; without git that of `folder`.
+    """
+    folder = folder.resolve()
+    top = Path((_git(folder, "rev-parse", "--show-toplevel") or str(folder)).strip())
+    remote = (_git(folder, "remote", "get-url", "origin") or "").strip().rstrip("/").removesuffix(".git")
+    name = "/".join(remote.replace(":", "/").split("/")[-2:]) if remote else top.name
+    inner = folder.relative_to(top) if folder.is_relative_to(top) else Path()
+    return "/".join((name, *inner.parts))
