@@ -13,7 +13,7 @@ from edgekit.core.errors import Unreadable
 from edgekit.core.samples import Feed
 from edgekit.core.spec.input_kinds import TextInput
 from edgekit.core.spec.model_spec import ModelSpec
-from edgekit.core.spec.output_kinds import ImageOutput, SeriesOutput, TextOutput, TranscriptOutput
+from edgekit.core.spec.output_kinds import ImageOutput, SeriesOutput, TextOutput, TokensOutput, TranscriptOutput
 from edgekit.runtime.readers import PADDING
 
 TOKENS = "tokens"
@@ -28,8 +28,8 @@ def writes_text(spec: ModelSpec) -> bool:
 
 
 def returns_text(spec: ModelSpec) -> bool:
-    """True for a network whose prediction is a text, generated or read from a sound or an image."""
-    return isinstance(spec.postprocessing, TranscriptOutput) or writes_text(spec)
+    """True for a network whose prediction is a text: generated, translated, or read from a sound or an image."""
+    return isinstance(spec.postprocessing, TranscriptOutput | TokensOutput) or writes_text(spec)
 
 
 def write_text(run: Callable[[Feed], Feed], feed: Feed, spec: ModelSpec) -> Feed:

@@ -18,7 +18,13 @@ from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
 from edgekit.core.spec.input_kinds import AudioInput, ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
-from edgekit.core.spec.output_kinds import DetectionOutput, SegmentationOutput, TextOutput, TranscriptOutput
+from edgekit.core.spec.output_kinds import (
+    DetectionOutput,
+    SegmentationOutput,
+    TextOutput,
+    TokensOutput,
+    TranscriptOutput,
+)
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence
 from edgekit.runtime.preprocessing import (
     as_input,
@@ -67,6 +73,10 @@ class Prediction:
             from edgekit.runtime.tasks.transcripts import transcript
 
             return transcript(self.outputs, self._spec)
+        if isinstance(how, TokensOutput):
+            from edgekit.runtime.tasks.translations import translation
+
+            return translation(self.outputs, self._spec)
         written = isinstance(how, TextOutput) and TOKENS in self.outputs
         return sentence(self.outputs[TOKENS][0], how) if written and isinstance(how, TextOutput) else ""
 

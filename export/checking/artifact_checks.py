@@ -14,7 +14,13 @@ from edgekit.core.reports.report import Accuracy, ParityCheck
 from edgekit.core.samples import Samples
 from edgekit.core.spec.metric import metric_traits
 from edgekit.core.spec.model_spec import ModelSpec
-from edgekit.core.spec.output_kinds import DetectionOutput, LabelsOutput, SegmentationOutput, TranscriptOutput
+from edgekit.core.spec.output_kinds import (
+    DetectionOutput,
+    LabelsOutput,
+    SegmentationOutput,
+    TokensOutput,
+    TranscriptOutput,
+)
 from edgekit.core.units import format_value
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.cases import Case
@@ -178,6 +184,8 @@ def _is_judged(check: ParityCheck, spec: ModelSpec) -> bool:
         return name in (how.boxes, how.scores)
     if isinstance(how, SegmentationOutput | LabelsOutput | TranscriptOutput):
         return name == how.scores
+    if isinstance(how, TokensOutput):
+        return name == how.tokens
     return not spec.outputs or name == spec.outputs[0].name
 
 

@@ -23,6 +23,7 @@ from edgekit.export.checking.tasks.detector_forms import with_detector_form
 from edgekit.export.checking.tasks.label_forms import with_label_form
 from edgekit.export.checking.tasks.segmentation_forms import with_segmentation_form
 from edgekit.export.checking.tasks.transcript_forms import with_transcript_form
+from edgekit.export.checking.tasks.translation_forms import with_translation_form
 from edgekit.export.messages import ModuleRef
 from edgekit.export.shapes.lengths import sizes_of_samples
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
@@ -30,7 +31,13 @@ from edgekit.export.workers.toolchain import STATE, WEIGHTS
 from edgekit.export.workers.worker import Worker
 
 # One for each kind of task; each leaves the specs of the others as they are.
-_FORMS: Final = (with_detector_form, with_segmentation_form, with_label_form, with_transcript_form)
+_FORMS: Final = (
+    with_detector_form,
+    with_segmentation_form,
+    with_label_form,
+    with_transcript_form,
+    with_translation_form,
+)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ TEXT: Final = "text"
 SPACE: Final = "<space>"
 BLANK: Final = "<blank>"
 # SentencePiece begins words with it (Kudo and Richardson 2018).
-_WORD_BEGIN: Final = "\u2581"
+WORD_BEGIN: Final = "\u2581"
 _AXES: Final = 2
 
 
@@ -88,7 +88,7 @@ def _text(scores: NDArray[Any], how: TranscriptOutput, alphabet: Sequence[str]) 
 
 def spelled(symbols: Sequence[str]) -> str:
     """The text of symbols of an alphabet."""
-    return "".join(" " if one == SPACE else one for one in symbols).replace(_WORD_BEGIN, " ").strip()
+    return "".join(" " if one == SPACE else one for one in symbols).replace(WORD_BEGIN, " ").strip()
 
 
 def _how(spec: ModelSpec) -> TranscriptOutput:

@@ -28,6 +28,8 @@ MODEL_METRICS: Final = {
     # Of all pairs of one positive and one negative sample, the share that is ranked correctly.
     "auc": MetricTraits("ratio", True),
     "bleu": MetricTraits("1", True),
+    # BLEU from 0 to 100 of texts that a network returns whole; `bleu` is of those that it generates token by token.
+    "corpus_bleu": MetricTraits("1", True, over_all="edgekit.runtime.tasks.translations:corpus_bleu"),
     # Mean average precision at an overlap of 0.5, and over 0.5 to 0.95 in steps of 0.05.
     "map50": MetricTraits("ratio", True, over_all="edgekit.runtime.detection:map50"),
     "map": MetricTraits("ratio", True, over_all="edgekit.runtime.detection:map_of_all_overlaps"),

@@ -101,6 +101,22 @@ class TranscriptOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     channels_first: bool = False
 
 
+class TokensOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tokens"):
+    """The output `tokens` contains the tokens of a text, (N, T), or a score of each token of the vocabulary, (N, T, K).
+
+    The vocabulary are the labels of the spec, in the order of the numbers of the tokens.
+    """
+
+    tokens: str
+
+
 Postprocessing = (
-    TextOutput | SeriesOutput | ImageOutput | DetectionOutput | SegmentationOutput | LabelsOutput | TranscriptOutput
+    TextOutput
+    | SeriesOutput
+    | ImageOutput
+    | DetectionOutput
+    | SegmentationOutput
+    | LabelsOutput
+    | TranscriptOutput
+    | TokensOutput
 )

@@ -25,6 +25,7 @@ from edgekit.runtime.detection import DETECTION, OBJECTS
 from edgekit.runtime.preprocessing import image_tensor, prepared
 from edgekit.runtime.segmentation import MASK, SEGMENTATION
 from edgekit.runtime.tasks.transcripts import TRANSCRIPTION, has_texts, true_texts
+from edgekit.runtime.tasks.translations import TRANSLATION
 
 ValuesOf = Callable[[Array, str], Array]
 _CHANNELS_LAST: Final = (0, 3, 1, 2)
@@ -88,6 +89,8 @@ def completed(spec: ModelSpec, samples: Samples, task: str = "") -> ModelSpec:
         # Texts of one word each say little in words.
         name = "wer" if any(" " in text.strip() for text in true_texts(samples)) else "cer"
         return msgspec.structs.replace(spec, inputs=inputs, task=TRANSCRIPTION, metric=Metric(name))
+    if has_texts(samples) and task == TRANSLATION:
+        return msgspec.structs.replace(spec, inputs=inputs, metric=Metric("corpus_bleu"))
     implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
     return msgspec.structs.replace(spec, inputs=inputs, task=task or implied)
 
