@@ -20,6 +20,7 @@ from edgekit.core.spec.input_kinds import AudioInput, ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import (
     DetectionOutput,
+    KeypointsOutput,
     SegmentationOutput,
     TextOutput,
     TokensOutput,
@@ -39,6 +40,7 @@ from edgekit.runtime.preprocessing import (
 if TYPE_CHECKING:
     from edgekit.runtime.detection import FoundObject
     from edgekit.runtime.segmentation import ClassShare
+    from edgekit.runtime.tasks.keypoints import FoundPoint
 
 # What ends like this is a file that is missing, not a sentence.
 _FILES: Final = (".txt", ".npy", ".npz", ".csv", ".wav")
@@ -94,6 +96,15 @@ class Prediction:
         from edgekit.runtime.detection import found_objects
 
         return found_objects(self.outputs, self._spec)
+
+    @cached_property
+    def points(self) -> tuple[FoundPoint, ...] | None:
+        """The points of a network that places them, such as joints, in its order; None for other models."""
+        if not isinstance(self._spec.postprocessing, KeypointsOutput):
+            return None
+        from edgekit.runtime.tasks.keypoints import found_points
+
+        return found_points(self.outputs, self._spec)
 
     @cached_property
     def mask(self) -> NDArray[np.uint8] | None:

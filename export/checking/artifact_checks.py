@@ -16,6 +16,7 @@ from edgekit.core.spec.metric import metric_traits
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import (
     DetectionOutput,
+    KeypointsOutput,
     LabelsOutput,
     SegmentationOutput,
     TokensOutput,
@@ -186,6 +187,8 @@ def _is_judged(check: ParityCheck, spec: ModelSpec) -> bool:
         return name == how.scores
     if isinstance(how, TokensOutput):
         return name == how.tokens
+    if isinstance(how, KeypointsOutput):
+        return name in (how.points, how.rows)
     return not spec.outputs or name == spec.outputs[0].name
 
 

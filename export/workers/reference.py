@@ -20,6 +20,7 @@ from edgekit.export.checking.cases import Case, worth_keeping
 from edgekit.export.checking.meanings import masks
 from edgekit.export.checking.sampling import feeds_of, joined
 from edgekit.export.checking.tasks.detector_forms import with_detector_form
+from edgekit.export.checking.tasks.keypoint_forms import with_keypoint_form
 from edgekit.export.checking.tasks.label_forms import with_label_form
 from edgekit.export.checking.tasks.segmentation_forms import with_segmentation_form
 from edgekit.export.checking.tasks.transcript_forms import with_transcript_form
@@ -37,6 +38,7 @@ _FORMS: Final = (
     with_label_form,
     with_transcript_form,
     with_translation_form,
+    with_keypoint_form,
 )
 
 

@@ -222,8 +222,8 @@ _SOURCE_OPTIONS: Final = (
         "--task",
         default="",
         metavar="TASK",
-        help="classification, multi-label, regression, detection, segmentation, transcription or translation, if it "
-        "does not follow from the samples.",
+        help="classification, multi-label, regression, detection, segmentation, keypoints, transcription or "
+        "translation, if it does not follow from the samples.",
     ),
     click.option(
         "--preprocess",

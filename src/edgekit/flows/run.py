@@ -13,7 +13,7 @@ import numpy as np
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import DeviceError, UserError
 from edgekit.core.generated import generated
-from edgekit.core.reports.run import Answer, ClassScore, Curve, DetectedObject, MaskShare, Rates, RunReport
+from edgekit.core.reports.run import Answer, ClassScore, Curve, DetectedObject, Keypoint, MaskShare, Rates, RunReport
 from edgekit.core.samples import Array, Feed, read_arrays, read_outputs, write_arrays
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import SeriesOutput
@@ -364,6 +364,7 @@ def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
         None if found.objects is None else tuple(DetectedObject(*one) for one in found.objects),
         None if found.classes is None else tuple(MaskShare(*one) for one in found.classes),
         is_text=returns_text(spec),
+        points=None if found.points is None else tuple(Keypoint(*one) for one in found.points),
     )
 
 

@@ -178,6 +178,11 @@ def _answer(answer: Answer, written: str) -> Iterator[str]:
     if answer.objects is not None:
         yield from _objects(answer.objects, written)
         return
+    if answer.points is not None:
+        points = [("", one.label, f"{one.x:.1f}", f"{one.y:.1f}", f"{one.score:.2f}") for one in answer.points]
+        yield columns([("", "point", "x", "y", "score"), *points])
+        yield from () if written else ("  (--output FILE.png draws them)",)
+        return
     if answer.mask is not None:
         yield columns([("", one.label, format_value(one.share, "ratio")) for one in answer.mask])
         yield from () if written else ("  (--output FILE.png draws the mask)",)

@@ -33,6 +33,15 @@ class DetectedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     box: tuple[float, float, float, float]
 
 
+class Keypoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A point such as a joint, with the score that the network gives it; x and y are in pixels of its input."""
+
+    label: str
+    x: float
+    y: float
+    score: float
+
+
 class MaskShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A class of a mask by its number, and the share of its places, 0 to 1."""
 
@@ -70,6 +79,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mask: tuple[MaskShare, ...] | None = None
     rates: Rates | None = None
     is_text: bool = False
+    points: tuple[Keypoint, ...] | None = None
 
 
 class Saliency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -42,6 +42,9 @@ MODEL_METRICS: Final = {
     "mse": MetricTraits("1", False, f"{_HERE}:squared_error"),
     # The exponential of the mean loss of a token: among how many words a model hesitates.
     "perplexity": MetricTraits("1", False),
+    # Of points: the share that is near enough, and the average precision of people by COCO's similarity.
+    "pck": MetricTraits("ratio", True, over_all="edgekit.runtime.tasks.keypoints:pck"),
+    "oks_ap": MetricTraits("ratio", True, over_all="edgekit.runtime.tasks.keypoints:oks_ap"),
     # Of texts: the words, or the characters, that must change, for each that there should be.
     "wer": MetricTraits("ratio", False, over_all="edgekit.runtime.tasks.transcripts:wer"),
     "cer": MetricTraits("ratio", False, over_all="edgekit.runtime.tasks.transcripts:cer"),

@@ -110,6 +110,23 @@ class TokensOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     tokens: str
 
 
+class KeypointsOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="keypoints"):
+    """The output `points` contains P points, such as the joints of a person, each in the same place.
+
+    `coordinates`: (N, P, 2), or (N, P, 3) `with_score`, also flat; `y_first`: y comes before x; `unit` is a pixel of
+    the input, or a share of its size. `heatmaps`: (N, P, H, W), with `channels_last` (N, H, W, P). `simcc`: a score of
+    each place in x, (N, P, X), and in the output `rows` of each place in y, (N, P, Y).
+    """
+
+    points: str
+    rows: str = ""
+    form: Literal["coordinates", "heatmaps", "simcc"] = "coordinates"
+    unit: Unit = "pixels"
+    with_score: bool = False
+    y_first: bool = False
+    channels_last: bool = False
+
+
 Postprocessing = (
     TextOutput
     | SeriesOutput
@@ -119,4 +136,5 @@ Postprocessing = (
     | LabelsOutput
     | TranscriptOutput
     | TokensOutput
+    | KeypointsOutput
 )

@@ -69,6 +69,21 @@ def mean_average_precision(
     return AveragePrecision(tuple(_of_class(int(index), found, true, limits) for index in present))
 
 
+def single_objects(shared: Floats, scores: Floats, counts: Flags, limits: Sequence[float] = (0.5,)) -> AveragePrecision:
+    """The matches of images with one detection and at most one object each, whatever their overlap is.
+
+    Args:
+        shared: How well the detection of each image agrees with its object, (S,).
+        scores: Of the detections, (S,).
+        counts: Whether an image has an object, (S,); the others do not count.
+    """
+    order = np.argsort(-scores, kind="stable")
+    order = order[counts[order]]
+    least = np.minimum(np.array(limits), 1 - 1e-10)
+    hits = shared[order] >= least[:, None]
+    return AveragePrecision((_ClassMatches(hits, ~hits, order, counts.astype(np.int64)),))
+
+
 @dataclass(frozen=True)
 class _ClassMatches:
     """The detections of one class in all images, best first.

@@ -14,10 +14,11 @@ from edgekit.core.spec.output_kinds import MULTI_LABEL
 from edgekit.core.spec.tensor_spec import Axis, TensorSpec
 from edgekit.runtime.detection import OBJECTS
 from edgekit.runtime.segmentation import MASK
+from edgekit.runtime.tasks.keypoints import KEYPOINTS
 from edgekit.runtime.tasks.transcripts import TEXT
 
 # Targets that belong to a task and to no output.
-_TASK_TARGETS: Final = (OBJECTS, MASK, MULTI_LABEL, TEXT)
+_TASK_TARGETS: Final = (OBJECTS, MASK, MULTI_LABEL, TEXT, KEYPOINTS)
 
 
 def sample_problems(arrays: Feed, spec: ModelSpec, labels: Feed | None = None) -> list[str]:

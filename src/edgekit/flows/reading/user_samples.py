@@ -16,6 +16,7 @@ from edgekit.core.spec.metric import Metric
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import MULTI_LABEL
 from edgekit.core.spec.tensor_spec import TensorSpec
+from edgekit.core.statistics.keypoint_accuracy import COCO_SIGMAS
 from edgekit.core.system.optional import need
 from edgekit.flows.reading.class_labels import Labelled, LabelProblem, labelled
 from edgekit.flows.reading.held import UNNAMED, Held, label_name, named
@@ -24,6 +25,7 @@ from edgekit.flows.reading.sample_problems import sample_problems, shape_fits, w
 from edgekit.runtime.detection import DETECTION, OBJECTS
 from edgekit.runtime.preprocessing import image_tensor, prepared
 from edgekit.runtime.segmentation import MASK, SEGMENTATION
+from edgekit.runtime.tasks.keypoints import KEYPOINTS, true_points
 from edgekit.runtime.tasks.transcripts import TRANSCRIPTION, has_texts, true_texts
 from edgekit.runtime.tasks.translations import TRANSLATION
 
@@ -91,6 +93,9 @@ def completed(spec: ModelSpec, samples: Samples, task: str = "") -> ModelSpec:
         return msgspec.structs.replace(spec, inputs=inputs, task=TRANSCRIPTION, metric=Metric(name))
     if has_texts(samples) and task == TRANSLATION:
         return msgspec.structs.replace(spec, inputs=inputs, metric=Metric("corpus_bleu"))
+    if KEYPOINTS in samples.targets and task in ("", KEYPOINTS):
+        name = "oks_ap" if true_points(samples).shape[1] == len(COCO_SIGMAS) else "pck"
+        return msgspec.structs.replace(spec, inputs=inputs, task=KEYPOINTS, metric=Metric(name))
     implied = "classification" if samples.labels is not None else "regression" if samples.targets else "other"
     return msgspec.structs.replace(spec, inputs=inputs, task=task or implied)
 

@@ -16,12 +16,19 @@ from edgekit.core.reports.run import Answer, RunReport
 from edgekit.core.samples import Feed, write_arrays
 from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
-from edgekit.core.spec.output_kinds import DetectionOutput, ImageOutput, SegmentationOutput, SeriesOutput
+from edgekit.core.spec.output_kinds import (
+    DetectionOutput,
+    ImageOutput,
+    KeypointsOutput,
+    SegmentationOutput,
+    SeriesOutput,
+)
 from edgekit.core.system import documents
 from edgekit.core.system.files import new_file, write_atomic
 from edgekit.core.system.optional import need
 from edgekit.flows.writing.drawn_masks import overlaid
 from edgekit.flows.writing.drawn_objects import drawn
+from edgekit.flows.writing.drawn_points import with_points
 from edgekit.runtime.postprocessing import pixels, returns_text
 from edgekit.runtime.prediction import Prediction
 from edgekit.runtime.preprocessing import is_raw, pixels_of
@@ -110,6 +117,10 @@ def _drawn(one: _Written) -> list[NDArray[np.uint8]]:
                 for image, mask, answer in zip(images, _masks(one), one.found.answers, strict=True)
             ]
         )
+    if isinstance(one.spec.postprocessing, KeypointsOutput):
+        return [
+            with_points(image, answer.points or ()) for image, answer in zip(images, one.found.answers, strict=True)
+        ]
     return [drawn(image, answer.objects or ()) for image, answer in zip(images, one.found.answers, strict=True)]
 
 
@@ -144,7 +155,7 @@ def _csv(one: _Written) -> None:
 
 def _refuse_missing(one: _Written, has: Callable[[Answer], object]) -> None:
     unread = (answer for answer in one.found.answers if not has(answer) and answer.objects is None)
-    missing = next((answer.input for answer in unread if answer.mask is None), None)
+    missing = next((answer.input for answer in unread if answer.mask is None and answer.points is None), None)
     # An empty sentence is an answer.
     if missing is not None and not returns_text(one.spec):
         raise UserError(
@@ -165,6 +176,11 @@ def _rows(found: RunReport, spec: ModelSpec) -> Iterator[tuple[object, ...]]:
         for answer in found.answers:
             yield from ((answer.input, one.label, one.score, *one.box) for one in answer.objects or ())
         return
+    if isinstance(spec.postprocessing, KeypointsOutput):
+        yield "input", "point", "x", "y", "score"
+        for answer in found.answers:
+            yield from ((answer.input, one.label, one.x, one.y, one.score) for one in answer.points or ())
+        return
     if isinstance(spec.postprocessing, SegmentationOutput):
         yield "input", "class", "label", "share"
         for answer in found.answers:
@@ -180,7 +196,7 @@ def _always(spec: ModelSpec) -> bool:
 
 
 def _in_columns(spec: ModelSpec) -> bool:
-    tables = SeriesOutput | DetectionOutput | SegmentationOutput
+    tables = SeriesOutput | DetectionOutput | SegmentationOutput | KeypointsOutput
     return isinstance(spec.postprocessing, tables) or spec.scores_classes
 
 
@@ -189,7 +205,7 @@ def _in_lines(spec: ModelSpec) -> bool:
 
 
 def _in_pixels(spec: ModelSpec) -> bool:
-    return isinstance(spec.postprocessing, ImageOutput | DetectionOutput | SegmentationOutput)
+    return isinstance(spec.postprocessing, ImageOutput | DetectionOutput | SegmentationOutput | KeypointsOutput)
 
 
 # By suffix: the models whose answers it can hold, and what writes it.

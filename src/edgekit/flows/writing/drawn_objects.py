@@ -15,7 +15,7 @@ from edgekit.core.system.optional import need
 _WIDTH: Final = 480
 _FONT_PX: Final = 14
 # Told apart with most kinds of colour blindness (Okabe and Ito 2008).
-_COLORS: Final = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+COLORS: Final = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 
 
 def drawn(pixels: NDArray[np.uint8], objects: Sequence[DetectedObject]) -> NDArray[np.uint8]:
@@ -23,19 +23,24 @@ def drawn(pixels: NDArray[np.uint8], objects: Sequence[DetectedObject]) -> NDArr
 
     The best object is drawn last, above the others. A class has one colour in every image.
     """
-    image_module, draw_module = need("PIL.Image", extra="images"), need("PIL.ImageDraw", extra="images")
-    scale = max(1, -(-_WIDTH // pixels.shape[1]))
-    image = image_module.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy())
-    image = image.resize((image.width * scale, image.height * scale), image_module.Resampling.NEAREST)
-    canvas = draw_module.Draw(image)
+    image, scale = enlarged(pixels)
+    canvas = need("PIL.ImageDraw", extra="images").Draw(image)
     for one in reversed(objects):
         _draw(canvas, one, scale)
     return np.asarray(image)
 
 
+def enlarged(pixels: NDArray[np.uint8]) -> tuple[Any, int]:
+    """The image in colour by Pillow, and the whole number by which it was enlarged so that labels can be read."""
+    image_module = need("PIL.Image", extra="images")
+    scale = max(1, -(-_WIDTH // pixels.shape[1]))
+    image = image_module.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy())
+    return image.resize((image.width * scale, image.height * scale), image_module.Resampling.NEAREST), scale
+
+
 def _draw(canvas: Any, one: DetectedObject, scale: int) -> None:
     left, top, right, bottom = (round(scale * edge) for edge in one.box)
-    color = _COLORS[sum(one.label.encode()) % len(_COLORS)]
+    color = COLORS[sum(one.label.encode()) % len(COLORS)]
     canvas.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=2)
     text = f"{one.label} {100 * one.score:.0f} %"
     font = need("PIL.ImageFont", extra="images").load_default(_FONT_PX)
