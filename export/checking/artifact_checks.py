@@ -179,7 +179,7 @@ def _limit(accuracy: Accuracy) -> float | None:
 
 
 def _is_judged(check: ParityCheck, spec: ModelSpec) -> bool:
-    """Whether a check is of the output that the metric judges, or of one of both of a detector."""
+    """Whether a check is of the output that the metric judges, or of one of both where two have the meaning."""
     name, how = check.output.partition("[...")[0], spec.postprocessing
     if isinstance(how, DetectionOutput):
         return name in (how.boxes, how.scores)

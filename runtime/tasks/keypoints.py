@@ -56,13 +56,15 @@ def points(outputs: Feed, spec: ModelSpec) -> Floats:
     how = spec.postprocessing
     if not isinstance(how, KeypointsOutput):
         raise UserError(f"'{spec.name}' has no description of the points in its outputs.")
-    height, width = input_size(spec)
-    if how.rows:
-        return _of_vectors(_values(outputs, how.points, _PLANE), _values(outputs, how.rows, _PLANE), (height, width))
+    if how.form == "simcc":
+        vectors = _values(outputs, how.points, _PLANE), _values(outputs, how.rows, _PLANE)
+        return _of_vectors(*vectors, input_size(spec))
     if how.form == "heatmaps":
         maps = _values(outputs, how.points, _HEATMAP_AXES)
-        return _of_heatmaps(maps.transpose(0, 3, 1, 2) if how.channels_last else maps, (height, width))
-    return _of_coordinates(outputs, how, (height, width))
+        return _of_heatmaps(maps.transpose(0, 3, 1, 2) if how.channels_last else maps, input_size(spec))
+    # Only shares need an image.
+    size = input_size(spec) if how.unit == "share" else (1, 1)
+    return _of_coordinates(outputs, how, size)
 
 
 def pck(outputs: Feed, samples: Samples, spec: ModelSpec) -> Statistic:
@@ -107,7 +109,7 @@ def _of_coordinates(outputs: Feed, how: KeypointsOutput, size: tuple[int, int]) 
     flat = np.asarray(array.reshape(len(array), -1, width), np.float64)
     places = flat[..., 1::-1] if how.y_first else flat[..., :2]
     scores = flat[..., 2:] if how.with_score else np.ones_like(flat[..., :1])
-    return np.concatenate([places * (size[::-1] if how.unit == "share" else 1.0), scores], axis=2)
+    return np.concatenate([places * size[::-1], scores], axis=2)
 
 
 def _of_heatmaps(maps: Floats, size: tuple[int, int]) -> Floats:

@@ -63,6 +63,22 @@ def test_every_form_gives_the_points_in_pixels(form: str) -> None:
     np.testing.assert_allclose(found[..., 2], 0.8 if "heatmaps" in form else 1.0, rtol=1e-6)
 
 
+def test_coordinates_in_pixels_need_no_image() -> None:
+    table = structs.replace(spec(KeypointsOutput("y")), inputs=(TensorSpec("x", "float32", ("N", 5)),))
+    shares = structs.replace(table, postprocessing=KeypointsOutput("y", unit="share"))
+
+    assert points({"y": TRUE[None]}, table)[0, :, :2].tolist() == TRUE.tolist()
+    with pytest.raises(UserError, match="not an image of a fixed size"):
+        points({"y": TRUE[None]}, shares)
+
+
+def test_two_vectors_of_other_shapes_are_refused() -> None:
+    how = KeypointsOutput("a", rows="b", form="simcc")
+
+    with pytest.raises(UserError, match="no output 'b'"):
+        points({"a": vectors(0, WIDTH)[None]}, spec(how))
+
+
 def test_a_point_is_a_quarter_of_a_place_nearer_to_the_higher_neighbour() -> None:
     maps = heatmaps()[None]
     maps[0, 0, 10, 6], maps[0, 0, 9, 5] = 0.5, 0.5

@@ -121,7 +121,7 @@ def command(
     """Run a model on inputs and print its outputs.
 
     The spec of a bundle says how files become inputs, and whether outputs are labels with probabilities, objects
-    with boxes, a mask, a curve, a sentence or an image. Without it, every output is printed as numbers.
+    with boxes, points, a mask, a curve, a sentence or an image. Without it, every output is printed as numbers.
     """
     from edgekit.flows.run import run
 

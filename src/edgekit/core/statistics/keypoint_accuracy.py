@@ -46,13 +46,12 @@ def near_points(found: Floats, true: Floats) -> PointHits:
     return PointHits(hits.sum(axis=1), known.sum(axis=1))
 
 
-def similarities(found: Floats, true: Floats, areas: Floats | None = None) -> Floats:
+def similarities(found: Floats, true: Floats) -> Floats:
     """Object keypoint similarity of each sample with 17 points, (S,), 0 to 1; 0 without a labelled point.
 
-    Args:
-        areas: Of the object of each sample in square pixels, (S,); that of the box around its points if None.
+    The area of an object is that of the box around its labelled points.
     """
-    sizes = np.prod(_sides(true), axis=1) if areas is None else areas
+    sizes = np.prod(_sides(true), axis=1)
     squares = np.square(found - true[..., :2]).sum(axis=2)
     # As COCO does it, so that an object without an area is similar only to itself.
     scaled = squares / np.square(2 * COCO_SIGMAS) / (sizes[:, None] + np.spacing(1)) / 2
@@ -60,14 +59,14 @@ def similarities(found: Floats, true: Floats, areas: Floats | None = None) -> Fl
     return np.asarray((np.exp(-scaled) * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
 
-def keypoint_precision(found: Floats, scores: Floats, true: Floats, areas: Floats | None = None) -> AveragePrecision:
+def keypoint_precision(found: Floats, scores: Floats, true: Floats) -> AveragePrecision:
     """Average precision over similarities of 0.5 to 0.95, of one object in each sample.
 
     Args:
         scores: Of the object found in each sample, (S,). Samples without a labelled point do not count.
     """
     counts = np.asarray((true[..., 2] > 0).any(axis=1))
-    return single_objects(similarities(found, true, areas), scores, counts, _LIMITS)
+    return single_objects(similarities(found, true), scores, counts, _LIMITS)
 
 
 def _sides(true: Floats) -> Floats:
