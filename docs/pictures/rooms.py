@@ -48,6 +48,7 @@ ROWS: Final = (
             ),
         ),
     ),
+    (House("dashboard", "serves the pages of a store of runs", 1, ()),),
     (
         House("report", "draws core's reports", 0.2, (("runs",), ("pages",), ("plots",))),
         House("store", "keeps reports", 0.15, (("migrations",), ("migrations/versions",))),
@@ -128,8 +129,8 @@ def _frame(height: float) -> tuple[str, ...]:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" '
         f'height="{height:g}" role="img" font-family="{_FONT}">',
-        "<title>The rooms of edgekit: cli imports flows, flows import report, store, train and export, those import "
-        "runtime and devices, and all import core.</title>",
+        "<title>The rooms of edgekit: cli imports flows, flows import dashboard, report, store, train and export, "
+        "dashboard imports report and store, train and export import runtime and devices, and all import core.</title>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
     )
 

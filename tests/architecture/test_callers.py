@@ -144,7 +144,8 @@ def modules_of(repository: Path) -> Iterator[tuple[str, Path]]:
 @pytest.fixture(scope="module")
 def product(repository: Path) -> Product:
     found = Product({name: trees.tree(path.read_text(encoding="utf-8")) for name, path in modules_of(repository)})
-    for page in (repository / "src/edgekit/report/pages/templates").iterdir():
+    folders = ("src/edgekit/report/pages/templates", "src/edgekit/dashboard/templates")
+    for page in (path for folder in folders for path in (repository / folder).iterdir()):
         found.attributes.update(re.findall(r"\.(\w+)", page.read_text(encoding="utf-8")))
     for example in (repository / "examples").glob("*.py"):
         found.attributes.update(re.findall(r"\.(\w+)", example.read_text(encoding="utf-8")))

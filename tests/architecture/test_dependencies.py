@@ -16,9 +16,16 @@ from tests.architecture.trees import nodes
 from edgekit.core.system.installation import DISTRIBUTION, EXTRAS, requirement
 from edgekit.flows.doctor import PACKAGES
 
-PRODUCT = ("src/edgekit/core", "src/edgekit/report", "src/edgekit/store", "src/edgekit/flows", "src/edgekit/cli")
+PRODUCT = (
+    "src/edgekit/core",
+    "src/edgekit/report",
+    "src/edgekit/store",
+    "src/edgekit/dashboard",
+    "src/edgekit/flows",
+    "src/edgekit/cli",
+)
 TOP = ("train", "export", "runtime", "devices")
-FOLDERS = {"train/": "train", "src/edgekit/store/": "history"}
+FOLDERS = {"train/": "train", "src/edgekit/store/": "history", "src/edgekit/dashboard/": "dashboard"}
 # Distributions whose modules have another name.
 MODULES = {
     "ai-edge-litert": "ai_edge_litert",

@@ -101,6 +101,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_bundle(folder / "bundle", samples)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
     (folder / "edgekit.toml").write_text('[[check.models]]\npath = "bundle"\n')
+    (folder / "token").write_text("0123456789abcdef0123")
     return folder
 
 

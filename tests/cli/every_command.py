@@ -127,6 +127,15 @@ TABLE = [
         stops_at="edgekit.flows.keeping.runs.PruneOrder.run",
     ),
     Row("history accept", "--why 'a larger input'", AcceptReport, PlanReport, stops_at="edgekit.flows.history.append"),
+    # No machine has this address, which is for documentation.
+    Row(
+        "serve",
+        "--host 192.0.2.1 --token-file token",
+        ErrorReport,
+        codes=(3,),
+        before=_KEPT,
+        stops_at="edgekit.flows.serve.serve_site",
+    ),
     Row(
         "explain",
         "report.json",

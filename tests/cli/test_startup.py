@@ -19,6 +19,8 @@ HEAVY = (
     "asyncio",
     "sqlalchemy",
     "alembic",
+    "fastapi",
+    "uvicorn",
 )
 
 

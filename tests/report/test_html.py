@@ -252,13 +252,13 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_without_jinja2_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    pages._environment.cache_clear()
+    pages.environment.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
 
     with pytest.raises(MissingExtra) as caught:
         render_html(make_report())
 
-    pages._environment.cache_clear()
+    pages.environment.cache_clear()
     assert caught.value.hint == 'pip install "jinja2>=3.1.6"'
 
 

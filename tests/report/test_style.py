@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from edgekit.report.pages.page import _style
+from edgekit.report.pages.page import style
 
 TEXT = ("ink", "soft", "pass", "fail", "inconclusive", "link")
 GROUNDS = ("paper", "pass-tint", "fail-tint", "inconclusive-tint")
@@ -15,7 +15,7 @@ NAMES = tuple(f"c{number}" for number in range(8))
 
 
 def colours() -> dict[str, dict[str, str]]:
-    light, dark = re.findall(r":root \{([^}]*)\}", _style())
+    light, dark = re.findall(r":root \{([^}]*)\}", style())
     return {
         name: dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)", block)) for name, block in (("light", light), ("dark", dark))
     }
@@ -55,4 +55,4 @@ def test_both_schemes_name_the_same_colours() -> None:
     found = colours()
 
     assert found["light"].keys() == found["dark"].keys()
-    assert set(re.findall(r"var\(--([\w-]+)\)", _style())) <= found["light"].keys() | {"band"}
+    assert set(re.findall(r"var\(--([\w-]+)\)", style())) <= found["light"].keys() | {"band"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,18 @@ from alembic.command import upgrade
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Select, create_engine, text
+from sqlalchemy import MetaData, Select, create_engine, insert, select, text
 from sqlalchemy.dialects import sqlite
 from tests.store.made_reports import profiled
 from tests.store.postgresql import PASSWORD, Server
 
 from edgekit.core.errors import EdgekitError, EnvironmentFault, Unreadable, UserError
+from edgekit.core.reports.kept_pages import PageFilter
 from edgekit.store.database import FORM_TABLE, Store, open_store
 from edgekit.store.reading import asked_for, newest_first, run_of
 from edgekit.store.recording import record
-from edgekit.store.schema import METADATA
+from edgekit.store.schema import MEASUREMENTS, METADATA
+from edgekit.store.trends import devices, newest_of_series, runs_that_fit
 
 
 def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
@@ -42,6 +45,22 @@ def at_form(place: str, form: str) -> Store:
     return Store(engine, place)
 
 
+def keep_in(place: str, form: str, other: str) -> int:
+    """The number of a run in a new store of an earlier form, with what `record` writes into the columns it has."""
+    with at_form(place, form) as store, open_store(other) as newest:
+        number, _ = record(newest, profiled())
+        with store.writing() as connection, newest.reading() as source:
+            known = MetaData()
+            known.reflect(connection)
+            for table in METADATA.sorted_tables:
+                if table.name in known.tables:
+                    names = known.tables[table.name].columns.keys()
+                    rows = source.execute(select(*(table.c[name] for name in names))).mappings().all()
+                    if rows:
+                        connection.execute(insert(known.tables[table.name]), [dict(row) for row in rows])
+    return number
+
+
 def earlier_forms() -> list[str]:
     config = Config()
     config.set_main_option("script_location", "edgekit.store:migrations")
@@ -49,9 +68,8 @@ def earlier_forms() -> list[str]:
 
 
 @pytest.mark.parametrize("form", earlier_forms())
-def test_a_store_of_an_earlier_form_keeps_what_it_has(form: str, place: str) -> None:
-    with at_form(place, form) as store:
-        number, _ = record(store, profiled())
+def test_a_store_of_an_earlier_form_keeps_what_it_has(form: str, place: str, new_place: Callable[[], str]) -> None:
+    number = keep_in(place, form, new_place())
 
     with open_store(place) as store, store.reading() as connection:
         assert run_of(store, number)[1] == profiled()
@@ -138,3 +156,54 @@ def _plan(place: str, wanted: Select[object]) -> list[str]:
     question = str(wanted.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
     with sqlite3.connect(place) as connection:
         return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {question}")]
+
+
+def test_a_measurement_of_an_earlier_form_gets_the_time_of_its_run(place: str, new_place: Callable[[], str]) -> None:
+    keep_in(place, "0001", new_place())
+
+    with open_store(place) as store, store.reading() as connection:
+        assert connection.scalars(select(MEASUREMENTS.c.created)).all() == [profiled().created]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        PageFilter(),
+        PageFilter(model="kws"),
+        PageFilter(target="pi5"),
+        PageFilter(artifact="onnx-fp32"),
+        PageFilter(model="kws", target="pi5", artifact="onnx-fp32"),
+    ],
+)
+def test_a_page_of_runs_reads_no_table_from_its_beginning_to_its_end(shown: PageFilter, tmp_path: Path) -> None:
+    place = str(tmp_path / "runs.sqlite")
+    with open_store(place) as store:
+        record(store, profiled())
+
+    plan = _plan(place, runs_that_fit(shown, 1 if shown.model else None, "2026-01-01T00:00:00+00:00 1", 20))
+
+    assert len(plan) == 1
+    assert " USING " in plan[0]
+    assert "INDEX ix_" in plan[0]
+
+
+def test_the_newest_of_each_series_is_found_by_steps_through_an_index(tmp_path: Path) -> None:
+    place = str(tmp_path / "runs.sqlite")
+    with open_store(place) as store:
+        record(store, profiled())
+
+    plan = _plan(place, newest_of_series())
+    searched = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
+
+    assert {step for step in searched if step.startswith("SCAN")} <= {"SCAN steps", "SCAN CONSTANT ROW"}
+    assert any("(model_id=? AND target=? AND artifact>?)" in step for step in searched)
+
+
+def test_devices_read_no_measurement_but_their_newest(tmp_path: Path) -> None:
+    place = str(tmp_path / "runs.sqlite")
+    with open_store(place) as store:
+        record(store, profiled())
+
+    plan = _plan(place, devices())
+
+    assert [step for step in plan if step.startswith("SCAN")] == ["SCAN devices"]

@@ -78,6 +78,11 @@ def write_document(document: CommandDocument, path: Path) -> None:
     _write(document, path, place)
 
 
+def page_of(document: CommandDocument) -> str:
+    """The HTML page of a report or of the document of another command; MissingExtra as in `write_report`."""
+    return _renderer(OTHERS.get(document.command, RENDERINGS)[".html"])(document)
+
+
 def write_report(report: Report, path: Path) -> None:
     """Write `report` in the format that the suffix of `path` selects, completely or not at all.
 
@@ -101,6 +106,10 @@ def _write(document: Any, path: Path, place: str) -> None:
     if not place:
         documents.write(path, document)
         return
+    write_atomic(path, _renderer(place)(document).encode("utf-8", "replace"))
+
+
+def _renderer(place: str) -> Callable[[Any], str]:
     module, _, function = place.partition(":")
     render: Callable[[Any], str] = getattr(importlib.import_module(module), function)
-    write_atomic(path, render(document).encode("utf-8", "replace"))
+    return render

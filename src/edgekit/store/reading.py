@@ -68,6 +68,11 @@ def newest_first(asked: Sequence[ColumnElement[bool]]) -> Select[Any]:
     return _RUN.where(*asked).order_by(RUNS.c.created.desc(), RUNS.c.id.desc())
 
 
+def runs_of(connection: Connection, numbers: Sequence[int]) -> tuple[KeptRun, ...]:
+    """The runs of these numbers with their latencies and verdicts, in no order."""
+    return _runs(connection, _RUN.where(RUNS.c.id.in_(numbers)))
+
+
 def all_runs(store: Store) -> Iterator[KeptRun]:
     """Every run in the order in which they were kept; errors as in `newest`."""
     last = 0

@@ -48,7 +48,7 @@ def record(store: Store, kept: Keepable) -> tuple[int, bool]:
         number, is_new = add_row(connection, RUNS, values)
         if is_new:
             connection.execute(insert(DOCUMENTS).values(run_id=number, content=zlib.compress(content)))
-            _keep_latency(connection, number, found, models)
+            _keep_latency(connection, {"run_id": number, "created": kept.created}, found, models)
             _insert(connection, VERDICTS, ({"run_id": number, **row} for row in found.verdicts))
     return number, is_new
 
@@ -68,7 +68,9 @@ def _models(connection: Connection, found: KeptFigures) -> dict[str, int]:
     return {one: add_row(connection, MODELS, {"digest": one, "name": specs[one]})[0] for one in sorted(specs)}
 
 
-def _keep_latency(connection: Connection, number: int, found: KeptFigures, models: Mapping[str, int]) -> None:
+def _keep_latency(
+    connection: Connection, run: Mapping[str, Any], found: KeptFigures, models: Mapping[str, int]
+) -> None:
     artifacts, devices = _artifacts(connection, found.reports), _devices(connection, found.reports)
     for group in found.latency:
         model = models.get(_digest(group.report.spec)) if group.report and group.report.spec else None
@@ -77,7 +79,7 @@ def _keep_latency(connection: Connection, number: int, found: KeptFigures, model
             MEASUREMENTS,
             (
                 {
-                    "run_id": number,
+                    **run,
                     "model_id": model,
                     "artifact_id": artifacts.get(_file_of(group, row)),
                     "device_id": devices.get(_device_of(group, row)),

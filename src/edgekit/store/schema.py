@@ -90,6 +90,8 @@ MEASUREMENTS: Final = Table(
     Column("model_id", ForeignKey("models.id")),
     Column("artifact_id", ForeignKey("artifacts.id")),
     Column("device_id", ForeignKey("devices.id")),
+    # That of the run, here as well: the newest row of a series is then found through an index.
+    Column("created", Text, nullable=False, server_default=""),
     Column("artifact", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("sizes", JSON, nullable=False),
@@ -107,6 +109,11 @@ MEASUREMENTS: Final = Table(
     Index(None, "run_id"),
     Index(None, "target", "artifact", "run_id"),
     Index(None, "model_id", "run_id"),
+    Index(None, "model_id", "target", "artifact", "created"),
+    Index(None, "model_id", "created"),
+    Index(None, "target", "created"),
+    Index(None, "artifact", "created"),
+    Index(None, "device_id", "created"),
 )
 
 VERDICTS: Final = Table(

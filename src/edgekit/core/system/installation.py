@@ -39,6 +39,7 @@ EXTRAS: Final = {
     "report": ("jinja2>=3.1.6", "markupsafe>=2.1"),
     "openvino": ("openvino>=2025.0",),
     "history": ("sqlalchemy>=2.0.36", "alembic>=1.14"),
+    "dashboard": ("edgekit-onnx[history,report]", "fastapi>=0.115", "uvicorn>=0.32"),
     "history-postgresql": ("edgekit-onnx[history]", "psycopg[binary]>=3.2"),
 }
 # What Homebrew calls the packages of Debian that hints name; what it lacks is not here.

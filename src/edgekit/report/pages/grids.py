@@ -11,12 +11,13 @@ from edgekit.core.verdict import Verdict
 
 @dataclass(frozen=True)
 class GridCell:
-    """One cell: its text, what is under it in small letters, and the verdict that it is coloured by."""
+    """One cell: its text, what is under it in small letters, the verdict that it is coloured by, where it leads."""
 
     text: str = ABSENT
     under: str = ""
     verdict: Verdict | None = None
     is_code: bool = False
+    link: str = ""
 
     @property
     def is_empty(self) -> bool:

@@ -76,19 +76,19 @@ def render(
     Raises:
         MissingExtra: jinja2 is not installed.
     """
-    style = _style()
+    text = style()
     page = {
         "head": head,
         "tools": tools,
         "reproduction": reproduction or Reproduction(),
         "more": list(more),
-        "style": markup(style),
-        "style_hash": f"sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}",
+        "style": markup(text),
+        "style_hash": style_hash(),
         "new_notes": Notes,
         "missing_times": _missing_times,
         "words": WORDS,
     }
-    return str(_environment().get_template(template).render(**page, **context))
+    return str(environment().get_template(template).render(**page, **context))
 
 
 def markup(text: str) -> Any:
@@ -107,7 +107,8 @@ def signed(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Any:
+def environment() -> Any:
+    """The templates of reports with their filters; MissingExtra as in `render`."""
     jinja2 = need("jinja2", extra="report")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("edgekit.report.pages", "templates"),
@@ -121,8 +122,14 @@ def _environment() -> Any:
     return environment
 
 
-def _style() -> str:
+def style() -> str:
+    """The style sheet of every page."""
     return files("edgekit.report.pages").joinpath("templates", "report.css").read_text(encoding="utf-8")
+
+
+def style_hash() -> str:
+    """The style sheet as a content policy names it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()}"
 
 
 def _clean(value: Any) -> Any:

@@ -1,0 +1,141 @@
+"""The documents of the pages of `edgekit serve`, and what the command itself prints."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from edgekit.core.reports.kept import KeptRun
+from edgekit.core.reports.report import Estimate
+from edgekit.core.system.documents import Document
+from edgekit.core.verdict import Verdict
+
+# 1: first version.
+PAGES_SCHEMA: Final = 1
+
+
+class ServeReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the pages of a store are served."""
+
+    store: str
+    url: str
+    command: str = "serve"
+    schema_version: int = PAGES_SCHEMA
+
+
+class SeriesPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One measurement of a series, in seconds and bytes, with the run that it is from.
+
+    `verdict` is that of the run on this target where it has one of its own; null if the run judged nothing.
+    """
+
+    run: int
+    created: str
+    command: str
+    commit: str
+    verdict: Verdict | None
+    sizes: dict[str, int]
+    engine: str
+    latency: Estimate
+    p90: float | None
+    memory: float | None
+    trust: str
+
+
+class KeptSeries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was measured of one artifact of one model on one target, oldest first."""
+
+    model: str
+    target: str
+    artifact: str
+    points: tuple[SeriesPoint, ...]
+
+
+class PageFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which model, target and artifact a page shows; an empty text shows all."""
+
+    model: str = ""
+    target: str = ""
+    artifact: str = ""
+
+
+class SeriesPage(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Series that fit a filter; `total` is the number of all that fit.
+
+    The overview has the newest measurement of each series, the page of trends the newest ones.
+    """
+
+    store: str
+    shown: PageFilter
+    series: tuple[KeptSeries, ...]
+    total: int
+    page: int
+    command: str = "serve"
+    schema_version: int = PAGES_SCHEMA
+
+
+class RunsPage(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Runs that fit a filter, newest first; `older` is where the next page begins, empty on the last one."""
+
+    store: str
+    shown: PageFilter
+    runs: tuple[KeptRun, ...]
+    older: str
+    command: str = "serve"
+    schema_version: int = PAGES_SCHEMA
+
+
+class RunPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The same artifact on the same target in two runs: medians in seconds, and their ratio B/A with its interval.
+
+    `says` is `slower`, `faster`, `equal` or `inconclusive`; it is empty where a run has fewer than two launches.
+    """
+
+    model: str
+    target: str
+    artifact: str
+    sizes: dict[str, int]
+    a: Estimate
+    b: Estimate
+    ratio: Estimate
+    says: str
+
+
+class RunPairsPage(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Two runs, what both measured, and the number of measurements that only one of them has."""
+
+    store: str
+    a: KeptRun
+    b: KeptRun
+    pairs: tuple[RunPair, ...]
+    only_a: int
+    only_b: int
+    command: str = "serve"
+    schema_version: int = PAGES_SCHEMA
+
+
+class KeptDevice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A device as its facts describe it, the target that it was last used as, and the newest run on it."""
+
+    number: int
+    target: str
+    architecture: str
+    cpu: str
+    cores: int | None
+    memory_mib: int | None
+    system: str
+    is_emulated: bool
+    engines: dict[str, str]
+    trust: str
+    last_seen: str
+    run: int
+
+
+class DevicesPage(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every device, the one that was used last first."""
+
+    store: str
+    devices: tuple[KeptDevice, ...]
+    command: str = "serve"
+    schema_version: int = PAGES_SCHEMA

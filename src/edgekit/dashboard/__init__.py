@@ -1,0 +1,1 @@
+"""The pages of a store of runs: served to browsers, read-only."""
