@@ -22,7 +22,7 @@ from rich.terminal_theme import DIMMED_MONOKAI
 from edgekit.core.reports.report import REPORT_SCHEMA, Report
 from edgekit.core.system import documents
 from edgekit.core.system.durable.owners import temporary_folder
-from edgekit.report.html import render_html
+from edgekit.report.pages.html import render_html
 from edgekit.report.terminal import render
 
 PICTURES: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures"

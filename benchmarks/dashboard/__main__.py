@@ -16,6 +16,7 @@ import time
 import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -161,23 +162,28 @@ def timed(place: str, number: int) -> dict[str, float]:
         "/devices",
         "/trends?format=json",
     ]
-    command = [sys.executable, "-m", "edgekit", "serve", "--port", "0", "--json"]
+    with served(place) as url:
+        found = {page: _median(url + page) for page in pages}
+    return {page: seconds for page, seconds in found.items() if seconds is not None}
+
+
+@contextmanager
+def served(place: str) -> Iterator[str]:
+    """The address of the pages of a store, without a slash at its end, while a process serves them."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_environment(place)
+        [sys.executable, "-m", "edgekit", "serve", "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "EDGEKIT_HISTORY": place},
     )
     try:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "}\n")
-        url = json.loads("".join([*lines, "}"]))["url"].rstrip("/")
-        found = {page: _median(url + page) for page in pages}
+        yield json.loads("".join([*lines, "}"]))["url"].rstrip("/")
     finally:
         process.terminate()
         process.wait()
-    return {page: seconds for page, seconds in found.items() if seconds is not None}
-
-
-def _environment(place: str) -> dict[str, str]:
-    return {**os.environ, "EDGEKIT_HISTORY": place}
 
 
 def _median(address: str) -> float | None:

@@ -207,14 +207,14 @@ def _drawn(one: KeptSeries, key: str) -> Iterator[dict[str, Any]]:
         sizes.setdefault(tuple(sorted(point.sizes.items())), []).append(point)
     for number, points in enumerate(sizes.values()):
         title = f"{one.model}: {one.artifact} on {one.target}{formatting.at_sizes(points[-1].sizes)}"
-        is_timed = any(point.latency.value is not None for point in points)
-        markup = trend(points, title, f"{key}-{number}") if is_timed else ""
+        timed = sum(point.latency.value is not None for point in points)
+        markup = trend(points, title, f"{key}-{number}") if timed else ""
         newest = [_point(point) for point in points[::-1][:_TABLE]]
         runs = [point.run for point in points[-2:]]
         yield {
             "title": title,
-            "picture": marked(Picture("", f"{formatting.plural(len(points), 'run')}, oldest first", markup)),
-            "is_timed": is_timed,
+            "picture": marked(Picture("", f"{formatting.plural(timed, 'run')}, oldest first", markup)),
+            "is_timed": timed > 0,
             "table": grid(f"newest runs of {title}", _POINTS, newest),
             "compare": address("/compare", a=runs[0], b=runs[1]) if len(runs) > 1 else "",
         }
@@ -251,7 +251,8 @@ def _listed(one: KeptRun) -> tuple[GridCell, ...]:
 
 def _verdict(one: KeptRun) -> tuple[str, Verdict | None]:
     """The verdict of a run as a word; a run that judged nothing was measured."""
-    if one.verdict is Verdict.PASS and not one.verdicts:
+    is_judged = one.command != "profile" or any(found.kind != "outcome" for found in one.verdicts)
+    if one.verdict is Verdict.PASS and not is_judged:
         return "measured", None
     return WORDS[one.verdict], one.verdict
 

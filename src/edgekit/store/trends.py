@@ -251,7 +251,9 @@ def _verdict(row: RowMapping, judged: Sequence[RowMapping]) -> Verdict | None:
         return worst(found) if found else None
     outcomes = [one["verdict"] for one in judged if one["kind"] == "outcome" and one["target"] == row["target"]]
     verdict = Verdict(outcomes[0] if outcomes else row["verdict"])
-    return None if verdict is Verdict.PASS and not judged else verdict
+    # The outcome of a profile without a budget is that it was measured.
+    is_judged = row["command"] != "profile" or any(one["kind"] != "outcome" for one in judged)
+    return verdict if is_judged or verdict is not Verdict.PASS else None
 
 
 def _point(row: RowMapping, judged: Sequence[RowMapping]) -> SeriesPoint:

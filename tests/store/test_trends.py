@@ -1,0 +1,111 @@
+"""What the pages ask a store, in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from tests.store.made_reports import checked, compared, profiled, tuned, when
+
+from edgekit.core.reports.kept import KeptRun
+from edgekit.core.reports.kept_pages import PageFilter
+from edgekit.core.verdict import Verdict
+from edgekit.store.database import Store
+from edgekit.store.recording import record
+from edgekit.store.trends import every_device, every_name, newest_that_fit, overview, trends
+
+MODELS = ("kws", "vad", "digits")
+TARGETS = ("pi4", "pi5", "local")
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    """Nine series of three runs each; the last runs are kept first, as an import of old reports does."""
+    for day in (2, 1, 0):
+        for model in MODELS:
+            for target in TARGETS:
+                record(store, profiled(day, model=model, target=target, p50_s=1e-3 * (day + 1)))
+    return store
+
+
+def test_every_series_is_found_once_with_its_newest_measurement(filled: Store) -> None:
+    found = overview(filled, PageFilter(), first=0, most=50)
+
+    assert {(one.model, one.target) for one in found.series} == {(a, b) for a in MODELS for b in TARGETS}
+    assert found.total == len(found.series) == 9
+    assert {one.points[0].created for one in found.series} == {when(2)}
+    assert {one.points[0].verdict for one in found.series} == {Verdict.PASS}
+
+
+def test_a_page_of_series_begins_where_the_one_before_ended(filled: Store) -> None:
+    pages = [overview(filled, PageFilter(), first=first, most=4).series for first in (0, 4, 8)]
+
+    assert [len(page) for page in pages] == [4, 4, 1]
+    assert len({(one.model, one.target) for page in pages for one in page}) == 9
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (PageFilter(model="kws"), 3),
+        (PageFilter(target="pi5"), 3),
+        (PageFilter(model="kws", target="pi5", artifact="onnx-fp32"), 1),
+        (PageFilter(artifact="onnx-int8"), 0),
+    ],
+)
+def test_a_filter_leaves_the_series_and_the_runs_that_fit(filled: Store, shown: PageFilter, expected: int) -> None:
+    runs, older = newest_that_fit(filled, shown, before="", most=50)
+
+    assert overview(filled, shown, first=0, most=50).total == expected
+    assert len(runs) == 3 * expected
+    assert older == ""
+
+
+def test_a_trend_has_the_newest_measurements_oldest_first(filled: Store) -> None:
+    found = trends(filled, PageFilter(model="kws", target="pi5"), first=0, most=5, points=2)
+
+    (series,) = found.series
+    assert [point.created for point in series.points] == [when(1), when(2)]
+    assert [point.latency.value for point in series.points] == [2e-3, 3e-3]
+
+
+@pytest.mark.parametrize("shown", [PageFilter(), PageFilter(model="kws"), PageFilter(target="pi5")])
+def test_pages_of_runs_hold_each_run_once_newest_first(filled: Store, shown: PageFilter) -> None:
+    found: list[KeptRun] = []
+    before = ""
+    while not found or before:
+        runs, before = newest_that_fit(filled, shown, before=before, most=2)
+        found += runs
+
+    assert len({run.number for run in found}) == len(found) == (9 if shown != PageFilter() else 27)
+    assert [run.created for run in found] == sorted((run.created for run in found), reverse=True)
+
+
+def test_runs_without_a_model_are_in_no_series(store: Store) -> None:
+    record(store, compared())
+    record(store, tuned())
+
+    assert overview(store, PageFilter(), first=0, most=50).total == 0
+    assert len(newest_that_fit(store, PageFilter(), before="", most=50)[0]) == 2
+
+
+def test_a_check_judges_each_model_by_its_own_results(store: Store) -> None:
+    record(store, checked())
+
+    found = overview(store, PageFilter(), first=0, most=50)
+
+    assert {one.model: one.points[0].verdict for one in found.series} == {"kws": None, "vad": Verdict.FAIL}
+
+
+def test_devices_and_names_are_those_of_the_runs(filled: Store) -> None:
+    (device,) = every_device(filled)
+
+    assert (device.cpu, device.last_seen) == ("Cortex-A76", when(2))
+    assert every_name(filled) == (tuple(sorted(MODELS)), tuple(sorted(TARGETS)), ("onnx-fp32",))
+
+
+def test_a_profile_without_a_budget_was_measured(store: Store) -> None:
+    record(store, msgspec.structs.replace(profiled(), budgets=()))
+
+    (series,) = overview(store, PageFilter(), first=0, most=50).series
+
+    assert series.points[0].verdict is None
