@@ -109,3 +109,20 @@ def test_a_profile_without_a_budget_was_measured(store: Store) -> None:
     (series,) = overview(store, PageFilter(), first=0, most=50).series
 
     assert series.points[0].verdict is None
+
+
+def test_pages_lose_no_run_of_a_model_whose_description_changed(store: Store) -> None:
+    """The runs of one description measure more than a page has rows for."""
+    for day in range(8):
+        report = profiled(day)
+        if day % 2:
+            record(store, msgspec.structs.replace(report, latency=report.latency * 30))
+        else:
+            assert report.spec
+            record(store, msgspec.structs.replace(report, spec=msgspec.structs.replace(report.spec, task="regression")))
+    shown, found, before = PageFilter(model="kws"), list[KeptRun](), ""
+    while not found or before:
+        runs, before = newest_that_fit(store, shown, before=before, most=2)
+        found += runs
+
+    assert [run.created for run in found] == [when(day) for day in reversed(range(8))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, HTTPException, Path, Query, Request
+from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 
@@ -155,8 +155,7 @@ def _not_valid(request: Request, err: Exception) -> Response:
     return _refused(request, 400, f"The value of '{name}' in the address is not valid.")
 
 
-def _missing(request: Request, err: Exception) -> Response:
-    assert isinstance(err, HTTPException) or err is not None
+def _missing(request: Request, _: Exception) -> Response:
     return _refused(request, 404, "There is no such page.")
 
 

@@ -157,7 +157,7 @@ def devices(document: DevicesPage) -> str:
 
 def error(message: str, hint: str) -> str:
     """Why there is no such page."""
-    return render("error.html", "Not found", message=message, hint=hint)
+    return render("error.html", "Not shown", message=message, hint=hint)
 
 
 def _filtered(path: str, document: SeriesPage, names: Names, most: int) -> dict[str, Any]:

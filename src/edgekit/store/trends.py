@@ -90,11 +90,14 @@ def newest_that_fit(store: Store, shown: PageFilter, *, before: str, most: int) 
     """
     with store.reading() as connection:
         models = _model_numbers(connection, shown.model) if shown.model else [None]
-        rows = [row for model in models for row in connection.execute(runs_that_fit(shown, model, before, most))]
+        parts = [connection.execute(runs_that_fit(shown, model, before, most)).all() for model in models]
+        # Below the end of a part that was cut off, it would lack runs that other parts have.
+        ends = [(part[-1].created, part[-1].run_id) for part in parts if len(part) >= most * _ROWS_OF_A_RUN]
+        rows = [row for part in parts for row in part if not ends or (row.created, row.run_id) >= max(ends)]
         rows.sort(key=lambda row: (row.created, row.run_id), reverse=True)
         numbers = list(dict.fromkeys(row.run_id for row in rows))
         found = sorted(runs_of(connection, numbers[:most]), key=lambda run: (run.created, run.number), reverse=True)
-        is_whole = len(numbers) <= most and len(rows) < most * _ROWS_OF_A_RUN
+        is_whole = len(numbers) <= most and not ends
         last = found[-1] if found and not is_whole else None
         return tuple(found), f"{last.created} {last.number}" if last else ""
 
