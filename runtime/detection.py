@@ -21,6 +21,7 @@ from edgekit.core.statistics.average_precision import (
 )
 from edgekit.runtime.portable.found_objects import by_sample
 from edgekit.runtime.portable.found_objects import found_objects as in_outputs
+from edgekit.runtime.portable.inputs import in_file
 
 DETECTION: Final = "detection"
 # The array of what is in each sample, (S, M, 6): the corners x1, y1, x2, y2 in pixels of the input, the class, and 1
@@ -36,19 +37,32 @@ _AXES: Final = 3
 
 
 class FoundObject(NamedTuple):
-    """An object with its score from 0 to 1; `box` is x1, y1, x2, y2 in pixels of the input of the model."""
+    """An object with its score from 0 to 1.
+
+    `box` is x1, y1, x2, y2 in pixels of the image that was given, or of the input of the model where that was given.
+    """
 
     label: str
     score: float
     box: tuple[float, float, float, float]
 
 
-def found_objects(outputs: Feed, spec: ModelSpec) -> tuple[FoundObject, ...]:
-    """What is found in one sample, best first; errors as in `detections`."""
+def found_objects(outputs: Feed, spec: ModelSpec, size: tuple[int, int] | None = None) -> tuple[FoundObject, ...]:
+    """What is found in one sample, best first; errors as in `detections`.
+
+    `size` is the width and height of the image that became the input, if it was one.
+    """
+    how = spec.preprocessing
+    of_image = msgspec.structs.asdict(how) if size is not None and isinstance(how, ImageInput) else None
     return tuple(
         FoundObject(spec.labels[index] if index < len(spec.labels) else str(index), float(score), _edges(box))
         for found in detections(outputs, spec)
-        for box, score, index in zip(*found, strict=True)
+        for box, score, index in zip(
+            found.boxes if of_image is None or size is None else in_file(found.boxes, size, of_image),
+            found.scores,
+            found.classes,
+            strict=True,
+        )
     )
 
 

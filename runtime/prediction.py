@@ -26,8 +26,10 @@ from edgekit.core.spec.output_kinds import (
     TokensOutput,
     TranscriptOutput,
 )
+from edgekit.runtime.portable.inputs import image_size
 from edgekit.runtime.postprocessing import TOKENS, curve, pixels, sentence
 from edgekit.runtime.preprocessing import (
+    IMAGE_SUFFIXES,
     as_input,
     class_scores,
     image_feed,
@@ -52,9 +54,11 @@ _IMAGE_AXES: Final = (2, 3)
 class Prediction:
     """The outputs of one sample, and what they mean; each meaning is computed when it is read."""
 
-    def __init__(self, outputs: Feed, spec: ModelSpec) -> None:
+    def __init__(self, outputs: Feed, spec: ModelSpec, size: tuple[int, int] | None = None) -> None:
+        """`size` is the width and height of the image that was given, see `size_of`."""
         self.outputs = outputs
         self._spec = spec
+        self._size = size
 
     @cached_property
     def scores(self) -> tuple[tuple[str, float], ...]:
@@ -95,7 +99,7 @@ class Prediction:
         # It brings statistics into the process, which other models do not need.
         from edgekit.runtime.detection import found_objects
 
-        return found_objects(self.outputs, self._spec)
+        return found_objects(self.outputs, self._spec, self._size)
 
     @cached_property
     def points(self) -> tuple[FoundPoint, ...] | None:
@@ -108,12 +112,12 @@ class Prediction:
 
     @cached_property
     def mask(self) -> NDArray[np.uint8] | None:
-        """The class of each place of the image, (H, W); None for models that return no mask."""
+        """The class of each place of the image, (H, W), 255 on the border of a letterbox; None for other models."""
         if not isinstance(self._spec.postprocessing, SegmentationOutput):
             return None
         from edgekit.runtime.segmentation import mask_of
 
-        return mask_of(self.outputs, self._spec)
+        return mask_of(self.outputs, self._spec, self._size)
 
     @property
     def classes(self) -> tuple[ClassShare, ...] | None:
@@ -157,6 +161,21 @@ def feed_of(value: object, spec: ModelSpec) -> Feed:
     raise UserError(
         f"'{spec.name}' takes no {type(value).__name__}.", hint="Give a path, an array, a Pillow image or a sentence."
     )
+
+
+def size_of(value: object, spec: ModelSpec) -> tuple[int, int] | None:
+    """Width and height of the image that `value`, as in `feed_of`, is; None if it is none, or places do not matter."""
+    places = isinstance(spec.postprocessing, DetectionOutput | SegmentationOutput)
+    if not places or not isinstance(spec.preprocessing, ImageInput):
+        return None
+    if isinstance(value, np.ndarray):
+        is_image = value.dtype == np.uint8 and value.ndim in _IMAGE_AXES
+        return (value.shape[1], value.shape[0]) if is_image else None
+    if isinstance(value, str | Path):
+        path = Path(value)
+        return image_size(path) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() else None
+    width, height = getattr(value, "size", (0, 0))
+    return (width, height) if hasattr(value, "convert") else None
 
 
 def is_file(text: str) -> bool:

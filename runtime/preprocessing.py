@@ -214,11 +214,16 @@ def prepared(image: Any, how: ImageInput) -> NDArray[np.uint8]:
     image_module = need("PIL.Image", extra="images")
     whole = image.convert("L" if how.channels == 1 else "RGB")
     resampling = image_module.Resampling[how.interpolation.upper()]
-    return _cut(whole.resize(resized_to(whole.size, how), resampling), how)
+    resized = whole.resize(resized_to(whole.size, how), resampling)
+    fitted = _cut(resized, how) if how.letterbox is None else _framed(resized, how, how.letterbox)
+    return np.asarray(fitted, np.uint8).reshape(how.height, how.width, how.channels)
 
 
 def resized_to(size: tuple[int, int], how: ImageInput) -> tuple[int, int]:
     """Width and height to which an image of `size` (width, height) is resized before it is cut."""
+    if how.letterbox is not None:
+        factor = min(how.width / size[0], how.height / size[1])
+        return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
     if not how.resize:
         return how.width, how.height
     if len(how.resize) > 1:
@@ -229,16 +234,29 @@ def resized_to(size: tuple[int, int], how: ImageInput) -> tuple[int, int]:
 
 
 def cut_from(size: tuple[int, int], how: ImageInput) -> tuple[int, int]:
-    """The left upper corner of the centre that is cut from a resized image of `size` (width, height)."""
+    """The left upper corner of the centre that is cut from a resized image of `size` (width, height).
+
+    Negative where the image is smaller. Of an odd border, the larger half is on the right and below, as in detectors
+    that are trained with letterboxes.
+    """
+    if how.letterbox is not None:
+        return -((how.width - size[0]) // 2), -((how.height - size[1]) // 2)
     left, top = (round((have - want) / 2) for have, want in zip(size, (how.width, how.height), strict=True))
     return left, top
 
 
-def _cut(image: Any, how: ImageInput) -> NDArray[np.uint8]:
+def _framed(image: Any, how: ImageInput, level: int) -> Any:
+    """The whole image in the middle of a grey level."""
+    left, top = cut_from(image.size, how)
+    frame = need("PIL.Image", extra="images").new(image.mode, (how.width, how.height), (level,) * how.channels)
+    frame.paste(image, (-left, -top))
+    return frame
+
+
+def _cut(image: Any, how: ImageInput) -> Any:
     """The centre of an image; what lies outside of a smaller one is black, as in torchvision."""
     left, top = cut_from(image.size, how)
-    centre = image.crop((left, top, left + how.width, top + how.height))
-    return np.asarray(centre, np.uint8).reshape(how.height, how.width, how.channels)
+    return image.crop((left, top, left + how.width, top + how.height))
 
 
 def _named(arrays: Feed, name: str, path: Path) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from edgekit.core.spec.output_kinds import SegmentationOutput
 from edgekit.core.statistics.bootstrap import Statistic
 from edgekit.core.statistics.mask_overlap import IGNORED, MaskCounts, mask_counts
 from edgekit.runtime.detection import input_size, of_samples
+from edgekit.runtime.preprocessing import cut_from, resized_to
 
 SEGMENTATION: Final = "segmentation"
 # The array of the class of each place, (S, H, W), `IGNORED` where none is known.
@@ -33,19 +34,30 @@ class ClassShare(NamedTuple):
     share: float
 
 
-def mask_of(outputs: Feed, spec: ModelSpec) -> NDArray[np.uint8]:
+def mask_of(outputs: Feed, spec: ModelSpec, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """The class of each place of one sample, (H, W), in the size of the input; errors as in `masks`.
 
-    In the size of the output where that of the input is free.
+    In the size of the output where that of the input is free. `size` is the width and height of the image that became
+    the input, if it was one: places on its border are `IGNORED`.
     """
-    return next(masks(outputs, spec, [_size(outputs, spec)])).astype(np.uint8)
+    found = next(masks(outputs, spec, [_size(outputs, spec)])).astype(np.uint8)
+    how = spec.preprocessing
+    if size is None or not isinstance(how, ImageInput) or how.letterbox is None:
+        return found
+    width, height = resized_to(size, how)
+    left, top = cut_from((width, height), how)
+    framed = np.full_like(found, IGNORED)
+    inside = slice(-top, height - top), slice(-left, width - left)
+    framed[inside] = found[inside]
+    return framed
 
 
 def shares(mask: NDArray[np.uint8], spec: ModelSpec) -> tuple[ClassShare, ...]:
-    """The classes in a mask with their shares, largest first; of equal ones the first class."""
-    counts = np.bincount(mask.ravel())
+    """The classes in a mask with their shares, largest first; of equal ones the first class. `IGNORED` is none."""
+    known = mask[mask != IGNORED]
+    counts = np.bincount(known)
     order = sorted(map(int, np.flatnonzero(counts)), key=lambda number: -counts[number])
-    return tuple(ClassShare(number, class_name(number, spec), float(counts[number] / mask.size)) for number in order)
+    return tuple(ClassShare(number, class_name(number, spec), float(counts[number] / known.size)) for number in order)
 
 
 def class_name(number: int, spec: ModelSpec) -> str:

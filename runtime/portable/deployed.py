@@ -23,7 +23,7 @@ import numpy as np
 
 # The modules travel together, as a package of another name.
 from .found_objects import found_objects
-from .inputs import read_input
+from .inputs import ARRAYS, image_size, in_file, read_input
 from .runner import Failure, open_session
 
 TOP = 5
@@ -85,7 +85,7 @@ def result(session: Any, settings: dict[str, Any], path: Path) -> dict[str, Any]
     if settings["task"] == "classification":
         return {"input": path.name, "classes": classes(outputs[settings["outputs"][0]["name"]], settings)}
     if settings.get("detection"):
-        return {"input": path.name, "objects": objects(outputs, settings)}
+        return {"input": path.name, "objects": objects(outputs, settings, path)}
     return {"input": path.name, "outputs": {name: np.asarray(array).tolist() for name, array in outputs.items()}}
 
 
@@ -109,15 +109,22 @@ def classes(output: Any, settings: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def objects(outputs: dict[str, Any], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is found, best first; a box is x1, y1, x2, y2 in pixels of the input of the model."""
+def objects(outputs: dict[str, Any], settings: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    """What is found, best first; a box is x1, y1, x2, y2 in pixels of the image file, or of the array in a file."""
     how, labels = settings["detection"], settings["labels"]
     height, width = settings["image_size"]
+    is_image = settings["preprocessing"]["type"] == "image" and path.suffix not in ARRAYS
+    size = image_size(path) if is_image else None
     return [
         {"label": labels[place] if place < len(labels) else str(place), "score": float(score), "box": box.tolist()}
         for boxes, scores, places in found_objects(outputs, how, (height, width), how["threshold"])
-        for box, score, place in zip(boxes, scores, places.tolist())  # noqa: B905 - `strict` needs Python 3.10
+        for box, score, place in zip(placed(boxes, size, settings), scores, places.tolist())  # noqa: B905 - `strict` needs Python 3.10
     ]
+
+
+def placed(boxes: Any, size: tuple[int, int] | None, settings: dict[str, Any]) -> Any:
+    """Boxes in pixels of the image of this size, or as they are."""
+    return boxes if size is None else in_file(boxes, size, settings["preprocessing"])
 
 
 def print_result(name: str, found: dict[str, Any]) -> None:

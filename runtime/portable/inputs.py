@@ -69,20 +69,50 @@ def image(path: Path, how: dict[str, Any], is_raw: bool) -> Any:
     with pillow.open(path) as opened:
         whole = opened.convert("L" if how["channels"] == 1 else "RGB")
     resized = whole.resize(resized_to(whole.size, how), pillow.Resampling[how["interpolation"].upper()])
-    left, top = (round((have - want) / 2) for have, want in zip(resized.size, (how["width"], how["height"])))  # noqa: B905 - Python 3.9 has no strict
-    centre = resized.crop((left, top, left + how["width"], top + how["height"]))
-    pixels = np.asarray(centre, np.uint8).reshape(how["height"], how["width"], how["channels"])
+    left, top = cut_from(resized.size, how)
+    if how["letterbox"] is None:
+        fitted = resized.crop((left, top, left + how["width"], top + how["height"]))
+    else:
+        fitted = pillow.new(resized.mode, (how["width"], how["height"]), (how["letterbox"],) * how["channels"])
+        fitted.paste(resized, (-left, -top))
+    pixels = np.asarray(fitted, np.uint8).reshape(how["height"], how["width"], how["channels"])
     return pixels[None] if is_raw else normalised(pixels, how)
 
 
 def resized_to(size: tuple[int, int], how: dict[str, Any]) -> tuple[int, int]:
     """Width and height to which an image of `size` (width, height) is resized before it is cut."""
+    if how["letterbox"] is not None:
+        factor = min(how["width"] / size[0], how["height"] / size[1])
+        return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
     if not how["resize"]:
         return how["width"], how["height"]
     if len(how["resize"]) > 1:
         return how["resize"][1], how["resize"][0]
     short, (width, height) = how["resize"][0], size
     return (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+
+
+def cut_from(size: tuple[int, int], how: dict[str, Any]) -> tuple[int, int]:
+    """The left upper corner of what is cut from a resized image of `size` (width, height); negative for a border."""
+    extra = size[0] - how["width"], size[1] - how["height"]
+    if how["letterbox"] is not None:
+        return -(-extra[0] // 2), -(-extra[1] // 2)
+    return round(extra[0] / 2), round(extra[1] / 2)
+
+
+def in_file(boxes: Any, size: tuple[int, int], how: dict[str, Any]) -> Any:
+    """Boxes (D, 4) in pixels of the input, as pixels of the image of `size` (width, height) that it was made of."""
+    resized = resized_to(size, how)
+    factors = np.array(size, np.float64) / np.array(resized)
+    whole = (np.asarray(boxes, np.float64) + np.tile(cut_from(resized, how), 2)) * np.tile(factors, 2)
+    return np.clip(whole, 0, np.tile(size, 2))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image file."""
+    with importlib.import_module("PIL.Image").open(path) as opened:
+        width, height = opened.size
+    return width, height
 
 
 def normalised(pixels: Any, how: dict[str, Any]) -> Any:

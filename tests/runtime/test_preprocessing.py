@@ -14,7 +14,7 @@ from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import MULTI_LABEL, LabelsOutput
 from edgekit.core.spec.tensor_spec import TensorSpec
-from edgekit.runtime.preprocessing import class_scores, read_input, read_pixels, resized_to
+from edgekit.runtime.preprocessing import class_scores, cut_from, read_input, read_pixels, resized_to
 
 IMAGE = ModelSpec(
     "net",
@@ -83,6 +83,36 @@ def test_a_cut_that_is_larger_than_the_image_is_filled_with_black(tmp_path: Path
     pixels = read_pixels(halves(tmp_path / "a.png", 2, 2), ImageInput(4, 4, resize=(2, 2)))
 
     assert pixels[..., 0].tolist() == [[0] * 4, [0, 255, 0, 0], [0, 255, 0, 0], [0] * 4]
+
+
+@pytest.mark.parametrize(
+    ("size", "resized", "corner"),
+    [
+        ((640, 480), (64, 48), (0, -8)),
+        ((480, 640), (48, 64), (-8, 0)),
+        ((32, 16), (64, 32), (0, -16)),
+        ((64, 61), (64, 61), (0, -1)),  # of three rows of border, one is above and two are below
+        ((9000, 2), (64, 1), (0, -31)),
+    ],
+)
+def test_a_letterbox_keeps_the_aspect_ratio(
+    size: tuple[int, int], resized: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    how = ImageInput(64, 64, letterbox=114)
+
+    assert resized_to(size, how) == resized
+    assert cut_from(resized, how) == corner
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_border_of_a_letterbox_has_its_level(channels: int, tmp_path: Path) -> None:
+    white = tmp_path / "white.png"
+    Image.new("RGB", (8, 3), "white").save(white)
+
+    pixels = read_pixels(white, ImageInput(6, 8, channels, letterbox=100))
+
+    assert pixels.shape == (6, 8, channels)
+    assert [np.unique(row).tolist() for row in pixels] == [[100], [255], [255], [255], [100], [100]]
 
 
 def test_colours_scale_and_layout_are_those_of_the_network(tmp_path: Path) -> None:

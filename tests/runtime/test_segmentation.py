@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Samples
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import SegmentationOutput
 from edgekit.core.spec.tensor_spec import Axis, TensorSpec
@@ -88,6 +90,20 @@ def test_a_mask_has_the_size_of_the_input_and_its_classes_have_names_and_shares(
         (0, "ground", 0.75), (1, "cat", 0.25)
     ]  # fmt: skip
     assert mask_of({"y": scores}, spec(SegmentationOutput("y"), ("H", "W"))).shape == (HEIGHT, WIDTH)
+
+
+def test_the_border_of_a_letterbox_is_no_part_of_the_photo() -> None:
+    how = msgspec.structs.replace(
+        spec(FORMS["classes first"][0]), preprocessing=ImageInput(HEIGHT, WIDTH, letterbox=114)
+    )
+    outputs = {"y": SCORES[None]}
+
+    mask = mask_of(outputs, how, (80, 20))  # 8 x 2 pixels, below a border of 2 rows
+
+    assert np.unique(mask[[0, 1, 4, 5]]).tolist() == [255]
+    np.testing.assert_array_equal(mask[2:4], mask_of(outputs, how)[2:4])
+    assert sum(one.share for one in shares(mask, how)) == 1
+    assert {one.number for one in shares(mask, how)} == {0, 1}
 
 
 def test_a_class_that_the_network_lacks_is_refused() -> None:

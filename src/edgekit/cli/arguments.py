@@ -229,7 +229,8 @@ _SOURCE_OPTIONS: Final = (
         "--preprocess",
         default="",
         metavar="STEPS",
-        help="How an image becomes the input: 'resize=256,crop=224,mean=0.485;0.456;0.406,std=0.229;0.224;0.225'.",
+        help="How an image becomes the input: 'resize=256,crop=224,mean=0.485;0.456;0.406,std=0.229;0.224;0.225', or "
+        "'letterbox=640x640'.",
     ),
     click.option(
         "--include-samples",

@@ -20,7 +20,7 @@ from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.flows.opening.values import with_values
 from edgekit.runtime.backend import KeepsState, Session, stored_codes
 from edgekit.runtime.postprocessing import write_text, writes_text
-from edgekit.runtime.prediction import Prediction, feed_of
+from edgekit.runtime.prediction import Prediction, feed_of, size_of
 from edgekit.runtime.preprocessing import integers_as_reals
 from edgekit.runtime.sequences.generation import Generated, generate
 from edgekit.runtime.sequences.stream import Stream
@@ -101,7 +101,8 @@ class PredictingSession:
             feed = with_values(feed, self.spec, {name: before[name] for name in before if name not in feed})
         if any(array.dtype.kind in "iu" for array in feed.values()):
             feed = integers_as_reals(feed, self.inputs, self._codes)
-        return Prediction(write_text(self.run, feed, self.spec) if self._writes else self.run(feed), self.spec)
+        outputs = write_text(self.run, feed, self.spec) if self._writes else self.run(feed)
+        return Prediction(outputs, self.spec, size_of(value, self.spec))
 
     def give_back(self) -> None:
         """Leave a session that keeps a state to the next thread that runs it."""

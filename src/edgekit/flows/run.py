@@ -28,7 +28,7 @@ from edgekit.flows.opening.values import in_rows, names_an_input, parse_values, 
 from edgekit.flows.writing.answers import refuse_output, write_answers
 from edgekit.runtime.backend import stored_codes
 from edgekit.runtime.postprocessing import returns_text, write_text, writes_text
-from edgekit.runtime.prediction import Prediction, feed_of
+from edgekit.runtime.prediction import Prediction, feed_of, size_of
 from edgekit.runtime.preprocessing import integers_as_reals
 from edgekit.runtime.sequences.generation import MAX_TOKENS, Generated, generate
 
@@ -339,7 +339,7 @@ def _answers_to(text: str, feed: Feed, outputs: Feed, spec: ModelSpec) -> list[A
     is_read = spec.scores_classes or spec.postprocessing is not None
     count = _batch(feed, spec) if is_read else 1
     if count == 1 or any(array.ndim == 0 or len(array) != count for array in outputs.values()):
-        return [_answer(text, outputs, spec)]
+        return [_answer(text, outputs, spec, size_of(text, spec))]
     rows = ({name: array[row : row + 1] for name, array in outputs.items()} for row in range(count))
     return [_answer(f"{text}:{row}", one, spec) for row, one in enumerate(rows)]
 
@@ -350,8 +350,8 @@ def _batch(feed: Feed, spec: ModelSpec) -> int:
     return sizes.pop() if len(sizes) == 1 else 1
 
 
-def _answer(text: str, outputs: Feed, spec: ModelSpec) -> Answer:
-    found, how = Prediction(outputs, spec), spec.postprocessing
+def _answer(text: str, outputs: Feed, spec: ModelSpec, size: tuple[int, int] | None = None) -> Answer:
+    found, how = Prediction(outputs, spec, size), spec.postprocessing
     return Answer(
         text,
         tuple(ClassScore(label, probability) for label, probability in found.scores),

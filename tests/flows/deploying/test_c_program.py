@@ -205,6 +205,7 @@ def test_a_literal_is_plain_ascii_and_ends_where_it_should() -> None:
     [
         (TextInput(("a",), 8), "preprocessing of kind 'text' is not written in C yet"),
         (SeriesInput(("a",), 8), "preprocessing of kind 'series' is not written in C yet"),
+        (ImageInput(8, 8, letterbox=114), "preprocessing with a letterbox is not written in C yet"),
         (ImageInput(8, 8, 4), "images of 4 channels, with 1 means, are not read in C yet"),
     ],
 )

@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.flows.deploying.small_bundles import small_bundle
 from tests.runtime.test_detection import plain
 
 from edgekit.core.bundle import Artifact, Bundle
 from edgekit.core.samples import Feed
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.flows.deploying.program_settings import settings_of
 from edgekit.runtime.detection import found_objects
@@ -49,7 +52,7 @@ def test_a_program_finds_what_edgekit_finds(outputs: Feed, capsys: pytest.Captur
     for row in range(COUNT):
         one = {name: array[row : row + 1] for name, array in outputs.items()}
 
-        found = objects({f"stored_{name}": array for name, array in one.items()}, known)
+        found = objects({f"stored_{name}": array for name, array in one.items()}, known, Path("scene.npy"))
 
         assert found == [
             {"label": label, "score": score, "box": list(box)} for label, score, box in found_objects(one, SPEC)
@@ -59,6 +62,25 @@ def test_a_program_finds_what_edgekit_finds(outputs: Feed, capsys: pytest.Captur
     print_result("scene.png", {"objects": [{"label": "7", "score": 0.5, "box": [1.2, 2, 30.6, 40]}]})
     print_result("empty.png", {"objects": []})
     assert capsys.readouterr().out == "scene.png\n   50.00 %  7  1  2  31  40\nempty.png\n  no objects\n"
+
+
+def test_boxes_in_an_image_file_are_in_its_pixels(outputs: Feed, tmp_path: Path) -> None:
+    """Both ways, and by hand: 240 x 120 pixels become 96 x 48, below a border of 24."""
+    how = ImageInput(96, 96, letterbox=114)
+    wide = {**settings(), "preprocessing": msgspec.to_builtins(how)}
+    Image.new("RGB", (240, 120)).save(tmp_path / "wide.png")
+    one = {name: array[:1] for name, array in outputs.items()}
+    stored = {f"stored_{name}": array for name, array in one.items()}
+
+    there = objects(stored, wide, tmp_path / "wide.png")
+    here = found_objects(one, msgspec.structs.replace(SPEC, preprocessing=how), (240, 120))
+
+    assert there == [{"label": label, "score": score, "box": list(box)} for label, score, box in here]
+    assert there
+    for in_file, in_input in zip(there, objects(stored, wide, Path("scene.npy")), strict=True):
+        left, top, right, bottom = in_input["box"]
+        moved = np.array([left, top - 24, right, bottom - 24]) * 2.5
+        np.testing.assert_allclose(in_file["box"], np.clip(moved, 0, [240, 120, 240, 120]), atol=1e-9)
 
 
 def test_what_is_found_in_scenes_is_what_a_plain_loop_keeps(outputs: Feed) -> None:

@@ -92,6 +92,8 @@ def test_images_of_every_mode(tmp_path: Path) -> None:
             ((20, 50), (10,), {"invert": True}),
             ((9, 12), (20, 15), {"layout": "nhwc", "divisor": 1.0}),
             ((9, 12), (), {"color": "bgr"} if channels == 3 else {}),
+            ((64, 20), (), {"letterbox": 114}),
+            ((17, 60), (), {"letterbox": 0}),
         ):
             how = ImageInput(*size, channels, mean, std, resize=resize, **more)
             both(path, how)

@@ -65,8 +65,9 @@ def test_objects_lie_where_their_pixels_are_after_resizing(folder: Path) -> None
         (ImageInput(32, 16, resize=(64,)), [0, 16, 8, 32]),
         (ImageInput(64, 32, resize=(64,)), [0, 32, 16, 48]),
         (ImageInput(32, 4, resize=(128, 64)), []),
+        (ImageInput(64, 64, letterbox=114), [24, 32, 32, 40]),
     ],
-    ids=["half of it is cut off", "whole", "too little of it is left"],
+    ids=["half of it is cut off", "whole", "too little of it is left", "with a border"],
 )
 def test_the_cut_of_an_image_cuts_its_objects(folder: Path, how: ImageInput, box: list[float]) -> None:
     rows = read(folder, how).arrays["target:objects"][0]

@@ -21,26 +21,35 @@ from edgekit.core.system.progress import Silent
 from edgekit.core.verdict import Verdict
 from edgekit.flows.opening.artifacts import opened
 from edgekit.flows.saliency.pictured import with_pictures
+from edgekit.flows.writing.drawn_objects import COLORS
 
 # Read by the workers alone: tests that start workers import no torch.
 NET = Path(__file__).parents[1] / "nets" / "squares.py"
-COUNT, PIXELS, CELL, CLASSES = 60, 128, 32, 80
+COUNT, CLASSES = 60, 80
+# The cells of 16 pixels of the input, in photos of other sizes: whole ones, wide and high ones, and a large one.
+CELLS = ((4, 4, 32), (2, 4, 32), (4, 2, 32), (2, 4, 64))
 COLOURS = ("red", "green", "blue")
+EDGES = ("x1", "y1", "x2", "y2")
+LINES = [list(bytes.fromhex(color[1:])) for color in COLORS]
 
 
 def photos(folder: Path) -> tuple[Path, Path]:
-    """Noisy images with one to four squares each, and their list with 80 classes; one square in ten is unlabelled."""
+    """Noisy images of four sizes with one to four squares each, and their list with 80 classes.
+
+    One square in ten is unlabelled.
+    """
     rng = np.random.default_rng(0)
     images, objects = folder / "photos", []
     images.mkdir()
     for image in range(COUNT):
-        pixels = rng.integers(60, 120, (PIXELS, PIXELS, 3)).astype(np.uint8)
-        for cell in rng.choice(16, rng.integers(1, 5), replace=False):
-            top, left = (CELL * int(place) for place in divmod(cell, 4))
+        rows, columns, cell = CELLS[image % len(CELLS)]
+        pixels = rng.integers(60, 120, (rows * cell, columns * cell, 3)).astype(np.uint8)
+        for place in rng.choice(rows * columns, rng.integers(1, 5), replace=False):
+            top, left = (cell * int(one) for one in divmod(place, columns))
             colour = int(rng.integers(3))
-            pixels[top : top + CELL, left : left + CELL] = np.eye(3)[colour] * rng.uniform(120, 255)
+            pixels[top : top + cell, left : left + cell] = np.eye(3)[colour] * rng.uniform(120, 255)
             if rng.random() < 0.9:
-                objects.append({"image_id": image, "category_id": colour + 1, "bbox": [left, top, CELL, CELL]})
+                objects.append({"image_id": image, "category_id": colour + 1, "bbox": [left, top, cell, cell]})
         Image.fromarray(pixels).save(images / f"{image}.png")
     names = [*COLOURS, *(f"class {number}" for number in range(3, CLASSES))]
     document = {
@@ -59,9 +68,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(NET, folder / "mine.py")
     images, table = photos(folder)
     code = edgekit_command(
-        ["export", f"{folder}/mine.py:Squares", "--task", "detection", "--samples", str(images), "--labels", str(table),
-         "--preprocess", "resize=64x64,mean=0,std=1", "--to", "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8",
-         "--out", str(folder / "bundle"), "--quiet"]
+        ["build", f"{folder}/mine.py:Squares", "--task", "detection", "--samples", str(images), "--labels", str(table),
+         "--preprocess", "letterbox=64x64", "--to", "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8",
+         "--launches", "2", "--time-limit", "100ms", "--out", str(folder / "built"), "--quiet"]
     )  # fmt: skip
     assert code == 0
     return folder
@@ -69,7 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_form_of_the_boxes_is_found_and_every_artifact_keeps_its_scores(made: Path) -> None:
-    found = edgekit.validate(made / "bundle")
+    found = edgekit.validate(made / "built" / "bundle")
 
     assert found.verdict is Verdict.PASS
     assert {row.metric for row in found.accuracy} == {"map50"}
@@ -81,7 +90,7 @@ def test_the_form_of_the_boxes_is_found_and_every_artifact_keeps_its_scores(made
         assert row.drop.value == pytest.approx(0, abs=0.01)
         assert row.quality.low is not None
         assert row.quality.low < row.quality.value
-    with Bundle.open(made / "bundle") as bundle:
+    with Bundle.open(made / "built" / "bundle") as bundle:
         how = bundle.spec.postprocessing
         assert isinstance(how, DetectionOutput)
         assert (how.boxes, how.corners, how.unit, how.channels_first) == (how.scores, "cxcywh", "pixels", True)
@@ -94,13 +103,9 @@ def test_the_form_of_the_boxes_is_found_and_every_artifact_keeps_its_scores(made
 def test_a_photo_gets_its_boxes_as_a_table_and_as_a_picture(
     made: Path, artifact: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    photo, table, picture = made / "photos" / "0.png", tmp_path / "found.csv", tmp_path / "found.png"
-    words = ["run", str(made / "bundle"), "--artifact", artifact, "--input", str(photo)]
-    expected = {
-        (COLOURS[one["category_id"] - 1], *(edge // 2 for edge in one["bbox"][:2]))
-        for one in json.loads((made / "coco.json").read_text())["annotations"]
-        if one["image_id"] == 0
-    }
+    photos, table, picture = [made / "photos" / f"{row}.png" for row in (1, 3)], tmp_path / "a.csv", tmp_path / "a.png"
+    words = ["run", str(made / "built" / "bundle"), "--artifact", artifact]
+    words += [word for photo in photos for word in ("--input", str(photo))]
 
     assert edgekit_command([*words, "--output", str(table)]) == 0
     assert edgekit_command([*words, "--output", str(picture)]) == 0
@@ -108,20 +113,38 @@ def test_a_photo_gets_its_boxes_as_a_table_and_as_a_picture(
     printed = capsys.readouterr().out
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert expected <= {(row["label"], round(float(row["x1"])), round(float(row["y1"]))) for row in rows}
+    found = {(row["input"], row["label"], *(round(float(row[edge])) for edge in EDGES)) for row in rows}
+    assert expected_in(made, photos) <= found
     assert all(row["label"] in printed for row in rows)
-    before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (photo, picture))
-    assert after.shape[0] == after.shape[1] >= 480
-    left, top = (round(float(rows[0][edge]) * after.shape[1] / 64) for edge in ("x1", "y1"))
-    assert (after[top : top + 2, left + 40 : left + 60] != before[0, 0]).all(axis=-1).all()
-    with edgekit.load(made / "bundle", artifact=artifact) as session:
-        objects = session.predict(photo).objects
+    drawn = np.asarray(Image.open(picture).convert("RGB"))
+    assert drawn.shape == (256, 2 * 512, 3)  # 64 x 128 and 128 x 256 pixels, enlarged by whole numbers
+    for photo, scale, start in zip(photos, (4, 2), (0, 512), strict=True):
+        row = next(row for row in rows if row["input"] == str(photo))
+        right, bottom = (min(scale * round(float(row[edge])), most - 1) for edge, most in (("x2", 512), ("y2", 256)))
+        line = drawn[bottom - 1, start + right - 40 : start + right - 20]
+        assert (line == line[0]).all()
+        assert line[0].tolist() in LINES
+    with edgekit.load(made / "built" / "bundle", artifact=artifact) as session:
+        objects = session.predict(photos[1]).objects
+        pixels = session.predict(np.asarray(Image.open(photos[1]))).objects
     assert objects is not None
-    assert [one.label for one in objects] == [row["label"] for row in rows]
+    assert objects == pixels
+    assert [one.label for one in objects] == [row["label"] for row in rows if row["input"] == str(photos[1])]
+
+
+def expected_in(made: Path, photos: list[Path]) -> set[tuple[str | int, ...]]:
+    """Photo, colour and edges of each labelled square, in pixels of its photo."""
+    found = set[tuple[str | int, ...]]()
+    for one in json.loads((made / "coco.json").read_text())["annotations"]:
+        left, top, width, height = one["bbox"]
+        path = made / "photos" / f"{one['image_id']}.png"
+        if path in photos:
+            found.add((str(path), COLOURS[one["category_id"] - 1], left, top, left + width, top + height))
+    return found
 
 
 def test_a_report_shows_the_boxes_of_pytorch_and_of_int8(made: Path) -> None:
-    with opened(made / "bundle") as found:
+    with opened(made / "built" / "bundle") as found:
         report = Report(command="build", created="", spec=found.spec, artifacts=found.artifacts)
         pictures = with_pictures(report, found, Silent()).pictures
 

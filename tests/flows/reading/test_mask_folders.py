@@ -55,6 +55,13 @@ def test_masks_are_cut_as_images_are_and_nothing_is_known_beyond(folder: Path) -
     assert padded[2:8].max() == 2
 
 
+def test_nothing_is_known_of_the_border_of_a_letterbox(folder: Path) -> None:
+    framed = read(folder, ImageInput(8, 8, letterbox=114)).arrays["target:mask"][0]
+
+    assert (framed[[0, 1, 6, 7]] == 255).all()
+    np.testing.assert_array_equal(framed[2], [0, 0, 0, 0, 2, 2, 2, 2])
+
+
 def test_black_and_white_masks_are_two_classes(folder: Path) -> None:
     white = np.where(CLASSES == 2, 255, 0).astype(np.uint8)
     Image.fromarray(white).save(folder / "masks" / "a.png")

@@ -25,6 +25,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         ("resize=8x8,scale=1/127.5,mean=1", ImageInput(8, 8, divisor=127.5, mean=(1.0,))),
         ("resize=8x8,scale=0.00392156862745098", ImageInput(8, 8)),
         ("resize=8x8,invert=true", ImageInput(8, 8, invert=True)),
+        ("letterbox=480x640", ImageInput(480, 640, letterbox=114)),
+        ("letterbox=640,pad=0,scale=1/255", ImageInput(640, 640, letterbox=0)),
         ("rate=16000,length=8000", AudioInput(16000, 8000)),
     ],
 )
@@ -49,6 +51,9 @@ def test_a_text_is_what_it_says(text: str, expected: Preprocessing) -> None:
         ("resize=8x8,layout=chw", "layout: expected one of nchw, nhwc, got 'chw'."),
         ("resize=8x8,invert=1", "invert: expected one of true, false, got '1'."),
         ("mean=0.5", "the size of the image is missing: resize=HEIGHTxWIDTH, or resize=256,crop=224."),
+        ("letterbox=64,crop=32", "letterbox resizes the whole image, so neither resize nor crop goes with it."),
+        ("resize=8x8,pad=0", "pad is the grey level of a letterbox: letterbox=640x640."),
+        ("letterbox=64,pad=256", "pad: expected a grey level from 0 to 255, got '256'."),
         ("crop=224", "crop needs resize: resize=224,crop=224."),
         ("resize=8x8,mean=1;2", "mean: expected 1 or 3 numbers, got 2."),
         ("rate=16000", "'length' is missing."),

@@ -25,8 +25,8 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DetectedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An object that a detector found, with its score from 0 to 1; `box` is x1, y1, x2, y2 in pixels of the input of
-    the model."""
+    """An object that a detector found, with its score from 0 to 1; `box` is x1, y1, x2, y2 in pixels of the image
+    file, or of the input of the model where that was given."""
 
     label: str
     score: float

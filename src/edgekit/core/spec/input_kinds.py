@@ -15,8 +15,10 @@ class ImageInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="i
     """How an image file becomes the model's input: resized, cut, divided by `divisor`, then `(x - mean) / std`.
 
     `resize` is the size before the centre of `height` x `width` is cut out: one number for the shorter side, or height
-    and width; if empty, the whole image gets `height` x `width`. `mean` and `std` are per channel, in the order of
-    `color`. `invert` is for models trained on light strokes over a dark ground, such as handwritten digits.
+    and width; if empty, the whole image gets `height` x `width`. With `letterbox`, a grey level from 0 to 255, the
+    whole image keeps its aspect ratio, as large as it can be, and the border around it has that level. `mean` and `std`
+    are per channel, in the order of `color`. `invert` is for models trained on light strokes over a dark ground, such
+    as handwritten digits.
     """
 
     height: int
@@ -30,6 +32,7 @@ class ImageInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="i
     divisor: float = 255.0
     color: Color = "rgb"
     layout: Layout = "nchw"
+    letterbox: int | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -89,6 +89,8 @@ def unwritten(spec: ModelSpec, language: str) -> str:
         return f"preprocessing of kind '{type(how).__struct_config__.tag}' is not written in {language} yet"
     if isinstance(how, ImageInput) and not _fits(how):
         return f"images of {how.channels} channels, with {len(how.mean)} means, are not read in {language} yet"
+    if isinstance(how, ImageInput) and how.letterbox is not None:
+        return f"preprocessing with a letterbox is not written in {language} yet"
     if spec.states:
         return f"it continues a state from run to run, which is not written in {language} yet"
     strange = next((one.dtype for one in (*spec.inputs, *spec.outputs) if one.dtype in _WITHOUT), "")

@@ -65,7 +65,7 @@ def read_coco(folder: Path, table: Path, how: Preprocessing | None) -> Held:
     if not isinstance(how, ImageInput):
         raise UserError(
             f"'{table}' describes images: --preprocess says how one becomes an input.",
-            hint="--preprocess 'image:640x640,mean=0,std=1'",
+            hint="--preprocess 'letterbox=640x640'",
         )
     files = [_file(folder, image.file_name, table) for image in document.images]
     read = read_files(folder, files, how)

@@ -100,4 +100,5 @@ def _indices(mask: Any, path: Path) -> NDArray[np.uint8]:
 
 def _is_padded(how: ImageInput) -> bool:
     """Whether the cut may be larger than the resized image, so that ignored places need not come from the file."""
-    return bool(how.resize) and (min(how.resize) < how.height or min(how.resize) < how.width)
+    is_smaller = bool(how.resize) and (min(how.resize) < how.height or min(how.resize) < how.width)
+    return is_smaller or how.letterbox is not None

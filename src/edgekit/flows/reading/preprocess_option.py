@@ -21,6 +21,9 @@ _SIZE: Final = re.compile(r"[1-9][0-9]{0,4}(?:x[1-9][0-9]{0,4})?")
 _FRACTION: Final = re.compile(r"1/(?P<divisor>[0-9.]+)")
 # What is within this share of a whole number is meant to be it: 0.00392156862745098 is 1/255.
 _WHOLE: Final = 1e-6
+_WHITE: Final = 255
+# The grey of the border in most detectors that are trained with letterboxes, YOLOv5 and later among them.
+_PAD: Final = 114
 
 
 class _Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +31,8 @@ class _Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     resize: tuple[int, ...] = ()
     crop: tuple[int, ...] = ()
+    letterbox: tuple[int, ...] = ()
+    pad: int | None = None
     scale: float = 255.0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
@@ -44,8 +49,9 @@ class _Wrong(Exception):
 def parse_preprocessing(text: str) -> Preprocessing:
     """The preprocessing that a text such as `resize=256,crop=224,mean=0.5,std=0.25` describes.
 
-    Keys of an image: `resize` (shorter side, or HEIGHTxWIDTH), `crop` (of the centre), `scale`, `mean`, `std`, `color`,
-    `layout`, `interpolation`, `invert`; of sound: `rate` in hertz and `length` in values.
+    Keys of an image: `resize` (shorter side, or HEIGHTxWIDTH), `crop` (of the centre), or `letterbox` and `pad`;
+    `scale`, `mean`, `std`, `color`, `layout`, `interpolation`, `invert`; of sound: `rate` in hertz and `length` in
+    values.
 
     Raises:
         UserError: All problems at once: unknown keys (with the nearest), repeated or missing ones, and wrong values.
@@ -149,7 +155,7 @@ def _values(given: dict[str, str]) -> tuple[dict[str, object], list[str]]:
 
 def _image(values: dict[str, object]) -> ImageInput:
     given = msgspec.convert(values, _Image)
-    height, width = _final_size(given.resize, given.crop)
+    height, width = _final_size(given)
     channels = 1 if given.color == "gray" else 3
     for key, numbers in (("mean", given.mean), ("std", given.std)):
         if len(numbers) not in (1, channels):
@@ -166,11 +172,19 @@ def _image(values: dict[str, object]) -> ImageInput:
         divisor=given.scale,
         color=given.color,
         layout=given.layout,
+        letterbox=(_PAD if given.pad is None else given.pad) if given.letterbox else None,
     )
 
 
-def _final_size(resize: tuple[int, ...], crop: tuple[int, ...]) -> tuple[int, int]:
+def _final_size(given: _Image) -> tuple[int, int]:
     """Height and width of the input."""
+    resize, crop = given.resize, given.crop
+    if given.letterbox and (resize or crop):
+        raise _Wrong("letterbox resizes the whole image, so neither resize nor crop goes with it.")
+    if given.letterbox:
+        return given.letterbox[0], given.letterbox[-1]
+    if given.pad is not None:
+        raise _Wrong("pad is the grey level of a letterbox: letterbox=640x640.")
     if not crop and len(resize) == 1:
         size = resize[0]
         raise _Wrong(
@@ -241,6 +255,12 @@ def _yes(text: str) -> bool:
     return _one_of(("true", "false"))(text) == "true"
 
 
+def _level(text: str) -> int:
+    if not text.isdecimal() or int(text) > _WHITE:
+        raise _Wrong(f"a grey level from 0 to {_WHITE}")
+    return int(text)
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 1 << 31:
         raise _Wrong("a whole number of at least 1")
@@ -254,6 +274,8 @@ def _text(shape: Sequence[object]) -> str:
 _IMAGE_KEYS: Final[dict[str, Callable[[str], object]]] = {
     "resize": _size,
     "crop": _size,
+    "letterbox": _size,
+    "pad": _level,
     "scale": _divisor,
     "mean": _numbers,
     "std": _spreads,

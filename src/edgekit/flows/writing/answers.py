@@ -30,8 +30,8 @@ from edgekit.flows.writing.drawn_masks import overlaid
 from edgekit.flows.writing.drawn_objects import drawn
 from edgekit.flows.writing.drawn_points import with_points
 from edgekit.runtime.postprocessing import pixels, returns_text
-from edgekit.runtime.prediction import Prediction
-from edgekit.runtime.preprocessing import is_raw, pixels_of
+from edgekit.runtime.prediction import Prediction, size_of
+from edgekit.runtime.preprocessing import IMAGE_SUFFIXES, is_raw, pixels_of
 
 
 class _Written(NamedTuple):
@@ -121,14 +121,29 @@ def _drawn(one: _Written) -> list[NDArray[np.uint8]]:
         return [
             with_points(image, answer.points or ()) for image, answer in zip(images, one.found.answers, strict=True)
         ]
-    return [drawn(image, answer.objects or ()) for image, answer in zip(images, one.found.answers, strict=True)]
+    boxed = [
+        drawn(_photo(answer.input, image), answer.objects or ())
+        for image, answer in zip(images, one.found.answers, strict=True)
+    ]
+    return _level(boxed)
+
+
+def _photo(text: str, prepared: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The pixels that the boxes of an input are in: those of its file, or else of the input of the model."""
+    path = Path(text)
+    if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
+        return prepared
+    with need("PIL.Image", extra="images").open(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def _masks(one: _Written) -> Iterator[NDArray[np.uint8]]:
     """The mask of each sample."""
+    texts = (answer.input for answer in one.found.answers)
     for feed in one.outputs:
         for row in range(len(next(iter(feed.values())))):
-            mask = Prediction({name: array[row : row + 1] for name, array in feed.items()}, one.spec).mask
+            outputs = {name: array[row : row + 1] for name, array in feed.items()}
+            mask = Prediction(outputs, one.spec, size_of(next(texts), one.spec)).mask
             assert mask is not None
             yield mask
 

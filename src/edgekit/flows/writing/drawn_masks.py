@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.reports.run import MaskShare
+from edgekit.core.statistics.mask_overlap import IGNORED
 from edgekit.core.system.optional import need
 
 # Small images are enlarged by a whole number to at least this width, so that the legend can be read.
@@ -30,12 +31,13 @@ _GOLDEN: Final = 0.618034
 def overlaid(pixels: NDArray[np.uint8], mask: NDArray[np.uint8], classes: Sequence[MaskShare]) -> NDArray[np.uint8]:
     """The image (H, W, 1) or (H, W, 3) under the colours of its mask (H, W), enlarged if small: RGB, with the legend.
 
-    A class has one colour in every image.
+    A class has one colour in every image; places that are `IGNORED` have none.
     """
     image_module = need("PIL.Image", extra="images")
     colors = np.array([color_of(index) for index in range(int(mask.max()) + 1)], np.float32)
     whole = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).astype(np.float32)
-    mixed = (1 - _STRENGTH) * whole + _STRENGTH * colors[mask]
+    strength = np.where(mask == IGNORED, 0, _STRENGTH)[..., None]
+    mixed = (1 - strength) * whole + strength * colors[mask]
     image = image_module.fromarray(np.round(mixed).astype(np.uint8))
     scale = max(1, -(-_WIDTH // image.width))
     image = image.resize((image.width * scale, image.height * scale), image_module.Resampling.NEAREST)

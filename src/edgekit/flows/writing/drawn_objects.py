@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from edgekit.core.reports.run import DetectedObject
 from edgekit.core.system.optional import need
 
-# Small images are enlarged by a whole number to at least this width, so that labels can be read.
+# Small images are enlarged by a whole number to at least this width, so that labels can be read; lines and labels grow
+# with images that are wider than the larger width.
 _WIDTH: Final = 480
+_WIDE: Final = 960
 _FONT_PX: Final = 14
+_LINE_PX: Final = 2
 # Told apart with most kinds of colour blindness (Okabe and Ito 2008).
 COLORS: Final = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 
@@ -26,7 +29,7 @@ def drawn(pixels: NDArray[np.uint8], objects: Sequence[DetectedObject]) -> NDArr
     image, scale = enlarged(pixels)
     canvas = need("PIL.ImageDraw", extra="images").Draw(image)
     for one in reversed(objects):
-        _draw(canvas, one, scale)
+        _draw(canvas, one, scale, max(1.0, image.width / _WIDE))
     return np.asarray(image)
 
 
@@ -38,12 +41,13 @@ def enlarged(pixels: NDArray[np.uint8]) -> tuple[Any, int]:
     return image.resize((image.width * scale, image.height * scale), image_module.Resampling.NEAREST), scale
 
 
-def _draw(canvas: Any, one: DetectedObject, scale: int) -> None:
+def _draw(canvas: Any, one: DetectedObject, scale: int, growth: float) -> None:
     left, top, right, bottom = (round(scale * edge) for edge in one.box)
+    size, line = round(growth * _FONT_PX), round(growth * _LINE_PX)
     color = COLORS[sum(one.label.encode()) % len(COLORS)]
-    canvas.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=2)
+    canvas.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=line)
     text = f"{one.label} {100 * one.score:.0f} %"
-    font = need("PIL.ImageFont", extra="images").load_default(_FONT_PX)
-    above = max(0, top - _FONT_PX - 4)
-    canvas.rectangle(canvas.textbbox((left + 2, above), text, font=font), fill=color)
-    canvas.text((left + 2, above), text, fill="black", font=font)
+    font = need("PIL.ImageFont", extra="images").load_default(size)
+    above = max(0, top - size - 4)
+    canvas.rectangle(canvas.textbbox((left + line, above), text, font=font), fill=color)
+    canvas.text((left + line, above), text, fill="black", font=font)
