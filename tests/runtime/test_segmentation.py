@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekit.core.errors import UserError
-from edgekit.core.samples import Samples
+from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import SegmentationOutput
@@ -96,7 +96,7 @@ def test_the_border_of_a_letterbox_is_no_part_of_the_photo() -> None:
     how = msgspec.structs.replace(
         spec(FORMS["classes first"][0]), preprocessing=ImageInput(HEIGHT, WIDTH, letterbox=114)
     )
-    outputs = {"y": SCORES[None]}
+    outputs: Feed = {"y": SCORES[None]}
 
     mask = mask_of(outputs, how, (80, 20))  # 8 x 2 pixels, below a border of 2 rows
 
