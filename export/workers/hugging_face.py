@@ -16,16 +16,24 @@ import msgspec
 import numpy as np
 
 from edgekit.core.errors import EnvironmentFault, UserError
+from edgekit.core.refusals import refuse
 from edgekit.core.spec.input_kinds import AudioInput
+from edgekit.core.system.optional import need
 from edgekit.export.messages import LibraryModel, Tokenize, Tokens
 from edgekit.export.workers.arrays import save_arrays
 from edgekit.export.workers.image_processors import image_of_processor
 
+_ONE_CALL: Final = (
+    "This network writes text, and is exported without a cache: one call scores every word of a whole text. "
+    "docs/generation.md says what a decoder with a cache needs."
+)
 _CONFIG: Final = ("config.json",)
 _TOKENIZERS: Final = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "spiece.model")
 _WEIGHTS: Final = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 # Longer texts are rare in classifiers, and positions of some networks begin at 2: 514 positions take 512 tokens.
 _MOST_TOKENS: Final = 512
+# Of a network that writes text: 1 GB in float32.
+_MOST_PARAMETERS: Final = 250_000_000
 
 
 def hugging_face_model(name: str, *, may_download: bool) -> LibraryModel:
@@ -36,6 +44,7 @@ def hugging_face_model(name: str, *, may_download: bool) -> LibraryModel:
 
     Raises:
         UserError: No such folder or model, one without a class, or one whose class is not part of transformers.
+        Refused: A language model of more than 1 GB in float32; before its weights are downloaded.
         EnvironmentFault: It cannot be downloaded.
     """
     is_here = _is_folder(name) or (_is_cached(name, _CONFIG) and _is_cached(name, _WEIGHTS))
@@ -44,11 +53,15 @@ def hugging_face_model(name: str, *, may_download: bool) -> LibraryModel:
         return LibraryModel("", download=f"downloading the description of '{name}' from {_hub()}")
     config = _read("AutoConfig", name)
     made = _class_of(name, config)
+    writes = _writes_text(made)
+    if writes:
+        _refuse_large(name, made, config)
     given = {**_keywords(config), **_from_cache(name)}
     keywords = "".join(f", {key}={value!r}" for key, value in given.items())
     factory = f"transformers:{made.__name__}.from_pretrained({name!r}{keywords})"
     download = "" if is_here else download_of(name)
-    return _with_inputs(LibraryModel(factory, labels=_labels(config), download=download), name, made, config)
+    found = LibraryModel(factory, labels=_labels(config), download=download, warnings=(_ONE_CALL,) if writes else ())
+    return _with_inputs(found, name, made, config)
 
 
 def download_of(name: str) -> str:
@@ -79,6 +92,25 @@ def _with_inputs(found: LibraryModel, name: str, made: Any, config: Any) -> Libr
         audio = _audio(_optional("AutoFeatureExtractor", name))
         return replace(preprocessing=audio, warnings=() if audio else _unknown("sounds", name))
     return replace(tokens=_tokens(_optional("AutoTokenizer", name), name, made, config))
+
+
+def _writes_text(made: Any) -> bool:
+    return bool(made.main_input_name == "input_ids" and made.can_generate())
+
+
+def _refuse_large(name: str, made: Any, config: Any) -> None:
+    """Raise for a language model that other tools run; its parameters are counted without memory for them.
+
+    Raises:
+        Refused: It has more than 1 GB in float32.
+    """
+    try:
+        with need("torch", extra="export").device("meta"):
+            count = sum(one.numel() for one in made(config).parameters())
+    except (ValueError, TypeError, RuntimeError, KeyError, AttributeError, ImportError):
+        return  # the call that makes the network says what is wrong with its configuration
+    if count > _MOST_PARAMETERS:
+        raise refuse("language-model", f"'{name}', a language model with {count / 1e9:.2g} billion parameters,")
 
 
 def _unknown(what: str, name: str) -> tuple[str, ...]:

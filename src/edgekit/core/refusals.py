@@ -65,6 +65,11 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "unknown-operator": Refusal(
         "onnxruntime does not support one of its operators, or an attribute of it", "Export it from standard operators."
     ),
+    "language-model": Refusal(
+        "edgekit copies the cache of a text in and out of every call, has no sampling and no 4-bit weights by blocks, "
+        "and compares artifacts with PyTorch in float32 on this machine",
+        "docs/llm.md says which tools run it.",
+    ),
     "no-inputs": Refusal("it has no inputs, so its output is a constant", "Use the constant."),
     "sequence-type": Refusal(
         "a sequence of tensors has no fixed shape, which calibration and devices need",

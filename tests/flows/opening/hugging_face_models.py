@@ -13,7 +13,10 @@ TEXTS = ["The film was good", "the plot is bad, but the acting is great", "Awful
 
 
 def write(folder: Path) -> None:
-    """A classifier of texts, what transformers itself makes of TEXTS, one of images, and one with its own code."""
+    """A classifier of texts, what transformers itself makes of TEXTS, one of images, and one with its own code.
+
+    And two that write texts: a small one, and the description of a large one.
+    """
     import numpy
     import torch
 
@@ -40,6 +43,10 @@ def write(folder: Path) -> None:
     transformers.ViTForImageClassification(config).save_pretrained(folder / "viewer")
     transformers.ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(folder / "viewer")
     _write_one_with_code(folder / "odd")
+    small |= {"vocab_size": 20, "architectures": ["LlamaForCausalLM"]}
+    transformers.LlamaForCausalLM(transformers.LlamaConfig(**small)).save_pretrained(folder / "writer")
+    # A description alone, of 6.7 billion parameters.
+    transformers.LlamaConfig(architectures=["LlamaForCausalLM"]).save_pretrained(folder / "novelist")
 
 
 def _write_one_with_code(folder: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.flows.opening import hugging_face_models
 from tests.flows.opening.hub import Hub, hub_of
 
-from edgekit.core.errors import EnvironmentFault, UserError
+from edgekit.core.errors import EnvironmentFault, Refused, UserError
 from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.system.progress import Silent
 from edgekit.core.system.settings import Settings
@@ -92,6 +92,21 @@ def test_code_from_a_repository_of_models_is_not_executed(models: Path) -> None:
         open_source(f"hf:{models / 'odd'}", SourceOptions(), SETTINGS)
 
     assert not (models / "odd" / "ran").exists()
+
+
+def test_a_large_language_model_is_refused_before_it_has_weights(models: Path) -> None:
+    with pytest.raises(Refused, match=r"6\.7 billion parameters, is refused: edgekit copies the cache") as refused:
+        open_source(f"hf:{models / 'novelist'}", SourceOptions(), SETTINGS)
+
+    assert (refused.value.code, refused.value.hint) == ("language-model", "docs/llm.md says which tools run it.")
+    assert [one.name for one in (models / "novelist").iterdir()] == ["config.json"]
+
+
+def test_a_small_one_is_exported_as_one_call_and_says_so(models: Path) -> None:
+    source = open_source(f"hf:{models / 'writer'}", SourceOptions(inputs=("input_ids:int64[N,8]",)), SETTINGS)
+
+    assert "use_cache=False" in source.facts["factory"]
+    assert any("exported without a cache" in text for text in source.warnings)
 
 
 @pytest.mark.parametrize("name", ["./nothing", "/nothing/here", "a/b/c", ""])

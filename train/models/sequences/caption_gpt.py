@@ -18,6 +18,7 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import TextOutput
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.runtime.readers import PADDING
+from edgekit.runtime.tasks.perplexity import of_losses, word_losses
 from edgekit.train.data.dataset import Dataset
 from edgekit.train.data.text import BEGIN, CAPTION_LENGTH, CAPTION_WORDS, END, PAIRS_TERMS, captions
 from edgekit.train.metrics import bootstrap
@@ -121,20 +122,9 @@ def next_word(learner: Trainee, batch: Batch) -> Tensor:
 def perplexity(answer: Answer, samples: Samples, spec: ModelSpec) -> Score:
     """The exponential of the mean cross-entropy of a word."""
     del spec
-    losses, counts = np.zeros(len(samples)), np.zeros(len(samples))
-    for start in range(0, len(samples), PREFILL):
-        rows = slice(start, start + PREFILL)
-        wanted = np.asarray(samples.targets["logits"][rows], np.int64)
-        logits = answer({name: array[rows] for name, array in samples.inputs.items()})["logits"].astype(np.float64)
-        logits -= logits.max(-1, keepdims=True)
-        chances = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-        found = np.take_along_axis(chances, wanted[..., None], -1)[..., 0]
-        losses[rows], counts[rows] = -(found * (wanted != PADDING)).sum(1), (wanted != PADDING).sum(1)
-
-    def over(chosen: NDArray[np.int64]) -> float:
-        return float(np.exp(losses[chosen].sum() / counts[chosen].sum()))
-
-    return score_of("perplexity", {"perplexity": bootstrap(len(samples), over)})
+    parts = [samples.take(slice(start, start + PREFILL)) for start in range(0, len(samples), PREFILL)]
+    losses = [word_losses(answer(part.inputs)["logits"], part.targets["logits"]) for part in parts]
+    return score_of("perplexity", {"perplexity": bootstrap(len(samples), of_losses(np.concatenate(losses)))})
 
 
 def specialize(spec: ModelSpec, data: Dataset) -> ModelSpec:

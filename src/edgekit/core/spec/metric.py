@@ -41,7 +41,7 @@ MODEL_METRICS: Final = {
     "mae": MetricTraits("1", False, f"{_HERE}:absolute_error"),
     "mse": MetricTraits("1", False, f"{_HERE}:squared_error"),
     # The exponential of the mean loss of a token: among how many words a model hesitates.
-    "perplexity": MetricTraits("1", False),
+    "perplexity": MetricTraits("1", False, over_all="edgekit.runtime.tasks.perplexity:perplexity"),
     # Of points: the share that is near enough, and the average precision of people by COCO's similarity.
     "pck": MetricTraits("ratio", True, over_all="edgekit.runtime.tasks.keypoints:pck"),
     "oks_ap": MetricTraits("ratio", True, over_all="edgekit.runtime.tasks.keypoints:oks_ap"),
