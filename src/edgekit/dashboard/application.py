@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from edgekit.core.errors import EdgekitError, EnvironmentFault, UserError
 from edgekit.core.reports.error import ErrorFacts, ErrorReport
 from edgekit.core.reports.kept import KeptRunReport
-from edgekit.core.reports.kept_pages import DevicesPage, PageFilter, RunPairsPage, RunsPage, SeriesPage
+from edgekit.core.reports.kept_pages import KeptDevicesReport, PageFilter, RunPageReport, RunPairsReport, SeriesReport
 from edgekit.core.system.documents import encode
 from edgekit.dashboard import drawn_pages
 from edgekit.dashboard.page_frames import style_sheet
@@ -60,19 +60,19 @@ def _series(site: FastAPI, store: Store) -> None:
     ) -> Response:
         shown = _filter(model, target, artifact)
         found = trends.overview(store, shown, first=(page - 1) * _SERIES, most=_SERIES)
-        document = SeriesPage(store=store.name, shown=shown, series=found.series, total=found.total, page=page)
+        document = SeriesReport(store=store.name, shown=shown, series=found.series, total=found.total, page=page)
         return _response(request, document, lambda: drawn_pages.overview(document, trends.every_name(store), _SERIES))
 
     @_get(site, "/trends")
     def trend(request: Request, model: Text = "", target: Text = "", artifact: Text = "", page: Place = 1) -> Response:
         shown = _filter(model, target, artifact)
         found = trends.trends(store, shown, first=(page - 1) * _CHARTS, most=_CHARTS, points=_POINTS)
-        document = SeriesPage(store=store.name, shown=shown, series=found.series, total=found.total, page=page)
+        document = SeriesReport(store=store.name, shown=shown, series=found.series, total=found.total, page=page)
         return _response(request, document, lambda: drawn_pages.trends(document, trends.every_name(store), _CHARTS))
 
     @_get(site, "/devices")
     def devices(request: Request) -> Response:
-        document = DevicesPage(store=store.name, devices=trends.every_device(store))
+        document = KeptDevicesReport(store=store.name, devices=trends.every_device(store))
         return _response(request, document, lambda: drawn_pages.devices(document))
 
 
@@ -83,14 +83,14 @@ def _runs(site: FastAPI, store: Store) -> None:
     def runs(request: Request, model: Text = "", target: Text = "", artifact: Text = "", before: Text = "") -> Response:
         shown = _filter(model, target, artifact)
         found, older = trends.newest_that_fit(store, shown, before=_storable(before), most=_RUNS)
-        document = RunsPage(store=store.name, shown=shown, runs=found, older=older)
+        document = RunPageReport(store=store.name, shown=shown, runs=found, older=older)
         return _response(request, document, lambda: drawn_pages.runs(document, trends.every_name(store)))
 
     @_get(site, "/compare")
     def compare(request: Request, a: Number, b: Number) -> Response:
         first, second = run_of(store, a)[0], run_of(store, b)[0]
         pairs, only_a, only_b = pairs_of(first, second)
-        document = RunPairsPage(store=store.name, a=first, b=second, pairs=pairs, only_a=only_a, only_b=only_b)
+        document = RunPairsReport(store=store.name, a=first, b=second, pairs=pairs, only_a=only_a, only_b=only_b)
         return _response(request, document, lambda: drawn_pages.compare(document))
 
 

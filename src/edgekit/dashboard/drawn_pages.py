@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from edgekit.core.reports.kept import KeptLatency, KeptRun, KeptRunReport, KeptVerdict
 from edgekit.core.reports.kept_pages import (
-    DevicesPage,
     KeptDevice,
+    KeptDevicesReport,
     KeptSeries,
+    RunPageReport,
     RunPair,
-    RunPairsPage,
-    RunsPage,
-    SeriesPage,
+    RunPairsReport,
     SeriesPoint,
+    SeriesReport,
 )
 from edgekit.core.reports.report import Estimate
 from edgekit.core.units import ABSENT, format_value
@@ -72,7 +72,7 @@ _DEVICES: Final = (
 )
 
 
-def overview(document: SeriesPage, names: Names, most: int) -> str:
+def overview(document: SeriesReport, names: Names, most: int) -> str:
     """The newest measurement of each series."""
     rows = [_newest(one) for one in document.series]
     return render(
@@ -84,13 +84,13 @@ def overview(document: SeriesPage, names: Names, most: int) -> str:
     )
 
 
-def trends(document: SeriesPage, names: Names, most: int) -> str:
+def trends(document: SeriesReport, names: Names, most: int) -> str:
     """A picture of each series, and its newest runs as a table."""
     drawn = [one for number, series in enumerate(document.series) for one in _drawn(series, f"trend-{number}")]
     return render("trends.html", "Trends", here="/trends", drawn=drawn, **_filtered("/trends", document, names, most))
 
 
-def runs(document: RunsPage, names: Names) -> str:
+def runs(document: RunPageReport, names: Names) -> str:
     """Runs, newest first, and a form that compares two of them."""
     shown = document.shown
     asked = {"model": shown.model, "target": shown.target, "artifact": shown.artifact}
@@ -132,7 +132,7 @@ def run(document: KeptRunReport) -> str:
     )
 
 
-def compare(document: RunPairsPage) -> str:
+def compare(document: RunPairsReport) -> str:
     """Two runs side by side."""
     a, b = document.a.number, document.b.number
     return render(
@@ -148,7 +148,7 @@ def compare(document: RunPairsPage) -> str:
     )
 
 
-def devices(document: DevicesPage) -> str:
+def devices(document: KeptDevicesReport) -> str:
     """Every device with its facts."""
     rows = [_device(one) for one in document.devices]
     table = grid("devices", _DEVICES, rows) if rows else None
@@ -160,7 +160,7 @@ def error(message: str, hint: str) -> str:
     return render("error.html", "Not shown", message=message, hint=hint)
 
 
-def _filtered(path: str, document: SeriesPage, names: Names, most: int) -> dict[str, Any]:
+def _filtered(path: str, document: SeriesReport, names: Names, most: int) -> dict[str, Any]:
     """What the filter and the links to other pages of one list need."""
     shown, page = document.shown, document.page
     asked = {"model": shown.model, "target": shown.target, "artifact": shown.artifact}

@@ -15,7 +15,19 @@ def test_every_function_that_a_row_names_is_there() -> None:
     found = {name for name in MODEL_METRICS if by_sample(name) is not None}
 
     assert found == {"accuracy", "mae", "mse"}
-    whole = {"macro_ap", "map50", "map", "miou", "pixel_accuracy"}
+    whole = {
+        "macro_ap",
+        "map50",
+        "map",
+        "miou",
+        "pixel_accuracy",
+        "pck",
+        "oks_ap",
+        "wer",
+        "cer",
+        "corpus_bleu",
+        "perplexity",
+    }
     assert {name for name in MODEL_METRICS if over_all(name) is not None} == whole
     assert by_sample("a name without a row") is None
 

@@ -60,7 +60,7 @@ class PageFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     artifact: str = ""
 
 
-class SeriesPage(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SeriesReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Series that fit a filter; `total` is the number of all that fit.
 
     The overview has the newest measurement of each series, the page of trends the newest ones.
@@ -75,7 +75,7 @@ class SeriesPage(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     schema_version: int = PAGES_SCHEMA
 
 
-class RunsPage(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RunPageReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Runs that fit a filter, newest first; `older` is where the next page begins, empty on the last one."""
 
     store: str
@@ -102,7 +102,7 @@ class RunPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     says: str
 
 
-class RunPairsPage(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RunPairsReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Two runs, what both measured, and the number of measurements that only one of them has."""
 
     store: str
@@ -132,7 +132,7 @@ class KeptDevice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: int
 
 
-class DevicesPage(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class KeptDevicesReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every device, the one that was used last first."""
 
     store: str
