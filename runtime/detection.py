@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -52,18 +52,17 @@ def found_objects(outputs: Feed, spec: ModelSpec, size: tuple[int, int] | None =
 
     `size` is the width and height of the image that became the input, if it was one.
     """
-    how = spec.preprocessing
-    of_image = msgspec.structs.asdict(how) if size is not None and isinstance(how, ImageInput) else None
     return tuple(
         FoundObject(spec.labels[index] if index < len(spec.labels) else str(index), float(score), _edges(box))
         for found in detections(outputs, spec)
-        for box, score, index in zip(
-            found.boxes if of_image is None or size is None else in_file(found.boxes, size, of_image),
-            found.scores,
-            found.classes,
-            strict=True,
-        )
+        for box, score, index in zip(_placed(found.boxes, spec, size), found.scores, found.classes, strict=True)
     )
+
+
+def _placed(boxes: Any, spec: ModelSpec, size: tuple[int, int] | None) -> Any:
+    """Boxes in pixels of the image of this size, or as they are without one."""
+    how = spec.preprocessing
+    return in_file(boxes, size, msgspec.structs.asdict(how)) if size and isinstance(how, ImageInput) else boxes
 
 
 def _edges(box: NDArray[np.float64]) -> tuple[float, float, float, float]:

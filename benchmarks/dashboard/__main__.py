@@ -13,11 +13,13 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -147,7 +149,7 @@ def _device(place: int, name: str) -> dict[str, Any]:
 
 
 def timed(place: str, number: int) -> dict[str, float]:
-    """The median seconds of each page; pages that this store lacks are left out."""
+    """The median seconds of each page; pages of runs that this store lacks are left out."""
     pages = [
         "/",
         "/?model=model-07",
@@ -193,7 +195,9 @@ def _median(address: str) -> float | None:
         try:
             with urllib.request.urlopen(address, timeout=60) as reply:
                 reply.read()
-        except OSError:
+        except urllib.error.HTTPError as err:
+            if err.code != HTTPStatus.NOT_FOUND:
+                raise
             return None
         taken.append(time.perf_counter() - start)
     return statistics.median(taken)

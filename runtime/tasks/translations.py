@@ -97,9 +97,8 @@ def _bleu() -> Any:
 def _tokens(array: Array, name: str, words: int) -> Iterator[NDArray[np.int64]]:
     """The tokens (T,) of each sample."""
     for one in array:
-        flat = (
-            one[0] if one.ndim and len(one) == 1 and one.ndim > (_SCORES if one.dtype.kind == "f" else _TIME) else one
-        )
+        axes = _SCORES if one.dtype.kind == "f" else _TIME
+        flat = one[0] if one.ndim > axes and len(one) == 1 else one
         if flat.dtype.kind in "iu" and flat.ndim == _TIME:
             yield flat.astype(np.int64)
         elif flat.dtype.kind == "f" and flat.ndim == _SCORES and flat.shape[1] >= max(1, words):

@@ -4,15 +4,17 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from sqlalchemy import update
 from tests.store.made_reports import checked, compared, profiled, tuned, when
 
-from edgekit.core.errors import UserError
+from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.reports.kept import Keepable
 from edgekit.core.verdict import Verdict
 from edgekit.store.database import Store, open_store
 from edgekit.store.pruning import prunable, prune
-from edgekit.store.reading import all_runs, newest, run_of
+from edgekit.store.reading import all_runs, newest, run_of, run_without_report
 from edgekit.store.recording import record
+from edgekit.store.schema import DOCUMENTS
 
 
 def test_a_report_comes_back_whole_with_its_figures(store: Store) -> None:
@@ -150,3 +152,14 @@ def test_a_store_that_was_closed_is_opened_with_what_it_had(place: str) -> None:
 
     with open_store(place) as second:
         assert run_of(second, number)[1] == profiled()
+
+
+def test_a_damaged_report_hides_no_run(store: Store) -> None:
+    number, _ = record(store, profiled())
+    whole = run_of(store, number)[0]
+    with store.writing() as connection:
+        connection.execute(update(DOCUMENTS).values(content=b"no report"))
+
+    with pytest.raises(Unreadable, match="damaged"):
+        run_of(store, number)
+    assert run_without_report(store, number) == whole

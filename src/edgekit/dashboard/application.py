@@ -21,7 +21,7 @@ from edgekit.report.pages.page import style_hash
 from edgekit.report.registry import page_of
 from edgekit.store import trends
 from edgekit.store.database import Store
-from edgekit.store.reading import run_of
+from edgekit.store.reading import run_of, run_without_report
 
 _SERIES: Final = 50
 _CHARTS: Final = 8
@@ -88,7 +88,7 @@ def _runs(site: FastAPI, store: Store) -> None:
 
     @_get(site, "/compare")
     def compare(request: Request, a: Number, b: Number) -> Response:
-        first, second = run_of(store, a)[0], run_of(store, b)[0]
+        first, second = run_without_report(store, a), run_without_report(store, b)
         pairs, only_a, only_b = pairs_of(first, second)
         document = RunPairsReport(store=store.name, a=first, b=second, pairs=pairs, only_a=only_a, only_b=only_b)
         return _response(request, document, lambda: drawn_pages.compare(document))
@@ -99,7 +99,7 @@ def _reports(site: FastAPI, store: Store) -> None:
 
     @_get(site, "/runs/{number}")
     def run(request: Request, number: Annotated[int, Path(ge=1, le=_LARGEST)]) -> Response:
-        document = KeptRunReport(store=store.name, run=run_of(store, number)[0], command="serve")
+        document = KeptRunReport(store=store.name, run=run_without_report(store, number), command="serve")
         return _response(request, document, lambda: drawn_pages.run(document))
 
     @_get(site, "/runs/{number}/report")

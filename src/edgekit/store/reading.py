@@ -90,11 +90,22 @@ def run_of(store: Store, number: int) -> tuple[KeptRun, Keepable | None]:
         EnvironmentFault, Unreadable: As in `open_store`; the report is damaged, or of a newer edgekit.
     """
     with store.reading() as connection:
-        found = _runs(connection, _RUN.where(RUNS.c.id == number))
+        found = _run(connection, number)
         content = connection.scalar(select(DOCUMENTS.c.content).where(DOCUMENTS.c.run_id == number))
+    return found, None if content is None else _report(number, content)
+
+
+def run_without_report(store: Store, number: int) -> KeptRun:
+    """The run of this number; its whole report is not read, and may be damaged. Other errors as in `run_of`."""
+    with store.reading() as connection:
+        return _run(connection, number)
+
+
+def _run(connection: Connection, number: int) -> KeptRun:
+    found = runs_of(connection, [number])
     if not found:
         raise UserError(f"The history has no run {number}.", hint="edgekit history list")
-    return found[0], None if content is None else _report(number, content)
+    return found[0]
 
 
 def _report(number: int, content: bytes) -> Keepable:

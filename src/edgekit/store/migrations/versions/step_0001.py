@@ -21,7 +21,14 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make every table."""
+    """Make every table, those first that others point to."""
+    _make_what_is_run()
+    _make_runs()
+    _make_measurements()
+    _make_verdicts_and_documents()
+
+
+def _make_what_is_run() -> None:
     op.create_table(
         "models",
         Column("id", Integer, primary_key=True),
@@ -52,6 +59,9 @@ def upgrade() -> None:
         Column("precision", Text, nullable=False),
         Column("size_bytes", BigInteger, nullable=False),
     )
+
+
+def _make_runs() -> None:
     op.create_table(
         "runs",
         Column("id", Integer, primary_key=True),
@@ -68,6 +78,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_runs_created", "runs", ["created"])
     op.create_index("ix_runs_model_id_created", "runs", ["model_id", "created"])
+
+
+def _make_measurements() -> None:
     op.create_table(
         "measurements",
         Column("id", Integer, primary_key=True),
@@ -97,6 +110,9 @@ def upgrade() -> None:
     op.create_index("ix_measurements_run_id", "measurements", ["run_id"])
     op.create_index("ix_measurements_model_id_run_id", "measurements", ["model_id", "run_id"])
     op.create_index("ix_measurements_target_artifact_run_id", "measurements", ["target", "artifact", "run_id"])
+
+
+def _make_verdicts_and_documents() -> None:
     op.create_table(
         "verdicts",
         Column("id", Integer, primary_key=True),
