@@ -16,7 +16,7 @@ from edgekit.core.reports.report import Accuracy
 from edgekit.core.samples import LABEL, Array, Feed, Samples
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.statistics import intervals
-from edgekit.core.statistics.by_sample import by_sample, over_all
+from edgekit.core.statistics.by_sample import by_sample, fitting, over_all
 from edgekit.export.checking.sampling import run_samples
 from edgekit.export.checking.tasks.quality import class_output, quality_of
 from edgekit.runtime.backend import Session
@@ -63,6 +63,14 @@ def with_quality(accuracy: Accuracy, session: Session, spec: ModelSpec, samples:
     assert found is not None
     missing = report.Estimate(None, reason="the reference outputs of these samples are not in the bundle")
     return structs.replace(accuracy, quality=_estimate(found.interval()), reference=missing)
+
+
+def metric_of(spec: ModelSpec, samples: Samples) -> str:
+    """The metric of a model on these samples; empty if they have no labels."""
+    if not samples.is_labelled:
+        return ""
+    metric = _metric(spec, samples)
+    return fitting(metric, classes=samples.labels is not None) if by_sample(metric) else metric
 
 
 def unknown_accuracy(artifact: Artifact, spec: ModelSpec, samples: Samples, where: str, reason: str) -> Accuracy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,12 +14,15 @@ from edgekit.core import units
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.measurement import DECODE, PREFILL
 from edgekit.core.recipe import Recipe, matches
+from edgekit.core.spec.metric import MODEL_METRICS, metric_traits
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 
 _BUDGET = re.compile(
     r"(?:(?P<scope>[^:]*):)?\s*(?P<metric>[A-Za-z_][\w.]*)\s*(?P<operator><=|>=|<|>|==|=)\s*(?P<quantity>[^<>=].*?)\s*"
 )
+# Follows the metric of a model: what is lost of it, compared with PyTorch.
+DROP: Final = ".drop"
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 
@@ -35,6 +39,15 @@ class MetricKind:
     phase: str = ""
 
 
+def _quality_kinds() -> Iterator[tuple[str, MetricKind]]:
+    """Every metric of a model that samples give, and its drop; a drop of a share is in points."""
+    for name, traits in MODEL_METRICS.items():
+        if traits.by_sample or traits.over_all:
+            of_shares = units.RATIO if traits.unit == "ratio" else units.NUMBER
+            yield name, MetricKind(traits.unit, of_shares, lower_is_better=not traits.higher_is_better)
+            yield f"{name}{DROP}", MetricKind(traits.unit, of_shares)
+
+
 METRICS: Final = {
     "latency": MetricKind("s", units.TIME_S),
     # Time of a call / time of the sound in it.
@@ -47,17 +60,14 @@ METRICS: Final = {
     "first_run": MetricKind("s", units.TIME_S),
     "memory": MetricKind("bytes", units.SIZE_BYTES),
     "size": MetricKind("bytes", units.SIZE_BYTES),
-    "accuracy": MetricKind("ratio", units.RATIO, lower_is_better=False),
-    "accuracy.drop": MetricKind("ratio", units.RATIO),
     "sqnr": MetricKind("dB", units.DECIBEL, lower_is_better=False),
+    **dict(_quality_kinds()),
 }
 CALLS: Final = ("latency", "realtime", "first_token", "prefill_rate", "decode_rate")
 """Metrics that follow from the times of calls."""
-# Largest limit of a metric that is a share, the same in words, and the unit to write it in.
-_SHARES: Final = {
-    "accuracy": (1.0, "at most 1 (100 %)", "%"),
-    "accuracy.drop": (math.nextafter(1.0, 0.0), "less than 1 (100 pt)", "pt"),
-}
+# Largest limit of a metric that is a share, and of its drop, the same in words, and the unit to write it in.
+_SHARE: Final = (1.0, "at most 1 (100 %)", "%")
+_LOST_SHARE: Final = (math.nextafter(1.0, 0.0), "less than 1 (100 pt)", "pt")
 _WITH_QUANTILES: Final = ("latency", "realtime", "first_token")
 _KNOWN: Final = (
     *(f"{name}.{quantile}" for name in _WITH_QUANTILES for quantile in ("p50", "p90", "p99")),
@@ -109,6 +119,26 @@ class Budget(msgspec.Struct, frozen=True):
         """The SI unit of `limit`, as reports name it."""
         return METRICS[self.metric].unit
 
+    @property
+    def quality(self) -> str:
+        """The metric of a model that this limits, itself or its drop: `map50` of `map50.drop`; empty for others.
+
+        `accuracy` is any metric that is a share of what is right.
+        """
+        name = self.metric.removesuffix(DROP)
+        return name if name in MODEL_METRICS else ""
+
+    @property
+    def is_on_drop(self) -> bool:
+        """Whether this limits what is lost, compared with PyTorch."""
+        return self.metric.endswith(DROP)
+
+    def limits_quality(self, metric: str) -> bool:
+        """Whether this limits `metric`, that of a model."""
+        traits = metric_traits(metric)
+        is_any = self.quality == "accuracy" and traits.unit == "ratio" and traits.higher_is_better
+        return bool(self.quality) and (is_any or self.quality == metric)
+
     def judge(self, low: float, high: float) -> Verdict:
         """Pass if the whole interval is within the limit, fail if none of it is, else inconclusive."""
         if not METRICS[self.metric].lower_is_better:
@@ -144,9 +174,9 @@ def _scope(text: str | None) -> tuple[str, str]:
 
 def _check_share(text: str, metric: str, limit: float) -> None:
     # `accuracy.drop <= 1` means 100 points and never fails, `accuracy >= 98` never passes: both lack their unit.
-    if metric not in _SHARES:
+    if METRICS[metric].unit != "ratio":
         return
-    highest, allowed, unit = _SHARES[metric]
+    highest, allowed, unit = _LOST_SHARE if metric.endswith(DROP) else _SHARE
     if limit > highest:
         hint = f'--budget "{text} {unit}"' if text[-1].isdigit() else ""
         raise UserError(f"Budget '{text}': the limit of '{metric}' must be {allowed}.", hint=hint)

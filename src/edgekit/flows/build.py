@@ -21,6 +21,7 @@ from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
+from edgekit.export.checking.accuracy import metric_of
 from edgekit.export.routes import makeable_recipes
 from edgekit.flows.fleet.profiled import Profiled, kept_of
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
@@ -73,13 +74,13 @@ class Making:
     def source(self, progress: Progress, name: str = "") -> Source:
         """The source, opened and checked; after training, `name` is the run directory."""
         found = ready_source(name or self.name, self.options, self.how, self.recipes, self.settings, progress)
-        refuse_unmeasurable(self.budgets, labelled=found.split.evaluation.labels is not None)
+        refuse_unmeasurable(self.budgets, metric_of(found.spec, found.split.evaluation))
         return dataclasses.replace(found, warnings=(*found.warnings, *self.left_out))
 
     def say_widths(self, source: Source, progress: Progress) -> None:
         """Report how many samples the criteria on accuracy need, and what these will give."""
-        if source.split.evaluation.is_labelled:
-            say_widths(self.budgets, self.how.max_drop, len(source.split.evaluation), progress)
+        metric = metric_of(source.spec, source.split.evaluation)
+        say_widths(self.budgets, self.how.max_drop, len(source.split.evaluation), progress, metric)
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,7 @@ def resume_build_order(
     with opened(out / BUNDLE, progress=progress) as found:
         recipes = [Recipe.parse(one.recipe) for one in found.artifacts]
         budgets = parse_budgets(budget, targets, recipes)
-        refuse_unmeasurable(budgets, labelled=found.samples.is_labelled)
+        refuse_unmeasurable(budgets, metric_of(found.spec, found.samples))
         refuse_other_files(earlier, found.artifacts, out / REPORT_JSON)
         _refuse_useless(targets, recipes)
         yield ResumeOrder(found, earlier, targets, budgets, rounds, settings, out)

@@ -40,7 +40,6 @@ from edgekit.flows.opening.versions import versions
 from edgekit.flows.writing.commits import make_models, making_steps
 
 DEFAULT_CONFIG: Final = "edgekit.toml"
-_NEEDS_ACCURACY: Final = ("accuracy", "accuracy.drop", "sqnr")
 
 
 @dataclass(frozen=True)
@@ -207,7 +206,9 @@ def _check_model(gate: Gate, gated: Gated) -> None:
 def _measured(gate: Gate, gated: Gated) -> Report:
     """What was measured on all targets, with accuracy where a budget asks for it, judged against the budgets."""
     profiled = gate.profile(gated, gated.artifacts)
-    needs_accuracy = any(budget.metric in _NEEDS_ACCURACY for budget in gated.budgets) or needs_quality(gate, gated)
+    needs_accuracy = any(budget.quality or budget.metric == "sqnr" for budget in gated.budgets) or needs_quality(
+        gate, gated
+    )
     parity, accuracy, failed = (
         validated(gated.found, gated.artifacts, gate.progress) if needs_accuracy else Validated((), (), {})
     )

@@ -12,6 +12,7 @@ from edgekit.core.reports.report import Outcome, Report, parity_verdict
 from edgekit.core.system.files import new_folder, refuse_existing
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
+from edgekit.export.checking.accuracy import metric_of
 from edgekit.export.routes import default_recipes
 from edgekit.flows.judging.needed_samples import say_widths
 from edgekit.flows.opening.source import ExportOptions, Source, SourceOptions, ready_source
@@ -72,7 +73,8 @@ def export_order(
     refuse_existing(Path(out), force=force)
     with progress.stage("load"):
         ready = ready_source(source, options, how, recipes, settings, progress)
-    say_widths((), how.max_drop, len(ready.split.evaluation), progress)
+    metric = metric_of(ready.spec, ready.split.evaluation)
+    say_widths((), how.max_drop, len(ready.split.evaluation), progress, metric)
     yield ExportOrder(ready, recipes, how, Path(out), force, settings)
 
 

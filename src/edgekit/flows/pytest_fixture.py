@@ -37,7 +37,7 @@ def profile_against(
     """
     targets = parse_targets(target)
     parsed = parse_budgets(budgets, targets, ())
-    refuse_unmeasurable(parsed, labelled=False)
+    refuse_unmeasurable(parsed, "")
     reports = []
     for attempt in range(2):
         again = msgspec.structs.replace(settings, seed=settings.seed + attempt)

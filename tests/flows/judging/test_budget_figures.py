@@ -9,10 +9,13 @@ from tests.flows.judging.test_budgets import FLOAT, INT8, RECIPES, TARGETS, figu
 from edgekit.core.budget import METRICS
 from edgekit.core.errors import UserError
 from edgekit.core.recipe import parse_recipes
-from edgekit.core.reports.report import Estimate, Missing, Report
+from edgekit.core.reports.report import Accuracy, Estimate, Missing, Report
 from edgekit.core.target import parse_targets
 from edgekit.core.verdict import Verdict
 from edgekit.flows.judging.budgets import judge_budgets, outcomes, parse_budgets, refuse_unmeasurable
+
+# 1 point of a share, 0.2 to 3.
+LOST = Estimate(0.01, 0.002, 0.03, 50)
 
 
 @pytest.fixture
@@ -131,11 +134,49 @@ def test_a_scope_that_covers_nothing_comes_with_the_option_that_adds_it(text: st
 def test_budgets_on_what_samples_show_need_labels() -> None:
     budgets = parse_budgets("accuracy.drop <= 1 pt", TARGETS, ())
     with pytest.raises(UserError, match=r"'accuracy.drop <= 1 pt' needs samples with labels") as caught:
-        refuse_unmeasurable(budgets, labelled=False)
+        refuse_unmeasurable(budgets, "")
 
     assert "numpy.savez" in (caught.value.hint or "")
-    refuse_unmeasurable(budgets, labelled=True)
-    refuse_unmeasurable(parse_budgets("size <= 1 MB", TARGETS, ()), labelled=False)
+    refuse_unmeasurable(budgets, "accuracy")
+    refuse_unmeasurable(parse_budgets("size <= 1 MB", TARGETS, ()), "")
+
+
+@pytest.mark.parametrize(("metric", "hint"), [("accuracy", '--budget "accuracy >= LIMIT"'), ("auc", "")])
+def test_a_budget_on_the_metric_of_another_task_is_refused(metric: str, hint: str) -> None:
+    budgets = parse_budgets("map50 >= 0.9", TARGETS, ())
+    refuse_unmeasurable(budgets, "map50")
+
+    with pytest.raises(UserError, match=f"limits map50, but the metric of this model is {metric}") as caught:
+        refuse_unmeasurable(budgets, metric)
+
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "verdict"),
+    [
+        ("map50 >= 0.9", "map50", Verdict.PASS),
+        ("accuracy >= 90 %", "map50", Verdict.PASS),
+        ("accuracy >= 98 %", "miou", Verdict.FAIL),
+        ("miou.drop <= 1 pt", "miou", Verdict.INCONCLUSIVE),
+        ("accuracy.drop <= 4 pt", "macro_ap", Verdict.PASS),
+        ("macro_ap.drop <= 0.001", "macro_ap", Verdict.FAIL),
+        ("mae <= 1", "mae", Verdict.PASS),
+        ("mae <= 0.9", "mae", Verdict.FAIL),
+        ("mae.drop <= 0.02", "mae", Verdict.INCONCLUSIVE),
+        ("pixel_accuracy >= 10 %", "miou", Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_budget_limits_the_metric_of_the_task(text: str, metric: str, verdict: Verdict, evidence: Report) -> None:
+    rows = tuple(
+        Accuracy(name, "here", metric, Estimate(0.95, 0.92, 0.97, 50), Estimate(0.96, 0.93, 0.98, 50), LOST)
+        for name in (FLOAT, INT8)
+    )
+
+    check = judge_budgets(parse_budgets(text, TARGETS, RECIPES), TARGETS, replace(evidence, accuracy=rows))[0]
+
+    assert check.verdict is verdict
+    assert check.display_unit == ("points" if ".drop" in text and metric != "mae" else check.unit)
 
 
 def test_a_scope_limits_its_own_artifact_and_target_alone(evidence: Report) -> None:

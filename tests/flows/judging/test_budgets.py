@@ -172,7 +172,7 @@ def test_an_accuracy_budget_without_labels_is_refused_before_any_work() -> None:
     budgets = parse_budgets("accuracy >= 90 %", TARGETS, RECIPES)
 
     with pytest.raises(UserError, match="needs samples with labels"):
-        refuse_unmeasurable(budgets, labelled=False)
+        refuse_unmeasurable(budgets, "")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,17 @@ def test_an_undecided_accuracy_needs_its_distance_from_the_limit() -> None:
     assert "are needed for ±1.9 pt" in what_decides(budget, found)
 
 
+def test_an_undecided_overlap_needs_its_own_width_in_a_root_law() -> None:
+    quality = Estimate(0.9, 0.85, 0.95, 40)
+    found = Accuracy("onnx-int8", "onnxruntime", "miou", quality, quality, Estimate(0.0, 0.0, 0.0, 40))
+
+    # Half of the width is 5 points; for 2 points, (5 / 2)^2 times as many are needed.
+    said = what_decides(Budget.parse("miou >= 0.92"), found)
+
+    assert said == "40 samples give an interval of ±5 pt; about 250 are needed for ±2 pt"
+    assert list(expected_widths([Budget.parse("miou >= 0.92")], 0.01, 40, "miou")) == []
+
+
 def test_a_value_at_the_limit_asks_for_no_endless_number() -> None:
     found = measured(0, 0, 64)
 

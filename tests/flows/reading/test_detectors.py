@@ -70,7 +70,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = edgekit_command(
         ["build", f"{folder}/mine.py:Squares", "--task", "detection", "--samples", str(images), "--labels", str(table),
          "--preprocess", "letterbox=64x64", "--to", "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8",
-         "--launches", "2", "--time-limit", "100ms", "--out", str(folder / "built"), "--quiet"]
+         "--budget", "map50 >= 0.5, accuracy.drop <= 5 pt", "--launches", "2", "--time-limit", "100ms",
+         "--out", str(folder / "built"), "--quiet"]
     )  # fmt: skip
     assert code == 0
     return folder
@@ -90,6 +91,11 @@ def test_the_form_of_the_boxes_is_found_and_every_artifact_keeps_its_scores(made
         assert row.drop.value == pytest.approx(0, abs=0.01)
         assert row.quality.low is not None
         assert row.quality.low < row.quality.value
+    report = json.loads((made / "built" / "report.json").read_text())
+    assert {(one["budget"], one["verdict"]) for one in report["budgets"]} == {
+        ("map50 >= 0.5", "pass"),
+        ("accuracy.drop <= 5 pt", "pass"),
+    }
     with Bundle.open(made / "built" / "bundle") as bundle:
         how = bundle.spec.postprocessing
         assert isinstance(how, DetectionOutput)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,22 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert code == 0
     return folder
+
+
+@pytest.mark.slow
+def test_a_check_limits_the_overlap(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = made / "edgekit.toml"
+    config.write_text(
+        '[check]\nlaunches = 5\ntime_limit_s = 0.01\n[[check.models]]\npath = "bundle"\n'
+        'artifact = ["onnx-fp32"]\nbudgets = ["miou >= 50 %", "miou.drop <= 1 pt", "accuracy >= 99.9 %"]\n'
+    )
+
+    code = edgekit_command(["check", "--config", str(config), "--json"])
+
+    verdicts = {one["check"]: one["verdict"] for one in json.loads(capsys.readouterr().out)["results"]}
+    assert code == 1
+    wanted = {"miou >= 50 %": "pass", "miou.drop <= 1 pt": "pass", "accuracy >= 99.9 %": "fail"}
+    assert {text: verdicts[text] for text in wanted} == wanted
 
 
 @pytest.mark.slow

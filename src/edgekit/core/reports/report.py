@@ -8,6 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from edgekit.core.budget import DROP
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import ConversionFailed, EdgekitError, Interrupted
 from edgekit.core.facts import Facts
@@ -205,7 +206,7 @@ class BudgetCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def display_unit(self) -> str:
         """The unit in which value and excess are printed."""
-        return "points" if self.metric == "accuracy.drop" else self.unit
+        return "points" if self.unit == "ratio" and self.metric.endswith(DROP) else self.unit
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

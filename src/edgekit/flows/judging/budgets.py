@@ -24,6 +24,7 @@ from edgekit.core.reports.report import (
     cell,
     parity_verdict,
 )
+from edgekit.core.spec.metric import metric_traits
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, best, worst
 from edgekit.flows.judging.choice import chosen
@@ -77,13 +78,24 @@ def parse_budgets(
     return budgets
 
 
-def refuse_unmeasurable(budgets: Sequence[Budget], *, labelled: bool) -> None:
-    """Raise for a budget that cannot be measured here."""
+def refuse_unmeasurable(budgets: Sequence[Budget], metric: str) -> None:
+    """Raise for a budget that cannot be measured here.
+
+    Args:
+        metric: That of the model on its labelled samples; empty if they have no labels.
+    """
     for budget in budgets:
-        if budget.metric.startswith("accuracy") and not labelled:
+        if budget.quality and not metric:
             raise UserError(
                 f"Budget '{budget.text}' needs samples with labels, and these have none.",
                 hint="numpy.savez(FILE, ..., label=class_indices), then --samples FILE",
+            )
+        # Budgets on accuracy may be those of a whole configuration, where other models have it.
+        if budget.quality not in ("", "accuracy", metric):
+            sign = ">=" if metric_traits(metric).higher_is_better else "<="
+            raise UserError(
+                f"Budget '{budget.text}' limits {budget.quality}, but the metric of this model is {metric}.",
+                hint=f'--budget "{metric} {sign} LIMIT"' if metric in METRICS else "",
             )
 
 
@@ -122,12 +134,12 @@ def estimate(budget: Budget, artifact: str, target: str, figures: Figures) -> Es
         return _timed(budget, cell(figures.measurements, artifact, target))
     if budget.metric == "sqnr":
         return _sqnr(artifact, figures)
-    if budget.metric.startswith("accuracy"):
+    if budget.quality:
         found = next((one for one in figures.accuracy if one.artifact == artifact), None)
-        if found is None or found.metric != "accuracy":
-            reason = "accuracy was not measured" if found is None else f"the metric of this model is {found.metric}"
-            return Estimate(None, reason=reason)
-        return found.drop if budget.metric == "accuracy.drop" else found.quality
+        if found is None or not budget.limits_quality(found.metric):
+            missing = f"{budget.quality} was not measured"
+            return Estimate(None, reason=missing if found is None else f"the metric of this model is {found.metric}")
+        return found.drop if budget.is_on_drop else found.quality
     row = next(iter(cell(figures.latency, artifact, target)), None)
     known = {} if row is None else {"load": row.load, "first_run": row.first_run, "memory": row.memory}
     return known.get(budget.metric, Estimate(None, reason="not measured on this target"))
@@ -160,7 +172,7 @@ def _check(budget: Budget, artifact: Artifact, target: str, figures: Figures) ->
     high = next((one for one in (figure.high, figure.value) if one is not None), math.inf)
     verdict = budget.judge(low, high)
     excess = None if figure.value is None else figure.value - budget.limit
-    if verdict is Verdict.INCONCLUSIVE and budget.metric.startswith("accuracy"):
+    if verdict is Verdict.INCONCLUSIVE and budget.quality:
         # Where an alarm is confirmed, latency alone is measured again.
         found = next((one for one in figures.accuracy if one.artifact == artifact.recipe), None)
         reason = figure.reason or ("" if found is None else what_decides(budget, found))

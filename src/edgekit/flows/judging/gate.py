@@ -26,6 +26,7 @@ from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
+from edgekit.export.checking.accuracy import metric_of
 from edgekit.flows.fleet.profiled import Profiled
 from edgekit.flows.judging.budgets import parse_budgets, refuse_unmeasurable
 from edgekit.flows.judging.comparison import read_report
@@ -68,7 +69,7 @@ def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitSt
     artifacts = found.chosen(model.artifact)
     known = [Recipe.parse(one.recipe) for one in artifacts if one.recipe in RECIPES]
     budgets = parse_budgets([*file.budgets, *model.budgets], targets, known)
-    refuse_unmeasurable(budgets, labelled=found.samples.is_labelled)
+    refuse_unmeasurable(budgets, metric_of(found.spec, found.samples))
     baseline = _baseline(folder, file, model, stack, progress) if model.baseline else None
     against = "the baseline commit" if file.baseline_commit and model.source else model.baseline
     return Gated(model, found, artifacts, baseline, targets, budgets, against)
