@@ -63,7 +63,7 @@ ROWS: Final = (
                 ("models/audio",),
                 ("models/sequences",),
                 ("models/tables",),
-                ("data/scenes",),
+                ("data/scenes", "qat"),
                 ("data",),
             ),
         ),

@@ -29,6 +29,9 @@ class Repeated(Protocol[T]):
     def extend(self, values: Iterable[T]) -> None:
         """Put copies of `values` at the end."""
 
+    def remove(self, value: T) -> None:
+        """Leave out the first element that equals `value`."""
+
 
 class Dimension(Protocol):
     """A size, or the name of a dynamic axis."""

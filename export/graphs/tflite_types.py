@@ -92,3 +92,6 @@ class ModelT(Protocol):
     signatureDefs: Sequence[SignatureDefT] | None
     description: bytes | None
     metadata: Sequence[MetadataT] | None
+
+    def Pack(self, builder: object) -> int:
+        """Write it with a builder of flatbuffers; its place."""

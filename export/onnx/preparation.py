@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
+from edgekit.export.graphs.learned_ranges import Range, is_learned
 from edgekit.export.onnx.nodes import as_initializers, captured, name_apart, nodes_of
 from edgekit.export.onnx.opsets import PER_CHANNEL, at_opset, opset_of
 
@@ -38,6 +39,52 @@ def prepare(source: Path, out: Path) -> bool:
     _unshare(model.graph)
     onnx.save(model, str(out))
     return _inferred(out)
+
+
+def take_ranges(source: Path, out: Path) -> dict[str, Range]:
+    """Write `source` without the learned ranges in its graph to `out`; the ranges by tensor.
+
+    Nothing is written where no range is found.
+    """
+    onnx = need("onnx", extra="export")
+    model = onnx.load(str(source))
+    as_initializers(model.graph)
+    found: dict[str, Range] = {}
+    for node in list(model.graph.node):
+        ends = _ends(node, model.graph)
+        if ends is not None and is_learned(*ends) and (name := _bypassed(node, model.graph)):
+            found[name] = ends
+    if found:
+        onnx.save(model, str(out))
+    return found
+
+
+def _ends(node: NodeProto, graph: GraphProto) -> Range | None:
+    """The constant limits of a node, if it has both."""
+    if node.op_type != "Clip" or len(node.input) < 3:
+        return None
+    to_array = need("onnx.numpy_helper", extra="export").to_array
+    limits = [to_array(one) for name in node.input[1:3] for one in graph.initializer if one.name == name]
+    return (float(limits[0]), float(limits[1])) if [one.size for one in limits] == [1, 1] else None
+
+
+def _bypassed(node: NodeProto, graph: GraphProto) -> str:
+    """Remove a node; the name of its tensor from now on, empty where the node has to stay."""
+    given, made = node.input[0], node.output[0]
+    outputs = {value.name for value in graph.output}
+    maker = next((one for one in graph.node if given in one.output), None)
+    readers = [one for one in nodes_of(graph) if given in one.input and one is not node]
+    if maker is not None and not readers and given not in outputs:
+        maker.output[list(maker.output).index(given)] = made
+    elif made in outputs:
+        return ""
+    else:
+        for reader in nodes_of(graph):
+            for place, name in enumerate(reader.input):
+                reader.input[place] = given if name == made else name
+        made = given
+    graph.node.remove(node)
+    return made
 
 
 def _inferred(path: Path) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from edgekit.core.errors import ConversionFailed
 from edgekit.core.recipe import Recipe
@@ -16,13 +18,14 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_onnx
+from edgekit.export.graphs.learned_ranges import Range
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.compact import lean
 from edgekit.export.onnx.exporter import read_back, save
 from edgekit.export.onnx.float16 import write_float16
 from edgekit.export.onnx.opsets import PER_CHANNEL, opset_of
 from edgekit.export.onnx.part_ranges import mixed_joins_of
-from edgekit.export.onnx.preparation import prepare, repaired, unsupported
+from edgekit.export.onnx.preparation import prepare, repaired, take_ranges, unsupported
 from edgekit.export.onnx.weight_only import quantize_weights, store_weights
 from edgekit.export.shapes.calibration import feeds, feeds_at_lengths, feeds_of_sizes
 from edgekit.export.shapes.lengths import sizes_of_samples
@@ -90,7 +93,8 @@ def quantize(
         return store_weights(source, out), ()
     with temporary_folder() as folder:
         prepared = Path(folder) / "prepared.onnx"
-        symbolic = prepare(source, prepared)
+        ranges = take_ranges(source, prepared) if recipe.mode == "static" else {}
+        symbolic = prepare(prepared if ranges else source, prepared)
         joined: tuple[str, ...] = ()
         if recipe.mode == "dynamic":
             options = _dynamic(prepared, recipe, out, _nodes_of(prepared, keep_float))
@@ -101,7 +105,7 @@ def quantize(
             floats = _unsupported(prepared)
             kept = (*keep_float, *floats, *(name for one in mixed for name in (one.tensor, *one.behind)))
             options = _static(
-                prepared, recipe, given, out, _nodes_of(prepared, kept), method, _activations_of(prepared, wide)
+                prepared, recipe, given, out, _nodes_of(prepared, kept), method, _activations_of(prepared, wide), ranges
             )
             joined = (
                 *(f"{one.described}: it stays float32" for one in mixed),
@@ -161,14 +165,18 @@ def _static(
     kept: list[str],
     method: str,
     wide: Sequence[str] = (),
+    ranges: Mapping[str, Range] = MappingProxyType({}),
 ) -> Options:
     q = need("onnxruntime.quantization", extra="cpu")
     unsigned, reduced = recipe.variant != "s8s8", recipe.variant == "u8s7"
     # So many feeds at a time: histograms are made of every value that every tensor had for them.
     extra: dict[str, Any] = {} if method == "min-max" else {"CalibStridedMinMax": _STRIDE}
+    kind = q.QuantType.QUInt8 if unsigned else q.QuantType.QInt8
+    overrides = {name: [_learned(one, kind)] for name, one in ranges.items()}
     if wide:
         kind = q.QuantType.QUInt16 if unsigned else q.QuantType.QInt16
-        extra |= {"TensorQuantOverrides": {name: [{"quant_type": kind}] for name in wide}}
+        overrides |= {name: [{"quant_type": kind}] for name in wide}
+    extra |= {"TensorQuantOverrides": overrides} if overrides else {}
     q.quantize_static(
         str(prepared),
         str(out),
@@ -191,7 +199,14 @@ def _static(
         "calibration": method,
         "float_nodes": ",".join(kept),
     }
+    options |= {"learned_ranges": len(ranges)} if ranges else {}
     return options | ({"wide_tensors": ",".join(wide)} if wide else {})
+
+
+def _learned(ends: Range, kind: Any) -> dict[str, Any]:
+    """How the quantizer is told a range."""
+    low, high = (np.array(one, np.float32) for one in ends)
+    return {"quant_type": kind, "rmin": low, "rmax": high}
 
 
 def _dynamic(prepared: Path, recipe: Recipe, out: Path, kept: list[str]) -> Options:

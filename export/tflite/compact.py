@@ -14,6 +14,8 @@ import numpy as np
 from edgekit.core.system.optional import need
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from edgekit.export.graphs.tflite_types import ModelT
 
 _SEGMENT: Final = re.compile(r"^_*[^_]+_(?P<name>.+)$")
@@ -33,17 +35,31 @@ def compact(path: Path, *, rename: bool = False) -> None:
     Args:
         rename: Name every tensor by its module and a number.
     """
-    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
-    content = path.read_bytes()
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    if len(content) > _LARGEST or any(
-        one.largeCustomOptionsOffset for graph in model.subgraphs for one in graph.operators
-    ):
+    whole = read_whole(path)
+    if whole is None:
         return
-    _take_in(model, content)
+    model, _ = whole
     if rename:
         _rename(model)
-    builder = _builder(path.stat().st_size)
+    write_whole(model, path)
+
+
+def read_whole(path: Path) -> tuple[ModelT, ModuleType] | None:
+    """The content of a file that can be written again, and its schema; None where one flatbuffer cannot hold it."""
+    schema = need("ai_edge_litert.schema_py_generated", extra="tflite")
+    content = path.read_bytes()
+    model: ModelT = schema.ModelT.InitFromPackedBuf(content, 0)
+    if len(content) > _LARGEST or any(
+        getattr(one, "largeCustomOptionsOffset", 0) for graph in model.subgraphs for one in graph.operators
+    ):
+        return None
+    _take_in(model, content)
+    return model, schema
+
+
+def write_whole(model: ModelT, path: Path) -> None:
+    """Write a model, equal data once."""
+    builder = _builder(sum(len(one.data) for one in model.buffers if one.data is not None) + _ALIGNMENT)
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     path.write_bytes(builder.Output())
 

@@ -15,9 +15,11 @@ import numpy as np
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.optional import need
 from edgekit.export.graphs.front_end import front_end_of_tflite, tflite_graphs
 from edgekit.export.graphs.joins import REMEDY, MixedJoin, joins_at_outputs, mixed_joins
+from edgekit.export.graphs.learned_ranges import Range
 from edgekit.export.graphs.trace import Operation
 from edgekit.export.messages import Converted
 from edgekit.export.shapes.calibration import feeds_of_sizes
@@ -25,7 +27,8 @@ from edgekit.export.shapes.signatures import signatures_of
 from edgekit.export.shapes.streams import begins_with_zeros, in_a_stream
 from edgekit.export.tflite.compact import compact
 from edgekit.export.tflite.exporter import read_back
-from edgekit.export.tflite.shared_ranges import share_ranges
+from edgekit.export.tflite.learned_limits import take_ranges
+from edgekit.export.tflite.shared_ranges import set_ranges, share_ranges
 
 Options = dict[str, str | int | float | bool]
 Entry = dict[str, Any]
@@ -104,6 +107,23 @@ def quantize(
     Args:
         keep_float: Names of tensors whose operators are not quantized.
     """
+    if recipe.needs_calibration:
+        with temporary_folder() as folder:
+            plain = Path(folder) / "plain.tflite"
+            learned = take_ranges(source, plain)
+            return _quantized(plain if learned else source, spec, recipe, calibration, out, keep_float, learned)
+    return _quantized(source, spec, recipe, calibration, out, keep_float, {})
+
+
+def _quantized(
+    source: Path,
+    spec: ModelSpec,
+    recipe: Recipe,
+    calibration: Samples | None,
+    out: Path,
+    keep_float: Sequence[str],
+    learned: Mapping[str, Range],
+) -> tuple[Options, tuple[str, ...]]:
     quantizer = need("ai_edge_quantizer.quantizer", extra="tflite-export").Quantizer(str(source))
     kept = [
         *keep_float,
@@ -117,8 +137,9 @@ def quantize(
     if quantizer.need_calibration:
         assert calibration is not None
         ranges = _ranges(source, entries, _calibration(source, spec, calibration))
+        graphs = [operations for operations, _ in tflite_graphs(source)]
+        set_ranges(ranges, graphs, learned)
         if spec.states:
-            graphs = [operations for operations, _ in tflite_graphs(source)]
             share_ranges(ranges, graphs, _tensors_in_all(source, spec))
         more, warnings = _joins(source, recipe, ranges)
         entries += more
@@ -129,7 +150,8 @@ def quantize(
         shutil.copyfile(source, out)
     else:
         quantizer.quantize(ranges).export_model(str(out))
-    return {"recipe": recipe.mode or recipe.precision, "float_operators": ",".join(_left_float(entries))}, warnings
+    options: Options = {"recipe": recipe.mode or recipe.precision, "float_operators": ",".join(_left_float(entries))}
+    return options | ({"learned_ranges": len(learned)} if learned else {}), warnings
 
 
 def _joins(source: Path, recipe: Recipe, ranges: Mapping[str, Entry]) -> tuple[list[Entry], tuple[str, ...]]:

@@ -69,6 +69,8 @@ _PUBLIC = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "qat":
+        return import_module("edgekit.qat")
     # Looked up when used: `import edgekit` alone stays free of numpy and of every engine.
     if name not in _PUBLIC:
         raise AttributeError(f"module 'edgekit' has no attribute '{name}'")

@@ -18,6 +18,7 @@ TOP = ("train", "export", "runtime", "devices")
 # What no code of ours names, and who uses it.
 CALLED_FROM_OUTSIDE = {
     "edgekit:__getattr__": "Python, for the names of edgekit.__all__",
+    "edgekit.qat:__all__": "Python, for the names that users import",
     "edgekit:__dir__": "Python, for dir(edgekit)",
     "edgekit.pytest_plugin:pytest_addoption": "pytest",
     "edgekit.pytest_plugin:pytest_configure": "pytest",
