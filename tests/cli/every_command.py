@@ -102,6 +102,13 @@ TABLE = [
     Row("init", "--ci github --force", InitReport, PlanReport, stops_at="edgekit.flows.init.write_new"),
     Row("history show", "", HistoryReport),
     Row("history blame", "", HistoryReport),
+    Row(
+        "history compare",
+        "1 1 --minimum-effect 80%",
+        ComparisonReport,
+        before=f"{_KEPT} --launches 5",
+        codes=(0, 4),
+    ),
     Row("history list", "--limit 5", RunsReport, before=_KEPT),
     Row(
         "history export",

@@ -1,4 +1,4 @@
-"""`edgekit compare`: two artifacts measured interleaved, or two reports, and a verdict on their ratio."""
+"""`edgekit compare`: two artifacts measured interleaved, or two reports or kept runs, and a verdict on their ratio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from edgekit.core.errors import DeviceUnavailable, EdgekitError, Interrupted, UserError
 from edgekit.core.measurement import Measurement
 from edgekit.core.reports.comparison import Compared, ComparisonReport
-from edgekit.core.reports.report import Missing, is_report
+from edgekit.core.reports.report import Missing, Report, is_report
 from edgekit.core.system.documents import now
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
@@ -23,6 +23,7 @@ from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.fleet.profiled import ITS_OWN, missing_of
 from edgekit.flows.fleet.together import THREADS, Stop
 from edgekit.flows.judging.comparison import compare_reports, read_report
+from edgekit.flows.keeping.runs import kept_run
 from edgekit.flows.measuring.file_differences import file_differences
 from edgekit.flows.measuring.pairs import DEFAULT_PAIRS, DEFAULT_TIME_BOX_S, DEFAULT_TIME_LIMIT_S, Protocol
 from edgekit.flows.measuring.sides import (
@@ -194,6 +195,32 @@ def compare_order(
 
 
 compare = door(compare_order)
+
+
+def compare_runs(place: str, a: int, b: int, settings: Settings) -> ComparisonReport:
+    """Whether run `b` of the store at `place` is slower than run `a`; nothing is measured.
+
+    Raises:
+        UserError: A run does not exist, has no whole report of one model, or both have nothing in common.
+        MissingExtra, Unreadable, EnvironmentFault: As in `opened`.
+    """
+    before, after = _whole_report(place, a), _whole_report(place, b)
+    pairs = tuple(compare_reports(before, after, settings.minimum_effect))
+    found = ReportsOrder(f"run {a}", f"run {b}", pairs, settings).run(Silent())
+    return msgspec.structs.replace(found, command="history compare")
+
+
+def _whole_report(place: str, number: int) -> Report:
+    found = kept_run(place, number)
+    if found.report:
+        return found.report
+    if found.check and len(found.check.reports) == 1:
+        return found.check.reports[0]
+    if found.run.has_report:
+        why = f"is one of '{found.run.command}', which has no measurements of one model"
+    else:
+        why = "has no whole report any more: it was removed"
+    raise UserError(f"Run {number} {why}.", hint="edgekit history list")
 
 
 def _report(

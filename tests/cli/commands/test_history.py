@@ -214,3 +214,23 @@ def test_a_check_goes_on_with_its_own_file_where_the_store_is_away(
     assert "The history is read without what others kept" in done.err
     assert "The run is not added to the shared history" in done.out
     assert len(Path("edgekit-history.jsonl").read_text().splitlines()) == 1
+
+
+def test_two_runs_are_compared_without_measuring(edgekit: Run, made: Path) -> None:
+    for _ in range(2):
+        edgekit(*PROFILE, "--record")
+
+    found = edgekit("history", "compare", "1", "2", "--minimum-effect", "80%", "--json").document
+
+    assert (found["a"], found["b"], len(found["pairs"])) == ("run 1", "run 2", 1)
+    assert len(found["pairs"][0]["medians_a"]) == 5
+
+
+def test_a_run_without_raw_values_is_not_compared(edgekit: Run, made: Path) -> None:
+    edgekit(*PROFILE, "--record")
+    edgekit("history", "prune", "--keep", "0")
+
+    done = edgekit("history", "compare", "1", "1")
+
+    assert done.code == 2
+    assert "Run 1 has no whole report any more" in done.err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.arguments import path_type
+from edgekit.cli.arguments import Share, path_type
 from edgekit.cli.commands.check import config_option
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
@@ -134,6 +134,30 @@ def import_command(call: Call, files: tuple[Path, ...]) -> int:
         return f"{len(found.added)} new runs{lines} in '{found.store}', {found.known} were there before"
 
     return call.perform(lambda _: import_order(call.history(), files), lambda found: call.answer(found, text))
+
+
+@command.command("compare", cls=Command, examples=["edgekit history compare 11 12"])
+@click.argument("a", type=click.IntRange(min=1), help="The number of the earlier run in 'history list'.")
+@click.argument("b", type=click.IntRange(min=1), help="The number of the later run.")
+@click.option(
+    "--minimum-effect",
+    type=Share(),
+    metavar="SHARE",
+    help="The smallest difference that counts, e.g. 3%.  [setting: minimum_effect]",
+)
+@common()
+def compare_command(call: Call, a: int, b: int, minimum_effect: float | None) -> int:
+    """Compare the latencies of two runs that were kept, without measuring.
+
+    Exits with 1 if run B is slower than run A, like 'edgekit compare'.
+    """
+    from edgekit.cli.reports import rendered
+    from edgekit.flows.compare import compare_runs
+    from edgekit.report.comparison import render
+
+    found = compare_runs(call.history(), a, b, call.settings(minimum_effect=minimum_effect))
+    call.answer(found, lambda shown: rendered(shown, render, call.output, pipe_columns=80))
+    return found.exit_code
 
 
 @command.command("export", cls=Command, examples=["edgekit history export runs.csv"])
