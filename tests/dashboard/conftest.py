@@ -96,12 +96,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = str(tmp_path_factory.mktemp("dashboard") / "runs.sqlite")
     with open_store(place) as store:
         for day in range(12):
-            record(store, profiled(day, p50_s=3e-3 + day * 1e-4))
+            record(store, profiled(day, p50_s=3e-3 + day * 1e-4, branch="main" if day % 2 else "fix"))
         record(store, checked(12))
         record(store, compared(13))
         record(store, tuned(14))
         hostile = profiled(15, model=HOSTILE, target=HOSTILE)
-        record(store, msgspec.structs.replace(hostile, reproduction=Reproduction(commit=HOSTILE)))
+        record(store, msgspec.structs.replace(hostile, reproduction=Reproduction(commit=HOSTILE, branch=HOSTILE)))
     return place
 
 

@@ -30,6 +30,7 @@ PATHS = (
     "/devices",
     f"/trends?model={quote(HOSTILE)}",
     f"/?artifact={quote(HOSTILE)}",
+    f"/runs?branch={quote(HOSTILE)}",
     "/runs?before=x",
     "/?page=7",
 )
@@ -73,6 +74,18 @@ def test_the_overview_has_the_newest_measurement_of_each_series(pages: Pages) ->
 
     assert [(one["model"], one["target"], one["artifact"]) for one in found["series"]] == [("kws", "pi5", "onnx-fp32")]
     assert [point["run"] for point in found["series"][0]["points"]] == [13]
+
+
+@pytest.mark.parametrize("branch", ["main", "fix"])
+def test_pages_show_the_runs_of_one_branch(pages: Pages, branch: str) -> None:
+    own = [day + 1 for day in range(12) if (day % 2 == 1) == (branch == "main")]
+
+    found = pages.get(f"/trends?model=kws&branch={branch}&format=json").document
+    listed = pages.get(f"/runs?branch={branch}&format=json").document["runs"]
+
+    assert [point["run"] for point in found["series"][0]["points"]] == own
+    assert [run["number"] for run in listed] == own[::-1]
+    assert f'<option value="{branch}" selected>' in pages.get(f"/?branch={branch}").text
 
 
 def test_a_check_judges_each_model_by_its_own_results(pages: Pages) -> None:

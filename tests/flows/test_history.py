@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from edgekit.core.verdict import Verdict
 from edgekit.flows import history
 from edgekit.flows.check import check_order
 from edgekit.flows.judging import history as store
-from edgekit.flows.opening.repository import commit_of
+from edgekit.flows.opening.repository import branch_of, commit_of, reproduction
 from edgekit.flows.order import door
 
 accept = door(history.accept_order)
@@ -212,3 +213,16 @@ def test_a_report_is_no_baseline_that_can_be_copied(config: Path) -> None:
 def test_the_commit_is_what_ci_says_else_what_git_says(tmp_path: Path) -> None:
     assert commit_of(tmp_path, {"GITHUB_SHA": "abc"}) == "abc"
     assert commit_of(tmp_path, {}) == ""
+
+
+def test_the_branch_is_what_ci_says_else_what_git_says(tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    assert branch_of(tmp_path, {}) == ""
+    subprocess.run([*git, "init", "-q", "-b", "fix/slow"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+
+    assert branch_of(tmp_path, {}) == reproduction(tmp_path, {}).branch == "fix/slow"
+    assert branch_of(tmp_path, {"GITHUB_REF_NAME": "5/merge", "GITHUB_HEAD_REF": "fix"}) == "fix"
+    assert branch_of(tmp_path, {"GITHUB_REF_NAME": "v1", "GITHUB_REF_TYPE": "tag"}) == ""
+    subprocess.run([*git, "checkout", "-q", "--detach"], check=True)
+    assert branch_of(tmp_path, {}) == reproduction(tmp_path, {}).branch == ""

@@ -20,7 +20,7 @@ def when(day: int) -> str:
     return f"2026-{1 + day // 28:02}-{1 + day % 28:02}T12:00:00+00:00"
 
 
-def profiled(day: int = 0, *, model: str = "kws", target: str = "pi5", p50_s: float = 3e-3) -> Report:
+def profiled(day: int = 0, *, model: str = "kws", target: str = "pi5", p50_s: float = 3e-3, branch: str = "") -> Report:
     """A report of `profile`: one artifact, three launches, one budget that passes."""
     values = (p50_s - 1e-5, p50_s, p50_s + 1e-5)
     launches = tuple(Launch(order, (value,) * 5, (2 * value,)) for order, value in enumerate(values))
@@ -54,7 +54,7 @@ def profiled(day: int = 0, *, model: str = "kws", target: str = "pi5", p50_s: fl
         outcomes=(Outcome(target, Verdict.PASS, "onnx-fp32"),),
         facts={target: Facts("Linux", "aarch64", "Cortex-A76", 4, memory_bytes=2**32, engines={"onnxruntime": "1.25"})},
         tools={"edgekit": "0.1.0"},
-        reproduction=Reproduction(commit=f"{day:040x}"),
+        reproduction=Reproduction(commit=f"{day:040x}", branch=branch),
     )
 
 

@@ -9,6 +9,7 @@ from tests.store.made_reports import checked, compared, profiled, tuned, when
 
 from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.reports.kept import Keepable
+from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.verdict import Verdict
 from edgekit.store.database import Store, open_store
 from edgekit.store.pruning import prunable, prune
@@ -69,6 +70,24 @@ def test_a_comparison_and_a_tuning_have_their_figures(store: Store) -> None:
     assert [one.p50 for one in of_pair.latency] == pytest.approx([1.1e-3, 1.2e-3])
     assert [(one.kind, one.value, one.bound) for one in of_pair.verdicts] == [("comparison", 1.1, 1.03)]
     assert [(one.target, one.p50) for one in of_tuning.latency] == [("pi5/onnxruntime@threads=2", 2e-3)]
+
+
+def test_a_check_has_the_commit_of_its_configuration(store: Store) -> None:
+    elsewhere = msgspec.structs.replace(checked(3), reproduction=Reproduction(commit="c0ffee", branch="main"))
+
+    run, _ = run_of(store, record(store, elsewhere)[0])
+
+    assert (run.commit, run.branch) == (f"{3:040x}", "main")
+
+
+def test_a_list_has_the_runs_of_a_branch(store: Store) -> None:
+    for day, branch in enumerate(("main", "fix", "main", "")):
+        record(store, profiled(day, branch=branch))
+
+    found, total = newest(store, limit=5, model="kws", branch="main")
+
+    assert ([run.created for run in found], total) == ([when(2), when(0)], 2)
+    assert {run.branch for run in found} == {"main"}
 
 
 def test_a_report_is_kept_once(store: Store) -> None:

@@ -12,18 +12,19 @@ from alembic.command import upgrade
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, Select, create_engine, insert, select, text
+from sqlalchemy import MetaData, Select, create_engine, insert, select, text, update
 from sqlalchemy.dialects import sqlite
-from tests.store.made_reports import profiled
+from tests.store.made_reports import checked, profiled
 from tests.store.postgresql import PASSWORD, Server
 
 from edgekit.core.errors import EdgekitError, EnvironmentFault, Unreadable, UserError
+from edgekit.core.reports.kept import Keepable
 from edgekit.core.reports.kept_pages import PageFilter
 from edgekit.store.database import FORM_TABLE, Store, open_store
-from edgekit.store.reading import asked_for, newest_first, run_of
+from edgekit.store.reading import asked_for, newest_first, run_of, run_without_report
 from edgekit.store.recording import record
-from edgekit.store.schema import MEASUREMENTS, METADATA
-from edgekit.store.trends import devices, newest_of_series, runs_that_fit
+from edgekit.store.schema import DOCUMENTS, MEASUREMENTS, METADATA, RUNS
+from edgekit.store.trends import devices, every_branch, newest_of_series, runs_that_fit
 
 
 def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
@@ -45,10 +46,10 @@ def at_form(place: str, form: str) -> Store:
     return Store(engine, place)
 
 
-def keep_in(place: str, form: str, other: str) -> int:
+def keep_in(place: str, form: str, other: str, report: Keepable | None = None) -> int:
     """The number of a run in a new store of an earlier form, with what `record` writes into the columns it has."""
     with at_form(place, form) as store, open_store(other) as newest:
-        number, _ = record(newest, profiled())
+        number, _ = record(newest, report or profiled())
         with store.writing() as connection, newest.reading() as source:
             known = MetaData()
             known.reflect(connection)
@@ -140,13 +141,18 @@ def test_a_wrong_password_is_not_repeated(server: Server) -> None:
     assert "the-wrong-one" not in refused.value.message
 
 
-@pytest.mark.parametrize(("model", "target"), [("", ""), ("kws", ""), ("", "pi5"), ("kws", "pi5")])
-def test_a_list_reads_no_table_from_its_beginning_to_its_end(model: str, target: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "target", "branch"),
+    [("", "", ""), ("kws", "", ""), ("", "pi5", ""), ("", "", "main"), ("kws", "pi5", "main")],
+)
+def test_a_list_reads_no_table_from_its_beginning_to_its_end(
+    model: str, target: str, branch: str, tmp_path: Path
+) -> None:
     place = str(tmp_path / "runs.sqlite")
     with open_store(place) as store:
         record(store, profiled())
 
-    plan = _plan(place, newest_first(asked_for(model, target)).limit(20))
+    plan = _plan(place, newest_first(asked_for(model, target, branch)).limit(20))
 
     # Through an index in the order of its rows, until enough are found.
     assert [step for step in plan if step.startswith("SCAN") and "USING INDEX" not in step] == []
@@ -172,6 +178,7 @@ def test_a_measurement_of_an_earlier_form_gets_the_time_of_its_run(place: str, n
         PageFilter(model="kws"),
         PageFilter(target="pi5"),
         PageFilter(artifact="onnx-fp32"),
+        PageFilter(branch="main"),
         PageFilter(model="kws", target="pi5", artifact="onnx-fp32"),
     ],
 )
@@ -187,16 +194,48 @@ def test_a_page_of_runs_reads_no_table_from_its_beginning_to_its_end(shown: Page
     assert "INDEX ix_" in plan[0]
 
 
-def test_the_newest_of_each_series_is_found_by_steps_through_an_index(tmp_path: Path) -> None:
+@pytest.mark.parametrize("branch", ["", "main"])
+def test_the_newest_of_each_series_is_found_by_steps_through_an_index(branch: str, tmp_path: Path) -> None:
     place = str(tmp_path / "runs.sqlite")
     with open_store(place) as store:
         record(store, profiled())
 
-    plan = _plan(place, newest_of_series())
+    plan = _plan(place, newest_of_series(branch))
     searched = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
 
     assert {step for step in searched if step.startswith("SCAN")} <= {"SCAN steps", "SCAN CONSTANT ROW"}
     assert any("(model_id=? AND target=? AND artifact>?)" in step for step in searched)
+    assert not branch or any("(model_id=? AND target=? AND artifact=? AND branch=?)" in step for step in searched)
+
+
+def test_branches_are_found_by_steps_through_an_index(tmp_path: Path) -> None:
+    place = str(tmp_path / "runs.sqlite")
+    with open_store(place) as store:
+        record(store, profiled(branch="main"))
+
+    plan = _plan(place, every_branch())
+
+    assert {step for step in plan if step.startswith("SCAN")} <= {"SCAN branches", "SCAN CONSTANT ROW"}
+    assert any("ix_runs_branch_created (branch>?)" in step for step in plan)
+
+
+def test_a_check_of_an_earlier_form_gets_the_commit_of_its_report(place: str, new_place: Callable[[], str]) -> None:
+    number = keep_in(place, "0003", new_place(), checked(7))
+    with at_form(place, "0003") as earlier, earlier.writing() as connection:
+        connection.execute(update(RUNS).values(commit_id=""))
+
+    with open_store(place) as store:
+        assert run_of(store, number)[0].commit == checked(7).commit != ""
+
+
+def test_a_damaged_report_does_not_keep_a_store_in_its_earlier_form(place: str, new_place: Callable[[], str]) -> None:
+    number = keep_in(place, "0003", new_place(), checked(7))
+    with at_form(place, "0003") as earlier, earlier.writing() as connection:
+        connection.execute(update(RUNS).values(commit_id=""))
+        connection.execute(update(DOCUMENTS).values(content=b"damaged"))
+
+    with open_store(place) as store:
+        assert run_without_report(store, number).commit == ""
 
 
 def test_devices_read_no_measurement_but_their_newest(tmp_path: Path) -> None:

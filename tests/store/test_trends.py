@@ -80,6 +80,22 @@ def test_pages_of_runs_hold_each_run_once_newest_first(filled: Store, shown: Pag
     assert [run.created for run in found] == sorted((run.created for run in found), reverse=True)
 
 
+def test_a_branch_has_its_own_series_and_runs(filled: Store) -> None:
+    for day, branch in enumerate(("fix", "main", "fix", "main"), start=3):
+        record(filled, profiled(day, branch=branch))
+    shown = PageFilter(branch="fix")
+
+    (newest,) = overview(filled, shown, first=0, most=50).series
+    (course,) = trends(filled, shown, first=0, most=50, points=60).series
+    runs, _ = newest_that_fit(filled, PageFilter(model="kws", branch="fix"), before="", most=50)
+
+    assert [(point.created, point.branch) for point in newest.points] == [(when(5), "fix")]
+    assert [point.created for point in course.points] == [when(3), when(5)]
+    assert [run.created for run in runs] == [when(5), when(3)]
+    assert [run.created for run in newest_that_fit(filled, shown, before="", most=50)[0]] == [when(5), when(3)]
+    assert every_name(filled)[3] == ("fix", "main")
+
+
 def test_runs_without_a_model_are_in_no_series(store: Store) -> None:
     record(store, compared())
     record(store, tuned())
@@ -100,7 +116,7 @@ def test_devices_and_names_are_those_of_the_runs(filled: Store) -> None:
     (device,) = every_device(filled)
 
     assert (device.cpu, device.last_seen) == ("Cortex-A76", when(2))
-    assert every_name(filled) == (tuple(sorted(MODELS)), tuple(sorted(TARGETS)), ("onnx-fp32",))
+    assert every_name(filled) == (tuple(sorted(MODELS)), tuple(sorted(TARGETS)), ("onnx-fp32",), ())
 
 
 def test_a_profile_without_a_budget_was_measured(store: Store) -> None:

@@ -56,16 +56,18 @@ def _series(site: FastAPI, store: Store) -> None:
 
     @_get(site, "/")
     def overview(
-        request: Request, model: Text = "", target: Text = "", artifact: Text = "", page: Place = 1
+        request: Request, model: Text = "", target: Text = "", artifact: Text = "", branch: Text = "", page: Place = 1
     ) -> Response:
-        shown = _filter(model, target, artifact)
+        shown = _filter(model, target, artifact, branch)
         found = trends.overview(store, shown, first=(page - 1) * _SERIES, most=_SERIES)
         document = SeriesReport(store=store.name, shown=shown, series=found.series, total=found.total, page=page)
         return _response(request, document, lambda: drawn_pages.overview(document, trends.every_name(store), _SERIES))
 
     @_get(site, "/trends")
-    def trend(request: Request, model: Text = "", target: Text = "", artifact: Text = "", page: Place = 1) -> Response:
-        shown = _filter(model, target, artifact)
+    def trend(
+        request: Request, model: Text = "", target: Text = "", artifact: Text = "", branch: Text = "", page: Place = 1
+    ) -> Response:
+        shown = _filter(model, target, artifact, branch)
         found = trends.trends(store, shown, first=(page - 1) * _CHARTS, most=_CHARTS, points=_POINTS)
         document = SeriesReport(store=store.name, shown=shown, series=found.series, total=found.total, page=page)
         return _response(request, document, lambda: drawn_pages.trends(document, trends.every_name(store), _CHARTS))
@@ -80,8 +82,10 @@ def _runs(site: FastAPI, store: Store) -> None:
     """The list of runs, and two of them compared."""
 
     @_get(site, "/runs")
-    def runs(request: Request, model: Text = "", target: Text = "", artifact: Text = "", before: Text = "") -> Response:
-        shown = _filter(model, target, artifact)
+    def runs(
+        request: Request, model: Text = "", target: Text = "", artifact: Text = "", branch: Text = "", before: Text = ""
+    ) -> Response:
+        shown = _filter(model, target, artifact, branch)
         found, older = trends.newest_that_fit(store, shown, before=_storable(before), most=_RUNS)
         document = RunPageReport(store=store.name, shown=shown, runs=found, older=older)
         return _response(request, document, lambda: drawn_pages.runs(document, trends.every_name(store)))
@@ -110,8 +114,8 @@ def _reports(site: FastAPI, store: Store) -> None:
         return _response(request, kept, lambda: page_of(kept), style=f"'{style_hash()}'")
 
 
-def _filter(model: str, target: str, artifact: str) -> PageFilter:
-    return PageFilter(_storable(model), _storable(target), _storable(artifact))
+def _filter(*asked: str) -> PageFilter:
+    return PageFilter(*map(_storable, asked))
 
 
 def _storable(text: str) -> str:

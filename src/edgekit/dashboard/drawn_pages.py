@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from edgekit.core.reports.kept import KeptLatency, KeptRun, KeptRunReport, KeptVerdict
 from edgekit.core.reports.kept_pages import (
     KeptDevice,
@@ -74,7 +76,7 @@ _DEVICES: Final = (
 
 def overview(document: SeriesReport, names: Names, most: int) -> str:
     """The newest measurement of each series."""
-    rows = [_newest(one) for one in document.series]
+    rows = [_newest(one, document.shown.branch) for one in document.series]
     return render(
         "overview.html",
         "Overview",
@@ -93,7 +95,7 @@ def trends(document: SeriesReport, names: Names, most: int) -> str:
 def runs(document: RunPageReport, names: Names) -> str:
     """Runs, newest first, and a form that compares two of them."""
     shown = document.shown
-    asked = {"model": shown.model, "target": shown.target, "artifact": shown.artifact}
+    asked = msgspec.structs.asdict(shown)
     rows = [_listed(one) for one in document.runs]
     return render(
         "runs.html",
@@ -116,6 +118,7 @@ def run(document: KeptRunReport) -> str:
         ("command", found.command),
         ("subject", found.subject),
         ("commit", found.commit),
+        ("branch", found.branch),
         ("edgekit", found.edgekit),
     ]
     return render(
@@ -163,7 +166,7 @@ def error(message: str, hint: str) -> str:
 def _filtered(path: str, document: SeriesReport, names: Names, most: int) -> dict[str, Any]:
     """What the filter and the links to other pages of one list need."""
     shown, page = document.shown, document.page
-    asked = {"model": shown.model, "target": shown.target, "artifact": shown.artifact}
+    asked = msgspec.structs.asdict(shown)
     return {
         "store": document.store,
         "total": document.total,
@@ -175,9 +178,9 @@ def _filtered(path: str, document: SeriesReport, names: Names, most: int) -> dic
     }
 
 
-def _newest(one: KeptSeries) -> tuple[GridCell, ...]:
+def _newest(one: KeptSeries, branch: str) -> tuple[GridCell, ...]:
     point = one.points[-1]
-    place = address("/trends", model=one.model, target=one.target, artifact=one.artifact)
+    place = address("/trends", model=one.model, target=one.target, artifact=one.artifact, branch=branch)
     return (
         GridCell(one.model or ABSENT, link=place),
         GridCell(one.target, is_code=True),
@@ -185,7 +188,7 @@ def _newest(one: KeptSeries) -> tuple[GridCell, ...]:
         *_figures(point),
         GridCell(point.trust or ABSENT),
         GridCell(_when(point.created)),
-        GridCell(point.commit[:_COMMIT] or ABSENT, is_code=True),
+        GridCell(point.commit[:_COMMIT] or ABSENT, under=point.branch, is_code=True),
         GridCell(str(point.run), link=f"/runs/{point.run}"),
     )
 
@@ -228,7 +231,7 @@ def _point(point: SeriesPoint) -> tuple[GridCell, ...]:
         verdict,
         *figures,
         GridCell(point.trust or ABSENT),
-        GridCell(point.commit[:_COMMIT] or ABSENT, is_code=True),
+        GridCell(point.commit[:_COMMIT] or ABSENT, under=point.branch, is_code=True),
         GridCell(point.engine or ABSENT),
     )
 
@@ -245,7 +248,7 @@ def _listed(one: KeptRun) -> tuple[GridCell, ...]:
         GridCell(one.model or one.subject),
         GridCell(figure),
         GridCell(word, verdict=verdict),
-        GridCell(one.commit[:_COMMIT] or ABSENT, is_code=True),
+        GridCell(one.commit[:_COMMIT] or ABSENT, under=one.branch, is_code=True),
     )
 
 

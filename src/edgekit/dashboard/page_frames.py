@@ -13,8 +13,8 @@ from edgekit.core.reports.kept_pages import PageFilter
 from edgekit.report.pages import page
 
 _PAGES: Final = (("/", "Overview"), ("/trends", "Trends"), ("/runs", "Runs"), ("/devices", "Devices"))
-Names = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
-"""The models, targets and artifacts that a filter offers."""
+Names = tuple[tuple[str, ...], ...]
+"""The models, targets, artifacts and branches that a filter offers."""
 
 
 def render(template: str, title: str, *, here: str = "", **context: Any) -> str:
@@ -31,7 +31,7 @@ def render(template: str, title: str, *, here: str = "", **context: Any) -> str:
 def choices(shown: PageFilter, names: Names) -> list[tuple[str, str, list[str]]]:
     """The fields of the filter: name, chosen value, values; what was chosen is offered even if nothing has it."""
     found = []
-    for name, known in zip(("model", "target", "artifact"), names, strict=True):
+    for name, known in zip(PageFilter.__struct_fields__, names, strict=True):
         chosen = getattr(shown, name)
         found.append((name, chosen, [*known, *([chosen] if chosen and chosen not in known else [])]))
     return found

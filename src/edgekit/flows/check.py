@@ -105,7 +105,7 @@ class CheckOrder:
             events=tuple(events_of(gate, now())),
             warnings=tuple(dict.fromkeys([*self.warnings, *gate.warnings])),
             tools=versions(),
-            reproduction=reproduction(),
+            reproduction=reproduction(self.config.parent),
         )
 
 

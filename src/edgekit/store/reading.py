@@ -24,6 +24,7 @@ _RUN: Final = select(
     func.coalesce(MODELS.c.name, "").label("model"),
     RUNS.c.subject,
     RUNS.c.commit_id.label("commit"),
+    RUNS.c.branch,
     RUNS.c.verdict,
     RUNS.c.edgekit,
     DOCUMENTS.c.run_id.is_not(None).label("has_report"),
@@ -33,25 +34,28 @@ _LATENCY: Final = select(MEASUREMENTS, func.coalesce(MODELS.c.name, "").label("m
 )
 
 
-def newest(store: Store, *, limit: int, model: str = "", target: str = "") -> tuple[tuple[KeptRun, ...], int]:
+def newest(
+    store: Store, *, limit: int, model: str = "", target: str = "", branch: str = ""
+) -> tuple[tuple[KeptRun, ...], int]:
     """The newest runs with their latencies and verdicts, newest first, and the number of all.
 
     Args:
         limit: At most this many.
         model: Only those of the model of this name.
         target: Only those that measured on this target.
+        branch: Only those of this branch.
 
     Raises:
         EnvironmentFault, Unreadable: As in `open_store`.
     """
-    asked = asked_for(model, target)
+    asked = asked_for(model, target, branch)
     with store.reading() as connection:
         total = connection.scalar(select(func.count()).select_from(RUNS).where(*asked))
         return _runs(connection, newest_first(asked).limit(limit)), int(total or 0)
 
 
-def asked_for(model: str, target: str) -> list[ColumnElement[bool]]:
-    """The conditions for runs of a model and on a target; none for empty texts."""
+def asked_for(model: str, target: str, branch: str) -> list[ColumnElement[bool]]:
+    """The conditions for runs of a model, on a target and of a branch; none for empty texts."""
     found: list[ColumnElement[bool]] = []
     if model:
         named = select(MODELS.c.id).where(MODELS.c.name == model)
@@ -60,6 +64,8 @@ def asked_for(model: str, target: str) -> list[ColumnElement[bool]]:
         found.append(RUNS.c.id.in_(union(whole, parts)))
     if target:
         found.append(RUNS.c.id.in_(select(MEASUREMENTS.c.run_id).where(MEASUREMENTS.c.target == target)))
+    if branch:
+        found.append(RUNS.c.branch == branch)
     return found
 
 

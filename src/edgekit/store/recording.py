@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from edgekit.core.bundle import Artifact
 from edgekit.core.facts import Facts
+from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.kept import Keepable
 from edgekit.core.reports.report import Report
 from edgekit.core.system.documents import canonical, encode
@@ -38,7 +39,8 @@ def record(store: Store, kept: Keepable) -> tuple[int, bool]:
         "created": kept.created,
         "command": kept.command,
         "subject": found.subject,
-        "commit_id": kept.reproduction.commit if kept.reproduction else "",
+        "commit_id": _commit(kept),
+        "branch": kept.reproduction.branch if kept.reproduction else "",
         "verdict": kept.verdict.value,
         "edgekit": kept.tools.get("edgekit", VERSION),
     }
@@ -48,9 +50,17 @@ def record(store: Store, kept: Keepable) -> tuple[int, bool]:
         number, is_new = add_row(connection, RUNS, values)
         if is_new:
             connection.execute(insert(DOCUMENTS).values(run_id=number, content=zlib.compress(content)))
-            _keep_latency(connection, {"run_id": number, "created": kept.created}, found, models)
+            of_run = {"run_id": number, "created": kept.created, "branch": values["branch"]}
+            _keep_latency(connection, of_run, found, models)
             _insert(connection, VERDICTS, ({"run_id": number, **row} for row in found.verdicts))
     return number, is_new
+
+
+def _commit(kept: Keepable) -> str:
+    """The commit that was measured: that of a check is the one around its configuration, wherever it was started."""
+    if isinstance(kept, CheckReport) and kept.commit:
+        return kept.commit
+    return kept.reproduction.commit if kept.reproduction else ""
 
 
 def _essence(value: Any) -> Any:

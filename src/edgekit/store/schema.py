@@ -76,10 +76,12 @@ RUNS: Final = Table(
     Column("subject", Text, nullable=False),
     Column("model_id", ForeignKey("models.id")),
     Column("commit_id", Text, nullable=False),
+    Column("branch", Text, nullable=False, server_default=""),
     Column("verdict", Text, nullable=False),
     Column("edgekit", Text, nullable=False),
     Index(None, "created"),
     Index(None, "model_id", "created"),
+    Index(None, "branch", "created"),
 )
 
 MEASUREMENTS: Final = Table(
@@ -90,8 +92,9 @@ MEASUREMENTS: Final = Table(
     Column("model_id", ForeignKey("models.id")),
     Column("artifact_id", ForeignKey("artifacts.id")),
     Column("device_id", ForeignKey("devices.id")),
-    # That of the run, here as well: the newest row of a series is then found through an index.
+    # Those of the run, here as well: the newest row of a series is then found through an index.
     Column("created", Text, nullable=False, server_default=""),
+    Column("branch", Text, nullable=False, server_default=""),
     Column("artifact", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("sizes", JSON, nullable=False),
@@ -110,6 +113,7 @@ MEASUREMENTS: Final = Table(
     Index(None, "target", "artifact", "run_id"),
     Index(None, "model_id", "run_id"),
     Index(None, "model_id", "target", "artifact", "created"),
+    Index(None, "model_id", "target", "artifact", "branch", "created"),
     Index(None, "model_id", "created"),
     Index(None, "target", "created"),
     Index(None, "artifact", "created"),

@@ -54,7 +54,7 @@ def overview(store: Store, shown: PageFilter, *, first: int, most: int) -> Serie
         EnvironmentFault, Unreadable: As in `open_store`.
     """
     with store.reading() as connection:
-        found = [row for row in _newest_rows(connection) if fits(row, shown)]
+        found = [row for row in _newest_rows(connection, shown.branch) if fits(row, shown)]
         found.sort(key=lambda row: (row["created"], row["id"]), reverse=True)
         points = _points(connection, [row["id"] for row in found[first : first + most]])
         return SeriesFound(tuple(_series(row, [point]) for row, point in points), len(found))
@@ -67,10 +67,10 @@ def trends(store: Store, shown: PageFilter, *, first: int, most: int, points: in
         points: At most this many measurements of each series.
     """
     with store.reading() as connection:
-        keys = [row for row in _newest_rows(connection) if fits(row, shown)]
+        keys = [row for row in _newest_rows(connection, shown.branch) if fits(row, shown)]
         keys.sort(key=lambda row: (row["model"], row["target"], row["artifact"], row["model_id"]))
         wanted = keys[first : first + most]
-        numbers = connection.scalars(of_series(wanted, points)).all() if wanted else []
+        numbers = connection.scalars(of_series(wanted, points, shown.branch)).all() if wanted else []
         grouped: dict[tuple[Any, ...], list[tuple[RowMapping, SeriesPoint]]] = {}
         for row, point in _points(connection, numbers):
             grouped.setdefault(tuple(row[name] for name in _KEY), []).append((row, point))
@@ -102,12 +102,20 @@ def newest_that_fit(store: Store, shown: PageFilter, *, before: str, most: int) 
         return tuple(found), f"{last.created} {last.number}" if last else ""
 
 
-def every_name(store: Store) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The models, targets and artifacts that series have, sorted; errors as in `overview`."""
+def every_name(store: Store) -> tuple[tuple[str, ...], ...]:
+    """The models, targets and artifacts that series have, and the branches of runs, sorted; errors as in `overview`."""
     with store.reading() as connection:
         rows = _newest_rows(connection)
-    models, targets, artifacts = (sorted({row[name] for row in rows}) for name in ("model", "target", "artifact"))
-    return tuple(models), tuple(targets), tuple(artifacts)
+        branches = connection.scalars(every_branch()).all()
+    names = [sorted({row[name] for row in rows}) for name in ("model", "target", "artifact")]
+    return (*map(tuple, names), tuple(sorted(filter(None, branches))))
+
+
+def every_branch() -> Select[Any]:
+    """Each branch, also the empty one, and at the end null: one step through the index for each, not for each run."""
+    steps = select(func.min(RUNS.c.branch).label("branch")).cte("branches", recursive=True)
+    following = select(func.min(RUNS.c.branch)).where(RUNS.c.branch > steps.c.branch).scalar_subquery()
+    return select(steps.union_all(select(following).where(steps.c.branch.is_not(None))).c.branch)
 
 
 def every_device(store: Store) -> tuple[KeptDevice, ...]:
@@ -124,12 +132,15 @@ def fits(row: RowMapping, shown: PageFilter) -> bool:
     return all(not value or row[name] == value for value, name in asked)
 
 
-def newest_of_series() -> Select[Any]:
-    """The newest measurement of every series: one step through the index for each, not one for each measurement."""
+def newest_of_series(branch: str = "") -> Select[Any]:
+    """The newest measurement of every series, or of its runs on a branch.
+
+    It is one step through the index for each series, not one for each measurement.
+    """
     keys = MEASUREMENTS.alias("keys")
     steps = _first_of_series()
     newest = MEASUREMENTS.alias("newest")
-    same = and_(*(newest.c[name] == keys.c[name] for name in _KEY))
+    same = and_(*(newest.c[name] == keys.c[name] for name in _KEY), *_on(newest, branch))
     last = select(newest.c.id).where(same).order_by(newest.c.created.desc(), newest.c.id.desc()).limit(1)
     numbers = select(last.scalar_subquery().label("id")).select_from(steps.join(keys, keys.c.id == steps.c.id)).cte()
     return select(
@@ -141,11 +152,11 @@ def newest_of_series() -> Select[Any]:
     )
 
 
-def of_series(keys: Iterable[RowMapping], points: int) -> CompoundSelect[Any]:
-    """The numbers of the newest measurements of each series."""
+def of_series(keys: Iterable[RowMapping], points: int, branch: str = "") -> CompoundSelect[Any]:
+    """The numbers of the newest measurements of each series, or of its runs on a branch."""
     parts = []
     for key in keys:
-        same = and_(*(MEASUREMENTS.c[name] == key[name] for name in _KEY))
+        same = and_(*(MEASUREMENTS.c[name] == key[name] for name in _KEY), *_on(MEASUREMENTS, branch))
         newest = select(MEASUREMENTS.c.id).where(same).order_by(MEASUREMENTS.c.created.desc()).limit(points)
         # SQLite takes no LIMIT in a part of a UNION, but in a table of it.
         parts.append(select(newest.subquery().c.id))
@@ -161,6 +172,7 @@ def runs_that_fit(shown: PageFilter, model: int | None, before: str, most: int) 
     if model is not None:
         asked.append(table.c.model_id == model)
     asked += [table.c[name] == value for name in ("target", "artifact") if (value := getattr(shown, name))]
+    asked += _on(table, shown.branch)
     if before:
         created, _, last = before.rpartition(" ")
         place = int(last) if last.isdecimal() and len(last) < 16 else 0
@@ -206,8 +218,13 @@ def _next_key(after: FromClause, here: FromClause, place: int) -> Select[Any]:
     return select(after.c.id).where(*same, later).order_by(*(after.c[name] for name in _KEY[place:])).limit(1)
 
 
-def _newest_rows(connection: Connection) -> Sequence[RowMapping]:
-    return connection.execute(newest_of_series()).mappings().all()
+def _on(table: FromClause, branch: str) -> list[ColumnElement[bool]]:
+    """The condition for rows of a branch; none for an empty text."""
+    return [table.c.branch == branch] if branch else []
+
+
+def _newest_rows(connection: Connection, branch: str = "") -> Sequence[RowMapping]:
+    return connection.execute(newest_of_series(branch)).mappings().all()
 
 
 def _model_numbers(connection: Connection, name: str) -> Sequence[int]:
@@ -265,6 +282,7 @@ def _point(row: RowMapping, judged: Sequence[RowMapping]) -> SeriesPoint:
         created=row["created"],
         command=row["command"],
         commit=row["commit_id"],
+        branch=row["branch"],
         verdict=_verdict(row, judged),
         sizes=row["sizes"],
         engine=row["engine"],

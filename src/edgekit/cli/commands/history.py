@@ -33,10 +33,13 @@ def command() -> None:
 
 
 @command.command(
-    "list", cls=Command, examples=["edgekit history list", "edgekit history list --model kws --target pi5 --json"]
+    "list",
+    cls=Command,
+    examples=["edgekit history list --branch main", "edgekit history list --model kws --target pi5 --json"],
 )
 @click.option("--model", default="", metavar="NAME", help="Only runs of this model.")
 @click.option("--target", default="", metavar="TARGET", help="Only runs that measured on this target.")
+@click.option("--branch", default="", metavar="NAME", help="Only runs of this branch.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1, max=MOST_LISTED),
@@ -46,13 +49,13 @@ def command() -> None:
     help="At most this many.",
 )
 @common()
-def list_command(call: Call, model: str, target: str, limit: int) -> None:
+def list_command(call: Call, model: str, target: str, branch: str, limit: int) -> None:
     """Print the runs that were kept, newest first."""
     from edgekit.cli.reports import rendered
     from edgekit.flows.keeping.runs import newest_runs
     from edgekit.report.runs.listed import render_runs
 
-    found = newest_runs(call.history(), limit=limit, model=model, target=target)
+    found = newest_runs(call.history(), limit=limit, model=model, target=target, branch=branch)
     call.answer(found, lambda shown: rendered(shown, render_runs, call.output))
 
 

@@ -85,6 +85,7 @@ class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One run. `number` is its own in this store; `has_report` is whether its raw values are still kept.
 
     `model` is empty for several models; `subject` is what the command was given: a bundle, two files, a configuration.
+    `branch` is empty where none is known.
     """
 
     number: int
@@ -93,6 +94,7 @@ class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str
     subject: str
     commit: str
+    branch: str
     verdict: Verdict
     edgekit: str
     has_report: bool

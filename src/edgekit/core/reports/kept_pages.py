@@ -34,6 +34,7 @@ class SeriesPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created: str
     command: str
     commit: str
+    branch: str
     verdict: Verdict | None
     sizes: dict[str, int]
     engine: str
@@ -53,11 +54,12 @@ class KeptSeries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PageFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which model, target and artifact a page shows; an empty text shows all."""
+    """Which model, target, artifact and branch a page shows; an empty text shows all."""
 
     model: str = ""
     target: str = ""
     artifact: str = ""
+    branch: str = ""
 
 
 class SeriesReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

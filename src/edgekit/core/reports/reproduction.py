@@ -11,12 +11,14 @@ class Reproduction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """The command line of a document, and where it ran.
 
     `arguments` are those after `edgekit`; empty for a call from Python. `commit` is that of the repository around the
-    working folder, empty without one; `is_dirty` says that files of it were changed, null if unknown. `environment` are
-    the system, the processor, and the variables that can change a result, by name.
+    working folder, or around the configuration of a check, and `branch` the branch of it; both are empty where unknown.
+    `is_dirty` says that files of it were changed, null if unknown. `environment` are the system, the processor, and the
+    variables that can change a result, by name.
     """
 
     arguments: tuple[str, ...] = ()
     commit: str = ""
+    branch: str = ""
     is_dirty: bool | None = None
     environment: dict[str, str] = {}
 

@@ -17,7 +17,7 @@ from edgekit.core.system import documents
 from edgekit.core.system.files import write_atomic
 from edgekit.core.system.optional import need
 
-_OF_RUN: Final = ("number", "created", "command", "subject", "commit", "verdict", "edgekit")
+_OF_RUN: Final = ("number", "created", "command", "subject", "commit", "branch", "verdict", "edgekit")
 _OF_LATENCY: Final = tuple(name for name in KeptLatency.__struct_fields__ if name != "model")
 _COLUMNS: Final = (*_OF_RUN, "model", *_OF_LATENCY)
 _FLOATS: Final = ("p50", "p50_low", "p50_high", "p90", "load", "first_run", "memory")

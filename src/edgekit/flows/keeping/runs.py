@@ -85,12 +85,12 @@ def keep(kept: Keepable, place: str) -> str:
         return ""
 
 
-def newest_runs(place: str, *, limit: int, model: str = "", target: str = "") -> RunsReport:
+def newest_runs(place: str, *, limit: int, model: str = "", target: str = "", branch: str = "") -> RunsReport:
     """The newest runs of the store at `place`; arguments and errors as in `store.reading.newest` and `opened`."""
     with opened(place) as store:
         from edgekit.store.reading import newest
 
-        runs, total = newest(store, limit=limit, model=model, target=target)
+        runs, total = newest(store, limit=limit, model=model, target=target, branch=branch)
         return RunsReport(store=store.name, runs=runs, total=total)
 
 

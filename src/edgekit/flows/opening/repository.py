@@ -14,6 +14,13 @@ from edgekit.core.system import command_line
 from edgekit.core.system.settings import Settings
 
 _COMMIT_VARIABLES: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")
+# The branch of a pull request comes first: the others then contain a made-up name, such as "5/merge".
+_BRANCH_VARIABLES: Final = (
+    "GITHUB_HEAD_REF",
+    "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME",
+    "GITHUB_REF_NAME",
+    "CI_COMMIT_BRANCH",
+)
 # Variables of other programs that change how fast something runs, or where.
 _VARIABLES: Final = (
     "CUDA_VISIBLE_DEVICES",
@@ -27,13 +34,18 @@ _VARIABLES: Final = (
 _TIMEOUT_S: Final = 10
 
 
-def reproduction(environ: Mapping[str, str] = os.environ) -> Reproduction:
-    """How to run the current command again, as of now."""
-    here = Path.cwd()
+def reproduction(folder: Path | None = None, environ: Mapping[str, str] = os.environ) -> Reproduction:
+    """How to run the current command again, as of now.
+
+    Args:
+        folder: The folder whose repository is meant; the working folder by default.
+    """
+    here = folder or Path.cwd()
     commit = commit_of(here, environ)
     return Reproduction(
         arguments=command_line.arguments(),
         commit=commit,
+        branch=branch_of(here, environ) if commit else "",
         is_dirty=_is_dirty(here) if commit else None,
         environment=_environment(environ),
     )
@@ -43,6 +55,14 @@ def commit_of(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
     """The commit that is checked: from CI, otherwise from git; empty without both."""
     told = next((environ[name] for name in _COMMIT_VARIABLES if environ.get(name)), "")
     return told or (_git(folder, "rev-parse", "HEAD") or "").strip()
+
+
+def branch_of(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """The branch of that commit: from CI, otherwise from git; empty without both, for a tag or a detached commit."""
+    if environ.get("GITHUB_REF_TYPE") == "tag" or environ.get("CI_COMMIT_TAG"):
+        return ""
+    told = next((environ[name] for name in _BRANCH_VARIABLES if environ.get(name)), "")
+    return told or (_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD") or "").strip()
 
 
 def _is_dirty(folder: Path) -> bool | None:

@@ -25,9 +25,11 @@ def render_runs(report: RunsReport, console: Console) -> None:
     if not report.runs:
         say(console, Text(f"No run in '{formatting.clean(report.store)}' fits."))
         return
-    table = _table("run", "when", "command", "model", "latency", "verdict", "commit")
+    has_branches = any(run.branch for run in report.runs)
+    table = _table("run", "when", "command", "model", "latency", "verdict", "commit", *(["branch"] * has_branches))
     for run in report.runs:
-        table.add_row(*map(formatting.clean, _cells(run)))
+        branch = [formatting.shortened(run.branch, _NAME)] * has_branches
+        table.add_row(*map(formatting.clean, (*_cells(run), *branch)))
     print_table(console, table)
     if report.total > len(report.runs):
         say(console, Text(""), Text(f"{len(report.runs)} of {report.total:,} runs", style=_DIM))
