@@ -22,6 +22,12 @@ D = TypeVar("D")
 # Run as a program, because devices may not import what ships to them.
 LAUNCH: Final = "edgekit.runtime.launch"
 FACTS: Final = "edgekit.runtime.facts"
+_WITH_PACKAGES: Final = """
+import runpy, sys
+_, packages, *sys.argv = sys.argv
+sys.path.insert(0, packages)
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 _STDERR_LINES: Final = 5
 _FACTS_TIMEOUT_S: Final = 60.0
 
@@ -31,12 +37,14 @@ class LocalDevice:
 
     Args:
         timeout_s: The time after which a launch is killed.
+        packages: A folder of packages that launches import before their own: another version of a backend.
     """
 
     name = "local"
 
-    def __init__(self, *, timeout_s: float = 600.0) -> None:
+    def __init__(self, *, timeout_s: float = 600.0, packages: Path | None = None) -> None:
         self.timeout_s = timeout_s
+        self.packages = packages
         self._facts: Facts | None = None
 
     @property
@@ -47,7 +55,7 @@ class LocalDevice:
     def facts(self) -> Facts:
         """The facts about this machine, read once; errors as in `Device.facts`."""
         if self._facts is None:
-            done = _run(FACTS, _FACTS_TIMEOUT_S)
+            done = self._run(FACTS, _FACTS_TIMEOUT_S)
             if done.code != 0:
                 raise DeviceUnavailable(f"Cannot read the facts about this machine:{_tail(done.err)}")
             try:
@@ -58,13 +66,17 @@ class LocalDevice:
 
     def measure(self, job: Job) -> JobResult:
         """One launch of `job` in a fresh process; errors as in `Device.measure`."""
-        ended = _run(LAUNCH, self.timeout_s, "-", line=msgspec.json.encode(job) + b"\n")
+        ended = self._run(LAUNCH, self.timeout_s, "-", line=msgspec.json.encode(job) + b"\n")
         if _signal(ended.code) == time_limit.ENDED_BY:
             raise time_limit.exceeded(Path(job.artifact))
         return read_answer(ended, self.timeout_s)
 
     def close(self) -> None:
         """Nothing to do: each launch ended with its `measure`."""
+
+    def _run(self, module: str, timeout_s: float, *arguments: str, line: bytes = b"") -> Finished:
+        """Run a module with `line` as its input; it is gone afterwards, whatever happens here."""
+        return run_tied([*_python(self.packages), module, *arguments], line=line, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -96,9 +108,12 @@ def read_answer(ended: Finished, timeout_s: float) -> JobResult:
     raise from_record(failure.error, failure.message, hint=failure.hint, code=failure.code)
 
 
-def _run(module: str, timeout_s: float, *arguments: str, line: bytes = b"") -> Finished:
-    """Run a module with this interpreter and `line` as its input; it is gone afterwards, whatever happens here."""
-    return run_tied([sys.executable, "-P", "-m", module, *arguments], line=line, timeout_s=timeout_s)
+def _python(packages: Path | None) -> list[str]:
+    """This interpreter, which runs the module that follows."""
+    if packages is None:
+        return [sys.executable, "-P", "-m"]
+    # Without bytecode: an environment stays what was installed.
+    return [sys.executable, "-P", "-B", "-c", _WITH_PACKAGES, str(packages)]
 
 
 def _decoded(line: bytes, kind: type[D]) -> D:

@@ -39,7 +39,7 @@ ROWS: Final = (
             1,
             (
                 ("saliency",),
-                ("judging", "writing", "deploying"),
+                ("judging", "writing", "deploying", "sweeping"),
                 ("keeping",),
                 ("measuring",),
                 ("fleet",),
@@ -50,7 +50,7 @@ ROWS: Final = (
     ),
     (House("dashboard", "serves the pages of a store of runs", 1, ()),),
     (
-        House("report", "draws core's reports", 0.2, (("runs",), ("pages",), ("plots",))),
+        House("report", "draws core's reports", 0.2, (("runs",), ("pages",), ("matrices",), ("plots",))),
         House("store", "keeps reports", 0.15, (("migrations",), ("migrations/versions",))),
         House(
             "train",

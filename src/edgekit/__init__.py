@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgekit.flows.opening.source import SourceOptions
     from edgekit.flows.profile import profile
     from edgekit.flows.run import run
+    from edgekit.flows.sweep import sweep
     from edgekit.flows.train import train as train_model
     from edgekit.flows.tune import tune
     from edgekit.flows.validate import validate
@@ -43,6 +44,7 @@ __all__ = [
     "run",
     "run_batch",
     "stream",
+    "sweep",
     "train_model",
     "tune",
     "validate",
@@ -62,6 +64,7 @@ _PUBLIC = {
     "run": "edgekit.flows.run:run",
     "run_batch": "edgekit.runtime.serving:run_batch",
     "stream": "edgekit.runtime.serving:stream",
+    "sweep": "edgekit.flows.sweep:sweep",
     "train_model": "edgekit.flows.train:train",
     "tune": "edgekit.flows.tune:tune",
     "validate": "edgekit.flows.validate:validate",

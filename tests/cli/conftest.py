@@ -102,6 +102,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
     (folder / "edgekit.toml").write_text('[[check.models]]\npath = "bundle"\n')
     (folder / "token").write_text("0123456789abcdef0123")
+    (folder / "sweep.toml").write_text('models = ["bundle"]\nlaunches = 5\ntime_limit_s = 0.01\n')
     return folder
 
 

@@ -35,6 +35,7 @@ from edgekit.core.reports.setup.devices import DeviceChangeReport, DeviceCheckRe
 from edgekit.core.reports.setup.doctor import DoctorReport
 from edgekit.core.reports.setup.init import InitReport
 from edgekit.core.reports.setup.list import ListReport
+from edgekit.core.reports.sweep import SweepReport
 from edgekit.core.reports.train import TrainReport
 from edgekit.core.reports.tuning import TuneReport
 
@@ -98,6 +99,7 @@ TABLE = [
         PlanReport,
         slow=True,
     ),
+    Row("sweep", "sweep.toml", SweepReport, PlanReport, "measure 1 combination on local", slow=True),
     Row("check", "--launches 5 --time-limit 10ms", CheckReport, PlanReport, "check bundle"),
     Row("init", "--ci github --force", InitReport, PlanReport, stops_at="edgekit.flows.init.write_new"),
     Row("history show", "", HistoryReport),

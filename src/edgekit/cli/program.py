@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "run": ("run", "Run a model on inputs and print its outputs."),
     "profile": ("profile", "Measure latency, load time and memory on targets."),
     "tune": ("tune", "Find the best artifact, threads and options for a target."),
+    "sweep": ("sweep", "Measure every combination of models, targets and backend versions."),
     "compare": ("compare", "Compare the latency of two artifacts, or of two reports."),
     "check": ("check", "Check models in CI against budgets, a baseline and the history."),
     "init": ("init", "Write an edgekit.toml for the models in this folder."),

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgekit.core.errors import EnvironmentFault, unknown
 from edgekit.core.reports.setup.tools import ToolReport
 from edgekit.core.system.environments import TOOLS, folder_of, is_installed, is_unchanged, program_of, seal
 from edgekit.core.system.progress import Progress
 from edgekit.core.system.settings import Settings
+from edgekit.flows.sweeping.pip_environments import make_environment, run_step
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,10 @@ def install_order(tool: str, *, python: str = "", settings: Settings = Settings(
 
 
 def _make(tool: str, interpreter: str) -> None:
-    folder, requirement = folder_of(tool), TOOLS[tool].requirement
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        _run([interpreter, "-I", "-m", "venv", str(folder)], tool)
-        _run([str(folder / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet", requirement], tool)
-        _run([str(program_of(tool)), "--help"], tool)
+    hint = f"edgekit tools install {tool}"
+    with make_environment(folder_of(tool), interpreter, TOOLS[tool].requirement, hint=hint, name=tool):
+        run_step([str(program_of(tool)), "--help"], tool, hint=hint)
         seal(tool)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _document(tool: str, *, was_there: bool = False) -> ToolReport:
@@ -110,15 +103,3 @@ def _pythons(wanted: tuple[int, int]) -> Iterator[str]:
         found = shutil.which(f"python{wanted[0]}.{minor}")
         if found:
             yield found
-
-
-def _run(command: list[str], tool: str) -> None:
-    """Run one step; what it prints is told when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        said = "".join(f"\n  | {line[:200]}" for line in lines[-4:])
-        raise EnvironmentFault(
-            f"'{tool}' was not installed: '{Path(command[0]).name}' exited with {done.returncode}.{said}",
-            hint=f"edgekit tools install {tool}",
-        )

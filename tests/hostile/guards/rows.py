@@ -339,6 +339,27 @@ GUARDS: Final = (
         "tests/flows/test_tools.py::test_an_environment_that_has_changed_is_not_run_and_is_installed_again",
     ),
     Guard(
+        "cached-versions",
+        "src/edgekit/flows/sweeping/backend_versions.py",
+        "        if not is_whole(self.folder):\n",
+        "        if False:\n",
+        "tests/flows/sweeping/test_sweep.py::test_an_environment_of_a_version_that_has_changed_is_not_run",
+    ),
+    Guard(
+        "sweep-paths",
+        "src/edgekit/flows/sweeping/sweep_file.py",
+        """        inside(path.parent, text, f"'{path}': models[{place}]")""",
+        "        pass",
+        "tests/flows/sweeping/test_sweep_file.py::test_a_link_out_of_the_folder_is_not_followed",
+    ),
+    Guard(
+        "sweep-versions",
+        "src/edgekit/flows/sweeping/backend_versions.py",
+        "if not equals or not _VERSION.fullmatch(version):",
+        "if not equals:",
+        "tests/flows/sweeping/test_sweep_file.py::test_what_is_wrong_with_a_file_is_said",
+    ),
+    Guard(
         "offline",
         "src/edgekit/core/system/fetch.py",
         "    if offline:\n",

@@ -125,7 +125,7 @@ def read_check(path: Path) -> CheckFile:
     try:
         found = msgspec.convert(table, CheckFile)
     except msgspec.ValidationError as err:
-        raise UserError(f"'{path}' [check]: {_said(err)}", hint="edgekit check --help") from err
+        raise UserError(f"'{path}' [check]: {said(err)}", hint="edgekit check --help") from err
     for place, model in enumerate(found.models):
         if not model.path and not model.source:
             raise UserError(f"'{path}' [check]: models[{place}] has neither 'path' nor 'source'.", hint=_EXAMPLE)
@@ -224,19 +224,20 @@ def _unknown_keys(table: object) -> list[str]:
     """One sentence for each key that no setting has, with the nearest one."""
     if not isinstance(table, dict):
         return []
-    problems = _unlike(table, CheckFile.__struct_fields__, "")
+    problems = unlike(table, CheckFile.__struct_fields__, "")
     models = table.get("models")
     for place, model in enumerate(models if isinstance(models, list) else []):
         if isinstance(model, dict):
-            problems += _unlike(model, CheckedModel.__struct_fields__, f"models[{place}].")
+            problems += unlike(model, CheckedModel.__struct_fields__, f"models[{place}].")
     return problems
 
 
-def _unlike(table: Iterable[str], known: Sequence[str], place: str) -> list[str]:
+def unlike(table: Iterable[str], known: Sequence[str], place: str) -> list[str]:
+    """One sentence for each key of a table, which is at `place`, that is not known, with the nearest one."""
     return [f"unknown key '{place}{key}'.{nearest(key, known)}" for key in table if key not in known]
 
 
-def _said(err: msgspec.ValidationError) -> str:
+def said(err: msgspec.ValidationError) -> str:
     """`models[0].path: expected str, got int.` for msgspec's own sentence."""
     text, _, place = str(err).replace("`", "").partition(" - at $.")
     text = text[0].lower() + text[1:]

@@ -1,4 +1,4 @@
-"""Environments of converters whose packages conflict with others: each has its own folder in the cache."""
+"""Python environments of one program or backend version each, in folders of their own in the cache."""
 
 from __future__ import annotations
 
@@ -29,25 +29,45 @@ TOOLS: Final = {
 }
 
 
-def folder_of(tool: str) -> Path:
-    """Where the environment of a tool is, or would be; each version has its own folder."""
+def environment_folder(requirement: str) -> Path:
+    """Where the environment of a requirement `name==version` is, or would be; each version has its own folder."""
     cache = os.environ.get("EDGEKIT_CACHE") or platformdirs.user_cache_dir("edgekit")
-    return Path(cache) / "tools" / TOOLS[tool].requirement.replace("==", "-")
+    return Path(cache) / "tools" / requirement.replace("==", "-")
+
+
+def folder_of(tool: str) -> Path:
+    """Where the environment of a tool is, or would be."""
+    return environment_folder(TOOLS[tool].requirement)
 
 
 def is_installed(tool: str) -> bool:
     """True if `edgekit tools install` has finished for this version."""
-    return (folder_of(tool) / READY).is_file()
+    return is_sealed(folder_of(tool))
+
+
+def is_sealed(folder: Path) -> bool:
+    """True if the installation of an environment has finished."""
+    return (folder / READY).is_file()
 
 
 def seal(tool: str) -> None:
+    """Say that the environment of a tool is complete, and what is in it."""
+    seal_folder(folder_of(tool), TOOLS[tool].requirement)
+
+
+def seal_folder(folder: Path, requirement: str) -> None:
     """Say that an environment is complete, and what is in it."""
-    write_atomic(folder_of(tool) / READY, f"{TOOLS[tool].requirement} {_digest(folder_of(tool))}\n".encode())
+    write_atomic(folder / READY, f"{requirement} {_digest(folder)}\n".encode())
 
 
 def is_unchanged(tool: str) -> bool:
-    """True if an installed environment is what `seal` saw; reads all of its files."""
-    return (folder_of(tool) / READY).read_text(encoding="utf-8").split()[-1:] == [_digest(folder_of(tool))]
+    """True if the installed environment of a tool is what `seal` saw; reads all of its files."""
+    return is_whole(folder_of(tool))
+
+
+def is_whole(folder: Path) -> bool:
+    """True if an installed environment is what `seal_folder` saw; reads all of its files."""
+    return (folder / READY).read_text(encoding="utf-8").split()[-1:] == [_digest(folder)]
 
 
 def checked_program_of(tool: str) -> Path:

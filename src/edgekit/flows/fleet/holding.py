@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, Self, cast, runtime_checkable
 
@@ -64,13 +64,20 @@ def held(device: Device, stop: Stop, *, wait_s: float = 0.0) -> Iterator[Device]
         DeviceUnavailable: It does not respond, or another user uses it; the message says who.
         Interrupted: The work has to end.
     """
-    shell = shell_of(device)
+    with held_together([device], stop, wait_s=wait_s) as launchers:
+        yield launchers[0]
+
+
+@contextmanager
+def held_together(devices: Sequence[Device], stop: Stop, *, wait_s: float = 0.0) -> Iterator[list[Device]]:
+    """Several ways to launch on one machine, with the lease of the first; arguments and errors as in `held`."""
+    shell = shell_of(devices[0])
     if shell is None:
-        yield cast(Device, Launcher(device, stop))
+        yield [cast(Device, Launcher(device, stop)) for device in devices]
         return
-    patience = max(wait_s, LOCAL_WAIT_S) if isinstance(device, LocalDevice) else wait_s
+    patience = max(wait_s, LOCAL_WAIT_S) if isinstance(devices[0], LocalDevice) else wait_s
     with alone_on(shell, wait_s=patience, stop=stop) as lease:
-        yield cast(Device, Launcher(device, stop, lease))
+        yield [cast(Device, Launcher(device, stop, lease)) for device in devices]
 
 
 @contextmanager

@@ -156,7 +156,8 @@ def _cells(
 ) -> list[Cell]:
     timed = list(product(batches, phases_of(found.spec)))
     fed = {
-        (size, phase): write_feeds(found, folder, count=_feeds(size), batch=size, phase=phase) for size, phase in timed
+        (size, phase): write_feeds(found, folder, count=feeds_of(size), batch=size, phase=phase)
+        for size, phase in timed
     }
     cells: list[Cell] = []
     for target, artifact in product(targets, artifacts):
@@ -173,8 +174,8 @@ def _cells(
     return cells
 
 
-def _feeds(batch: int) -> int:
-    """How many feeds are answered for parity; larger batches hold several samples in one."""
+def feeds_of(batch: int) -> int:
+    """How many feeds are compared for parity; larger batches contain several samples in one."""
     return _PARITY_FEEDS if batch == 1 else 1
 
 
@@ -316,7 +317,7 @@ def _collect(
     profiled = part.profiled
     for cell, launches in launched.items():
         profiled.facts[str(cell.target)], profiled.facts_after[str(cell.target)] = before, after
-        profiled.parity += _parity(found, cell) if cell.job.outputs else ()
+        profiled.parity += check_parity(found, cell) if cell.job.outputs else ()
         if _is_wrong(cell, profiled):
             profiled.warnings.append(
                 f"'{cell.artifact.recipe}' failed parity on {cell.target}, so it has no latency there."
@@ -379,8 +380,8 @@ def _add_operators(part: _Part, cells: Sequence[Cell], devices: Mapping[str, Dev
             )
 
 
-def _parity(found: Opened, cell: Cell) -> tuple[ParityCheck, ...]:
-    """What the device answered against PyTorch; nothing where there are no references."""
-    rows = rows_fed(found, _feeds(cell.batch), cell.batch)
+def check_parity(found: Opened, cell: Cell) -> tuple[ParityCheck, ...]:
+    """The outputs of a device, compared with PyTorch; nothing where there are no references."""
+    rows = rows_fed(found, feeds_of(cell.batch), cell.batch)
     case = f"on the target{which(cell.batch)}"
     return parity_on_target(found, cell.artifact, Path(cell.job.outputs), rows, where=str(cell.target), case=case)

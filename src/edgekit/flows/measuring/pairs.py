@@ -102,7 +102,7 @@ def compare_pairs(
             kept += _both(cells, found, emulated)
         raise
     both = _both(cells, found, emulated)
-    return _compared(found, both), both
+    return compared(found, both), both
 
 
 def _both(cells: Sequence[Cell], found: Paired, emulated: bool) -> tuple[Measurement, Measurement]:
@@ -167,7 +167,8 @@ def short_job(job: Job) -> Job:
     return msgspec.structs.replace(job, min_values=_MIN_VALUES)
 
 
-def _compared(found: Paired, both: tuple[Measurement, Measurement]) -> Compared:
+def compared(found: Paired, both: tuple[Measurement, Measurement]) -> Compared:
+    """What the latest look at the pairs says of the measurements of both sides."""
     a, b = both
     emulated = a.emulated or b.emulated
     enough = all(len(launch.values) >= required_n(0.5) for side in found.sides for launch in side)

@@ -101,7 +101,7 @@ def launch_in_rounds(
             # Outputs are compared once; later launches only take times.
             job = cell.job if done == 0 else msgspec.structs.replace(cell.job, outputs="")
             try:
-                found[cell] += _launched(job, devices[cell.target.device], order)
+                found[cell] += launch_job(job, devices[cell.target.device], order)
             except EdgekitError as err:
                 if failed is None:
                     raise
@@ -143,7 +143,7 @@ def _is_enough(done: int, narrow: int, spent_s: float, rounds: Rounds) -> bool:
     return rounds.precision is None or narrow >= _LOOKS or is_over
 
 
-def _launched(job: Job, device: Device, order: int) -> list[Launched]:
+def launch_job(job: Job, device: Device, order: int) -> list[Launched]:
     """One launch; where the scheduler disturbed it, one more, and the less disturbed of the two counts.
 
     The decision rests on what the scheduler says, never on the times.

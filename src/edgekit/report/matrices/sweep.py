@@ -1,0 +1,106 @@
+"""A sweep for people: a table of combinations, and a sentence for each verdict on backend versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Final
+
+from rich.console import Console
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from edgekit.core.reports.report import Estimate
+from edgekit.core.reports.sweep import SweepReport, SweptCombination, VersionVerdict
+from edgekit.core.units import ABSENT
+from edgekit.report import formatting
+from edgekit.report.widths import print_table, say
+
+_STYLES: Final = {
+    "slower": Style(color="red", bold=True),
+    "inconclusive": Style(color="yellow", bold=True),
+    "equal": Style(color="green"),
+    "faster": Style(color="green"),
+}
+_NAME_WIDTH: Final = 28
+
+
+def render(report: SweepReport, console: Console) -> None:
+    """Print every combination as a row, notes, the verdicts, and the overall verdict on the last line."""
+    say(console, Text(f"edgekit sweep {formatting.clean(report.file)}"), Text(""))
+    if report.combinations:
+        print_table(console, _table(report))
+    say(console, *(Text(line, style=Style(dim=True)) for line in notes(report)), indent=2)
+    if report.verdicts:
+        say(console, Text(""))
+    for one in report.verdicts:
+        say(console, Text(sentence(one, report.minimum_effect), style=_STYLES[one.compared.says]))
+    say(console, Text(""), Text(f"VERDICT: {formatting.VERDICTS[report.verdict]}"))
+
+
+def sentence(one: VersionVerdict, minimum_effect: float) -> str:
+    """`net.onnx on local: onnxruntime==1.32.0 is 3.1 % [2.2, 4.0] slower than onnxruntime==1.31.1`."""
+    found, ratio = one.compared, one.compared.ratio
+    batch = f", batch {one.batch}" if one.batch > 1 else ""
+    text = f"{_name(one)} on {found.target}{batch}: {found.b}"
+    if ratio.value is None or ratio.low is None or ratio.high is None:
+        return f"{text} against {found.a}: not compared, {ratio.reason}"
+    if found.says in ("slower", "faster"):
+        return f"{text} is {_percent(ratio, found.says)} {found.says} than {found.a}"
+    changed = f"{100 * (ratio.value - 1):+.1f} % [{100 * (ratio.low - 1):+.1f}, {100 * (ratio.high - 1):+.1f}]"
+    if found.says == "equal":
+        return f"{text} is as fast as {found.a} within {100 * minimum_effect:g} %: {changed}"
+    return f"{text}: no difference to {found.a} is shown: {changed}"
+
+
+def notes(report: SweepReport) -> Iterator[str]:
+    """What a reader must know besides the figures, one sentence each."""
+    earlier = sum(one.earlier for one in report.combinations)
+    yield f"{formatting.plural(report.launched, 'launch')} now, {earlier} from before, in {report.results}"
+    for one in report.combinations:
+        if one.is_wrong:
+            yield f"{_name(one)} in {one.engine or 'the installed version'} failed parity, so it has no latency."
+    for lack in report.missing:
+        batch = f", batch {lack.batch}" if lack.batch > 1 else ""
+        yield f"{lack.artifact} on {lack.target}{batch}: {lack.reason}{f' Hint: {lack.hint}' if lack.hint else ''}"
+    if len(report.verdicts) > 1:
+        yield (
+            f"If all {len(report.verdicts)} pairs were equally fast, the chance that any is called faster or slower "
+            f"is at most {100 * report.alpha:g} %."
+        )
+
+
+def _table(report: SweepReport) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=Style(dim=True))
+    for title in ("model", "target", "batch", "backend", "median", "interval", "launches", "trust"):
+        table.add_column(title, overflow="fold", justify="left" if title in ("model", "target", "backend") else "right")
+    for one in report.combinations:
+        median = one.latency.quantiles.get("p50", Estimate(None)) if one.latency else Estimate(None)
+        table.add_row(
+            formatting.shortened(_name(one), _NAME_WIDTH),
+            one.target,
+            str(one.batch),
+            one.engine or (one.latency.engine if one.latency else ABSENT),
+            formatting.quantity(median, "s"),
+            formatting.interval(median, "s"),
+            str(one.launches),
+            one.latency.trust.grade if one.latency else ABSENT,
+        )
+    return table
+
+
+def _name(one: SweptCombination | VersionVerdict) -> str:
+    """The model and its artifact; a bare file is its only artifact."""
+    name = one.model if PurePath(one.model).stem == one.artifact else f"{one.model} {one.artifact}"
+    return formatting.clean(name)
+
+
+def _percent(ratio: Estimate, says: str) -> str:
+    """`3.1 % [2.2, 4.0]`: the change of the latency, positive for both directions."""
+    assert ratio.value is not None
+    assert ratio.low is not None
+    assert ratio.high is not None
+    sign = 1 if says == "slower" else -1
+    low, high = sorted(100 * sign * (end - 1) for end in (ratio.low, ratio.high))
+    return f"{100 * sign * (ratio.value - 1):.1f} % [{low:.1f}, {high:.1f}]"
