@@ -124,6 +124,12 @@ def _lines(name: str) -> Callable[[Path], list[bytes]]:
     return read
 
 
+def _epochs(folder: Path) -> list[bytes]:
+    """What each epoch of a training gave, without its time: one that is killed before its checkpoint is repeated."""
+    rows = [json.loads(line) for line in _lines("run/history.jsonl")(folder)]
+    return [json.dumps({**row, "wall_s": None}).encode() for row in rows]
+
+
 def _whole(name: str) -> Callable[[Path], list[bytes]]:
     """The names of those of a bundle, itself or in an output, that open with every checksum right."""
 
@@ -153,7 +159,7 @@ COMMANDS: Final = {
             "build", edgekit(f"build {_SOURCE} built --launches 3 --time-limit 0.02"), _MODEL, _whole("built/bundle")
         ),
         Killed("check", edgekit("check"), (*_MODEL, _EXPORT), _lines("edgekit-history.jsonl")),
-        Killed("train", edgekit(_TRAIN), (), _lines("run/history.jsonl")),
+        Killed("train", edgekit(_TRAIN), (), _epochs),
         Killed("prepare", _python(PREPARE), (_python(MAKE_DEVICE),)),
         Killed("deploy", _python(DEPLOY), (_python(MAKE_DEVICE),), _versions),
     )
