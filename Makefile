@@ -30,6 +30,9 @@ DATA_BENCHMARKS := train_overhead
 SHARE := --dist loadfile --no-loadscope-reorder
 FAST := not slow and not browser and not device and not gpu and not timing
 
+# Some images set it. Every process that tests start would then compile edgekit again, which takes longer than its work.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Tests of the rooms that coverage is measured in, and of those that use them.
 ROOMS ?= tests
 MEASURED := src/edgekit/core runtime devices export
