@@ -25,6 +25,7 @@ PUBLIC = {
     "profile",
     "run",
     "run_batch",
+    "sweep",
     "stream",
     "train_model",
     "tune",

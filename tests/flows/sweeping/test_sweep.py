@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.sweeps import pretend
+from benchmarks.sweeps.pretended import pretend
 from tests.flows import onnx_files
 from tests.flows.scripted import fake_model
 

@@ -85,3 +85,17 @@ def _box(dot: label_placement.Dot, label: label_placement.Label, width: float) -
 
 def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
+
+
+@pytest.mark.parametrize(
+    ("body", "role"),
+    [
+        ([svg.element("circle", r=3)], "img"),
+        ([svg.element("a", svg.element("circle", r=3), href="/runs/1")], "group"),
+    ],
+)
+def test_screen_readers_reach_the_links_of_a_picture(body: list[str], role: str) -> None:
+    drawn = svg.picture(iter(body), height=10, title="t", description="d", key="k")
+
+    assert f'role="{role}"' in drawn
+    assert body[0] in drawn

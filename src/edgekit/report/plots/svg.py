@@ -39,15 +39,19 @@ def text(content: str, x: str, y: float, **attributes: object) -> str:
 
 
 def picture(body: Iterable[str], *, height: int, title: str, description: str, key: str) -> str:
-    """A whole picture, `height` pixels high, with title and description for screen readers; `key` is unique."""
+    """A whole picture, `height` pixels high, with title and description for screen readers; `key` is unique.
+
+    Links inside of an image are not reached, so that a picture with links is a group.
+    """
     name, text_id = f"{key}-title", f"{key}-desc"
+    parts = tuple(body)
     return element(
         "svg",
         element("title", escaped(title), id=name),
         element("desc", escaped(description), id=text_id),
-        *body,
+        *parts,
         class_="plot",
-        role="img",
+        role="group" if any("<a " in part for part in parts) else "img",
         width="100%",
         height=height,
         aria_labelledby=f"{name} {text_id}",

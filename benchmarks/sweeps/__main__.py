@@ -19,54 +19,16 @@ from typing import Final
 
 import numpy as np
 import onnx
+from benchmarks.sweeps.pretended import pretend
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.core.system.durable.owners import temporary_folder
-from edgekit.core.system.environments import seal_folder
 from edgekit.flows.sweeping.backend_versions import BackendVersion
 
 _VERSIONS: Final = ("1.30.0", "1.32.0")
 _SLOWER: Final = 0.05
 _CHANNELS: Final = {"small": 8, "middle": 16, "large": 32}
 _KILLED_AFTER: Final = 30
-_MODULE: Final = """
-import sys, time
-from pathlib import Path
-
-sys.path[sys.path.index(str(Path(__file__).parents[1]))] = {packages!r}
-del sys.modules["onnxruntime"]
-import onnxruntime
-
-onnxruntime.__version__ = {version!r}
-_run = onnxruntime.InferenceSession.run_with_iobinding
-
-
-def slowed(*arguments):
-    start = time.perf_counter()
-    _run(*arguments)
-    until = time.perf_counter() + (time.perf_counter() - start) * {slower!r}
-    while time.perf_counter() < until:
-        pass
-
-
-if {slower!r}:
-    onnxruntime.InferenceSession.run_with_iobinding = slowed
-"""
-
-
-def pretend(version: str, *, slower: float = 0.0, packages: Path = Path("/nowhere")) -> BackendVersion:
-    """An environment of `onnxruntime==version` that runs another one; each call takes longer by the share `slower`.
-
-    Args:
-        packages: The folder with the ONNX Runtime that it runs; by default the installed one.
-    """
-    made = BackendVersion("onnxruntime", version)
-    package = made.packages / "onnxruntime"
-    package.mkdir(parents=True, exist_ok=True)
-    text = _MODULE.format(version=version, slower=slower, packages=str(packages))
-    (package / "__init__.py").write_text(text)
-    seal_folder(made.folder, str(made))
-    return made
 
 
 def write_model(path: Path, channels: int) -> None:
