@@ -155,7 +155,7 @@ def sweep_order(
 
     Raises:
         UserError: The file names something wrong, or `install` without the network.
-        EnvironmentFault: An backend version is not installed, and `install` is false.
+        EnvironmentFault: A backend version is not installed, and `install` is false.
         Unreadable: A model or the results are damaged.
     """
     path = Path(path)

@@ -113,7 +113,7 @@ def test_a_time_box_that_holds_too_few_pairs_says_so(cells: list[Cell]) -> None:
     found, _ = compared(cells, Scripted(noisy(1.0, 0.003)), Protocol(time_box_s=1.0), pair_s=6.0)
 
     assert (found.says, found.ratio.value) == ("inconclusive", None)
-    assert found.ratio.reason == "only 1 pairs fit into the time box, 5 are needed"
+    assert found.ratio.reason == "only 1 pairs were launched, 5 are needed"
 
 
 def test_fewer_than_five_pairs_are_refused() -> None:

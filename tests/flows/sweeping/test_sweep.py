@@ -101,6 +101,19 @@ def test_another_file_under_the_same_name_is_measured(file: Path) -> None:
     assert sweep(file).launched == 20
 
 
+def test_a_kill_before_an_interrupted_launch_was_repeated_costs_no_launch(file: Path) -> None:
+    sweep(file)
+    results = file.with_suffix(".jsonl")
+    *lines, last = results.read_text().splitlines(keepends=True)
+    # The line that was written when the process ended, and not yet that of the repetition.
+    results.write_text("".join([*lines, json.dumps({**json.loads(last), "is_replaced": True}) + "\n"]))
+
+    report = sweep(file)
+
+    assert report.launched == 1
+    assert {one.launches for one in report.combinations} == {5}
+
+
 @pytest.mark.slow
 def test_a_killed_sweep_goes_on_and_measures_nothing_twice(file: Path) -> None:
     written(file, models=["a.fake.json", "b.fake.json"], batch=[1, 4], launches=50)

@@ -173,7 +173,7 @@ def compared(found: Paired, both: tuple[Measurement, Measurement]) -> Compared:
     emulated = a.emulated or b.emulated
     enough = all(len(launch.values) >= required_n(0.5) for side in found.sides for launch in side)
     if found.ratio is None or emulated or not enough:
-        few = f"only {len(found.medians[0])} pairs fit into the time box, {MIN_PAIRS} are needed"
+        few = f"only {len(found.medians[0])} pairs were launched, {MIN_PAIRS} are needed"
         reason = (
             "emulated: not the latency of a device" if emulated else few if enough else "too few values in a launch"
         )

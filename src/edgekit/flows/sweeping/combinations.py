@@ -70,7 +70,7 @@ def combined(
     """Every combination that can be opened; `names` are recipes or aliases of bundles.
 
     Raises:
-        UserError: A recipe that a bundle lacks, a target that opens nothing, an backend version for another machine, or
+        UserError: A recipe that a bundle lacks, a target that opens nothing, a backend version for another machine, or
             one that no combination uses.
     """
     found = tuple(_combinations(models, names, targets, batches, engines))

@@ -97,8 +97,8 @@ class SweepResults:
         return results
 
     def rounds(self, key: str) -> set[int]:
-        """The rounds in which a combination was launched."""
-        return {one.line.round for one in self.found.get(key, ())}
+        """The rounds in which a combination has a launch that counts; one that was to be repeated is not enough."""
+        return set(self.counted(key))
 
     def counted(self, key: str, before: int | None = None) -> dict[int, KeptLaunch]:
         """The launch that counts in each round, of the rounds below `before`."""
