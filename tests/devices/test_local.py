@@ -72,7 +72,7 @@ def test_a_launch_that_takes_too_long_is_stopped(job: Job, tmp_path: Path) -> No
 def test_facts_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     device = LocalDevice()
     facts = device.facts()
-    monkeypatch.setattr(local, "_run", None)
+    monkeypatch.setattr(device, "_run", None)
 
     assert device.facts() is facts
     assert device.emulated is facts.emulated
