@@ -26,7 +26,8 @@ class TrainOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     `patience` ends the training after that many epochs without a better validation score (0: never). `dropout`
     replaces the rate of every dropout layer. `restarts` are further attempts from new random weights if the floor is
     missed on the training data. `threads` 0 lets torch choose. `precision` bf16-mixed keeps the weights in float32
-    and multiplies in bfloat16; `channels_last` is the memory layout in which CPUs convolve images fastest.
+    and multiplies in bfloat16; `channels_last` is the memory layout in which CPUs convolve images fastest. `qat` trains
+    with the rounding of int8, and keeps no running mean of weights.
     """
 
     epochs: int = 10
@@ -52,6 +53,7 @@ class TrainOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     precision: Precision = "32-true"
     channels_last: bool = False
     accelerator: str = "cpu"
+    qat: bool = False
 
 
 _LIMITS: Final[dict[str, tuple[float, float]]] = {
@@ -84,7 +86,12 @@ def with_overrides(options: TrainOptions, overrides: Mapping[str, str]) -> Train
     for name in changes:
         if name not in TrainOptions.__struct_fields__:
             raise unknown("training option", name, TrainOptions.__struct_fields__)
-    return _checked(msgspec.to_builtins(options) | changes)
+    found = _checked(msgspec.to_builtins(options) | changes)
+    if not found.qat or not found.average:
+        return found
+    if "average" in changes:
+        raise UserError("Weights that are on the steps of int8 have no running mean.", hint="--set average=0")
+    return msgspec.structs.replace(found, average=0.0)
 
 
 def _checked(values: dict[str, Any]) -> TrainOptions:

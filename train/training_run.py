@@ -15,11 +15,13 @@ from edgekit.core.reports.report import Epoch, Estimate, Training
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system import documents
 from edgekit.core.system.files import read_bytes, sha256_file
+from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
+from edgekit.train.registry import MODELS
 from edgekit.train.score import Score
 
-# 1: first version.
-RUN_SCHEMA: Final = 1
+# 1: first version. 2: the option `qat`.
+RUN_SCHEMA: Final = 2
 RUN_FILE: Final = "run.json"
 HISTORY: Final = "history.jsonl"
 
@@ -97,6 +99,16 @@ def read_run(path: Path) -> TrainingRun:
     if not weights.is_file() or sha256_file(weights) != run.weights_sha256:
         raise Unreadable(f"'{weights}' is missing or was modified after the training.")
     return run
+
+
+def trained_model(run: TrainingRun) -> ReferenceModel:
+    """The reference model of a run, with the network that takes its weights."""
+    model: ReferenceModel = MODELS.get(run.model)
+    if not run.options.qat:
+        return model
+    from edgekit.train.qat.learned_form import learned
+
+    return learned(model)
 
 
 def resume_command(run: TrainingRun, folder: Path, data: Path | None = None) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from edgekit.core.errors import UserError
 from edgekit.core.reports.report import Epoch
@@ -38,10 +38,14 @@ from edgekit.train.fitting.learner import Learner, mix
 from edgekit.train.fitting.optimizers import optimizer_of, rate_at
 from edgekit.train.model import Batch, ReferenceModel
 from edgekit.train.options import TrainOptions
+from edgekit.train.qat.learned_form import learned
+from edgekit.train.qat.prepare import convert, prepare
 from edgekit.train.training_run import HISTORY, history_lines, read_history
 from edgekit.train.weights import read_tensors
 
 _POOL = 40
+# Of the training split: the ranges of tensors begin where these rows need them.
+_EXAMPLE = 256
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class TrainingJob:
     def spec(self) -> ModelSpec:
         """The spec of the model, completed with what the data provides."""
         return self.model.specialize(self.model.spec, self.dataset) if self.model.specialize else self.model.spec
+
+    @property
+    def result(self) -> ReferenceModel:
+        """The model whose network takes the weights that are kept."""
+        return learned(self.model) if self.options.qat else self.model
 
 
 def fit(job: TrainingJob, progress: Progress) -> TrainingState:
@@ -106,7 +115,7 @@ def _is_solved(job: TrainingJob) -> bool:
     metric = job.model.spec.metric
     if metric is None or metric.floor is None:
         return True
-    value = evaluate(job.model, job.out / BEST, job.dataset.train, spec=job.spec).value
+    value = evaluate(job.result, job.out / BEST, job.dataset.train, spec=job.spec).value
     return value >= metric.floor if metric.higher_is_better else value <= metric.floor
 
 
@@ -163,6 +172,8 @@ class Fitting:
         if job.init_from:
             start_from(inner.model, job.init_from)
         freeze(inner.model, job.freeze)
+        if job.options.qat:
+            inner.model = prepare(inner.model, [one[:_EXAMPLE] for one in rows.inputs.values()])
         if job.options.channels_last:
             inner.to(memory_format=torch.channels_last)
         optimizer = optimizer_of(job.options, inner.parameters())
@@ -261,7 +272,9 @@ class Fitting:
                 kept.copy_(tensor)
 
     def _result(self) -> nn.Module:
-        """The network whose weights are kept: the trained one, or a copy with the averaged weights."""
+        """The network whose weights are kept: the trained one, a copy with averaged weights, or with those on steps."""
+        if isinstance(self.inner.model, fx.GraphModule):
+            return convert(self.inner.model)
         if not self.average:
             return self.inner.model
         copy = self.job.model.build()

@@ -107,6 +107,12 @@ def _check_out(model: ReferenceModel, out: Path, resume: bool) -> None:
 
 def _started(job: TrainingJob) -> tuple[str, ...]:
     """What the network will not take over from `init_from`; a wrong prefix to freeze is reported before any work."""
+    if job.options.qat and not job.init_from:
+        raise UserError(
+            "Training with the rounding of int8 continues from trained weights.",
+            hint=f"--qat --init-from {job.model.spec.name}",
+        )
+    job.result.build()  # a network that cannot be trained so is refused here
     network = job.model.build()
     freeze_parts(network, job.freeze)
     fresh = start_from(network, job.init_from) if job.init_from else ()
@@ -158,7 +164,7 @@ def _facts(dataset: Dataset) -> DataFacts:
 
 
 def _finished(job: TrainingJob, run: TrainingRun, state: TrainingState) -> TrainingRun:
-    module = job.model.build()
+    module = job.result.build()
     load_state(module, job.out / BEST)
     done = msgspec.structs.replace(
         run,

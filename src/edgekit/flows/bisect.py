@@ -196,9 +196,9 @@ def _module(bundle: Bundle, options: ModuleOptions) -> ModuleRef:
     own = bundle.root / "weights.safetensors"
     weights = str(options.weights or (own if own.is_file() else ""))
     raw = raw_input_of(bundle.spec) if is_raw(bundle.spec) else None
-    if options.source in MODELS or (not options.source and source.get("model") in MODELS):
-        return ModuleRef(MODELS.get(options.source or source["model"]).location, weights, raw)
     location = options.source or source.get("factory", "")
+    if location in MODELS or (not location and source.get("model") in MODELS):
+        return ModuleRef(MODELS.get(location or source["model"]).location, weights, raw)
     call = parse_factory(location) if location else None
     if call is None or (call.is_file and not Path(call.place).is_file()):
         raise UserError(

@@ -194,8 +194,8 @@ def _shipped(name: str) -> _Claim:
 
 
 def _run(folder: Path) -> _Claim:
-    from edgekit.train.training_run import read_run
+    from edgekit.train.training_run import read_run, trained_model
 
     run = read_run(folder)
     assert run.score is not None  # a finished run has one
-    return _Claim(MODELS.get(run.model), run.spec, folder / run.weights, run.score, run.data.digest)
+    return _Claim(trained_model(run), run.spec, folder / run.weights, run.score, run.data.digest)

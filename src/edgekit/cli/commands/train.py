@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         "edgekit train mnist --data data --set epochs=5 --set optimizer=adam",
         "edgekit train mnist --data data --out runs/mnist --resume",
         "edgekit train mnist --data data --init-from fashion --freeze conv1",
+        "edgekit train digits --qat --init-from digits --out runs/digits-qat",
         "edgekit train digits --search 20 --processes 2",
         "edgekit train digits --report digits.html --tensorboard board",
     ],
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     default="",
     metavar="BUNDLE",
     help="Initial weights: a bundle, a run directory, a .safetensors file or a reference model.",
+)
+@click.option(
+    "--qat", is_flag=True, help="Train with the rounding of int8, from the weights of --init-from, for int8 files."
 )
 @click.option("--freeze", multiple=True, metavar="PREFIX", help="Do not train parameters with this prefix. Repeatable.")
 @click.option(
@@ -80,6 +84,7 @@ def command(
     tensorboard: Path | None,
     resume: bool,
     init_from: str,
+    qat: bool,
     freeze: tuple[str, ...],
     processes: int,
     trials: int | None,
@@ -92,7 +97,7 @@ def command(
     """
     from edgekit.flows.train import search_order, train_order
 
-    settings, changed = call.settings(), overrides(changes)
+    settings, changed = call.settings(), overrides(changes) | ({"qat": "true"} if qat else {})
     if trials is not None:
         _refuse_with_search(resume=resume, init_from=init_from, freeze=freeze, report=report, tensorboard=tensorboard)
         return call.perform(

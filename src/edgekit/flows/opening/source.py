@@ -287,13 +287,14 @@ def _shipped(model: ReferenceModel, weights: Path, options: SourceOptions, setti
 
 
 def _run_directory(path: Path, options: SourceOptions, settings: Settings) -> Source:
-    from edgekit.train.training_run import read_run, training_of
+    from edgekit.train.training_run import read_run, trained_model, training_of
 
     run = read_run(path)
     # The spec of the run knows what was learnt from the data, such as a vocabulary.
-    model = dataclasses.replace(MODELS.get(run.model), spec=run.spec)
+    model = dataclasses.replace(trained_model(run), spec=run.spec)
     found = _reference(model, path / run.weights, options, settings)
-    return dataclasses.replace(found, training=training_of(path))
+    other = {"factory": model.location} if model.location != MODELS.get(run.model).location else {}
+    return dataclasses.replace(found, facts={**found.facts, **other}, training=training_of(path))
 
 
 def _data_folder(options: SourceOptions, settings: Settings) -> Path | None:
