@@ -93,11 +93,18 @@ def fit(job: TrainingJob, progress: Progress) -> TrainingState:
 
 
 def _work(fabric: Fabric, progress: Progress, job: TrainingJob) -> None:
-    """What each process does."""
-    if job.options.threads:
-        torch.set_num_threads(job.options.threads)
-    elif fabric.world_size > 1:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // fabric.world_size))
+    """What each process does; the number of threads is that of before again when it ends."""
+    before = torch.get_num_threads()
+    shared = max(1, (os.cpu_count() or 1) // fabric.world_size) if fabric.world_size > 1 else before
+    torch.set_num_threads(job.options.threads or shared)
+    try:
+        _attempts(fabric, progress, job)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _attempts(fabric: Fabric, progress: Progress, job: TrainingJob) -> None:
+    """Train until the floor is met, or no attempt is left."""
     rows = Rows.of(job.dataset.train, job.model.lengths)
     last = read_state(job.out / LAST) if (job.out / LAST).is_file() else TrainingState()
     for attempt in range(last.attempt, job.options.restarts + 1):

@@ -22,7 +22,7 @@ from edgekit.train.fitting.epochs import freeze, start_from
 from edgekit.train.fitting.loop import train
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions, with_overrides
-from edgekit.train.training_run import RUN_FILE, read_history, read_run
+from edgekit.train.training_run import RUN_FILE, RUN_SCHEMA, read_history, read_run
 from edgekit.train.weights import read_tensors
 
 
@@ -230,10 +230,19 @@ def test_the_record_is_json_without_paths_of_the_machine(tiny: ReferenceModel, t
 
     record = json.loads((tmp_path / RUN_FILE).read_text())
 
-    assert record["schema_version"] == 1
+    assert record["schema_version"] == RUN_SCHEMA
     assert str(tmp_path) not in json.dumps(record)
     assert os.getcwd() not in json.dumps(record)
 
 
 def test_default_options_are_all_within_their_limits() -> None:
     assert with_overrides(TrainOptions(), {}) == TrainOptions()
+
+
+def test_a_training_leaves_the_number_of_threads_as_it_was(tiny: ReferenceModel, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    other = before + 1
+
+    train(tiny, tmp_path, msgspec.structs.replace(tiny.options, epochs=1, threads=other))
+
+    assert torch.get_num_threads() == before
