@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.flows.scripted import fake_model
 
 from edgekit.core.errors import EnvironmentFault, Unreadable, UserError
 from edgekit.core.reports.sweep import SweepReport
+from edgekit.core.system.durable.claims import claimed
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict
 from edgekit.flows.sweep import sweep, sweep_order
@@ -225,6 +227,23 @@ def test_a_version_that_pip_cannot_install_leaves_nothing(monkeypatch: pytest.Mo
         engine.install()
 
     assert not engine.folder.exists()
+
+
+@pytest.mark.slow
+def test_a_version_that_another_sweep_installs_meanwhile_is_not_installed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    engine = BackendVersion("onnxruntime", "9.9.5")
+    engine.folder.parent.mkdir(parents=True)
+    with ThreadPoolExecutor() as threads, claimed(engine.folder):
+        waiting = threads.submit(engine.install)
+        pretend(engine.version)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.3)
+
+    waiting.result(timeout=60)
+    engine.check()
 
 
 def test_an_environment_of_a_version_that_has_changed_is_not_run(tmp_path: Path) -> None:

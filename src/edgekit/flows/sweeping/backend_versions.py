@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgekit.core.errors import EnvironmentFault, Unreadable, UserError, unknown
+from edgekit.core.system.durable.claims import claimed
 from edgekit.core.system.environments import environment_folder, is_sealed, is_whole, seal_folder
 from edgekit.flows.sweeping.pip_environments import make_environment, run_step
 
 _VERSION: Final = re.compile(r"\d{1,6}(\.\d{1,6}){1,3}((a|b|rc)\d{1,3})?")
+_INSTALLING_S: Final = 600.0
 _EXAMPLE: Final = 'engine = ["onnxruntime==1.30.0", "onnxruntime==1.31.1"]'
 
 
@@ -93,11 +95,19 @@ class BackendVersion:
         """Download it from the package index into an environment of its own.
 
         Only the wheel of the package itself: everything else that a launch imports is the same for all versions, so
-        that the version is all that differs. Source archives are refused, because they run code to install.
+        that the version is all that differs. Source archives are refused, because they run code to install. Of several
+        sweeps that need it, one installs it and the others wait.
 
         Raises:
             EnvironmentFault: The index does not have it for this Python, or it does not work here.
+            UserError: Another process takes longer than ten minutes to install it.
         """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with claimed(self.folder, wait_s=_INSTALLING_S):
+            if not self.is_installed:
+                self._make()
+
+    def _make(self) -> None:
         options = ("--no-deps", "--only-binary", ":all:")
         with make_environment(self.folder, sys.executable, str(self), hint="edgekit doctor", options=options):
             code = f"import sys; sys.path.insert(0, sys.argv[1]); import {PACKAGES[self.package].module}"
