@@ -99,7 +99,14 @@ def command(
 
     settings, changed = call.settings(), overrides(changes) | ({"qat": "true"} if qat else {})
     if trials is not None:
-        _refuse_with_search(resume=resume, init_from=init_from, freeze=freeze, report=report, tensorboard=tensorboard)
+        _refuse_with_search(
+            resume=resume,
+            init_from=init_from,
+            qat="qat" in changed,
+            freeze=freeze,
+            report=report,
+            tensorboard=tensorboard,
+        )
         return call.perform(
             lambda _: search_order(
                 model,
