@@ -30,7 +30,7 @@ DATA_BENCHMARKS := train_overhead
 SHARE := --dist loadfile --no-loadscope-reorder
 FAST := not slow and not browser and not device and not gpu and not timing
 
-# Some images set it. Every process that tests start would then compile edgekit again, which takes longer than its work.
+# Some images set it. Every process that tests start would then compile edgekit again.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Tests of the rooms that coverage is measured in, and of those that use them.

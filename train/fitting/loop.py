@@ -107,17 +107,23 @@ def _check_out(model: ReferenceModel, out: Path, resume: bool) -> None:
 
 def _started(job: TrainingJob) -> tuple[str, ...]:
     """What the network will not take over from `init_from`; a wrong prefix to freeze is reported before any work."""
-    if job.options.qat and not job.init_from:
-        raise UserError(
-            "Training with the rounding of int8 continues from trained weights.",
-            hint=f"--qat --init-from {job.model.spec.name}",
-        )
-    job.result.build()  # a network that cannot be trained so is refused here
+    if job.options.qat:
+        _check_rounding(job)
     network = job.model.build()
     freeze_parts(network, job.freeze)
     fresh = start_from(network, job.init_from) if job.init_from else ()
     start = "These layers start from scratch: the given weights have nothing that fits them"
     return (f"{start}: {', '.join(fresh)}.",) if fresh else ()
+
+
+def _check_rounding(job: TrainingJob) -> None:
+    """Raise for a training with rounding that has no weights to continue from, or a network that cannot be traced."""
+    if not job.init_from:
+        raise UserError(
+            "Training with the rounding of int8 continues from trained weights.",
+            hint=f"--qat --init-from {job.model.spec.name}",
+        )
+    job.result.build()
 
 
 def _begun(job: TrainingJob, resume: bool, command: str, warnings: tuple[str, ...]) -> TrainingRun:
