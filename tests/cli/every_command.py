@@ -26,6 +26,7 @@ from edgekit.core.reports.error import ErrorReport
 from edgekit.core.reports.explain import ExplainReport
 from edgekit.core.reports.history import AcceptReport, HistoryReport
 from edgekit.core.reports.kept import ExportReport, ImportReport, PruneReport, RunsReport
+from edgekit.core.reports.kept_pages import SeriesReport
 from edgekit.core.reports.plan import PlanReport
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.run import RunReport
@@ -112,6 +113,7 @@ TABLE = [
         codes=(0, 4),
     ),
     Row("history list", "--limit 5", RunsReport, before=_KEPT),
+    Row("history plot", "net --limit 5", SeriesReport, before=_KEPT),
     Row(
         "history export",
         "runs.csv",

@@ -22,12 +22,12 @@ from edgekit.core.reports.report import Estimate
 from edgekit.core.units import ABSENT, format_value
 from edgekit.core.verdict import Verdict
 from edgekit.dashboard.page_frames import Names, address, choices, render
-from edgekit.dashboard.trend_picture import trend
 from edgekit.report import comparison, formatting
 from edgekit.report.pages.grids import Column, GridCell, grid
 from edgekit.report.pages.page import WORDS, marked, signed
 from edgekit.report.plots.interval_rows import IntervalAxis, IntervalRow, draw
 from edgekit.report.plots.latency import Picture
+from edgekit.report.plots.trend import trend
 
 _COMMIT: Final = 10
 _MIB: Final = 2**20
@@ -205,13 +205,10 @@ def _figures(point: SeriesPoint) -> tuple[GridCell, ...]:
 
 def _drawn(one: KeptSeries, key: str) -> Iterator[dict[str, Any]]:
     """A picture and a table for each size: medians at different sizes are not one course."""
-    sizes: dict[tuple[tuple[str, int], ...], list[SeriesPoint]] = {}
-    for point in one.points:
-        sizes.setdefault(tuple(sorted(point.sizes.items())), []).append(point)
-    for number, points in enumerate(sizes.values()):
+    for number, points in enumerate(one.by_sizes()):
         title = f"{one.model}: {one.artifact} on {one.target}{formatting.at_sizes(points[-1].sizes)}"
         timed = sum(point.latency.value is not None for point in points)
-        markup = trend(points, title, f"{key}-{number}") if timed else ""
+        markup = trend(points, title, f"{key}-{number}", is_linked=True) if timed else ""
         newest = [_point(point) for point in points[::-1][:_TABLE]]
         runs = [point.run for point in points[-2:]]
         yield {

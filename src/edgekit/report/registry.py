@@ -43,6 +43,7 @@ OTHERS: Final = {
         ".html": "edgekit.report.pages.compare:render_html",
         ".md": "edgekit.report.comparison:render_markdown",
     },
+    "history plot": {".svg": "edgekit.report.runs.plotted:render_svg"},
     "tune": {
         ".html": "edgekit.report.pages.tune:render_html",
         ".md": "edgekit.report.tune:render_markdown",
@@ -64,7 +65,7 @@ def endings(command: str) -> tuple[str, ...]:
 
 
 def write_document(document: CommandDocument, path: Path) -> None:
-    """Write the document of `bisect`, `check`, `compare` or `tune` in the format that the file name selects.
+    """Write the document of a command in `OTHERS` in the format that the file name selects.
 
     Raises:
         UserError: No rendering has this ending; the message lists the known ones.
@@ -73,7 +74,8 @@ def write_document(document: CommandDocument, path: Path) -> None:
     allowed = endings(document.command)
     name = path.name.lower()
     if not name.endswith(allowed):
-        raise UserError(f"'{path.name}' does not end in {', '.join(allowed)}.", hint=f"--report {path.stem}.html")
+        suffix = ".html" if ".html" in allowed else allowed[-1]
+        raise UserError(f"'{path.name}' does not end in {', '.join(allowed)}.", hint=f"--report {path.stem}{suffix}")
     place = next((place for end, place in OTHERS[document.command].items() if name.endswith(end)), "")
     _write(document, path, place)
 

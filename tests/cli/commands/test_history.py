@@ -252,3 +252,21 @@ def test_a_run_without_raw_values_is_not_compared(edgekit: Run, made: Path) -> N
 
     assert done.code == 2
     assert "Run 1 has no whole report any more" in done.err
+
+
+def test_the_median_of_a_model_is_drawn_from_run_to_run(edgekit: Run, made: Path) -> None:
+    for _ in range(2):
+        edgekit(*PROFILE, "--record")
+
+    drawn = edgekit("history", "plot", "net", "--report", "net.svg")
+    document = edgekit("history", "plot", "net", "--json").document
+    wrong = edgekit("history", "plot", "nett")
+    other = edgekit("history", "plot", "net", "--report", "net.html")
+
+    assert drawn.out.startswith("net: onnx-fp32 on local\n")
+    assert "Report: net.svg" in drawn.out
+    assert Path("net.svg").read_text().startswith("<svg ")
+    assert [point["run"] for point in document["series"][0]["points"]] == [1, 2]
+    assert (wrong.code, other.code) == (2, 2)
+    assert "Did you mean 'net'?" in wrong.err
+    assert "does not end in .json, .svg" in other.err

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.report.made_up import documents
+from tests.report.made_up import documents, series
 from tests.report.made_up.documents import EVERY, every
 from tests.report.made_up.page import Page
 from tests.report.made_up.variants import HOSTILE
 from tests.report.pages.test_page import check_structure
 
 from edgekit.core.errors import UserError
+from edgekit.core.reports.kept_pages import SeriesReport
 from edgekit.report import formatting
 from edgekit.report.plots import error_depth
 from edgekit.report.registry import OTHERS, endings, write_document
@@ -61,7 +62,8 @@ def test_all_pages_have_one_style_sheet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", OTHERS)
 def test_an_ending_that_no_form_has_is_refused_with_the_known_ones(command: str, tmp_path: Path) -> None:
-    made: list[documents.Other] = [make() for make in documents.DOCUMENTS.values()]
+    made: list[documents.Other | SeriesReport] = [make() for make in documents.DOCUMENTS.values()]
+    made.append(series.report(*series.COURSE))
     document = next(one for one in made if one.command == command)
 
     with pytest.raises(UserError) as caught:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.arguments import Share, path_type
+from edgekit.cli.arguments import Share, path_type, report_option_of
 from edgekit.cli.commands.check import config_option
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.output import columns
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COMMIT_LETTERS = 10
 MOST_LISTED = 10_000
+MOST_PLOTTED = 1000
 
 
 @click.group("history", cls=Commands)
@@ -161,6 +162,42 @@ def compare_command(call: Call, a: int, b: int, minimum_effect: float | None) ->
     found = compare_runs(call.history(), a, b, call.settings(minimum_effect=minimum_effect))
     call.answer(found, lambda shown: rendered(shown, render, call.output, pipe_columns=80))
     return found.exit_code
+
+
+@command.command(
+    "plot",
+    cls=Command,
+    examples=["edgekit history plot kws --target pi5", "edgekit history plot kws --report kws.svg"],
+)
+@click.argument("model", help="The name of a model in 'history list'.")
+@click.option("--target", default="", metavar="TARGET", help="Only what was measured on this target.")
+@click.option("--artifact", default="", metavar="RECIPE", help="Only this artifact.")
+@click.option("--branch", default="", metavar="NAME", help="Only runs of this branch.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=MOST_PLOTTED),
+    default=40,
+    show_default=True,
+    metavar="NUMBER",
+    help="At most this many runs of each series.",
+)
+@report_option_of("history plot", ".svg or .json")
+@common()
+def plot_command(
+    call: Call, model: str, target: str, artifact: str, branch: str, limit: int, report: tuple[Path, ...]
+) -> None:
+    """Draw the median latency of a model from run to run, with intervals and verdicts.
+
+    An 'o' is the median of a run on its interval, an 'x' that of a run that failed.
+    """
+    from edgekit.cli.reports import rendered, write_documents
+    from edgekit.core.reports.kept_pages import PageFilter
+    from edgekit.flows.keeping.runs import plotted
+    from edgekit.report.runs.plotted import render
+
+    found = plotted(call.history(), PageFilter(model, target, artifact, branch), points=limit)
+    write_documents(found, report)
+    call.answer(found, lambda shown: rendered(shown, render, call.output, report, pipe_columns=80))
 
 
 @command.command("export", cls=Command, examples=["edgekit history export runs.csv"])

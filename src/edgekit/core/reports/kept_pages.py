@@ -52,6 +52,13 @@ class KeptSeries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     artifact: str
     points: tuple[SeriesPoint, ...]
 
+    def by_sizes(self) -> tuple[tuple[SeriesPoint, ...], ...]:
+        """The points of each size of the inputs: medians at different sizes are not one course."""
+        found: dict[tuple[tuple[str, int], ...], list[SeriesPoint]] = {}
+        for one in self.points:
+            found.setdefault(tuple(sorted(one.sizes.items())), []).append(one)
+        return tuple(map(tuple, found.values()))
+
 
 class PageFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which model, target, artifact and branch a page shows; an empty text shows all."""
@@ -65,7 +72,7 @@ class PageFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SeriesReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Series that fit a filter; `total` is the number of all that fit.
 
-    The overview has the newest measurement of each series, the page of trends the newest ones.
+    The overview has the newest measurement of each series, the page of trends and `history plot` the newest ones.
     """
 
     store: str

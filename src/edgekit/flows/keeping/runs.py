@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from edgekit.core.errors import EdgekitError, UserError
+from edgekit.core.errors import EdgekitError, UserError, unknown
 from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.comparison import ComparisonReport
 from edgekit.core.reports.kept import (
@@ -19,6 +19,7 @@ from edgekit.core.reports.kept import (
     PruneReport,
     RunsReport,
 )
+from edgekit.core.reports.kept_pages import PageFilter, SeriesReport
 from edgekit.core.reports.report import Report
 from edgekit.core.reports.tuning import TuneReport
 from edgekit.core.system.optional import need
@@ -29,6 +30,8 @@ from edgekit.core.units import format_value
 if TYPE_CHECKING:
     from edgekit.store.database import Store
 
+# A page of series in a terminal; filters show the others.
+_MOST_SERIES: Final = 50
 _log = logging.getLogger(__name__)
 
 
@@ -92,6 +95,27 @@ def newest_runs(place: str, *, limit: int, model: str = "", target: str = "", br
 
         runs, total = newest(store, limit=limit, model=model, target=target, branch=branch)
         return RunsReport(store=store.name, runs=runs, total=total)
+
+
+def plotted(place: str, shown: PageFilter, *, points: int) -> SeriesReport:
+    """The newest measurements of each series that fits, in the store at `place`.
+
+    Args:
+        points: At most this many of each series.
+
+    Raises:
+        UserError: No run measured a model of this name, or as in `opened`.
+        MissingExtra, Unreadable, EnvironmentFault: As in `opened`.
+    """
+    with opened(place) as store:
+        from edgekit.store.trends import every_name, trends
+
+        found = trends(store, shown, first=0, most=_MOST_SERIES, points=points)
+        if not found.series and shown.model not in (models := every_name(store)[0]):
+            raise unknown("model", shown.model, models, hint="edgekit history list")
+        return SeriesReport(
+            store=store.name, shown=shown, series=found.series, total=found.total, page=1, command="history plot"
+        )
 
 
 def kept_run(place: str, number: int) -> KeptRunReport:

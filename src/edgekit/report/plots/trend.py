@@ -12,13 +12,19 @@ from edgekit.report.plots import svg
 
 _TOP: Final = 8
 _HEIGHT: Final = 150
+HEIGHT: Final = _TOP + _HEIGHT + 24
+"""Of a picture, in pixels."""
 _DAY: Final = 10
 _COMMIT: Final = 10
 _STYLES: Final = {Verdict.PASS: "pass", Verdict.FAIL: "fail"}
 
 
-def trend(points: Sequence[SeriesPoint], title: str, key: str) -> str:
-    """The picture as SVG; `points` are oldest first, at least one has a median, and `key` is unique on the page."""
+def trend(points: Sequence[SeriesPoint], title: str, key: str, *, is_linked: bool = False) -> str:
+    """The picture as SVG; `points` are oldest first, at least one has a median, and `key` is unique on the page.
+
+    Args:
+        is_linked: Dots are links to the pages of their runs.
+    """
     known = [one for one in points if one.latency.value is not None]
     ends = [end for one in known for end in (one.latency.value, one.latency.low, one.latency.high) if end is not None]
     scale = svg.Scale.around(ends, is_log=False, margin=0.12)
@@ -28,15 +34,15 @@ def trend(points: Sequence[SeriesPoint], title: str, key: str) -> str:
     body = (
         svg.y_axis(ticks),
         svg.stretched(svg.line(line, "course"), y=_TOP, height=_HEIGHT) if len(line) > 1 else "",
-        *(_dot(one, f"{places[number]:.2f}%", scale) for number, one in enumerate(known)),
+        *(_dot(one, f"{places[number]:.2f}%", scale, is_linked) for number, one in enumerate(known)),
         *_days(known, places),
     )
     first, last = known[0], known[-1]
     said = f"{len(known)} runs; the first {_said(first)}, the last {_said(last)}"
-    return svg.picture(body, height=_TOP + _HEIGHT + 24, title=title, description=said, key=key)
+    return svg.picture(body, height=HEIGHT, title=title, description=said, key=key)
 
 
-def _dot(one: SeriesPoint, x: str, scale: svg.Scale) -> str:
+def _dot(one: SeriesPoint, x: str, scale: svg.Scale, is_linked: bool) -> str:
     found = one.latency
     parts = [svg.element("title", svg.escaped(f"run {one.run}: {_said(one)}"))]
     if found.low is not None and found.high is not None:
@@ -47,6 +53,8 @@ def _dot(one: SeriesPoint, x: str, scale: svg.Scale) -> str:
     if css == "fail":  # a shape of its own: colour alone does not reach everybody
         parts.append(svg.element("circle", cx=x, cy=y, r="8", class_="ring"))
     parts.append(svg.element("circle", cx=x, cy=y, r="4.5", class_=f"mark {css}"))
+    if not is_linked:
+        return svg.element("g", *parts)
     # Rows of the table below lead there as well: the keyboard does not stop at each dot.
     return svg.element("a", *parts, href=f"/runs/{one.run}", tabindex="-1")
 
