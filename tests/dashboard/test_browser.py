@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
+from tests.dashboard.axe import require_axe, violations
 from tests.dashboard.conftest import HOSTILE, Pages
-from tests.standins.chromium import Chromium
+from tests.dashboard.test_pages import PATHS
+from tests.standins.chromium import Chromium, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -48,3 +50,25 @@ def test_the_keyboard_reaches_the_content_first(browser: Chromium, pages: Pages)
         opened.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
 
     assert opened.evaluate("document.activeElement.getAttribute('href')") == "#content"
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
+def test_no_rule_of_accessible_pages_is_violated(browser: Chromium, pages: Pages, path: str) -> None:
+    script = require_axe()
+    opened = browser.open(pages.url.rstrip("/") + path)
+
+    found = {dark: _emulated(opened, script, dark=dark) for dark in (False, True)}
+
+    assert found == {False: [], True: []}
+
+
+def test_a_picture_without_a_text_is_a_violation(browser: Chromium, pages: Pages) -> None:
+    opened = browser.open(pages.url)
+    opened.evaluate("document.querySelector('main').append(document.createElement('img'))")
+
+    assert any(one.startswith("image-alt (critical)") for one in violations(opened, require_axe()))
+
+
+def _emulated(page: Page, script: str, *, dark: bool) -> list[str]:
+    page.emulate(dark=dark)
+    return violations(page, script)
