@@ -71,6 +71,7 @@ import numpy as np
 x = np.random.default_rng(0).random((60, 1, 4, 4), dtype=np.float32)
 np.savez("samples.npz", x=x, label=np.arange(60) % 3)
 """
+SWEEP: Final = 'models = ["bundle"]\nthreads = [1, 2]\nlaunches = 5\ntime_limit_s = 0.02\n'
 CHECK: Final = '[check]\nlaunches = 5\ntime_limit_s = 0.02\n[[check.models]]\npath = "bundle"\n'
 DEVICE: Final = """
 import sys
@@ -159,6 +160,7 @@ COMMANDS: Final = {
             "build", edgekit(f"build {_SOURCE} built --launches 3 --time-limit 0.02"), _MODEL, _whole("built/bundle")
         ),
         Killed("check", edgekit("check"), (*_MODEL, _EXPORT), _lines("edgekit-history.jsonl")),
+        Killed("sweep", edgekit("sweep sweep.toml --again"), (*_MODEL, _EXPORT), _lines("sweep.jsonl")),
         Killed("train", edgekit(_TRAIN), (), _epochs),
         Killed("prepare", _python(PREPARE), (_python(MAKE_DEVICE),)),
         Killed("deploy", _python(DEPLOY), (_python(MAKE_DEVICE),), _versions),
@@ -193,6 +195,7 @@ class Trial:
         for name in ("work", "tmp", "cache"):
             (folder / name).mkdir(parents=True)
         (self.work / "edgekit.toml").write_text(CHECK)
+        (self.work / "sweep.toml").write_text(SWEEP)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("EDGEKIT_")},
             "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
