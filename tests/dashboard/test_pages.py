@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from tests.dashboard.conftest import HOSTILE, TOKEN, Pages, serving
 
+from edgekit.core.errors import MissingExtra
+from edgekit.flows.serve import serve_site
 from edgekit.store.database import open_store
 
 PATHS = (
@@ -216,3 +219,20 @@ def test_an_empty_store_has_pages_too(tmp_path: Path) -> None:
     with serving(place) as pages:
         for path in ("/", "/trends", "/runs", "/devices"):
             assert pages.get(path).status == 200
+
+
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn", "jinja2"])
+def test_without_a_package_the_command_that_installs_it_is_named(
+    filled: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with (
+        pytest.raises(MissingExtra, match=f"'{package}'") as caught,
+        serve_site(filled, host="127.0.0.1", port=0, token_file=None),
+    ):
+        pytest.fail("there are pages without it")
+
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("pip install ")
+    assert package in caught.value.hint
