@@ -37,6 +37,17 @@ def _failed_while_unwinding() -> Exception:
         return err
 
 
+def _failed_to_import() -> Exception:
+    """What comes of Ctrl-C while an extension module is imported for a deployed program."""
+    try:
+        try:
+            raise ImportError("initialization failed") from KeyboardInterrupt()
+        except ImportError as err:
+            raise errors.MissingExtra("it has no 'onnxruntime' for Python 3.11.7", hint="pip install x") from err
+    except errors.MissingExtra as err:
+        return err
+
+
 CASES = [
     Case(errors.VerdictFailed("no"), 1, "no"),
     Case(errors.UserError("wrong"), 2, "wrong"),
@@ -55,6 +66,7 @@ CASES = [
     Case(RuntimeError("can't start new thread"), 3, "no more processes or threads"),
     Case(RuntimeError("another"), 70, "RuntimeError"),
     Case(KeyboardInterrupt(), 130, "Interrupted."),
+    Case(_failed_to_import(), 130, "Interrupted."),
     Case(click.Abort(), 130, "Interrupted."),
     Case(_failed_while_unwinding(), 130, "Interrupted."),
     Case(ZeroDivisionError("division by zero"), 70, "ZeroDivisionError: division by zero"),

@@ -52,12 +52,15 @@ def translate(err: BaseException, arguments: list[str]) -> EdgekitError:
     """`err` as one of edgekit's own errors, with a message and a hint."""
     if isinstance(err, Incomplete):
         return UserError(err.message, hint=shlex.join(["edgekit", *arguments, *err.options]))
+    if isinstance(err, Interrupted):
+        return err
+    # Extension modules report Ctrl-C as a failed import, which then looks like a package that is not there.
+    if isinstance(err, click.Abort) or was_interrupted(err):
+        return Interrupted("Interrupted.")
     if isinstance(err, EdgekitError):
         return err
     if isinstance(err, click.ClickException):
         return _usage(err, arguments)
-    if isinstance(err, click.Abort) or was_interrupted(err):
-        return Interrupted("Interrupted.")
     if isinstance(err, BrokenPipeError) and _is_closed():
         return OutputClosed("Standard output was closed.")
     if isinstance(err, MemoryError) and (limited := memory_limit.exceeded(err)):
