@@ -155,3 +155,40 @@ def test_a_file_that_cannot_hold_the_answer_is_refused_before_any_work(forecaste
 def test_a_number_that_is_none_is_refused(forecaster: Path, text: str) -> None:
     with pytest.raises(UserError, match="expected"):
         run(forecaster, input=[text])
+
+
+def test_a_bare_file_with_labels_and_preprocessing_predicts_as_its_bundle(classifier: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.full((9, 9), 130, np.uint8)).save(tmp_path / "grey.png")
+    labels = tmp_path / "labels.txt"
+    labels.write_text("dark\nlight\n")
+
+    bare = run(
+        classifier / "onnx-fp32.onnx", input=[tmp_path / "grey.png"], labels=labels, preprocess="resize=4x4,color=gray"
+    )
+
+    assert bare.answers[0].scores[0].label == "light"
+    assert bare.answers[0].scores == run(classifier, input=[tmp_path / "grey.png"]).answers[0].scores
+
+
+def test_labels_that_do_not_fit_a_bare_file_are_refused(classifier: Path, tmp_path: Path) -> None:
+    labels, file = tmp_path / "labels.txt", classifier / "onnx-fp32.onnx"
+    labels.write_text("dark\ngrey\nlight\n")
+
+    with pytest.raises(UserError, match=r"names 3 classes; the first output of .* is 'logits:"):
+        run(file, input=["random:0"], labels=labels)
+    labels.write_text("")
+    with pytest.raises(UserError, match="contains no class names"):
+        run(file, input=["random:0"], labels=labels)
+    with pytest.raises(UserError, match=r"missing\.txt"):
+        run(file, input=["random:0"], labels=tmp_path / "missing.txt")
+
+
+def test_what_a_bundle_says_itself_is_refused_as_an_option(classifier: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("dark\nlight\n")
+
+    with pytest.raises(UserError, match=r"--labels does not apply to .*: a bundle has its own"):
+        run(classifier, input=["random:0"], labels=tmp_path / "labels.txt")
+    with pytest.raises(UserError, match=r"--preprocess does not apply to .*: a bundle has its own"):
+        run(classifier, input=["random:0"], preprocess="resize=4x4")
+    with pytest.raises(UserError, match="a prompt needs a bundle"):
+        run(classifier, input=[], prompt=["a"], preprocess="resize=4x4")

@@ -21,7 +21,7 @@ from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
-from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens
+from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens, with_options
 from edgekit.flows.opening.states import before_a_stream, continued
 from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.flows.opening.values import in_rows, names_an_input, parse_values, with_values
@@ -60,6 +60,8 @@ def run(
     max_tokens: int = MAX_TOKENS,
     explain: str | Path = "",
     against: str = "",
+    labels: Path | None = None,
+    preprocess: str = "",
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> RunReport:
@@ -83,6 +85,7 @@ def run(
         max_tokens: How many tokens are added to each prompt at most.
         explain: A `.png` or `.npz` for the saliency of each input: what the prediction loses where it is hidden.
         against: A second artifact of the bundle, recipe name or alias, whose saliency is compared.
+        labels: Class names of a bare file, and `preprocess`, how a file becomes its input: see `with_options`.
 
     Raises:
         UserError: No input, or one that the model does not accept.
@@ -90,12 +93,15 @@ def run(
     where = Target.parse(target)
     if against and not explain:
         raise UserError("--against names a second artifact for --explain.", hint=f"--explain --against {against}")
+    if prompt and (labels is not None or preprocess):
+        raise UserError("--labels and --preprocess describe a bare file with inputs; a prompt needs a bundle.")
     if prompt:
         return _continued(Path(path), prompt, max_tokens, where, artifact, has_inputs=bool(input or output))
     if not input:
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
     needs_samples = any(str(text).startswith((SAMPLE, RANDOM)) for text in input)
-    with opened(Path(path), with_samples=needs_samples, sizes=sizes, states=state) as found:
+    with opened(Path(path), with_samples=needs_samples, sizes=sizes, states=state) as file:
+        found = with_options(file, labels, preprocess)
         chosen = _openable(found, artifact, where)
         if output:
             refuse_output(Path(output), found.spec)

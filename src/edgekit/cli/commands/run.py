@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from edgekit.cli.arguments import axis_sizes_option, first_target, path_argument, state_option
+from edgekit.cli.arguments import axis_sizes_option, first_target, path_argument, path_type, state_option
 from edgekit.cli.common import Call, Command, common
 from edgekit.cli.completion import names, targets
 from edgekit.cli.output import columns
@@ -31,6 +31,7 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
         "edgekit run digits-bundle --input photo.png",
         "edgekit run digits.edgekit --artifact tflite-int8 --input sample:0",
         "edgekit run model.onnx --input x.npy --json",
+        "edgekit run m.onnx --input a.png --labels l.txt --preprocess resize=224x224",
         "edgekit run forecast.edgekit --input hours.csv --output tomorrow.csv",
         "edgekit run digits.edgekit --input 3.png --explain --against onnx-int8",
         "edgekit run translate.edgekit --input 'a man rides a horse'",
@@ -101,6 +102,18 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
     shell_complete=names("recipes"),
     help="With --explain: a second artifact of the bundle; its saliency, the difference and their correlation.",
 )
+@click.option(
+    "--labels",
+    type=path_type,
+    metavar="FILE",
+    help="The class names of a bare file, one per line: its first output is then printed as labels.",
+)
+@click.option(
+    "--preprocess",
+    default="",
+    metavar="STEPS",
+    help="How an image or a sound becomes the input of a bare file, as in `edgekit build`, e.g. 'resize=256,crop=224'.",
+)
 @axis_sizes_option
 @common()
 def command(
@@ -116,6 +129,8 @@ def command(
     artifact: str,
     explain: str,
     against: str,
+    labels: Path | None,
+    preprocess: str,
     sizes: tuple[str, ...],
 ) -> None:
     """Run a model on inputs and print its outputs.
@@ -138,6 +153,8 @@ def command(
             artifact=artifact,
             explain=explain,
             against=against,
+            labels=labels,
+            preprocess=preprocess,
             sizes=sizes,
             output=output,
             settings=settings,
