@@ -99,7 +99,7 @@ test-fast: install
 # Tests that measure time fail while every line is traced, and belong to no figure.
 coverage: install
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -q -p tests.measured --numprocesses $(PARALLEL) $(SHARE) -m "not timing" $(ROOMS); code=$$?; \
+	@$(BIN)/python -m coverage run -m pytest -q -p tests.measured_workers --numprocesses $(PARALLEL) $(SHARE) -m "not timing" $(ROOMS); code=$$?; \
 	$(BIN)/python -m coverage combine -q; \
 	for name in $(MEASURED); do \
 		echo "$$name $$($(BIN)/python -m coverage report --format=total --precision=1 --include="$$name/*") %"; \

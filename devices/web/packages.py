@@ -133,11 +133,12 @@ def fetch(cache: Path, *, offline: bool = False) -> str:
     for package in PACKAGES:
         if not place(cache, package).is_dir():
             refuse_offline(f"'{package.name}' is", offline=offline)
-            _install(package, place(cache, package))
+            install(package, place(cache, package))
     return ", ".join(f"{package.name} {package.version}" for package in PACKAGES[:2])
 
 
-def _install(package: Package, folder: Path) -> None:
+def install(package: Package, folder: Path) -> None:
+    """Download the files of one package to `folder`, all or none; errors as in `fetch`."""
     with temporary_folder() as temporary:
         archive = Path(temporary) / "package.tgz"
         download(package.url, archive, base64.b64decode(package.sha512).hex(), algorithm="sha512")

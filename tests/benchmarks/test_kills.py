@@ -8,7 +8,7 @@ import pytest
 from benchmarks.kills import COMMANDS, Trial
 
 pytestmark = pytest.mark.slow
-# `export`, `build`, `check` and `train` take minutes: docs/reliability.md has their figures.
+# `export`, `build`, `check`, `sweep` and `train` take minutes: docs/reliability.md has their figures.
 KILLS = {"prepare": 4, "deploy": 4}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 from typing import Final
 
@@ -10,19 +9,25 @@ from tests.standins.cache import Missing, built, required
 from tests.standins.chromium import Page
 
 from edgekit.core.errors import EnvironmentFault
-from edgekit.core.system.fetch import fetch
+from edgekit.devices.web.packages import Package, install
 
-VERSION: Final = "4.10.3"
-_ADDRESS: Final = f"https://registry.npmjs.org/axe-core/-/axe-core-{VERSION}.tgz"
-_SHA256: Final = "0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292"
-_SCRIPT: Final = "package/axe.min.js"
+AXE: Final = Package(
+    "axe",
+    "axe-core",
+    "4.10.3",
+    "Xm7bpRXnDSX2YE2YFfBk2FnF0ep6tmG7xPh8iHee8MIcrgq762Nkce856dYtJYLkuIoYZvGfTs/PbZhideTcEg==",
+    """
+880970c081707360e64f34cea25ff91892f5bc95675b0776925b9709dd8a68bb  axe.min.js
+""",
+)
 _RUN: Final = "axe.run().then(found => found.violations.map(one => `${one.id} (${one.impact}): ${one.nodes[0].html}`))"
 
 
 def require_axe() -> str:
     """Its script; without it the test is skipped, or fails where CI wants it."""
     with required():
-        return (built(f"axe-core-{VERSION}", _unpacked) / _SCRIPT).read_text()
+        folder = built(f"{AXE.name}-{AXE.version}-npm", _install)
+    return (folder / "package" / "axe.min.js").read_text(encoding="utf-8")
 
 
 def violations(page: Page, script: str) -> list[str]:
@@ -32,11 +37,8 @@ def violations(page: Page, script: str) -> list[str]:
     return found
 
 
-def _unpacked(folder: Path) -> None:
-    archive = folder / "axe-core.tgz"
+def _install(folder: Path) -> None:
     try:
-        fetch(_ADDRESS, archive, _SHA256)
+        install(AXE, folder / "package")
     except EnvironmentFault as err:
         raise Missing(str(err)) from err
-    with tarfile.open(archive) as opened:
-        opened.extract(_SCRIPT, folder, filter="data")

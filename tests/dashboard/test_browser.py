@@ -57,7 +57,7 @@ def test_no_rule_of_accessible_pages_is_violated(browser: Chromium, pages: Pages
     script = require_axe()
     opened = browser.open(pages.url.rstrip("/") + path)
 
-    found = {dark: _emulated(opened, script, dark=dark) for dark in (False, True)}
+    found = {dark: _violated(opened, script, dark=dark) for dark in (False, True)}
 
     assert found == {False: [], True: []}
 
@@ -69,6 +69,6 @@ def test_a_picture_without_a_text_is_a_violation(browser: Chromium, pages: Pages
     assert any(one.startswith("image-alt (critical)") for one in violations(opened, require_axe()))
 
 
-def _emulated(page: Page, script: str, *, dark: bool) -> list[str]:
+def _violated(page: Page, script: str, *, dark: bool) -> list[str]:
     page.emulate(dark=dark)
     return violations(page, script)

@@ -27,7 +27,7 @@ from edgekit.report.pages.grids import Column, GridCell, grid
 from edgekit.report.pages.page import WORDS, marked, signed
 from edgekit.report.plots.interval_rows import IntervalAxis, IntervalRow, draw
 from edgekit.report.plots.latency import Picture
-from edgekit.report.plots.trend import trend
+from edgekit.report.plots.trend import courses, trend
 
 _COMMIT: Final = 10
 _MIB: Final = 2**20
@@ -204,9 +204,8 @@ def _figures(point: SeriesPoint) -> tuple[GridCell, ...]:
 
 
 def _drawn(one: KeptSeries, key: str) -> Iterator[dict[str, Any]]:
-    """A picture and a table for each size: medians at different sizes are not one course."""
-    for number, points in enumerate(one.by_sizes()):
-        title = f"{one.model}: {one.artifact} on {one.target}{formatting.at_sizes(points[-1].sizes)}"
+    """A picture and a table for each size."""
+    for number, (title, points) in enumerate(courses(one)):
         timed = sum(point.latency.value is not None for point in points)
         markup = trend(points, title, f"{key}-{number}", is_linked=True) if timed else ""
         newest = [_point(point) for point in points[::-1][:_TABLE]]

@@ -21,7 +21,7 @@ from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
-from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens, with_options
+from edgekit.flows.opening.artifacts import Opened, described_by_user, feed_at, open_session, opened, opens
 from edgekit.flows.opening.states import before_a_stream, continued
 from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.flows.opening.values import in_rows, names_an_input, parse_values, with_values
@@ -85,7 +85,8 @@ def run(
         max_tokens: How many tokens are added to each prompt at most.
         explain: A `.png` or `.npz` for the saliency of each input: what the prediction loses where it is hidden.
         against: A second artifact of the bundle, recipe name or alias, whose saliency is compared.
-        labels: Class names of a bare file, and `preprocess`, how a file becomes its input: see `with_options`.
+        labels: A file with the class names of a bare file, one per line; its first output is then read as their scores.
+        preprocess: How an image or a sound becomes the input of a bare file, as in `edgekit build`.
 
     Raises:
         UserError: No input, or one that the model does not accept.
@@ -101,7 +102,7 @@ def run(
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
     needs_samples = any(str(text).startswith((SAMPLE, RANDOM)) for text in input)
     with opened(Path(path), with_samples=needs_samples, sizes=sizes, states=state) as file:
-        found = with_options(file, labels, preprocess)
+        found = described_by_user(file, labels, preprocess)
         chosen = _openable(found, artifact, where)
         if output:
             refuse_output(Path(output), found.spec)

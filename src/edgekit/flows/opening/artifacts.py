@@ -151,7 +151,7 @@ def _described(found: Opened, states: Sequence[str]) -> Opened:
     return replace(found, spec=with_states(found.spec, states))
 
 
-def with_options(found: Opened, labels: Path | None, preprocess: str) -> Opened:
+def described_by_user(found: Opened, labels: Path | None, preprocess: str) -> Opened:
     """A bare file with what its user knows of it: the names of its classes, and how a file becomes its input.
 
     Args:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from edgekit.core.reports.kept_pages import SeriesPoint
+from edgekit.core.reports.kept_pages import KeptSeries, SeriesPoint
 from edgekit.core.units import format_figure, format_tick
 from edgekit.core.verdict import Verdict
+from edgekit.report import formatting
 from edgekit.report.plots import svg
 
 _TOP: Final = 8
@@ -17,6 +18,12 @@ HEIGHT: Final = _TOP + _HEIGHT + 24
 _DAY: Final = 10
 _COMMIT: Final = 10
 _STYLES: Final = {Verdict.PASS: "pass", Verdict.FAIL: "fail"}
+
+
+def courses(one: KeptSeries) -> Iterator[tuple[str, Sequence[SeriesPoint]]]:
+    """The title and the points of each picture of a series."""
+    for points in one.by_sizes():
+        yield f"{one.model}: {one.artifact} on {one.target}{formatting.at_sizes(points[-1].sizes)}", points
 
 
 def trend(points: Sequence[SeriesPoint], title: str, key: str, *, is_linked: bool = False) -> str:

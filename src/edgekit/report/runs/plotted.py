@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
@@ -10,12 +10,12 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from edgekit.core.reports.kept_pages import KeptSeries, SeriesPoint, SeriesReport
+from edgekit.core.reports.kept_pages import SeriesPoint, SeriesReport
 from edgekit.core.units import format_figure, format_value
 from edgekit.core.verdict import Verdict
 from edgekit.report import formatting
 from edgekit.report.plots import svg
-from edgekit.report.plots.trend import HEIGHT, trend
+from edgekit.report.plots.trend import HEIGHT, courses, trend
 from edgekit.report.widths import WIDTH, print_table, say, width_of
 
 _DIM: Final = Style(dim=True)
@@ -24,8 +24,7 @@ _COMMIT: Final = 10
 _CHART: Final = (12, 40)
 # What the columns next to the chart need, without and with the commit.
 _OTHERS: Final = (44, 56)
-_MARKS: Final = {Verdict.FAIL: "x", None: "o"}
-_WIDTH: Final = 760
+_SVG_WIDTH: Final = 760
 _LEFT: Final = 70
 _TITLE: Final = 34
 _STYLE: Final = """
@@ -42,7 +41,7 @@ def render(report: SeriesReport, console: Console) -> None:
     """Print each series at each size of its inputs, oldest run first."""
     if not report.series:
         say(console, Text(f"No measurement in '{formatting.clean(report.store)}' fits."))
-    for number, (title, points) in enumerate(_courses(report)):
+    for number, (title, points) in enumerate(_all_courses(report)):
         say(console, *([Text("")] if number else []), Text(formatting.clean(title), style=Style(bold=True)))
         _rows(points, console)
     if report.total > len(report.series):
@@ -51,26 +50,27 @@ def render(report: SeriesReport, console: Console) -> None:
 
 def render_svg(report: SeriesReport) -> str:
     """The courses below one another, as a complete SVG file; those without a median are left out."""
-    courses = [found for found in _courses(report) if _ends(found[1])]
+    timed = [found for found in _all_courses(report) if _ends(found[1])]
     parts = []
-    for number, (title, points) in enumerate(courses):
+    for number, (title, points) in enumerate(timed):
         top = number * (HEIGHT + _TITLE)
         parts.append(svg.element("text", svg.escaped(title), x=8, y=top + 22))
         picture = trend(points, title, f"course-{number}")
-        place = {"x": _LEFT, "y": top + _TITLE, "width": _WIDTH - _LEFT - 16, "height": HEIGHT, "overflow": "visible"}
+        place = {
+            "x": _LEFT,
+            "y": top + _TITLE,
+            "width": _SVG_WIDTH - _LEFT - 16,
+            "height": HEIGHT,
+            "overflow": "visible",
+        }
         parts.append(svg.element("svg", picture, **place))
-    size = {"width": _WIDTH, "height": max(len(courses) * (HEIGHT + _TITLE), _TITLE)}
+    size = {"width": _SVG_WIDTH, "height": max(len(timed) * (HEIGHT + _TITLE), _TITLE)}
     style, paper = svg.element("style", _STYLE), svg.element("rect", width="100%", height="100%", fill="#ffffff")
     return svg.element("svg", style, paper, *parts, xmlns="http://www.w3.org/2000/svg", **size) + "\n"
 
 
-def _courses(report: SeriesReport) -> Iterator[tuple[str, Sequence[SeriesPoint]]]:
-    for one in report.series:
-        yield from ((_title(one, points), points) for points in one.by_sizes())
-
-
-def _title(one: KeptSeries, points: Sequence[SeriesPoint]) -> str:
-    return f"{one.model}: {one.artifact} on {one.target}{formatting.at_sizes(points[-1].sizes)}"
+def _all_courses(report: SeriesReport) -> list[tuple[str, Sequence[SeriesPoint]]]:
+    return [found for one in report.series for found in courses(one)]
 
 
 def _ends(points: Sequence[SeriesPoint]) -> list[float]:
@@ -114,4 +114,4 @@ def _placed(one: SeriesPoint, scale: svg.Scale | None, width: int) -> str:
         for end in (latency.low, latency.value, latency.high)
     )
     line = " " * low + "-" * (high - low + 1)
-    return line[:value] + _MARKS.get(one.verdict, "o") + line[value + 1 :]
+    return line[:value] + ("x" if one.verdict is Verdict.FAIL else "o") + line[value + 1 :]

@@ -1,4 +1,4 @@
-"""Lets `make coverage` see what converters run: a plug-in of pytest, `-p tests.measured`.
+"""Lets `make coverage` see what converters run: a plug-in of pytest, `-p tests.measured_workers`.
 
 A worker is killed as soon as its last job has ended, and would write nothing. Here it first gets SIGTERM, at which
 coverage writes what it has seen (`sigterm` in setup.cfg), and a while to do that.
