@@ -171,3 +171,11 @@ def test_ctrl_c_is_found_behind_what_it_caused() -> None:
 
     assert was_interrupted(caught.value)
     assert not was_interrupted(ValueError("alone"))
+
+
+def test_errors_that_cause_each_other_are_followed_once() -> None:
+    first, second = ValueError("first"), OSError("second")
+    first.__cause__, second.__context__ = second, first
+
+    assert not was_interrupted(first)
+    assert not was_interrupted(second)

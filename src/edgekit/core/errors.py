@@ -187,11 +187,17 @@ def from_record(
 
 def was_interrupted(err: BaseException) -> bool:
     """Whether Ctrl-C caused `err`: interrupted code may raise its own error while it unwinds."""
-    cause: BaseException | None = err
-    while cause is not None:
+    seen: list[BaseException] = []
+    following: list[BaseException | None] = [err]
+    while following:
+        cause = following.pop()
+        # A cause may have its own effect as its context: an error that is kept, and raised again for another.
+        if cause is None or any(cause is known for known in seen):
+            continue
         if isinstance(cause, KeyboardInterrupt):
             return True
-        cause = cause.__cause__ or cause.__context__
+        seen.append(cause)
+        following += [cause.__cause__, cause.__context__]
     return False
 
 
