@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.store.made_reports import checked, compared, profiled, tuned
+from tests.store.made_reports import checked, compared, profiled, swept, tuned
 
 from edgekit.core.reports.reproduction import Reproduction
 from edgekit.store.database import open_store
@@ -102,6 +102,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         record(store, tuned(14))
         hostile = profiled(15, model=HOSTILE, target=HOSTILE)
         record(store, msgspec.structs.replace(hostile, reproduction=Reproduction(commit=HOSTILE, branch=HOSTILE)))
+        record(store, swept(16, model="digits"))
+        record(store, swept(17, model="digits", p50_s=6e-3, engines=("1.26", "1.27")))
     return place
 
 

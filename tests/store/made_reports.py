@@ -9,6 +9,7 @@ from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.comparison import Compared, ComparisonReport
 from edgekit.core.reports.report import BudgetCheck, Estimate, Latency, Outcome, Report
 from edgekit.core.reports.reproduction import Reproduction
+from edgekit.core.reports.sweep import SweepReport, SweptCombination, SweptModel, VersionVerdict
 from edgekit.core.reports.tuning import Candidate, TuneReport
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
@@ -110,4 +111,64 @@ def tuned(day: int = 0) -> TuneReport:
         launches=4,
         exhaustive=40,
         created=when(day),
+    )
+
+
+def swept(
+    day: int = 0, *, model: str = "kws", p50_s: float = 3e-3, engines: tuple[str, ...] = ("1.25", "1.26")
+) -> SweepReport:
+    """A report of `sweep`: a model on two threads in versions of ONNX Runtime, of which the last one is 10 % slower."""
+    of, target = profiled(day, model=model), "local@threads=2"
+    medians = {engine: (p50_s * 1.1 if engine == engines[-1] else p50_s,) * 3 for engine in engines}
+    combinations = tuple(
+        SweptCombination(
+            model=f"nets/{model}",
+            artifact="onnx-fp32",
+            target=target,
+            batch=1,
+            engine=f"onnxruntime=={engine}",
+            key=engine,
+            launches=3,
+            earlier=0,
+            latency=Latency(
+                target,
+                "onnx-fp32",
+                {"N": 1},
+                {"p50": Estimate(medians[engine][0], 2.9e-3, 3.4e-3, 3), "p90": Estimate(4e-3)},
+                Estimate(0.02),
+                Estimate(0.005),
+                Estimate(3e6),
+                Trust("B"),
+                engine=f"onnxruntime {engine}",
+                provider="cpu",
+            ),
+            medians=medians[engine],
+        )
+        for engine in engines
+    )
+    pair = Compared(
+        target,
+        f"onnxruntime=={engines[0]}",
+        f"onnxruntime=={engines[-1]}",
+        Estimate(1.1, 1.09, 1.11, 3),
+        0.01,
+        "slower",
+        (),
+        medians[engines[0]],
+        medians[engines[-1]],
+        sizes={"N": 1},
+    )
+    return SweepReport(
+        created=when(day),
+        file="sweep.toml",
+        results="sweep.jsonl",
+        minimum_effect=0.03,
+        alpha=0.05,
+        launched=6,
+        combinations=combinations,
+        verdicts=(VersionVerdict(model=f"nets/{model}", artifact="onnx-fp32", batch=1, compared=pair),),
+        verdict=Verdict.FAIL,
+        models=(SweptModel(model=f"nets/{model}", spec=of.spec, artifacts=of.artifacts),) if of.spec else (),
+        facts={"local": of.facts["pi5"]},
+        reproduction=of.reproduction,
     )

@@ -4,18 +4,19 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from sqlalchemy import update
-from tests.store.made_reports import checked, compared, profiled, tuned, when
+from sqlalchemy import select, update
+from tests.store.made_reports import checked, compared, profiled, swept, tuned, when
 
 from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.reports.kept import Keepable
+from edgekit.core.reports.report import Missing
 from edgekit.core.reports.reproduction import Reproduction
 from edgekit.core.verdict import Verdict
 from edgekit.store.database import Store, open_store
 from edgekit.store.pruning import prunable, prune
 from edgekit.store.reading import all_runs, newest, run_of, run_without_report
 from edgekit.store.recording import record
-from edgekit.store.schema import DOCUMENTS
+from edgekit.store.schema import DOCUMENTS, MEASUREMENTS
 
 
 def test_a_report_comes_back_whole_with_its_figures(store: Store) -> None:
@@ -38,7 +39,7 @@ def test_a_report_comes_back_whole_with_its_figures(store: Store) -> None:
     ]
 
 
-@pytest.mark.parametrize("made", [profiled, checked, compared, tuned])
+@pytest.mark.parametrize("made", [profiled, checked, compared, swept, tuned])
 def test_every_kind_of_report_comes_back(store: Store, made: Callable[[int], Keepable]) -> None:
     report = made(1)
 
@@ -70,6 +71,49 @@ def test_a_comparison_and_a_tuning_have_their_figures(store: Store) -> None:
     assert [one.p50 for one in of_pair.latency] == pytest.approx([1.1e-3, 1.2e-3])
     assert [(one.kind, one.value, one.bound) for one in of_pair.verdicts] == [("comparison", 1.1, 1.03)]
     assert [(one.target, one.p50) for one in of_tuning.latency] == [("pi5/onnxruntime@threads=2", 2e-3)]
+
+
+def test_a_sweep_has_each_version_of_its_models_and_what_they_cost(store: Store) -> None:
+    run, _ = run_of(store, record(store, swept())[0])
+
+    assert (run.model, run.subject, run.verdict) == ("kws", "sweep.toml", Verdict.FAIL)
+    assert [(one.model, one.target, one.engine) for one in run.latency] == [
+        ("kws", "local@threads=2", "onnxruntime 1.25"),
+        ("kws", "local@threads=2", "onnxruntime 1.26"),
+    ]
+    assert [one.launch_medians for one in run.latency] == [(3e-3,) * 3, (3e-3 * 1.1,) * 3]
+    assert [(one.kind, one.name, one.value, one.bound) for one in run.verdicts] == [
+        ("comparison", "kws: onnxruntime 1.26 at N=1 / onnxruntime 1.25", 1.1, 1.03)
+    ]
+    with store.reading() as connection:
+        (measured,) = set(connection.execute(select(MEASUREMENTS.c.device_id, MEASUREMENTS.c.artifact_id)).all())
+    assert None not in measured
+
+
+def test_a_sweep_says_what_is_wrong_and_what_is_missing(store: Store) -> None:
+    report = swept()
+    first, second = report.combinations
+    wrong = msgspec.structs.replace(second, latency=None, is_wrong=True)
+    lack = Missing("nets/kws onnx-int8", "pi5", "away", "No response.")
+    unable = Missing("nets/kws onnx-int8", "web", "unable", "No such operator.")
+    report = msgspec.structs.replace(report, combinations=(first, wrong), missing=(lack, unable))
+
+    run, _ = run_of(store, record(store, report)[0])
+
+    assert [one.engine for one in run.latency] == ["onnxruntime 1.25"]
+    assert [(one.kind, one.name, one.target, one.verdict) for one in run.verdicts] == [
+        ("parity", "kws: onnxruntime==1.26", "local@threads=2", Verdict.FAIL),
+        ("outcome", "No response.", "pi5", Verdict.INCOMPLETE),
+    ]
+
+
+def test_a_sweep_of_the_first_schema_is_kept_without_its_models(store: Store) -> None:
+    old = msgspec.structs.replace(swept(), models=(), schema_version=1)
+
+    run, kept = run_of(store, record(store, old)[0])
+
+    assert kept == old
+    assert [(one.model, one.p50) for one in run.latency] == [("", 3e-3), ("", pytest.approx(3.3e-3))]
 
 
 def test_a_check_has_the_commit_of_its_configuration(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.store.made_reports import checked, compared, profiled, tuned, when
+from tests.store.made_reports import checked, compared, profiled, swept, tuned, when
 
 from edgekit.core.reports.kept import KeptRun
 from edgekit.core.reports.kept_pages import PageFilter
@@ -110,6 +110,43 @@ def test_a_check_judges_each_model_by_its_own_results(store: Store) -> None:
     found = overview(store, PageFilter(), first=0, most=50)
 
     assert {one.model: one.points[0].verdict for one in found.series} == {"kws": None, "vad": Verdict.FAIL}
+
+
+def test_a_sweep_judges_each_version_by_its_own_comparison(store: Store) -> None:
+    record(store, swept())
+
+    (series,) = trends(store, PageFilter(), first=0, most=5, points=9).series
+
+    assert {one.engine: one.verdict for one in series.points} == {
+        "onnxruntime 1.25": None,
+        "onnxruntime 1.26": Verdict.FAIL,
+    }
+
+
+def test_versions_of_one_run_are_courses_of_their_own(store: Store) -> None:
+    for day in (0, 1):
+        record(store, swept(day))
+
+    (series,) = trends(store, PageFilter(), first=0, most=5, points=9).series
+
+    assert [[(one.created, one.engine) for one in course] for course in series.courses()] == [
+        [(when(day), engine) for day in (0, 1)] for engine in ("onnxruntime 1.25", "onnxruntime 1.26")
+    ]
+
+
+def test_a_course_goes_on_through_an_upgrade(store: Store) -> None:
+    for day, engine in enumerate(("1.25", "1.26")):
+        record(store, swept(day, engines=(engine,)))
+
+    (series,) = trends(store, PageFilter(), first=0, most=5, points=9).series
+
+    assert [len(course) for course in series.courses()] == [2]
+
+
+def test_a_target_with_threads_is_on_the_device_of_its_facts(store: Store) -> None:
+    record(store, swept())
+
+    assert [(one.cpu, one.target) for one in every_device(store)] == [("Cortex-A76", "local@threads=2")]
 
 
 def test_devices_and_names_are_those_of_the_runs(filled: Store) -> None:

@@ -183,7 +183,7 @@ def _newest(one: KeptSeries, branch: str) -> tuple[GridCell, ...]:
     place = address("/trends", model=one.model, target=one.target, artifact=one.artifact, branch=branch)
     return (
         GridCell(one.model or ABSENT, link=place),
-        GridCell(one.target, is_code=True),
+        GridCell(one.target, under=point.engine, is_code=True),
         GridCell(one.artifact, under=formatting.sizes(point.sizes), is_code=True),
         *_figures(point),
         GridCell(point.trust or ABSENT),
@@ -250,7 +250,7 @@ def _listed(one: KeptRun) -> tuple[GridCell, ...]:
 
 def _verdict(one: KeptRun) -> tuple[str, Verdict | None]:
     """The verdict of a run as a word; a run that judged nothing was measured."""
-    is_judged = one.command != "profile" or any(found.kind != "outcome" for found in one.verdicts)
+    is_judged = one.command not in ("profile", "sweep") or any(found.kind != "outcome" for found in one.verdicts)
     if one.verdict is Verdict.PASS and not is_judged:
         return "measured", None
     return WORDS[one.verdict], one.verdict
@@ -288,7 +288,7 @@ def _pair(one: RunPair) -> tuple[GridCell, ...]:
     return (
         GridCell(one.artifact, under=formatting.sizes(one.sizes), is_code=True),
         GridCell(one.model or ABSENT),
-        GridCell(one.target, is_code=True),
+        GridCell(one.target, under=one.engine, is_code=True),
         *medians,
         GridCell(change),
         GridCell(one.says or ABSENT, verdict=_MARKS.get(one.says, Verdict.PASS) if one.says else None),
@@ -298,7 +298,7 @@ def _pair(one: RunPair) -> tuple[GridCell, ...]:
 def _changes(pairs: Sequence[RunPair]) -> Picture | None:
     rows = [
         IntervalRow(
-            f"{one.artifact} on {one.target}{formatting.at_sizes(one.sizes)}",
+            f"{one.artifact} on {one.target}{formatting.at_sizes(one.sizes)}{f', {one.engine}' if one.engine else ''}",
             signed(comparison.change(one.ratio.value)),
             Estimate(one.ratio.value - 1, (one.ratio.low or 0) - 1, (one.ratio.high or 0) - 1),
             str(_MARKS.get(one.says, Verdict.PASS)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from edgekit.core.reports.kept import KeptLatency, KeptRun
 from edgekit.core.reports.kept_pages import RunPair
 from edgekit.core.reports.report import Estimate
@@ -16,22 +18,36 @@ def pairs_of(a: KeptRun, b: KeptRun) -> tuple[tuple[RunPair, ...], int, int]:
     The launches of two runs were not interleaved: the interval of a ratio is that of Welch's t, and a device that is
     warmer in one of them is a part of it.
     """
-    ours, theirs = _by_key(a), _by_key(b)
-    pairs = tuple(_pair(one, theirs[key]) for key, one in ours.items() if key in theirs)
+    # A backend version tells two measurements apart only where one of the runs has several.
+    several = _with_versions(a) | _with_versions(b)
+    ours, theirs = _by_key(a, several), _by_key(b, several)
+    pairs = tuple(
+        _pair(one, theirs[key], one.engine if _key(one) in several else "")
+        for key, one in ours.items()
+        if key in theirs
+    )
     return pairs, len(ours.keys() - theirs.keys()), len(theirs.keys() - ours.keys())
 
 
-def _by_key(run: KeptRun) -> dict[Key, KeptLatency]:
-    return {(one.model, one.target, one.artifact, *sorted(one.sizes.items())): one for one in run.latency}
+def _key(one: KeptLatency) -> Key:
+    return one.model, one.target, one.artifact, *sorted(one.sizes.items())
 
 
-def _pair(a: KeptLatency, b: KeptLatency) -> RunPair:
+def _with_versions(run: KeptRun) -> set[Key]:
+    return {key for key, count in Counter(map(_key, run.latency)).items() if count > 1}
+
+
+def _by_key(run: KeptRun, several: set[Key]) -> dict[Key, KeptLatency]:
+    return {(*key, one.engine) if (key := _key(one)) in several else key: one for one in run.latency}
+
+
+def _pair(a: KeptLatency, b: KeptLatency, engine: str) -> RunPair:
     ratio, says = Estimate(None, reason="fewer than two launches"), ""
     medians = (a.launch_medians, b.launch_medians)
     if all(len(one) > 1 and min(one) > 0 for one in medians):
         found = ratio_interval(*medians, paired=False)
         ratio, says = Estimate(found.value, found.low, found.high, found.n), str(direction(found))
-    return RunPair(a.model, a.target, a.artifact, a.sizes, _estimate(a), _estimate(b), ratio, says)
+    return RunPair(a.model, a.target, a.artifact, a.sizes, _estimate(a), _estimate(b), ratio, says, engine)
 
 
 def _estimate(one: KeptLatency) -> Estimate:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import EnvironmentFault
-from edgekit.core.reports.sweep import SweepReport
+from edgekit.core.reports.sweep import SweepReport, SweptCombination, SweptModel
 from edgekit.core.system.documents import now
 from edgekit.core.system.durable.claims import claimed
 from edgekit.core.system.durable.owners import temporary_folder
@@ -131,9 +131,26 @@ class SweepOrder:
                 ]
             ),
             missing=missing,
+            models=self._models(rows),
             facts={part.name: part.facts for part in parts},
             tools=versions(),
             reproduction=reproduction(),
+        )
+
+    def _models(self, rows: Sequence[SweptCombination]) -> tuple[SweptModel, ...]:
+        """The models of which something was measured."""
+        measured = {(row.model, row.artifact) for row in rows}
+        found: dict[str, dict[str, Combination]] = {}
+        for one in self.combinations:
+            if (one.model, one.artifact.recipe) in measured:
+                found.setdefault(one.model, {})[one.artifact.recipe] = one
+        return tuple(
+            SweptModel(
+                model=model,
+                spec=next(iter(its.values())).found.spec,
+                artifacts=tuple(one.artifact for one in its.values()),
+            )
+            for model, its in found.items()
         )
 
 

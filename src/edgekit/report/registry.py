@@ -44,6 +44,7 @@ OTHERS: Final = {
         ".md": "edgekit.report.comparison:render_markdown",
     },
     "history plot": {".svg": "edgekit.report.runs.plotted:render_svg"},
+    "sweep": {".html": "edgekit.report.pages.sweep:render_html"},
     "tune": {
         ".html": "edgekit.report.pages.tune:render_html",
         ".md": "edgekit.report.tune:render_markdown",

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from edgekit.core.bundle import Artifact
+from edgekit.core.facts import Facts
 from edgekit.core.reports.check import Checked, CheckReport
 from edgekit.core.reports.comparison import Compared, ComparisonReport
 from edgekit.core.reports.kept import Keepable
 from edgekit.core.reports.report import Estimate, Latency, Report
+from edgekit.core.reports.sweep import SweepReport
 from edgekit.core.reports.tuning import Candidate, TuneReport
+from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.target import Target
+from edgekit.core.verdict import Verdict
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Latencies:
-    """Rows of measurements, and the report with the model, the files and the devices that they belong to."""
+    """Rows of measurements, and what is known of their model, its files and, by the target, the devices."""
 
     rows: tuple[Row, ...]
-    report: Report | None = None
+    spec: ModelSpec | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    facts: Mapping[str, Facts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,6 @@ class KeptFigures:
     subject: str
     latency: tuple[Latencies, ...]
     verdicts: tuple[Row, ...]
-
-    @property
-    def reports(self) -> tuple[Report, ...]:
-        """The reports of models."""
-        return tuple(one.report for one in self.latency if one.report)
 
 
 def figures_of(kept: Keepable) -> KeptFigures:
@@ -48,6 +51,8 @@ def figures_of(kept: Keepable) -> KeptFigures:
     if isinstance(kept, ComparisonReport):
         sides = tuple(row for pair in kept.pairs for row in _sides(pair))
         return KeptFigures(f"{kept.a} {kept.b}", (Latencies(sides),), tuple(_compared(one, kept) for one in kept.pairs))
+    if isinstance(kept, SweepReport):
+        return KeptFigures(kept.file, tuple(_swept(kept)), tuple(_swept_verdicts(kept)))
     tuned = tuple(_candidate(one, kept) for one in kept.candidates if one.launches)
     return KeptFigures(kept.bundle, (Latencies(tuned),), _chosen(kept))
 
@@ -59,7 +64,7 @@ def _measured(report: Report) -> Latencies:
             values = [median(launch) for launch in one.launch_values if launch]
             medians.setdefault(_where(one.target, one.artifact, one.sizes), []).extend(values)
     rows = (_latency(one, medians.get(_where(one.target, one.artifact, one.sizes), [])) for one in report.latency)
-    return Latencies(tuple(rows), report)
+    return Latencies(tuple(rows), report.spec, report.artifacts, report.facts)
 
 
 def _where(target: str, artifact: str, sizes: dict[str, int]) -> tuple[object, ...]:
@@ -96,6 +101,18 @@ def _candidate(one: Candidate, kept: TuneReport) -> Row:
 
 def _tuned(one: Candidate, kept: TuneReport) -> str:
     return f"{kept.target.partition('/')[0]}{one.target}"
+
+
+def _swept(kept: SweepReport) -> Iterator[Latencies]:
+    models = {one.model: one for one in kept.models}
+    targets = {one.target: kept.facts.get(Target.parse(one.target).device) for one in kept.combinations}
+    facts = {target: found for target, found in targets.items() if found is not None}
+    for name in dict.fromkeys(one.model for one in kept.combinations):
+        its = [one for one in kept.combinations if one.model == name]
+        rows = tuple(_latency(one.latency, list(one.medians)) for one in its if one.latency)
+        # A report of schema 1 says of a model only its name in the file.
+        model = models.get(name)
+        yield Latencies(rows, model.spec, model.artifacts, facts) if model else Latencies(rows, facts=facts)
 
 
 def _row(
@@ -136,6 +153,33 @@ def _checked(one: Checked) -> Row:
 def _compared(one: Compared, kept: ComparisonReport) -> Row:
     name, bound = f"{one.b} / {one.a}", 1 + kept.minimum_effect
     return _verdict("comparison", name, one.b, one.target, one.verdict.value, one.ratio.value, bound)
+
+
+def _swept_verdicts(kept: SweepReport) -> Iterator[Row]:
+    names = {one.model: one.spec.name for one in kept.models}
+    measured = {(one.model, one.artifact, one.target, one.batch, one.engine): one.latency for one in kept.combinations}
+    for verdict in kept.verdicts:
+        found = verdict.compared
+        of = (verdict.model, verdict.artifact, found.target, verdict.batch)
+        a, b = (measured.get((*of, engine)) for engine in (found.a, found.b))
+        if a and b:
+            name = of_version(names.get(verdict.model, verdict.model), b.engine, b.sizes) + a.engine
+            value, bound = found.ratio.value, 1 + kept.minimum_effect
+            yield _verdict("comparison", name, verdict.artifact, found.target, found.verdict.value, value, bound)
+    for one in kept.combinations:
+        if one.is_wrong:
+            batch = f", batch {one.batch}" if one.batch > 1 else ""
+            name = f"{names.get(one.model, one.model)}: {one.engine or 'the installed version'}{batch}"
+            yield _verdict("parity", name, one.artifact, one.target, Verdict.FAIL.value)
+    for lack in kept.missing:
+        if lack.is_open:
+            yield _verdict("outcome", lack.reason, lack.artifact, lack.target, Verdict.INCOMPLETE.value)
+
+
+def of_version(model: str, engine: str, sizes: Mapping[str, int]) -> str:
+    """How the name of the verdict on a backend version begins; the version that it is compared with follows."""
+    at = ", ".join(f"{axis}={size}" for axis, size in sorted(sizes.items()))
+    return f"{model}: {engine}{f' at {at}' if at else ''} / "
 
 
 def _chosen(kept: TuneReport) -> tuple[Row, ...]:

@@ -14,7 +14,6 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.facts import Facts
 from edgekit.core.reports.check import CheckReport
 from edgekit.core.reports.kept import Keepable
-from edgekit.core.reports.report import Report
 from edgekit.core.system.documents import canonical, encode
 from edgekit.core.system.files import sha256_bytes
 from edgekit.core.system.version import VERSION
@@ -73,7 +72,7 @@ def _essence(value: Any) -> Any:
 
 def _models(connection: Connection, found: KeptFigures) -> dict[str, int]:
     """The numbers of the models by their digest."""
-    specs = {_digest(report.spec): report.spec.name for report in found.reports if report.spec}
+    specs = {_digest(one.spec): one.spec.name for one in found.latency if one.spec}
     # Always in one order: two commands that add the same rows in different orders would wait for each other.
     return {one: add_row(connection, MODELS, {"digest": one, "name": specs[one]})[0] for one in sorted(specs)}
 
@@ -81,9 +80,9 @@ def _models(connection: Connection, found: KeptFigures) -> dict[str, int]:
 def _keep_latency(
     connection: Connection, run: Mapping[str, Any], found: KeptFigures, models: Mapping[str, int]
 ) -> None:
-    artifacts, devices = _artifacts(connection, found.reports), _devices(connection, found.reports)
+    artifacts, devices = _artifacts(connection, found.latency), _devices(connection, found.latency)
     for group in found.latency:
-        model = models.get(_digest(group.report.spec)) if group.report and group.report.spec else None
+        model = models.get(_digest(group.spec)) if group.spec else None
         _insert(
             connection,
             MEASUREMENTS,
@@ -101,17 +100,16 @@ def _keep_latency(
 
 
 def _file_of(group: Latencies, row: Mapping[str, Any]) -> str:
-    made = group.report.artifacts if group.report else ()
-    return next((one.sha256 for one in made if one.recipe == row["artifact"]), "")
+    return next((one.sha256 for one in group.artifacts if one.recipe == row["artifact"]), "")
 
 
 def _device_of(group: Latencies, row: Mapping[str, Any]) -> str:
-    facts = group.report.facts.get(row["target"]) if group.report else None
+    facts = group.facts.get(row["target"])
     return _digest(_lasting(facts)) if facts else ""
 
 
-def _artifacts(connection: Connection, reports: Iterable[Report]) -> dict[str, int]:
-    made = {one.sha256: one for report in reports for one in report.artifacts}
+def _artifacts(connection: Connection, groups: Iterable[Latencies]) -> dict[str, int]:
+    made = {one.sha256: one for group in groups for one in group.artifacts}
     return {digest: add_row(connection, ARTIFACTS, _artifact(made[digest]))[0] for digest in sorted(made)}
 
 
@@ -119,8 +117,8 @@ def _artifact(one: Artifact) -> dict[str, Any]:
     return {"digest": one.sha256, "format": one.format, "precision": one.precision, "size_bytes": one.size_bytes}
 
 
-def _devices(connection: Connection, reports: Iterable[Report]) -> dict[str, int]:
-    found = {_digest(_lasting(facts)): facts for report in reports for facts in report.facts.values()}
+def _devices(connection: Connection, groups: Iterable[Latencies]) -> dict[str, int]:
+    found = {_digest(_lasting(facts)): facts for group in groups for facts in group.facts.values()}
     return {one: add_row(connection, DEVICES, {"digest": one, **_device(found[one])})[0] for one in sorted(found)}
 
 

@@ -26,6 +26,7 @@ from edgekit.core.reports.kept_pages import KeptDevice, KeptSeries, PageFilter, 
 from edgekit.core.reports.report import Estimate
 from edgekit.core.verdict import Verdict, worst
 from edgekit.store.database import Store
+from edgekit.store.figures import of_version
 from edgekit.store.reading import runs_of
 from edgekit.store.schema import DEVICES, MEASUREMENTS, MODELS, RUNS, VERDICTS
 
@@ -263,9 +264,10 @@ def _judged(connection: Connection, runs: Iterable[int]) -> dict[int, list[RowMa
 
 
 def _verdict(row: RowMapping, judged: Sequence[RowMapping]) -> Verdict | None:
-    """What a run says of one measurement: a check of its own figures, or the outcome on its target, or of the run."""
-    if row["command"] == "check":
-        own = f"{row['model']}: "
+    """What a run says of one measurement: a check or a sweep of its own figures, others on its target or as a whole."""
+    if row["command"] in ("check", "sweep"):
+        is_version = row["command"] == "sweep"
+        own = of_version(row["model"], row["engine"], row["sizes"]) if is_version else f"{row['model']}: "
         mine = [one for one in judged if all(one[name] == row[name] for name in ("target", "artifact"))]
         found = [Verdict(one["verdict"]) for one in mine if one["name"].startswith(own)]
         return worst(found) if found else None

@@ -34,6 +34,28 @@ def test_a_run_is_kept_listed_and_shown_as_it_was(edgekit: Run, made: Path, quie
     assert profiled.out.startswith(shown.out.rstrip())
 
 
+def test_a_sweep_is_kept_and_comes_back_with_its_page(edgekit: Run, made: Path, quiet_home: Path) -> None:
+    swept = edgekit("sweep", "sweep.toml", "--record", "--report", "sweep.json", "--report", "sweep.html", "--json")
+
+    shown = edgekit("history", "show", "1")
+    document = edgekit("history", "show", "1", "--json").document
+    profiled = edgekit(*PROFILE, "--record")
+    series = edgekit("history", "plot", "net", "--json").document["series"]
+    again = edgekit("history", "import", "sweep.json", "--json").document
+
+    (row,) = swept.document["combinations"]
+    assert document["sweep"] == swept.document == json.loads(Path("sweep.json").read_text())
+    assert (len(row["medians"]), swept.document["models"][0]["spec"]["name"]) == (5, "net")
+    assert shown.out.startswith("edgekit sweep sweep.toml")
+    assert "bundle onnx-fp32" in Path("sweep.html").read_text()
+    # A sweep and a profile of one artifact on one target are one course.
+    assert profiled.code == 0
+    assert [[(one["run"], one["command"]) for one in found["points"]] for found in series] == [
+        [(1, "sweep"), (2, "profile")]
+    ]
+    assert (again["added"], again["known"]) == ([], 1)
+
+
 def test_runs_of_a_branch_are_listed(
     edgekit: Run, made: Path, quiet_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

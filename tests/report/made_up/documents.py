@@ -6,16 +6,17 @@ import msgspec
 from tests.report.made_up.factory import make_report
 from tests.report.made_up.variants import HOSTILE
 
-from edgekit.core.measurement import Launch, Measurement
+from edgekit.core.measurement import Launch, Measurement, Trust
 from edgekit.core.reports.bisect import Aligned, BisectReport, RefusedOperator
 from edgekit.core.reports.check import Change, Checked, CheckReport
 from edgekit.core.reports.comparison import Compared, ComparisonReport, FileDifferences, OutputDifference
-from edgekit.core.reports.report import Estimate
+from edgekit.core.reports.report import Estimate, Latency, Missing
 from edgekit.core.reports.reproduction import Reproduction
+from edgekit.core.reports.sweep import SweepReport, SweptCombination, VersionVerdict
 from edgekit.core.reports.tuning import Candidate, TuneReport
 from edgekit.core.verdict import Verdict
 
-Other = BisectReport | CheckReport | ComparisonReport | TuneReport
+Other = BisectReport | CheckReport | ComparisonReport | SweepReport | TuneReport
 CREATED = "2026-03-02T09:41:00+00:00"
 
 
@@ -82,6 +83,36 @@ def tuned(text: str = "threads") -> TuneReport:
     )  # fmt: skip
 
 
+def swept(text: str = "kws") -> SweepReport:
+    """Two models on two targets in two versions; one is slower, one has wrong outputs, one was not measured."""
+
+    def combination(model: str, target: str, engine: str, p50: float | None) -> SweptCombination:
+        median = {"p50": Estimate(p50, 0.98 * p50, 1.02 * p50, 5), "p90": Estimate(1.2 * p50)} if p50 else {}
+        figures = (Estimate(0.02), Estimate(0.005), Estimate(5e7))
+        latency = Latency(target, text, {}, median, *figures, Trust("B"), engine=engine)
+        return SweptCombination(
+            model=model, artifact=text, target=target, batch=1, engine=engine, key=text, launches=5, earlier=2,
+            latency=latency if p50 else None, is_wrong=p50 is None,
+        )  # fmt: skip
+
+    a, b, target = f"{text} 1.25", f"{text} 1.26", f"local@threads={text}"
+    combinations = (
+        combination(f"{text} a", target, a, 1e-3), combination(f"{text} a", target, b, 1.2e-3),
+        combination(f"{text} b", target, a, 2e-3), combination(f"{text} b", target, b, None),
+        combination(f"{text} a", f"pi5 {text}", "", 9e-3),
+    )  # fmt: skip
+    slower = Compared(
+        target, a, b, Estimate(1.2, 1.18, 1.22, 5), 0.01, "slower", (text,), (1e-3,) * 5, (1.2e-3,) * 5
+    )  # fmt: skip
+    return SweepReport(
+        created=CREATED, file=f"{text}.toml", results=f"{text}.jsonl", minimum_effect=0.03, alpha=0.05, launched=15,
+        combinations=combinations,
+        verdicts=(VersionVerdict(model=f"{text} a", artifact=text, batch=1, compared=slower),), verdict=Verdict.FAIL,
+        missing=(Missing(text, f"pi5 {text}", "away", text, text),), tools={text: text},
+        reproduction=reproduction(text),
+    )  # fmt: skip
+
+
 def bisected(text: str = "conv") -> BisectReport:
     """The third tensor is out of tolerance; an input is exact."""
     errors = (0.0, 1e-7, 0.5, 0.04)
@@ -105,7 +136,7 @@ def refused(text: str = "view") -> BisectReport:
     return BisectReport(path=text, a=text, b=text, case=text, runs=1, aligned=(), refused=stop)
 
 
-DOCUMENTS = {make.__name__: make for make in (comparison, checked, tuned, bisected, refused)}
+DOCUMENTS = {make.__name__: make for make in (comparison, checked, tuned, swept, bisected, refused)}
 EVERY = {f"{name} {kind}": (make, text) for name, make in DOCUMENTS.items() for kind, text in
          (("plain", ""), ("hostile", HOSTILE))}  # fmt: skip
 

@@ -9,20 +9,22 @@ import msgspec
 from edgekit.core.reports.check import CHECK_SCHEMA, CheckReport
 from edgekit.core.reports.comparison import COMPARISON_SCHEMA, ComparisonReport
 from edgekit.core.reports.report import REPORT_SCHEMA, Report
+from edgekit.core.reports.sweep import SWEEP_SCHEMA, SweepReport
 from edgekit.core.reports.tuning import TUNE_REPORT_SCHEMA, TuneReport
 from edgekit.core.system.documents import BROKEN_JSON, Document, decode
 from edgekit.core.verdict import Verdict
 
-# 1: first version.
-KEPT_SCHEMA: Final = 1
+# 1: first version. 2: sweeps.
+KEPT_SCHEMA: Final = 2
 
-Keepable = Report | CheckReport | ComparisonReport | TuneReport
+Keepable = Report | CheckReport | ComparisonReport | SweepReport | TuneReport
 """What is kept of a run."""
 
 # By the command in it; every other one is a `Report`.
 _FORMS: Final[dict[str, tuple[type[Keepable], int]]] = {
     "check": (CheckReport, CHECK_SCHEMA),
     "compare": (ComparisonReport, COMPARISON_SCHEMA),
+    "sweep": (SweepReport, SWEEP_SCHEMA),
     "tune": (TuneReport, TUNE_REPORT_SCHEMA),
 }
 
@@ -121,6 +123,7 @@ class KeptRunReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields
     check: CheckReport | None = None
     comparison: ComparisonReport | None = None
     tuning: TuneReport | None = None
+    sweep: SweepReport | None = None
     command: str = "history show"
     schema_version: int = KEPT_SCHEMA
 

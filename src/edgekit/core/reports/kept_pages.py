@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -11,8 +12,8 @@ from edgekit.core.reports.report import Estimate
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
-# 1: first version.
-PAGES_SCHEMA: Final = 1
+# 1: first version. 2: the backend version of a pair.
+PAGES_SCHEMA: Final = 2
 
 
 class ServeReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -52,12 +53,24 @@ class KeptSeries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     artifact: str
     points: tuple[SeriesPoint, ...]
 
-    def by_sizes(self) -> tuple[tuple[SeriesPoint, ...], ...]:
-        """The points of each size of the inputs: medians at different sizes are not one course."""
+    def courses(self) -> tuple[tuple[SeriesPoint, ...], ...]:
+        """The points of each size of the inputs: medians at different sizes are not one course.
+
+        Where one run measured several backend versions at a size, each version is a course of its own there. Otherwise
+        a course continues through an upgrade, because its step is what is looked for.
+        """
         found: dict[tuple[tuple[str, int], ...], list[SeriesPoint]] = {}
         for one in self.points:
             found.setdefault(tuple(sorted(one.sizes.items())), []).append(one)
-        return tuple(map(tuple, found.values()))
+        return tuple(course for points in found.values() for course in _by_version(points))
+
+
+def _by_version(points: Sequence[SeriesPoint]) -> list[tuple[SeriesPoint, ...]]:
+    runs = {(one.run, one.engine) for one in points}
+    if len(runs) == len({run for run, _ in runs}):
+        return [tuple(points)]
+    engines = dict.fromkeys(one.engine for one in points)
+    return [tuple(one for one in points if one.engine == engine) for engine in engines]
 
 
 class PageFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,6 +112,7 @@ class RunPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same artifact on the same target in two runs: medians in seconds, and their ratio B/A with its interval.
 
     `says` is `slower`, `faster`, `equal` or `inconclusive`; it is empty where a run has fewer than two launches.
+    `engine` is empty unless one of the runs measured several backend versions.
     """
 
     model: str
@@ -109,6 +123,7 @@ class RunPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     b: Estimate
     ratio: Estimate
     says: str
+    engine: str = ""
 
 
 class RunPairsReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -6,23 +6,34 @@ from typing import Final
 
 import msgspec
 
+from edgekit.core.bundle import Artifact
 from edgekit.core.errors import Interrupted
 from edgekit.core.facts import Facts
 from edgekit.core.reports.comparison import Compared
 from edgekit.core.reports.report import Latency, Missing
 from edgekit.core.reports.reproduction import Reproduction
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
-# 1: first version.
-SWEEP_SCHEMA: Final = 1
+# 1: first version. 2: `models`, and the median of each launch.
+SWEEP_SCHEMA: Final = 2
+
+
+class SweptModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A model of a sweep, by its name in the file, with those of its artifacts that were measured."""
+
+    model: str
+    spec: ModelSpec
+    artifacts: tuple[Artifact, ...]
 
 
 class SweptCombination(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model and artifact on one target, with `batch` samples per call, in one version of a backend.
 
-    An empty `engine` is the version that is installed. `earlier` of the `launches` are from earlier runs. `key` is that
-    of its lines in the results. `latency` is null if its outputs failed parity (`is_wrong`).
+    An empty `engine` is the version that is installed. `earlier` of the `launches` are from earlier runs, and `medians`
+    has the median of each, in seconds. `key` is that of its lines in the results. `latency` is null if its outputs
+    failed parity (`is_wrong`).
     """
 
     model: str
@@ -34,6 +45,7 @@ class SweptCombination(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     launches: int
     earlier: int
     latency: Latency | None
+    medians: tuple[float, ...] = ()
     is_wrong: bool = False
 
 
@@ -54,7 +66,7 @@ class SweepReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=T
     """Every combination, and the verdicts: fail if a version is slower or wrong, else incomplete if one is missing.
 
     `results` is the file with all launches, `launched` of which are from this run. `alpha` is the probability that any
-    of the verdicts says faster or slower of versions that are equally fast.
+    of the verdicts says faster or slower of versions that are equally fast. `facts` are those of devices, by name.
     """
 
     created: str
@@ -67,6 +79,7 @@ class SweepReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=T
     verdicts: tuple[VersionVerdict, ...]
     verdict: Verdict
     missing: tuple[Missing, ...] = ()
+    models: tuple[SweptModel, ...] = ()
     facts: dict[str, Facts] = {}
     tools: dict[str, str] = {}
     reproduction: Reproduction | None = None

@@ -21,6 +21,7 @@ from edgekit.core.reports.kept import (
 )
 from edgekit.core.reports.kept_pages import PageFilter, SeriesReport
 from edgekit.core.reports.report import Report
+from edgekit.core.reports.sweep import SweepReport
 from edgekit.core.reports.tuning import TuneReport
 from edgekit.core.system.optional import need
 from edgekit.core.system.progress import Progress
@@ -131,6 +132,7 @@ def kept_run(place: str, number: int) -> KeptRunReport:
         check=kept if isinstance(kept, CheckReport) else None,
         comparison=kept if isinstance(kept, ComparisonReport) else None,
         tuning=kept if isinstance(kept, TuneReport) else None,
+        sweep=kept if isinstance(kept, SweepReport) else None,
     )
 
 

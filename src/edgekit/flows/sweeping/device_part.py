@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from statistics import median
 from typing import cast
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, Interrupted
@@ -101,6 +102,7 @@ class DevicePart:
                 launches=len(kept),
                 earlier=self._earlier.get(one.key, 0),
                 latency=None if is_wrong else summarize(measured, [each.line.result for each in kept], before, after),
+                medians=tuple(median(each.launch.values) for each in kept),
                 is_wrong=is_wrong,
             )
 

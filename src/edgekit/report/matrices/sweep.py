@@ -15,6 +15,7 @@ from edgekit.core.reports.report import Estimate
 from edgekit.core.reports.sweep import SweepReport, SweptCombination, VersionVerdict
 from edgekit.core.units import ABSENT
 from edgekit.report import formatting
+from edgekit.report.matrices.heat import median_of
 from edgekit.report.widths import print_table, say
 
 _STYLES: Final = {
@@ -31,7 +32,7 @@ def render(report: SweepReport, console: Console) -> None:
     say(console, Text(f"edgekit sweep {formatting.clean(report.file)}"), Text(""))
     if report.combinations:
         print_table(console, _table(report))
-    say(console, *(Text(line, style=Style(dim=True)) for line in notes(report)), indent=2)
+    say(console, *(Text(line, style=Style(dim=True)) for line in (*notes(report), *_lacks(report))), indent=2)
     if report.verdicts:
         say(console, Text(""))
     for one in report.verdicts:
@@ -43,7 +44,7 @@ def sentence(one: VersionVerdict, minimum_effect: float) -> str:
     """`net.onnx on local: onnxruntime==1.32.0 is 3.1 % [2.2, 4.0] slower than onnxruntime==1.31.1`."""
     found, ratio = one.compared, one.compared.ratio
     batch = f", batch {one.batch}" if one.batch > 1 else ""
-    text = f"{_name(one)} on {found.target}{batch}: {found.b}"
+    text = f"{name_of(one)} on {found.target}{batch}: {found.b}"
     if ratio.value is None or ratio.low is None or ratio.high is None:
         return f"{text} against {found.a}: not compared, {ratio.reason}"
     if found.says in ("slower", "faster"):
@@ -60,10 +61,7 @@ def notes(report: SweepReport) -> Iterator[str]:
     yield f"{formatting.plural(report.launched, 'launch')} now, {earlier} from before, in {report.results}"
     for one in report.combinations:
         if one.is_wrong:
-            yield f"{_name(one)} in {one.engine or 'the installed version'} failed parity, so it has no latency."
-    for lack in report.missing:
-        batch = f", batch {lack.batch}" if lack.batch > 1 else ""
-        yield f"{lack.artifact} on {lack.target}{batch}: {lack.reason}{f' Hint: {lack.hint}' if lack.hint else ''}"
+            yield f"{name_of(one)} in {one.engine or 'the installed version'} failed parity, so it has no latency."
     if len(report.verdicts) > 1:
         yield (
             f"If all {len(report.verdicts)} pairs were equally fast, the chance that any is called faster or slower "
@@ -76,12 +74,12 @@ def _table(report: SweepReport) -> Table:
     for title in ("model", "target", "batch", "backend", "median", "interval", "launches", "trust"):
         table.add_column(title, overflow="fold", justify="left" if title in ("model", "target", "backend") else "right")
     for one in report.combinations:
-        median = one.latency.quantiles.get("p50", Estimate(None)) if one.latency else Estimate(None)
+        median = median_of(one)
         table.add_row(
-            formatting.shortened(_name(one), _NAME_WIDTH),
+            formatting.shortened(name_of(one), _NAME_WIDTH),
             one.target,
             str(one.batch),
-            one.engine or (one.latency.engine if one.latency else ABSENT),
+            backend_of(one),
             formatting.quantity(median, "s"),
             formatting.interval(median, "s"),
             str(one.launches),
@@ -90,7 +88,18 @@ def _table(report: SweepReport) -> Table:
     return table
 
 
-def _name(one: SweptCombination | VersionVerdict) -> str:
+def _lacks(report: SweepReport) -> Iterator[str]:
+    for lack in report.missing:
+        batch = f", batch {lack.batch}" if lack.batch > 1 else ""
+        yield f"{lack.artifact} on {lack.target}{batch}: {lack.reason}{f' Hint: {lack.hint}' if lack.hint else ''}"
+
+
+def backend_of(one: SweptCombination) -> str:
+    """The backend with the version that was launched."""
+    return one.engine or (one.latency.engine if one.latency else ABSENT)
+
+
+def name_of(one: SweptCombination | VersionVerdict) -> str:
     """The model and its artifact; a bare file is its only artifact."""
     name = one.model if PurePath(one.model).stem == one.artifact else f"{one.model} {one.artifact}"
     return formatting.clean(name)

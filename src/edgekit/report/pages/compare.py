@@ -18,7 +18,7 @@ from edgekit.report.pages.pictures import calls, disturbed
 from edgekit.report.plots import interval_rows, latency
 from edgekit.report.plots.latency import Picture
 
-_PAIRS: Sequence[Column] = (
+PAIRS: Sequence[Column] = (
     Column("target"),
     *(Column(title, is_text=True) for title in ("A", "B")),
     *(Column(title) for title in ("A median", "B median", "change", "detects")),
@@ -51,14 +51,21 @@ def render_html(report: ComparisonReport) -> str:
 
 def pairs_grid(pairs: Sequence[Compared]) -> Grid:
     """Every pair with both medians, the change and its interval."""
-    return grid("pairs", _PAIRS, map(_pair, pairs))
+    return grid("pairs", PAIRS, map(pair_cells, pairs))
 
 
-def changes(pairs: Sequence[Compared], minimum_effect: float | None, key: str) -> Picture | None:
-    """The change of every pair with its interval; None if none is known."""
+def changes(
+    pairs: Sequence[Compared], minimum_effect: float | None, key: str, names: Sequence[str] = ()
+) -> Picture | None:
+    """The change of every pair with its interval; None if none is known.
+
+    Args:
+        names: What each pair is called; by default its target, with its artifact if needed.
+    """
+    called = names or [_name(pair, pairs) for pair in pairs]
     known = [
-        interval_rows.IntervalRow(_name(pair, pairs), signed(comparison.change(pair.ratio.value)), _change(pair), mark)
-        for pair in pairs
+        interval_rows.IntervalRow(name, signed(comparison.change(pair.ratio.value)), _change(pair), mark)
+        for pair, name in zip(pairs, called, strict=True)
         if pair.ratio.value is not None
         for mark in [_MARKS[pair.says]]
     ]
@@ -89,7 +96,8 @@ def _context(report: ComparisonReport) -> dict[str, Any]:
     }
 
 
-def _pair(pair: Compared) -> tuple[GridCell, ...]:
+def pair_cells(pair: Compared) -> tuple[GridCell, ...]:
+    """The cells of a pair in the columns `PAIRS`."""
     a, b, change, between = comparison.figures(pair)
     detects = ABSENT if pair.detectable is None else comparison.percent(pair.detectable)
     return (

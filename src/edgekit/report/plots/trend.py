@@ -22,8 +22,12 @@ _STYLES: Final = {Verdict.PASS: "pass", Verdict.FAIL: "fail"}
 
 def courses(one: KeptSeries) -> Iterator[tuple[str, Sequence[SeriesPoint]]]:
     """The title and the points of each picture of a series."""
-    for points in one.by_sizes():
-        yield f"{one.model}: {one.artifact} on {one.target}{formatting.at_sizes(points[-1].sizes)}", points
+    found = one.courses()
+    for points in found:
+        last = points[-1]
+        at = formatting.at_sizes(last.sizes)
+        is_version = any(other[-1].sizes == last.sizes and other[-1].engine != last.engine for other in found)
+        yield f"{one.model}: {one.artifact} on {one.target}{at}{f', {last.engine}' * is_version}", points
 
 
 def trend(points: Sequence[SeriesPoint], title: str, key: str, *, is_linked: bool = False) -> str:

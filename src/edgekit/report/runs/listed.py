@@ -12,6 +12,7 @@ from rich.text import Text
 from edgekit.core.reports.kept import KeptLatency, KeptRun, KeptRunReport, RunsReport
 from edgekit.core.units import format_value
 from edgekit.report import check, comparison, formatting, terminal, tune
+from edgekit.report.matrices import sweep
 from edgekit.report.widths import print_table, say
 
 _DIM: Final = Style(dim=True)
@@ -45,6 +46,8 @@ def render_kept(found: KeptRunReport, console: Console) -> None:
         comparison.render(found.comparison, console)
     elif found.tuning:
         tune.render(found.tuning, console)
+    elif found.sweep:
+        sweep.render(found.sweep, console)
     else:
         _figures(found.run, console)
 
