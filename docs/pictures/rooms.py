@@ -39,7 +39,7 @@ ROWS: Final = (
             1,
             (
                 ("saliency",),
-                ("judging", "writing", "deploying", "sweeping"),
+                ("judging", "writing", "deploying", "sweeping", "describing"),
                 ("keeping",),
                 ("measuring",),
                 ("fleet",),

@@ -21,7 +21,8 @@ from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
-from edgekit.flows.opening.artifacts import Opened, described_by_user, feed_at, open_session, opened, opens
+from edgekit.flows.describing.bare_files import described_by_user, refuse_other_scores
+from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens
 from edgekit.flows.opening.states import before_a_stream, continued
 from edgekit.flows.opening.tuned import facts_here, tuned
 from edgekit.flows.opening.values import in_rows, names_an_input, parse_values, with_values
@@ -112,6 +113,7 @@ def run(
         texts, feeds = _given(found, [str(one) for one in input])
         run_all = partial(_run_here, stream=stream) if where.device == "local" else _run_there
         ran = run_all(found, chosen, where, feeds, progress)
+        refuse_other_scores(found, ran.outputs)
         report = RunReport(
             model=found.spec.name,
             artifact=ran.artifact.recipe,

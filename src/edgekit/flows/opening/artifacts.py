@@ -151,45 +151,6 @@ def _described(found: Opened, states: Sequence[str]) -> Opened:
     return replace(found, spec=with_states(found.spec, states))
 
 
-def described_by_user(found: Opened, labels: Path | None, preprocess: str) -> Opened:
-    """A bare file with what its user knows of it: the names of its classes, and how a file becomes its input.
-
-    Args:
-        labels: A file of class names, one per line; the file is then a classifier, whose first output has a score
-            of each class.
-        preprocess: Steps as in `parse_preprocessing`; if empty, the file takes arrays.
-
-    Raises:
-        UserError: It is a bundle, or the names or the preprocessing do not fit the file.
-    """
-    if labels is None and not preprocess:
-        return found
-    if found.bundle is not None:
-        given = "--preprocess" if labels is None else "--labels"
-        raise UserError(f"{given} does not apply to '{found.path}': a bundle has its own.", hint=f"Omit {given}.")
-    # Readers of samples, which few commands need.
-    from edgekit.flows.reading.preprocess_option import with_preprocessing
-    from edgekit.flows.reading.sample_files import label_names
-
-    spec = with_preprocessing(found.spec, preprocess)
-    if labels is not None:
-        names = label_names(labels)
-        _refuse_other_count(names, labels, found)
-        spec = msgspec.structs.replace(spec, task="classification", labels=names)
-    return replace(found, spec=spec)
-
-
-def _refuse_other_count(names: Sequence[str], labels: Path, found: Opened) -> None:
-    """Raise unless the first output can be scores of this many classes."""
-    if not names:
-        raise UserError(f"'{labels}' contains no class names.", hint="One name per line, in the order of the classes.")
-    shape = found.spec.outputs[0].shape
-    # A score for each place of a mask has more axes than the samples and the classes.
-    if len(shape) not in (1, 2) or not (isinstance(shape[-1], str) or shape[-1] == len(names)):
-        message = f"'{labels}' names {len(names)} classes; the first output of '{found.path}' is"
-        raise UserError(f"{message} '{found.spec.outputs[0]}'.", hint="Omit --labels, or name every class.")
-
-
 @contextmanager
 def opened_bundle(path: Path, progress: Progress = Silent(), *, is_own: bool = False) -> Iterator[Bundle]:
     """The bundle at `path`. `progress` shows that its checksums, and a signature that is required, are verified.
