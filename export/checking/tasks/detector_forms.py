@@ -40,22 +40,20 @@ def with_detector_form(spec: ModelSpec, samples: Samples) -> tuple[ModelSpec, tu
     if OBJECTS not in samples.targets or isinstance(spec.postprocessing, DetectionOutput):
         return spec, ()
     first = samples.take(slice(0, _TRIED))
-    readings = [_tried(spec, how, first) for how in _possible(samples.expected, len(spec.labels))]
-    if not readings:
-        shapes = ", ".join(f"{name} {list(array.shape[1:])}" for name, array in samples.expected.items())
-        raise UserError(
-            f"No outputs of '{spec.name}' are boxes with scores of {len(spec.labels)} classes; per sample: {shapes}.",
-            hint="Return boxes [N, A, 4] and scores [N, A, classes], before overlapping boxes are removed.",
-        )
+    readings = [_tried(spec, how, first) for how in possible_boxes(samples.expected, spec)]
     best = max(readings, key=lambda one: one.precision)
     return structs.replace(spec, postprocessing=best.how), (_note(best, spec),)
 
 
-def _note(best: Reading, spec: ModelSpec) -> str:
-    how = best.how
+def boxes_read_as(how: DetectionOutput) -> str:
+    """How the boxes were read, in words: `'output' was read as boxes cxcywh in pixels`."""
     of = f"'{how.boxes}'" if how.boxes == how.scores else f"'{how.boxes}' and '{how.scores}'"
     verb = "was" if how.boxes == how.scores else "were"
-    read = f"{of} {verb} read as boxes {how.corners} in {'pixels' if how.unit == 'pixels' else 'shares of the image'}"
+    return f"{of} {verb} read as boxes {how.corners} in {'pixels' if how.unit == 'pixels' else 'shares of the image'}"
+
+
+def _note(best: Reading, spec: ModelSpec) -> str:
+    read = boxes_read_as(best.how)
     if best.precision >= _FOUND:
         return f"{read}: map50 {best.precision:.3f} on the first samples"
     return (
@@ -72,8 +70,23 @@ def _tried(spec: ModelSpec, how: DetectionOutput, samples: Samples) -> Reading:
     return Reading(how, precision(np.arange(len(samples))))
 
 
+def possible_boxes(outputs: Feed, spec: ModelSpec) -> list[DetectionOutput]:
+    """Every reading that the shapes of the outputs of S samples, `{name: (S, ...)}`, allow for the classes of the spec.
+
+    Raises:
+        UserError: There is none.
+    """
+    readings = list(_possible(outputs, len(spec.labels)))
+    if not readings:
+        shapes = ", ".join(f"{name} {list(array.shape[1:])}" for name, array in outputs.items())
+        raise UserError(
+            f"No outputs of '{spec.name}' are boxes with scores of {len(spec.labels)} classes; per sample: {shapes}.",
+            hint="Return boxes [N, A, 4] and scores [N, A, classes], before overlapping boxes are removed.",
+        )
+    return readings
+
+
 def _possible(outputs: Feed, classes: int) -> Iterator[DetectionOutput]:
-    """Every reading that the shapes of the outputs allow."""
     for form in _forms(outputs, classes):
         scores = outputs[form.scores]
         for corners in get_args(Corners):
@@ -83,7 +96,7 @@ def _possible(outputs: Feed, classes: int) -> Iterator[DetectionOutput]:
 
 def _forms(outputs: Feed, classes: int) -> Iterator[DetectionOutput]:
     """Where boxes and scores are: in one output or two, candidates on the second or the third axis."""
-    shapes = {name: array.shape[-2:] for name, array in outputs.items() if array.ndim > 2}
+    shapes = {name: array.shape[-2:] for name, array in outputs.items() if array.ndim > 2 and array.dtype.kind in "fiu"}
     for axis, channels_first in ((1, False), (0, True)):
         boxes = [name for name, shape in shapes.items() if shape[axis] == _BOX]
         pairs = [(name, name, shape[axis] - _BOX) for name, shape in shapes.items()]

@@ -41,29 +41,56 @@ def with_segmentation_form(spec: ModelSpec, samples: Samples) -> tuple[ModelSpec
     if MASK in samples.expected and spec.task != "segmentation":
         return spec, ()
     few = samples.take(slice(0, _TRIED))
-    readings = [one for how in _possible(few.expected) if (one := _tried(spec, how, few)) is not None]
+    fitting = possible_masks(few.expected, spec)
+    readings = [one for how in fitting if (one := _tried(spec, how, few)) is not None]
     if not readings:
-        shapes = ", ".join(f"{name} {array.dtype} {list(array.shape[1:])}" for name, array in samples.expected.items())
-        classes = f"{len(spec.labels)} classes" if spec.labels else "the classes of the masks"
-        raise UserError(
-            f"No output of '{spec.name}' contains scores of {classes} for places of an image; per sample: {shapes}.",
-            hint="Return real scores [N, classes, H, W] or [N, H, W, classes], before the argmax.",
-        )
+        raise _unreadable(spec, few.expected)
     best = max(readings, key=lambda one: one.overlap)
     return structs.replace(spec, postprocessing=best.how), (_note(best),)
 
 
+def possible_masks(outputs: Feed, spec: ModelSpec) -> list[SegmentationOutput]:
+    """Every reading that the shapes of the outputs of S samples, `{name: (S, ...)}`, allow for the classes of the spec.
+
+    Raises:
+        UserError: There is none.
+    """
+    readings = [how for how in _possible(outputs) if _has_classes(outputs, how, spec)]
+    if not readings:
+        raise _unreadable(spec, outputs)
+    return readings
+
+
+def masks_read_as(how: SegmentationOutput) -> str:
+    """How the masks were read, in words: `'output' was read as scores [N, classes, H, W]`."""
+    return f"'{how.scores}' was read as scores {'[N, H, W, classes]' if how.channels_last else '[N, classes, H, W]'}"
+
+
 def _note(best: MaskReading) -> str:
-    axes = "[N, H, W, classes]" if best.how.channels_last else "[N, classes, H, W]"
-    return f"'{best.how.scores}' was read as scores {axes}: miou {best.overlap:.3f} on the first samples"
+    return f"{masks_read_as(best.how)}: miou {best.overlap:.3f} on the first samples"
+
+
+def _unreadable(spec: ModelSpec, outputs: Feed) -> UserError:
+    shapes = ", ".join(f"{name} {array.dtype} {list(array.shape[1:])}" for name, array in outputs.items())
+    classes = f"{len(spec.labels)} classes" if spec.labels else "the classes of the masks"
+    return UserError(
+        f"No output of '{spec.name}' contains scores of {classes} for places of an image; per sample: {shapes}.",
+        hint="Return real scores [N, classes, H, W] or [N, H, W, classes], before the argmax.",
+    )
+
+
+def _has_classes(outputs: Feed, how: SegmentationOutput, spec: ModelSpec) -> bool:
+    """Whether the shape of the scores fits the classes of the spec, if it has any."""
+    try:
+        classes = class_count(outputs, how)
+    except UserError:
+        return False
+    return not spec.labels or len(spec.labels) == classes
 
 
 def _tried(spec: ModelSpec, how: SegmentationOutput, samples: Samples) -> MaskReading | None:
-    """The reading with its quality; None if the shapes do not fit the classes."""
+    """The reading with its quality; None if the masks contain other classes."""
     try:
-        classes = class_count(samples.expected, how)
-        if spec.labels and len(spec.labels) != classes:
-            return None
         overlap = miou(samples.expected, samples, structs.replace(spec, postprocessing=how))
     except UserError:
         return None

@@ -21,7 +21,8 @@ from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
-from edgekit.flows.describing.bare_files import described_by_user, refuse_other_scores
+from edgekit.flows.describing.bare_files import described_by_user, refuse_undescribed, with_reading
+from edgekit.flows.describing.description import Description
 from edgekit.flows.opening.artifacts import Opened, feed_at, open_session, opened, opens
 from edgekit.flows.opening.states import before_a_stream, continued
 from edgekit.flows.opening.tuned import facts_here, tuned
@@ -63,6 +64,8 @@ def run(
     against: str = "",
     labels: Path | None = None,
     preprocess: str = "",
+    task: str = "",
+    boxes: str = "",
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> RunReport:
@@ -86,8 +89,10 @@ def run(
         max_tokens: How many tokens are added to each prompt at most.
         explain: A `.png` or `.npz` for the saliency of each input: what the prediction loses where it is hidden.
         against: A second artifact of the bundle, recipe name or alias, whose saliency is compared.
-        labels: A file with the class names of a bare file, one per line; its first output is then read as their scores.
+        labels: A file with the class names of a bare file, one per line; without `task` it is a classifier.
         preprocess: How an image or a sound becomes the input of a bare file, as in `edgekit build`.
+        task: What the outputs of a bare file are: `classification`, `detection` or `segmentation`.
+        boxes: What the values of a bare detector do not show of its boxes, e.g. `xyxy,pixels`.
 
     Raises:
         UserError: No input, or one that the model does not accept.
@@ -95,15 +100,17 @@ def run(
     where = Target.parse(target)
     if against and not explain:
         raise UserError("--against names a second artifact for --explain.", hint=f"--explain --against {against}")
-    if prompt and (labels is not None or preprocess):
-        raise UserError("--labels and --preprocess describe a bare file with inputs; a prompt needs a bundle.")
+    said = Description(labels, preprocess, task, boxes)
+    if prompt and said.options:
+        raise UserError(f"{said.options[0]} describes a bare file with inputs; a prompt needs a bundle.")
     if prompt:
         return _continued(Path(path), prompt, max_tokens, where, artifact, has_inputs=bool(input or output))
     if not input:
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
     needs_samples = any(str(text).startswith((SAMPLE, RANDOM)) for text in input)
     with opened(Path(path), with_samples=needs_samples, sizes=sizes, states=state) as file:
-        found = described_by_user(file, labels, preprocess)
+        found = described_by_user(file, said)
+        refuse_undescribed(found, map(str, input))
         chosen = _openable(found, artifact, where)
         if output:
             refuse_output(Path(output), found.spec)
@@ -113,7 +120,7 @@ def run(
         texts, feeds = _given(found, [str(one) for one in input])
         run_all = partial(_run_here, stream=stream) if where.device == "local" else _run_there
         ran = run_all(found, chosen, where, feeds, progress)
-        refuse_other_scores(found, ran.outputs)
+        found, readings = with_reading(found, ran.outputs, said)
         report = RunReport(
             model=found.spec.name,
             artifact=ran.artifact.recipe,
@@ -121,7 +128,7 @@ def run(
             provider=ran.provider,
             answers=_answers(texts, feeds, ran.outputs, found.spec),
             written=str(output),
-            notes=(*_notes(found.spec, feeds, stream), *filter(None, [ran.note])),
+            notes=(*readings, *_notes(found.spec, feeds, stream), *filter(None, [ran.note])),
         )
         if output:
             write_answers(report, feeds, ran.outputs, found.spec, Path(output))

@@ -32,6 +32,7 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
         "edgekit run digits.edgekit --artifact tflite-int8 --input sample:0",
         "edgekit run model.onnx --input x.npy --json",
         "edgekit run m.onnx --input a.png --labels l.txt --preprocess resize=224x224",
+        "edgekit run yolo.onnx --task detection --labels coco.txt --input x.npy",
         "edgekit run forecast.edgekit --input hours.csv --output tomorrow.csv",
         "edgekit run digits.edgekit --input 3.png --explain --against onnx-int8",
         "edgekit run translate.edgekit --input 'a man rides a horse'",
@@ -106,13 +107,27 @@ _TIMES: Final = (("h", 3600), ("min", 60), ("s", 1))
     "--labels",
     type=path_type,
     metavar="FILE",
-    help="The class names of a bare file, one per line: its first output is then printed as labels.",
+    help="The class names of a bare file, one per line (or COCO's .json): its outputs are then read as --task says.",
 )
 @click.option(
     "--preprocess",
     default="",
     metavar="STEPS",
     help="How an image or a sound becomes the input of a bare file, as in `edgekit build`, e.g. 'resize=256,crop=224'.",
+)
+@click.option(
+    "--task",
+    default="",
+    metavar="TASK",
+    help="What the outputs of a bare file are: classification, detection or segmentation.  [default: classification "
+    "with --labels]",
+)
+@click.option(
+    "--boxes",
+    default="",
+    metavar="WORDS",
+    help="What the values of a bare detector do not show of its boxes: xyxy, yxyx or cxcywh, pixels or share, "
+    "objectness or background, comma-separated.",
 )
 @axis_sizes_option
 @common()
@@ -131,6 +146,8 @@ def command(
     against: str,
     labels: Path | None,
     preprocess: str,
+    task: str,
+    boxes: str,
     sizes: tuple[str, ...],
 ) -> None:
     """Run a model on inputs and print its outputs.
@@ -155,6 +172,8 @@ def command(
             against=against,
             labels=labels,
             preprocess=preprocess,
+            task=task,
+            boxes=boxes,
             sizes=sizes,
             output=output,
             settings=settings,

@@ -1,80 +1,68 @@
-"""A bare file with what its user knows of it: names of classes, and how a file becomes its input."""
+"""A bare file with what its user knows of it: the task, names of classes, and how a file becomes its input."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
-
-import msgspec
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed
-from edgekit.core.spec.tensor_spec import Axis
+from edgekit.core.spec.input_kinds import ImageInput
+from edgekit.flows.describing.description import Description
 from edgekit.flows.opening.artifacts import Opened
+from edgekit.runtime.preprocessing import IMAGE_SUFFIXES
 
-_IN_ORDER: Final = "--labels FILE with one class per line, in the order of the scores"
 
+def described_by_user(found: Opened, said: Description) -> Opened:
+    """A bare file with what its user knows of it.
 
-def described_by_user(found: Opened, labels: Path | None, preprocess: str) -> Opened:
-    """A bare file with what its user knows of it: the names of its classes, and how a file becomes its input.
-
-    Args:
-        labels: A file of class names, one per line; the file is then a classifier, whose first output has a score
-            of each class.
-        preprocess: Steps as in `parse_preprocessing`; if empty, the file takes arrays.
+    How its outputs contain boxes or masks is not known before it ran: see `with_reading`.
 
     Raises:
-        UserError: It is a bundle, or the names or the preprocessing do not fit the file.
+        UserError: It is a bundle, or the names, the task or the preprocessing do not fit the file.
     """
-    if labels is None and not preprocess:
+    if not said.options:
         return found
     if found.bundle is not None:
-        given = "--preprocess" if labels is None else "--labels"
+        given = said.options[0]
         raise UserError(f"{given} does not apply to '{found.path}': a bundle has its own.", hint=f"Omit {given}.")
-    # Readers of samples, which few commands need.
+    # Readers of samples and metrics of tasks, which few commands need.
+    from edgekit.flows.describing.tasks import with_task
     from edgekit.flows.reading.preprocess_option import with_preprocessing
-    from edgekit.flows.reading.sample_files import label_names
 
-    spec = with_preprocessing(found.spec, preprocess)
-    if labels is not None:
-        names = label_names(labels)
-        _refuse_other_count(names, labels, found)
-        spec = msgspec.structs.replace(spec, task="classification", labels=names)
-    return replace(found, spec=spec)
+    spec = with_preprocessing(found.spec, said.preprocess)
+    return replace(found, spec=with_task(spec, said, found.path))
 
 
-def refuse_other_scores(found: Opened, outputs: Iterable[Feed]) -> None:
-    """Raise unless the first output has a score for each class that the user named: a file may not say how many.
+def with_reading(found: Opened, outputs: Sequence[Feed], said: Description) -> tuple[Opened, tuple[str, ...]]:
+    """A bare file with the form of its outputs, as its task, its shapes and its values leave one; and a note of it.
+
+    Args:
+        outputs: Those of each feed.
 
     Raises:
-        UserError: It has more or fewer, or a score for each of several places.
+        UserError: They leave none or several, or contain another number of classes than the user named.
     """
-    names, output = found.spec.labels, found.spec.outputs[0].name
-    if found.bundle is not None or not names:
+    if not said.options:
+        return found, ()
+    from edgekit.flows.describing.tasks import with_form_of
+
+    spec, notes = with_form_of(found.spec, outputs, said, found.path)
+    return replace(found, spec=spec), notes
+
+
+def refuse_undescribed(found: Opened, inputs: Iterable[str]) -> None:
+    """Raise for an image that is given to a bare file without a word on how an image becomes its input.
+
+    Raises:
+        UserError: The hint is the plainest preprocessing that fits.
+    """
+    image = next((text for text in inputs if Path(text).suffix.lower() in IMAGE_SUFFIXES), None)
+    if image is None or not found.is_described_by_file or isinstance(found.spec.preprocessing, ImageInput):
         return
-    for feed in outputs:
-        shape = feed[output].shape
-        if _classes(shape) != len(names):
-            message = f"There are {len(names)} class names, but the first output '{output}' of '{found.path}' has"
-            raise UserError(f"{message} the shape {list(shape)}.", hint=_IN_ORDER)
+    from edgekit.flows.reading.preprocess_option import EXAMPLE_IMAGE, example_of
 
-
-def _refuse_other_count(names: Sequence[str], labels: Path, found: Opened) -> None:
-    """Raise unless the first output can be scores of this many classes."""
-    if not names:
-        raise UserError(f"'{labels}' contains no class names.", hint="One name per line, in the order of the classes.")
-    count = _classes(found.spec.outputs[0].shape)
-    if count is None or not (isinstance(count, str) or count == len(names)):
-        message = f"'{labels}' names {len(names)} classes; the first output of '{found.path}' is"
-        raise UserError(f"{message} '{found.spec.outputs[0]}'.", hint="Omit --labels, or name every class.")
-
-
-def _classes(shape: Sequence[Axis]) -> Axis | None:
-    """The axis of an output with the scores of a sample; None if it has several, as those of the places of a mask.
-
-    Convolutions at the end leave axes of 1: (N, K, 1, 1).
-    """
-    kept = list(shape) if len(shape) == 1 else [axis for axis in shape[1:] if axis != 1]
-    return kept[0] if len(kept) == 1 else None
+    steps = example_of(found.spec.inputs[0]) or EXAMPLE_IMAGE
+    message = f"'{image}' is an image: --preprocess says how it becomes the input of '{found.path}'."
+    raise UserError(message, hint=f"--preprocess '{steps}'")

@@ -69,12 +69,25 @@ def read_coco(folder: Path, table: Path, how: Preprocessing | None) -> Held:
         )
     files = [_file(folder, image.file_name, table) for image in document.images]
     read = read_files(folder, files, how)
-    categories = sorted(document.categories, key=lambda one: one.id)
+    categories = _sorted(document.categories)
     classes = {one.id: place for place, one in enumerate(categories)}
     there = _by_image(document, classes, table)
     objects = [_resized(there[document.images[row].id], files[row], how) for row in read.rows]
     names = tuple(one.name for one in categories)
     return Held(folder, {UNNAMED: read.values, f"{TARGET}{OBJECTS}": _padded(objects)}, names, how, read.warnings)
+
+
+def category_names(table: Path) -> tuple[str, ...]:
+    """The names of the categories in the order of their ids, which is that of the classes.
+
+    Raises:
+        UserError: Not COCO's form.
+    """
+    return tuple(one.name for one in _sorted(_decoded(table).categories))
+
+
+def _sorted(categories: Sequence[_Category]) -> list[_Category]:
+    return sorted(categories, key=lambda one: one.id)
 
 
 def _decoded(table: Path) -> _Document:

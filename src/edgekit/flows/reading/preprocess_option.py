@@ -24,6 +24,9 @@ _WHOLE: Final = 1e-6
 _WHITE: Final = 255
 # The grey of the border in most detectors that are trained with letterboxes, YOLOv5 and later among them.
 _PAD: Final = 114
+# Of one image: channels, height and width; and how many channels it may have.
+_IMAGE_AXES: Final = 3
+_CHANNELS: Final = (1, 3)
 
 
 class _Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,13 +119,20 @@ def _fitting_hint(how: Preprocessing, tensor: TensorSpec, text: str) -> str:
     sizes = [size for size in tensor.shape[1:] if isinstance(size, int)]
     if isinstance(how, AudioInput):
         return f"--preprocess 'rate={how.rate},length={sizes[0]}'" if len(sizes) == 1 else ""
-    if len(sizes) != 3:
-        return ""
     if isinstance(how, ImageInput) and sizes == [how.height, how.width, how.channels]:
         return f"--preprocess '{text},layout=nhwc'"
-    height, width = sizes[1:] if sizes[0] in (1, 3) else sizes[:2]
-    color = ",color=gray" if 1 in (sizes[0], sizes[2]) else ""
-    return f"--preprocess 'resize={height}x{width}{color}'"
+    steps = example_of(tensor)
+    return f"--preprocess '{steps}'" if steps else ""
+
+
+def example_of(tensor: TensorSpec) -> str:
+    """The plainest preprocessing that makes an image of the size of this input; empty if it is none of a fixed size."""
+    sizes = [size for size in tensor.shape[1:] if isinstance(size, int)]
+    if len(sizes) != _IMAGE_AXES or not {sizes[0], sizes[2]} & set(_CHANNELS):
+        return ""
+    is_first = sizes[0] in _CHANNELS
+    channels, height, width = sizes if is_first else (sizes[2], *sizes[:2])
+    return f"resize={height}x{width}{',color=gray' * (channels == 1)}{',layout=nhwc' * (not is_first)}"
 
 
 def _pairs(text: str) -> tuple[dict[str, str], list[str]]:
