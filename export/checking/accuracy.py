@@ -22,6 +22,8 @@ from edgekit.export.checking.tasks.quality import class_output, quality_of
 from edgekit.runtime.backend import Session
 
 _TOO_FEW: Final = "an interval needs at least 2 samples"
+# Why a file from elsewhere has no drop.
+_ALONE: Final = "the file has no reference"
 # Why the quality of an untrained network is not measured.
 _UNTRAINED: Final = "the weights are a random initialisation"
 
@@ -63,6 +65,18 @@ def with_quality(accuracy: Accuracy, session: Session, spec: ModelSpec, samples:
     assert found is not None
     missing = report.Estimate(None, reason="the reference outputs of these samples are not in the bundle")
     return structs.replace(accuracy, quality=_estimate(found.interval()), reference=missing)
+
+
+def quality_alone(artifact: Artifact, spec: ModelSpec, samples: Samples, where: str) -> Accuracy:
+    """The quality of a file from elsewhere, whose outputs are the `expected` of labelled samples; it has no drop.
+
+    Raises:
+        UserError: The labels or targets do not fit the outputs.
+    """
+    found = quality_of(_metric(spec, samples), samples.expected, samples, spec)
+    assert found is not None  # a metric that only its model computes belongs to a reference model
+    missing = report.Estimate(None, reason=_ALONE)
+    return Accuracy(artifact.recipe, where, found.metric, _estimate(found.interval()), missing, missing)
 
 
 def metric_of(spec: ModelSpec, samples: Samples) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import numpy as np
@@ -19,27 +18,12 @@ from edgekit.export.checking.accuracy import refuse_unfitting
 from edgekit.export.checking.cases import Case, worth_keeping
 from edgekit.export.checking.meanings import masks
 from edgekit.export.checking.sampling import feeds_of, joined
-from edgekit.export.checking.tasks.detector_forms import with_detector_form
-from edgekit.export.checking.tasks.keypoint_forms import with_keypoint_form
-from edgekit.export.checking.tasks.label_forms import with_label_form
-from edgekit.export.checking.tasks.segmentation_forms import with_segmentation_form
-from edgekit.export.checking.tasks.transcript_forms import with_transcript_form
-from edgekit.export.checking.tasks.translation_forms import with_translation_form
+from edgekit.export.checking.tasks.task_forms import with_form
 from edgekit.export.messages import ModuleRef
 from edgekit.export.shapes.lengths import sizes_of_samples
 from edgekit.export.workers.arrays import pack_feeds, save_arrays, unpack_feeds
 from edgekit.export.workers.toolchain import STATE, WEIGHTS
 from edgekit.export.workers.worker import Worker
-
-# One for each kind of task; each leaves the specs of the others as they are.
-_FORMS: Final = (
-    with_detector_form,
-    with_segmentation_form,
-    with_label_form,
-    with_transcript_form,
-    with_translation_form,
-    with_keypoint_form,
-)
 
 
 @dataclass(frozen=True)
@@ -107,18 +91,9 @@ def ask_reference(
     _refuse_failed_signatures(failures, spec)
     answered_samples = samples.with_expected(joined(list(own.values()), complete), _first_rows(noise, own, complete))
     refuse_unfitting(complete, answered_samples)
-    complete, read_as = _with_form(complete, answered_samples)
+    complete, read_as = with_form(complete, answered_samples)
     warnings = (*read_as, *traced.notes, *_random(traced), *_unchecked(kept, failures, samples, spec))
     return Reference(complete, answered_samples, kept, traced, warnings, _varying(seen))
-
-
-def _with_form(spec: ModelSpec, samples: Samples) -> tuple[ModelSpec, tuple[str, ...]]:
-    """The spec with what its task says of its outputs, and how they were read."""
-    notes: list[str] = []
-    for form in _FORMS:
-        spec, found = form(spec, samples)
-        notes += found
-    return spec, tuple(notes)
 
 
 def _as_cases(own: Mapping[int, Feed], feeds: Sequence[Feed], samples: Samples, spec: ModelSpec) -> Iterator[Case]:

@@ -208,7 +208,9 @@ def test_a_bare_file_without_a_reference_and_an_empty_bundle_are_refused(tmp_pat
     with pytest.raises(UserError, match="contains no artifact to validate") as empty:
         validate(linear(tmp_path / "net", {}))
 
-    assert alone.value.hint == f"edgekit validate {file} --reference BUNDLE"
+    assert alone.value.hint == (
+        f"edgekit validate {file} --reference BUNDLE, or --samples PATH with labels, for its metric"
+    )
     assert empty.value.hint == f"edgekit inspect {tmp_path / 'net'}"
 
 

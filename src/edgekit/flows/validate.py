@@ -21,6 +21,7 @@ from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.verdict import Verdict, worst
 from edgekit.export.formats import contents_reader_of
+from edgekit.flows.describing.description import Description
 from edgekit.flows.fleet.profiled import Profiled, missing_of
 from edgekit.flows.judging.quality import agreement
 from edgekit.flows.measuring.findings import Findings
@@ -53,24 +54,39 @@ def validate(
     reference: str | Path | None = None,
     samples: Path | None = None,
     data: Path | None = None,
+    labels: Path | None = None,
+    task: str = "",
+    preprocess: str = "",
     settings: Settings = Settings(),
     progress: Progress = Silent(),
 ) -> Report:
-    """Parity of every artifact with the reference outputs in the bundle, and its accuracy.
+    """Parity of every artifact with the reference outputs in the bundle, and its accuracy; or that of a file alone.
 
     The accuracy is that of all samples held back when the bundle was made, where they are found, otherwise of those in
     the bundle, as are the drop and parity.
 
     Args:
-        path: A bundle, or a bare `.onnx` or `.tflite` together with `reference`.
+        path: A bundle, or a bare `.onnx` or `.tflite` together with `reference` or `samples`.
         artifact: Recipe names or aliases; all artifacts if empty.
         reference: A bundle whose samples a bare file must reproduce.
-        samples: The file that the bundle was made from, if it is not found by its name.
+        samples: The file that the bundle was made from, if it is not found by its name; or of a bare file, real inputs
+            with labels, as `build` takes them.
         data: Folder of data sets, for a bundle of a reference model; `settings.data` if None.
+        labels: What is true of the samples of a bare file, or the names of its classes, as in `build`, and so `task`
+            and `preprocess`.
 
     Raises:
-        UserError: A bare file without a reference, inputs with different names, or `samples` of another bundle.
+        UserError: A bare file without a reference and samples, inputs with different names, `samples` of another bundle
+            or without labels, or a description of what has its own.
     """
+    said = Description(labels, preprocess, task)
+    if is_bare(Path(path)) and samples is not None and reference is None:
+        return _alone(Path(path), artifact, samples, said, settings, progress)
+    if said.options:
+        reason = "is judged on the samples of its reference" if is_bare(Path(path)) else "has its own"
+        raise UserError(
+            f"{said.options[0]} does not apply to '{path}', which {reason}.", hint=f"Omit {said.options[0]}."
+        )
     with (
         opened(Path(path), with_samples=not is_bare(Path(path))) as found,
         _with_reference(found, reference) as known,
@@ -88,6 +104,20 @@ def validate(
     verdict = worst([parity_verdict(parity), *([Verdict.INCOMPLETE] if failed else [])])
     findings = Findings(known.spec, str(path), chosen, parity, accuracy, profiled, split=split, warnings=left_out)
     return findings.report("validate", settings, verdict=verdict, outcomes=(Outcome("local", verdict),))
+
+
+def _alone(
+    path: Path, names: Sequence[str], samples: Path, said: Description, settings: Settings, progress: Progress
+) -> Report:
+    """The metric of a bare file on labelled samples: there is nothing that it could fail."""
+    # Readers of samples and metrics of tasks, which bundles do not need.
+    from edgekit.flows.describing.file_quality import quality_of_file
+
+    with opened(path, with_samples=False) as found:
+        artifact = _with_precision(found.chosen(names)[0], found)
+        quality = quality_of_file(found, artifact, samples, said, progress)
+    findings = Findings(quality.spec, str(path), (artifact,), (), (quality.accuracy,), warnings=quality.notes)
+    return findings.report("validate", settings, verdict=Verdict.PASS, outcomes=(Outcome("local", Verdict.PASS),))
 
 
 def is_trained(source: str) -> bool:
@@ -139,10 +169,12 @@ def _with_reference(found: Opened, reference: str | Path | None) -> Iterator[Ope
     """`found` with the samples of `reference`; as it is when it brings its own."""
     if reference is None:
         if not found.samples.expected:
+            instead = (
+                "export it with --include-samples" if found.bundle else "--samples PATH with labels, for its metric"
+            )
             raise UserError(
                 f"'{found.path}' has no reference outputs to compare with.",
-                hint=f"edgekit validate {found.path} --reference BUNDLE"
-                + (", or export it with --include-samples" if found.bundle else ""),
+                hint=f"edgekit validate {found.path} --reference BUNDLE, or {instead}",
             )
         yield found
         return

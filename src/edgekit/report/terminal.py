@@ -146,8 +146,11 @@ def _size_cell(row: rows.Row) -> Text:
 
 
 def _quality_head(rows: Sequence[rows.Row]) -> Text:
-    metric = next(row.accuracy.metric for row in rows if row.accuracy)
+    found = [row.accuracy for row in rows if row.accuracy]
+    metric = found[0].metric
     unit = "drop, pt" if drop_unit(metric) == "points" else "drop"
+    if all(map(_is_alone, found)):
+        unit = "interval"
     return Text(f"{formatting.shortened(metric, _METRIC_WIDTH)}\n{unit}")
 
 
@@ -156,11 +159,19 @@ def _quality_cell(accuracy: Accuracy | None) -> Text:
         return Text(ABSENT)
     unit = drop_unit(accuracy.metric)
     quality = formatting.quantity(accuracy.quality, metric_unit(accuracy.metric))
+    if _is_alone(accuracy):
+        between = formatting.interval(accuracy.quality, metric_unit(accuracy.metric), form=_RANGE)
+        return Text.assemble(quality, (f"\n{between}", _DIM))
     drop = formatting.quantity(accuracy.drop, unit).removesuffix(" pt")
     between = formatting.interval(accuracy.drop, unit, form=_RANGE)
     # Points fit on one line with their interval; errors have as many digits as they please.
     gap = ", " if unit == "points" else "\n"
     return Text.assemble(quality, "\n", drop, (f"{gap}{between}" if between else "", _DIM))
+
+
+def _is_alone(accuracy: Accuracy) -> bool:
+    """True for the metric of a file without a reference, from which it could drop."""
+    return accuracy.quality.value is not None and accuracy.drop.value is None
 
 
 def _latency_cell(row: rows.Row, quantile: str) -> Text:
@@ -187,7 +198,7 @@ def _missing(row: rows.Row) -> list[str]:
     found = []
     if row.withheld == rows.FAILED_PARITY:
         found.append(rows.FAILED_PARITY)
-    if row.accuracy and row.accuracy.drop.value is None and row.accuracy.drop.reason:
+    if row.accuracy and row.accuracy.quality.value is None and row.accuracy.drop.reason:
         found.append(f"no {formatting.clean(row.accuracy.metric)}, {formatting.clean(row.accuracy.drop.reason)}")
     for name in QUANTILES if row.is_timed else ():
         estimate = row.quantile(name)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         "edgekit validate digits-bundle",
         "edgekit validate digits.edgekit --artifact tflite-int8",
         "edgekit validate model.onnx --reference digits-bundle",
+        "edgekit validate m.onnx --samples photos --preprocess resize=224x224",
         "edgekit validate mnist --data data",
     ],
 )
@@ -44,8 +45,24 @@ if TYPE_CHECKING:
 @click.option(
     "--samples",
     type=path_type,
-    metavar="FILE",
-    help="The samples that the bundle was made from.  [default: a file of that name here or next to the bundle]",
+    metavar="PATH",
+    help="Labelled inputs of a bare file, as in `edgekit build`; or the samples that a bundle was made from.  "
+    "[default: a file of that name here or next to the bundle]",
+)
+@click.option(
+    "--labels",
+    type=path_type,
+    metavar="PATH",
+    help="What is true of the samples of a bare file, or its class names, as in `edgekit build`.",
+)
+@click.option(
+    "--task", default="", metavar="TASK", help="The task of a bare file, if it does not follow from its samples."
+)
+@click.option(
+    "--preprocess",
+    default="",
+    metavar="STEPS",
+    help="How an image or a sound becomes the input of a bare file, as in `edgekit build`.",
 )
 @data_option
 @report_option
@@ -56,6 +73,9 @@ def command(
     artifact: tuple[str, ...],
     reference: Path | None,
     samples: Path | None,
+    labels: Path | None,
+    task: str,
+    preprocess: str,
     data: Path | None,
     report: tuple[Path, ...],
 ) -> int:
@@ -64,17 +84,22 @@ def command(
     Runs every artifact in its own backend on the samples of the bundle. Exits with 1 if one differs from the model it
     was made from. The accuracy is that of all samples held back for evaluation, if they are here.
 
+    Of a bare file with labelled samples of your own, measures the metric of its task with its interval.
+
     For a reference model or run directory, recomputes the headline metric on the whole test split. Exits with 1 if it
     disagrees with the model card.
     """
     from edgekit.flows.validate import is_trained, validate
 
     if is_trained(str(path)):
-        given = {"--artifact": artifact, "--reference": reference, "--samples": samples, "--report": report}
+        given: dict[str, object] = {"--artifact": artifact, "--reference": reference, "--samples": samples}
+        given |= {"--labels": labels, "--task": task, "--preprocess": preprocess, "--report": report}
         _refuse(path, given, "has no artifacts")
         return _quality(call, path, data)
     if path.suffix in (".onnx", ".tflite"):
-        _refuse(path, {"--data": data, "--samples": samples}, "is judged on the samples of its reference")
+        _refuse(path, {"--data": data}, "is a file")
+    if reference is not None:
+        _refuse(path, {"--samples": samples}, "is judged on the samples of its reference")
     with call.progress() as progress:
         found = validate(
             path,
@@ -82,6 +107,9 @@ def command(
             reference=reference,
             samples=samples,
             data=data,
+            labels=labels,
+            task=task,
+            preprocess=preprocess,
             settings=call.settings(),
             progress=progress,
         )

@@ -66,7 +66,8 @@ def with_form_of(
         first, *others = possible_masks(outputs[0], spec)
         if any(one.scores == first.scores for one in others):
             message = f"'{first.scores}' {list(outputs[0][first.scores].shape)} may have its {len(spec.labels)} classes"
-            raise UserError(f"{message} on two axes.", hint=_with_samples(path, SEGMENTATION, "FOLDER"))
+            command = f"edgekit build {path} --task {SEGMENTATION} --samples FOLDER --labels FOLDER"
+            raise UserError(f"{message} on two axes.", hint=command)
         return structs.replace(spec, postprocessing=first), (masks_read_as(first),)
     if spec.task == CLASSIFICATION:
         _refuse_other_scores(spec, outputs, path)
@@ -81,18 +82,18 @@ def _one_of(left: Sequence[DetectionOutput], spec: ModelSpec, path: Path) -> Det
         message = f"No reading of '{path}' as {len(spec.labels)} classes puts its boxes into the image"
         raise UserError(
             f"{message}: the preprocessing or the number of classes may be wrong.",
-            hint=f"--boxes WORDS, of {', '.join(BOX_WORDS)}; or {_with_samples(path, DETECTION, 'FILE.json')}",
+            hint=f"--boxes WORDS, of {', '.join(BOX_WORDS)}; to find them, {_finding(path)}",
         )
     ways = dict.fromkeys(" ".join(sorted(words_of(how), key=BOX_WORDS.index)) for how in left)
     raise UserError(
         f"The values of '{path}' do not show how it writes its boxes: {' or '.join(ways)}.",
-        hint=f"--boxes {next(iter(ways)).replace(' ', ',')}, or what its authors say; or, to find it, "
-        f"{_with_samples(path, DETECTION, 'FILE.json')}",
+        hint=f"--boxes {next(iter(ways)).replace(' ', ',')}, or what its authors say; to find it, {_finding(path)}",
     )
 
 
-def _with_samples(path: Path, task: str, labels: str) -> str:
-    return f"edgekit build {path} --task {task} --samples FOLDER --labels {labels}"
+def _finding(path: Path) -> str:
+    """The command that says how boxes are written, by labelled objects."""
+    return f"edgekit validate {path} --task {DETECTION} --samples FOLDER --labels FILE.json"
 
 
 def _words(said: Description) -> tuple[str, ...]:
