@@ -31,6 +31,7 @@ from edgekit.core.errors import (
     to_record,
 )
 from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult, OperatorTime
+from edgekit.core.measurement import CallParts
 from edgekit.core.samples import Feed, read_arrays, write_arrays
 from edgekit.core.system import documents
 from edgekit.core.system.files import sha256_file
@@ -57,6 +58,7 @@ class _Run(NamedTuple):
     nivcsw: int | None
     energy_j: float | None
     notes: tuple[str, ...]
+    end_to_end: CallParts | None
 
 
 def launch(job: Job) -> JobResult:
@@ -90,6 +92,7 @@ def launch(job: Job) -> JobResult:
         before=before,
         after=machines.facts(read_texts(), throttled_before=machines.throttling_bits(state)),
         notes=(*notes, *run.notes),
+        end_to_end=run.end_to_end,
     )
 
 
@@ -127,8 +130,18 @@ def _measured(backend: Backend, job: Job, feeds: Sequence[Feed]) -> _Run:
         peak = peak_memory_bytes()
         if job.outputs:
             write_outputs(Path(job.outputs), [session.run(feed) for feed in feeds])
+        # After everything else: Pillow and what decodes outputs are part of no other figure.
+        whole = _whole_calls(session, job)
         notes = _notes(session)
-        return _Run(session.provider, timing, opened - started, ran - opened, peak, switches, energy_j, notes)
+        return _Run(session.provider, timing, opened - started, ran - opened, peak, switches, energy_j, notes, whole)
+
+
+def _whole_calls(session: Session, job: Job) -> CallParts | None:
+    if job.end_to_end is None:
+        return None
+    from edgekit.runtime.end_to_end import time_whole_calls
+
+    return time_whole_calls(session, job)
 
 
 def _operators(backend: Backend, job: Job, feed: Feed) -> tuple[OperatorTime, ...]:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 # What ends like this is a file that is missing, not a sentence.
 _FILES: Final = (".txt", ".npy", ".npz", ".csv", ".wav")
 _GIVEN: Final = "the input"
+_MEANINGS: Final = ("scores", "text", "curve", "objects", "points", "classes", "image")
 # Height and width, and the colours of one image.
 _IMAGE_AXES: Final = (2, 3)
 
@@ -59,6 +60,12 @@ class Prediction:
         self.outputs = outputs
         self._spec = spec
         self._size = size
+
+    def read(self) -> Prediction:
+        """This prediction with every meaning computed, as a program needs it that shows or sends all of them."""
+        for meaning in _MEANINGS:
+            getattr(self, meaning)
+        return self
 
     @cached_property
     def scores(self) -> tuple[tuple[str, float], ...]:

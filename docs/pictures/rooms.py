@@ -42,7 +42,7 @@ ROWS: Final = (
                 ("judging", "writing", "deploying", "sweeping", "describing"),
                 ("keeping",),
                 ("measuring",),
-                ("fleet",),
+                ("fleet", "calls"),
                 ("opening",),
                 ("reading", "signing"),
             ),

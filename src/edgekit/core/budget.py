@@ -12,7 +12,7 @@ import msgspec
 
 from edgekit.core import units
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.measurement import DECODE, PREFILL
+from edgekit.core.measurement import DECODE, PREFILL, WHOLE
 from edgekit.core.recipe import Recipe, matches
 from edgekit.core.spec.metric import MODEL_METRICS, metric_traits
 from edgekit.core.target import Target
@@ -50,6 +50,8 @@ def _quality_kinds() -> Iterator[tuple[str, MetricKind]]:
 
 METRICS: Final = {
     "latency": MetricKind("s", units.TIME_S),
+    # Time of a call from a file to a prediction.
+    WHOLE: MetricKind("s", units.TIME_S),
     # Time of a call / time of the sound in it.
     "realtime": MetricKind("1", units.NUMBER),
     # Of decoders: the time that a prompt takes, and tokens per second while it is read and after it.
@@ -63,14 +65,14 @@ METRICS: Final = {
     "sqnr": MetricKind("dB", units.DECIBEL, lower_is_better=False),
     **dict(_quality_kinds()),
 }
-CALLS: Final = ("latency", "realtime", "first_token", "prefill_rate", "decode_rate")
+CALLS: Final = ("latency", WHOLE, "realtime", "first_token", "prefill_rate", "decode_rate")
 """Metrics that follow from the times of calls."""
 # Largest limit of a metric that is a share, and of its drop, the same in words, and the unit to write it in.
 _SHARE: Final = (1.0, "at most 1 (100 %)", "%")
 _LOST_SHARE: Final = (math.nextafter(1.0, 0.0), "less than 1 (100 pt)", "pt")
-_WITH_QUANTILES: Final = ("latency", "realtime", "first_token")
+_WITH_QUANTILES: Final = ("latency", WHOLE, "realtime", "first_token")
 _KNOWN: Final = (
-    *(f"{name}.{quantile}" for name in _WITH_QUANTILES for quantile in ("p50", "p90", "p99")),
+    *(f"{name}.{quantile}" for name in _WITH_QUANTILES for quantile in ("p50", "p90", "p95", "p99")),
     *(name for name in METRICS if name not in _WITH_QUANTILES),
 )
 
@@ -78,7 +80,8 @@ _KNOWN: Final = (
 class Budget(msgspec.Struct, frozen=True):
     """A limit in SI units on one metric, for one artifact and target or (empty scope) for any.
 
-    `quantile` is set for latency, the real-time factor and the first token: `latency.p90` has 0.9.
+    `quantile` is set for latency, calls from end to end, the real-time factor and the first token: `latency.p90` has
+    0.9.
     """
 
     text: str

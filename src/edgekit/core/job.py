@@ -7,6 +7,8 @@ from typing import Annotated, Final
 import msgspec
 
 from edgekit.core.facts import Facts
+from edgekit.core.measurement import CallParts
+from edgekit.core.spec.model_spec import ModelSpec
 
 # 1: first version.
 JOB_SCHEMA: Final = 1
@@ -16,6 +18,17 @@ Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
 
 
+class WholeCalls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls from end to end: `input`, a file or a sentence, is read and decoded as `spec` says, at least `least` times.
+
+    What the outputs mean is part of each call.
+    """
+
+    input: str
+    spec: ModelSpec
+    least: int
+
+
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One launch: load `artifact`, run `feeds`, time the first feed.
 
@@ -23,7 +36,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     named `INDEX:INPUT`; feed 0 is timed. With `outputs`, every feed is run once and its outputs are written there as
     `INDEX:OUTPUT`. With `operators`, every operator is timed as well, in separate runs, if the runner supports that.
     With `states` (inputs by output), an output of a timed run is the input of the next one, if it has the same shape;
-    the runner in C and browsers repeat the first states instead. Times in seconds.
+    the runner in C and browsers repeat the first states instead. With `end_to_end`, calls from a file to a prediction
+    are timed after the others, for the same time; only launches on this machine do that. Times in seconds.
     """
 
     artifact: str
@@ -38,6 +52,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     max_values: int = 1000
     operators: bool = False
     states: dict[str, str] = {}
+    end_to_end: WholeCalls | None = None
     schema_version: int = JOB_SCHEMA
 
 
@@ -77,6 +92,7 @@ class JobResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     before: Facts = Facts()
     after: Facts = Facts()
     notes: tuple[str, ...] = ()
+    end_to_end: CallParts | None = None
     schema_version: int = JOB_SCHEMA
 
 

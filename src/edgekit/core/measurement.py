@@ -10,6 +10,30 @@ from edgekit.core.system.documents import Document
 
 DECODE: Final = "decode"
 PREFILL: Final = "prefill"
+PARTS: Final = ("preprocess", "inference", "postprocess")
+"""The parts of a call from a file to a prediction, in order."""
+WHOLE: Final = "end_to_end"
+
+
+class CallParts(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a launch measured of whole calls, from a file to a prediction: three times of each call, in seconds.
+
+    The calls are in order, and the first `warmups` of them are the warm-up. `nivcsw`: involuntary context switches
+    during the others.
+    """
+
+    preprocess: tuple[float, ...]
+    inference: tuple[float, ...]
+    postprocess: tuple[float, ...]
+    warmups: int = 0
+    nivcsw: int | None = None
+
+    def times(self, part: str) -> tuple[float, ...]:
+        """The times of one of `PARTS`, or of `WHOLE` calls: the sum of the three, call by call."""
+        if part == WHOLE:
+            return tuple(map(sum, zip(self.preprocess, self.inference, self.postprocess, strict=False)))
+        found: tuple[float, ...] = getattr(self, part)
+        return found
 
 
 class Launch(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,6 +42,7 @@ class Launch(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `warmups` are the first calls in order, `values` the calls after the warm-up. `disturbed` is true if the scheduler
     or another process interfered, with the evidence in `notes`; `replaced`, if the launch was repeated and the other
     one counts. `energy_j` is the energy in joules of the last `energy_calls` calls together; None: of all `values`.
+    `end_to_end` are calls from a file to a prediction, made after `values`, if they were requested.
     """
 
     order: int
@@ -31,6 +56,7 @@ class Launch(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replaced: bool = False
     energy_j: float | None = None
     energy_calls: int | None = None
+    end_to_end: CallParts | None = None
 
 
 class Measurement(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +91,17 @@ class Measurement(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=T
     def counted(self) -> tuple[Launch, ...]:
         """The launches that were not replaced."""
         return tuple(launch for launch in self.launches if not launch.replaced)
+
+    def part(self, name: str) -> Measurement:
+        """One of `PARTS` or `WHOLE` as a measurement of its own; without launches if it was not measured."""
+        found = ((one, one.end_to_end) for one in self.launches)
+        launches = tuple(_of_part(one, parts, name) for one, parts in found if parts is not None)
+        return msgspec.structs.replace(self, metric=name, launches=launches)
+
+
+def _of_part(launch: Launch, parts: CallParts, name: str) -> Launch:
+    times = parts.times(name)
+    return msgspec.structs.replace(launch, warmups=times[: parts.warmups], values=times[parts.warmups :])
 
 
 class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,13 +23,21 @@ from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.export.checking.accuracy import metric_of
 from edgekit.export.routes import makeable_recipes
+from edgekit.flows.calls.ability import refuse_other_calls
 from edgekit.flows.fleet.profiled import Profiled, kept_of
-from edgekit.flows.judging.budgets import judge_budgets, outcomes, overall, parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.budgets import (
+    extras_for,
+    judge_budgets,
+    outcomes,
+    overall,
+    parse_budgets,
+    refuse_unmeasurable,
+)
 from edgekit.flows.judging.comparison import read_report, refuse_other_files
 from edgekit.flows.judging.explained import explained
 from edgekit.flows.judging.needed_samples import say_widths
 from edgekit.flows.measuring.findings import Findings
-from edgekit.flows.measuring.measure import measure, rounds_of
+from edgekit.flows.measuring.measure import Extras, measure, rounds_of
 from edgekit.flows.measuring.rounds import Rounds
 from edgekit.flows.opening import devices
 from edgekit.flows.opening.artifacts import Opened, opened, opens
@@ -74,7 +82,7 @@ class Making:
     def source(self, progress: Progress, name: str = "") -> Source:
         """The source, opened and checked; after training, `name` is the run directory."""
         found = ready_source(name or self.name, self.options, self.how, self.recipes, self.settings, progress)
-        refuse_unmeasurable(self.budgets, metric_of(found.spec, found.split.evaluation))
+        refuse_unmeasurable(self.budgets, metric_of(found.spec, found.split.evaluation), found.spec)
         return dataclasses.replace(found, warnings=(*found.warnings, *self.left_out))
 
     def say_widths(self, source: Source, progress: Progress) -> None:
@@ -124,7 +132,8 @@ class BuildOrder:
                 written = write_bundle(source, making.recipes, bundle, making.settings, progress, making.how)
             with _timed("profile", stages, progress):
                 found = written.found
-                profiled = _measured(found, written.parity, self.targets, self.rounds, progress, exported=True)
+                extras, where = extras_for(making.budgets), self.targets
+                profiled = _measured(found, written.parity, where, self.rounds, progress, extras, exported=True)
             findings = written.findings(self.out / BUNDLE, profiled)
             report = _judged(findings, self.targets, making.budgets, making.settings, stages)
             report = msgspec.structs.replace(explained(report, found), origin=making.origin)
@@ -172,7 +181,8 @@ class ResumeOrder:
         checked = _checked_here(earlier)
         spent = stages.get("profile", 0.0)
         with _timed("profile", stages, progress):
-            profiled = _measured(found, checked, self.targets, self.rounds, progress, kept=kept_of(earlier))
+            extras = extras_for(self.budgets)
+            profiled = _measured(found, checked, self.targets, self.rounds, progress, extras, kept=kept_of(earlier))
         stages["profile"] = round(spent + stages["profile"], 3)
         findings = Findings(
             earlier.spec,
@@ -286,8 +296,10 @@ def resume_build_order(
     with opened(out / BUNDLE, progress=progress) as found:
         recipes = [Recipe.parse(one.recipe) for one in found.artifacts]
         budgets = parse_budgets(budget, targets, recipes)
-        refuse_unmeasurable(budgets, metric_of(found.spec, found.samples))
+        refuse_unmeasurable(budgets, metric_of(found.spec, found.samples), found.spec)
         refuse_other_files(earlier, found.artifacts, out / REPORT_JSON)
+        if extras_for(budgets).end_to_end is not None:
+            refuse_other_calls(earlier, out / REPORT_JSON)
         _refuse_useless(targets, recipes)
         yield ResumeOrder(found, earlier, targets, budgets, rounds, settings, out)
 
@@ -301,6 +313,7 @@ def _measured(
     targets: Sequence[Target],
     rounds: Rounds,
     progress: Progress,
+    extras: Extras,
     *,
     exported: bool = False,
     kept: Profiled | None = None,
@@ -311,7 +324,7 @@ def _measured(
     able = [target for target in targets if any(opens(target, one) for one in chosen)]
     if not able:
         return kept or Profiled()
-    profiled = measure(found, able, chosen, rounds, progress, exported=exported, kept=kept, is_partial=True)
+    profiled = measure(found, able, chosen, rounds, progress, extras, exported=exported, kept=kept, is_partial=True)
     if profiled.is_interrupted:
         raise KeyboardInterrupt
     return profiled

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from edgekit.core.bundle import Artifact
+from edgekit.core.errors import UserError
 from edgekit.core.reports.report import Outcome, Report, parity_verdict
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, worst
+from edgekit.flows.calls.ability import refuse_inference_alone, refuse_other_calls
 from edgekit.flows.fleet.profiled import kept_of, verdict_of
 from edgekit.flows.judging.comparison import read_report, refuse_other_files
 from edgekit.flows.judging.explained import explained
@@ -24,6 +27,11 @@ from edgekit.flows.measuring.sustained import refuse_short
 from edgekit.flows.opening.artifacts import Opened, opened, runnable_here
 from edgekit.flows.opening.devices import named_targets
 from edgekit.flows.order import door
+
+_SMALL_FILE: Final = (
+    "Calls from end to end began with a sample, whose file is as small as the input of the model: a file of your own "
+    "may take longer to read. --input FILE"
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class ProfileOrder:
             if (str(target), one.recipe, size, phase) not in self._have
         ]
         steps += ["time each operator in one more launch, where the backend supports it"] * self.extras.operators
+        steps += ["time calls from a file to a prediction in each launch"] * (self.extras.end_to_end is not None)
         if self.extras.sustain_s is not None:
             steps.append(f"keep each under load for {self.extras.sustain_s:g} s")
         return tuple(steps)
@@ -69,7 +78,8 @@ class ProfileOrder:
         kept = None if self.earlier is None else kept_of(self.earlier)
         profiled = measure(self.found, self.targets, self.artifacts, self.rounds, progress, self.extras, kept=kept)
         given = self.found.spec, str(self.found.path), self.artifacts
-        found = Findings(*given, profiled=profiled, warnings=self.left_out)
+        warnings = (*self.left_out, *[_SMALL_FILE] * (self.extras.end_to_end == ""))
+        found = Findings(*given, profiled=profiled, warnings=warnings)
         verdict = parity_verdict(profiled.parity)
         outcomes = tuple(self._outcome(str(one), verdict, found) for one in self.targets)
         report = found.report(self.command, self.settings, verdict=verdict, outcomes=outcomes)
@@ -96,6 +106,7 @@ def profile_order(
     batch: Sequence[int] = (1,),
     operators: bool = False,
     sustain_s: float | None = None,
+    end_to_end: bool = False,
     sizes: Sequence[str] = (),
     input: Sequence[str] = (),
     state: Sequence[str] = (),
@@ -116,8 +127,11 @@ def profile_order(
         batch: Batch sizes; each is measured on its own.
         operators: Also time each operator, where the backend supports it.
         sustain_s: Seconds of load on each artifact afterwards, to detect throttling.
+        end_to_end: Also time calls from a file to a prediction, with their parts: preprocessing, inference,
+            postprocessing.
         sizes: Sizes of the dynamic axes of a bare file, e.g. `T=64`; a bundle has samples.
-        input: Values of inputs of a bare file, e.g. `sr=16000`; other inputs are generated.
+        input: Values of inputs of a bare file, e.g. `sr=16000`; other inputs are generated. With `end_to_end`, the
+            file or the sentence with which each call begins; if empty, the first sample is written as a file.
         state: Pairs `OUTPUT=INPUT` of a streaming model, whose inferences continue from the states of the one before;
             if empty, those of the bundle, or recognized by name and shape.
         resume: The report (.json) of an earlier command on the same artifacts: only what it misses is measured.
@@ -128,20 +142,35 @@ def profile_order(
     targets = named_targets(target)
     rounds = rounds_of(settings, launches, time_limit_s, precision, time_box_s)
     refuse_short(sustain_s)
-    with opened(Path(path), sizes=sizes, inputs=input, states=state, progress=progress) as found:
+    given = _one_file(input) if end_to_end else None
+    values = () if end_to_end else input
+    with opened(Path(path), sizes=sizes, inputs=values, states=state, progress=progress) as found:
         refuse_batches(found, batch)
-        extras = Extras(tuple(batch), operators, sustain_s)
+        if given is not None:
+            refuse_inference_alone(found, targets, batch)
+        extras = Extras(tuple(batch), operators, sustain_s, given)
         is_free = not artifact and all(one.device == "local" and not one.backend for one in targets)
         chosen, left_out = runnable_here(found.artifacts) if is_free else (found.chosen(artifact), ())
-        earlier = None if resume is None else _earlier(Path(resume), chosen)
+        earlier = None if resume is None else _earlier(Path(resume), chosen, extras)
         yield ProfileOrder(found, chosen, targets, rounds, extras, settings, left_out, earlier)
 
 
 profile = door(profile_order)
 
 
-def _earlier(path: Path, artifacts: Sequence[Artifact]) -> Report:
-    """The report to continue; it must be of the same files."""
+def _one_file(input: Sequence[str]) -> str:
+    """The file with which calls from end to end begin; empty if none is given."""
+    if len(input) > 1:
+        raise UserError(
+            f"Calls from end to end begin with one file, got {len(input)}: {', '.join(input)}.", hint="--input FILE"
+        )
+    return input[0] if input else ""
+
+
+def _earlier(path: Path, artifacts: Sequence[Artifact], extras: Extras) -> Report:
+    """The report to continue; it must be of the same files, and have timed whole calls if they are asked for."""
     report = read_report(path)
     refuse_other_files(report, artifacts, path)
+    if extras.end_to_end is not None:
+        refuse_other_calls(report, path)
     return report

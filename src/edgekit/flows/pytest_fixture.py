@@ -13,7 +13,7 @@ from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target, parse_targets
 from edgekit.core.verdict import Verdict, worst
 from edgekit.flows.judging.alarms import MEASURED
-from edgekit.flows.judging.budgets import judge_budgets, parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.budgets import extras_for, judge_budgets, parse_budgets, refuse_unmeasurable
 from edgekit.flows.profile import profile
 
 
@@ -47,6 +47,7 @@ def profile_against(
             artifact=artifact,
             launches=launches,
             time_limit_s=time_limit_s,
+            end_to_end=extras_for(parsed).end_to_end is not None,
             sizes=sizes,
             settings=again,
         )

@@ -22,12 +22,28 @@ def render_markdown(report: Report) -> str:
     is_judged = not verdicts.is_measured(report)
     parts += [_target(target, is_judged=is_judged) for target in rows.targets(report)]
     parts += [f"{prose(samples)}." if (samples := rows.judged_on(report)) else ""]
+    parts += [_whole_calls(report)]
     parts += [_section("Budgets", _budget_lines(report)), _section("Parity", _parity_lines(report))]
     parts += [_section("Not made", _failure_lines(report))]
     parts += [_section("Why", _why_lines(report)), _section("Under load", _load_lines(report))]
     parts += [_section("Training", [prose(training.sentence(report.training))] if report.training else [])]
     parts += [_section("Warnings", [prose(text) for text in rows.warnings(report)])]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _whole_calls(report: Report) -> str:
+    """What a call from a file to a prediction takes, and its parts, one row for each quantile."""
+    found = rows.whole_calls(report)
+    if not found:
+        return ""
+    titles = ["artifact", "target", "quantile", *found[0][1].columns]
+    lines = [_line(titles), _line(["---", "---", "---", *(["---:"] * (len(titles) - 3))])]
+    for latency, whole in found:
+        for name in whole.whole:
+            figures = [_figure(quantiles[name], "s") for quantiles in whole.columns.values()]
+            lines.append(_line([code(latency.artifact), code(latency.target), prose(name), *figures]))
+    begun = f"Each call began with {prose(report.input)}." if report.input else ""
+    return "\n\n".join(part for part in ("### End to end", "\n".join(lines), begun) if part)
 
 
 def _failure_lines(report: Report) -> list[str]:

@@ -14,6 +14,7 @@ from edgekit.core.measurement import Measurement, Trust
 from edgekit.core.reports.report import (
     Accuracy,
     BudgetCheck,
+    EndToEnd,
     Estimate,
     Latency,
     Outcome,
@@ -181,6 +182,12 @@ def withheld(report: Report, artifact: str, target: str) -> str:
     if parity(report, artifact, target) is Verdict.FAIL:
         return FAILED_PARITY
     return EMULATED if _is_emulated(report, artifact, target) else ""
+
+
+def whole_calls(report: Report) -> tuple[tuple[Latency, EndToEnd], ...]:
+    """The rows whose calls were timed from end to end, and may be shown, with those times."""
+    found = ((one, one.end_to_end) for one in report.latency if not withheld(report, one.artifact, one.target))
+    return tuple((one, whole) for one, whole in found if whole is not None)
 
 
 def parity(report: Report, artifact: str, target: str) -> Verdict | None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from edgekit.core.measurement import Trust
 from edgekit.core.reports.explain import grouped
-from edgekit.core.reports.report import Accuracy, BudgetCheck, Operators, Outcome, Report
+from edgekit.core.reports.report import Accuracy, BudgetCheck, Estimate, Latency, Operators, Outcome, Report
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.spec.metric import drop_unit, metric_unit
 from edgekit.core.units import ABSENT, format_value
@@ -51,6 +51,7 @@ def render(report: Report, console: Console) -> None:
         say(console, Text(report.spec.caveat, style=_BOLD), indent=2)
     for target in rows.targets(report):
         _target(console, report, target)
+    _whole_calls(console, report)
     _depths(console, report)
     _why(console, report)
     _parity(console, report)
@@ -177,7 +178,11 @@ def _is_alone(accuracy: Accuracy) -> bool:
 def _latency_cell(row: rows.Row, quantile: str) -> Text:
     if row.is_emulated:
         return Text(rows.EMULATED, style=_DIM)
-    estimate = row.quantile(quantile)
+    return _quantity(row.quantile(quantile))
+
+
+def _quantity(estimate: Estimate) -> Text:
+    """A time, and below it its interval."""
     between = formatting.interval(estimate, "s", form=_RANGE)
     return Text.assemble(formatting.quantity(estimate, "s"), (f"\n{between}" if between else "", _DIM))
 
@@ -242,6 +247,23 @@ def _outcome_line(outcome: Outcome) -> Text:
     return Text.assemble("outcome ", _verdict(outcome.verdict), chosen, reason)
 
 
+def _whole_calls(console: Console, report: Report) -> None:
+    """What a call from a file to a prediction takes, and its parts."""
+    for latency, whole in rows.whole_calls(report):
+        say(console, Text(""), Text(f"End to end: {_where(latency)}", style=_BOLD))
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=_DIM)
+        table.add_column(Text("\ninterval"), no_wrap=True)
+        for title in whole.columns:
+            table.add_column(Text(title), justify="right", no_wrap=True)
+        for name in whole.whole:
+            table.add_row(Text(name), *(_quantity(quantiles[name]) for quantiles in whole.columns.values()))
+        print_table(console, table)
+        reasons = (f"no {name}, {one.reason}" for name, one in whole.whole.items() if one.reason)
+        say(console, *(Text(formatting.clean(text), style=_DIM) for text in reasons), indent=2)
+    if rows.whole_calls(report) and report.input:
+        say(console, Text(f"Each call began with {formatting.clean(report.input)}.", style=_DIM), indent=2)
+
+
 def _depths(console: Console, report: Report) -> None:
     """Operators by type, and what sustained load did."""
     for found in report.operators:
@@ -264,7 +286,7 @@ def _depths(console: Console, report: Report) -> None:
         say(console, Text(formatting.clean(sustained.sentence(load))), indent=2)
 
 
-def _where(found: Operators | Sustained) -> str:
+def _where(found: Latency | Operators | Sustained) -> str:
     sizes = f", {formatting.sizes(found.sizes)}" if found.sizes else ""
     return formatting.clean(f"{found.artifact} on {found.target}{sizes}")
 

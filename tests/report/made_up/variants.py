@@ -12,6 +12,7 @@ from edgekit.core.job import OperatorTime
 from edgekit.core.measurement import Trust
 from edgekit.core.reports.explain import Cause
 from edgekit.core.reports.report import (
+    EndToEnd,
     Epoch,
     Estimate,
     Latency,
@@ -280,6 +281,15 @@ def hostile_failure() -> Report:
     return not_made(HOSTILE)
 
 
+def whole_calls() -> Report:
+    """Calls from a file to a prediction on this machine; one artifact has no p95, and the file tries to be a script."""
+    report = make_report()
+    seen, none = Estimate(0.0031, 0.0030, 0.0032, 6), Estimate(None, reason="n too small")
+    whole = EndToEnd(*({"p50": seen, "p95": none if part == 0 else seen} for part in range(4)))
+    latency = tuple(replace(one, end_to_end=whole) if one.target == LOCAL else one for one in report.latency)
+    return replace(report, latency=latency, input=HOSTILE)
+
+
 def empty() -> Report:
     return Report(command="export", created="")
 
@@ -308,6 +318,7 @@ VARIANTS = {
         hostile_training,
         not_made,
         hostile_failure,
+        whole_calls,
         empty,
     )
 }

@@ -32,6 +32,7 @@ from edgekit.cli.common import Call, Command, common
         "edgekit profile digits-bundle --target local,local/onnxruntime@threads=2",
         "edgekit profile model.tflite --precision 1% --report latency.html",
         "edgekit profile digits-bundle --batch 1,8,32 --operators",
+        "edgekit profile digits-bundle --end-to-end --input photo.png",
     ],
 )
 @path_argument
@@ -63,9 +64,18 @@ from edgekit.cli.common import Call, Command, common
     metavar="TIME",
     help="Afterwards keep each artifact under load for TIME, e.g. 10min, to detect throttling.",
 )
+@click.option(
+    "--end-to-end",
+    is_flag=True,
+    help="Also time whole calls, from a file to a prediction: preprocessing, inference, postprocessing and their sum.",
+)
 @axis_sizes_option
 @click.option(
-    "--input", multiple=True, metavar="NAME=VALUE", help="Value of an input of a bare file, e.g. sr=16000. Repeatable."
+    "--input",
+    multiple=True,
+    metavar="FILE|NAME=VALUE",
+    help="Value of an input of a bare file, e.g. sr=16000. Repeatable. With --end-to-end: the file to begin with.  "
+    "[default: the first sample]",
 )
 @state_option
 @click.option(
@@ -89,6 +99,7 @@ def command(
     batch: tuple[int, ...],
     operators: bool,
     sustain: float | None,
+    end_to_end: bool,
     sizes: tuple[str, ...],
     input: tuple[str, ...],
     state: tuple[str, ...],
@@ -115,6 +126,7 @@ def command(
             batch=batch,
             operators=operators,
             sustain_s=sustain,
+            end_to_end=end_to_end,
             sizes=sizes,
             input=input,
             state=state,

@@ -15,8 +15,8 @@ from edgekit.core.verdict import Verdict
 
 # 1: first version. 2: results contain their metric. 3: and both figures of a baseline.
 # 4: tools and reproduction. 5: the line of the configuration that asks for a check.
-# 6: what is slower than in earlier runs, by cause.
-CHECK_SCHEMA: Final = 6
+# 6: what is slower than in earlier runs, by cause. 7: reports may contain calls from end to end.
+CHECK_SCHEMA: Final = 7
 
 Kind = Literal["parity", "budget", "baseline", "history", "device"]
 

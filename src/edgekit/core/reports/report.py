@@ -13,7 +13,7 @@ from edgekit.core.bundle import Artifact
 from edgekit.core.errors import ConversionFailed, EdgekitError, Interrupted
 from edgekit.core.facts import Facts
 from edgekit.core.job import OperatorTime
-from edgekit.core.measurement import Measurement, Trust
+from edgekit.core.measurement import PARTS, Measurement, Trust
 from edgekit.core.reports.explain import Cause
 from edgekit.core.reports.pictured_samples import Pictures
 from edgekit.core.reports.reproduction import Reproduction
@@ -25,8 +25,8 @@ from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict, worst
 
 # 1: first version. 2: reports contain their reproduction. 3: what a build was made from. 4: real-time factors, and
-# pictures of samples. 5: the phases of decoders, with their tokens per second.
-REPORT_SCHEMA: Final = 5
+# pictures of samples. 5: the phases of decoders, with their tokens per second. 6: calls from end to end.
+REPORT_SCHEMA: Final = 6
 
 
 def is_report(path: str | Path) -> bool:
@@ -119,13 +119,32 @@ class RecipeFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exit_code: int = ConversionFailed.exit_code
 
 
+class EndToEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whole calls, from a file to a prediction, and their parts: p50 and p95 of each, with intervals over launches.
+
+    `whole` are quantiles of the sums of the parts, call by call. Quantiles of the parts do not add up to them: a call
+    with a slow part rarely has a second one.
+    """
+
+    whole: dict[str, Estimate]
+    preprocess: dict[str, Estimate]
+    inference: dict[str, Estimate]
+    postprocess: dict[str, Estimate]
+
+    @property
+    def columns(self) -> dict[str, dict[str, Estimate]]:
+        """The quantiles by the name of the part, in the order of a call, and last those of the whole."""
+        parts = {name: getattr(self, name) for name in PARTS}
+        return {**parts, "end to end": self.whole}
+
+
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Statistics of one measurement: quantiles by name (`p50`, `p90`), each with its interval over launches.
 
     `instructions` are those of one inference, counted by an emulator instead of a latency. `throughput` is in samples
     per second, `energy` in joules per call. `real_time_factor` is the median latency of a call as a share of the time
     that the sound in it lasts. `phase` is that of a decoder, as in `Measurement`, and `token_rate` its tokens per
-    second.
+    second. `end_to_end` are calls from a file to a prediction, if they were requested.
     """
 
     target: str
@@ -145,6 +164,7 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     real_time_factor: Estimate = Estimate(None)
     phase: str = ""
     token_rate: Estimate = Estimate(None)
+    end_to_end: EndToEnd | None = None
 
 
 class Operators(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -263,7 +283,8 @@ class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     `facts` are those of each target before the first launch, `facts_after` those after the last one. `causes` explain
     unusual times; `unexplained` are observations without a cause. `training` is that of the weights, if edgekit trained
     them. `failures` are the recipes that could not be made; the verdict is then fail. `missing` was not measured.
-    `origin` is that of a build, and `pictures` shows samples of it that are images.
+    `origin` is that of a build, and `pictures` shows samples of it that are images. `input` is what calls from end to
+    end began with.
     """
 
     command: str
@@ -295,6 +316,7 @@ class Report(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     reproduction: Reproduction | None = None
     origin: BuildOrigin | None = None
     pictures: Pictures | None = None
+    input: str = ""
     schema_version: int = REPORT_SCHEMA
 
     @property

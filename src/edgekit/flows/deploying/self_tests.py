@@ -20,6 +20,7 @@ from edgekit.devices.remote.array_records import packed
 from edgekit.export.checking.cases import load_cases
 from edgekit.export.checking.difference import Difference, Magnitude
 from edgekit.export.checking.tolerance import NOISE_FACTOR, tolerance_of
+from edgekit.flows.calls.given_files import wav_bytes
 from edgekit.flows.opening.artifacts import feed_at
 from edgekit.runtime.backends.file_kind import consistent
 from edgekit.runtime.portable import runner
@@ -226,14 +227,5 @@ def _picture(height: int, width: int) -> bytes:
 
 def _sound(how: AudioInput) -> bytes:
     """A wav file that is shorter than the model's input: the rest is filled with zeros."""
-    import io
-    import wave
-
-    values = np.random.default_rng(0).integers(-20_000, 20_000, max(1, 2 * how.length // 3)).astype("<i2")
-    stream = io.BytesIO()
-    with wave.open(stream, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(how.rate)
-        file.writeframes(values.tobytes())
-    return stream.getvalue()
+    values = np.random.default_rng(0).integers(-20_000, 20_000, max(1, 2 * how.length // 3))
+    return wav_bytes(values.astype(np.int16), how.rate)

@@ -25,7 +25,7 @@ ITS_OWN: Final = (EnvironmentFault, Unreadable)
 
 @dataclass
 class Profiled:
-    """The results of profiling, as a report contains them."""
+    """The results of profiling, as a report contains them; `input` is that of all parts."""
 
     measurements: list[Measurement] = field(default_factory=list)
     latency: list[Latency] = field(default_factory=list)
@@ -36,12 +36,16 @@ class Profiled:
     facts_after: dict[str, Facts] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
+    input: str = ""
 
     def add(self, other: Profiled) -> None:
         """Take over everything of another part."""
         for one in fields(self):
             mine, its = getattr(self, one.name), getattr(other, one.name)
-            mine.update(its) if isinstance(mine, dict) else mine.extend(its)
+            if isinstance(mine, dict):
+                mine.update(its)
+            elif isinstance(mine, list):
+                mine.extend(its)
 
     def sort(self, targets: Sequence[Target]) -> None:
         """Order the rows by target, as they were named."""
@@ -87,4 +91,5 @@ def kept_of(report: Report) -> Profiled:
         [one for one in report.parity if (one.where, one.artifact) in rows],
         {target: facts for target, facts in report.facts.items() if target in targets},
         {target: facts for target, facts in report.facts_after.items() if target in targets},
+        input=report.input,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from edgekit.core.budget import CALLS, METRICS, Budget
 from edgekit.core.bundle import Artifact
 from edgekit.core.errors import UserError, unknown
-from edgekit.core.measurement import Measurement
+from edgekit.core.measurement import WHOLE, Measurement
 from edgekit.core.recipe import Recipe, matches
 from edgekit.core.reports.report import (
     Accuracy,
@@ -25,10 +25,13 @@ from edgekit.core.reports.report import (
     parity_verdict,
 )
 from edgekit.core.spec.metric import metric_traits
+from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, best, worst
+from edgekit.flows.calls.ability import has_sample_files, is_timed_on, several_calls
 from edgekit.flows.judging.choice import chosen
 from edgekit.flows.judging.needed_samples import what_decides
+from edgekit.flows.measuring.measure import Extras
 from edgekit.flows.measuring.summary import of_real_time, quantile_estimate, token_rate
 from edgekit.flows.opening.artifacts import opens
 
@@ -78,13 +81,21 @@ def parse_budgets(
     return budgets
 
 
-def refuse_unmeasurable(budgets: Sequence[Budget], metric: str) -> None:
+def extras_for(budgets: Iterable[Budget]) -> Extras:
+    """What has to be measured besides latency, so that these can be judged."""
+    return Extras(end_to_end="" if any(budget.metric == WHOLE for budget in budgets) else None)
+
+
+def refuse_unmeasurable(budgets: Sequence[Budget], metric: str, spec: ModelSpec | None = None) -> None:
     """Raise for a budget that cannot be measured here.
 
     Args:
         metric: That of the model on its labelled samples; empty if they have no labels.
+        spec: The model, where its samples are those with which calls from end to end begin.
     """
     for budget in budgets:
+        if budget.metric == WHOLE and spec is not None:
+            _refuse_inference_alone(budget, spec)
         if budget.quality and not metric:
             raise UserError(
                 f"Budget '{budget.text}' needs samples with labels, and these have none.",
@@ -97,6 +108,16 @@ def refuse_unmeasurable(budgets: Sequence[Budget], metric: str) -> None:
                 f"Budget '{budget.text}' limits {budget.quality}, but the metric of this model is {metric}.",
                 hint=f'--budget "{metric} {sign} LIMIT"' if metric in METRICS else "",
             )
+
+
+def _refuse_inference_alone(budget: Budget, spec: ModelSpec) -> None:
+    if reason := several_calls(spec):
+        raise UserError(f"Budget '{budget.text}': {reason}", hint='--budget "latency.p90 <= 8 ms"')
+    if not has_sample_files(spec):
+        raise UserError(
+            f"Budget '{budget.text}' needs a file to begin with, and samples of '{spec.name}' cannot become one.",
+            hint="edgekit profile BUNDLE --end-to-end --input FILE",
+        )
 
 
 def judge_budgets(budgets: Sequence[Budget], targets: Sequence[Target], figures: Figures) -> tuple[BudgetCheck, ...]:
@@ -154,6 +175,10 @@ def _timed(budget: Budget, measured: Sequence[Measurement]) -> Estimate:
         return Estimate(None, reason=reason)
     if found.emulated:
         return Estimate(None, reason="emulated: not the latency of a device")
+    if budget.metric == WHOLE:
+        whole = found.part(WHOLE)
+        none = Estimate(None, reason="calls from end to end were not measured")
+        return quantile_estimate(whole, budget.quantile or _MEDIAN) if whole.launches else none
     latency = quantile_estimate(found, budget.quantile or _MEDIAN)
     if budget.metric == "realtime":
         return of_real_time(latency, found.sound_s)
@@ -223,6 +248,14 @@ def _nearest_miss(checks: Sequence[BudgetCheck], candidates: Sequence[str]) -> s
 
 
 def _check_scope(budget: Budget, targets: Sequence[Target], recipes: Sequence[Recipe]) -> None:
+    limited = [target for target in targets if budget.applies_to(budget.artifact, str(target))]
+    away = next((target for target in limited if budget.metric == WHOLE and not is_timed_on(target)), None)
+    if away is not None:
+        raise UserError(
+            f"Budget '{budget.text}' cannot be measured on '{away}': files are read and outputs decoded on this "
+            "machine only.",
+            hint=f'--budget "{budget.artifact}@local: {budget.text.rpartition(":")[2].strip()}"',
+        )
     if budget.target and not any(budget.applies_to(budget.artifact, str(target)) for target in targets):
         known = [target.device for target in targets]
         raise unknown("target in a budget", budget.target, known, hint=f"--target {budget.target}")

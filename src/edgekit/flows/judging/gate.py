@@ -28,7 +28,7 @@ from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict
 from edgekit.export.checking.accuracy import metric_of
 from edgekit.flows.fleet.profiled import Profiled
-from edgekit.flows.judging.budgets import parse_budgets, refuse_unmeasurable
+from edgekit.flows.judging.budgets import extras_for, parse_budgets, refuse_unmeasurable
 from edgekit.flows.judging.comparison import read_report
 from edgekit.flows.measuring.cells import DEFAULT_TIME_LIMIT_S
 from edgekit.flows.measuring.measure import measure
@@ -69,7 +69,7 @@ def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitSt
     artifacts = found.chosen(model.artifact)
     known = [Recipe.parse(one.recipe) for one in artifacts if one.recipe in RECIPES]
     budgets = parse_budgets([*file.budgets, *model.budgets], targets, known)
-    refuse_unmeasurable(budgets, metric_of(found.spec, found.samples))
+    refuse_unmeasurable(budgets, metric_of(found.spec, found.samples), found.spec)
     baseline = _baseline(folder, file, model, stack, progress) if model.baseline else None
     against = "the baseline commit" if file.baseline_commit and model.source else model.baseline
     return Gated(model, found, artifacts, baseline, targets, budgets, against)
@@ -147,8 +147,9 @@ class Gate:
             wait_s=self.settings.wait_s,
         )
         exported = bool(gated.model.source)
+        extras = extras_for(gated.budgets)
         found = measure(
-            gated.found, gated.targets, artifacts, rounds, self.progress, exported=exported, is_partial=True
+            gated.found, gated.targets, artifacts, rounds, self.progress, extras, exported=exported, is_partial=True
         )
         if found.is_interrupted:
             raise KeyboardInterrupt

@@ -106,4 +106,5 @@ class Findings:
             verdict=worst([verdict, self.completeness, *([Verdict.FAIL] if self.failures else [])]),
             seed=settings.seed,
             reproduction=reproduction(),
+            input=self.profiled.input,
         )

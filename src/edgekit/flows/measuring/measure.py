@@ -23,6 +23,7 @@ from edgekit.core.system.settings import Settings
 from edgekit.core.target import Target
 from edgekit.core.verdict import Verdict, worst
 from edgekit.devices.device import Device
+from edgekit.flows.calls.given_files import given_file
 from edgekit.flows.fleet.holding import held, inability
 from edgekit.flows.fleet.profiled import ITS_OWN, Profiled, missing_of
 from edgekit.flows.fleet.together import THREADS, Scheduler, Stop, Work
@@ -33,6 +34,7 @@ from edgekit.flows.measuring.cells import (
     job_for,
     measurement_of,
     rows_fed,
+    with_whole_calls,
     write_feeds,
 )
 from edgekit.flows.measuring.instructions import Counts, count_all
@@ -59,11 +61,16 @@ _OPERATORS_APART = 0.3
 
 @dataclass(frozen=True)
 class Extras:
-    """What is measured besides the latency of single samples; as in `profile`."""
+    """What is measured besides the latency of single samples; as in `profile`.
+
+    `end_to_end` is a file or a sentence, or empty for the first sample; None: whole calls are not timed. They
+    are timed on the targets that can do it.
+    """
 
     batch: tuple[int, ...] = (1,)
     operators: bool = False
     sustain_s: float | None = None
+    end_to_end: str | None = None
 
 
 def measure(
@@ -98,6 +105,9 @@ def measure(
     profiled = kept or Profiled()
     with temporary_folder() as folder:
         cells = _cells(found, targets, artifacts, Path(folder), rounds.time_limit_s, sorted(set(extras.batch)))
+        if extras.end_to_end is not None:
+            given = given_file(found, extras.end_to_end, Path(folder), profiled.input)
+            profiled.input, cells = given.described, with_whole_calls(cells, given)
         have = {(one.target, one.artifact, one.batch, one.phase) for one in profiled.measurements}
         parts = {
             name: _Part([cell for cell in cells if cell.target.device == name and _key(cell) not in have])
@@ -362,7 +372,7 @@ def _add_operators(part: _Part, cells: Sequence[Cell], devices: Mapping[str, Dev
     """One more launch of each cell, in which the engine times its operators; one that crashes then has failed."""
     profiled = part.profiled
     for cell in cells:
-        job = msgspec.structs.replace(cell.job, operators=True, outputs="", time_limit_s=0.0, min_values=1)
+        job = msgspec.structs.replace(cell.inference_job, operators=True, time_limit_s=0.0, min_values=1)
         try:
             result = devices[cell.target.device].measure(job)
         except Unreadable as err:

@@ -10,13 +10,14 @@ import numpy as np
 
 from edgekit.core.facts import Facts
 from edgekit.core.job import JobResult
-from edgekit.core.measurement import Launch, Measurement
-from edgekit.core.reports.report import Estimate, Latency
+from edgekit.core.measurement import PARTS, WHOLE, CallParts, Launch, Measurement
+from edgekit.core.reports.report import EndToEnd, Estimate, Latency
 from edgekit.core.statistics.intervals import MIN_LAUNCHES, launch_interval, launch_quantiles, required_n
 from edgekit.core.statistics.steady import likely_end, warmup_end
 from edgekit.core.statistics.trust import drift_of, grade, told_drift
 
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+WHOLE_QUANTILES: Final = {"p50": 0.5, "p95": 0.95}
 _DISTURBED_PER_CALL: Final = 0.1
 
 
@@ -25,7 +26,7 @@ def to_launch(order: int, result: JobResult) -> Launch:
 
     It is disturbed if the scheduler preempted it too often.
     """
-    switched = (result.nivcsw or 0) / max(len(result.values), 1)
+    switched = max((result.nivcsw or 0) / max(len(result.values), 1), _switched(result.end_to_end))
     disturbed = switched > _DISTURBED_PER_CALL
     notes = (*result.notes, f"{switched:.2f} involuntary context switches per call") if disturbed else result.notes
     calls = (*result.warmups, *result.values)
@@ -41,7 +42,20 @@ def to_launch(order: int, result: JobResult) -> Launch:
         notes,
         energy_j=result.energy_j,
         energy_calls=None if result.energy_j is None else len(result.values),
+        end_to_end=_with_warmup(result.end_to_end, disturbed),
     )
+
+
+def _switched(parts: CallParts | None) -> float:
+    """Involuntary context switches per whole call."""
+    return 0.0 if parts is None else (parts.nivcsw or 0) / max(len(parts.inference) - parts.warmups, 1)
+
+
+def _with_warmup(parts: CallParts | None, disturbed: bool) -> CallParts | None:
+    """The same calls, with their warm-up ended where the whole calls show it."""
+    if parts is None:
+        return None
+    return msgspec.structs.replace(parts, warmups=_warm_from(parts.times(WHOLE), parts.warmups, disturbed))
 
 
 def _warm_from(calls: Sequence[float], runner_end: int, disturbed: bool) -> int:
@@ -82,7 +96,20 @@ def summarize(measurement: Measurement, results: Sequence[JobResult], before: Fa
         of_real_time(found.get("p50", Estimate(None)), measurement.sound_s),
         measurement.phase,
         token_rate(found.get("p50", Estimate(None)), measurement.tokens),
+        end_to_end(measurement),
     )
+
+
+def end_to_end(measurement: Measurement) -> EndToEnd | None:
+    """Quantiles of whole calls and of their parts; None if none were timed."""
+    if measurement.emulated or not measurement.part(WHOLE).launches:
+        return None
+    whole, *parts = (_whole_quantiles(measurement.part(name)) for name in (WHOLE, *PARTS))
+    return EndToEnd(whole, *parts)
+
+
+def _whole_quantiles(part: Measurement) -> dict[str, Estimate]:
+    return {name: quantile_estimate(part, quantile) for name, quantile in WHOLE_QUANTILES.items()}
 
 
 def instructions(counts: Sequence[int]) -> Estimate:

@@ -68,7 +68,7 @@ def refuse_emulated(devices: Mapping[str, Device]) -> None:
 
 def _sustained(cell: Cell, device: Device, seconds: float, progress: Progress, clock: Callable[[], float]) -> Sustained:
     job = msgspec.structs.replace(
-        cell.job, outputs="", time_limit_s=min(_MAX_POINT_S, seconds / 2 / MIN_POINTS), max_values=_MAX_CALLS
+        cell.inference_job, time_limit_s=min(_MAX_POINT_S, seconds / 2 / MIN_POINTS), max_values=_MAX_CALLS
     )
     points: list[SustainedPoint] = []
     start = clock()

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgekit.core.recipe import RECIPES
 from edgekit.core.reports.explain import grouped
-from edgekit.core.reports.report import Operators, Outcome, ParityCheck, Report
+from edgekit.core.reports.report import Estimate, Operators, Outcome, ParityCheck, Report
 from edgekit.core.reports.sustained import Sustained
 from edgekit.core.spec.metric import drop_unit
 from edgekit.core.units import ABSENT, format_value
@@ -74,6 +74,7 @@ def sections(report: Report) -> dict[str, Any]:
         "gauge": gauge,
         "pictures": calls(targets, names, "calls"),
         "causes": grouped(report.causes),
+        "whole_calls": _whole_calls(report),
         "operators": list(_operators(report, names)),
         "sustained": list(_sustained(report, names)),
         "disturbed": disturbed(targets),
@@ -128,6 +129,34 @@ def _parity_row(check: ParityCheck) -> tuple[GridCell, ...]:
         GridCell(format_value(check.top1, "ratio")),
         GridCell(sample or ABSENT),
     )
+
+
+def _whole_calls(report: Report) -> Grid | None:
+    """Calls from a file to a prediction with their parts, a row for each quantile; None if none were timed."""
+    found = rows.whole_calls(report)
+    if not found:
+        return None
+    columns = (
+        Column("artifact"),
+        Column("target", is_text=True),
+        Column("quantile", is_text=True),
+        *map(Column, found[0][1].columns),
+    )
+    lines = [
+        (
+            GridCell(latency.artifact, is_code=True),
+            GridCell(latency.target),
+            GridCell(name),
+            *(_time(quantiles[name]) for quantiles in whole.columns.values()),
+        )
+        for latency, whole in found
+        for name in whole.whole
+    ]
+    return grid("calls from end to end", columns, lines)
+
+
+def _time(estimate: Estimate) -> GridCell:
+    return GridCell(formatting.quantity(estimate, "s"), under=formatting.interval(estimate, "s") or estimate.reason)
 
 
 def _operators(report: Report, names: Sequence[str]) -> Iterator[tuple[Picture, Grid]]:
