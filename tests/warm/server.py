@@ -6,6 +6,7 @@ It ends when its standard input closes. No thread of Python runs in it, so that 
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import selectors
 import signal
@@ -20,6 +21,29 @@ import numpy as np
 from edgekit.export.formats import FORMATS, load
 from edgekit.export.workers import main as worker
 
+# What the converters themselves import in their first conversion, which here is that of every worker.
+_LATER = {
+    "onnx": (
+        "torch.onnx._internal.exporter._core",
+        "onnxscript.function_libs.torch_lib.ops",
+        "torch.export._trace",
+        "torch._inductor.inductor_prims",
+        "torch._functorch.partitioners",
+        "networkx",
+        "sympy.tensor.tensor",
+        "edgekit.runtime.backends.onnxruntime",
+        "onnxruntime",
+    ),
+    "tflite": (
+        "torch.export._trace",
+        "torch._functorch.partitioners",
+        "networkx",
+        "scipy.cluster.vq",
+        "scipy.spatial",
+        "jaxlib.mlir.dialects.mhlo",
+        "edgekit.runtime.backends.litert",
+    ),
+}
 # More than the environment of a test takes.
 _MOST_BYTES = 1 << 20
 _CHILDREN: dict[int, int] = {}
@@ -39,6 +63,8 @@ def serve(toolchain: str, path: Path) -> None:
     row = FORMATS[toolchain]
     load(row.exporter)().prepare()
     load(row.quantizer)()
+    for name in _LATER[toolchain]:
+        importlib.import_module(name)
     gc.freeze()
     _FIRST_OWN.append(max(map(int, os.listdir("/proc/self/fd"))))
     with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as selector:
