@@ -97,7 +97,7 @@ def test_the_examples_are_commands_that_parse(row: Row) -> None:
         words = _words_of(line)
         path, rest = words[: len(row.path.split())], words[len(row.path.split()) :]
         assert " ".join(path) == row.path, line
-        command.make_context(row.path, rest)
+        command.make_context(row.path, rest, parent=click.Context(program, **program.context_settings))
 
 
 def _words_of(line: str) -> list[str]:
