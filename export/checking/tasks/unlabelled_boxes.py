@@ -45,7 +45,8 @@ def left_boxes(spec: ModelSpec, outputs: Sequence[Feed], words: Collection[str] 
     """
     size = input_size(spec)
     fitting = [how for how in possible_boxes(outputs[0], spec) if set(words) <= words_of(how)]
-    left = [how for how in fitting if _is_possible(how, outputs, size)]
+    with np.errstate(all="ignore"):  # boxes of one reading may be infinite in another
+        left = [how for how in fitting if _is_possible(how, outputs, size)]
     return left or (fitting if words else [])
 
 

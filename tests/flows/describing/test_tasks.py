@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 from PIL import Image
 from tests.flows.nets.bare_files import float_tflite, regions_onnx, squares_onnx, squares_tflite
+from tests.runtime.data.make import FLOAT, onnx_model
 
 from edgekit.cli.main import run as edgekit_command
 from edgekit.core.errors import UserError
@@ -74,10 +76,10 @@ def test_corners_are_asked_for_because_values_do_not_show_their_order(
 ) -> None:
     file = squares_onnx(tmp_path / "corners.onnx", how)
 
-    with pytest.raises(UserError, match=r"do not show how it writes its boxes: xyxy pixels or yxyx pixels") as asked:
+    with pytest.raises(UserError, match=r"do not show how it writes its boxes: xyxy or yxyx or cxcywh\.") as asked:
         detected(file, photo, names)
 
-    assert asked.value.hint.startswith("--boxes xyxy,pixels, or what its authors say")
+    assert asked.value.hint.startswith("--boxes xyxy, or what its authors say")
     assert objects_in(detected(file, photo, names, boxes=how)) == OBJECTS
 
 
@@ -175,3 +177,22 @@ def test_a_segmenter_prints_the_shares_of_its_classes_and_draws_them(last: bool,
     axes = "[N, H, W, classes]" if last else "[N, classes, H, W]"
     assert found.notes == (f"'scores' was read as scores {axes}",)
     assert (tmp_path / "mask.png").is_file()
+
+
+def test_a_mask_more_than_there_are_inputs_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "twice.onnx"
+    nodes = [helper.make_node("Concat", ["x", "x"], ["scores"], axis=0)]
+    shape = [1, 3, 64, 64]
+    file.write_bytes(onnx_model(nodes, [("x", FLOAT, shape)], [("scores", FLOAT, [2, *shape[1:]])]))
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "n.txt").write_text("a\nb\nc\n")
+
+    with pytest.raises(UserError, match="there is not one prediction for each"):
+        run(
+            file,
+            input=[tmp_path / "a.png"],
+            task="segmentation",
+            labels=tmp_path / "n.txt",
+            preprocess="resize=64x64",
+            output=tmp_path / "mask.png",
+        )

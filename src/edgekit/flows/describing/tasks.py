@@ -75,8 +75,9 @@ def with_form_of(
 
 
 def _one_of(left: Sequence[DetectionOutput], spec: ModelSpec, path: Path) -> DetectionOutput:
-    """The only reading that is left."""
-    if len(left) == 1:
+    """The reading that is left; of several that differ only in the outputs or axes that they take, the first."""
+    ways = {frozenset(words_of(how)): how for how in reversed(left)}
+    if len(ways) == 1:
         return left[0]
     if not left:
         message = f"No reading of '{path}' as {len(spec.labels)} classes puts its boxes into the image"
@@ -84,10 +85,11 @@ def _one_of(left: Sequence[DetectionOutput], spec: ModelSpec, path: Path) -> Det
             f"{message}: the preprocessing or the number of classes may be wrong.",
             hint=f"--boxes WORDS, of {', '.join(BOX_WORDS)}; to find them, {_finding(path)}",
         )
-    ways = dict.fromkeys(" ".join(sorted(words_of(how), key=BOX_WORDS.index)) for how in left)
+    common = frozenset.intersection(*ways)
+    choices = dict.fromkeys(",".join(word for word in BOX_WORDS if word in words_of(how) - common) for how in left)
     raise UserError(
-        f"The values of '{path}' do not show how it writes its boxes: {' or '.join(ways)}.",
-        hint=f"--boxes {next(iter(ways)).replace(' ', ',')}, or what its authors say; to find it, {_finding(path)}",
+        f"The values of '{path}' do not show how it writes its boxes: {' or '.join(filter(None, choices))}.",
+        hint=f"--boxes {next(filter(None, choices))}, or what its authors say; to find it, {_finding(path)}",
     )
 
 

@@ -100,8 +100,7 @@ def _png(one: _Written) -> None:
 def _drawn(one: _Written) -> list[NDArray[np.uint8]]:
     """The inputs with what was found in each."""
     shown = [image for feed in one.feeds for image in next(iter(feed.values()))]
-    if len(shown) != len(one.found.answers):
-        raise UserError(f"'{one.path}' cannot show the inputs: there is not one prediction for each.")
+    _refuse_unpaired(one, len(shown))
     how = one.spec.preprocessing
     if not isinstance(how, ImageInput):
         raise UserError(
@@ -139,13 +138,22 @@ def _photo(text: str, prepared: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _masks(one: _Written) -> Iterator[NDArray[np.uint8]]:
     """The mask of each sample."""
-    texts = (answer.input for answer in one.found.answers)
-    for feed in one.outputs:
-        for row in range(len(next(iter(feed.values())))):
-            outputs = {name: array[row : row + 1] for name, array in feed.items()}
-            mask = Prediction(outputs, one.spec, size_of(next(texts), one.spec)).mask
-            assert mask is not None
-            yield mask
+    rows = [
+        {name: array[row : row + 1] for name, array in feed.items()}
+        for feed in one.outputs
+        for row in range(len(next(iter(feed.values()))))
+    ]
+    _refuse_unpaired(one, len(rows))
+    for outputs, answer in zip(rows, one.found.answers, strict=True):
+        mask = Prediction(outputs, one.spec, size_of(answer.input, one.spec)).mask
+        assert mask is not None
+        yield mask
+
+
+def _refuse_unpaired(one: _Written, count: int) -> None:
+    """Raise unless there are as many predictions as inputs, or as rows of the outputs, which a model may add."""
+    if count != len(one.found.answers):
+        raise UserError(f"'{one.path}' cannot show the inputs: there is not one prediction for each.")
 
 
 def _level(images: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
