@@ -126,7 +126,22 @@ def input_size(spec: ModelSpec) -> tuple[int, int]:
 
 def _average_precision(outputs: Feed, samples: Samples, spec: ModelSpec, limits: tuple[float, ...]) -> AveragePrecision:
     true = objects_of(of_samples(samples, OBJECTS, _OBJECT))
-    return mean_average_precision(detections(outputs, spec, _FAINT), true, limits)
+    found = detections(outputs, spec, _FAINT)
+    refuse_unpaired(spec, len(found), len(true))
+    return mean_average_precision(found, true, limits)
+
+
+def refuse_unpaired(spec: ModelSpec, found: int, count: int) -> None:
+    """Raise unless a model returned one prediction for each sample.
+
+    Raises:
+        UserError: It returned more or fewer.
+    """
+    if found != count:
+        raise UserError(
+            f"'{spec.name}' returned {found} predictions for {count} samples.",
+            hint="Each output needs one row for each sample.",
+        )
 
 
 def of_samples(samples: Samples, name: str, last: int | None = None) -> Array:

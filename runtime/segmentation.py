@@ -15,7 +15,7 @@ from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import SegmentationOutput
 from edgekit.core.statistics.bootstrap import Statistic
 from edgekit.core.statistics.mask_overlap import IGNORED, MaskCounts, mask_counts
-from edgekit.runtime.detection import input_size, of_samples
+from edgekit.runtime.detection import input_size, of_samples, refuse_unpaired
 from edgekit.runtime.preprocessing import cut_from, resized_to
 
 SEGMENTATION: Final = "segmentation"
@@ -121,6 +121,7 @@ def _counts(outputs: Feed, samples: Samples, spec: ModelSpec) -> MaskCounts:
             f"A mask contains the class {wrong}; '{spec.name}' has the classes 0 to {classes - 1}.",
             hint=f"Number the classes as the network does; {IGNORED} is for places that do not count.",
         )
+    refuse_unpaired(spec, sum(1 for _ in _scores(outputs, _how(spec))), len(true))
     found = masks(outputs, spec, [one.shape for one in true])
     return mask_counts(list(found), list(true), classes)
 

@@ -89,7 +89,7 @@ def candidates(outputs: dict[str, Any], how: dict[str, Any], size: tuple[int, in
 
 def by_sample(array: Any) -> Any:
     """(S, A, K) of an array that may have a batch of 1 for each sample, (S, 1, A, K)."""
-    return array.reshape(-1, *array.shape[-2:]) if array.ndim > 3 else array
+    return array.reshape(int(np.prod(array.shape[:-2])), *array.shape[-2:]) if array.ndim > 3 else array
 
 
 def corners(boxes: Any, how: dict[str, Any], size: tuple[int, int]) -> Any:

@@ -178,6 +178,19 @@ def test_samples_without_labels_or_with_other_classes_are_refused(greys: Path, t
         validate(file, samples=greys)
 
 
+def test_other_predictions_than_there_are_samples_are_refused(tmp_path: Path) -> None:
+    photos, table = squares(tmp_path)
+    shape = [1, 7, 16]
+    for name, repeats in (("twice", 2), ("none", 0)):
+        file, boxes = tmp_path / f"{name}.onnx", np.zeros((repeats, *shape[1:]), np.float32)
+        nodes = [helper.make_node("Identity", ["boxes"], ["output"])]
+        described = [("output", FLOAT, list(boxes.shape))]
+        file.write_bytes(onnx_model(nodes, [("image", FLOAT, ["N", 3, 64, 64])], described, [("boxes", boxes)]))
+
+        with pytest.raises(UserError, match=rf"'{name}' returned {repeats * COUNT} predictions for {COUNT} samples"):
+            validate(file, samples=photos, labels=table, preprocess="letterbox=64x64")
+
+
 def test_a_description_is_refused_where_there_is_one(classifier: Path, greys: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--task does not apply to .*, which has its own"):
         validate(classifier, task="detection")
