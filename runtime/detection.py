@@ -119,7 +119,8 @@ def input_size(spec: ModelSpec) -> tuple[int, int]:
     sizes = [axis for axis in shape[1:] if isinstance(axis, int)]
     if len(shape) != _BOX or len(sizes) != _BOX - 1:
         raise UserError(
-            f"Boxes and points are in pixels of an image, but '{spec.inputs[0]}' is not an image of a fixed size."
+            f"Boxes and points are in pixels of an image, but '{spec.inputs[0]}' is not an image of a fixed size.",
+            hint="--preprocess 'letterbox=640x640' says its size.",
         )
     return (sizes[0], sizes[1]) if sizes[2] in (1, 3) and sizes[0] not in (1, 3) else (sizes[1], sizes[2])
 

@@ -133,6 +133,19 @@ def test_an_image_for_a_file_that_nobody_described_names_the_preprocessing(photo
         run(file, input=[photo], preprocess=steps)
 
 
+def test_a_file_that_takes_images_of_any_size_gets_it_from_the_preprocessing(
+    photo: Path, names: Path, tmp_path: Path
+) -> None:
+    file = squares_onnx(tmp_path / "any.onnx", sides=("height", "width"))
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 64, 64), np.float32))
+
+    assert objects_in(detected(file, photo, names)) == OBJECTS
+    with pytest.raises(UserError, match="is not an image of a fixed size") as caught:
+        run(file, input=[tmp_path / "x.npy"], task="detection", labels=names)
+
+    assert caught.value.hint == "--preprocess 'letterbox=640x640' says its size."
+
+
 def test_the_command_prints_boxes_and_draws_them(
     photo: Path, names: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,13 +51,22 @@ def _written(tflite: Tflite, tensors: dict[str, Any], path: Path) -> Path:
     return path
 
 
-def squares_onnx(path: Path, how: str = "cxcywh", unit: str = "pixels", *, first: bool = True, extra: str = "") -> Path:
+def squares_onnx(
+    path: Path,
+    how: str = "cxcywh",
+    unit: str = "pixels",
+    *,
+    first: bool = True,
+    extra: str = "",
+    sides: tuple[int | str, int | str] = (64, 64),
+) -> Path:
     """Squares of red, green or blue in an image (1, 3, 64, 64), as anchor-free heads write them, in one output.
 
     Args:
         how: Each box as `xyxy`, `yxyx` or `cxcywh`, in `pixels` or as a `share` of the side.
         first: Boxes and scores on the second axis, (1, 7, 16); otherwise on the third.
         extra: `objectness` has a score of any object before the others, `background` one of none.
+        sides: Height and width of the image as the file declares them.
     """
     boxes = _boxes(how, unit)
     weights = (32 * np.eye(3) - 16).astype(np.float32)[..., None, None]
@@ -72,7 +81,7 @@ def squares_onnx(path: Path, how: str = "cxcywh", unit: str = "pixels", *, first
     constants = [("w", weights), ("b", np.full(3, -8, np.float32)), ("shape", np.array([1, 3, 16])), ("boxes", boxes)]
     constants.append(("one", np.ones((1, 1, 16), np.float32)))
     shape = [1, 7 + bool(extra), 16] if first else [1, 16, 7 + bool(extra)]
-    path.write_bytes(onnx_model(nodes, [("image", FLOAT, [1, 3, 64, 64])], [("output", FLOAT, shape)], constants))
+    path.write_bytes(onnx_model(nodes, [("image", FLOAT, [1, 3, *sides])], [("output", FLOAT, shape)], constants))
     return path
 
 
