@@ -60,6 +60,10 @@ WRONG: list[dict[str, Any]] = [
     {"nivcsw": -1},
     {"operators": [{"name": "a", "kind": "b", "provider": "c", "seconds": -1}]},
     {"before": {"cores": "many"}},
+    {"end_to_end": {"preprocess": [1], "inference": [-1], "postprocess": [1]}},
+    {"end_to_end": {"preprocess": [1], "inference": [1, 1], "postprocess": [1]}},
+    {"end_to_end": {"preprocess": [], "inference": [], "postprocess": []}},
+    {"end_to_end": {"preprocess": [1], "inference": [1], "postprocess": [1], "warmups": 1}},
 ]
 LINES = [
     *(json.dumps({**GOOD, **change}) for change in WRONG),

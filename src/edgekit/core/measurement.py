@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ PREFILL: Final = "prefill"
 PARTS: Final = ("preprocess", "inference", "postprocess")
 """The parts of a call from a file to a prediction, in order."""
 WHOLE: Final = "end_to_end"
+# As in a `JobResult`: what a device says is checked.
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
 
 
 class CallParts(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,18 +23,26 @@ class CallParts(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
     The calls are in order, and the first `warmups` of them are the warm-up. `nivcsw`: involuntary context switches
     during the others.
+
+    Raises:
+        ValueError: Parts of different numbers of calls, or a warm-up that leaves none.
     """
 
-    preprocess: tuple[float, ...]
-    inference: tuple[float, ...]
-    postprocess: tuple[float, ...]
-    warmups: int = 0
-    nivcsw: int | None = None
+    preprocess: tuple[_Seconds, ...]
+    inference: tuple[_Seconds, ...]
+    postprocess: tuple[_Seconds, ...]
+    warmups: _Count = 0
+    nivcsw: _Count | None = None
+
+    def __post_init__(self) -> None:
+        counts = {len(self.preprocess), len(self.inference), len(self.postprocess)}
+        if len(counts) > 1 or self.warmups >= min(counts):
+            raise ValueError(f"{sorted(counts)} times of calls, and a warm-up of {self.warmups}")
 
     def times(self, part: str) -> tuple[float, ...]:
         """The times of one of `PARTS`, or of `WHOLE` calls: the sum of the three, call by call."""
         if part == WHOLE:
-            return tuple(map(sum, zip(self.preprocess, self.inference, self.postprocess, strict=False)))
+            return tuple(map(sum, zip(self.preprocess, self.inference, self.postprocess, strict=True)))
         found: tuple[float, ...] = getattr(self, part)
         return found
 

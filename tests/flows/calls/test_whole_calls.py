@@ -277,22 +277,26 @@ def test_a_budget_on_a_device_that_reads_no_files_is_refused(target: str, text: 
 def test_a_budget_on_samples_that_are_no_files_is_refused(forecaster: Path) -> None:
     with pytest.raises(UserError, match="samples of 'more' cannot become one"):
         check(configured(forecaster, "end_to_end.p95 <= 1 s"))
+    with pytest.raises(UserError, match=r"Input file '.*none\.csv' does not exist"):
+        check(configured(forecaster, "end_to_end.p95 <= 1 s", 'end_to_end = "none.csv"'))
+    with pytest.raises(UserError, match="outside"):
+        check(configured(forecaster, "end_to_end.p95 <= 1 s", 'end_to_end = "../photo.csv"'))
 
 
-def configured(path: Path, *budgets: str) -> Path:
+def configured(path: Path, budget: str, model: str = "") -> Path:
     config = path.parent / "edgekit.toml"
     config.write_text(
-        f"[check]\nlaunches = 5\ntime_limit_s = 0.01\nbudgets = {json.dumps(budgets)}\n"
-        f'[[check.models]]\npath = "{path.name}"\n'
+        f"[check]\nlaunches = 5\ntime_limit_s = 0.01\nbudgets = [{json.dumps(budget, ensure_ascii=False)}]\n"
+        f'[[check.models]]\npath = "{path.name}"\n{model}\n'
     )
     return config
 
 
 @pytest.mark.slow
-def test_a_check_times_whole_calls_where_a_budget_limits_them(classifier: Path) -> None:
-    found = check(configured(classifier, "end_to_end.p50 <= 1 µs"))
+def test_a_check_times_whole_calls_where_a_budget_limits_them(classifier: Path, photo: Path) -> None:
+    found = check(configured(classifier, "end_to_end.p50 <= 1 µs", f'end_to_end = "{photo.name}"'))
 
     (budget,) = (one for one in found.results if one.kind == "budget")
     assert budget.verdict is Verdict.FAIL
     assert "confirmed by" in budget.message
-    assert found.reports[0].input == "sample 0 as a png of 4 x 4 pixels"
+    assert found.reports[0].input.startswith("photo.jpg, 128 x 96 pixels")

@@ -27,6 +27,7 @@ BASELINES: Final = "edgekit-baseline"
 HISTORY_FILE: Final = "edgekit-history.jsonl"
 # No other program reads a file of this name as its own.
 HISTORY_SUFFIX: Final = ".jsonl"
+_PATHS: Final = ("path", "baseline", "samples", "weights", "end_to_end")
 _EXAMPLE: Final = '[[check.models]] with path = "model.onnx"'
 
 
@@ -46,6 +47,7 @@ class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         sizes: Sizes of its dynamic axes, e.g. 'T=32,64'; of a bare file one size each, at which it is measured.
         samples: Its real inputs, as in `--samples`.
         weights: Its weights.
+        end_to_end: The file with which calls from end to end begin, for budgets on them; by default the first sample.
     """
 
     path: str = ""
@@ -60,6 +62,7 @@ class CheckedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     sizes: tuple[str, ...] = ()
     samples: str = ""
     weights: str = ""
+    end_to_end: str = ""
 
     @property
     def called(self) -> str:
@@ -191,7 +194,7 @@ def _places(file: CheckFile) -> Iterator[tuple[str, str]]:
     yield "history", file.history
     for place, given in enumerate(file.models):
         model, key = _placed(given, file.baseline_commit or "HEAD"), f"models[{place}]"
-        yield from ((f"{key}.{name}", getattr(model, name)) for name in ("path", "baseline", "samples", "weights"))
+        yield from ((f"{key}.{name}", getattr(model, name)) for name in _PATHS)
         yield f"{key}.source", _local_part(model.source)
 
 

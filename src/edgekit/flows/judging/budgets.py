@@ -34,6 +34,7 @@ from edgekit.flows.judging.needed_samples import what_decides
 from edgekit.flows.measuring.measure import Extras
 from edgekit.flows.measuring.summary import of_real_time, quantile_estimate, token_rate
 from edgekit.flows.opening.artifacts import opens
+from edgekit.runtime.prediction import feed_of
 
 _MEDIAN: Final = 0.5
 
@@ -81,21 +82,24 @@ def parse_budgets(
     return budgets
 
 
-def extras_for(budgets: Iterable[Budget]) -> Extras:
-    """What has to be measured besides latency, so that these can be judged."""
-    return Extras(end_to_end="" if any(budget.metric == WHOLE for budget in budgets) else None)
+def extras_for(budgets: Iterable[Budget], begins_with: str = "") -> Extras:
+    """What has to be measured besides latency, so that these can be judged; calls begin with a file, or a sample."""
+    return Extras(end_to_end=begins_with if any(budget.metric == WHOLE for budget in budgets) else None)
 
 
-def refuse_unmeasurable(budgets: Sequence[Budget], metric: str, spec: ModelSpec | None = None) -> None:
+def refuse_unmeasurable(
+    budgets: Sequence[Budget], metric: str, spec: ModelSpec | None = None, begins_with: str = ""
+) -> None:
     """Raise for a budget that cannot be measured here.
 
     Args:
         metric: That of the model on its labelled samples; empty if they have no labels.
-        spec: The model, where its samples are those with which calls from end to end begin.
+        spec: The model, if it is known yet.
+        begins_with: The file with which calls from end to end begin; by default it is made from a sample.
     """
     for budget in budgets:
         if budget.metric == WHOLE and spec is not None:
-            _refuse_inference_alone(budget, spec)
+            _refuse_inference_alone(budget, spec, begins_with)
         if budget.quality and not metric:
             raise UserError(
                 f"Budget '{budget.text}' needs samples with labels, and these have none.",
@@ -110,13 +114,15 @@ def refuse_unmeasurable(budgets: Sequence[Budget], metric: str, spec: ModelSpec 
             )
 
 
-def _refuse_inference_alone(budget: Budget, spec: ModelSpec) -> None:
+def _refuse_inference_alone(budget: Budget, spec: ModelSpec, begins_with: str) -> None:
     if reason := several_calls(spec):
         raise UserError(f"Budget '{budget.text}': {reason}", hint='--budget "latency.p90 <= 8 ms"')
-    if not has_sample_files(spec):
+    if begins_with:
+        feed_of(begins_with, spec)
+    elif not has_sample_files(spec):
         raise UserError(
             f"Budget '{budget.text}' needs a file to begin with, and samples of '{spec.name}' cannot become one.",
-            hint="edgekit profile BUNDLE --end-to-end --input FILE",
+            hint='end_to_end = "FILE" in the [[check.models]] of edgekit.toml',
         )
 
 

@@ -43,7 +43,8 @@ from edgekit.flows.opening.devices import named_targets
 class Gated:
     """One model and everything it is compared with, opened; `against` is the name of the baseline.
 
-    The name identifies a check in the history, so it is the same for every commit.
+    `begins_with` is the file of calls from end to end, or empty for a sample. The name identifies a check in the
+    history, so it is the same for every commit.
     """
 
     model: CheckedModel
@@ -53,6 +54,7 @@ class Gated:
     targets: tuple[Target, ...]
     budgets: tuple[Budget, ...]
     against: str = ""
+    begins_with: str = ""
 
 
 def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitStack, progress: Progress) -> Gated:
@@ -69,10 +71,11 @@ def open_gated(folder: Path, file: CheckFile, model: CheckedModel, stack: ExitSt
     artifacts = found.chosen(model.artifact)
     known = [Recipe.parse(one.recipe) for one in artifacts if one.recipe in RECIPES]
     budgets = parse_budgets([*file.budgets, *model.budgets], targets, known)
-    refuse_unmeasurable(budgets, metric_of(found.spec, found.samples), found.spec)
+    begins_with = str(folder / model.end_to_end) if model.end_to_end else ""
+    refuse_unmeasurable(budgets, metric_of(found.spec, found.samples), found.spec, begins_with)
     baseline = _baseline(folder, file, model, stack, progress) if model.baseline else None
     against = "the baseline commit" if file.baseline_commit and model.source else model.baseline
-    return Gated(model, found, artifacts, baseline, targets, budgets, against)
+    return Gated(model, found, artifacts, baseline, targets, budgets, against, begins_with)
 
 
 def _baseline(
@@ -147,7 +150,7 @@ class Gate:
             wait_s=self.settings.wait_s,
         )
         exported = bool(gated.model.source)
-        extras = extras_for(gated.budgets)
+        extras = extras_for(gated.budgets, gated.begins_with)
         found = measure(
             gated.found, gated.targets, artifacts, rounds, self.progress, extras, exported=exported, is_partial=True
         )
