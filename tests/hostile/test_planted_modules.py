@@ -34,3 +34,11 @@ def test_a_data_file_is_exported_without_python_of_the_current_folder(tmp_path: 
 
     assert ran.returncode in (0, 3), ran.stderr
     assert [path.name for path in tmp_path.glob("*.ran")] == []
+
+
+def test_a_package_that_is_installed_does_not_come_from_the_current_folder(tmp_path: Path) -> None:
+    # They were imported before the folder was left out.
+    for name in ("click", "msgspec", "pathlib", "_winapi"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(99)")
+
+    assert edgekit(tmp_path, "--version").returncode == 0
