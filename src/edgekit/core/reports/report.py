@@ -122,8 +122,8 @@ class RecipeFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class EndToEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whole calls, from a file to a prediction, and their parts: p50 and p95 of each, with intervals over launches.
 
-    `whole` are quantiles of the sums of the parts, call by call. Quantiles of the parts do not add up to them: a call
-    with a slow part rarely has a second one.
+    `whole` are quantiles of the sums of the parts, call by call. Quantiles of the parts do not add up to them: what
+    is rare in each part may be frequent in the sums, and a call with a slow part rarely has a second one.
     """
 
     whole: dict[str, Estimate]
