@@ -21,16 +21,17 @@ from edgekit.devices.device import DEVICES
 INVENTORY_SCHEMA: Final = 1
 GROUPS: Final = "groups"
 _NAME: Final = re.compile(r"[A-Za-z0-9_][\w.-]*")
-_TRANSPORTS: Final = ("ssh", "adb", "web")
+_TRANSPORTS: Final = ("ssh", "adb", "web", "fleet")
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One device: exactly one of `ssh` (an address), `adb` (a serial number) and `web` (an address to serve on).
+    """One device: exactly one of `ssh` (an address), `adb` (a serial number), `web` (an address to serve on), `fleet`.
 
     `port` is the port of the transport, `ssh_config` a configuration file that replaces the user's own. `emulated`
     means that times on it are not latencies; `counter` is the command on the device that counts instructions
     (`docs/emulation.md`). `timeout_s` limits one launch. `cable` is the adb serial number of the phone whose browser
     it is (or `any`): edgekit forwards the port through the cable, so that the phone opens the page on its loopback.
+    `fleet` is the address of a fleet in which a host offers the device by this name, and `keys` the file with its keys.
     """
 
     ssh: str = ""
@@ -41,11 +42,13 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     emulated: bool = False
     counter: str = ""
     cable: str = ""
+    fleet: str = ""
+    keys: str = ""
     timeout_s: float = 300.0
 
     @property
     def transport(self) -> str:
-        """`ssh`, `adb` or `web`."""
+        """`ssh`, `adb`, `web` or `fleet`."""
         return next(name for name in _TRANSPORTS if getattr(self, name))
 
     @property
@@ -186,6 +189,10 @@ def _problems(name: str, entry: Entry) -> list[str]:
         found.append(f"port: expected 1 to 65535, got {entry.port}.")
     if entry.cable and not entry.web:
         found.append("cable: works only with 'web' (a browser); for the phone itself use 'adb'.")
+    if entry.keys and not entry.fleet:
+        found.append("keys: works only with 'fleet'.")
+    if entry.fleet and (entry.emulated or entry.port or entry.ssh_config):
+        found.append("fleet: takes only 'keys'; what the device is, its host says.")
     if entry.counter and not (entry.emulated and (entry.ssh or entry.adb)):
         found.append("counter: instructions are counted only on emulated devices with ssh or adb.")
     if not 1 <= entry.timeout_s <= 86400:

@@ -90,7 +90,7 @@ ROWS: Final = (
             0.5,
             (("sequences", "tasks"), ("backends", "portable")),
         ),
-        House("devices", "reaches the machines that run artifacts", 0.5, (("web", "leasing"), ("remote",))),
+        House("devices", "reaches the machines that run artifacts", 0.5, (("web", "leasing"), ("remote", "fleet"))),
     ),
     (
         House(

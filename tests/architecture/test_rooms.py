@@ -51,7 +51,8 @@ SHARED = {
     "versions": "versions of installed packages",
 }
 # Commands without a flow: they print what the command line itself knows.
-WITHOUT_FLOW = {"config", "completion"}
+# The flows of `fleet` are in the room of that name, `flows/fleet/hosts.py`.
+WITHOUT_FLOW = {"config", "completion", "fleet"}
 # Flows that are no command: the function of the Python API, the plug-in's work, and what a command is.
 WITHOUT_COMMAND = {"load", "order", "pytest_fixture"}
 

@@ -34,6 +34,7 @@ from edgekit.core.reports.setup.completion import CompletionReport
 from edgekit.core.reports.setup.config import ConfigReport
 from edgekit.core.reports.setup.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport
 from edgekit.core.reports.setup.doctor import DoctorReport
+from edgekit.core.reports.setup.fleets import FleetKeysReport
 from edgekit.core.reports.setup.init import InitReport
 from edgekit.core.reports.setup.list import ListReport
 from edgekit.core.reports.sweep import SweepReport
@@ -147,6 +148,23 @@ TABLE = [
         before=_KEPT,
         stops_at="edgekit.flows.serve.serve_site",
     ),
+    # Networks without keys, which are refused: fleets that run are tested in tests/devices/fleet.
+    Row(
+        "fleet serve",
+        "--host 192.0.2.1",
+        ErrorReport,
+        codes=(2,),
+        stops_at="edgekit.flows.fleet.hosts.serve_fleet",
+    ),
+    Row(
+        "fleet join",
+        "192.0.2.1 --devices fake",
+        ErrorReport,
+        codes=(2,),
+        stops_at="edgekit.flows.fleet.hosts.join_fleet",
+    ),
+    Row("fleet list", "192.0.2.1", ErrorReport, codes=(2,), stops_at="edgekit.flows.fleet.hosts.list_fleet"),
+    Row("fleet keys", "fleet.pem", FleetKeysReport, stops_at="edgekit.flows.fleet.hosts.make_keys"),
     Row(
         "explain",
         "report.json",

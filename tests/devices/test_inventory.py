@@ -58,8 +58,8 @@ def test_all_problems_of_a_file_are_said_at_once(tmp_path: Path) -> None:
         read_inventory(file)
 
     text = str(caught.value)
-    assert "a: expected one of ssh, adb, web, got ssh, adb." in text
-    assert "b: expected one of ssh, adb, web, got none." in text
+    assert "a: expected one of ssh, adb, web, fleet, got ssh, adb." in text
+    assert "b: expected one of ssh, adb, web, fleet, got none." in text
     assert "local: 'local' is the name of a built-in device." in text
     assert "c: port: expected 1 to 65535, got 0." in text
     assert "d: timeout_s: expected 1 to 86400, got 0.5." in text

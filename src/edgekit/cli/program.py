@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "check": ("check", "Check models in CI against budgets, a baseline and the history."),
     "init": ("init", "Write an edgekit.toml for the models in this folder."),
     "history": ("history", "Show earlier runs and checks, find the first slow one, accept a new level."),
+    "fleet": ("fleet", "Offer devices to others, and use those of other hosts, through Dask."),
     "serve": ("serve", "Serve the runs that were kept as pages for a browser."),
     "explain": ("explain", "Explain why the times in a report are what they are."),
     "inspect": ("inspect", "Print the contents of a model file or a bundle."),

@@ -48,6 +48,7 @@ def list_(call: Call) -> None:
         "edgekit devices add pi5 --ssh pi@raspberrypi.local",
         "edgekit devices add phone --adb 39121FDJH00123",
         "edgekit devices add browser --web 127.0.0.1",
+        "edgekit devices add pi4 --fleet tls://lab.example:8786 --keys fleet.pem",
     ],
 )
 @name_argument
@@ -57,6 +58,8 @@ def list_(call: Call) -> None:
 @click.option(
     "--cable", metavar="SERIAL", help="With --web: the phone's adb serial, or 'any'; forwards the port to it."
 )
+@click.option("--fleet", metavar="ADDRESS", help="Address of the fleet in which a host offers it by this name.")
+@click.option("--keys", metavar="FILE", help="With --fleet: the file with the keys of the fleet.")
 @click.option("--port", type=int, metavar="NUMBER", help="Port of the transport.")
 @click.option("--ssh-config", metavar="FILE", help="ssh configuration to use instead of your own.")
 @click.option("--emulated", is_flag=True, help="Its times are not a latency: show only correctness.")

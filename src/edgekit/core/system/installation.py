@@ -40,6 +40,7 @@ EXTRAS: Final = {
     "openvino": ("openvino>=2025.0",),
     "history": ("sqlalchemy>=2.0.36", "alembic>=1.14"),
     "dashboard": ("edgekit-onnx[history,report]", "fastapi>=0.115", "uvicorn>=0.32"),
+    "fleet": ("dask>=2025.1", "distributed>=2025.1", "cryptography>=42"),
     "history-postgresql": ("edgekit-onnx[history]", "psycopg[binary]>=3.2"),
 }
 # What Homebrew calls the packages of Debian that hints name; what it lacks is not here.

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.system.optional import need
@@ -70,11 +70,20 @@ def open_shell(name: str, entry: Entry) -> Shell:
         return SshShell(name, entry.ssh, port=entry.port, config=entry.ssh_config)
     if entry.transport == "adb":
         return AdbShell(name, entry.adb, port=entry.port)
+    if entry.transport == "fleet":
+        message = f"'{name}' is a device of a fleet, which its host checks and cleans."
+        raise UserError(message, hint=f"edgekit fleet list {entry.fleet}")
     message = f"'{name}' is a browser, which needs no check or cleaning."
     raise UserError(message, hint=f"edgekit profile BUNDLE --target {name}")
 
 
 def _opened(name: str, entry: Entry) -> Device:
+    if entry.transport == "fleet":
+        from edgekit.devices.fleet.fleet_device import FleetDevice
+        from edgekit.devices.fleet.keys import address_of
+
+        keys = Path(entry.keys) if entry.keys else None
+        return cast(Device, FleetDevice(name, address_of(entry.fleet, keys), keys))
     from edgekit.devices.remote.adb import Cable
     from edgekit.devices.remote.shell_device import Runners, ShellDevice
     from edgekit.devices.web.browser import WebDevice

@@ -1,0 +1,315 @@
+"""A device of a fleet: a launch on it is a task of Dask, which only its host gets."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, Final, Self
+
+import msgspec
+
+from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, Unreadable, from_record
+from edgekit.core.facts import Facts
+from edgekit.core.job import Job, JobResult
+from edgekit.core.system.documents import encode
+from edgekit.core.system.files import sha256_file, write_atomic
+from edgekit.core.system.optional import need
+from edgekit.devices.fleet.host import ask_here, receive_here
+from edgekit.devices.fleet.keys import security_of
+from edgekit.devices.fleet.orders import RESOURCE, Ask, Failed, HostLaunched, Lacking, Reply, Seen, decode_reply
+
+_log = logging.getLogger(__name__)
+RETURN_S: Final = 60.0
+_LOOK_S: Final = 0.25
+_CONNECT_S: Final = 10.0
+_TRIES: Final = 5
+_PART: Final = 16 << 20
+# What makes two devices the same kind: launches may go on there after a host was lost.
+_KIND: Final = ("architecture", "cpu", "cores", "system", "emulated", "engines")
+
+
+class _Lost(DeviceUnavailable):
+    """The host or the scheduler of a call was lost; whether it ran is not known."""
+
+
+class FleetDevice:
+    """A device that a host of a fleet offers by this name.
+
+    Several hosts may offer devices of one kind by the same name. All launches go to the first of them; if it is lost,
+    another one with equal facts gets them.
+
+    Args:
+        address: That of the scheduler, as `keys.address_of` writes it.
+        keys: Those of the fleet; None on this machine alone.
+        patience_s: How long a scheduler or a host that was lost may take to come back, in seconds.
+    """
+
+    def __init__(self, name: str, address: str, keys: Path | None = None, *, patience_s: float = RETURN_S) -> None:
+        self.name = name
+        self._patience_s = patience_s
+        self._connection = shared(address, keys, patience_s)
+        self._host = ""
+        self._seen: Seen | None = None
+        self._digests: dict[str, str] = {}
+
+    @property
+    def emulated(self) -> bool:
+        """As its host says."""
+        return self._first().emulated
+
+    def facts(self) -> Facts:
+        """Errors as in `Device.facts`."""
+        return self._look().facts
+
+    def inability(self, job: Job) -> str:
+        """Why the device cannot run `job`; empty if it may. Errors as in `Device.facts`."""
+        return self._look(job).inability
+
+    def measure(self, job: Job) -> JobResult:
+        """One launch; its files travel to the host once. Errors as in `Device.measure`."""
+        self._first()
+        feeds = self._digest(job.feeds)
+        outputs = "outputs" if job.outputs else ""
+        there = msgspec.structs.replace(job, artifact=job.sha256, feeds=feeds, outputs=outputs)
+        ask = Ask(device=self.name, job=there, feeds_sha256=feeds, launches=True)
+        files = {job.sha256: Path(job.artifact), feeds: Path(job.feeds)}
+        for _ in range(3):  # a host that came back has lost its files
+            found, written = self._asked(ask)
+            if not isinstance(found, Lacking):
+                break
+            for digest in found.files:
+                self._send(digest, files.get(digest))
+        if not isinstance(found, HostLaunched):
+            raise DeviceError(f"The host of '{self.name}' did not take the files of a launch.")
+        if job.outputs:
+            write_atomic(Path(job.outputs), written or b"")
+        return found.result
+
+    def close(self) -> None:
+        """Leave the fleet."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _first(self) -> Seen:
+        return self._seen or self._look()
+
+    def _look(self, job: Job | None = None) -> Seen:
+        there = msgspec.structs.replace(job, artifact=job.sha256, feeds="", outputs="") if job else None
+        found, _ = self._asked(Ask(device=self.name, job=there))
+        if not isinstance(found, Seen):
+            raise DeviceError(f"The host of '{self.name}' did not say what it is.")
+        self._seen = self._seen or found
+        return found
+
+    def _asked(self, ask: Ask) -> tuple[Reply, bytes | None]:
+        """The reply of the host; after a loss that of another one, or of the same when it is back."""
+        reply = self._tried(encode(ask))
+        if not (isinstance(reply, tuple) and len(reply) == 2):
+            raise DeviceError(f"The host of '{self.name}' gave no valid reply.")
+        found = decode_reply(reply[0], self.name)
+        if isinstance(found, Failed):
+            one = found.failure
+            raise from_record(one.error, one.message, hint=one.hint, code=one.code, otherwise=DeviceError)
+        return found, reply[1] if isinstance(reply[1], bytes) else None
+
+    def _tried(self, content: bytes) -> object:
+        for number in range(_TRIES):
+            host = self._bound(monotonic() + self._patience_s)
+            try:
+                return self._connection.call(ask_here, content, to=host, resource=self.name)
+            except _Lost as err:
+                self._host = ""
+                if number == _TRIES - 1:
+                    raise
+                _log.info("%s", err.message)
+        raise AssertionError
+
+    def _bound(self, deadline: float) -> str:
+        """The address of the host; waits for one until `deadline`."""
+        while True:
+            hosts = self._connection.hosts(self.name)
+            if self._host in hosts:
+                return self._host
+            if fit := next((one for one in hosts if self._is_same_kind(one)), ""):
+                self._host = fit
+                return fit
+            if monotonic() > deadline or not (self._seen or hosts):
+                break
+            sleep(_LOOK_S)
+        offered = "offers no such device any more" if self._seen else "offers no such device"
+        raise DeviceUnavailable(
+            f"The fleet at {self._connection.address} {offered}: '{self.name}'.",
+            hint=f"edgekit fleet list {self._connection.address}",
+        )
+
+    def _is_same_kind(self, host: str) -> bool:
+        if self._seen is None:
+            return True
+        try:
+            reply = self._connection.call(ask_here, encode(Ask(device=self.name)), to=host, resource=self.name)
+        except _Lost:
+            return False
+        found = decode_reply(reply[0], self.name) if isinstance(reply, tuple) and reply else None
+        return isinstance(found, Seen) and _kind(found) == _kind(self._seen)
+
+    def _digest(self, file: str) -> str:
+        if file not in self._digests:
+            self._digests[file] = sha256_file(Path(file))
+        return self._digests[file]
+
+    def _send(self, digest: str, path: Path | None) -> None:
+        if path is None:
+            raise DeviceError(f"The host of '{self.name}' asks for a file that belongs to no launch.")
+        for place, part, is_last in _parts(path):
+            try:
+                why = self._connection.call(
+                    receive_here, digest, place, part, is_last, to=self._host, resource=self.name
+                )
+            except _Lost:
+                return  # the next question finds another host
+            if why:
+                raise Unreadable(f"'{path}' did not reach the host of '{self.name}': {why}")
+
+
+class Connection:
+    """A connection to a scheduler, made when it is needed, and again after the scheduler was lost.
+
+    Args:
+        patience_s: How long a scheduler that is not there is awaited, in seconds.
+    """
+
+    def __init__(self, address: str, keys: Path | None, *, patience_s: float = RETURN_S) -> None:
+        self.address = address
+        self._patience_s = patience_s
+        self._keys = keys
+        self.users = 0
+        self._client: Any = None
+        self._lock = threading.Lock()
+        self._offers: tuple[float, dict[str, tuple[str, ...]]] = (-_LOOK_S, {})
+
+    def hosts(self, device: str) -> tuple[str, ...]:
+        """The addresses of the hosts that offer a device, in a lasting order."""
+        read, offers = self._offers
+        if monotonic() - read > _LOOK_S:
+            offers = self.offers()
+            self._offers = monotonic(), offers
+        return tuple(sorted(host for host, devices in offers.items() if device in devices))
+
+    def offers(self) -> dict[str, tuple[str, ...]]:
+        """The devices of each host.
+
+        Raises:
+            DeviceUnavailable: There is no scheduler at the address.
+        """
+        deadline = monotonic() + self._patience_s
+        while True:
+            client = self._connected(deadline)
+            try:
+                found = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_S)
+                workers = found["workers"].items()
+            except Exception as err:  # as in `call`
+                self._drop()
+                if monotonic() > deadline:
+                    message = f"The fleet at {self.address} does not reply: {err!r:.200}."
+                    raise DeviceUnavailable(message, hint="edgekit fleet serve") from err
+                continue
+            return {host: _devices(one.get("resources", {})) for host, one in workers}
+
+    def call(self, function: Callable[..., Any], *arguments: Any, to: str, resource: str) -> Any:
+        """What a function gives at a host, alone on a device there.
+
+        It takes as long as the host needs, which limits its launches, and until it is its turn there.
+
+        Raises:
+            DeviceUnavailable: The host or the scheduler was lost.
+        """
+        client = self._connected(monotonic() + self._patience_s)
+        place = {"workers": [to], "allow_other_workers": False, "resources": {f"{RESOURCE}{resource}": 1}}
+        try:
+            future = client.submit(function, *arguments, pure=False, retries=0, **place)
+            try:
+                while client.status == "running":
+                    try:
+                        return future.result(timeout=_LOOK_S)
+                    except TimeoutError:
+                        if to not in self.hosts(resource):
+                            break
+            finally:
+                future.release()
+        except EdgekitError:
+            raise
+        except Exception as err:  # Dask raises many kinds when a scheduler or a host goes; a host itself raises none
+            raise _Lost(f"The host of '{resource}' was lost: {err!r:.300}") from err
+        raise _Lost(f"The host of '{resource}' was lost.")
+
+    def close(self) -> None:
+        """Leave the fleet, with the last device that uses the connection."""
+        with _SHARING:
+            self.users -= 1
+            if self.users > 0:
+                return
+            for key in [key for key, one in _SHARED.items() if one is self]:
+                del _SHARED[key]
+        self._drop()
+
+    def _connected(self, deadline: float) -> Any:
+        distributed = need("distributed", extra="fleet")
+        with self._lock:
+            if self._client is not None and self._client.status == "running":
+                return self._client
+            self._drop()
+            while True:
+                try:
+                    self._client = distributed.Client(
+                        self.address, security=security_of(self._keys), timeout=_CONNECT_S, set_as_default=False
+                    )
+                except (OSError, TimeoutError) as err:
+                    if monotonic() > deadline:
+                        raise DeviceUnavailable(
+                            f"There is no fleet at {self.address}: {str(err)[:200]}.",
+                            hint="edgekit fleet serve",
+                        ) from err
+                    sleep(_LOOK_S)
+                else:
+                    return self._client
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close(timeout=1)
+
+
+_SHARED: Final[dict[tuple[object, ...], Connection]] = {}
+_SHARING: Final = threading.Lock()
+
+
+def shared(address: str, keys: Path | None, patience_s: float) -> Connection:
+    """The connection of this process to a fleet, for one more device; arguments as in `FleetDevice`."""
+    with _SHARING:
+        found = _SHARED.setdefault((address, keys, patience_s), Connection(address, keys, patience_s=patience_s))
+        found.users += 1
+        return found
+
+
+def _devices(resources: dict[str, float]) -> tuple[str, ...]:
+    return tuple(sorted(name.removeprefix(RESOURCE) for name in resources if name.startswith(RESOURCE)))
+
+
+def _kind(seen: Seen) -> tuple[object, ...]:
+    return tuple(getattr(seen.facts, name) for name in _KIND)
+
+
+def _parts(path: Path) -> Iterator[tuple[int, bytes, bool]]:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        for place in range(0, max(size, 1), _PART):
+            part = stream.read(_PART)
+            yield place, part, place + _PART >= size
