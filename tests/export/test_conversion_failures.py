@@ -62,7 +62,7 @@ def test_a_file_that_crashes_its_engine_takes_the_worker_along_and_nobody_else(
     [
         ("Silent", "did not write a file"),
         ("Killed", r"killed \(signal 9\)"),
-        ("Hanging", r"no reply within 40 s"),
+        ("Hanging", r"no reply within 20 s"),
         ("Greedy", "out of memory"),
         ("Scribbling", "did not write an ONNX model|invalid file"),
     ],
@@ -74,7 +74,7 @@ def test_a_converter_that_gives_nothing_is_a_failed_conversion(
 
     fake_exporters(f"{exporter}Quantizer")
     # `onnx-int8` would try its other modes as well, and wait for each of them.
-    timeout_s, recipe = (40, "onnx-int8-dynamic") if exporter == "Hanging" else (300, "onnx-int8")
+    timeout_s, recipe = (20, "onnx-int8-dynamic") if exporter == "Hanging" else (300, "onnx-int8")
     request = replace(request_for("Cnn", "x:float32[N,1,8,8]", recipe), timeout_s=timeout_s)
 
     with pytest.raises(ConversionFailed, match=reason) as caught:
