@@ -109,8 +109,9 @@ def run(
         raise UserError("No input was given.", hint=f"edgekit run {path} --input sample:0")
     needs_samples = any(str(text).startswith((SAMPLE, RANDOM)) for text in input)
     with opened(Path(path), with_samples=needs_samples, sizes=sizes, states=state) as file:
-        found = described_by_user(file, said)
-        refuse_undescribed(found, map(str, input))
+        found = described_by_user(file, said) if said.options else file
+        if found.bundle is None:
+            refuse_undescribed(found, map(str, input))
         chosen = _openable(found, artifact, where)
         if output:
             refuse_output(Path(output), found.spec)
@@ -120,7 +121,7 @@ def run(
         texts, feeds = _given(found, [str(one) for one in input])
         run_all = partial(_run_here, stream=stream) if where.device == "local" else _run_there
         ran = run_all(found, chosen, where, feeds, progress)
-        found, readings = with_reading(found, ran.outputs, said)
+        found, readings = with_reading(found, ran.outputs, said) if said.options else (found, ())
         report = RunReport(
             model=found.spec.name,
             artifact=ran.artifact.recipe,

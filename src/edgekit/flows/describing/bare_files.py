@@ -15,15 +15,13 @@ from edgekit.runtime.preprocessing import IMAGE_SUFFIXES
 
 
 def described_by_user(found: Opened, said: Description) -> Opened:
-    """A bare file with what its user knows of it.
+    """A bare file with what its user knows of it, which is at least one option.
 
     How its outputs contain boxes or masks is not known before it ran: see `with_reading`.
 
     Raises:
         UserError: It is a bundle, or the names, the task or the preprocessing do not fit the file.
     """
-    if not said.options:
-        return found
     if found.bundle is not None:
         given = said.options[0]
         raise UserError(f"{given} does not apply to '{found.path}': a bundle has its own.", hint=f"Omit {given}.")
@@ -44,8 +42,6 @@ def with_reading(found: Opened, outputs: Sequence[Feed], said: Description) -> t
     Raises:
         UserError: They leave none or several, or contain another number of classes than the user named.
     """
-    if not said.options:
-        return found, ()
     from edgekit.flows.describing.tasks import with_form_of
 
     spec, notes = with_form_of(found.spec, outputs, said, found.path)
