@@ -43,11 +43,13 @@ def dense(path: Path, width: int = 64, *, free: bool = False) -> Path:
 
 def test_what_is_written_passes_and_a_larger_model_fails(tmp_path: Path) -> None:
     dense(tmp_path / "models" / "net.onnx")
+    # Latencies of microseconds: few pairs exclude that one is nearly twice the other.
+    changes = {"launches": 5, "time_limit_s": 0.01, "minimum_effect": 0.9}
 
     init(tmp_path)
-    green = check(tmp_path / "edgekit.toml", changes={"launches": 5, "time_limit_s": 0.01})
+    green = check(tmp_path / "edgekit.toml", changes=changes)
     dense(tmp_path / "models" / "net.onnx", 128)
-    red = check(tmp_path / "edgekit.toml", changes={"launches": 5, "time_limit_s": 0.01})
+    red = check(tmp_path / "edgekit.toml", changes=changes)
 
     assert (green.verdict, red.verdict) == (Verdict.PASS, Verdict.FAIL)
 
