@@ -38,6 +38,8 @@ PATHS = (
     f"/trends?model={quote(HOSTILE)}",
     f"/?artifact={quote(HOSTILE)}",
     f"/runs?branch={quote(HOSTILE)}",
+    "/runs?library=onnxruntime+1.26",
+    "/trends?library=onnxruntime+1.26",
     "/runs?before=x",
     "/?page=7",
 )

@@ -12,7 +12,7 @@ from alembic.command import upgrade
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, Select, create_engine, insert, select, text, update
+from sqlalchemy import Column, MetaData, Select, create_engine, insert, select, text, update
 from sqlalchemy.dialects import sqlite
 from tests.store.made_reports import checked, profiled
 from tests.store.postgresql import PASSWORD, Server
@@ -24,7 +24,7 @@ from edgekit.store.database import FORM_TABLE, Store, open_store
 from edgekit.store.reading import asked_for, newest_first, run_of, run_without_report
 from edgekit.store.recording import record
 from edgekit.store.schema import DOCUMENTS, MEASUREMENTS, METADATA, RUNS
-from edgekit.store.trends import devices, every_branch, newest_of_series, runs_that_fit
+from edgekit.store.trends import devices, every_value, newest_of_series, runs_that_fit
 
 
 def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
@@ -179,6 +179,7 @@ def test_a_measurement_of_an_earlier_form_gets_the_time_of_its_run(place: str, n
         PageFilter(target="pi5"),
         PageFilter(artifact="onnx-fp32"),
         PageFilter(branch="main"),
+        PageFilter(library="onnxruntime 1.25"),
         PageFilter(model="kws", target="pi5", artifact="onnx-fp32"),
     ],
 )
@@ -194,29 +195,41 @@ def test_a_page_of_runs_reads_no_table_from_its_beginning_to_its_end(shown: Page
     assert "INDEX ix_" in plan[0]
 
 
-@pytest.mark.parametrize("branch", ["", "main"])
-def test_the_newest_of_each_series_is_found_by_steps_through_an_index(branch: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("shown", "column"),
+    [(PageFilter(), ""), (PageFilter(branch="main"), "branch"), (PageFilter(library="x"), "engine")],
+)
+def test_the_newest_of_each_series_is_found_by_steps_through_an_index(
+    shown: PageFilter, column: str, tmp_path: Path
+) -> None:
     place = str(tmp_path / "runs.sqlite")
     with open_store(place) as store:
         record(store, profiled())
 
-    plan = _plan(place, newest_of_series(branch))
+    plan = _plan(place, newest_of_series(shown))
     searched = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
 
     assert {step for step in searched if step.startswith("SCAN")} <= {"SCAN steps", "SCAN CONSTANT ROW"}
     assert any("(model_id=? AND target=? AND artifact>?)" in step for step in searched)
-    assert not branch or any("(model_id=? AND target=? AND artifact=? AND branch=?)" in step for step in searched)
+    where = f"(model_id=? AND target=? AND artifact=? AND {column}=?)"
+    assert not column or any(where in step for step in searched)
 
 
-def test_branches_are_found_by_steps_through_an_index(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("column", "index"),
+    [(RUNS.c.branch, "ix_runs_branch_created"), (MEASUREMENTS.c.engine, "ix_measurements_engine_created")],
+)
+def test_what_a_filter_offers_is_found_by_steps_through_an_index(
+    column: Column[str], index: str, tmp_path: Path
+) -> None:
     place = str(tmp_path / "runs.sqlite")
     with open_store(place) as store:
         record(store, profiled(branch="main"))
 
-    plan = _plan(place, every_branch())
+    plan = _plan(place, every_value(column))
 
-    assert {step for step in plan if step.startswith("SCAN")} <= {"SCAN branches", "SCAN CONSTANT ROW"}
-    assert any("ix_runs_branch_created (branch>?)" in step for step in plan)
+    assert {step for step in plan if step.startswith("SCAN")} <= {"SCAN steps", "SCAN CONSTANT ROW"}
+    assert any(f"{index} ({column.name}>?)" in step for step in plan)
 
 
 def test_a_check_of_an_earlier_form_gets_the_commit_of_its_report(place: str, new_place: Callable[[], str]) -> None:

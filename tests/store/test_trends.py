@@ -134,6 +134,22 @@ def test_versions_of_one_run_are_courses_of_their_own(store: Store) -> None:
     ]
 
 
+def test_a_backend_version_has_its_own_series_and_runs(store: Store) -> None:
+    for day, engines in enumerate((("1.25", "1.26"), ("1.26", "1.27"), ("1.27",))):
+        record(store, swept(day, engines=engines))
+    shown = PageFilter(library="onnxruntime 1.26")
+
+    (newest,) = overview(store, shown, first=0, most=9).series
+    (series,) = trends(store, shown, first=0, most=9, points=9).series
+    runs, older = newest_that_fit(store, shown, before="", most=9)
+
+    assert [(one.created, one.engine) for one in newest.points] == [(when(1), "onnxruntime 1.26")]
+    assert [one.created for one in series.points] == [when(0), when(1)]
+    assert ([run.created for run in runs], older) == ([when(1), when(0)], "")
+    assert overview(store, PageFilter(library="onnxruntime 1.24"), first=0, most=9).total == 0
+    assert every_name(store)[4] == tuple(f"onnxruntime 1.{minor}" for minor in (25, 26, 27))
+
+
 def test_a_course_goes_on_through_an_upgrade(store: Store) -> None:
     for day, engine in enumerate(("1.25", "1.26")):
         record(store, swept(day, engines=(engine,)))
@@ -153,7 +169,13 @@ def test_devices_and_names_are_those_of_the_runs(filled: Store) -> None:
     (device,) = every_device(filled)
 
     assert (device.cpu, device.last_seen) == ("Cortex-A76", when(2))
-    assert every_name(filled) == (tuple(sorted(MODELS)), tuple(sorted(TARGETS)), ("onnx-fp32",), ())
+    assert every_name(filled) == (
+        tuple(sorted(MODELS)),
+        tuple(sorted(TARGETS)),
+        ("onnx-fp32",),
+        (),
+        ("onnxruntime 1.25",),
+    )
 
 
 def test_a_profile_without_a_budget_was_measured(store: Store) -> None:

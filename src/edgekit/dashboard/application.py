@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 
@@ -34,6 +34,20 @@ Place = Annotated[int, Query(ge=1, le=100_000)]
 Number = Annotated[int, Query(ge=1, le=_LARGEST)]
 
 
+def _storable(text: str) -> str:
+    """The text without what no name in a store contains and PostgreSQL refuses."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _filter(
+    model: Text = "", target: Text = "", artifact: Text = "", branch: Text = "", library: Text = ""
+) -> PageFilter:
+    return PageFilter(*map(_storable, (model, target, artifact, branch, library)))
+
+
+Shown = Annotated[PageFilter, Depends(_filter)]
+
+
 def application(store: Store) -> FastAPI:
     """The pages of `store`. Who may read them is checked in `access`."""
     site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -55,19 +69,13 @@ def _series(site: FastAPI, store: Store) -> None:
     """The overview and the trends."""
 
     @_get(site, "/")
-    def overview(
-        request: Request, model: Text = "", target: Text = "", artifact: Text = "", branch: Text = "", page: Place = 1
-    ) -> Response:
-        shown = _filter(model, target, artifact, branch)
+    def overview(request: Request, shown: Shown, page: Place = 1) -> Response:
         found = trends.overview(store, shown, first=(page - 1) * _SERIES, most=_SERIES)
         document = SeriesReport(store=store.name, shown=shown, series=found.series, total=found.total, page=page)
         return _response(request, document, lambda: drawn_pages.overview(document, trends.every_name(store), _SERIES))
 
     @_get(site, "/trends")
-    def trend(
-        request: Request, model: Text = "", target: Text = "", artifact: Text = "", branch: Text = "", page: Place = 1
-    ) -> Response:
-        shown = _filter(model, target, artifact, branch)
+    def trend(request: Request, shown: Shown, page: Place = 1) -> Response:
         found = trends.trends(store, shown, first=(page - 1) * _CHARTS, most=_CHARTS, points=_POINTS)
         document = SeriesReport(store=store.name, shown=shown, series=found.series, total=found.total, page=page)
         return _response(request, document, lambda: drawn_pages.trends(document, trends.every_name(store), _CHARTS))
@@ -82,10 +90,7 @@ def _runs(site: FastAPI, store: Store) -> None:
     """The list of runs, and two of them compared."""
 
     @_get(site, "/runs")
-    def runs(
-        request: Request, model: Text = "", target: Text = "", artifact: Text = "", branch: Text = "", before: Text = ""
-    ) -> Response:
-        shown = _filter(model, target, artifact, branch)
+    def runs(request: Request, shown: Shown, before: Text = "") -> Response:
         found, older = trends.newest_that_fit(store, shown, before=_storable(before), most=_RUNS)
         document = RunPageReport(store=store.name, shown=shown, runs=found, older=older)
         return _response(request, document, lambda: drawn_pages.runs(document, trends.every_name(store)))
@@ -112,15 +117,6 @@ def _reports(site: FastAPI, store: Store) -> None:
         if kept is None:
             raise UserError(f"The whole report of run {number} was removed.", hint=f"edgekit history show {number}")
         return _response(request, kept, lambda: page_of(kept), style=f"'{style_hash()}'")
-
-
-def _filter(*asked: str) -> PageFilter:
-    return PageFilter(*map(_storable, asked))
-
-
-def _storable(text: str) -> str:
-    """The text without what no name in a store contains and PostgreSQL refuses."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _response(

@@ -12,6 +12,7 @@ from edgekit.core.reports.kept_pages import (
     KeptDevice,
     KeptDevicesReport,
     KeptSeries,
+    PageFilter,
     RunPageReport,
     RunPair,
     RunPairsReport,
@@ -76,7 +77,7 @@ _DEVICES: Final = (
 
 def overview(document: SeriesReport, names: Names, most: int) -> str:
     """The newest measurement of each series."""
-    rows = [_newest(one, document.shown.branch) for one in document.series]
+    rows = [_newest(one, document.shown) for one in document.series]
     return render(
         "overview.html",
         "Overview",
@@ -178,9 +179,10 @@ def _filtered(path: str, document: SeriesReport, names: Names, most: int) -> dic
     }
 
 
-def _newest(one: KeptSeries, branch: str) -> tuple[GridCell, ...]:
+def _newest(one: KeptSeries, shown: PageFilter) -> tuple[GridCell, ...]:
     point = one.points[-1]
-    place = address("/trends", model=one.model, target=one.target, artifact=one.artifact, branch=branch)
+    more = {"branch": shown.branch, "library": shown.library}
+    place = address("/trends", model=one.model, target=one.target, artifact=one.artifact, **more)
     return (
         GridCell(one.model or ABSENT, link=place),
         GridCell(one.target, under=point.engine, is_code=True),

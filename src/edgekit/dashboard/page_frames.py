@@ -14,7 +14,7 @@ from edgekit.report.pages import page
 
 _PAGES: Final = (("/", "Overview"), ("/trends", "Trends"), ("/runs", "Runs"), ("/devices", "Devices"))
 Names = tuple[tuple[str, ...], ...]
-"""The models, targets, artifacts and branches that a filter offers."""
+"""The models, targets, artifacts, branches and backend versions that a filter offers."""
 
 
 def render(template: str, title: str, *, here: str = "", **context: Any) -> str:

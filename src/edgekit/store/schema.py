@@ -114,6 +114,8 @@ MEASUREMENTS: Final = Table(
     Index(None, "model_id", "run_id"),
     Index(None, "model_id", "target", "artifact", "created"),
     Index(None, "model_id", "target", "artifact", "branch", "created"),
+    Index(None, "model_id", "target", "artifact", "engine", "created"),
+    Index(None, "engine", "created"),
     Index(None, "model_id", "created"),
     Index(None, "target", "created"),
     Index(None, "artifact", "created"),

@@ -55,7 +55,7 @@ def overview(store: Store, shown: PageFilter, *, first: int, most: int) -> Serie
         EnvironmentFault, Unreadable: As in `open_store`.
     """
     with store.reading() as connection:
-        found = [row for row in _newest_rows(connection, shown.branch) if fits(row, shown)]
+        found = [row for row in _newest_rows(connection, shown) if fits(row, shown)]
         found.sort(key=lambda row: (row["created"], row["id"]), reverse=True)
         points = _points(connection, [row["id"] for row in found[first : first + most]])
         return SeriesFound(tuple(_series(row, [point]) for row, point in points), len(found))
@@ -68,10 +68,10 @@ def trends(store: Store, shown: PageFilter, *, first: int, most: int, points: in
         points: At most this many measurements of each series.
     """
     with store.reading() as connection:
-        keys = [row for row in _newest_rows(connection, shown.branch) if fits(row, shown)]
+        keys = [row for row in _newest_rows(connection, shown) if fits(row, shown)]
         keys.sort(key=lambda row: (row["model"], row["target"], row["artifact"], row["model_id"]))
         wanted = keys[first : first + most]
-        numbers = connection.scalars(of_series(wanted, points, shown.branch)).all() if wanted else []
+        numbers = connection.scalars(of_series(wanted, points, shown)).all() if wanted else []
         grouped: dict[tuple[Any, ...], list[tuple[RowMapping, SeriesPoint]]] = {}
         for row, point in _points(connection, numbers):
             grouped.setdefault(tuple(row[name] for name in _KEY), []).append((row, point))
@@ -104,19 +104,22 @@ def newest_that_fit(store: Store, shown: PageFilter, *, before: str, most: int) 
 
 
 def every_name(store: Store) -> tuple[tuple[str, ...], ...]:
-    """The models, targets and artifacts that series have, and the branches of runs, sorted; errors as in `overview`."""
+    """What a filter offers: models, targets and artifacts of series, branches of runs, backend versions, each sorted.
+
+    Errors as in `overview`.
+    """
     with store.reading() as connection:
-        rows = _newest_rows(connection)
-        branches = connection.scalars(every_branch()).all()
+        rows = _newest_rows(connection, PageFilter())
+        found = [connection.scalars(every_value(column)).all() for column in (RUNS.c.branch, MEASUREMENTS.c.engine)]
     names = [sorted({row[name] for row in rows}) for name in ("model", "target", "artifact")]
-    return (*map(tuple, names), tuple(sorted(filter(None, branches))))
+    return (*map(tuple, names), *(tuple(sorted(filter(None, values))) for values in found))
 
 
-def every_branch() -> Select[Any]:
-    """Each branch, also the empty one, and at the end null: one step through the index for each, not for each run."""
-    steps = select(func.min(RUNS.c.branch).label("branch")).cte("branches", recursive=True)
-    following = select(func.min(RUNS.c.branch)).where(RUNS.c.branch > steps.c.branch).scalar_subquery()
-    return select(steps.union_all(select(following).where(steps.c.branch.is_not(None))).c.branch)
+def every_value(column: ColumnElement[str]) -> Select[Any]:
+    """Each value of a column, also the empty one, and at the end null: one step through its index for each."""
+    steps = select(func.min(column).label("value")).cte("steps", recursive=True)
+    following = select(func.min(column)).where(column > steps.c.value).scalar_subquery()
+    return select(steps.union_all(select(following).where(steps.c.value.is_not(None))).c.value)
 
 
 def every_device(store: Store) -> tuple[KeptDevice, ...]:
@@ -133,15 +136,15 @@ def fits(row: RowMapping, shown: PageFilter) -> bool:
     return all(not value or row[name] == value for value, name in asked)
 
 
-def newest_of_series(branch: str = "") -> Select[Any]:
-    """The newest measurement of every series, or of its runs on a branch.
+def newest_of_series(shown: PageFilter) -> Select[Any]:
+    """The newest measurement of every series, or of those on a branch or of a backend version.
 
     It is one step through the index for each series, not one for each measurement.
     """
     keys = MEASUREMENTS.alias("keys")
     steps = _first_of_series()
     newest = MEASUREMENTS.alias("newest")
-    same = and_(*(newest.c[name] == keys.c[name] for name in _KEY), *_on(newest, branch))
+    same = and_(*(newest.c[name] == keys.c[name] for name in _KEY), *_on(newest, shown))
     last = select(newest.c.id).where(same).order_by(newest.c.created.desc(), newest.c.id.desc()).limit(1)
     numbers = select(last.scalar_subquery().label("id")).select_from(steps.join(keys, keys.c.id == steps.c.id)).cte()
     return select(
@@ -153,11 +156,11 @@ def newest_of_series(branch: str = "") -> Select[Any]:
     )
 
 
-def of_series(keys: Iterable[RowMapping], points: int, branch: str = "") -> CompoundSelect[Any]:
-    """The numbers of the newest measurements of each series, or of its runs on a branch."""
+def of_series(keys: Iterable[RowMapping], points: int, shown: PageFilter) -> CompoundSelect[Any]:
+    """The numbers of the newest measurements of each series, or of those on a branch or of a backend version."""
     parts = []
     for key in keys:
-        same = and_(*(MEASUREMENTS.c[name] == key[name] for name in _KEY), *_on(MEASUREMENTS, branch))
+        same = and_(*(MEASUREMENTS.c[name] == key[name] for name in _KEY), *_on(MEASUREMENTS, shown))
         newest = select(MEASUREMENTS.c.id).where(same).order_by(MEASUREMENTS.c.created.desc()).limit(points)
         # SQLite takes no LIMIT in a part of a UNION, but in a table of it.
         parts.append(select(newest.subquery().c.id))
@@ -166,14 +169,14 @@ def of_series(keys: Iterable[RowMapping], points: int, branch: str = "") -> Comp
 
 def runs_that_fit(shown: PageFilter, model: int | None, before: str, most: int) -> Select[Any]:
     """The newest runs, with a row for each measurement that fits if a filter is given."""
-    is_filtered = model is not None or shown.target or shown.artifact
+    is_filtered = model is not None or shown.target or shown.artifact or shown.library
     table: Table = MEASUREMENTS if is_filtered else RUNS
     number = table.c.run_id if is_filtered else table.c.id
     asked: list[ColumnElement[bool]] = []
     if model is not None:
         asked.append(table.c.model_id == model)
     asked += [table.c[name] == value for name in ("target", "artifact") if (value := getattr(shown, name))]
-    asked += _on(table, shown.branch)
+    asked += _on(table, shown)
     if before:
         created, _, last = before.rpartition(" ")
         place = int(last) if last.isdecimal() and len(last) < 16 else 0
@@ -219,13 +222,14 @@ def _next_key(after: FromClause, here: FromClause, place: int) -> Select[Any]:
     return select(after.c.id).where(*same, later).order_by(*(after.c[name] for name in _KEY[place:])).limit(1)
 
 
-def _on(table: FromClause, branch: str) -> list[ColumnElement[bool]]:
-    """The condition for rows of a branch; none for an empty text."""
-    return [table.c.branch == branch] if branch else []
+def _on(table: FromClause, shown: PageFilter) -> list[ColumnElement[bool]]:
+    """The conditions for rows of a branch and of a backend version; none for empty texts."""
+    found = [table.c.branch == shown.branch] if shown.branch else []
+    return [*found, table.c.engine == shown.library] if shown.library else found
 
 
-def _newest_rows(connection: Connection, branch: str = "") -> Sequence[RowMapping]:
-    return connection.execute(newest_of_series(branch)).mappings().all()
+def _newest_rows(connection: Connection, shown: PageFilter) -> Sequence[RowMapping]:
+    return connection.execute(newest_of_series(shown)).mappings().all()
 
 
 def _model_numbers(connection: Connection, name: str) -> Sequence[int]:

@@ -12,7 +12,7 @@ from edgekit.core.reports.report import Estimate
 from edgekit.core.system.documents import Document
 from edgekit.core.verdict import Verdict
 
-# 1: first version. 2: the backend version of a pair.
+# 1: first version. 2: the backend version of a pair, and as a filter.
 PAGES_SCHEMA: Final = 2
 
 
@@ -74,12 +74,13 @@ def _by_version(points: Sequence[SeriesPoint]) -> list[tuple[SeriesPoint, ...]]:
 
 
 class PageFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which model, target, artifact and branch a page shows; an empty text shows all."""
+    """Which model, target, artifact, branch and backend version (`library`) a page shows; an empty text shows all."""
 
     model: str = ""
     target: str = ""
     artifact: str = ""
     branch: str = ""
+    library: str = ""
 
 
 class SeriesReport(Document, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
