@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.hostile.guards.rows import GUARDS, Guard
+from tests.hostile.guards.guard import Guard
+from tests.hostile.guards.rows import GUARDS
 
 
 @pytest.fixture(scope="module")

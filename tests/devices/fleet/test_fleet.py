@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -114,6 +115,13 @@ def test_other_keys_open_nothing(fleet: str, job: Job, tmp_path: Path) -> None:
 
     with FleetDevice("lab", fleet, other, patience_s=0.0) as device, pytest.raises(DeviceUnavailable, match="no fleet"):
         device.measure(job)
+
+
+def test_a_stranger_without_keys_is_refused(keys: Path) -> None:
+    distributed: Any = importlib.import_module("distributed")
+
+    with scheduler(keys) as served, pytest.raises(OSError, match="connect"):
+        distributed.Client(served.document["address"].replace("tls://", "tcp://"), timeout=3, set_as_default=False)
 
 
 def test_launches_go_on_at_another_host_of_the_same_kind(keys: Path, job: Job) -> None:

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.hostile.guards.rows import GUARDS, Guard
+from tests.hostile.guards.guard import Guard
+from tests.hostile.guards.rows import GUARDS
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 _TESTS_FAILED: Final = 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from tests.hostile.guards.guard import Guard
 
 _BUNDLE: Final = "src/edgekit/core/bundle.py"
 _BUNDLE_TESTS: Final = "tests/core/test_bundle.py"
@@ -13,20 +14,6 @@ _POLICY: Final = "src/edgekit/flows/signing/policy.py"
 _POLICY_TESTS: Final = "tests/flows/signing/test_policy.py"
 _PROGRAMS_TESTS: Final = "tests/hostile/test_programs.py"
 _INSTALLED: Final = "devices/remote/installed_programs.py"
-
-
-@dataclass(frozen=True)
-class Guard:
-    """A guard: the text in `file` that holds a promise, what is there without it, and the test that then fails.
-
-    `name` is the first column of a row in docs/threat-model.md.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str
 
 
 GUARDS: Final = (
@@ -358,6 +345,36 @@ GUARDS: Final = (
         "if not equals or not _VERSION.fullmatch(version):",
         "if not equals:",
         "tests/flows/sweeping/test_sweep_file.py::test_what_is_wrong_with_a_file_is_said",
+    ),
+    Guard(
+        "fleet-keys",
+        "devices/fleet/keys.py",
+        "    if not is_loopback:",
+        "    if False:",
+        "tests/devices/fleet/test_fleet.py::test_without_keys_only_this_machine_is_reached",
+    ),
+    Guard(
+        "fleet-strangers",
+        "devices/fleet/hosting.py",
+        """        scheduler = distributed.Scheduler(
+            host=host,
+            port=port,
+            protocol="tls" if security else "tcp",
+            security=security,
+""",
+        """        scheduler = distributed.Scheduler(
+            host=host,
+            port=port,
+            protocol="tcp",
+""",
+        "tests/devices/fleet/test_fleet.py::test_a_stranger_without_keys_is_refused",
+    ),
+    Guard(
+        "fleet-files",
+        "devices/fleet/host.py",
+        "        if not _DIGEST.fullmatch(digest):",
+        "        if False:",
+        "tests/devices/fleet/test_fleet.py::test_a_file_that_is_another_one_is_not_kept",
     ),
     Guard(
         "offline",
