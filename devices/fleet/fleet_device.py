@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,7 +54,7 @@ class FleetDevice:
         self._connection = shared(address, keys, patience_s)
         self._host = ""
         self._seen: Seen | None = None
-        self._digests: dict[str, str] = {}
+        self._digests: dict[tuple[str, int, int], str] = {}
 
     @property
     def emulated(self) -> bool:
@@ -147,7 +148,7 @@ class FleetDevice:
         offered = "offers no such device any more" if self._seen else "offers no such device"
         raise DeviceUnavailable(
             f"The fleet at {self._connection.address} {offered}: '{self.name}'.",
-            hint=f"edgekit fleet list {self._connection.address}",
+            hint=self._connection.listing,
         )
 
     def _is_same_kind(self, host: str) -> bool:
@@ -161,9 +162,12 @@ class FleetDevice:
         return isinstance(found, Seen) and _kind(found) == _kind(self._seen)
 
     def _digest(self, file: str) -> str:
-        if file not in self._digests:
-            self._digests[file] = sha256_file(Path(file))
-        return self._digests[file]
+        """The SHA-256 of a file, computed again once it has changed."""
+        found = Path(file).stat()
+        state = file, found.st_mtime_ns, found.st_size
+        if state not in self._digests:
+            self._digests[state] = sha256_file(Path(file))
+        return self._digests[state]
 
     def _send(self, digest: str, path: Path | None) -> None:
         if path is None:
@@ -194,6 +198,12 @@ class Connection:
         self._client: Any = None
         self._lock = threading.Lock()
         self._offers: tuple[float, dict[str, tuple[str, ...]]] = (-_LOOK_S, {})
+
+    @property
+    def listing(self) -> str:
+        """The command that lists what the fleet offers."""
+        keys = ["--keys", str(self._keys)] if self._keys else []
+        return shlex.join(["edgekit", "fleet", "list", self.address, *keys])
 
     def hosts(self, device: str) -> tuple[str, ...]:
         """The addresses of the hosts that offer a device, in a lasting order."""

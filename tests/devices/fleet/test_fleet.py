@@ -85,6 +85,21 @@ def test_files_travel_once_and_outputs_come_back(
     assert sent.count(sha256_file(fresh)) == -(-fresh.stat().st_size // 100)
 
 
+def test_feeds_that_were_written_again_are_sent_again(fleet: str, keys: Path, job: Job, tmp_path: Path) -> None:
+    feeds, outputs = tmp_path / "feeds.npz", tmp_path / "outputs.npz"
+    asked = msgspec.structs.replace(job, feeds=str(feeds), outputs=str(outputs))
+    found = []
+
+    with FleetDevice("desk", fleet, keys) as device:
+        for value in (1.0, 2.0):
+            write_arrays(feeds, {"0:x": np.full((1, 8), value, np.float32)})
+            device.measure(asked)
+            with np.load(outputs) as written:
+                found.append(written["0:y"])
+
+    assert not np.array_equal(*found)
+
+
 def test_an_error_of_a_launch_is_the_error_here(fleet: str, keys: Path, job: Job, tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no model")
@@ -106,7 +121,7 @@ def test_a_device_that_no_host_offers_is_not_awaited(fleet: str, keys: Path, job
     ):
         device.measure(job)
 
-    assert caught.value.hint == f"edgekit fleet list {fleet}"
+    assert caught.value.hint == f"edgekit fleet list {fleet} --keys {keys}"
 
 
 def test_other_keys_open_nothing(fleet: str, job: Job, tmp_path: Path) -> None:

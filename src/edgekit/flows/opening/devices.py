@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -72,7 +73,8 @@ def open_shell(name: str, entry: Entry) -> Shell:
         return AdbShell(name, entry.adb, port=entry.port)
     if entry.transport == "fleet":
         message = f"'{name}' is a device of a fleet, which its host checks and cleans."
-        raise UserError(message, hint=f"edgekit fleet list {entry.fleet}")
+        keys = f" --keys {shlex.quote(entry.keys)}" if entry.keys else ""
+        raise UserError(message, hint=f"edgekit fleet list {shlex.quote(entry.fleet)}{keys}")
     message = f"'{name}' is a browser, which needs no check or cleaning."
     raise UserError(message, hint=f"edgekit profile BUNDLE --target {name}")
 
