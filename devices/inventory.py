@@ -20,7 +20,7 @@ from edgekit.devices.device import DEVICES
 # 1: first version.
 INVENTORY_SCHEMA: Final = 1
 GROUPS: Final = "groups"
-_NAME: Final = re.compile(r"[A-Za-z0-9_][\w.-]*")
+NAME: Final = re.compile(r"[A-Za-z0-9_][\w.-]*")
 _TRANSPORTS: Final = ("ssh", "adb", "web", "fleet")
 
 
@@ -136,7 +136,7 @@ def add(name: str, entry: Entry, *, force: bool = False, path: Path | None = Non
     """
     problems = [*_problems(name, entry)]
     if problems:
-        free = f"my-{name}" if name in DEVICES else name if _NAME.fullmatch(name) else "pi"
+        free = f"my-{name}" if name in DEVICES else name if NAME.fullmatch(name) else "pi"
         raise UserError(" ".join(problems), hint=f"edgekit devices add {free} --ssh pi@raspberrypi")
     with claimed(path or inventory_file(), wait_s=SHORT_S):
         entries = read_inventory(path)
@@ -176,7 +176,7 @@ def _checked(path: Path, content: Mapping[str, object]) -> dict[str, Entry]:
 
 def _problems(name: str, entry: Entry) -> list[str]:
     found = []
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         found.append(f"'{name}' is not a valid device name: use only letters, digits, '_', '-' and '.'.")
     if name == GROUPS:
         found.append(f"'{GROUPS}' is the name of the table of groups.")

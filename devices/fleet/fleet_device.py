@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final, Self
@@ -28,6 +29,7 @@ _LOOK_S: Final = 0.25
 _CONNECT_S: Final = 10.0
 _TRIES: Final = 5
 _PART: Final = 16 << 20
+_KEYS: Final = re.compile("certificate|SSL|TLS")
 # What makes two devices the same kind: launches may go on there after a host was lost.
 _KIND: Final = ("architecture", "cpu", "cores", "system", "emulated", "engines")
 
@@ -130,7 +132,7 @@ class FleetDevice:
                 self._host = ""
                 if number == _TRIES - 1:
                     raise
-                _log.info("%s", err.message)
+                _log.warning("%s It is awaited for up to %g s.", err.message, self._patience_s)
         raise AssertionError
 
     def _bound(self, deadline: float) -> str:
@@ -139,6 +141,8 @@ class FleetDevice:
             hosts = self._connection.hosts(self.name)
             if self._host in hosts:
                 return self._host
+            if self._seen is None and len(hosts) > 1:
+                self._refuse_kinds(hosts)
             if fit := next((one for one in hosts if self._is_same_kind(one)), ""):
                 self._host = fit
                 return fit
@@ -151,15 +155,28 @@ class FleetDevice:
             hint=self._connection.listing,
         )
 
+    def _refuse_kinds(self, hosts: Sequence[str]) -> None:
+        """Raise if several hosts offer devices of different kinds by this name: which one is meant is not known."""
+        kinds = [_kind(seen) for one in hosts if (seen := self._seen_at(one))]
+        if any(kind != kinds[0] for kind in kinds):
+            raise DeviceUnavailable(
+                f"{len(hosts)} hosts offer devices of different kinds as '{self.name}'.", hint=self._connection.listing
+            )
+
     def _is_same_kind(self, host: str) -> bool:
         if self._seen is None:
             return True
+        found = self._seen_at(host)
+        return found is not None and _kind(found) == _kind(self._seen)
+
+    def _seen_at(self, host: str) -> Seen | None:
+        """What the device of a host is; None if it is lost."""
         try:
             reply = self._connection.call(ask_here, encode(Ask(device=self.name)), to=host, resource=self.name)
         except _Lost:
-            return False
+            return None
         found = decode_reply(reply[0], self.name) if isinstance(reply, tuple) and reply else None
-        return isinstance(found, Seen) and _kind(found) == _kind(self._seen)
+        return found if isinstance(found, Seen) else None
 
     def _digest(self, file: str) -> str:
         """The SHA-256 of a file, computed again once it has changed."""
@@ -229,7 +246,7 @@ class Connection:
                 self._drop()
                 if monotonic() > deadline:
                     message = f"The fleet at {self.address} does not reply: {err!r:.200}."
-                    raise DeviceUnavailable(message, hint="edgekit fleet serve") from err
+                    raise DeviceUnavailable(message, hint=self.listing) from err
                 continue
             return {host: _devices(one.get("resources", {})) for host, one in workers}
 
@@ -282,11 +299,13 @@ class Connection:
                         self.address, security=security_of(self._keys), timeout=_CONNECT_S, set_as_default=False
                     )
                 except (OSError, TimeoutError) as err:
+                    reason = str(err)[:200].rstrip(".") or type(err).__name__
+                    if _KEYS.search(reason):
+                        message = f"The fleet at {self.address} refuses these keys: {reason}."
+                        raise DeviceUnavailable(message, hint=self.listing) from err
                     if monotonic() > deadline:
-                        raise DeviceUnavailable(
-                            f"There is no fleet at {self.address}: {str(err)[:200]}.",
-                            hint="edgekit fleet serve",
-                        ) from err
+                        message = f"No fleet replies at {self.address}, or it has other keys: {reason}."
+                        raise DeviceUnavailable(message, hint=self.listing) from err
                     sleep(_LOOK_S)
                 else:
                     return self._client

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from edgekit.core.errors import EnvironmentFault
 from edgekit.core.system import processes
@@ -48,8 +49,14 @@ def schedule(host: str, port: int, keys: Path | None, ready: Callable[[str], Non
         )
         try:
             await scheduler
-        except OSError as err:
-            raise EnvironmentFault(f"'{host}:{port}' cannot be used: {err.strerror or err}.", hint="--port 0") from err
+        except (OSError, RuntimeError) as err:
+            reason = err if isinstance(err, OSError) else err.__cause__
+            if not isinstance(reason, OSError):
+                raise
+            why = reason.strerror or reason
+            raise EnvironmentFault(
+                f"'{host}:{port}' cannot be used: {why}.", hint="edgekit fleet serve --port 0"
+            ) from err
         async with scheduler:
             ready(scheduler.address)
             await scheduler.finished()
@@ -75,6 +82,8 @@ def join(address: str, keys: Path | None, host: Host, folder: Path, ready: Calla
     async def once() -> None:
         worker = distributed.Worker(
             address,
+            # By default it would listen on every address of this machine, and run what anyone there sends.
+            host=None if security else urlsplit(address).hostname,
             security=security,
             nthreads=max(1, len(host.devices)),
             resources={f"{RESOURCE}{name}": 1 for name in host.devices},

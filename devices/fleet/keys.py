@@ -14,6 +14,7 @@ from edgekit.core.system.files import read_bytes
 from edgekit.core.system.optional import need
 
 PORT: Final = 8786
+_HINT: Final = "Copy the keys of the fleet from its scheduler; 'edgekit fleet keys FILE' makes those of a new fleet."
 _PARTS: Final = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----\n?", re.DOTALL)
 _LONGEST: Final = 1 << 20
 
@@ -49,7 +50,7 @@ def security_of(path: Path | None) -> Any:
     if path is None:
         return None
     if not path.is_file():
-        raise UserError(f"There are no keys at '{path}'.", hint=f"edgekit fleet keys {path}")
+        raise UserError(f"There are no keys at '{path}'.", hint=_HINT)
     content = read_bytes(path)
     parts = {one[1]: one[0].decode() for one in _PARTS.finditer(content)} if len(content) < _LONGEST else {}
     certificate = parts.get(b"CERTIFICATE")

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.reports.setup.devices import DeviceChangeReport, DeviceCheckReport, DeviceListReport, Listed
 from edgekit.core.system.progress import Progress, Silent
 from edgekit.core.system.settings import Settings
 from edgekit.devices import inventory
 from edgekit.devices.device import DEVICES
+from edgekit.devices.fleet.keys import address_of
 from edgekit.devices.inventory import Entry
 from edgekit.devices.remote import engines
 from edgekit.devices.remote.onnxruntime_library import GLIBC, prepare_native
@@ -57,7 +60,14 @@ class DeviceOrder:
 
 @contextmanager
 def add_order(name: str, entry: Entry, *, force: bool = False) -> Iterator[DeviceOrder]:
-    """Add a device to the inventory without connecting to it."""
+    """Add a device to the inventory without connecting to it; the files of its keys are found from any folder."""
+    if entry.fleet:
+        keys = Path(entry.keys).absolute() if entry.keys else None
+        if keys is not None and not keys.is_file():
+            raise UserError(
+                f"There are no keys at '{keys}'.", hint=f"edgekit devices add {name} --fleet {entry.fleet} --keys FILE"
+            )
+        entry = msgspec.structs.replace(entry, fleet=address_of(entry.fleet, keys), keys=str(keys or ""))
 
     def act() -> str:
         inventory.add(name, entry, force=force)

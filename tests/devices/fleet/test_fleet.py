@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 from tests.devices.fleet.programs import Program, host, scheduler
 from tests.flows import onnx_files
@@ -19,13 +22,18 @@ from edgekit.core.job import Job
 from edgekit.core.samples import write_arrays
 from edgekit.core.system.documents import encode
 from edgekit.core.system.files import sha256_file
+from edgekit.core.system.progress import Silent
+from edgekit.core.system.settings import Settings
 from edgekit.devices.fake import FACTS, FakeDevice
 from edgekit.devices.fleet import fleet_device
 from edgekit.devices.fleet.fleet_device import FleetDevice
 from edgekit.devices.fleet.host import Host, receive_here
 from edgekit.devices.fleet.keys import address_of, security_of, write_keys
 from edgekit.devices.fleet.orders import Ask, Failed, decode_reply
+from edgekit.devices.inventory import Entry, read_inventory
 from edgekit.devices.local import LocalDevice
+from edgekit.flows.devices import add_order
+from edgekit.flows.fleet.hosts import join_fleet
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +136,10 @@ def test_other_keys_open_nothing(fleet: str, job: Job, tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
     write_keys(other)
 
-    with FleetDevice("lab", fleet, other, patience_s=0.0) as device, pytest.raises(DeviceUnavailable, match="no fleet"):
+    with (
+        FleetDevice("lab", fleet, other, patience_s=0.0) as device,
+        pytest.raises(DeviceUnavailable, match="refuses these keys"),
+    ):
         device.measure(job)
 
 
@@ -137,6 +148,67 @@ def test_a_stranger_without_keys_is_refused(keys: Path) -> None:
 
     with scheduler(keys) as served, pytest.raises(OSError, match=r"(?i)connect"):
         distributed.Client(served.document["address"].replace("tls://", "tcp://"), timeout=3, set_as_default=False)
+
+
+def test_without_keys_nothing_listens_for_others() -> None:
+    with scheduler() as served, host(served.document["address"], "lab=fake") as joined:
+        listening = {
+            connection.laddr.ip
+            for program in (served, joined)
+            for one in (
+                psutil.Process(program.process.pid),
+                *psutil.Process(program.process.pid).children(recursive=True),
+            )
+            for connection in one.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        }
+
+    assert listening == {"127.0.0.1"}
+
+
+def test_a_port_in_use_is_said(keys: Path) -> None:
+    with scheduler() as served:
+        port = served.document["address"].rpartition(":")[2]
+        command = [sys.executable, "-m", "edgekit", "fleet", "serve", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, "cannot be used" in done.stderr) == (3, True)
+
+
+def test_hosts_with_different_devices_by_one_name_are_refused(keys: Path, job: Job) -> None:
+    with scheduler(keys) as served:
+        address = served.document["address"]
+        with (
+            host(address, "lab=fake", keys),
+            host(address, "lab=local", keys),
+            FleetDevice("lab", address, keys) as device,
+            pytest.raises(DeviceUnavailable, match="2 hosts offer devices of different kinds as 'lab'"),
+        ):
+            device.measure(job)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [([], "No device is named"), (["=local"], "is not the name of a device"), (["a=local", "a=fake"], "offered twice")],
+)
+def test_a_host_offers_devices_with_names(names: list[str], expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        join_fleet("127.0.0.1:9", names, None, Settings(), lambda _: None)
+
+
+def test_a_device_is_added_with_what_its_fleet_needs(
+    keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_DEVICES", str(tmp_path / "devices.toml"))
+    monkeypatch.chdir(keys.parent)
+    with add_order("lab", Entry(fleet="lab.example", keys=keys.name)) as order:
+        order.run(Silent())
+
+    assert read_inventory()["lab"] == Entry(fleet="tls://lab.example:8786", keys=str(keys))
+    with pytest.raises(UserError, match="Without keys"), add_order("other", Entry(fleet="lab.example")):
+        pass
+    with pytest.raises(UserError, match="There are no keys"), add_order("o", Entry(fleet="lab.example", keys="no.pem")):
+        pass
 
 
 def test_launches_go_on_at_another_host_of_the_same_kind(keys: Path, job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,8 @@ def serve_command(call: Call, host: str, port: int, key_file: Path | None) -> No
     from edgekit.flows.fleet.hosts import serve_fleet
 
     def ready(found: FleetServeReport) -> None:
-        call.answer(found, lambda shown: f"Hosts join with: edgekit fleet join {shown.address} --devices NAME")
+        keys = f" --keys {shlex.quote(str(key_file))}" if key_file else ""
+        call.answer(found, lambda shown: f"Hosts join with: edgekit fleet join {shown.address} --devices NAME{keys}")
         call.note("Ctrl-C stops it.")
 
     serve_fleet(host, port, key_file, ready)

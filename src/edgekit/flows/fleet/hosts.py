@@ -14,7 +14,7 @@ from edgekit.devices.device import Device
 from edgekit.devices.fleet import hosting, keys
 from edgekit.devices.fleet.fleet_device import Connection
 from edgekit.devices.fleet.host import Host
-from edgekit.devices.inventory import read_inventory
+from edgekit.devices.inventory import NAME, read_inventory
 from edgekit.flows.fleet.holding import held
 from edgekit.flows.fleet.together import Stop
 from edgekit.flows.opening.devices import open_device
@@ -86,9 +86,13 @@ def make_keys(path: Path) -> FleetKeysReport:
 def _offered(texts: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     entries = read_inventory()
+    if not texts:
+        raise UserError("No device is named.", hint="--devices pi4,desk=local")
     for text in texts:
         name, _, device = text.partition("=")
         device = device or name
+        if not NAME.fullmatch(name):
+            raise UserError(f"'{text}' is not the name of a device.", hint="--devices pi4,desk=local")
         if name in found:
             raise UserError(f"'{name}' is offered twice.", hint=f"--devices {name}-2={device}")
         if device in entries and entries[device].fleet:

@@ -14,6 +14,7 @@ from rich.text import Text
 from edgekit.core.reports.report import Estimate
 from edgekit.core.reports.sweep import SweepReport, SweptCombination, VersionVerdict
 from edgekit.core.units import ABSENT
+from edgekit.core.verdict import Verdict
 from edgekit.report import formatting
 from edgekit.report.matrices.heat import median_of
 from edgekit.report.widths import print_table, say
@@ -25,6 +26,7 @@ _STYLES: Final = {
     "faster": Style(color="green"),
 }
 _NAME_WIDTH: Final = 28
+_MEASURED: Final = "MEASURED: there are no backend versions to compare."
 
 
 def render(report: SweepReport, console: Console) -> None:
@@ -37,7 +39,12 @@ def render(report: SweepReport, console: Console) -> None:
         say(console, Text(""))
     for one in report.verdicts:
         say(console, Text(sentence(one, report.minimum_effect), style=_STYLES[one.compared.says]))
-    say(console, Text(""), Text(f"VERDICT: {formatting.VERDICTS[report.verdict]}"))
+    say(console, Text(""), Text(f"VERDICT: {formatting.VERDICTS[report.verdict]}" if is_judged(report) else _MEASURED))
+
+
+def is_judged(report: SweepReport) -> bool:
+    """Whether there is a verdict: versions were compared, or something is wrong or missing."""
+    return bool(report.verdicts) or report.verdict is not Verdict.PASS
 
 
 def sentence(one: VersionVerdict, minimum_effect: float) -> str:

@@ -38,8 +38,8 @@ def render_html(report: SweepReport) -> str:
         command=report.command,
         created=report.created,
         name=report.file,
-        word=WORDS[report.verdict],
-        verdict=report.verdict,
+        word=WORDS[report.verdict] if sweep.is_judged(report) else "Measured",
+        verdict=report.verdict if sweep.is_judged(report) else None,
         counts=_counts(report),
     )
     pairs = [one.compared for one in report.verdicts]

@@ -80,7 +80,8 @@ def _cells(run: KeptRun) -> tuple[str, ...]:
 
 
 def _subject(run: KeptRun) -> str:
-    return formatting.shortened(run.model or run.subject, _NAME)
+    models = ", ".join(dict.fromkeys(one.model for one in run.latency if one.model))
+    return formatting.shortened(run.model or models or run.subject, _NAME)
 
 
 def _commit(run: KeptRun) -> str:
