@@ -105,9 +105,9 @@ class _Limit:
 def _ran_s(group: int) -> float:
     """The processor time of the processes in a group, and of those that they have waited for."""
     ticks = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            fields = path.read_bytes().rpartition(b")")[2].split()
+            fields = (path / "stat").read_bytes().rpartition(b")")[2].split()
             if int(fields[2]) == group:
                 ticks += sum(map(int, fields[11:15]))
     return ticks / _TICKS

@@ -50,17 +50,17 @@ def processes() -> list[str]:
 def used_s() -> float:
     """Processor time of all processes of this namespace, also of ended ones, in seconds."""
     total = 0
-    for entry in Path("/proc").glob("[0-9]*/stat"):
+    for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            total += sum(int(one) for one in entry.read_text().rpartition(")")[2].split()[11:15])
+            total += sum(int(one) for one in (entry / "stat").read_text().rpartition(")")[2].split()[11:15])
     return total / _TICKS
 
 
 def yield_to_others(nice: int) -> None:
     """Let the other sessions of this machine have the processor first; 19 is the least of it, 0 an equal share."""
-    for entry in Path("/proc").glob("[0-9]*/autogroup"):
+    for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            entry.write_text(str(nice))
+            (entry / "autogroup").write_text(str(nice))
 
 
 def _contents(folder: Path) -> tuple[int, int]:

@@ -354,9 +354,10 @@ def await_gone(state: Path) -> None:
 def descendants(pid: int) -> list[int]:
     """Every process below `pid`."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
+    # Not "[0-9]*/stat": `glob` itself raises for a process that ends meanwhile.
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            text = entry.read_text()
+            text = (entry / "stat").read_text()
         except OSError:
             continue
         children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(text.split()[0]))
