@@ -40,6 +40,14 @@ class Device(Protocol):
 
 
 @runtime_checkable
+class Selective(Protocol):
+    """A device that knows before a launch what it cannot run."""
+
+    def inability(self, job: Job) -> str:
+        """Why the device cannot run `job`, as a sentence; empty if it may. Errors as in `Device.facts`."""
+
+
+@runtime_checkable
 class Counting(Protocol):
     """A device that can count instructions: what an emulator offers instead of a latency."""
 

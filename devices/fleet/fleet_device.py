@@ -20,10 +20,11 @@ from edgekit.core.system.documents import encode
 from edgekit.core.system.files import sha256_file, write_atomic
 from edgekit.core.system.optional import need
 from edgekit.devices.fleet.host import ask_here, receive_here
+from edgekit.devices.fleet.host_protocol import RESOURCE, Ask, Failed, HostLaunched, Lacking, Reply, Seen, decode_reply
 from edgekit.devices.fleet.keys import security_of
-from edgekit.devices.fleet.orders import RESOURCE, Ask, Failed, HostLaunched, Lacking, Reply, Seen, decode_reply
 
 _log = logging.getLogger(__name__)
+# How long what was lost may take to come back: longer than a machine needs to start a program again.
 RETURN_S: Final = 60.0
 _LOOK_S: Final = 0.25
 _CONNECT_S: Final = 10.0

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, Protocol, cast, runtime_checkable
+from typing import Final, cast
 
 import msgspec
 
@@ -17,18 +17,13 @@ from edgekit.core.job import Job, JobFailure
 from edgekit.core.system.documents import encode
 from edgekit.core.system.files import sha256_file
 from edgekit.core.system.optional import need
-from edgekit.devices.device import Device
-from edgekit.devices.fleet.orders import Ask, Failed, HostLaunched, Lacking, Reply, Seen, decode_ask
+from edgekit.devices.device import Device, Selective
+from edgekit.devices.fleet.host_protocol import Ask, Failed, HostLaunched, Lacking, Reply, Seen, decode_ask
 
 ATTRIBUTE: Final = "edgekit_host"
 """Where a worker of Dask has its host."""
 _MOST_BYTES: Final = 8 << 30
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-
-
-@runtime_checkable
-class _Selective(Protocol):
-    def inability(self, job: Job) -> str: ...
 
 
 class Host:
@@ -98,7 +93,7 @@ class Host:
             device = self._opened(ask.device)
             if ask.launches and ask.job is not None:
                 return self._launched(device, ask.job, ask.feeds_sha256)
-            reason = device.inability(ask.job) if ask.job is not None and isinstance(device, _Selective) else ""
+            reason = device.inability(ask.job) if ask.job is not None and isinstance(device, Selective) else ""
             return Seen(facts=device.facts(), emulated=device.emulated, inability=reason), None
 
     def _opened(self, name: str) -> Device:

@@ -14,8 +14,8 @@ from edgekit.core.errors import EnvironmentFault
 from edgekit.core.system import processes
 from edgekit.core.system.optional import need
 from edgekit.devices.fleet.host import ATTRIBUTE, Host
+from edgekit.devices.fleet.host_protocol import RESOURCE
 from edgekit.devices.fleet.keys import security_of
-from edgekit.devices.fleet.orders import RESOURCE
 
 _log = logging.getLogger(__name__)
 _RETRY_S: Final = 1.0
@@ -80,21 +80,7 @@ def join(address: str, keys: Path | None, host: Host, folder: Path, ready: Calla
     told: list[str] = []
 
     async def once() -> None:
-        worker = distributed.Worker(
-            address,
-            # By default it would listen on every address of this machine, and run what anyone there sends.
-            host=None if security else urlsplit(address).hostname,
-            security=security,
-            nthreads=max(1, len(host.devices)),
-            resources={f"{RESOURCE}{name}": 1 for name in host.devices},
-            protocol="tls" if security else "tcp",
-            local_directory=str(folder),
-            memory_limit=0,
-            dashboard=False,
-            dashboard_address="127.0.0.1:0",
-            death_timeout=_CONNECT_S,
-        )
-        setattr(worker, ATTRIBUTE, host)
+        worker = _worker(distributed, address, security, host, folder)
         await worker
         try:
             if not told:
@@ -120,6 +106,26 @@ def join(address: str, keys: Path | None, host: Host, folder: Path, ready: Calla
             await asyncio.sleep(_RETRY_S)
 
     asyncio.run(run())
+
+
+def _worker(distributed: Any, address: str, security: Any, host: Host, folder: Path) -> Any:
+    """The worker of Dask for the devices of `host`; it has not started yet."""
+    worker = distributed.Worker(
+        address,
+        # By default it would listen on every address of this machine, and run what anyone there sends.
+        host=None if security else urlsplit(address).hostname,
+        security=security,
+        nthreads=max(1, len(host.devices)),
+        resources={f"{RESOURCE}{name}": 1 for name in host.devices},
+        protocol="tls" if security else "tcp",
+        local_directory=str(folder),
+        memory_limit=0,
+        dashboard=False,
+        dashboard_address="127.0.0.1:0",
+        death_timeout=_CONNECT_S,
+    )
+    setattr(worker, ATTRIBUTE, host)
+    return worker
 
 
 def _distributed() -> Any:

@@ -28,8 +28,8 @@ from edgekit.devices.fake import FACTS, FakeDevice
 from edgekit.devices.fleet import fleet_device
 from edgekit.devices.fleet.fleet_device import FleetDevice
 from edgekit.devices.fleet.host import Host, receive_here
+from edgekit.devices.fleet.host_protocol import Ask, Failed, decode_reply
 from edgekit.devices.fleet.keys import address_of, security_of, write_keys
-from edgekit.devices.fleet.orders import Ask, Failed, decode_reply
 from edgekit.devices.inventory import Entry, read_inventory
 from edgekit.devices.local import LocalDevice
 from edgekit.flows.devices import add_order

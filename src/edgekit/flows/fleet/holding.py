@@ -11,7 +11,7 @@ from typing import Final, Protocol, Self, cast, runtime_checkable
 from edgekit.core.errors import DeviceError, EdgekitError
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
-from edgekit.devices.device import Device
+from edgekit.devices.device import Device, Selective
 from edgekit.devices.leasing.leases import Holder, Lease, leased, new_token
 from edgekit.devices.leasing.this_machine import ThisMachine
 from edgekit.devices.local import LocalDevice
@@ -27,14 +27,6 @@ _log = logging.getLogger(__name__)
 
 class Unable(DeviceError):
     """The device cannot run this job, as it is: known before any launch."""
-
-
-@runtime_checkable
-class Selective(Protocol):
-    """A device that knows before a launch what it cannot run."""
-
-    def inability(self, job: Job) -> str:
-        """Why the device cannot run `job`, as a sentence; empty if it may. Errors as in `Device.facts`."""
 
 
 @runtime_checkable

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
+from functools import partial
 from pathlib import Path
 
 from edgekit.core.errors import UserError
@@ -57,7 +58,8 @@ def join_fleet(
     def joined(here: str) -> None:
         ready(FleetHostReport(address=whole, host=here, devices=offered))
 
-    with temporary_folder() as folder, _closed(_host(offered, alone, Path(folder))) as host:
+    opens = {name: partial(open_device, device) for name, device in offered.items()}
+    with temporary_folder() as folder, closing(Host(opens, alone, Path(folder))) as host:
         hosting.join(whole, key_file, host, Path(folder), joined)
 
 
@@ -100,18 +102,3 @@ def _offered(texts: Sequence[str]) -> dict[str, str]:
         open_device(device).close()
         found[name] = device
     return found
-
-
-def _host(offered: dict[str, str], alone: Callable[[Device], AbstractContextManager[Device]], folder: Path) -> Host:
-    def opens(device: str) -> Callable[[], Device]:
-        return lambda: open_device(device)
-
-    return Host({name: opens(device) for name, device in offered.items()}, alone, folder)
-
-
-@contextmanager
-def _closed(host: Host) -> Iterator[Host]:
-    try:
-        yield host
-    finally:
-        host.close()

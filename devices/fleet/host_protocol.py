@@ -12,8 +12,6 @@ from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.version import VERSION
 
-# 1: first version.
-FLEET_SCHEMA: Final = 1
 RESOURCE: Final = "edgekit "
 """What the name of a device begins with among the resources of Dask."""
 
@@ -21,7 +19,8 @@ RESOURCE: Final = "edgekit "
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A question about the device called `device`: what it is, or with `job` whether it can run that, or one launch.
 
-    The files of a job are named by their SHA-256, `outputs` is "outputs" if they are wanted.
+    The files of a job are named by their SHA-256, `outputs` is "outputs" if they are wanted. Both ends have the same
+    version of edgekit.
     """
 
     device: str
@@ -29,7 +28,6 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     feeds_sha256: str = ""
     launches: bool = False
     edgekit: str = VERSION
-    schema_version: int = FLEET_SCHEMA
 
 
 class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="seen"):
