@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from tests.devices.fleet.programs import Program, host, scheduler
+from tests.devices.fleet.programs import SOCKETS, Program, host, scheduler
 from tests.flows import onnx_files
 
 from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, Unreadable, UserError
@@ -34,6 +34,9 @@ from edgekit.devices.inventory import Entry, read_inventory
 from edgekit.devices.local import LocalDevice
 from edgekit.flows.devices import add_order
 from edgekit.flows.fleet.hosts import join_fleet
+
+# They are freed when the scheduler ends, or by chance before that.
+pytestmark = pytest.mark.filterwarnings(f"ignore:{SOCKETS}:ResourceWarning")
 
 
 @pytest.fixture(scope="module")
