@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,8 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
     Raises:
         UserError: The file is missing or does not fit the model.
     """
+    if path.is_dir():
+        raise UserError(f"'{path}' is a folder; an input is one file.", hint=_first_file(path))
     if not path.is_file():
         raise UserError(f"Input file '{path}' does not exist.")
     if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -52,6 +55,12 @@ def read_input(path: Path, spec: ModelSpec) -> Feed:
     if path.suffix == ".npy" and len(spec.inputs) == 1:
         return {spec.inputs[0].name: as_input(read_array(path), spec.inputs[0], path)}
     raise UserError(f"'{path}' is not an input for '{spec.name}': expected {_kind(spec)}, .npy or .npz.")
+
+
+def _first_file(folder: Path) -> str:
+    """An option with a file of the folder; empty if it has none."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return shlex.join(["--input", str(files[0])]) if files else ""
 
 
 def integers_as_reals(feed: Feed, inputs: Sequence[TensorSpec], quantized: Container[str]) -> Feed:

@@ -148,6 +148,10 @@ def test_each_fault_of_a_file_has_its_own_words(folder: Path) -> None:
     assert refusal(folder)[0] == f"'{folder}' is not a bundle: it has no {MANIFEST}."
 
 
+def test_the_folder_of_a_build_names_its_bundle(folder: Path) -> None:
+    assert refusal(folder.parent)[1] == f"Its bundle is '{folder}'."
+
+
 def test_a_bundle_behind_a_link_is_opened(folder: Path) -> None:
     (folder.parent / "link").symlink_to(folder)
 

@@ -153,6 +153,16 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, name: str, content:
         read_input(tmp_path / name, IMAGE)
 
 
+def test_a_folder_is_refused_with_its_first_file(tmp_path: Path) -> None:
+    for name in ("b.png", "a.png"):
+        (tmp_path / name).touch()
+
+    with pytest.raises(UserError, match=r"is a folder") as caught:
+        read_input(tmp_path, IMAGE)
+
+    assert caught.value.hint == f"--input {tmp_path / 'a.png'}"
+
+
 def test_logits_become_probabilities_best_first() -> None:
     scores = class_scores({"logits": np.array([[0.0, 3.0, 1.0]], np.float32)}, IMAGE)
 

@@ -293,7 +293,8 @@ def _digest_of(data: bytes) -> str:
 
 def _read_manifest(path: Path, root: Path) -> Manifest:
     if not (root / MANIFEST).is_file() or (root / MANIFEST).is_symlink():
-        raise BundleUnreadable(f"'{path}' is not a bundle: it has no {MANIFEST}.")
+        inner = [f"Its bundle is '{one.parent}'." for one in sorted(root.glob(f"*/{MANIFEST}"))]
+        raise BundleUnreadable(f"'{path}' is not a bundle: it has no {MANIFEST}.", hint=" ".join(inner[:1]))
     data = read_bytes(root / MANIFEST, BundleUnreadable)
     what = f"The {MANIFEST} of bundle '{path}'"
     manifest = documents.decode(data, Manifest, what=what, newest=BUNDLE_SCHEMA, error=BundleUnreadable)

@@ -105,8 +105,9 @@ def test_labels_that_do_not_fit_a_bare_file_are_refused(classifier: Path, tmp_pa
     labels, file = tmp_path / "labels.txt", classifier / "onnx-fp32.onnx"
     labels.write_text("dark\ngrey\nlight\n")
 
-    with pytest.raises(UserError, match=r"names 3 classes; the first output of .* is 'logits:"):
+    with pytest.raises(UserError, match=r"names 3 classes; the first output of .* is 'logits:") as caught:
         run(file, input=["random:0"], labels=labels)
+    assert caught.value.hint == f"Name all 2 classes in '{labels}', or omit --labels."
     labels.write_text("")
     with pytest.raises(UserError, match="contains no class names"):
         run(file, input=["random:0"], labels=labels)

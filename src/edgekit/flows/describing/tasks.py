@@ -129,7 +129,8 @@ def _refuse_other_count(names: Sequence[str], labels: Path, spec: ModelSpec, pat
     count = _classes(spec.outputs[0].shape)
     if count is None or not (isinstance(count, str) or count == len(names)):
         message = f"'{labels}' names {len(names)} classes; the first output of '{path}' is '{spec.outputs[0]}'."
-        raise UserError(message, hint="Omit --labels, or name every class.")
+        every = f"Name all {count} classes" if isinstance(count, int) and count > 1 else "Name every class"
+        raise UserError(message, hint=f"{every} in '{labels}', or omit --labels.")
 
 
 def _refuse_other_scores(spec: ModelSpec, outputs: Sequence[Feed], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.core.system.native import time_limit
+from edgekit.core.system.native.environment import hand_on
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timer for a process")
 # The timer of a test run belongs to pytest, so a process of its own opens "models".
@@ -55,3 +57,15 @@ def test_a_launch_reads_the_limit_of_its_parent(text: str, limit: float, monkeyp
     monkeypatch.setenv(time_limit.VARIABLE, text)
 
     assert time_limit.from_environment() == limit
+
+
+@pytest.mark.parametrize("before", ["", "5"])
+@pytest.mark.parametrize(("number", "after"), [(0.0, None), (2.5, "2.5")])
+def test_a_limit_that_is_not_set_is_not_in_the_environment(
+    before: str, number: float, after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(time_limit.VARIABLE, before)
+
+    hand_on(time_limit.VARIABLE, number)
+
+    assert os.environ.get(time_limit.VARIABLE) == after

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgekit.core.errors import ModelUnreadable
-from edgekit.core.system.native.environment import number_of
+from edgekit.core.system.native.environment import hand_on, number_of
 
 VARIABLE: Final = "EDGEKIT_MEMORY_GB"
 _GB: Final = 1_000_000_000
@@ -52,7 +52,7 @@ def apply(path: Path) -> None:
     global _limit_bytes  # noqa: PLW0603 - see above
     if _wanted is None or (system := _system()) is None:
         return
-    os.environ[VARIABLE] = f"{_wanted():g}"
+    hand_on(VARIABLE, _wanted())
     _limit_bytes = max(_limit_bytes, allowed_bytes(path))
     soft, hard = system.getrlimit(system.RLIMIT_DATA)
     limit = _used_bytes() + _limit_bytes

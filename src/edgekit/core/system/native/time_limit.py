@@ -7,7 +7,6 @@ have no limit: it would end them as well.
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import signal
 import threading
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from edgekit.core.errors import ModelUnreadable
-from edgekit.core.system.native.environment import number_of
+from edgekit.core.system.native.environment import hand_on, number_of
 
 VARIABLE: Final = "EDGEKIT_OPEN_S"
 # The name of the signal that ends the process.
@@ -52,7 +51,7 @@ def opening(path: Path) -> Iterator[None]:
         yield
         return
     given = _wanted()
-    os.environ[VARIABLE] = f"{given:g}"  # for the processes that this one starts
+    hand_on(VARIABLE, given)
     with _lock:
         _open += 1
         signal.setitimer(signal.ITIMER_REAL, limit_s(path, given))
