@@ -9,7 +9,7 @@ import pytest
 from tests.flows.test_explain import FLOAT, INT8, X86, artifact, launches, measured, written
 
 from edgekit.core.job import OperatorTime
-from edgekit.core.reports.report import Operators
+from edgekit.core.reports.report import EndToEnd, Operators
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.core.statistics.trust import grade
@@ -25,6 +25,18 @@ def test_what_names_a_busy_neighbour_lowers_the_trust(tmp_path: Path) -> None:
     (cause,) = (one for one in causes if one.name == "busy neighbour")
 
     assert set(cause.evidence) <= set(grade(measurement, loaded, loaded).reasons)
+    assert cause.command == "edgekit profile gone --target local --launches 12"
+
+
+def test_whole_calls_are_measured_again_as_such(tmp_path: Path) -> None:
+    loaded = msgspec.structs.replace(X86, load=14.2)
+    measurement, latency = measured(FLOAT)
+    whole = EndToEnd({}, {}, {}, {})
+
+    report = written(tmp_path, (measurement, msgspec.structs.replace(latency, end_to_end=whole)), facts=loaded)
+
+    (cause,) = (one for one in explain(report).causes if one.name == "busy neighbour")
+    assert cause.command == "edgekit profile gone --target local --end-to-end --launches 12"
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,8 @@ def neighbour(row: TimedArtifact) -> Iterator[Cause]:
     """Other programs used the processor during the measurement: what lowers its trust as well."""
     evidence = disturbances(row.measurement, row.facts)
     if evidence:
-        command = f"{_profile(row)} --launches 12"
+        whole = " --end-to-end" if row.latency.end_to_end else ""
+        command = f"{_profile(row)}{whole} --launches 12"
         yield row.cause(
             NEIGHBOUR, "other programs ran on the device; stop them and measure again", list(evidence), command
         )
