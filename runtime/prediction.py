@@ -115,7 +115,7 @@ class Prediction:
             return None
         from edgekit.runtime.tasks.keypoints import found_points
 
-        return found_points(self.outputs, self._spec)
+        return found_points(self.outputs, self._spec, self._size)
 
     @cached_property
     def mask(self) -> NDArray[np.uint8] | None:
@@ -172,7 +172,7 @@ def feed_of(value: object, spec: ModelSpec) -> Feed:
 
 def size_of(value: object, spec: ModelSpec) -> tuple[int, int] | None:
     """Width and height of the image that `value`, as in `feed_of`, is; None if it is none, or places do not matter."""
-    places = isinstance(spec.postprocessing, DetectionOutput | SegmentationOutput)
+    places = isinstance(spec.postprocessing, DetectionOutput | KeypointsOutput | SegmentationOutput)
     if not places or not isinstance(spec.preprocessing, ImageInput):
         return None
     if isinstance(value, np.ndarray):

@@ -102,10 +102,14 @@ def cut_from(size: tuple[int, int], how: dict[str, Any]) -> tuple[int, int]:
 
 def in_file(boxes: Any, size: tuple[int, int], how: dict[str, Any]) -> Any:
     """Boxes (D, 4) in pixels of the input, as pixels of the image of `size` (width, height) that it was made of."""
+    corners = np.asarray(boxes, np.float64).reshape(-1, 2)
+    return np.clip(places_in_file(corners, size, how), 0, size).reshape(-1, 4)
+
+
+def places_in_file(places: Any, size: tuple[int, int], how: dict[str, Any]) -> Any:
+    """Places (D, 2) in pixels of the input, as pixels of that image; those on a border are outside of it."""
     resized = resized_to(size, how)
-    factors = np.array(size, np.float64) / np.array(resized)
-    whole = (np.asarray(boxes, np.float64) + np.tile(cut_from(resized, how), 2)) * np.tile(factors, 2)
-    return np.clip(whole, 0, np.tile(size, 2))
+    return (places + np.array(cut_from(resized, how))) * (np.array(size, np.float64) / np.array(resized))
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Array, Feed, Samples
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import KeypointsOutput
 from edgekit.core.statistics.bootstrap import Statistic
 from edgekit.core.statistics.keypoint_accuracy import COCO_SIGMAS, keypoint_precision, near_points
 from edgekit.runtime.detection import input_size, of_samples
+from edgekit.runtime.portable.inputs import places_in_file
 
 # The task, and the array of the points of each sample, (S, P, 2): x and y in pixels of the input; or (S, P, 3), with 0
 # as the third value of a point that is not labelled.
@@ -26,7 +29,11 @@ Floats = NDArray[np.float64]
 
 
 class FoundPoint(NamedTuple):
-    """A point with the score that the network gives it; x and y are in pixels of the input of the model."""
+    """A point with the score that the network gives it.
+
+    x and y are in pixels of the image that was given, or of the input of the model where that was given; whole numbers
+    are centres of pixels.
+    """
 
     label: str
     x: float
@@ -34,9 +41,15 @@ class FoundPoint(NamedTuple):
     score: float
 
 
-def found_points(outputs: Feed, spec: ModelSpec) -> tuple[FoundPoint, ...]:
-    """The points of one sample in the order of the network; errors as in `points`."""
+def found_points(outputs: Feed, spec: ModelSpec, size: tuple[int, int] | None = None) -> tuple[FoundPoint, ...]:
+    """The points of one sample in the order of the network; errors as in `points`.
+
+    `size` is the width and height of the image that became the input, if it was one.
+    """
     rows = points({name: array[:1] for name, array in outputs.items()}, spec)[0]
+    if size and isinstance(spec.preprocessing, ImageInput):
+        how = msgspec.structs.asdict(spec.preprocessing)
+        rows[:, :_PLANE] = places_in_file(rows[:, :_PLANE] + 0.5, size, how) - 0.5
     names = [spec.labels[index] if index < len(spec.labels) else str(index) for index in range(len(rows))]
     return tuple(FoundPoint(name, *map(float, row)) for name, row in zip(names, rows, strict=True))
 

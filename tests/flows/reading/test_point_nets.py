@@ -83,6 +83,10 @@ def test_points_are_judged_by_pck_and_drawn(tmp_path: Path, capsys: pytest.Captu
     assert [row["point"] for row in rows] == ["red", "green", "blue"]
     assert all(row["point"] in printed for row in rows)
     assert np.array([[float(row["x"]), float(row["y"])] for row in rows]) == pytest.approx(np.array(where), abs=2)
+    Image.fromarray(pixels).resize((3 * SIDE, 3 * SIDE), Image.Resampling.NEAREST).save(tmp_path / "large.png")
+    large = edgekit.load(tmp_path / "bundle").predict(tmp_path / "large.png").points
+    assert large is not None
+    assert np.array([(one.x, one.y) for one in large]) == pytest.approx(3 * np.array(where) + 1, abs=6)
     shown = np.asarray(Image.open(tmp_path / "found.png").convert("RGB"))
     scale = shown.shape[1] // SIDE
     x, y = (round((float(rows[1][axis]) + 0.5) * scale) for axis in ("x", "y"))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from msgspec import structs
 from numpy.typing import NDArray
+from PIL import Image
 
 from edgekit.core.errors import UserError
 from edgekit.core.samples import Feed, Samples
+from edgekit.core.spec.input_kinds import ImageInput
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.output_kinds import KeypointsOutput
 from edgekit.core.spec.tensor_spec import TensorSpec
+from edgekit.runtime.preprocessing import image_feed
 from edgekit.runtime.tasks.keypoints import KEYPOINTS, found_points, oks_ap, pck, points, true_points
 
 HEIGHT, WIDTH = 40, 80
@@ -86,6 +91,29 @@ def test_a_point_is_a_quarter_of_a_place_nearer_to_the_higher_neighbour() -> Non
     first = found_points({"y": maps}, spec(KeypointsOutput("y", form="heatmaps")))[0]
 
     assert (first.label, first.x, first.y) == ("head", 2 * 5.25, 2 * 9.75)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [{}, {"resize": (60,)}, {"letterbox": 0}, {"letterbox": 0, "height": 80}],
+    ids=["whole", "cut", "wide", "high"],
+)
+def test_the_points_of_a_photo_are_in_its_pixels(steps: dict[str, Any]) -> None:
+    # They were in pixels of the input, which nobody sees, while boxes were in those of the photo.
+    how = ImageInput(**{"height": HEIGHT, "width": WIDTH, "channels": 1, **steps})
+    photo = np.zeros((301, 420), np.uint8)
+    photo[140:161, 200:241] = 255  # the centre is (220, 150)
+    tensor = TensorSpec("x", "float32", ("N", 1, how.height, how.width))
+    with_photo = structs.replace(SPEC, inputs=(tensor,), preprocessing=how, postprocessing=KeypointsOutput("y"))
+    seen = image_feed(Image.fromarray(photo), with_photo)["x"][0, 0]
+    rows, columns = np.indices(seen.shape)
+    centre = np.array([(columns * seen).sum(), (rows * seen).sum()]) / seen.sum()
+
+    (found,) = found_points({"y": centre[None, None]}, with_photo, (420, 301))
+
+    # A pixel of the input is up to eight of the photo.
+    assert (found.x, found.y) == pytest.approx((220, 150), abs=0.7)
+    assert found_points({"y": centre[None, None]}, with_photo)[0].x == pytest.approx(centre[0])
 
 
 def test_the_share_of_hits_is_of_labelled_points() -> None:

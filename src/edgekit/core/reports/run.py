@@ -34,7 +34,10 @@ class DetectedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Keypoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A point such as a joint, with the score that the network gives it; x and y are in pixels of its input."""
+    """A point such as a joint, with the score that the network gives it.
+
+    x and y are in pixels of the image that was given, or else of the input of the model; whole numbers are centres.
+    """
 
     label: str
     x: float

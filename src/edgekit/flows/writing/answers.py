@@ -116,19 +116,18 @@ def _drawn(one: _Written) -> list[NDArray[np.uint8]]:
                 for image, mask, answer in zip(images, _masks(one), one.found.answers, strict=True)
             ]
         )
+    photos = [_photo(answer.input, image) for image, answer in zip(images, one.found.answers, strict=True)]
     if isinstance(one.spec.postprocessing, KeypointsOutput):
-        return [
-            with_points(image, answer.points or ()) for image, answer in zip(images, one.found.answers, strict=True)
+        found = [
+            with_points(photo, answer.points or ()) for photo, answer in zip(photos, one.found.answers, strict=True)
         ]
-    boxed = [
-        drawn(_photo(answer.input, image), answer.objects or ())
-        for image, answer in zip(images, one.found.answers, strict=True)
-    ]
-    return _level(boxed)
+    else:
+        found = [drawn(photo, answer.objects or ()) for photo, answer in zip(photos, one.found.answers, strict=True)]
+    return _level(found)
 
 
 def _photo(text: str, prepared: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The pixels that the boxes of an input are in: those of its file, or else of the input of the model."""
+    """The pixels that the boxes or points of an input are in: those of its file, or else of the input of the model."""
     path = Path(text)
     if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
         return prepared
