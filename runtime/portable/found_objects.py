@@ -84,7 +84,9 @@ def candidates(outputs: dict[str, Any], how: dict[str, Any], size: tuple[int, in
     if len(boxes) != len(scores):
         raise ValueError(f"'{boxes_name}' has {len(boxes)} samples, and '{scores_name}' {len(scores)}.")
     for box, score in zip(boxes, scores):  # noqa: B905 - `strict` needs Python 3.10
-        yield corners(np.asarray(box, np.float64), how, size), class_scores(np.asarray(score, np.float64), how)
+        with np.errstate(invalid="ignore"):  # `kept` leaves out what is not finite
+            found = corners(np.asarray(box, np.float64), how, size), class_scores(np.asarray(score, np.float64), how)
+        yield found
 
 
 def by_sample(array: Any) -> Any:

@@ -126,6 +126,15 @@ def test_what_is_not_finite_is_no_object() -> None:
     assert found_objects({"b": broken[None], "s": scores[None]}, spec(how)) == ()
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_warns_of_nothing(value: float) -> None:
+    # Warnings of NumPy were printed between the objects.
+    how = DetectionOutput("b", "s", corners="cxcywh", logits=True, background=True)
+    outputs = {"b": np.full((1, 3, 4), value), "s": np.full((1, 3, 4), value)}
+
+    assert found_objects(outputs, spec(how)) == ()
+
+
 @pytest.mark.parametrize("precision", [map50, map_of_all_overlaps])
 def test_average_precision_counts_faint_objects_too(precision: OverAll) -> None:
     how, arrays = FORMS["two outputs"]
