@@ -46,6 +46,13 @@ CASES = [
     ("digits", "onnx-fp32", "browser/ort-web"),
     ("kws-dscnn", "tflite-int8", "browser/litert-js"),
 ]
+# Networks whose answers are places in a picture; the emulator needs seconds for one.
+PLACES = [
+    ("detect-digits", "tflite-int8", "pi4"),
+    ("detect-digits", "onnx-fp32", "phone"),
+    ("detect-digits", INT8, "browser/ort-web"),
+    ("detect-digits", "tflite-int8", "browser/litert-js"),
+]
 ROWS = 4
 INPUTS = [part for row in range(ROWS) for part in ("--input", f"sample:{row}")]
 Call = Callable[..., dict[str, Any]]
@@ -125,6 +132,22 @@ def test_run_gives_the_answers_of_this_machine(
     else:
         span = float(np.ptp(expected(model, recipe)))
         np.testing.assert_allclose(answers, expected(model, recipe), rtol=0, atol=1e-5 * span)
+
+
+@pytest.mark.parametrize(("model", "recipe", "target"), PLACES, ids=lambda text: text)
+def test_the_same_objects_are_found_everywhere(
+    call: Call, bundle: Callable[[str], str], model: str, recipe: str, target: str
+) -> None:
+    wanted = ("run", bundle(model), "--artifact", recipe, *INPUTS[:4])
+
+    there, here = (call(*wanted, "--target", one)["answers"] for one in (target, "local"))
+
+    assert sum(len(one["objects"]) for one in here) > 0
+    for found, true in zip(there, here, strict=True):
+        assert [one["label"] for one in found["objects"]] == [one["label"] for one in true["objects"]]
+        for one, other in zip(found["objects"], true["objects"], strict=True):
+            assert one["box"] == pytest.approx(other["box"], abs=1)
+            assert one["score"] == pytest.approx(other["score"], abs=0.05)
 
 
 def test_one_report_shows_them_side_by_side(call: Call, bundle: Callable[[str], str], tmp_path: Path) -> None:
