@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from edgekit.core.samples import Array, Samples
 from edgekit.runtime.segmentation import MASK
+from edgekit.train.data.cifar import TERMS, cifar10
 from edgekit.train.data.dataset import Dataset, dataset
 from edgekit.train.data.dataset_files import find
 from edgekit.train.data.mnist import mnist
+from edgekit.train.data.scenes.grounds import photo_ground, varied_ground
 from edgekit.train.data.scenes.scene_parts import (
     LICENCE,
     Pixels,
@@ -21,20 +23,20 @@ from edgekit.train.data.scenes.scene_parts import (
     drawn_in_turn,
     photographs,
     resized,
-    square_of,
     trimmed,
 )
 
 SIDE: Final = 48
 MOST: Final = 2
-COUNTS: Final = {"train": 8000, "validation": 300, "test": 1000}
+COUNTS: Final = {"train": 24000, "validation": 500, "test": 1000}
 # No photograph is in two of them.
-TRAIN_PHOTOS: Final = ("cat_720p.jpg", "owl.jpg", "parrot.jpg", "sunflower.bmp")
-VALIDATION_PHOTOS: Final = ("pets.jpg",)
+TRAIN_PHOTOS: Final = ("cat_720p.jpg", "parrot.jpg", "sunflower.bmp")
+VALIDATION_PHOTOS: Final = ("owl.jpg", "pets.jpg")
 TEST_PHOTOS: Final = ("face.jpg", "hot_dog.jpg", "grace_hopper.bmp")
+# The share of training scenes with grounds of the wider choice.
+_VARIED: Final = 0.75
+_SMALL_PICTURES: Final = 20_000
 _HEIGHTS: Final = (26, 40)
-# What is left of the contrast of a photograph.
-_FADED: Final = (0.2, 0.6)
 # The difference of grey values between a stroke and the mean of its ground.
 _CONTRAST: Final = 0.35
 _TRIES: Final = 20
@@ -42,11 +44,12 @@ _PEN: Final = (0.4, 4.0)  # the ink from which on a place is part of the stroke,
 
 
 def masked_scenes(data: Path | None = None) -> Dataset:
-    """8,000 scenes to train, 300 to validate, 1,000 to test; no digit or photograph of the test is in the others."""
+    """24,000 scenes to train, 500 to validate, 1,000 to test; no digit or photograph of the test is in the others."""
+    small = _small_pictures(data)
     digits, folder = mnist(data), find("photos", (*TRAIN_PHOTOS, *VALIDATION_PHOTOS, *TEST_PHOTOS), data)
     assert digits.validation is not None
     train, validation, test = (
-        compose(digits_of, photographs(folder, names), COUNTS[name], seed)
+        compose(digits_of, photographs(folder, names), COUNTS[name], seed, small=small if name == "train" else ())
         for seed, (name, digits_of, names) in enumerate(
             [
                 ("train", digits.train, TRAIN_PHOTOS),
@@ -55,16 +58,23 @@ def masked_scenes(data: Path | None = None) -> Dataset:
             ]
         )
     )
-    licence = f"{digits.licence}; {LICENCE}"
+    licence = f"{digits.licence}; {LICENCE}; {TERMS}"
     return dataset(train, test, source="digits on photos with masks", licence=licence, validation=validation)
 
 
-def compose(digits: Samples, photos: Sequence[Pixels], count: int, seed: int) -> Samples:
+def _small_pictures(data: Path | None) -> list[Pixels]:
+    """Pictures (32, 32, 3) of the training images of CIFAR-10."""
+    images = cifar10(data).train.inputs["image"][:_SMALL_PICTURES]
+    return list(images.transpose(0, 2, 3, 1).astype(np.float32))
+
+
+def compose(digits: Samples, photos: Sequence[Pixels], count: int, seed: int, small: Sequence[Pixels] = ()) -> Samples:
     """Scenes of one or two digits; each digit is drawn once before any is drawn again.
 
     Args:
         digits: Images (S, 1, 28, 28) from 0 to 1, with labels.
         photos: Photographs (H, W, 3) from 0 to 1, the shorter side at least 80.
+        small: Small pictures (H, W, 3) from 0 to 1; with them most scenes have grounds of a wider choice.
 
     Returns:
         Images (count, 3, 48, 48) from 0 to 1, and `mask` (count, 48, 48): 0 for the ground, 1 to 10 for digits 0 to 9.
@@ -74,7 +84,7 @@ def compose(digits: Samples, photos: Sequence[Pixels], count: int, seed: int) ->
     order = drawn_in_turn(len(digits), rng)
     images, masks = np.empty((count, 3, SIDE, SIDE), np.float32), np.zeros((count, SIDE, SIDE), np.uint8)
     for row in range(count):
-        canvas = _ground(photos[int(rng.integers(len(photos)))], rng)
+        canvas = _ground(photos, small, rng)
         for _ in range(int(rng.integers(1, MOST + 1))):
             place = next(order)
             _draw(canvas, masks[row], digits.inputs["image"][place, 0], int(digits.labels[place]), rng)
@@ -82,12 +92,10 @@ def compose(digits: Samples, photos: Sequence[Pixels], count: int, seed: int) ->
     return Samples({"image": images}, targets={MASK: masks})
 
 
-def _ground(photo: Pixels, rng: np.random.Generator) -> Pixels:
-    """A square of the photograph, turned, faded, and darkened or lightened."""
-    square = np.rot90(square_of(photo, SIDE, rng), int(rng.integers(4)))
-    mean = square.mean(axis=(0, 1))
-    faded = mean + (square - mean) * rng.uniform(*_FADED) + rng.uniform(-0.2, 0.2)
-    return np.asarray(np.clip(faded, 0, 1), np.float32)
+def _ground(photos: Sequence[Pixels], small: Sequence[Pixels], rng: np.random.Generator) -> Pixels:
+    if small and rng.random() < _VARIED:
+        return varied_ground(photos, small, SIDE, rng)
+    return photo_ground(photos, SIDE, rng)
 
 
 def _draw(canvas: Pixels, mask: NDArray[np.uint8], digit: Array, label: int, rng: np.random.Generator) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from edgekit.core.samples import Samples
 from edgekit.runtime.segmentation import MASK
 from edgekit.train.data.scenes.masked_scenes import compose
+from edgekit.train.data.scenes.scene_parts import Pixels
 
 COUNT = 20
 
@@ -42,3 +43,15 @@ def test_a_seed_decides_everything() -> None:
 
     assert first.digest() == second.digest() != other.digest()
     assert (first.targets[MASK] == second.targets[MASK]).all()
+
+
+def test_with_small_pictures_most_scenes_have_grounds_of_the_wider_choice() -> None:
+    grey = np.full((100, 120, 3), 0.5, np.float32)
+
+    def flat(small: list[Pixels]) -> int:
+        found = compose(digits(), [grey], COUNT, seed=3, small=small)
+        inner = zip(found.inputs["image"], found.targets[MASK], strict=True)
+        return sum(float(np.median(np.abs(np.diff(image[:, mask == 0], axis=1)))) == 0 for image, mask in inner)
+
+    assert flat([]) == COUNT
+    assert 0 < flat([np.random.default_rng(0).random((32, 32, 3)).astype(np.float32)]) < COUNT
