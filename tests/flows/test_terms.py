@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import edgekit
 from edgekit.core.bundle import CASES, SAMPLES, Bundle
 from edgekit.core.errors import UserError
 from edgekit.core.system.settings import Settings
@@ -55,6 +56,19 @@ def test_a_bundle_holds_samples_only_when_it_may(restricted: str, tmp_path: Path
         with pytest.raises(UserError) as problem:
             validate(tmp_path / "bundle")
         assert problem.value.hint.endswith("or export it with --include-samples")
+
+
+@pytest.mark.slow
+def test_a_build_without_samples_warns_of_parity_where_it_was_not_checked(restricted: str, tmp_path: Path) -> None:
+    # The report said that parity had passed, and that it had not been checked.
+    def warnings(target: str) -> list[str]:
+        where = tmp_path / target
+        report = edgekit.build(restricted, to="onnx-fp32", target=target, out=where, launches=2, time_limit_s=0.01)
+        assert report.parity
+        return [one for one in report.warnings if one.startswith("Parity")]
+
+    assert warnings("local") == []
+    assert warnings("local,fake") == ["Parity was not checked on fake: there are no reference outputs."]
 
 
 @pytest.mark.slow
