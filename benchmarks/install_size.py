@@ -17,7 +17,7 @@ from pathlib import Path
 from edgekit.core.system.durable.owners import temporary_folder
 
 ROOT = Path(__file__).parents[1]
-GOAL_MB = 135.0
+GOAL_MB, GOAL_PACKAGES = 125.0, 13
 SHOWN = 6
 ABSENT = ("torch", "onnx", "scipy", "ai_edge_litert")
 
@@ -80,8 +80,9 @@ def main() -> None:
     total = sizes.total()
     print(f"{'the other ' + str(len(sizes) - SHOWN):24} {total - sum(s for _, s in sizes.most_common(SHOWN)):7.1f} MB")
     print(f"{packages} packages, {total:.1f} MB; run and profile work without {', '.join(ABSENT)}")
-    result = {"benchmark": "install_size", "packages": packages, "mb": round(total, 1), "goal": GOAL_MB}
-    print(json.dumps(result | {"met": total <= GOAL_MB}))
+    goals = {"goal": GOAL_MB, "goal_packages": GOAL_PACKAGES}
+    result = {"benchmark": "install_size", "packages": packages, "mb": round(total, 1), **goals}
+    print(json.dumps(result | {"met": total <= GOAL_MB and packages <= GOAL_PACKAGES}))
 
 
 if __name__ == "__main__":
