@@ -215,6 +215,7 @@ class Connection:
         self.users = 0
         self._client: Any = None
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._offers: tuple[float, dict[str, tuple[str, ...]]] = (-_LOOK_S, {})
 
     @property
@@ -224,12 +225,18 @@ class Connection:
         return shlex.join(["edgekit", "fleet", "list", self.address, *keys])
 
     def hosts(self, device: str) -> tuple[str, ...]:
-        """The addresses of the hosts that offer a device, in a lasting order."""
-        read, offers = self._offers
-        if monotonic() - read > _LOOK_S:
-            offers = self.offers()
-            self._offers = monotonic(), offers
-        return tuple(sorted(host for host, devices in offers.items() if device in devices))
+        """The addresses of the hosts that offer a device, in a lasting order.
+
+        One of the devices that wait asks at a time, the others use what was found last: a thousand questions at once
+        would all get their replies too late.
+        """
+        if self._asking.acquire(blocking=not self._offers[1]):
+            try:
+                if monotonic() - self._offers[0] > _LOOK_S:
+                    self._offers = monotonic(), self.offers()
+            finally:
+                self._asking.release()
+        return tuple(sorted(host for host, devices in self._offers[1].items() if device in devices))
 
     def offers(self) -> dict[str, tuple[str, ...]]:
         """The devices of each host.
@@ -244,10 +251,11 @@ class Connection:
                 found = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_S)
                 workers = found["workers"].items()
             except Exception as err:  # as in `call`
-                self._drop()
                 if monotonic() > deadline:
                     message = f"The fleet at {self.address} does not reply: {err!r:.200}."
                     raise DeviceUnavailable(message, hint=self.listing) from err
+                # A late reply is no reason to close the client, on which launches of other devices run.
+                sleep(_LOOK_S)
                 continue
             return {host: _devices(one.get("resources", {})) for host, one in workers}
 

@@ -6,8 +6,10 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import msgspec
@@ -241,6 +243,57 @@ def test_a_scheduler_and_a_host_that_come_back_are_found_again(keys: Path, job: 
                 after = device.measure(job)
 
     assert before.engine == after.engine == "fake 1"
+
+
+def test_a_scheduler_that_is_late_loses_no_launch(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A question that came back too late closed the client of all devices, and their launches were lost.
+    with scheduler() as served, host(served.document["address"], "lab=fake") as joined:
+        with FleetDevice("lab", served.document["address"]) as device, ThreadPoolExecutor() as pool:
+            device.facts()
+            client = device._connection._connected(0.0)
+            monkeypatch.setattr(fleet_device, "_CONNECT_S", 0.2)
+            here = psutil.Process(served.process.pid)
+            programs = [here, *here.children(recursive=True)]
+            for one in programs:
+                one.suspend()
+            try:
+                launched = pool.submit(device.measure, job)
+                with pytest.raises(TimeoutError):
+                    launched.result(timeout=1.5)
+            finally:
+                for one in programs:
+                    one.resume()
+
+            assert launched.result(timeout=30).values
+            assert device._connection._connected(0.0) is client
+        assert joined.process.poll() is None
+
+
+def test_devices_that_wait_together_ask_one_question(fleet: str, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each of a thousand devices asked for itself; the scheduler had no time for anything else.
+    asked: list[float] = []
+    with FleetDevice("lab", fleet, keys) as device, ThreadPoolExecutor(30) as pool:
+        connection, first = device._connection, device._connection.offers()
+
+        def offers() -> dict[str, tuple[str, ...]]:
+            asked.append(monotonic())
+            sleep(0.1)
+            return first
+
+        monkeypatch.setattr(connection, "offers", offers)
+        start = monotonic()
+
+        def wait(_: int) -> int:
+            found = len(connection.hosts("lab"))
+            while monotonic() - start < 1.5:
+                found = min(found, len(connection.hosts("lab")))
+                sleep(0.02)
+            return found
+
+        assert set(pool.map(wait, range(30))) == {1}
+        whole = monotonic() - start
+
+    assert 1 <= len(asked) <= 1 + whole / 0.25
 
 
 @pytest.mark.parametrize("which", ["serve", "join"])
