@@ -256,8 +256,8 @@ class Connection:
                     raise DeviceUnavailable(message, hint=self.listing) from err
                 # A late reply is no reason to close the client, on which launches of other devices run.
                 sleep(_LOOK_S)
-                continue
-            return {host: _devices(one.get("resources", {})) for host, one in workers}
+            else:
+                return {host: _devices(one.get("resources", {})) for host, one in workers}
 
     def call(self, function: Callable[..., Any], *arguments: Any, to: str, resource: str) -> Any:
         """What a function gives at a host, alone on a device there.

@@ -28,16 +28,18 @@ def photo_ground(photos: Sequence[Pixels], side: int, rng: np.random.Generator) 
     return _faded(np.rot90(square_of(photo, side, rng), int(rng.integers(4))), _FADED, rng)
 
 
-def varied_ground(photos: Sequence[Pixels], small: Sequence[Pixels], side: int, rng: np.random.Generator) -> Pixels:
+def varied_ground(
+    photos: Sequence[Pixels], small_pictures: Sequence[Pixels], side: int, rng: np.random.Generator
+) -> Pixels:
     """A ground (side, side, 3) of a picture, of two, or drawn; mirrored, turned, and of any colours and contrast.
 
     Args:
         photos: Photographs (H, W, 3) from 0 to 1, the shorter side at least 80.
-        small: Many small pictures (H, W, 3) from 0 to 1, each of which is at least 20 wide and high.
+        small_pictures: Pictures (H, W, 3) from 0 to 1, each at least 20 wide and high.
     """
 
     def square() -> Pixels:
-        return _square(photos, small, side, rng)
+        return _square(photos, small_pictures, side, rng)
 
     kind = float(rng.random())
     if kind < _PHOTO:
@@ -57,10 +59,10 @@ def _faded(picture: Pixels, contrast: tuple[float, float], rng: np.random.Genera
     return np.asarray(np.clip(faded, 0, 1), np.float32)
 
 
-def _square(photos: Sequence[Pixels], small: Sequence[Pixels], side: int, rng: np.random.Generator) -> Pixels:
+def _square(photos: Sequence[Pixels], small_pictures: Sequence[Pixels], side: int, rng: np.random.Generator) -> Pixels:
     """A square of a picture, mirrored, turned, and with its colours turned into others."""
-    if small and rng.random() < _SMALL:
-        square = _enlarged(small[int(rng.integers(len(small)))], side, rng)
+    if small_pictures and rng.random() < _SMALL:
+        square = _enlarged(small_pictures[int(rng.integers(len(small_pictures)))], side, rng)
     else:
         square = square_of(photos[int(rng.integers(len(photos)))], side, rng)
     square = np.rot90(square, int(rng.integers(4)))

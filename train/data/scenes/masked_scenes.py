@@ -35,6 +35,7 @@ VALIDATION_PHOTOS: Final = ("owl.jpg", "pets.jpg")
 TEST_PHOTOS: Final = ("face.jpg", "hot_dog.jpg", "grace_hopper.bmp")
 # The share of training scenes with grounds of the wider choice.
 _VARIED: Final = 0.75
+# Of CIFAR-10; where its files are sorted by class, they show the first five classes alone.
 _SMALL_PICTURES: Final = 20_000
 _HEIGHTS: Final = (26, 40)
 # The difference of grey values between a stroke and the mean of its ground.
@@ -45,11 +46,11 @@ _PEN: Final = (0.4, 4.0)  # the ink from which on a place is part of the stroke,
 
 def masked_scenes(data: Path | None = None) -> Dataset:
     """24,000 scenes to train, 500 to validate, 1,000 to test; no digit or photograph of the test is in the others."""
-    small = _small_pictures(data)
+    pictures = _small_pictures(data)
     digits, folder = mnist(data), find("photos", (*TRAIN_PHOTOS, *VALIDATION_PHOTOS, *TEST_PHOTOS), data)
     assert digits.validation is not None
     train, validation, test = (
-        compose(digits_of, photographs(folder, names), COUNTS[name], seed, small=small if name == "train" else ())
+        compose(digits_of, photographs(folder, names), COUNTS[name], seed, pictures if name == "train" else ())
         for seed, (name, digits_of, names) in enumerate(
             [
                 ("train", digits.train, TRAIN_PHOTOS),
@@ -65,16 +66,18 @@ def masked_scenes(data: Path | None = None) -> Dataset:
 def _small_pictures(data: Path | None) -> list[Pixels]:
     """Pictures (32, 32, 3) of the training images of CIFAR-10."""
     images = cifar10(data).train.inputs["image"][:_SMALL_PICTURES]
-    return list(images.transpose(0, 2, 3, 1).astype(np.float32))
+    return list(images.transpose(0, 2, 3, 1))
 
 
-def compose(digits: Samples, photos: Sequence[Pixels], count: int, seed: int, small: Sequence[Pixels] = ()) -> Samples:
+def compose(
+    digits: Samples, photos: Sequence[Pixels], count: int, seed: int, small_pictures: Sequence[Pixels] = ()
+) -> Samples:
     """Scenes of one or two digits; each digit is drawn once before any is drawn again.
 
     Args:
         digits: Images (S, 1, 28, 28) from 0 to 1, with labels.
         photos: Photographs (H, W, 3) from 0 to 1, the shorter side at least 80.
-        small: Small pictures (H, W, 3) from 0 to 1; with them most scenes have grounds of a wider choice.
+        small_pictures: As of `varied_ground`; with them most scenes have grounds of a wider choice.
 
     Returns:
         Images (count, 3, 48, 48) from 0 to 1, and `mask` (count, 48, 48): 0 for the ground, 1 to 10 for digits 0 to 9.
@@ -84,7 +87,7 @@ def compose(digits: Samples, photos: Sequence[Pixels], count: int, seed: int, sm
     order = drawn_in_turn(len(digits), rng)
     images, masks = np.empty((count, 3, SIDE, SIDE), np.float32), np.zeros((count, SIDE, SIDE), np.uint8)
     for row in range(count):
-        canvas = _ground(photos, small, rng)
+        canvas = _ground(photos, small_pictures, rng)
         for _ in range(int(rng.integers(1, MOST + 1))):
             place = next(order)
             _draw(canvas, masks[row], digits.inputs["image"][place, 0], int(digits.labels[place]), rng)
@@ -92,9 +95,9 @@ def compose(digits: Samples, photos: Sequence[Pixels], count: int, seed: int, sm
     return Samples({"image": images}, targets={MASK: masks})
 
 
-def _ground(photos: Sequence[Pixels], small: Sequence[Pixels], rng: np.random.Generator) -> Pixels:
-    if small and rng.random() < _VARIED:
-        return varied_ground(photos, small, SIDE, rng)
+def _ground(photos: Sequence[Pixels], small_pictures: Sequence[Pixels], rng: np.random.Generator) -> Pixels:
+    if small_pictures and rng.random() < _VARIED:
+        return varied_ground(photos, small_pictures, SIDE, rng)
     return photo_ground(photos, SIDE, rng)
 
 

@@ -20,9 +20,9 @@ def colored(grounds: Pixels) -> float:
     return float((np.ptp(grounds, axis=3).max(axis=(1, 2)) > 0.05).mean())
 
 
-def varied(small: Pixels) -> Pixels:
+def varied(picture: Pixels) -> Pixels:
     rng = np.random.default_rng(1)
-    return np.stack([varied_ground([GREY], [small], SIDE, rng) for _ in range(COUNT)])
+    return np.stack([varied_ground([GREY], [picture], SIDE, rng) for _ in range(COUNT)])
 
 
 def test_a_grey_photograph_gives_colours_in_the_wider_choice_alone() -> None:

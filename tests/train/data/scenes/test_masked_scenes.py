@@ -48,8 +48,8 @@ def test_a_seed_decides_everything() -> None:
 def test_with_small_pictures_most_scenes_have_grounds_of_the_wider_choice() -> None:
     grey = np.full((100, 120, 3), 0.5, np.float32)
 
-    def flat(small: list[Pixels]) -> int:
-        found = compose(digits(), [grey], COUNT, seed=3, small=small)
+    def flat(pictures: list[Pixels]) -> int:
+        found = compose(digits(), [grey], COUNT, seed=3, small_pictures=pictures)
         inner = zip(found.inputs["image"], found.targets[MASK], strict=True)
         return sum(float(np.median(np.abs(np.diff(image[:, mask == 0], axis=1)))) == 0 for image, mask in inner)
 
