@@ -15,6 +15,7 @@ import msgspec
 from edgekit.core.errors import UserError, unknown
 from edgekit.core.system.durable.claims import SHORT_S, claimed
 from edgekit.core.system.files import read_bytes, write_atomic
+from edgekit.core.system.native.types import prepared
 from edgekit.devices.device import DEVICES
 
 # 1: first version.
@@ -99,7 +100,7 @@ def _read(path: Path | None) -> tuple[dict[str, Entry], dict[str, tuple[str, ...
 
 def _checked_groups(path: Path, groups: object, entries: Mapping[str, Entry]) -> dict[str, tuple[str, ...]]:
     try:
-        found = msgspec.convert(groups, dict[str, tuple[str, ...]])
+        found = msgspec.convert(groups, prepared(dict[str, tuple[str, ...]]))
     except msgspec.ValidationError as err:
         raise UserError(f"'{path}' [{GROUPS}]: {err}.", hint='lab = ["pi4", "pi5"]') from err
     for group, names in found.items():
@@ -163,7 +164,7 @@ def _checked(path: Path, content: Mapping[str, object]) -> dict[str, Entry]:
     entries, problems = {}, []
     for name, table in content.items():
         try:
-            entry = msgspec.convert(table, Entry)
+            entry = msgspec.convert(table, prepared(Entry))
         except msgspec.ValidationError as err:
             problems.append(f"{name}: {err}")
             continue

@@ -15,6 +15,7 @@ from edgekit.core.job import JOB_SCHEMA, Job, JobFailure, JobResult
 from edgekit.core.system import documents
 from edgekit.core.system.native import time_limit
 from edgekit.core.system.native.forks import CRASHES
+from edgekit.core.system.native.types import prepared
 from edgekit.core.system.processes import Finished, run_tied
 
 D = TypeVar("D")
@@ -59,7 +60,7 @@ class LocalDevice:
             if done.code != 0:
                 raise DeviceUnavailable(f"Cannot read the facts about this machine:{_tail(done.err)}")
             try:
-                self._facts = msgspec.json.decode(done.out, type=Facts)
+                self._facts = msgspec.json.decode(done.out, type=prepared(Facts))
             except documents.BROKEN_JSON as err:
                 raise DeviceError(f"Cannot parse the facts about this machine: {err}.") from err
         return self._facts

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from edgekit.core.errors import UserError, unknown
+from edgekit.core.system.native.types import prepared
 
 Optimizer = Literal["sgd", "momentum", "rmsprop", "adam", "adamw"]
 Loss = Literal["cross-entropy", "mse", "bce", "kl", "l1"]
@@ -96,7 +97,7 @@ def with_overrides(options: TrainOptions, overrides: Mapping[str, str]) -> Train
 
 def _checked(values: dict[str, Any]) -> TrainOptions:
     try:
-        options = msgspec.convert(values, type=TrainOptions, strict=False)
+        options = msgspec.convert(values, type=prepared(TrainOptions), strict=False)
     except msgspec.ValidationError as err:
         raise UserError(f"Invalid training option: {err}.", hint="--set learning_rate=0.01") from err
     for name, (low, high) in _LIMITS.items():

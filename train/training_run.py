@@ -15,6 +15,7 @@ from edgekit.core.reports.report import Epoch, Estimate, Training
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.system import documents
 from edgekit.core.system.files import read_bytes, sha256_file
+from edgekit.core.system.native.types import prepared
 from edgekit.train.model import ReferenceModel
 from edgekit.train.options import TrainOptions
 from edgekit.train.registry import MODELS
@@ -131,7 +132,7 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
         return ()
     lines = read_bytes(path, Unreadable).split(b"\n")[:-1]
     try:
-        return tuple(msgspec.json.decode(line, type=Epoch) for line in lines)
+        return tuple(msgspec.json.decode(line, type=prepared(Epoch)) for line in lines)
     except documents.BROKEN_JSON as err:
         raise Unreadable(f"'{path}' is damaged: {err}.") from err
 

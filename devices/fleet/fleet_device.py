@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import logging
-import re
-import shlex
-import threading
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 
-from edgekit.core.errors import DeviceError, DeviceUnavailable, EdgekitError, Unreadable, from_record
+from edgekit.core.errors import DeviceError, DeviceUnavailable, Unreadable, from_record
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobResult
 from edgekit.core.system.documents import encode
 from edgekit.core.system.files import sha256_file, write_atomic
-from edgekit.core.system.optional import need
+from edgekit.devices.fleet.connection import LOOK_S, RETURN_S, Lost, shared
 from edgekit.devices.fleet.host import ask_here, receive_here
-from edgekit.devices.fleet.host_protocol import RESOURCE, Ask, Failed, HostLaunched, Lacking, Reply, Seen, decode_reply
-from edgekit.devices.fleet.keys import security_of
+from edgekit.devices.fleet.host_protocol import Ask, Failed, HostLaunched, Lacking, Reply, Seen, decode_reply
 
 _log = logging.getLogger(__name__)
-# How long what was lost may take to come back: longer than a machine needs to start a program again.
-RETURN_S: Final = 60.0
-_LOOK_S: Final = 0.25
-_CONNECT_S: Final = 10.0
 _TRIES: Final = 5
 _PART: Final = 16 << 20
-_KEYS: Final = re.compile("certificate|SSL|TLS")
 # What makes two devices the same kind: launches may go on there after a host was lost.
 _KIND: Final = ("architecture", "cpu", "cores", "system", "emulated", "engines")
-
-
-class _Lost(DeviceUnavailable):
-    """The host or the scheduler of a call was lost; whether it ran is not known."""
 
 
 class FleetDevice:
@@ -85,7 +73,9 @@ class FleetDevice:
             if not isinstance(found, Lacking):
                 break
             for digest in found.files:
-                self._send(digest, files.get(digest))
+                with self._connection.sending(self._host, digest) as is_first:
+                    if is_first:
+                        self._send(digest, files.get(digest))
         if not isinstance(found, HostLaunched):
             raise DeviceError(f"The host of '{self.name}' did not take the files of a launch.")
         if job.outputs:
@@ -126,18 +116,18 @@ class FleetDevice:
 
     def _tried(self, content: bytes) -> object:
         for number in range(_TRIES):
-            host = self._bound(monotonic() + self._patience_s)
+            host = self._bound(monotonic() + self._patience_s, was_there=number > 0)
             try:
                 return self._connection.call(ask_here, content, to=host, resource=self.name)
-            except _Lost as err:
+            except Lost as err:
                 self._host = ""
                 if number == _TRIES - 1:
                     raise
                 _log.warning("%s It is awaited for up to %g s.", err.message, self._patience_s)
         raise AssertionError
 
-    def _bound(self, deadline: float) -> str:
-        """The address of the host; waits for one until `deadline`."""
+    def _bound(self, deadline: float, *, was_there: bool) -> str:
+        """The address of the host; waits until `deadline` for one that was there."""
         while True:
             hosts = self._connection.hosts(self.name)
             if self._host in hosts:
@@ -147,10 +137,10 @@ class FleetDevice:
             if fit := next((one for one in hosts if self._is_same_kind(one)), ""):
                 self._host = fit
                 return fit
-            if monotonic() > deadline or not (self._seen or hosts):
+            if monotonic() > deadline or not (was_there or self._seen or hosts):
                 break
-            sleep(_LOOK_S)
-        offered = "offers no such device any more" if self._seen else "offers no such device"
+            sleep(LOOK_S)
+        offered = "offers no such device any more" if was_there or self._seen else "offers no such device"
         raise DeviceUnavailable(
             f"The fleet at {self._connection.address} {offered}: '{self.name}'.",
             hint=self._connection.listing,
@@ -174,7 +164,7 @@ class FleetDevice:
         """What the device of a host is; None if it is lost."""
         try:
             reply = self._connection.call(ask_here, encode(Ask(device=self.name)), to=host, resource=self.name)
-        except _Lost:
+        except Lost:
             return None
         found = decode_reply(reply[0], self.name) if isinstance(reply, tuple) and reply else None
         return found if isinstance(found, Seen) else None
@@ -190,155 +180,16 @@ class FleetDevice:
     def _send(self, digest: str, path: Path | None) -> None:
         if path is None:
             raise DeviceError(f"The host of '{self.name}' asks for a file that belongs to no launch.")
+        sender = uuid.uuid4().hex
         for place, part, is_last in _parts(path):
             try:
                 why = self._connection.call(
-                    receive_here, digest, place, part, is_last, to=self._host, resource=self.name
+                    receive_here, digest, sender, place, part, is_last, to=self._host, resource=self.name
                 )
-            except _Lost:
+            except Lost:
                 return  # the next question finds another host
             if why:
                 raise Unreadable(f"'{path}' did not reach the host of '{self.name}': {why}")
-
-
-class Connection:
-    """A connection to a scheduler, made when it is needed, and again after the scheduler was lost.
-
-    Args:
-        patience_s: How long a scheduler that is not there is awaited, in seconds.
-    """
-
-    def __init__(self, address: str, keys: Path | None, *, patience_s: float = RETURN_S) -> None:
-        self.address = address
-        self._patience_s = patience_s
-        self._keys = keys
-        self.users = 0
-        self._client: Any = None
-        self._lock = threading.Lock()
-        self._asking = threading.Lock()
-        self._offers: tuple[float, dict[str, tuple[str, ...]]] = (-_LOOK_S, {})
-
-    @property
-    def listing(self) -> str:
-        """The command that lists what the fleet offers."""
-        keys = ["--keys", str(self._keys)] if self._keys else []
-        return shlex.join(["edgekit", "fleet", "list", self.address, *keys])
-
-    def hosts(self, device: str) -> tuple[str, ...]:
-        """The addresses of the hosts that offer a device, in a lasting order.
-
-        One of the devices that wait asks at a time, the others use what was found last: a thousand questions at once
-        would all get their replies too late.
-        """
-        if self._asking.acquire(blocking=not self._offers[1]):
-            try:
-                if monotonic() - self._offers[0] > _LOOK_S:
-                    self._offers = monotonic(), self.offers()
-            finally:
-                self._asking.release()
-        return tuple(sorted(host for host, devices in self._offers[1].items() if device in devices))
-
-    def offers(self) -> dict[str, tuple[str, ...]]:
-        """The devices of each host.
-
-        Raises:
-            DeviceUnavailable: There is no scheduler at the address.
-        """
-        deadline = monotonic() + self._patience_s
-        while True:
-            client = self._connected(deadline)
-            try:
-                found = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_S)
-                workers = found["workers"].items()
-            except Exception as err:  # as in `call`
-                if monotonic() > deadline:
-                    message = f"The fleet at {self.address} does not reply: {err!r:.200}."
-                    raise DeviceUnavailable(message, hint=self.listing) from err
-                # A late reply is no reason to close the client, on which launches of other devices run.
-                sleep(_LOOK_S)
-            else:
-                return {host: _devices(one.get("resources", {})) for host, one in workers}
-
-    def call(self, function: Callable[..., Any], *arguments: Any, to: str, resource: str) -> Any:
-        """What a function gives at a host, alone on a device there.
-
-        It takes as long as the host needs, which limits its launches, and until it is its turn there.
-
-        Raises:
-            DeviceUnavailable: The host or the scheduler was lost.
-        """
-        client = self._connected(monotonic() + self._patience_s)
-        place = {"workers": [to], "allow_other_workers": False, "resources": {f"{RESOURCE}{resource}": 1}}
-        try:
-            future = client.submit(function, *arguments, pure=False, retries=0, **place)
-            try:
-                while client.status == "running":
-                    try:
-                        return future.result(timeout=_LOOK_S)
-                    except TimeoutError:
-                        if to not in self.hosts(resource):
-                            break
-            finally:
-                future.release()
-        except EdgekitError:
-            raise
-        except Exception as err:  # Dask raises many kinds when a scheduler or a host goes; a host itself raises none
-            raise _Lost(f"The host of '{resource}' was lost: {err!r:.300}") from err
-        raise _Lost(f"The host of '{resource}' was lost.")
-
-    def close(self) -> None:
-        """Leave the fleet, with the last device that uses the connection."""
-        with _SHARING:
-            self.users -= 1
-            if self.users > 0:
-                return
-            for key in [key for key, one in _SHARED.items() if one is self]:
-                del _SHARED[key]
-        self._drop()
-
-    def _connected(self, deadline: float) -> Any:
-        distributed = need("distributed", extra="fleet")
-        with self._lock:
-            if self._client is not None and self._client.status == "running":
-                return self._client
-            self._drop()
-            while True:
-                try:
-                    self._client = distributed.Client(
-                        self.address, security=security_of(self._keys), timeout=_CONNECT_S, set_as_default=False
-                    )
-                except (OSError, TimeoutError) as err:
-                    reason = str(err)[:200].rstrip(".") or type(err).__name__
-                    if _KEYS.search(reason):
-                        message = f"The fleet at {self.address} refuses these keys: {reason}."
-                        raise DeviceUnavailable(message, hint=self.listing) from err
-                    if monotonic() > deadline:
-                        message = f"No fleet replies at {self.address}, or it has other keys: {reason}."
-                        raise DeviceUnavailable(message, hint=self.listing) from err
-                    sleep(_LOOK_S)
-                else:
-                    return self._client
-
-    def _drop(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close(timeout=1)
-
-
-_SHARED: Final[dict[tuple[object, ...], Connection]] = {}
-_SHARING: Final = threading.Lock()
-
-
-def shared(address: str, keys: Path | None, patience_s: float) -> Connection:
-    """The connection of this process to a fleet, for one more device; arguments as in `FleetDevice`."""
-    with _SHARING:
-        found = _SHARED.setdefault((address, keys, patience_s), Connection(address, keys, patience_s=patience_s))
-        found.users += 1
-        return found
-
-
-def _devices(resources: dict[str, float]) -> tuple[str, ...]:
-    return tuple(sorted(name.removeprefix(RESOURCE) for name in resources if name.startswith(RESOURCE)))
 
 
 def _kind(seen: Seen) -> tuple[object, ...]:

@@ -24,6 +24,7 @@ ATTRIBUTE: Final = "edgekit_host"
 """Where a worker of Dask has its host."""
 _MOST_BYTES: Final = 8 << 30
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_SENDER: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class Host:
@@ -64,15 +65,18 @@ class Host:
             found, outputs = Failed(failure=failure), None
         return encode(found), outputs
 
-    def receive(self, digest: str, place: int, part: bytes, *, is_last: bool) -> None:
+    def receive(self, digest: str, sender: str, place: int, part: bytes, *, is_last: bool) -> None:
         """A part of a file, in order; with the last one the file is there, if it is the one that was announced.
+
+        Args:
+            sender: Another one for each time that a file is sent: several users may send the same file.
 
         Raises:
             Unreadable: It does not match its SHA-256.
         """
-        if not _DIGEST.fullmatch(digest):
-            raise Unreadable("The name of a file is not a SHA-256.")
-        path = self._folder / f"{digest}.part"
+        if not (_DIGEST.fullmatch(digest) and _SENDER.fullmatch(sender)):
+            raise Unreadable("The name of a file is not a SHA-256 with a sender.")
+        path = self._folder / f"{digest}.{sender}.part"
         with path.open("r+b" if place else "wb") as stream:
             stream.seek(place)
             stream.write(part)
@@ -134,10 +138,10 @@ def ask_here(content: bytes) -> tuple[bytes, bytes | None]:
     return _this_host().reply(content)
 
 
-def receive_here(digest: str, place: int, part: bytes, is_last: bool) -> str:
+def receive_here(digest: str, sender: str, place: int, part: bytes, is_last: bool) -> str:
     """Give the host that this task runs on a part of a file: an empty text, or why that failed."""
     try:
-        _this_host().receive(digest, place, part, is_last=is_last)
+        _this_host().receive(digest, sender, place, part, is_last=is_last)
     except (EdgekitError, OSError) as err:
         return str(err) or type(err).__name__
     return ""

@@ -10,6 +10,7 @@ from edgekit.core.errors import DeviceError, Unreadable
 from edgekit.core.facts import Facts
 from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.system.documents import BROKEN_JSON
+from edgekit.core.system.native.types import prepared
 from edgekit.core.system.version import VERSION
 
 RESOURCE: Final = "edgekit "
@@ -62,7 +63,7 @@ Reply = Seen | HostLaunched | Lacking | Failed
 def decode_ask(content: bytes) -> Ask:
     """The question in `content`; Unreadable if it is none, or of another version of edgekit."""
     try:
-        found = msgspec.json.decode(content, type=Ask)
+        found = msgspec.json.decode(content, type=prepared(Ask))
     except BROKEN_JSON as err:
         raise Unreadable(f"The question is not one of edgekit {VERSION}: {err}.") from err
     if found.edgekit != VERSION:
@@ -73,7 +74,7 @@ def decode_ask(content: bytes) -> Ask:
 def decode_reply(content: object, name: str) -> Reply:
     """The reply in `content`; DeviceError if it is none."""
     try:
-        found: Reply = msgspec.json.decode(content if isinstance(content, bytes) else b"", type=Reply)
+        found: Reply = msgspec.json.decode(content if isinstance(content, bytes) else b"", type=prepared(Reply))
     except BROKEN_JSON as err:
         raise DeviceError(f"The host of '{name}' gave no valid reply: {err}.") from err
     return found

@@ -20,6 +20,7 @@ from edgekit.core.job import Job, JobFailure, JobResult
 from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.native import memory_limit
+from edgekit.core.system.native.types import prepared
 from edgekit.core.system.processes import Finished
 from edgekit.devices.remote.facts import state_function, texts_of
 from edgekit.devices.remote.runners import Runner, Staged
@@ -190,8 +191,8 @@ def result_of(name: str, line: bytes) -> JobResult:
     try:
         document = msgspec.json.decode(line)
         if isinstance(document, dict) and "error" in document:
-            raise _reported(name, msgspec.convert(document, JobFailure))
-        return msgspec.convert(document, JobResult)
+            raise _reported(name, msgspec.convert(document, prepared(JobFailure)))
+        return msgspec.convert(document, prepared(JobResult))
     except BROKEN_JSON as err:
         raise DeviceError(f"Cannot parse the result of the runner on '{name}': {err}.") from err
 

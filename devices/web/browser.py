@@ -17,6 +17,7 @@ from edgekit.core.job import Job, JobResult
 from edgekit.core.samples import read_arrays, write_arrays
 from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.files import read_bytes
+from edgekit.core.system.native.types import prepared
 from edgekit.core.target import SIGNATURE, refuse_unknown_options
 from edgekit.devices.remote.array_records import packed, unpacked
 from edgekit.devices.remote.launches import result_of
@@ -158,7 +159,9 @@ class WebDevice:
                 self._cable.lead(self._server.port)
             self._announce(self._server.url)
         try:
-            self._hello = msgspec.json.decode(self._site.hello.get(timeout=self._connect_timeout_s), type=Hello)
+            self._hello = msgspec.json.decode(
+                self._site.hello.get(timeout=self._connect_timeout_s), type=prepared(Hello)
+            )
             return self._hello
         except queue.Empty as err:
             raise DeviceUnavailable(

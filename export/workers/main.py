@@ -30,6 +30,7 @@ from edgekit.core.errors import (
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Feed, Samples, read_arrays
 from edgekit.core.spec.model_spec import ModelSpec
+from edgekit.core.system.native.types import prepared
 from edgekit.core.system.optional import need
 from edgekit.export import messages
 from edgekit.export.formats import TORCH, Exporter, ModelFile, Quantizer, kind_of, known_formats, load, open_model_file
@@ -133,7 +134,7 @@ def _opened(ref: ModuleRef, seed: int, notes: list[str]) -> _Source:
 
 def _reply(state: _State, line: bytes) -> messages.Reply:
     try:
-        return _answer(state, msgspec.json.decode(line, type=messages.Question))
+        return _answer(state, msgspec.json.decode(line, type=prepared(messages.Question)))
     except EdgekitError as err:
         return messages.Reply(failure=messages.WorkerFailure(**to_record(err)))
     except MemoryError:

@@ -20,6 +20,7 @@ import msgspec
 
 from edgekit.core.errors import ConversionFailed, EdgekitError, from_record
 from edgekit.core.system import processes
+from edgekit.core.system.native.types import prepared
 from edgekit.export import messages
 
 _TAIL_BYTES: Final = 4000
@@ -86,7 +87,7 @@ class Worker:
         """
         try:
             line = self._line(what)
-            reply = msgspec.json.decode(line, type=messages.Reply)
+            reply = msgspec.json.decode(line, type=prepared(messages.Reply))
         except (msgspec.DecodeError, msgspec.ValidationError) as err:
             self.kill()
             raise self._failed(what, f"its reply is invalid: {line[:80]!r}") from err

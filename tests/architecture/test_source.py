@@ -13,7 +13,7 @@ from tests.architecture.trees import nodes
 from edgekit.core import errors
 from edgekit.core.errors import EdgekitError
 
-SHIPPED = ("src/edgekit/core", "src/edgekit/report", "src/edgekit/flows", "src/edgekit/cli")
+SHIPPED = tuple(f"src/edgekit/{name}" for name in ("core", "report", "store", "dashboard", "flows", "cli"))
 TOP = ("train", "export", "runtime", "devices")
 # A suppression names the rule and then the reason.
 CODES = re.compile(r"#\s*(?:noqa:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|type:\s*ignore\[[\w,\s-]+\])(?P<reason>.*)$")
@@ -28,6 +28,37 @@ def sources(repository: Path) -> dict[str, str]:
     paths = [path for folder in (*SHIPPED, *TOP) for path in sorted((repository / folder).rglob("*.py"))]
     paths += sorted((repository / "src" / "edgekit").glob("*.py"))
     return {str(path.relative_to(repository)): path.read_text(encoding="utf-8") for path in paths}
+
+
+def test_msgspec_knows_every_type_before_it_is_used(sources: dict[str, str]) -> None:
+    """Threads that meet a type together would crash the process: see `native.types.prepared`."""
+    reading = {"json.decode", "msgpack.decode", "convert", "json.Decoder", "msgpack.Decoder"}
+    calls = [
+        (f"{path}:{node.lineno}", node)
+        for path, text in sources.items()
+        for node in nodes(text)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).removeprefix("msgspec.") in reading
+    ]
+    kinds = {place: kind for place, node in calls if (kind := _kind_of(node)) is not None}
+
+    unknown = [place for place, kind in kinds.items() if not (_is_prepared(kind) or _is_built_in(kind))]
+
+    assert len(kinds) > 20
+    assert [place.partition(":")[0] for place in unknown] == ["src/edgekit/core/system/native/types.py"]
+
+
+def _kind_of(call: ast.Call) -> ast.expr | None:
+    named = [one.value for one in call.keywords if one.arg == "type"]
+    place = 0 if ast.unparse(call.func).endswith("Decoder") else 1
+    return next(iter([*named, *call.args[place : place + 1]]), None)
+
+
+def _is_prepared(kind: ast.expr) -> bool:
+    return isinstance(kind, ast.Call) and ast.unparse(kind.func) == "prepared"
+
+
+def _is_built_in(kind: ast.expr) -> bool:
+    return set(re.findall(r"\w+", ast.unparse(kind))) <= {"dict", "tuple", "str", "int", "float"}
 
 
 def test_temporary_folders_are_made_where_they_get_an_owner(sources: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from edgekit.core.errors import Unreadable
 from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.files import write_atomic
+from edgekit.core.system.native.types import prepared
 
 LAST: Final = "last.safetensors"
 BEST: Final = "best.safetensors"
@@ -77,7 +78,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], TrainingState]:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            state = msgspec.json.decode((file.metadata() or {})[_STATE], type=TrainingState)
+            state = msgspec.json.decode((file.metadata() or {})[_STATE], type=prepared(TrainingState))
     except (OSError, SafetensorError, KeyError, *BROKEN_JSON) as err:
         raise Unreadable(f"'{path}' is not a checkpoint: {err}.") from err
     return tensors, state

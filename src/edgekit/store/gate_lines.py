@@ -11,6 +11,7 @@ from edgekit.core.errors import Unreadable
 from edgekit.core.reports.history import Line
 from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.files import sha256_bytes
+from edgekit.core.system.native.types import prepared
 from edgekit.store.database import Store
 from edgekit.store.recording import add_row
 from edgekit.store.schema import LINES
@@ -44,7 +45,7 @@ def _row(project: str, line: Line) -> dict[str, str]:
 
 def _line(number: int, content: str) -> Line:
     try:
-        found: Line = msgspec.json.decode(content, type=Line)
+        found: Line = msgspec.json.decode(content, type=prepared(Line))
     except BROKEN_JSON as err:
         raise Unreadable(f"Line {number} of the history is damaged, or of a newer edgekit: {err}.") from err
     return found

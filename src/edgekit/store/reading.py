@@ -12,6 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from edgekit.core.errors import Unreadable, UserError
 from edgekit.core.reports.kept import Keepable, KeptLatency, KeptRun, KeptVerdict, decode_kept
+from edgekit.core.system.native.types import prepared
 from edgekit.store.database import Store
 from edgekit.store.schema import DOCUMENTS, MEASUREMENTS, MODELS, RUNS, VERDICTS
 
@@ -152,7 +153,7 @@ def _of_runs(
 def _struct(kind: Any, row: RowMapping, **given: Any) -> Any:
     values = {name: row[name] for name in kind.__struct_fields__ if name in row and name not in given}
     try:
-        found = msgspec.convert(values, kind)
+        found = msgspec.convert(values, prepared(kind))
     except msgspec.ValidationError as err:
         raise Unreadable(f"The history is damaged: {err}.") from err
     return msgspec.structs.replace(found, **given)

@@ -12,6 +12,7 @@ from edgekit.core.reports.report import REPORT_SCHEMA, Report
 from edgekit.core.reports.sweep import SWEEP_SCHEMA, SweepReport
 from edgekit.core.reports.tuning import TUNE_REPORT_SCHEMA, TuneReport
 from edgekit.core.system.documents import BROKEN_JSON, Document, decode
+from edgekit.core.system.native.types import prepared
 from edgekit.core.verdict import Verdict
 
 # 1: first version. 2: sweeps.
@@ -40,7 +41,7 @@ def decode_kept(data: bytes, what: str) -> Keepable:
         Unreadable: It is none, it is damaged, or its schema is newer.
     """
     try:
-        command = msgspec.json.decode(data, type=_Command).command
+        command = msgspec.json.decode(data, type=prepared(_Command)).command
     except BROKEN_JSON:
         command = ""  # what is wrong with it is told below
     form, newest = _FORMS.get(command, (Report, REPORT_SCHEMA))

@@ -11,6 +11,7 @@ import msgspec
 
 from edgekit.core.errors import UserError, nearest
 from edgekit.core.system.confined.project_paths import inside
+from edgekit.core.system.native.types import prepared
 from edgekit.core.system.toml_lines import line_of
 
 Policy = Literal["pass", "report", "fail"]
@@ -126,7 +127,7 @@ def read_check(path: Path) -> CheckFile:
     if problems:
         raise UserError(f"'{path}' [check]: {' '.join(problems)}", hint="docs/ci.md lists every key.")
     try:
-        found = msgspec.convert(table, CheckFile)
+        found = msgspec.convert(table, prepared(CheckFile))
     except msgspec.ValidationError as err:
         raise UserError(f"'{path}' [check]: {said(err)}", hint="edgekit check --help") from err
     for place, model in enumerate(found.models):

@@ -14,6 +14,7 @@ import msgspec
 from edgekit.core.errors import EdgekitError, Unreadable, UserError
 from edgekit.core.system.files import read_bytes, write_atomic
 from edgekit.core.system.installation import origin
+from edgekit.core.system.native.types import prepared
 
 D = TypeVar("D")
 # What msgspec raises for bytes that are not JSON, or not JSON of the right form.
@@ -106,7 +107,7 @@ def decode(data: bytes, kind: type[D], *, what: str, newest: int, error: type[Ed
     """
     _refuse_newer(data, what, newest, error)
     try:
-        return msgspec.json.decode(data, type=kind)
+        return msgspec.json.decode(data, type=prepared(kind))
     except BROKEN_JSON as err:
         raise error(f"{what} is damaged: {err}.") from err
 

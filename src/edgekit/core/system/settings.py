@@ -18,6 +18,7 @@ import msgspec
 from edgekit.core.errors import UserError, nearest
 from edgekit.core.system import installation
 from edgekit.core.system.confined.project_paths import inside
+from edgekit.core.system.native.types import prepared
 
 # 1: first version.
 CONFIG_SCHEMA: Final = 1
@@ -151,7 +152,7 @@ def _checked(layer: _Layer) -> dict[str, Any]:
 
 
 def _convert(name: str, value: Any, layer: _Layer) -> Any:
-    converted = msgspec.convert(value, type=_types()[name], strict=not layer.is_text)
+    converted = msgspec.convert(value, type=prepared(_types()[name]), strict=not layer.is_text)
     if isinstance(converted, float) and not math.isfinite(converted):
         raise msgspec.ValidationError("Expected a finite number")
     if name in _PATHS and converted and layer.folder is not None:

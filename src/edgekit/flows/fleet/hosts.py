@@ -13,7 +13,7 @@ from edgekit.core.system.durable.owners import temporary_folder
 from edgekit.core.system.settings import Settings
 from edgekit.devices.device import Device
 from edgekit.devices.fleet import hosting, keys
-from edgekit.devices.fleet.fleet_device import Connection
+from edgekit.devices.fleet.connection import Connection
 from edgekit.devices.fleet.host import Host
 from edgekit.devices.inventory import NAME, read_inventory
 from edgekit.flows.fleet.holding import held

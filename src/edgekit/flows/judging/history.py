@@ -15,6 +15,7 @@ from edgekit.core.system.check_settings import CheckFile
 from edgekit.core.system.documents import BROKEN_JSON
 from edgekit.core.system.durable.appended import append_line, read_lines
 from edgekit.core.system.installation import origin
+from edgekit.core.system.native.types import prepared
 
 _log = logging.getLogger(__name__)
 _TORN: Final = "it ends in the middle, as a killed command or a full disk leaves it."
@@ -112,7 +113,7 @@ def _is_line(text: bytes) -> bool:
 def _line(path: Path, number: int, text: bytes) -> Line:
     what = f"Line {number} of '{path}'"
     try:
-        found: Line = msgspec.json.decode(text, type=Line)
+        found: Line = msgspec.json.decode(text, type=prepared(Line))
     except BROKEN_JSON as err:
         raise Unreadable(f"{what} is damaged: {err}.", hint=f"Fix or remove line {number}.") from err
     if found.schema_version > HISTORY_SCHEMA:

@@ -15,6 +15,7 @@ from edgekit.core.errors import UserError
 from edgekit.core.samples import TARGET
 from edgekit.core.spec.input_kinds import ImageInput, Preprocessing
 from edgekit.core.system.files import read_bytes
+from edgekit.core.system.native.types import prepared
 from edgekit.core.system.optional import need
 from edgekit.flows.reading.held import UNNAMED, Held
 from edgekit.flows.reading.sample_folders import read_files
@@ -92,7 +93,7 @@ def _sorted(categories: Sequence[_Category]) -> list[_Category]:
 
 def _decoded(table: Path) -> _Document:
     try:
-        found = msgspec.json.decode(read_bytes(table), type=_Document)
+        found = msgspec.json.decode(read_bytes(table), type=prepared(_Document))
     except msgspec.DecodeError as err:
         raise UserError(
             f"'{table}' is not a list of objects in COCO's form: {err}.",

@@ -13,6 +13,7 @@ from edgekit.core.errors import UserError, nearest
 from edgekit.core.spec.input_kinds import AudioInput, Color, ImageInput, Interpolation, Layout, Preprocessing
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
+from edgekit.core.system.native.types import prepared
 
 EXAMPLE_IMAGE: Final = "resize=256,crop=224,mean=0.485;0.456;0.406,std=0.229;0.224;0.225"
 EXAMPLE_AUDIO_KEYS: Final = "rate=16000,length=16000"
@@ -164,7 +165,7 @@ def _values(given: dict[str, str]) -> tuple[dict[str, object], list[str]]:
 
 
 def _image(values: dict[str, object]) -> ImageInput:
-    given = msgspec.convert(values, _Image)
+    given = msgspec.convert(values, prepared(_Image))
     height, width = _final_size(given)
     channels = 1 if given.color == "gray" else 3
     for key, numbers in (("mean", given.mean), ("std", given.std)):
@@ -213,7 +214,7 @@ def _audio(values: dict[str, object]) -> AudioInput:
     missing = next((key for key in _AUDIO_KEYS if key not in values), None)
     if missing:
         raise _Wrong(f"'{missing}' is missing.")
-    return msgspec.convert({"type": "audio", **values}, AudioInput)
+    return msgspec.convert({"type": "audio", **values}, prepared(AudioInput))
 
 
 def _size(text: str) -> tuple[int, ...]:

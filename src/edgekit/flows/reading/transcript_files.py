@@ -9,6 +9,7 @@ import msgspec
 from edgekit.core.errors import UserError
 from edgekit.core.spec.input_kinds import Preprocessing
 from edgekit.core.system.files import read_bytes
+from edgekit.core.system.native.types import prepared
 from edgekit.flows.reading.held import Held
 from edgekit.flows.reading.sample_folders import read_transcribed
 
@@ -23,7 +24,7 @@ class _Transcripts(msgspec.Struct, frozen=True):
 def contains_transcripts(table: Path) -> bool:
     """Whether a .json contains texts of files; it need not be right in other ways."""
     try:
-        return "texts" in msgspec.json.decode(read_bytes(table), type=dict[str, msgspec.Raw])
+        return "texts" in msgspec.json.decode(read_bytes(table), type=prepared(dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, RecursionError):
         return False
 
@@ -35,7 +36,7 @@ def read_transcripts(folder: Path, table: Path, how: Preprocessing | None) -> He
         UserError: Not of this form, no files, or as in `read_transcribed`.
     """
     try:
-        found = msgspec.json.decode(read_bytes(table), type=_Transcripts)
+        found = msgspec.json.decode(read_bytes(table), type=prepared(_Transcripts))
     except (msgspec.DecodeError, RecursionError) as err:
         raise UserError(
             f"'{table}' does not contain texts of files: {err}.",

@@ -17,6 +17,7 @@ from edgekit.core.measurement import Launch
 from edgekit.core.system.documents import BROKEN_JSON, now
 from edgekit.core.system.durable.appended import append_line, read_lines
 from edgekit.core.system.installation import origin
+from edgekit.core.system.native.types import prepared
 from edgekit.flows.measuring.rounds import Launched
 from edgekit.flows.measuring.summary import replaced, to_launch
 
@@ -156,7 +157,7 @@ class SweepResults:
 def _line(path: Path, number: int, text: bytes) -> SweptLaunch | SweptAgain:
     what = f"Line {number} of '{path}'"
     try:
-        found = msgspec.json.decode(text, type=SweptLaunch | SweptAgain)
+        found = msgspec.json.decode(text, type=prepared(SweptLaunch | SweptAgain))
     except BROKEN_JSON as err:
         raise Unreadable(f"{what} is not a line of a sweep: {err}.", hint=f"Fix or remove line {number}.") from err
     if found.schema_version > SWEEP_RESULTS_SCHEMA:

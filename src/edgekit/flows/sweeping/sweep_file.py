@@ -11,6 +11,7 @@ import msgspec
 from edgekit.core.errors import UserError
 from edgekit.core.system.check_settings import HISTORY_SUFFIX, said, unlike
 from edgekit.core.system.confined.project_paths import inside
+from edgekit.core.system.native.types import prepared
 from edgekit.core.target import MAX_THREADS
 from edgekit.flows.measuring.pairs import DEFAULT_PAIRS, DEFAULT_TIME_LIMIT_S
 from edgekit.flows.sweeping.backend_versions import BackendVersion
@@ -73,7 +74,7 @@ def read_sweep(path: Path) -> SweepFile:
     if problems:
         raise UserError(f"'{path}': {' '.join(problems)}", hint=_DOCUMENTED)
     try:
-        found = msgspec.convert(table, SweepFile)
+        found = msgspec.convert(table, prepared(SweepFile))
     except msgspec.ValidationError as err:
         raise UserError(f"'{path}': {said(err)}", hint=_DOCUMENTED) from err
     found = msgspec.structs.replace(found, results=found.results or path.with_suffix(HISTORY_SUFFIX).name)

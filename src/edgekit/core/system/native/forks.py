@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from edgekit.core.system.native import notes, time_limit
+from edgekit.core.system.native.types import prepared
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ def apart(work: Callable[[], T], kind: object, model: Path) -> T:
 
     code, result = _forked(lambda: msgspec.msgpack.encode(work()))
     if code == 0:
-        done: T = msgspec.msgpack.decode(result, type=kind)
+        done: T = msgspec.msgpack.decode(result, type=prepared(kind))
         return done
     if code < 0:
         raise _fate(-code, model)

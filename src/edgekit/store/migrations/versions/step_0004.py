@@ -9,6 +9,8 @@ import msgspec
 from alembic import op
 from sqlalchemy import Column, Text, column, select, table, update
 
+from edgekit.core.system.native.types import prepared
+
 revision = "0004"
 down_revision = "0003"
 
@@ -42,6 +44,6 @@ def _fill_commits() -> None:
 def _commit(content: bytes | None) -> str:
     """The commit in a report; empty if it was removed or is damaged, which is no reason to refuse the whole store."""
     try:
-        return msgspec.json.decode(zlib.decompress(content or b""), type=_Named).commit.replace("\0", "")
+        return msgspec.json.decode(zlib.decompress(content or b""), type=prepared(_Named)).commit.replace("\0", "")
     except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError):
         return ""
