@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final
@@ -105,11 +105,12 @@ class Connection:
                 ended = threading.Event()
                 future.add_done_callback(lambda _: ended.set())
                 # A thousand threads that ask Dask whether their call has ended would leave it no time for the calls.
-                while client.status == "running" and not ended.wait(LOOK_S) and to in self.hosts(resource):
-                    pass
-                if ended.is_set() and not future.cancelled():
-                    with self._fetching:
-                        return future.result(timeout=_CONNECT_S)
+                while client.status == "running" and not future.cancelled():
+                    if ended.wait(LOOK_S) and not future.cancelled():
+                        with self._fetching, contextlib.suppress(TimeoutError):  # a busy scheduler: another try
+                            return future.result(timeout=_CONNECT_S)
+                    if to not in self.hosts(resource):
+                        break
             finally:
                 future.release()
         except EdgekitError:
@@ -118,7 +119,7 @@ class Connection:
             raise Lost(f"The host of '{resource}' was lost: {err!r:.300}") from err
         raise Lost(f"The host of '{resource}' was lost.")
 
-    @contextmanager
+    @contextlib.contextmanager
     def sending(self, host: str, digest: str) -> Iterator[bool]:
         """A file for a host, for one device at a time: True for the first, which sends it; the others wait for that."""
         with self._lock:

@@ -134,10 +134,12 @@ def test_a_silent_step_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) ->
     install.watched([sys.executable, "-c", code], size=lambda: 1.25, silence_s=0.1)
 
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) >= 3
-    assert all(re.fullmatch(r"    \d s(, \.venv has 1\.25 GB)?", line) for line in lines[:-1])
-    assert "1.25 GB" in lines[-2]
-    assert lines[-1].strip() == "Downloading net-1.0.whl (3.5 MB)"
+    silent = [line for line in lines if "Downloading" not in line]
+    assert len(silent) >= 2
+    assert all(re.fullmatch(r"    \d+ s(, \.venv has 1\.25 GB)?", line) for line in silent)
+    assert "1.25 GB" in silent[-1]
+    # A process that ends slowly, on a busy machine, is silent once more after its last line.
+    assert [line.strip() for line in lines if line not in silent] == ["Downloading net-1.0.whl (3.5 MB)"]
 
 
 def test_a_step_that_fails_ends_with_what_it_printed() -> None:
