@@ -46,6 +46,7 @@ class Connection:
         # Each result that is fetched needs a socket of its own.
         self._fetching = threading.Semaphore(_FETCHED)
         self._sending: dict[tuple[str, str], threading.Lock] = {}
+        self._sent: dict[tuple[str, str], float] = {}
         self._found: tuple[float, dict[str, tuple[str, ...]]] = (-LOOK_S, {})
 
     @property
@@ -120,17 +121,21 @@ class Connection:
         raise Lost(f"The host of '{resource}' was lost.")
 
     @contextlib.contextmanager
-    def sending(self, host: str, digest: str) -> Iterator[bool]:
-        """A file for a host, for one device at a time: True for the first, which sends it; the others wait for that."""
+    def sending(self, host: str, digest: str, asked: float) -> Iterator[bool]:
+        """A file that a host lacked, for one device at a time: whether this one has to send it.
+
+        The others wait, and ask again.
+
+        Args:
+            asked: When this device asked the host, by `monotonic`.
+        """
         with self._lock:
             alone = self._sending.setdefault((host, digest), threading.Lock())
-        is_first = alone.acquire(blocking=False)
-        if not is_first:
-            alone.acquire()
-        try:
+        with alone:
+            is_first = self._sent.get((host, digest), -1.0) < asked
             yield is_first
-        finally:
-            alone.release()
+            if is_first:
+                self._sent[host, digest] = monotonic()
 
     def close(self) -> None:
         """Leave the fleet, with the last device that uses the connection."""

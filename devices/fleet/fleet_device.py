@@ -69,11 +69,12 @@ class FleetDevice:
         ask = Ask(device=self.name, job=there, feeds_sha256=feeds, launches=True)
         files = {job.sha256: Path(job.artifact), feeds: Path(job.feeds)}
         for _ in range(3):  # a host that came back has lost its files
+            asked = monotonic()
             found, written = self._asked(ask)
             if not isinstance(found, Lacking):
                 break
             for digest in found.files:
-                with self._connection.sending(self._host, digest) as is_first:
+                with self._connection.sending(self._host, digest, asked) as is_first:
                     if is_first:
                         self._send(digest, files.get(digest))
         if not isinstance(found, HostLaunched):
