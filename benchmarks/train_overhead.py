@@ -1,9 +1,9 @@
 """What the training loop costs: epochs of `mnist` by edgekit against a plain PyTorch loop, interleaved.
 
-    python benchmarks/train_overhead.py [--data DIR] [--rounds 6]
+    python -m benchmarks.train_overhead [--data DIR] [--rounds 6]
 
 Same network, batches, augmentation and optimizer on one thread; CPU seconds of the process, so that other work on the
-machine does not count. Prints the ratio of each round and its geometric mean with a 95 % interval; the goal is 1.05.
+machine does not count. Prints the ratio of each round and its geometric mean with a 95 % interval.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 import torch
+from benchmarks.figures.figure_rows import record
 from lightning_fabric import Fabric
 from torch.nn import functional as F
 
@@ -25,7 +26,6 @@ from edgekit.train.fitting.epochs import Fitting, Job, Rows
 from edgekit.train.models.images.mnist import MODEL
 
 ROWS = 6400
-GOAL = 1.05
 
 
 def main() -> None:
@@ -52,7 +52,8 @@ def main() -> None:
     for before, after in pairs:
         print(f"plain {before:.2f} s, edgekit {after:.2f} s, ratio {after / before:.3f}")
     ratio = ratio_interval([a for a, _ in pairs], [b for _, b in pairs], paired=True)
-    print(f"ratio {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}), goal at most {GOAL}")
+    print(f"ratio {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})")
+    record("train.overhead", ratio.value, plain_s=[a for a, _ in pairs], edgekit_s=[b for _, b in pairs])
 
 
 def seconds(call: object) -> float:

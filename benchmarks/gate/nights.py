@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from benchmarks.figures.figure_rows import record
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from edgekit.core.statistics.nightly import RERUNS, expected_level, judge
@@ -162,12 +163,19 @@ def main() -> None:
     other = [night for night in nights if night.device not in CHOSEN]
     for where, members in (("tuned", tuned), ("others", other), ("all", nights)):
         for name, gate in GATES.items():
-            print(row(where, name, score(gate, members)), flush=True)
+            found = score(gate, members)
+            print(row(where, name, found), flush=True)
+            if (where, name) == ("all", "edgekit"):
+                judged = found
     print(row("tuned", "gradient boosting, learned on the others", learned(other, tuned)))
     print(row("others", "gradient boosting, learned on the tuned", learned(tuned, other)))
     for build, device in sorted({(night.build, night.device) for night in nights}):
         members = [night for night in nights if (night.build, night.device) == (build, device)]
         print(row(f"{build}, {device}", "edgekit", score(edgekit, members)))
+    record("gate.false_alarms", judged.alarms, nights=judged.nights)
+    for step, share in zip(STEPS, judged.power, strict=True):
+        record(f"gate.found_{round(100 * step) - 100}", 100 * share)
+    record("gate.measurements", judged.measurements)
 
 
 def row(where: str, name: str, found: Score) -> str:

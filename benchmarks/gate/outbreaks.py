@@ -17,10 +17,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.figures.figure_rows import record
+
 from edgekit.core.statistics.events import Event, Night, SeriesKey, judge_many
 from edgekit.core.statistics.nightly import RERUNS, judge
 
 FIRST, ACCEPTED, PAUSE = 40, 14, 3
+# A regression of tract that was introduced on this day and reverted 20 nights later.
+REGRESSION, LASTED = datetime.date(2026, 5, 22).toordinal(), 20
 
 
 @dataclass
@@ -108,7 +112,8 @@ def main() -> None:
     """Print how many alarms became how many outbreaks, and the largest of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    found = outbreaks(recorded(parser.parse_args().folder))
+    folder = parser.parse_args().folder
+    found = outbreaks(recorded(folder))
     alarms = sum(len(event.series) for one in found for event in one.events)
     print(f"{alarms:,} series that were slower on a night, {len(found)} groups of events")
     for one in sorted(found, key=lambda one: -sum(len(event.series) for event in one.events))[:10]:
@@ -117,6 +122,14 @@ def main() -> None:
         start = datetime.date.fromordinal(one.first)
         count = sum(len(event.series) for event in one.events)
         print(f"{start}  {nights} nights, {count} alarms in {len(one.series)} series: {dict(causes)}")
+    causes_by_night = regression_causes(recorded(folder))
+    record("gate.one_event", causes_by_night.count(["code"]), causes=causes_by_night)
+
+
+def regression_causes(series: dict[SeriesKey, Recorded]) -> list[list[str]]:
+    """The causes of the events in each night of the regression that was reverted."""
+    nights = range(REGRESSION, REGRESSION + LASTED)
+    return [[event.cause for event in events] for day, events in nightly_events(series) if day in nights]
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from benchmarks.figures.figure_rows import record
 from benchmarks.simulations.comparisons import comparison_table, mean_table
-from benchmarks.simulations.hard_kinds import hard_table
+from benchmarks.simulations.hard_kinds import FEWEST, SLOW_LAUNCHES, covered, hard_table
 from benchmarks.simulations.precision import precision_table
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
@@ -38,6 +39,8 @@ def main() -> None:
         print(f"{table}\n", flush=True)
         if options.page:
             write(name, table)
+        if name == "hard":
+            record("interval.slow_launches", 100 * covered(SLOW_LAUNCHES, *FEWEST))
 
 
 def begin(name: str) -> str:

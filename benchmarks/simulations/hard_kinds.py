@@ -18,7 +18,8 @@ Floats = npt.NDArray[np.float64]
 MEASUREMENTS: Final = 1_000
 SIGMA: Final = 0.03
 SLOW: Final = 0.15
-SHAPES: Final = ((5, 100), (6, 100), (8, 50), (8, 100), (10, 300))
+FEWEST: Final = (5, 100)
+SHAPES: Final = (FEWEST, (6, 100), (8, 50), (8, 100), (10, 300))
 
 
 class HardKind(NamedTuple):
@@ -60,11 +61,12 @@ def _quantile_of_two(share: float, quantile: float) -> float:
     return float(brentq(excess, -1.0, 1.0))
 
 
+SLOW_LAUNCHES: Final = HardKind("3 of 10 launches 15 % slower, median", 0.5, _slow_launches, 0.3 * SLOW)
 KINDS: Final = (
     HardKind("autocorrelated (0.9), p90", 0.9, _correlated, SIGMA * float(stats.norm.ppf(0.9))),
     HardKind("half of the values 15 % slower, median", 0.5, _half_slower, _quantile_of_two(0.5, 0.5)),
     HardKind("slow phases of 10 iterations (30 %), p90", 0.9, _slow_phases, _quantile_of_two(0.3, 0.9)),
-    HardKind("3 of 10 launches 15 % slower, median", 0.5, _slow_launches, 0.3 * SLOW),
+    SLOW_LAUNCHES,
 )
 
 
