@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Final
@@ -26,6 +27,7 @@ _STYLES: Final = {
     "faster": Style(color="green"),
 }
 _NAME_WIDTH: Final = 28
+_FIGURE: Final = re.compile(r"\d+(\.\d+)?")
 _MEASURED: Final = "MEASURED: there are no backend versions to compare."
 
 
@@ -69,11 +71,27 @@ def notes(report: SweepReport) -> Iterator[str]:
     for one in report.combinations:
         if one.is_wrong:
             yield f"{name_of(one)} in {one.engine or 'the installed version'} failed parity, so it has no latency."
+    yield from _trust(report)
     if len(report.verdicts) > 1:
         yield (
             f"If all {len(report.verdicts)} pairs were equally fast, the chance that any is called faster or slower "
             f"is at most {100 * report.alpha:g} %."
         )
+
+
+def _trust(report: SweepReport) -> Iterator[str]:
+    """Each reason against trust with the number of its combinations, and what would raise it; figures may differ."""
+    trusts = [one.latency.trust for one in report.combinations if one.latency]
+    found: dict[str, list[str]] = {}
+    for trust in trusts:
+        for reason in trust.reasons:
+            found.setdefault(_FIGURE.sub("#", reason), []).append(reason)
+    for reasons in sorted(found.values(), key=len, reverse=True):
+        example = "" if len(set(reasons)) == 1 else ", for example"
+        of = f"{len(reasons)} of {formatting.plural(len(trusts), 'combination')}{example}"
+        yield f"trust of {of}: {formatting.clean(reasons[0])}"
+    if raised := dict.fromkeys(formatting.clean(trust.raise_by) for trust in trusts if trust.raise_by):
+        yield f"To raise trust: {'; '.join(raised)}"
 
 
 def _table(report: SweepReport) -> Table:
