@@ -282,6 +282,8 @@ def test_the_median_of_a_model_is_drawn_from_run_to_run(edgekit: Run, made: Path
 
     drawn = edgekit("history", "plot", "net", "--report", "net.svg")
     document = edgekit("history", "plot", "net", "--json").document
+    of_file = edgekit("history", "plot", "nets/net.onnx", "--json").document
+    listed = edgekit("history", "list", "--model", "net.onnx", "--json").document
     wrong = edgekit("history", "plot", "nett")
     other = edgekit("history", "plot", "net", "--report", "net.html")
 
@@ -289,6 +291,8 @@ def test_the_median_of_a_model_is_drawn_from_run_to_run(edgekit: Run, made: Path
     assert "Report: net.svg" in drawn.out
     assert Path("net.svg").read_text().startswith("<svg ")
     assert [point["run"] for point in document["series"][0]["points"]] == [1, 2]
+    assert of_file["series"] == document["series"]
+    assert listed["total"] == 2
     assert (wrong.code, other.code) == (2, 2)
     assert "Did you mean 'net'?" in wrong.err
     assert "does not end in .json, .svg" in other.err

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from edgekit.core.errors import EdgekitError, UserError, unknown
 from edgekit.core.reports.check import CheckReport
@@ -95,6 +97,8 @@ def newest_runs(place: str, *, limit: int, model: str = "", target: str = "", br
         from edgekit.store.reading import newest
 
         runs, total = newest(store, limit=limit, model=model, target=target, branch=branch)
+        if model and not total and (named := _named(store, model)) != model:
+            runs, total = newest(store, limit=limit, model=named, target=target, branch=branch)
         return RunsReport(store=store.name, runs=runs, total=total)
 
 
@@ -112,11 +116,22 @@ def plotted(place: str, shown: PageFilter, *, points: int) -> SeriesReport:
         from edgekit.store.trends import every_name, trends
 
         found = trends(store, shown, first=0, most=_MOST_SERIES, points=points)
+        if not found.series and (named := _named(store, shown.model)) != shown.model:
+            shown = msgspec.structs.replace(shown, model=named)
+            found = trends(store, shown, first=0, most=_MOST_SERIES, points=points)
         if not found.series and shown.model not in (models := every_name(store)[0]):
             raise unknown("model", shown.model, models, hint="edgekit history list")
         return SeriesReport(
             store=store.name, shown=shown, series=found.series, total=found.total, page=1, command="history plot"
         )
+
+
+def _named(store: Store, model: str) -> str:
+    """The name that the store has for a model that is given as other commands take it: `nets/kws.onnx` is `kws`."""
+    from edgekit.store.trends import every_name
+
+    known, stem = every_name(store)[0], PurePath(model).stem
+    return stem if stem in known and model not in known else model
 
 
 def kept_run(place: str, number: int) -> KeptRunReport:
