@@ -57,7 +57,9 @@ def test_every_command_of_the_readme_ends_well(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
         if command in SHOWN:
-            assert names_and_sizes(SHOWN[command]) == names_and_sizes(done.stdout), "python -m benchmarks.readme"
+            # What `onnx-int8` is depends on the processor: u8s7 without VNNI.
+            printed = done.stdout.replace("u8s7", "u8s8")
+            assert names_and_sizes(SHOWN[command]) == names_and_sizes(printed), "python -m benchmarks.readme"
 
 
 @pytest.mark.slow

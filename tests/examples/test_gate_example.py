@@ -83,7 +83,7 @@ def test_two_commands_make_a_gate_that_a_slower_and_a_larger_model_turn_red(repo
     assert slower.returncode == 1, slower.stdout
     error = rf"^::error file=edgekit\.toml,line={place},title=.*::not slower than edgekit-baseline/net\.onnx: \+"
     (told,) = (line for line in slower.stdout.splitlines() if re.match(error, line))
-    assert re.search(r"[\d.]+ ms before, [\d.]+ ms now on local \(\+[\d.]+ ms \[", told)
+    assert re.search(r"[\d.]+ [mµ]s before, [\d.]+ ms now on local \(\+[\d.]+ ms \[", told)
     assert larger.returncode == 1
     assert f"::error file=edgekit.toml,line={place},title=edgekit%3A net/net@local::not larger than" in larger.stdout
     assert "(+4.19 MB)" in larger.stdout

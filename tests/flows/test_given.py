@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from tests.flows import onnx_files
 
 from edgekit.core.errors import ModelUnreadable, Refused, UserError
+from edgekit.core.recipe import VNNI_FEATURES
 from edgekit.core.refusals import REFUSALS
 from edgekit.core.reports.report import Report
 from edgekit.core.system.settings import Settings
@@ -21,8 +22,13 @@ from edgekit.flows.build import build
 from edgekit.flows.export import export
 from edgekit.flows.opening.source import ExportOptions, SourceOptions, open_source
 from edgekit.flows.run import run
+from edgekit.runtime.facts import read_facts
 
 DATA = Path(__file__).parents[1] / "runtime" / "data"
+
+# On x86-64 without VNNI sums of 8-bit weights saturate, and parity finds it: such a file fails there, as it should.
+_FEATURES = frozenset(read_facts().features)
+DYNAMIC = "" if "x86_64" in _FEATURES and not _FEATURES & VNNI_FEATURES else ",onnx-int8-dynamic"
 
 
 def made(source: Path, to: str, inputs: tuple[str, ...] = (), **arrays: np.ndarray) -> Report:
@@ -44,10 +50,10 @@ def inputs_of(report: Report) -> list[str]:
 def test_an_onnx_file_is_kept_and_quantized_and_agrees_with_itself(tmp_path: Path) -> None:
     source = onnx_files.dense(tmp_path / "net.onnx")
 
-    report = made(source, "onnx-fp32,onnx-fp16,onnx-int8,onnx-int8-dynamic", x=even(64, 8))
+    report = made(source, f"onnx-fp32,onnx-fp16,onnx-int8{DYNAMIC}", x=even(64, 8))
 
     assert report.verdict is Verdict.PASS
-    assert len(report.artifacts) == 4
+    assert len(report.artifacts) == 3 + bool(DYNAMIC)
     assert inputs_of(report) == ["x:float32[batch,8]"]
     assert {"batch=1", "batch=5"} <= {check.case for check in report.parity}
 
@@ -61,7 +67,7 @@ def test_a_file_whose_nodes_are_in_another_order_is_a_source(tmp_path: Path) -> 
     model.graph.node.extend(nodes)
     onnx.save(model, str(source))
 
-    report = made(source, "onnx-fp32,onnx-int8-dynamic", x=even(64, 8))
+    report = made(source, f"onnx-fp32{DYNAMIC}", x=even(64, 8))
 
     assert report.verdict is Verdict.PASS
     (tmp_path / "out").rename(tmp_path / "other")

@@ -66,8 +66,8 @@ def test_what_has_no_backend_here_is_left_out_with_the_command_that_installs_it(
 
     for report in (validated, profiled):
         assert [one.recipe for one in report.artifacts] == list(RECIPES[1:])
-        (warning,) = report.warnings
-        assert warning.startswith("tflite-fp32: left out.")
+        # A processor without VNNI adds a warning of its own about int8.
+        (warning,) = (one for one in report.warnings if one.startswith("tflite-fp32: left out."))
         assert 'pip install "ai-edge-litert' in warning
 
 
