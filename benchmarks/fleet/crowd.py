@@ -3,8 +3,8 @@
     python -m benchmarks.fleet.crowd [DEVICES [LAUNCHES [HOSTS]]]
 
 By default 1,000 devices of four hosts and 100,000 launches, started by one command with a thread for each device.
-Scheduler, hosts and command are processes of their own on this machine and share its cores; without keys. Nothing may
-be lost or launched twice, and memory must not grow with the number of launches.
+Scheduler, hosts and command are processes of their own on this machine and share its cores; without keys. Lost
+launches are counted; memory must not grow with the number of launches.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from tests.flows import onnx_files
+from tests.processor import SATURATES
 
 from edgekit.core.errors import ModelUnreadable, Refused, UserError
-from edgekit.core.recipe import VNNI_FEATURES
 from edgekit.core.refusals import REFUSALS
 from edgekit.core.reports.report import Report
 from edgekit.core.system.settings import Settings
@@ -22,13 +22,11 @@ from edgekit.flows.build import build
 from edgekit.flows.export import export
 from edgekit.flows.opening.source import ExportOptions, SourceOptions, open_source
 from edgekit.flows.run import run
-from edgekit.runtime.facts import read_facts
 
 DATA = Path(__file__).parents[1] / "runtime" / "data"
 
-# On x86-64 without VNNI sums of 8-bit weights saturate, and parity finds it: such a file fails there, as it should.
-_FEATURES = frozenset(read_facts().features)
-DYNAMIC = "" if "x86_64" in _FEATURES and not _FEATURES & VNNI_FEATURES else ",onnx-int8-dynamic"
+# Parity finds sums that saturate: such a file fails there, as it should.
+DYNAMIC = "" if SATURATES else ",onnx-int8-dynamic"
 
 
 def made(source: Path, to: str, inputs: tuple[str, ...] = (), **arrays: np.ndarray) -> Report:

@@ -11,20 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.processor import SATURATES
 from tests.standins.cache import cache_folder, required
 from tests.standins.world import Browser, running_world
 
 from edgekit.cli.main import run
-from edgekit.core.recipe import VNNI_FEATURES
 from edgekit.flows.opening import devices
 from edgekit.flows.run import run as run_flow
-from edgekit.runtime.facts import read_facts
 
 pytestmark = [pytest.mark.slow, pytest.mark.device, pytest.mark.browser]
 
-FEATURES = frozenset(read_facts().features)
-SATURATES = "x86_64" in FEATURES and not FEATURES & VNNI_FEATURES
-# x86 without VNNI saturates sums of 8-bit weights: its answers would not be those of a device.
 INT8 = "onnx-int8-static-u8s7" if SATURATES else "onnx-int8-static-s8s8"
 RECIPES = f"onnx-fp32,{INT8},tflite-fp32,tflite-int8"
 # The same int8 file in the same engine gives the same bits; kws-dscnn hears in float, whose sums differ by machine.

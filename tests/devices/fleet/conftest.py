@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from tests.flows import onnx_files
 from edgekit.core.job import Job
 from edgekit.core.samples import write_arrays
 from edgekit.core.system.files import sha256_file
+from edgekit.devices.fleet.connection import Connection
+from edgekit.devices.fleet.host import receive_here
 from edgekit.devices.fleet.keys import write_keys
 
 
@@ -38,3 +41,17 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     onnx_files.dense(net)
     write_arrays(feeds, {"0:x": np.ones((1, 8), np.float32), "1:x": np.zeros((1, 8), np.float32)})
     return Job(artifact=str(net), sha256=sha256_file(net), format="onnx", feeds=str(feeds), time_limit_s=0.01)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SHA-256 of the file of each part that was sent to a host."""
+    found: list[str] = []
+    call = Connection.call
+
+    def counted(self: Connection, function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        found.extend(arguments[:1] if function is receive_here else ())
+        return call(self, function, *arguments, **more)
+
+    monkeypatch.setattr(Connection, "call", counted)
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,14 +11,16 @@ from typing import Any
 
 import psutil
 import pytest
+from distributed import Future
 from tests.devices.fleet.programs import SOCKETS, host, scheduler
 
 from edgekit.core.job import Job
 from edgekit.core.system.files import sha256_file
+from edgekit.devices.fake import FACTS, FakeDevice
 from edgekit.devices.fleet import connection
-from edgekit.devices.fleet.connection import Connection
+from edgekit.devices.fleet.connection import Lost
 from edgekit.devices.fleet.fleet_device import FleetDevice
-from edgekit.devices.fleet.host import Host, receive_here
+from edgekit.devices.fleet.host import Host
 
 # They are freed when the scheduler ends, or by chance before that.
 pytestmark = pytest.mark.filterwarnings(f"ignore:{SOCKETS}:ResourceWarning")
@@ -49,17 +50,54 @@ def test_a_scheduler_that_is_late_loses_no_launch(job: Job, monkeypatch: pytest.
         assert joined.process.poll() is None
 
 
-def test_a_crowd_that_begins_at_once_loses_nothing(
-    job: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_result_that_is_fetched_late_is_fetched_again(
+    fleet: str, keys: Path, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[str] = []
-    call = Connection.call
+    # It counted as a lost host, and the launch was repeated.
+    result, fetched = Future.result, []
 
-    def counted(self: Any, function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-        sent.extend(arguments[:1] if function is receive_here else ())
-        return call(self, function, *arguments, **more)
+    def late(self: Any, timeout: float | None = None) -> object:
+        fetched.append(timeout)
+        if len(fetched) == 1:
+            raise TimeoutError
+        return result(self, timeout)
 
-    monkeypatch.setattr(Connection, "call", counted)
+    with FleetDevice("lab", fleet, keys) as device, FakeDevice() as here:
+        there = [device.measure(job).values]
+        monkeypatch.setattr(Future, "result", late)
+        there.append(device.measure(job).values)
+
+        assert len(fetched) == 2
+        assert there == [here.measure(job).values for _ in there]
+
+
+def test_a_device_that_is_lost_before_its_first_reply_is_awaited(
+    fleet: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FleetDevice("lab", fleet, keys) as device:
+        lasting, call, hosts = device._connection, device._connection.call, device._connection.hosts
+        lost: list[int] = []
+
+        def losing(*arguments: Any, **more: Any) -> object:
+            if not lost:
+                lost.append(3)
+                raise Lost("The host of 'lab' was lost.")
+            return call(*arguments, **more)
+
+        def absent(name: str) -> tuple[str, ...]:
+            if lost and lost[0]:
+                lost[0] -= 1
+                return ()
+            return hosts(name)
+
+        monkeypatch.setattr(lasting, "call", losing)
+        monkeypatch.setattr(lasting, "hosts", absent)
+
+        assert device.facts() == FACTS
+        assert lost == [0]
+
+
+def test_a_crowd_that_begins_at_once_loses_nothing(job: Job, sent: list[str], caplog: pytest.LogCaptureFixture) -> None:
     names = [f"d{number}" for number in range(60)]
 
     def launched(device: FleetDevice) -> int:

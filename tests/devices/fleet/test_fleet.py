@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,8 @@ from edgekit.core.system.progress import Silent
 from edgekit.core.system.settings import Settings
 from edgekit.devices.fake import FACTS, FakeDevice
 from edgekit.devices.fleet import fleet_device
-from edgekit.devices.fleet.connection import Connection
 from edgekit.devices.fleet.fleet_device import FleetDevice
-from edgekit.devices.fleet.host import Host, receive_here
+from edgekit.devices.fleet.host import Host
 from edgekit.devices.fleet.host_protocol import Ask, Failed, decode_reply
 from edgekit.devices.fleet.keys import address_of, security_of, write_keys
 from edgekit.devices.inventory import Entry, read_inventory
@@ -46,16 +44,8 @@ def test_a_device_of_another_host_is_that_device(fleet: str, keys: Path, job: Jo
 
 
 def test_files_travel_once_and_outputs_come_back(
-    fleet: str, keys: Path, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fleet: str, keys: Path, job: Job, sent: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[str] = []
-    call = Connection.call
-
-    def counted(self: Any, function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-        sent.extend(arguments[:1] if function is receive_here else ())
-        return call(self, function, *arguments, **more)
-
-    monkeypatch.setattr(Connection, "call", counted)
     monkeypatch.setattr(fleet_device, "_PART", 100)
     fresh = tmp_path / "other.npz"
     write_arrays(fresh, {"0:x": np.full((1, 8), 2.0, np.float32)})

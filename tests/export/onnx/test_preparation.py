@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.processor import SATURATES
 
-from edgekit.core.recipe import VNNI_FEATURES, Recipe
+from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Samples
 from edgekit.core.spec.model_spec import ModelSpec
 from edgekit.core.spec.tensor_spec import TensorSpec
 from edgekit.export.messages import Converted
 from edgekit.export.onnx.preparation import prepare, repaired
 from edgekit.export.onnx.quantizer import OnnxQuantizer
-from edgekit.runtime.facts import read_facts
 
 from .graphs import answer, model, saved, value
 
@@ -91,9 +90,8 @@ def test_one_large_weight_does_not_set_the_scale_of_a_recurrent_layer(recipe: st
 
     _, _, noise_db = quantized(made, recipe, tmp_path, (6, 16))
 
-    # Without VNNI sums of 8-bit weights saturate, and 4 dB are lost.
-    saturates = platform.machine() == "x86_64" and not set(read_facts().features) & VNNI_FEATURES
-    assert noise_db > (20 if saturates else 25)
+    # Sums that saturate cost 4 dB.
+    assert noise_db > (20 if SATURATES else 25)
 
 
 def test_a_grouped_deconvolution_with_a_bias_becomes_int8(tmp_path: Path) -> None:

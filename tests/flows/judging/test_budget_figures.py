@@ -61,6 +61,16 @@ def test_each_metric_has_its_own_figure(budget: str, value: float, evidence: Rep
     assert check.excess == pytest.approx(value - check.limit)
 
 
+def test_outputs_of_the_reference_to_the_bit_reach_every_ratio(evidence: Report) -> None:
+    signal = tuple(replace(one, kind="difference", value=0.0, sqnr_db=None) for one in evidence.parity)
+
+    check = judge_budgets(
+        parse_budgets(f"{FLOAT}: sqnr >= 100 dB", TARGETS, RECIPES), TARGETS, replace(evidence, parity=signal)
+    )[0]
+
+    assert check.verdict is Verdict.PASS
+
+
 def exact(value: float) -> Estimate:
     return Estimate(value, value, value, 8)
 

@@ -96,9 +96,8 @@ def newest_runs(place: str, *, limit: int, model: str = "", target: str = "", br
     with opened(place) as store:
         from edgekit.store.reading import newest
 
-        runs, total = newest(store, limit=limit, model=model, target=target, branch=branch)
-        if model and not total and (named := _named(store, model)) != model:
-            runs, total = newest(store, limit=limit, model=named, target=target, branch=branch)
+        named = _named(store, model)
+        runs, total = newest(store, limit=limit, model=named, target=target, branch=branch)
         return RunsReport(store=store.name, runs=runs, total=total)
 
 
@@ -115,10 +114,8 @@ def plotted(place: str, shown: PageFilter, *, points: int) -> SeriesReport:
     with opened(place) as store:
         from edgekit.store.trends import every_name, trends
 
+        shown = msgspec.structs.replace(shown, model=_named(store, shown.model))
         found = trends(store, shown, first=0, most=_MOST_SERIES, points=points)
-        if not found.series and (named := _named(store, shown.model)) != shown.model:
-            shown = msgspec.structs.replace(shown, model=named)
-            found = trends(store, shown, first=0, most=_MOST_SERIES, points=points)
         if not found.series and shown.model not in (models := every_name(store)[0]):
             raise unknown("model", shown.model, models, hint="edgekit history list")
         return SeriesReport(
@@ -130,7 +127,10 @@ def _named(store: Store, model: str) -> str:
     """The name that the store has for a model that is given as other commands take it: `nets/kws.onnx` is `kws`."""
     from edgekit.store.trends import every_name
 
-    known, stem = every_name(store)[0], PurePath(model).stem
+    stem = PurePath(model).stem
+    if stem == model:
+        return model
+    known = every_name(store)[0]
     return stem if stem in known and model not in known else model
 
 
