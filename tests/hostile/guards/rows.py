@@ -372,7 +372,7 @@ GUARDS: Final = (
     Guard(
         "fleet-files",
         "devices/fleet/host.py",
-        "        if not _DIGEST.fullmatch(digest):",
+        "        if not (_DIGEST.fullmatch(digest) and _SENDER.fullmatch(sender)):",
         "        if False:",
         "tests/devices/fleet/test_fleet.py::test_a_file_that_is_another_one_is_not_kept",
     ),
