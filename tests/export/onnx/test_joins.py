@@ -9,7 +9,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tests.processor import SATURATES
+from tests.processor import INT8
 
 from edgekit.core.recipe import Recipe
 from edgekit.core.samples import Samples
@@ -19,8 +19,7 @@ from edgekit.export.onnx.quantizer import quantize
 from edgekit.export.onnx.tracer import stored_steps
 
 SPEC = ModelSpec("m", "other", (TensorSpec.parse("x:float32[N,4]"),), (TensorSpec.parse("y:float32[N,6]"),))
-# Sums of 8-bit weights saturate on some processors.
-RECIPE = Recipe.parse("onnx-int8-static-u8s7" if SATURATES else "onnx-int8-static-u8s8")
+RECIPE = Recipe.parse(INT8)
 RNG = np.random.default_rng(0)
 WEIGHTS = {"a": RNG.normal(size=(4, 3)), "b": RNG.normal(size=(4, 3))}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.processor import INT8
 
 from edgekit.cli.main import run as edgekit_command
 
@@ -37,7 +38,7 @@ def test_a_build_and_a_check_judge_the_average_precision(tmp_path: Path, capsys:
     code = edgekit_command(["check", "--config", str(config), "--json"])
 
     found = {(one["budget"], one["artifact"]): one for one in report["budgets"]}
-    for name in ("onnx-fp32", "onnx-int8-static-u8s8"):
+    for name in ("onnx-fp32", INT8):
         quality = next(one for one in report["accuracy"] if one["artifact"] == name)
         assert quality["metric"] == "macro_ap"
         for text in ("macro_ap >= 0.6", "accuracy >= 60 %"):
